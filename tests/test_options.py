@@ -1,0 +1,75 @@
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import Field
+
+from xaibench.errors import UsageError
+from xaibench.options import paths, resolve, supplied, typed
+from xaibench.registry import Plugin
+
+
+def method(
+    model,
+    inputs,
+    target,
+    *,
+    references,
+    steps: Annotated[int, Field(ge=1)] = 50,
+    kind: Literal["zero", "uniform"] = "uniform",
+    widths: tuple[int, ...] = (3, 5),
+    where: Path | None = None,
+):
+    """Options of every sort."""
+
+
+PLUGIN = Plugin("method", method, "test")
+
+
+def test_defaults_are_filled_in_as_plain_values():
+    options = resolve(PLUGIN, {"steps": 7}, where="here", positional=3)
+    assert options == {"steps": 7, "kind": "uniform", "widths": [3, 5], "where": None}
+
+
+def test_typed_options_are_those_of_the_signature():
+    options = typed(PLUGIN, {"where": "a.csv", "sequences": 4, "widths": [9]}, positional=3)
+    assert options["where"] == Path("a.csv")
+    assert options["widths"] == (9,)
+    assert "sequences" not in options
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"steps": 0}, r"here\.steps: input should be greater than or equal to 1, got 0"),
+        ({"steps": "50"}, r"here\.steps: input should be a valid integer, got '50'"),
+        ({"kind": "none"}, r"here\.kind: input should be 'zero' or 'uniform', got 'none'"),
+        ({"setps": 5}, r"here: unknown key 'setps'; did you mean 'steps'\?"),
+        ({"references": 5}, "here: unknown key 'references'"),
+    ],
+)
+def test_a_bad_option_is_one_line_with_its_key(given, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        resolve(PLUGIN, given, where="here", positional=3)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_option_without_a_default_must_be_given():
+    def needy(*, path: str):
+        pass
+
+    with pytest.raises(UsageError, match=r"dataset\.path: field required"):
+        resolve(Plugin("needy", needy, ""), {}, where="dataset", positional=0)
+
+
+def test_the_harness_may_add_options():
+    also = {"sequences": (int | None, None)}
+    assert resolve(PLUGIN, {}, where="", positional=3, also=also)["sequences"] is None
+
+
+def test_only_what_a_signature_asks_for_is_supplied():
+    assert supplied(method, {"references": 1, "codes": 2}) == {"references": 1}
+
+
+def test_paths_are_found_by_their_annotation():
+    assert paths(PLUGIN) == ["where"]

@@ -1,0 +1,159 @@
+import pytest
+import yaml
+
+from xaibench.errors import UsageError
+from xaibench.plan import FRACTIONS, dump, locate, presets, read
+
+SMALL = """
+dataset: {name: planted, train: 100}
+models: [cnn]
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text, name="plan.yaml"):
+        path = tmp_path / name
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def test_a_list_and_a_mapping_mean_the_same(written):
+    listed = read(written("dataset: planted\nmodels: [cnn, attngen]\n"))
+    mapped = read(written("dataset: {name: planted}\nmodels: {cnn: {}, attngen: }\n", "b.yaml"))
+    assert listed == mapped
+
+
+def test_a_label_may_use_another_plugin(written):
+    text = SMALL + "attribution: {mine: {use: 'captum.attr:GuidedBackprop'}, saliency: {}}\n"
+    plan = read(written(text))
+    assert plan.attribution["mine"].use == "captum.attr:GuidedBackprop"
+    assert list(plan.attribution) == ["mine", "saliency"]
+
+
+def test_the_resolved_plan_holds_every_default_and_reads_back(written):
+    plan = read(written(SMALL))
+    again = read(written(dump(plan), "again.yaml"))
+    assert again == plan
+    assert yaml.safe_load(dump(plan))["models"]["cnn"]["kernels"] == [11, 7, 5]
+    assert plan.fractions == FRACTIONS
+
+
+def test_extends_lays_a_plan_over_another(written):
+    below = written("dataset: planted\nmodels: [cnn]\nseeds: [3, 4]\n", "below.yaml")
+    plan = read(written("extends: below.yaml\nmodels: [attngen]\n"))
+    assert (list(plan.models), plan.seeds) == (["attngen"], (3, 4))
+    assert read(below).seeds == (3, 4)
+    assert list(read(written("extends: demo\nmodels: [cnn]\n")).models) == ["cnn"]
+
+
+def test_set_reaches_every_key(written):
+    changes = (
+        "models.attngen.mask_ratio=0.3",
+        "dataset.train=50",
+        "seeds=[7]",
+        "attribution.integrated_gradients.steps=9",
+        "training.epochs=2",
+    )
+    plan = read(written(SMALL), changes=changes)
+    assert list(plan.models) == ["cnn", "attngen"]
+    assert plan.models["attngen"].options["mask_ratio"] == 0.3
+    assert plan.dataset.options["train"] == 50
+    assert plan.seeds == (7,)
+    assert plan.attribution["integrated_gradients"].options["steps"] == 9
+    assert len(plan.attribution) > 1
+    assert plan.training.options["epochs"] == 2
+
+
+def test_limit_caps_and_never_raises_the_number_of_sequences(written):
+    assert read(written(SMALL), limit=7).sequences == 7
+    assert read(written(SMALL + "sequences: 5\n"), limit=7).sequences == 5
+
+
+@pytest.mark.parametrize("preset", presets())
+def test_every_preset_has_seeds_enough_for_intervals(preset):
+    assert len(read(preset).seeds) >= 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "wanted a mapping of keys, got NoneType"),
+        ("[1, 2]", "wanted a mapping of keys, got list"),
+        ("a: [", "is no YAML"),
+        (SMALL + "models: [attngen]\n", r"\{'models'\} twice"),
+        (
+            SMALL + "atribution: [saliency]\n",
+            "unknown key 'atribution'; did you mean 'attribution'",
+        ),
+        ("models: [cnn]\n", "dataset: field required"),
+        ("dataset: planted\n", "models: field required"),
+        (SMALL + "seeds: 3\n", "seeds: .*valid (array|tuple), got 3"),
+        (SMALL + "seeds: [1, 1]\n", r"seeds: wanted different seeds, got \[1, 1\]"),
+        (SMALL + "seeds: []\n", "seeds: .*at least 1 item"),
+        (SMALL + "sequences: many\n", "sequences: .*valid integer, got 'many'"),
+        (SMALL + "target: best\n", "target: .*'predicted' or 'label', got 'best'"),
+        (SMALL + "fractions: [0, 0.5]\n", "fractions: wanted rising fractions from 0 to 1"),
+        (SMALL + "attribution: saliency\n", "attribution: wanted a list of names or a mapping"),
+        (SMALL + "attribution: [salency]\n", "no attribution named 'salency'; did you mean 'sali"),
+        (SMALL + "attribution: {deeplift: 3}\n", r"attribution\.deeplift: wanted options, got 3"),
+        (SMALL + "operators: []\n", "operators: .*at least 1 item"),
+        (
+            "dataset: planted\nmodels: {attngen: {mask_ratio: 1.5}}\n",
+            r"models\.attngen\.mask_ratio: input should be less than 1, got 1.5",
+        ),
+        (
+            SMALL + "metrics: {deletion: {sequences: 0}}\n",
+            r"metrics\.deletion\.sequences: .*greater than or equal to 1, got 0",
+        ),
+        ("dataset: {name: file, path: no.csv}\nmodels: [cnn]\n", "no file 'no.csv'"),
+        ("dataset: {path: no.csv}\nmodels: [cnn]\n", "dataset: wanted name: NAME"),
+    ],
+)
+def test_a_bad_plan_is_one_line(written, text, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        read(written(text))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("seeds", "wanted key=value"),
+        ("=3", "wanted key=value"),
+        ("sequences.a=3", "holds 9, no keys"),
+        ("seeds=[", "the value is no YAML"),
+        ("models=3", "models: wanted a list of names or a mapping, got 3"),
+    ],
+)
+def test_a_bad_change_is_one_line(written, change, message):
+    with pytest.raises(UsageError, match=message):
+        read(written(SMALL + "sequences: 9\n"), changes=(change,))
+
+
+def test_an_unknown_preset_suggests_the_nearest():
+    with pytest.raises(UsageError, match="no plan or preset 'dem'; did you mean 'demo'"):
+        read("dem")
+
+
+def test_a_plan_that_is_no_text_is_one_line(tmp_path):
+    path = tmp_path / "plan.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="cannot be read"):
+        read(str(path))
+
+
+def test_a_relative_path_is_looked_up_beside_the_plan_then_among_the_data(tmp_path, monkeypatch):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "a.csv").touch()
+    source = str(tmp_path / "plan.yaml")
+    monkeypatch.delenv("XAIBENCH_DATA", raising=False)
+    with pytest.raises(UsageError, match=r"no file 'a.csv' .*XAIBENCH_DATA is not set"):
+        locate("a.csv", source)
+    monkeypatch.setenv("XAIBENCH_DATA", str(data))
+    assert locate("a.csv", source) == data / "a.csv"
+    (tmp_path / "a.csv").touch()
+    assert locate("a.csv", source) == tmp_path / "a.csv"

@@ -1,0 +1,81 @@
+import pytest
+
+from xaibench.errors import UsageError
+from xaibench.registry import available, load
+
+PLUGIN = """
+from math import exp
+LIMIT = 3
+
+def centre(model, inputs, target):
+    return inputs.sum(1)
+
+class Net:
+    pass
+
+def _hidden():
+    pass
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(PLUGIN)
+    return str(path)
+
+
+def test_own_and_foreign_methods_come_through_the_same_door():
+    assert {"saliency", "centre_of_package"} <= set(available("attribution"))
+    assert load("attribution", "centre_of_package").call.__doc__.startswith("The closer")
+
+
+def test_an_unknown_name_suggests_the_nearest():
+    with pytest.raises(UsageError, match="no models named 'cmn'; did you mean 'cnn'"):
+        load("models", "cmn")
+
+
+def test_a_plugin_that_cannot_be_imported_says_so():
+    with pytest.raises(UsageError, match="'broken' .* ModuleNotFoundError.*plugin_that_is_missing"):
+        load("attribution", "broken")
+
+
+def test_a_file_gives_its_public_functions_and_classes_alone(plugin):
+    assert load("attribution", "centre", (plugin,)).call.__name__ == "centre"
+    assert load("models", "Net", (plugin,)).call.__name__ == "Net"
+    for name in ("exp", "_hidden", "LIMIT"):
+        with pytest.raises(UsageError, match="no attribution named"):
+            load("attribution", name, (plugin,))
+
+
+def test_a_changed_file_is_another_version(plugin, tmp_path):
+    before = load("attribution", "centre", (plugin,)).code
+    other = tmp_path / "elsewhere" / "own.py"
+    other.parent.mkdir()
+    other.write_text(PLUGIN.replace("sum(1)", "sum(1) * 2"))
+    assert load("attribution", "centre", (str(other),)).code != before
+
+
+def test_a_name_that_is_taken_is_refused(tmp_path):
+    path = tmp_path / "own_saliency.py"
+    path.write_text("def saliency(model, inputs, target):\n    return inputs.sum(1)\n")
+    with pytest.raises(UsageError, match="two attribution are named 'saliency'"):
+        load("attribution", "saliency", (str(path),))
+
+
+def test_a_plugin_file_that_is_missing_or_broken_is_one_line(tmp_path):
+    with pytest.raises(UsageError, match=r"--plugin nowhere.py: cannot be imported: FileNotFound"):
+        load("attribution", "centre", ("nowhere.py",))
+    path = tmp_path / "broken_file.py"
+    path.write_text("def centre(:\n")
+    with pytest.raises(UsageError, match="cannot be imported: SyntaxError"):
+        load("attribution", "centre", (str(path),))
+
+
+def test_a_dotted_path_outside_the_adapters_is_refused_before_it_is_imported():
+    with pytest.raises(UsageError, match=r"'os:remove' is not reachable.* with --plugin os"):
+        load("attribution", "os:remove")
+
+
+def test_a_captum_class_comes_through_its_adapter():
+    assert "captum.attr:GuidedBackprop" in load("attribution", "captum.attr:GuidedBackprop").code

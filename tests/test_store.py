@@ -1,0 +1,68 @@
+import json
+
+import pytest
+
+from xaibench.store import FAILED, NOT_APPLICABLE, Store, key, write
+
+SPEC = {"kind": "model", "seed": 3}
+
+
+def make(text):
+    return lambda folder: (folder / "text").write_text(text) and None
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+def test_an_artefact_is_named_by_its_spec_whatever_the_order_of_keys():
+    assert key(SPEC) == key({"seed": 3, "kind": "model"})
+    assert key(SPEC) != key({"kind": "model", "seed": 4})
+    assert key(SPEC).startswith("model-")
+
+
+def test_what_is_there_is_not_made_again(store):
+    store.keep(SPEC, make("first"))
+    store.keep(SPEC, make("second"))
+    assert (store.path(SPEC) / "text").read_text() == "first"
+    assert json.loads((store.path(SPEC) / "spec.json").read_text())["spec"] == SPEC
+
+
+def test_an_interrupted_artefact_leaves_nothing(store):
+    def interrupted(folder):
+        (folder / "text").write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.keep(SPEC, interrupted)
+    assert not store.holds(SPEC)
+    assert list(store.root.iterdir()) == []
+
+
+def test_a_failure_is_tried_again_and_a_refusal_is_not(store):
+    store.keep(SPEC, make("x"), status=FAILED, reason="no luck")
+    assert store.outcome(SPEC) == (FAILED, "no luck")
+    assert not store.holds(SPEC)
+    store.keep(SPEC, make("y"))
+    assert store.holds(SPEC)
+    other = {**SPEC, "seed": 5}
+    store.keep(other, make("z"), status=NOT_APPLICABLE, reason="no attention")
+    assert store.holds(other)
+
+
+def test_of_two_that_make_the_same_the_first_stays(store):
+    def slow(folder):
+        Store(store.root).keep(SPEC, make("quick"))
+        (folder / "text").write_text("slow")
+
+    store.keep(SPEC, slow)
+    assert (store.path(SPEC) / "text").read_text() == "quick"
+    assert len(list(store.root.iterdir())) == 1
+
+
+def test_a_file_is_replaced_as_a_whole(tmp_path):
+    write(tmp_path / "a.txt", "one")
+    write(tmp_path / "a.txt", b"two")
+    assert (tmp_path / "a.txt").read_text() == "two"
+    assert len(list(tmp_path.iterdir())) == 1

@@ -1,0 +1,11 @@
+"""Which explanation of a DNA network to trust: a benchmark of attribution methods."""
+
+from pathlib import Path
+
+__version__ = "0.1.0"
+
+# A source checkout keeps models/, attribution/ and reports/ beside this folder,
+# an installed copy inside it ([tool.setuptools.package-dir] in pyproject.toml).
+_here = Path(__file__).resolve().parent
+if not (_here / "models").is_dir():
+    __path__.append(str(_here.parent))

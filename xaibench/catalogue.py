@@ -1,0 +1,35 @@
+"""What can be named in a plan, with one line each."""
+
+import inspect
+from importlib.resources import files
+
+from xaibench.errors import UsageError
+from xaibench.plan import presets
+from xaibench.registry import available, load, members
+
+
+def lines(kind: str, plugins: tuple[str, ...] = ()) -> list[str]:
+    """A line a plug-in (or preset): its name and the first line of its docstring."""
+    if kind == "presets":
+        described = {name: _comment(name) for name in presets()}
+    else:
+        given = [name for source in plugins for name in members(source)]
+        names = [*available(kind), *given]
+        described = {name: _described(kind, name, plugins) for name in names}
+    width = max(map(len, described), default=0)
+    return [f"{name:{width}}  {text}".rstrip() for name, text in described.items()]
+
+
+def _described(kind: str, name: str, plugins: tuple[str, ...]) -> str:
+    """A broken plug-in is listed with its reason."""
+    try:
+        text = inspect.getdoc(load(kind, name, plugins).call) or ""
+    except UsageError as error:
+        return f"broken: {error}"
+    return text.partition("\n")[0]
+
+
+def _comment(preset: str) -> str:
+    """The comment that a preset begins with."""
+    text = (files("xaibench") / "presets" / f"{preset}.yaml").read_text()
+    return text.partition("\n")[0].removeprefix("#").strip()

@@ -1,0 +1,138 @@
+"""Words -> plan -> run, report, list. Nothing is computed here, and nothing heavy is imported
+before a command needs it."""
+
+import os
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xaibench import __version__
+from xaibench.errors import UsageError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Which explanation of a DNA network to trust: train, explain, measure, report.",
+)
+
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", help="A file or module whose functions are plug-ins. Repeatable."),
+]
+
+
+class Kind(StrEnum):
+    """What can be listed."""
+
+    datasets = "datasets"
+    models = "models"
+    training = "training"
+    attribution = "attribution"
+    metrics = "metrics"
+    operators = "operators"
+    reports = "reports"
+    presets = "presets"
+
+
+@app.command()
+def run(
+    plan: Annotated[str, typer.Argument(help="A preset, or a plan in YAML.")] = "demo",
+    folder: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The run's folder [runs/NAME].")
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key=value, dots between keys, YAML values. Repeatable."),
+    ] = None,
+    plugins: Plugins = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Explain at most so many sequences.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Torch threads in each [cores / jobs].")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be computed.")] = False,
+) -> None:
+    """Train, explain, measure, and write the report; again: resume, or do nothing."""
+    from xaibench import run as running
+    from xaibench.plan import read
+    from xaibench.work import Job
+
+    given = tuple(plugins or ())
+    read_plan = read(plan, changes=tuple(changes or ()), plugins=given, limit=limit)
+    folder = folder or Path("runs") / Path(plan).stem
+    work = running.begin(Job(read_plan, plan, given, folder))
+    if dry_run:
+        typer.echo(running.summary(work))
+        return
+    threads = threads or max((os.cpu_count() or 1) // jobs, 1)
+    outcome = running.run(work, jobs=jobs, threads=threads, command=_command())
+    typer.echo(running.conclusion(work, outcome))
+    if outcome.failures:
+        for failure in outcome.failures:
+            typer.echo(f"failed: {failure}", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="The folder of a run.")], plugins: Plugins = None
+) -> None:
+    """Render the reports of a run again, without computing."""
+    from xaibench.run import render
+
+    for path in render(folder, tuple(plugins or ())):
+        typer.echo(path)
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[Kind | None, typer.Argument(help="One kind only.")] = None,
+    plugins: Plugins = None,
+) -> None:
+    """What is available, a line each."""
+    from xaibench.catalogue import lines
+
+    kinds = [kind] if kind else list(Kind)
+    for each in kinds:
+        if len(kinds) > 1:
+            typer.echo(f"\n{each}" if each != kinds[0] else each)
+        for line in lines(each, tuple(plugins or ())):
+            typer.echo(f"  {line}" if len(kinds) > 1 else line)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"xaibench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _command() -> str:
+    """The words of this call, without the folders of this machine."""
+    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
+    return shlex.join(["xaibench", *words])
+
+
+def main() -> None:
+    """The console script; what a user can mend is one line and exit code 2."""
+    try:
+        app()
+    except UsageError as error:
+        sys.stderr.write(f"xaibench: {error}\n")
+        sys.exit(2)

@@ -1,0 +1,107 @@
+"""A plug-in's signature is the schema of its options."""
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from xaibench.errors import UsageError
+from xaibench.registry import Plugin, nearest
+
+SUPPLIED = frozenset(
+    {"data_seed", "classes", "length", "shortest", "seed", "progress"}
+    | {"codes", "valid", "references", "generators"}
+)
+"""Parameters that the harness fills in, where a signature asks for them."""
+
+Schema = type[BaseModel]
+
+
+def resolve(
+    plugin: Plugin,
+    options: Mapping[str, Any],
+    *,
+    where: str,
+    positional: int,
+    also: Mapping[str, tuple[Any, Any]] | None = None,
+) -> dict[str, Any]:
+    """The options of a plug-in with its defaults filled in, as plain JSON values.
+
+    ``positional`` parameters come first and are no options; ``also`` adds options that the harness
+    itself understands. Raises UsageError naming ``where`` and the option.
+    """
+    schema = _schema(plugin, positional, also or {})
+    checked = validate(schema, dict(options), where=where)
+    return dict(checked.model_dump(mode="json"))
+
+
+def typed(plugin: Plugin, options: Mapping[str, Any], *, positional: int) -> dict[str, Any]:
+    """The resolved options that the signature has, in the types that it names."""
+    schema = _schema(plugin, positional, {})
+    own = {name: value for name, value in options.items() if name in schema.model_fields}
+    checked = validate(schema, own, where=plugin.name)
+    return {name: getattr(checked, name) for name in schema.model_fields}
+
+
+def takes(call: Callable[..., Any]) -> list[str]:
+    """The names of all parameters of a function, or of a class when it is made."""
+    return list(inspect.signature(call).parameters)
+
+
+def supplied(call: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the values that the harness can supply, those the function asks for."""
+    names = takes(call)
+    return {name: value for name, value in values.items() if name in names}
+
+
+def paths(plugin: Plugin) -> list[str]:
+    """The options of a plug-in that are paths."""
+    return [name for name, hint in _hints(plugin.call).items() if _is_path(hint)]
+
+
+def validate(schema: Schema, given: Any, *, where: str) -> BaseModel:
+    """The first mistake of a mapping, in one line: the key, what was wanted, what came."""
+    try:
+        return schema.model_validate_json(json.dumps(given, default=str))
+    except ValidationError as error:
+        raise UsageError(_first(error, schema, where)) from None
+
+
+def _first(error: ValidationError, schema: Schema, where: str) -> str:
+    first = error.errors()[0]
+    key = ".".join([part for part in [where, *map(str, first["loc"])] if part])
+    if first["type"] == "extra_forbidden":
+        name = str(first["loc"][-1])
+        return f"{where or 'plan'}: unknown key {name!r}; {nearest(name, [*schema.model_fields])}"
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] in {"missing", "value_error"}:
+        return f"{key}: {message[0].lower()}{message[1:]}"
+    return f"{key}: {message[0].lower()}{message[1:]}, got {first['input']!r}"
+
+
+def _schema(plugin: Plugin, positional: int, also: Mapping[str, tuple[Any, Any]]) -> Schema:
+    parameters = list(inspect.signature(plugin.call).parameters.values())[positional:]
+    hints = _hints(plugin.call)
+    fields: dict[str, Any] = {
+        parameter.name: (
+            hints.get(parameter.name, Any),
+            ... if parameter.default is parameter.empty else parameter.default,
+        )
+        for parameter in parameters
+        if parameter.name not in SUPPLIED
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    }
+    config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
+    return create_model(plugin.name, __config__=config, **{**also, **fields})
+
+
+def _hints(call: Callable[..., Any]) -> dict[str, Any]:
+    function = call.__init__ if inspect.isclass(call) else call  # type: ignore[misc]
+    return get_type_hints(function, include_extras=True)
+
+
+def _is_path(hint: Any) -> bool:
+    return hint is Path or Path in getattr(hint, "__args__", ())

@@ -1,0 +1,285 @@
+"""The plan: what to train, explain and measure. Strict, typed, read from YAML."""
+
+import os
+from collections.abc import Hashable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from xaibench.errors import UsageError
+from xaibench.options import paths, resolve, validate
+from xaibench.protocols import metric_facts
+from xaibench.registry import Plugin, load, nearest
+
+SECTIONS = ("models", "attribution", "metrics", "operators", "reports")
+POSITIONAL = {"attribution": 3, "operators": 2, "reports": 1, "training": 2}
+FRACTIONS = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1)
+
+
+class Use(BaseModel):
+    """One plug-in of a plan, by name, and its options."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    use: str
+    options: dict[str, Any] = {}
+
+
+Parts = Annotated[dict[str, Use], Field(min_length=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Plan(BaseModel):
+    """A whole run. Sections map a label of your choice to a plug-in and its options.
+
+    ``target`` is the class that is explained and whose curves are drawn: the one the model predicts
+    for the intact sequence, or the true one. ``sequences`` counts the test sequences explained.
+    ``fractions`` are the points of the curves, ``random_draws`` the orders of the random control.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    dataset: Use
+    data_seed: int = 0
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2)
+    target: Literal["predicted", "label"] = "predicted"
+    training: Use
+    models: Parts
+    attribution: Parts
+    sequences: Annotated[int, Field(ge=1)] = 500
+    metrics: Parts
+    operators: Parts
+    fractions: tuple[Fraction, ...] = FRACTIONS
+    random_draws: Annotated[int, Field(ge=2)] = 10
+    reports: Parts
+
+    @field_validator("seeds")
+    @classmethod
+    def _once(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"wanted different seeds, got {list(seeds)}")
+        return seeds
+
+    @field_validator("fractions")
+    @classmethod
+    def _whole(cls, fractions: tuple[float, ...]) -> tuple[float, ...]:
+        if (
+            fractions[:1] != (0,)
+            or fractions[-1:] != (1,)
+            or list(fractions) != sorted({*fractions})
+        ):
+            raise ValueError(f"wanted rising fractions from 0 to 1, got {list(fractions)}")
+        return fractions
+
+
+DEFAULTS: dict[str, Any] = {
+    "training": {"use": "supervised"},
+    "attribution": [
+        *("attention", "integrated_gradients", "deeplift", "saliency", "input_x_gradient"),
+        "random",
+    ],
+    "metrics": [
+        *("deletion", "insertion", "auprc", "relevance_mass", "seed_agreement"),
+        *("substitution_sensitivity", "reverse_complement_consistency"),
+    ],
+    "operators": ["n", "uniform"],
+    "reports": ["html", "markdown"],
+}
+
+
+def presets() -> list[str]:
+    """The plans that ship with the package."""
+    folder = files("xaibench") / "presets"
+    return sorted(path.name.removesuffix(".yaml") for path in folder.iterdir())
+
+
+def read(
+    source: str,
+    *,
+    changes: tuple[str, ...] = (),
+    plugins: tuple[str, ...] = (),
+    limit: int | None = None,
+) -> Plan:
+    """The plan of a preset or YAML file, with every option filled in and every name known.
+
+    ``changes`` are ``key=value`` with dots between keys and YAML values; ``limit`` caps
+    ``sequences``. Raises UsageError with one line that names the key.
+    """
+    written = _written(source)
+    for change in changes:
+        _change(written, change)
+    for key, value in DEFAULTS.items():
+        written.setdefault(key, value)
+    if limit is not None:
+        written["sequences"] = min(limit, written.get("sequences", 500))
+    return _filled(_shaped(written, source), source, plugins)
+
+
+def locate(path: str, source: str) -> Path:
+    """A relative path is looked for beside the plan, then in the folder ``XAIBENCH_DATA``."""
+    beside = Path(source).parent if source not in presets() else Path()
+    folders = [
+        beside,
+        *([Path(os.environ["XAIBENCH_DATA"])] if "XAIBENCH_DATA" in os.environ else []),
+    ]
+    for folder in folders:
+        if (folder / path).exists():
+            return folder / path
+    looked = "beside the plan" + (" and in XAIBENCH_DATA" if len(folders) > 1 else "")
+    hint = "" if len(folders) > 1 else "; XAIBENCH_DATA is not set"
+    raise UsageError(f"no file {path!r} (looked {looked}{hint})")
+
+
+def _written(source: str) -> dict[str, Any]:
+    """The mapping in a plan, laid over the one that it ``extends``."""
+    written = _mapping(source)
+    for section in SECTIONS:
+        if section in written:
+            written[section] = _labelled(written[section], section)
+    if "extends" not in written:
+        return written
+    below = str(written.pop("extends"))
+    if below not in presets() and not Path(below).is_absolute():
+        below = str(Path(source).parent / below)
+    return {**_written(below), **written}
+
+
+def _mapping(source: str) -> dict[str, Any]:
+    if source in presets():
+        text = (files("xaibench") / "presets" / f"{source}.yaml").read_text()
+    elif Path(source).is_file():
+        try:
+            text = Path(source).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{source}: cannot be read: {error}") from None
+    else:
+        raise UsageError(f"no plan or preset {source!r}; {nearest(source, presets())}")
+    try:
+        mapping = yaml.load(text, _Loader)  # a SafeLoader underneath
+    except yaml.YAMLError as error:
+        raise UsageError(f"{source}: is no YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(mapping, dict):
+        raise UsageError(f"{source}: wanted a mapping of keys, got {type(mapping).__name__}")
+    return mapping
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is a mistake, not the loss of the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = {key for key in keys if keys.count(key) > 1}
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice} twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _labelled(section: Any, where: str) -> dict[str, Any]:
+    """A section given as a list of names is a mapping without options."""
+    if isinstance(section, list) and all(isinstance(name, str) for name in section):
+        return {name: {} for name in section}
+    if isinstance(section, dict) and all(isinstance(name, str) for name in section):
+        return {name: {} if options is None else options for name, options in section.items()}
+    raise UsageError(f"{where}: wanted a list of names or a mapping, got {section!r}")
+
+
+def _change(written: dict[str, Any], change: str) -> None:
+    key, equals, value = change.partition("=")
+    *outer, last = key.split(".")
+    if not equals or not all([*outer, last]):
+        raise UsageError(f"--set {change}: wanted key=value")
+    place = written
+    for name in outer:
+        inner = place.setdefault(name, {})
+        if name in SECTIONS:
+            inner = place[name] = _labelled(inner or DEFAULTS.get(name, {}), name)
+        if inner is None:
+            inner = place[name] = {}
+        if not isinstance(inner, dict):
+            raise UsageError(f"--set {change}: {name!r} holds {inner!r}, no keys")
+        place = inner
+    try:
+        place[last] = yaml.load(value, _Loader)
+    except yaml.YAMLError:
+        raise UsageError(f"--set {change}: the value is no YAML") from None
+
+
+def _shaped(written: dict[str, Any], source: str) -> Plan:
+    shaped = dict(written)
+    for section in SECTIONS:
+        if section in shaped:
+            labelled = _labelled(shaped[section], section)
+            shaped[section] = {
+                label: _use(options, f"{section}.{label}", default=label)
+                for label, options in labelled.items()
+            }
+    shaped["training"] = _use(shaped["training"], "training", default="supervised")
+    if "dataset" in shaped:
+        shaped["dataset"] = _use(shaped["dataset"], "dataset", key="name")
+    plan = validate(Plan, shaped, where="")
+    assert isinstance(plan, Plan)  # for the type checker
+    return plan
+
+
+def _use(given: Any, where: str, *, key: str = "use", default: str | None = None) -> dict[str, Any]:
+    """``{use: name, option: value}`` or a bare name, as the fields of ``Use``."""
+    if isinstance(given, str):
+        given = {key: given}
+    if not isinstance(given, Mapping):
+        raise UsageError(f"{where}: wanted options, got {given!r}")
+    options = {name: value for name, value in given.items() if name != key}
+    name = given.get(key, default)
+    if not isinstance(name, str):
+        raise UsageError(f"{where}: wanted {key}: NAME, got {given!r}")
+    return {"use": name, "options": options}
+
+
+def _filled(plan: Plan, source: str, plugins: tuple[str, ...]) -> Plan:
+    """The plan with each plug-in found and its options checked against its signature."""
+
+    def fill(kind: str, use: Use, where: str) -> Use:
+        plugin = load(kind, use.use, plugins)
+        positional, also = calling(kind, plugin)
+        options = resolve(plugin, use.options, where=where, positional=positional, also=also)
+        for name in paths(plugin):
+            if options.get(name) is not None:
+                locate(options[name], source)
+        return Use(use=use.use, options=options)
+
+    sections = {
+        section: {
+            label: fill(section, use, f"{section}.{label}")
+            for label, use in getattr(plan, section).items()
+        }
+        for section in SECTIONS
+    }
+    dataset = fill("datasets", plan.dataset, "dataset")
+    training = fill("training", plan.training, "training")
+    return plan.model_copy(update={**sections, "dataset": dataset, "training": training})
+
+
+def calling(kind: str, plugin: Plugin) -> tuple[int, dict[str, tuple[Any, Any]]]:
+    """How many parameters of a plug-in are no options, and which options the harness adds."""
+    if kind != "metrics":
+        return POSITIONAL.get(kind, 0), {}
+    facts = metric_facts(plugin.call)
+    also: dict[str, tuple[Any, Any]] = {"sequences": (Annotated[int, Field(ge=1)] | None, None)}
+    if facts.change == "substitutions":
+        also["draws"] = (Annotated[int, Field(ge=1)], 5)
+    return (2 if facts.of == "change" else 1), also
+
+
+def dump(plan: Plan) -> str:
+    """The plan as YAML that reads back to the same plan."""
+
+    def written(use: Use, key: str) -> dict[str, Any]:
+        return {key: use.use, **use.options}
+
+    plain: dict[str, Any] = plan.model_dump(mode="json")
+    plain["dataset"] = written(plan.dataset, "name")
+    plain["training"] = written(plan.training, "use")
+    for section in SECTIONS:
+        parts: dict[str, Use] = getattr(plan, section)
+        plain[section] = {label: written(use, "use") for label, use in parts.items()}
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=None)

@@ -1,0 +1,148 @@
+"""What can be plugged in, by name, and which options it takes.
+
+A plug-in is an entry point in the group ``xaibench.<kind>``; those of this package stand in its
+own pyproject.toml and come through here like everyone else's. ``--plugin`` adds the public
+functions and classes of a file or module. ``prefix:Name`` is made by an adapter that owns the
+prefix (group ``xaibench.adapters``); no other dotted path is ever imported.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from hashlib import blake2b
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from xaibench import __version__
+from xaibench.errors import UsageError
+
+KINDS = ("datasets", "models", "training", "attribution", "metrics", "operators", "reports")
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """A plug-in that was found and imported; ``code`` names its version for the store."""
+
+    name: str
+    call: Callable[..., Any]
+    code: str
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """The end of a message about an unknown name.
+
+    >>> nearest("salency", ["saliency", "random"])
+    "did you mean 'saliency'?"
+    """
+    close = get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known) or 'none'}"
+
+
+@cache
+def available(kind: str) -> dict[str, EntryPoint]:
+    """The installed plug-ins of one kind by name, without importing any of them.
+
+    What is installed is read once: that takes longer than all the rest of a look-up.
+    """
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=f"xaibench.{kind}"):
+        other = found.setdefault(point.name, point)
+        if other.value != point.value:
+            raise UsageError(
+                f"two {kind} are named {point.name!r}: {other.value} and {point.value}"
+            )
+    return dict(sorted(found.items()))
+
+
+def load(kind: str, name: str, plugins: tuple[str, ...] = ()) -> Plugin:
+    """Import one plug-in by name; ``plugins`` are the files and modules of ``--plugin``."""
+    if ":" in name:
+        return _adapted(name)
+    installed = available(kind)
+    given = {key: plugin for source in plugins for key, plugin in members(source).items()}
+    if name in installed and name in given:
+        raise UsageError(
+            f"two {kind} are named {name!r}: {installed[name].value} and {given[name].code}"
+        )
+    if name in given:
+        return given[name]
+    if name not in installed:
+        known = sorted([*installed, *given])
+        raise UsageError(f"no {kind} named {name!r}; {nearest(name, known)}")
+    point = installed[name]
+    return Plugin(name, _imported(point), _version(point))
+
+
+def _imported(point: EntryPoint) -> Callable[..., Any]:
+    try:
+        call: Callable[..., Any] = point.load()
+    except Exception as error:
+        raise UsageError(
+            f"the plug-in {point.name!r} ({point.value}) cannot be imported: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    return call
+
+
+def _version(point: EntryPoint) -> str:
+    if point.dist is None or point.dist.name == "xaibench":
+        return f"{point.value} {__version__}"
+    return f"{point.value} {point.dist.version}"
+
+
+def _adapted(name: str) -> Plugin:
+    prefix, _, member = name.partition(":")
+    adapters = available("adapters")
+    if prefix not in adapters:
+        raise UsageError(
+            f"{name!r} is not reachable from a plan (only {', '.join(adapters)}:...); "
+            f"give its module with --plugin {prefix} and name it {member!r}"
+        )
+    return Plugin(name, _imported(adapters[prefix])(member), f"{name} {_version(adapters[prefix])}")
+
+
+def members(source: str) -> dict[str, Plugin]:
+    """The public functions and classes that a plug-in file or module defines."""
+    module = _module(source)
+    code = blake2b(Path(str(module.__file__)).read_bytes(), digest_size=8).hexdigest()
+    return {
+        name: Plugin(name, member, f"{Path(source).name}:{name} {code}")
+        for name, member in vars(module).items()
+        if not name.startswith("_")
+        and (inspect.isfunction(member) or inspect.isclass(member))
+        and member.__module__ == module.__name__
+    }
+
+
+def _module(source: str) -> ModuleType:
+    path = Path(source)
+    try:
+        if path.suffix != ".py":
+            return importlib.import_module(source)
+        return _module_of_file(path)
+    except Exception as error:
+        raise UsageError(
+            f"--plugin {source}: cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _module_of_file(path: Path) -> ModuleType:
+    """Imported once under a name that no installed module has."""
+    name = f"xaibench_plugin_file_{path.stem}"
+    known = sys.modules.get(name)
+    if known is not None and known.__file__ == str(path.resolve()):
+        return known
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    if spec is None or spec.loader is None or not path.is_file():
+        raise FileNotFoundError("no such file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,166 @@
+"""The frozen values that flow through the harness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xaibench.errors import UsageError
+from xaibench.shapes import Codes, Labels, Mask, Scores
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+N = 4
+"""The code of an unknown base and of padding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """Labelled DNA sequences, padded at the end to one length.
+
+    ``groups`` (chromosome, region) keep what belongs together on one side of a split.
+    ``inside_motif`` ``(sequence, position)`` is True on the positions that carry the truth; a row
+    without True has none.
+    """
+
+    codes: Codes
+    labels: Labels
+    names: tuple[str, ...]
+    class_names: tuple[str, ...]
+    groups: tuple[str, ...] | None = None
+    inside_motif: Mask | None = None
+
+    def __post_init__(self) -> None:
+        if self.codes.ndim != 2 or self.codes.dtype != np.uint8:
+            raise ValueError(f"codes: wanted (sequence, position) uint8, got {self.codes.dtype}")
+        for name in ("labels", "names", "groups", "inside_motif"):
+            column = getattr(self, name)
+            if column is not None and len(column) != len(self.codes):
+                raise ValueError(f"{name}: wanted {len(self.codes)} rows, got {len(column)}")
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def valid(self) -> Mask:
+        """``(sequence, position)``: True where the intact sequence has a known base."""
+        return self.codes < N
+
+    def take(self, rows: NDArray[np.intp]) -> Sequences:
+        """The sequences at these rows, in their order."""
+
+        def rows_of(column: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(column[row] for row in rows)
+
+        return Sequences(
+            self.codes[rows],
+            self.labels[rows],
+            rows_of(self.names),
+            self.class_names,
+            None if self.groups is None else rows_of(self.groups),
+            None if self.inside_motif is None else self.inside_motif[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """A dataset: what models learn from and what they are tested on.
+
+    Where ``validation`` is None the harness cuts it from ``train``, by group where there are
+    groups. ``note`` is one sentence for the report about where the data come from.
+    """
+
+    train: Sequences
+    test: Sequences
+    validation: Sequences | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for split in (self.test, self.validation):
+            if split is not None and split.class_names != self.train.class_names:
+                raise UsageError(
+                    f"the splits disagree about the classes: {self.train.class_names} in train, "
+                    f"{split.class_names} elsewhere"
+                )
+
+
+class Attribution(NamedTuple):
+    """What a method may return instead of a bare tensor, when it knows more than scores.
+
+    ``contributions`` ``(N, C, S)`` sum over C to the scores. ``hypothetical`` ``(N, C, S)`` is what
+    each base would contribute if it stood there. ``completeness_error`` ``(N,)`` is the largest
+    ``|sum of multipliers x (input - reference) - (f(input) - f(reference))|`` over references, and
+    ``output_change`` ``(N,)`` the root mean square of ``f(input) - f(reference)`` over them.
+    """
+
+    contributions: Tensor
+    hypothetical: Tensor | None = None
+    completeness_error: Tensor | None = None
+    output_change: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Sequences with the scores one method gave their positions for one target each.
+
+    ``signed`` says whether negative scores mean evidence against the target. Scores of invalid
+    positions are kept as they came; every metric looks at ``sequences.valid`` only.
+    """
+
+    sequences: Sequences
+    scores: Scores
+    targets: Labels
+    signed: bool
+
+    def __post_init__(self) -> None:
+        if self.scores.shape != self.sequences.codes.shape:
+            raise ValueError(
+                f"scores: wanted {self.sequences.codes.shape}, got {self.scores.shape}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """One quantity (probability, logit difference or accuracy) while positions are replaced.
+
+    ``fractions`` ``(step,)`` from 0 (intact) to 1 (the donor). The curves are ``(step, sequence)``:
+    positions replaced in falling order of score (MoRF), and in rising order (LeRF) where a metric
+    asked for it.
+    """
+
+    fractions: NDArray[np.float64]
+    most_relevant_first: NDArray[np.float64]
+    least_relevant_first: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over seeds and sequences with what is known of its uncertainty (95 %).
+
+    ``low, high`` is the headline interval: the wider of a crossed bootstrap over seeds and
+    sequences and of t over the seed means. ``sequences_low, sequences_high`` holds the trained
+    models fixed. ``p_sequences`` tests a difference for *these trained models* (sign flips over
+    sequences), ``p_seeds`` for *retraining* (t over seed means). Undefined is NaN and ``reason``
+    says why. ``undefined`` counts the NaN among the values.
+    """
+
+    mean: float
+    low: float
+    high: float
+    sequences_low: float
+    sequences_high: float
+    effect: float
+    p_sequences: float
+    p_seeds: float
+    sequences: int
+    seeds: int
+    undefined: int
+    reason: str
+
+    @classmethod
+    def columns(cls) -> list[str]:
+        return [field.name for field in fields(cls)]
