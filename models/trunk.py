@@ -1,0 +1,31 @@
+"""The convolutional trunk that `cnn` and `attngen` share; they differ in the head alone."""
+
+from itertools import pairwise
+
+from torch import nn
+
+from xaibench.errors import UsageError
+
+
+def trunk(length: int, filters: tuple[int, ...], kernels: tuple[int, ...]) -> nn.Sequential:
+    """Convolutions at full resolution, ``(N, 4, L)`` -> ``(N, filters[-1], L)``.
+
+    Each is followed by batch normalisation and ReLU; odd kernels and zero padding keep every
+    feature on its position. Widths 32, 64, 64 and kernels 11, 7, 5 are our choice.
+    """
+    if len(filters) != len(kernels):
+        raise UsageError(f"filters and kernels: wanted equally many, got {filters} and {kernels}")
+    if any(kernel % 2 == 0 or kernel < 1 for kernel in kernels):
+        raise UsageError(f"kernels: wanted odd widths, got {kernels}")
+    if length < max(kernels):
+        raise UsageError(
+            f"kernels: the widest of {kernels} is longer than the sequences ({length} nt)"
+        )
+    layers: list[nn.Module] = []
+    for (inward, outward), kernel in zip(pairwise((4, *filters)), kernels, strict=True):
+        layers += [
+            nn.Conv1d(inward, outward, kernel, padding=kernel // 2),
+            nn.BatchNorm1d(outward),
+            nn.ReLU(),
+        ]
+    return nn.Sequential(*layers)
