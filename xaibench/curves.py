@@ -1,0 +1,90 @@
+"""What a model says while more and more positions are replaced."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xaibench.predict import ROWS, logits
+from xaibench.shapes import Codes, Labels, Logits, Mask, Scores
+
+Ranks = NDArray[np.intp]
+"""``(sequence, position)``: 0 is replaced first; invalid positions come last."""
+
+MOST = "most_relevant_first"
+LEAST = "least_relevant_first"
+QUANTITIES = ("logit_difference", "probability", "accuracy")
+
+
+def counts(fractions: tuple[float, ...], valid: Mask) -> NDArray[np.intp]:
+    """How many positions are replaced ``(step, sequence)``: of the valid ones, rounded half up.
+
+    >>> counts((0, 0.5, 1), np.array([[True, True, True], [True, False, False]])).tolist()
+    [[0, 0], [2, 1], [3, 1]]
+    """
+    shares = np.outer(np.asarray(fractions, dtype=float), valid.sum(axis=1))
+    return np.floor(shares + 0.5 + 1e-9).astype(np.intp)
+
+
+def ranks(
+    scores: Scores, valid: Mask, generators: Iterable[np.random.Generator], *, order: str = MOST
+) -> Ranks:
+    """The order of replacement; ties are broken at random by each sequence's own stream."""
+    jitter = np.stack([generator.random(scores.shape[1]) for generator in generators])
+    falling = -scores if order == MOST else scores
+    positions = np.lexsort((jitter, np.where(valid, falling, np.inf)), axis=1)
+    ranked = np.empty_like(positions)
+    np.put_along_axis(ranked, positions, np.arange(scores.shape[1])[None], axis=1)
+    return ranked
+
+
+def replaced(codes: Codes, donor: Codes, ranked: Ranks, count: NDArray[np.intp]) -> Codes:
+    """The sequences with the first ``count`` ``(sequence,)`` positions taken from the donor."""
+    return np.where(ranked < count[:, None], donor, codes)
+
+
+def curve(
+    model: Any,
+    codes: Codes,
+    donor: Codes,
+    ranked: Ranks,
+    steps: NDArray[np.intp],
+    ends: tuple[Logits, Logits],
+    *,
+    rows: int = ROWS,
+) -> Logits:
+    """Logits ``(step, sequence, class)`` along one order.
+
+    ``ends`` are the logits of the intact and of the fully replaced sequences, which all orders
+    share and nobody computes twice.
+    """
+    first, last = ends
+    inner = [
+        logits(model, replaced(codes, donor, ranked, count), rows=rows) for count in steps[1:-1]
+    ]
+    return np.stack([first, *inner, last])
+
+
+def quantity(name: str, outputs: Logits, targets: Labels, labels: Labels) -> NDArray[np.float64]:
+    """One of ``QUANTITIES`` ``(..., sequence)`` of logits ``(..., sequence, class)``.
+
+    ``logit_difference``: the target's logit minus the other's for two classes, else its logit.
+    ``probability``: of the target, in [0, 1]. ``accuracy``: 1 where the largest logit is that of
+    the true label, else 0.
+    """
+    exact = outputs.astype(np.float64)
+    if name == "accuracy":
+        return (exact.argmax(-1) == labels).astype(np.float64)
+    if name == "probability":
+        exact = np.exp(exact - exact.max(-1, keepdims=True))
+        exact /= exact.sum(-1, keepdims=True)
+    chosen = np.take_along_axis(exact, _column(targets, exact), -1)[..., 0]
+    if name == "logit_difference" and exact.shape[-1] == 2:
+        other = np.take_along_axis(exact, _column(1 - targets, exact), -1)[..., 0]
+        return np.asarray(chosen - other)
+    return np.asarray(chosen)
+
+
+def _column(targets: Labels, outputs: NDArray[np.float64]) -> Labels:
+    return np.broadcast_to(targets[:, None], (*outputs.shape[:-1], 1))

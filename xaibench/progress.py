@@ -1,0 +1,68 @@
+"""What a run says while it works, on standard error: bars on a terminal, lines elsewhere."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+
+class Progress(Protocol):
+    """What the engine tells of its tasks, and a training loop of its epochs."""
+
+    def done(self, task: str, seconds: float) -> None: ...
+
+    def epoch(self, epoch: int, epochs: int, row: dict[str, float]) -> None: ...
+
+
+class Lines:
+    """A line for each finished task."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.finished = 0
+
+    def done(self, task: str, seconds: float) -> None:
+        self.finished += 1
+        print(f"[{self.finished}/{self.total}] {task}: {seconds:.1f} s", file=sys.stderr)
+
+    def epoch(self, epoch: int, epochs: int, row: dict[str, float]) -> None:
+        pass
+
+
+class Terminal:
+    """One bar for the tasks, and one for the epochs of the model in training."""
+
+    def __init__(self, bars: Bars, total: int) -> None:
+        self.bars = bars
+        self.tasks = bars.add_task("run", total=total, note="")
+        self.epochs = bars.add_task("training", total=None, note="", visible=False)
+
+    def done(self, task: str, seconds: float) -> None:
+        self.bars.update(self.epochs, visible=False)
+        self.bars.update(self.tasks, advance=1, note=f"{task}: {seconds:.1f} s")
+
+    def epoch(self, epoch: int, epochs: int, row: dict[str, float]) -> None:
+        note = ", ".join(f"{name} {value:.3g}" for name, value in row.items() if name != "epoch")
+        self.bars.update(self.epochs, visible=True, completed=epoch, total=epochs, note=note)
+
+
+@contextmanager
+def shown(total: int) -> Iterator[Progress]:
+    """The progress of ``total`` tasks, in the form that standard error can show."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Lines(total)
+        return
+    columns: tuple[Any, ...] = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Bars(*columns, console=console) as bars:
+        yield Terminal(bars, total)

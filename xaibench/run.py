@@ -1,0 +1,225 @@
+"""A plan becomes cells, cells become records, records a report."""
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pandas as pd
+
+from xaibench import __version__, cells, results, tables
+from xaibench.controls import RANDOM
+from xaibench.engine import Task, missing, perform
+from xaibench.errors import UsageError
+from xaibench.estimates import estimates
+from xaibench.measure import of_model
+from xaibench.plan import Plan, dump
+from xaibench.progress import shown
+from xaibench.records import frame
+from xaibench.registry import load
+from xaibench.store import FAILED, write
+from xaibench.work import Job, Work, facts_of, prepare
+
+OUTPUTS = (
+    *("plan.yaml", "environment.json", "results.parquet", "estimates.csv", "curves.csv"),
+    *("training.csv", "cost.csv", "examples.json"),
+)
+LIBRARIES = ("torch", "captum", "numpy", "scipy", "pandas", "scikit-learn")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run did: tasks computed now, tasks in all, and the failed records with reasons."""
+
+    computed: int
+    tasks: int
+    failures: list[str]
+
+
+def tasks(plan: Plan) -> Iterator[Task]:
+    """Every task of a plan: the nested loop. Training comes before what it makes possible."""
+    for source in (None, RANDOM, *plan.attribution):
+        for model in plan.models:
+            for seed in plan.seeds:
+                yield Task(model, seed, source)
+
+
+def begin(job: Job) -> Work:
+    """The work of a job, after all that can be refused before anything runs has been."""
+    work = prepare(job)
+    for model in job.plan.models:
+        cells.build(work, model)
+    _check_folder(work)
+    return work
+
+
+def planned(work: Work) -> tuple[list[Task], list[Task]]:
+    """All tasks, and those of them that are still to be computed."""
+    every = list(tasks(work.plan))
+    return every, [task for task in every if missing(work, task)]
+
+
+def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
+    """Compute what is missing, then write the tables and reports unless they are there."""
+    began = perf_counter()
+    every, todo = planned(work)
+    _mark_folder(work)
+    with shown(len(todo)) as progress:
+        for training in (True, False):
+            stage = [task for task in todo if (task.source is None) == training]
+            perform(work, stage, jobs=jobs, threads=threads, progress=progress)
+    stamp = _stamp(work)
+    if todo or not _finished(work, stamp):
+        _write_tables(work, stamp, jobs=jobs, threads=threads, command=command, began=began)
+        render(work.job.folder, work.job.plugins)
+    return Outcome(len(todo), len(every), _failures(work.job.folder))
+
+
+def render(folder: Path, plugins: tuple[str, ...] = ()) -> list[Path]:
+    """Write the reports of a run folder again, from its tables alone."""
+    read = results.read(folder)
+    written = []
+    for use in read.plan["reports"].values():
+        plugin = load("reports", use["use"], plugins)
+        options = {name: value for name, value in use.items() if name != "use"}
+        for name, text in plugin.call(read, **options).items():
+            write(folder / name, text)
+            written.append(folder / name)
+    return written
+
+
+def _check_folder(work: Work) -> None:
+    """A folder may be new, empty, or a run on the same data."""
+    folder = work.job.folder
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    mark = folder / "store" / "data.json"
+    if not mark.is_file():
+        raise UsageError(f"{folder}: wanted a new folder or one of a run, found other files")
+    data = json.loads(mark.read_text())["data"]
+    if data != work.data:
+        raise UsageError(
+            f"{folder}: holds a run on other data ({data[:8]}, these are {work.data[:8]}); "
+            "choose another folder with -o"
+        )
+
+
+def _mark_folder(work: Work) -> None:
+    work.store.root.mkdir(parents=True, exist_ok=True)
+    write(work.store.root / "data.json", json.dumps({"data": work.data}))
+
+
+def _stamp(work: Work) -> str:
+    """Names everything that the tables are made from."""
+    artefacts = sorted(path.name for path in work.store.root.iterdir() if path.is_dir())
+    content = json.dumps([__version__, dump(work.plan), artefacts])
+    return blake2b(content.encode(), digest_size=16).hexdigest()
+
+
+def _finished(work: Work, stamp: str) -> bool:
+    folder = work.job.folder
+    if not all((folder / name).is_file() for name in OUTPUTS):
+        return False
+    return bool(json.loads((folder / "environment.json").read_text()).get("stamp") == stamp)
+
+
+def _write_tables(
+    work: Work, stamp: str, *, jobs: int, threads: int, command: str, began: float
+) -> None:
+    plan, folder = work.plan, work.job.folder
+    where = [(model, seed) for model in plan.models for seed in plan.seeds]
+    blocks = (block for at in where for block in of_model(work, *at))
+    records = frame(blocks, plan.dataset.use)
+    facts = {label: facts_of(work, label) for label in plan.metrics}
+    estimated = estimates(
+        records,
+        facts=facts,
+        control=RANDOM,
+        random_method=tables.random_method(plan),
+        data_seed=plan.data_seed,
+    )
+    buffer = records.to_parquet(index=False)
+    write(folder / "results.parquet", buffer if buffer is not None else b"")
+    _write_csv(folder / "estimates.csv", estimated)
+    _write_csv(folder / "curves.csv", tables.curves(work))
+    _write_csv(folder / "training.csv", tables.training(work))
+    _write_csv(folder / "cost.csv", tables.cost(work))
+    write(folder / "examples.json", json.dumps(tables.examples(work)))
+    write(folder / "plan.yaml", dump(plan))
+    seconds = round(perf_counter() - began, 1)
+    environment = {
+        "stamp": stamp,
+        "command": command,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "seconds": seconds,
+        "jobs": jobs,
+        "threads": threads,
+        **machine(),
+        **tables.description(work),
+    }
+    write(folder / "environment.json", json.dumps(environment, indent=1))
+
+
+def machine() -> dict[str, Any]:
+    """Versions and processor: what a number in a report was measured with."""
+    versions = {"python": platform.python_version(), "xaibench": __version__}
+    versions |= {name: version(name) for name in LIBRARIES}
+    return {"versions": versions, "processor": _processor(), "cores": os.cpu_count()}
+
+
+def _processor() -> str:
+    """The processor's name, without the name of the machine."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    write(path, table.to_csv(index=False))
+
+
+def _failures(folder: Path) -> list[str]:
+    """One line for each thing that failed, from the records."""
+    records = pd.read_parquet(folder / "results.parquet", filters=[("status", "==", FAILED)])
+    columns = ["model", "seed", "method", "metric", "reason"]
+    rows = records[columns].astype(str).drop_duplicates(["model", "seed", "method", "reason"])
+    return [", ".join(filter(None, row)) for row in rows.itertuples(index=False)]
+
+
+def summary(work: Work) -> str:
+    """What a run would do, without doing it."""
+    every, todo = planned(work)
+    plan = work.plan
+    trainings = sum(task.source is None for task in todo)
+    rows = len(work.chosen) * (len(plan.fractions) - 2) * len(plan.operators)
+    curved = len(cells.orders(work))
+    sources = sum(
+        plan.random_draws if task.source == RANDOM else curved for task in todo if task.source
+    )
+    return "\n".join(
+        [
+            f"{len(plan.models)} models x {len(plan.seeds)} seeds, {len(plan.attribution)} methods, "
+            f"{len(work.chosen)} sequences explained",
+            f"{len(todo)} of {len(every)} tasks to compute: {trainings} trainings "
+            f"({len(work.splits.train)} sequences each), {len(todo) - trainings} explanations "
+            "with their curves",
+            f"curves: {rows * sources * bool(curved):,} forward passes",
+            f"into {work.job.folder}",
+        ]
+    )
+
+
+def conclusion(work: Work, outcome: Outcome) -> str:
+    """The last words of a run: what was computed, and where the report is."""
+    done = f"{outcome.computed} of {outcome.tasks} tasks computed"
+    if not outcome.computed:
+        done = f"nothing to compute: all {outcome.tasks} tasks were there"
+    return f"{done}\n{work.job.folder / 'report.html'}"

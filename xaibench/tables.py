@@ -1,0 +1,233 @@
+"""The small tables of a run folder: curves, training, cost, examples, what was run."""
+
+from functools import lru_cache
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xaibench import cells, dna
+from xaibench import curves as curve
+from xaibench.controls import RANDOM
+from xaibench.measure import lines_of
+from xaibench.metrics.localisation import chance_auprc
+from xaibench.plan import Plan
+from xaibench.protocols import method_facts
+from xaibench.randomness import stream
+from xaibench.records import Block
+from xaibench.registry import load
+from xaibench.shapes import Mask
+from xaibench.statistics import Draws, bands, draw
+from xaibench.store import OK
+from xaibench.work import Work
+
+EXAMPLES = 4
+RESAMPLES = 1000
+
+
+def random_method(plan: Plan) -> str | None:
+    """The plan's label of the plug-in ``random``, where it has one."""
+    labels = [label for label, use in plan.attribution.items() if use.use == "random"]
+    return labels[0] if labels else None
+
+
+def curves(work: Work) -> pd.DataFrame:
+    """The mean of every curve at every fraction, with its 95 % interval."""
+    plan = work.plan
+    rows = []
+    sources = (RANDOM, *plan.attribution)
+    for model, source, operator, quantity in product(
+        plan.models, sources, plan.operators, curve.QUANTITIES
+    ):
+        where = {"model": model, "method": source, "operator": operator, "quantity": quantity}
+        for order, lines in _lines(work, model, source, operator, quantity).items():
+            means, lows, highs = bands(lines, _draws(plan.data_seed, *lines.shape[:2]))
+            rows += [
+                {
+                    **where,
+                    "order": order,
+                    "fraction": fraction,
+                    "mean": mean,
+                    "low": low,
+                    "high": high,
+                    "sequences": lines.shape[1],
+                    "seeds": lines.shape[0],
+                }
+                for fraction, mean, low, high in zip(
+                    plan.fractions, means, lows, highs, strict=True
+                )
+            ]
+    columns = ["model", "method", "operator", "quantity", "order", "fraction", "mean", "low"]
+    return pd.DataFrame(rows, columns=[*columns, "high", "sequences", "seeds"])
+
+
+@lru_cache
+def _draws(data_seed: int, seeds: int, sequences: int) -> Draws:
+    """Shared by all curves of one size."""
+    generator = stream(data_seed, "curves")
+    return draw(generator, seeds, sequences, resamples=RESAMPLES, flips=0)
+
+
+def _lines(
+    work: Work, model: str, source: str, operator: str, quantity: str
+) -> dict[str, NDArray[np.float64]]:
+    """By order, the lines of all seeds ``(seed, sequence, step)``; of the control, their mean."""
+    found: dict[str, list[NDArray[np.float64]]] = {}
+    for seed in work.plan.seeds:
+        if work.store.outcome(cells.model_spec(work, model, seed))[0] != OK:
+            continue
+        here = Block(model, seed, source, operator=operator)
+        draws, _ = lines_of(work, here, quantity)
+        if source == RANDOM and draws:
+            found.setdefault("random", []).append(np.mean([most for most, _ in draws], axis=0).T)
+        elif draws:
+            most, least = draws[0]
+            found.setdefault("most relevant first", []).append(most.T)
+            if least is not None:
+                found.setdefault("least relevant first", []).append(least.T)
+    return {order: np.stack(lines) for order, lines in found.items()}
+
+
+def training(work: Work) -> pd.DataFrame:
+    """The history of every trained model, a row an epoch."""
+    plan = work.plan
+    rows = [
+        {"model": model, "seed": seed, **epoch}
+        for model, seed in product(plan.models, plan.seeds)
+        if work.store.outcome(cells.model_spec(work, model, seed))[0] == OK
+        for epoch in cells.card(work, model, seed)["history"]
+    ]
+    return pd.DataFrame(rows, columns=["model", "seed", "epoch"] if not rows else None)
+
+
+def cost(work: Work) -> pd.DataFrame:
+    """What each method took to explain the chosen sequences, changed ones not counted."""
+    plan = work.plan
+    columns = ["forwards", "backwards", "seconds", "completeness_error"]
+    rows = []
+    for model, seed, method in product(plan.models, plan.seeds, plan.attribution):
+        arrays = _kept(work, model, seed, method)
+        if arrays is not None:
+            numbers = dict(zip(columns, arrays["cost"].tolist(), strict=True))
+            where = {"model": model, "seed": seed, "method": method}
+            rows.append({**where, **numbers, "sequences": len(work.chosen)})
+    return pd.DataFrame(rows, columns=["model", "seed", "method", *columns, "sequences"])
+
+
+def _kept(work: Work, model: str, seed: int, method: str) -> cells.Arrays | None:
+    """The explanation of a method, where there is one."""
+    if work.store.outcome(cells.model_spec(work, model, seed))[0] != OK:
+        return None
+    spec = cells.explained_spec(work, model, seed, method)
+    return cells.arrays_of(work, spec) if work.store.outcome(spec)[0] == OK else None
+
+
+def examples(work: Work) -> list[dict[str, Any]]:
+    """A few of the explained sequences with the scores of every method under the first seed.
+
+    Sequences with a motif come first; these are the first of the choice, not the best looking.
+    """
+    chosen = work.chosen
+    carries = np.zeros(len(chosen), bool)
+    if chosen.inside_motif is not None:
+        carries = chosen.inside_motif.any(axis=1)
+    rows = np.argsort(~carries, kind="stable")[:EXAMPLES]
+    return [_example(work, int(row)) for row in rows]
+
+
+def _example(work: Work, row: int) -> dict[str, Any]:
+    plan, chosen, seed = work.plan, work.chosen, work.plan.seeds[0]
+    known = int(dna.lengths(chosen.codes[row][None])[0])
+    models: dict[str, Any] = {}
+    scores: dict[str, dict[str, list[float]]] = {}
+    for model in plan.models:
+        if work.store.outcome(cells.model_spec(work, model, seed))[0] != OK:
+            continue
+        models[model] = _prediction(work, model, seed, row)
+        kept = {method: _kept(work, model, seed, method) for method in plan.attribution}
+        scores[model] = {
+            method: [float(f"{score:.4g}") for score in arrays["scores"][row, :known]]
+            for method, arrays in kept.items()
+            if arrays is not None
+        }
+    return {
+        "name": chosen.names[row],
+        "letters": dna.to_letters(chosen.codes[row][None])[0],
+        "label": chosen.class_names[chosen.labels[row]],
+        "models": models,
+        "motif": [] if chosen.inside_motif is None else stretches(chosen.inside_motif[row]),
+        "scores": scores,
+        "signed": signed(work),
+    }
+
+
+def _prediction(work: Work, model: str, seed: int, row: int) -> dict[str, Any]:
+    codes = work.chosen.codes[row][None]
+    outputs = cells.logits(cells.trained(work, model, seed), codes)
+    target = outputs.argmax(axis=1).astype(np.int64)
+    probability = curve.quantity("probability", outputs, target, target)
+    return {
+        "predicted": work.chosen.class_names[target[0]],
+        "probability": round(float(probability[0]), 4),
+    }
+
+
+def stretches(inside: Mask) -> list[list[int]]:
+    """Start and end of every run of True in ``(position,)``, 0-based, half-open.
+
+    >>> stretches(np.array([False, True, True, False, True]))
+    [[1, 3], [4, 5]]
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]).astype(np.int8)))
+    return [[int(start), int(end)] for start, end in edges.reshape(-1, 2)]
+
+
+def signed(work: Work) -> dict[str, bool]:
+    """Which methods give signed scores."""
+    return {
+        label: method_facts(load("attribution", use.use, work.job.plugins).call).signed
+        for label, use in work.plan.attribution.items()
+    }
+
+
+def description(work: Work) -> dict[str, Any]:
+    """The data and the models of a run, for ``environment.json``."""
+    plan, splits = work.plan, work.splits
+    sizes = {"train": len(splits.train), "test": len(splits.test), "explained": len(work.chosen)}
+    if splits.validation is not None:
+        sizes["validation"] = len(splits.validation)
+    dataset = {
+        "name": plan.dataset.use,
+        "note": splits.note,
+        "sizes": sizes,
+        "length": int(splits.train.codes.shape[1]),
+        "class_names": list(splits.train.class_names),
+        "groups": splits.train.groups is not None,
+    }
+    parameters = {
+        model: cells.card(work, model, plan.seeds[0])["parameters"]
+        for model in plan.models
+        if work.store.outcome(cells.model_spec(work, model, plan.seeds[0]))[0] == OK
+    }
+    return {
+        "data": work.data,
+        "dataset": dataset,
+        "parameters": parameters,
+        "signed": signed(work),
+        "chance": _chance(work),
+    }
+
+
+def _chance(work: Work) -> dict[str, float]:
+    """What a random map reaches on the sequences that carry the motif."""
+    if work.chosen.inside_motif is None:
+        return {}
+    inside = work.chosen.inside_motif.sum(axis=1)
+    carries = inside > 0
+    positions = work.chosen.valid.sum(axis=1)[carries]
+    return {
+        "auprc": float(np.mean(chance_auprc(inside[carries], positions))),
+        "relevance_mass": float(np.mean(inside[carries] / positions)),
+    }

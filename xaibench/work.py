@@ -1,0 +1,82 @@
+"""A run's job, and the data and plug-ins it needs, at hand in one process."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xaibench.data.splitting import choose, cut_validation, fingerprint
+from xaibench.errors import UsageError
+from xaibench.options import supplied, typed
+from xaibench.plan import Plan, Use, calling, locate
+from xaibench.protocols import MetricFacts, metric_facts
+from xaibench.registry import Plugin, load
+from xaibench.store import Store
+from xaibench.values import Sequences, Splits
+
+VALIDATION_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that a process must be told to compute any cell of a run."""
+
+    plan: Plan
+    source: str
+    plugins: tuple[str, ...]
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A job with its data at hand. ``data`` is the fingerprint of all splits, ``chosen`` the test
+    sequences that are explained."""
+
+    job: Job
+    store: Store
+    splits: Splits
+    chosen: Sequences
+    data: str
+
+    @property
+    def plan(self) -> Plan:
+        return self.job.plan
+
+
+def prepare(job: Job) -> Work:
+    """Load the data, cut the validation split, choose what is explained."""
+    plan = job.plan
+    splits = _splits(job)
+    for name, split in (("train", splits.train), ("test", splits.test)):
+        if len(np.unique(split.labels)) < 2:
+            raise UsageError(f"dataset: wanted at least two classes in {name}, got one")
+    data = fingerprint(splits)
+    if splits.validation is None:
+        train, validation = cut_validation(splits.train, VALIDATION_SHARE, plan.data_seed)
+        splits = Splits(train, splits.test, validation, splits.note)
+    chosen = choose(splits.test, plan.sequences, plan.data_seed)
+    return Work(job, Store(job.folder / "store"), splits, chosen, data)
+
+
+def _splits(job: Job) -> Splits:
+    plugin = load("datasets", job.plan.dataset.use, job.plugins)
+    options = typed(plugin, job.plan.dataset.options, positional=0)
+    for name, value in options.items():
+        if isinstance(value, Path) and not value.is_absolute():
+            options[name] = locate(str(value), job.source)
+    splits = plugin.call(**options, **supplied(plugin.call, {"data_seed": job.plan.data_seed}))
+    if not isinstance(splits, Splits):
+        raise UsageError(f"dataset {plugin.name!r}: wanted Splits, got {type(splits).__name__}")
+    return splits
+
+
+def found(work: Work, kind: str, use: Use) -> tuple[Plugin, dict[str, Any]]:
+    """A plug-in of the plan and its options, typed as its signature says."""
+    plugin = load(kind, use.use, work.job.plugins)
+    return plugin, typed(plugin, use.options, positional=calling(kind, plugin)[0])
+
+
+def facts_of(work: Work, label: str) -> MetricFacts:
+    """The facts of one of the plan's metrics."""
+    return metric_facts(load("metrics", work.plan.metrics[label].use, work.job.plugins).call)
