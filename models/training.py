@@ -54,7 +54,7 @@ def supervised(
             codes = _masked(model, train.codes[rows], ratio, generator)
             loss = _loss(model, codes, train.labels[rows])
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             optimiser.step()
             schedule.step()
             losses.append(loss.item())

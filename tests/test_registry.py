@@ -36,7 +36,9 @@ def test_an_unknown_name_suggests_the_nearest():
 
 
 def test_a_plugin_that_cannot_be_imported_says_so():
-    with pytest.raises(UsageError, match="'broken' .* ModuleNotFoundError.*plugin_that_is_missing"):
+    with pytest.raises(
+        UsageError, match=r"'broken' .* ModuleNotFoundError.*plugin_that_is_missing"
+    ):
         load("attribution", "broken")
 
 

@@ -275,7 +275,8 @@ def explained_targets(work: Work, outputs: Logits) -> Labels:
     """The class that is explained for each chosen sequence, by the plan's ``target``."""
     if work.plan.target == "label":
         return work.chosen.labels
-    return outputs.argmax(axis=1).astype(np.int64)
+    predicted: Labels = outputs.argmax(axis=1).astype(np.int64)
+    return predicted
 
 
 def _references(work: Work) -> Codes:

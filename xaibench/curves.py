@@ -41,7 +41,8 @@ def ranks(
 
 def replaced(codes: Codes, donor: Codes, ranked: Ranks, count: NDArray[np.intp]) -> Codes:
     """The sequences with the first ``count`` ``(sequence,)`` positions taken from the donor."""
-    return np.where(ranked < count[:, None], donor, codes)
+    taken: Codes = np.where(ranked < count[:, None], donor, codes)
+    return taken
 
 
 def curve(
@@ -75,7 +76,8 @@ def quantity(name: str, outputs: Logits, targets: Labels, labels: Labels) -> NDA
     """
     exact = outputs.astype(np.float64)
     if name == "accuracy":
-        return (exact.argmax(-1) == labels).astype(np.float64)
+        right: NDArray[np.bool_] = exact.argmax(-1) == labels
+        return right.astype(np.float64)
     if name == "probability":
         exact = np.exp(exact - exact.max(-1, keepdims=True))
         exact /= exact.sum(-1, keepdims=True)

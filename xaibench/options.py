@@ -99,7 +99,7 @@ def _schema(plugin: Plugin, positional: int, also: Mapping[str, tuple[Any, Any]]
 
 
 def _hints(call: Callable[..., Any]) -> dict[str, Any]:
-    function = call.__init__ if inspect.isclass(call) else call  # type: ignore[misc]
+    function = call.__init__ if inspect.isclass(call) else call
     return get_type_hints(function, include_extras=True)
 
 

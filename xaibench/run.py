@@ -206,8 +206,8 @@ def summary(work: Work) -> str:
     )
     return "\n".join(
         [
-            f"{len(plan.models)} models x {len(plan.seeds)} seeds, {len(plan.attribution)} methods, "
-            f"{len(work.chosen)} sequences explained",
+            f"{len(plan.models)} models x {len(plan.seeds)} seeds, "
+            f"{len(plan.attribution)} methods, {len(work.chosen)} sequences explained",
             f"{len(todo)} of {len(every)} tasks to compute: {trainings} trainings "
             f"({len(work.splits.train)} sequences each), {len(todo) - trainings} explanations "
             "with their curves",

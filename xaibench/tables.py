@@ -14,6 +14,7 @@ from xaibench.controls import RANDOM
 from xaibench.measure import lines_of
 from xaibench.metrics.localisation import chance_auprc
 from xaibench.plan import Plan
+from xaibench.predict import logits
 from xaibench.protocols import method_facts
 from xaibench.randomness import stream
 from xaibench.records import Block
@@ -130,10 +131,8 @@ def examples(work: Work) -> list[dict[str, Any]]:
     Sequences with a motif come first; these are the first of the choice, not the best looking.
     """
     chosen = work.chosen
-    carries = np.zeros(len(chosen), bool)
-    if chosen.inside_motif is not None:
-        carries = chosen.inside_motif.any(axis=1)
-    rows = np.argsort(~carries, kind="stable")[:EXAMPLES]
+    inside = np.zeros_like(chosen.valid) if chosen.inside_motif is None else chosen.inside_motif
+    rows = np.argsort(~inside.any(axis=1), kind="stable")[:EXAMPLES]
     return [_example(work, int(row)) for row in rows]
 
 
@@ -165,7 +164,7 @@ def _example(work: Work, row: int) -> dict[str, Any]:
 
 def _prediction(work: Work, model: str, seed: int, row: int) -> dict[str, Any]:
     codes = work.chosen.codes[row][None]
-    outputs = cells.logits(cells.trained(work, model, seed), codes)
+    outputs = logits(cells.trained(work, model, seed), codes)
     target = outputs.argmax(axis=1).astype(np.int64)
     probability = curve.quantity("probability", outputs, target, target)
     return {

@@ -1,0 +1,249 @@
+"""The guards around a method: what it is given, what it may return, what it leaves behind."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import toy
+from torch import Tensor, nn
+
+from xaibench.errors import NotApplicable
+from xaibench.explain import ExplainedView, asks_for, audit, explain, left_as_found
+from xaibench.layers import WeightedSum, one_hot
+from xaibench.protocols import method
+from xaibench.values import Attribution
+
+CODES = toy.sequences()
+TARGETS = np.array([0, 1, 1])
+DEFAULTS: dict[str, Any] = {"options": {}, "seed": 0, "component": "attribution"}
+
+
+def centre(model, inputs, target):  # type: ignore[no-untyped-def]  # as a stranger writes it
+    sites = inputs.shape[2]
+    return -(torch.arange(sites) - sites / 2).abs().expand(len(inputs), sites)
+
+
+def gradient(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
+    chosen = model(inputs).gather(1, target[:, None]).sum()
+    return torch.autograd.grad(chosen, inputs)[0]
+
+
+def test_one_hot_has_a_one_where_the_base_stands_and_nothing_for_n() -> None:
+    codes = torch.tensor([[0, 3, 4], [2, 1, 1]], dtype=torch.uint8)
+    slow = torch.zeros(2, 4, 3)
+    for row, position in np.argwhere(codes.numpy() < 4):
+        slow[row, int(codes[row, position]), position] = 1
+    assert torch.equal(one_hot(codes), slow)
+    assert one_hot(codes).dtype == torch.float32
+
+
+def test_a_weighted_sum_is_the_product_summed_over_sites() -> None:
+    weights, features = torch.rand(3, 7), torch.rand(3, 5, 7)
+    expected = torch.einsum("ns,nds->nd", weights, features)
+    torch.testing.assert_close(WeightedSum()(weights, features), expected)
+
+
+def test_two_classes_are_explained_by_the_difference_of_their_logits() -> None:
+    inputs = torch.tensor([[3.0, 1.0]]).unsqueeze(2)
+    assert ExplainedView(nn.Flatten())(inputs).tolist() == [[2.0, -2.0]]
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_other_numbers_of_classes_are_explained_by_their_logits(classes: int) -> None:
+    inputs = torch.rand(2, classes, 1)
+    assert torch.equal(ExplainedView(nn.Flatten())(inputs), inputs.flatten(1))
+
+
+def test_a_model_without_attention_says_so() -> None:
+    with pytest.raises(NotApplicable, match="the model has no attention"):
+        ExplainedView(toy.saturating()).attention(torch.zeros(1, 4, toy.LENGTH))
+
+
+def test_a_strangers_function_without_annotations_runs() -> None:
+    explanation = explain(centre, toy.saturating(), CODES, TARGETS, **DEFAULTS)
+    assert explanation.scores.shape == CODES.shape
+    assert explanation.scores.dtype == np.float32
+    assert explanation.forwards == explanation.backwards == 0
+    assert np.isnan(explanation.completeness_error)
+
+
+def test_contributions_are_summed_over_channels() -> None:
+    explanation = explain(gradient, toy.saturating(), CODES, TARGETS, **DEFAULTS)
+    model = toy.saturating()
+    inputs = model.encode(torch.from_numpy(CODES)).requires_grad_()
+    contributions = gradient(ExplainedView(model), inputs, torch.from_numpy(TARGETS))
+    np.testing.assert_array_equal(explanation.scores, contributions.sum(1).numpy())
+
+
+def test_rows_forward_and_backward_are_counted() -> None:
+    explanation = explain(gradient, toy.both(), CODES, TARGETS, batch_size=2, **DEFAULTS)
+    assert (explanation.forwards, explanation.backwards) == (3, 3)
+    assert explanation.seconds > 0
+
+
+def test_what_a_signature_asks_for_is_supplied_and_options_are_passed_on() -> None:
+    seen: dict[str, Any] = {}
+
+    def curious(  # type: ignore[no-untyped-def]
+        model, inputs, target, *, codes, valid, references, generators, scale=1
+    ) -> Tensor:
+        seen.update(codes=codes, valid=valid, references=references, generators=generators)
+        return scale * inputs
+
+    model, references = toy.both(), toy.references(CODES)
+    arguments = {**DEFAULTS, "options": {"scale": 3}}
+    explanation = explain(curious, model, CODES, TARGETS, references=references, **arguments)
+    assert explanation.scores.max() == 3
+    assert torch.equal(seen["codes"], torch.from_numpy(CODES))
+    assert torch.equal(seen["valid"], torch.from_numpy(CODES < 4))
+    assert seen["references"].shape == (3, 5, 4, toy.LENGTH)
+    alone = model.encode(torch.from_numpy(references[2]))
+    assert torch.equal(seen["references"][2], alone)
+    assert len({generator.random() for generator in seen["generators"]}) == 3
+
+
+def test_generators_depend_on_the_sequence_and_not_on_its_batch() -> None:
+    def drawn(model, inputs, target, *, generators) -> Tensor:  # type: ignore[no-untyped-def]
+        return torch.tensor(np.stack([each.random(toy.LENGTH) for each in generators]))
+
+    together = explain(drawn, toy.both(), CODES, TARGETS, **DEFAULTS).scores
+    alone = explain(drawn, toy.both(), CODES[::-1], TARGETS, batch_size=1, **DEFAULTS).scores
+    np.testing.assert_array_equal(together, alone[::-1])
+
+
+def test_references_that_nobody_supplied_are_an_error() -> None:
+    def wants(model, inputs, target, *, references) -> Tensor:  # type: ignore[no-untyped-def]
+        raise AssertionError
+
+    with pytest.raises(ValueError, match="references: wants asks for them, got None"):
+        explain(wants, toy.both(), CODES, TARGETS, **DEFAULTS)
+
+
+def test_only_keywords_are_asked_for() -> None:
+    def positional(model, codes, target): ...  # type: ignore[no-untyped-def]
+
+    assert not asks_for(positional, "codes")
+
+
+def test_no_sequences_have_no_scores() -> None:
+    explanation = explain(gradient, toy.both(), CODES[:0], TARGETS[:0], **DEFAULTS)
+    assert explanation.scores.shape == (0, toy.LENGTH)
+
+
+@pytest.mark.parametrize("answer", [torch.zeros(3, 22), torch.zeros(3, 4, 22), torch.zeros(69)])
+def test_scores_of_another_shape_are_refused(answer: Tensor) -> None:
+    wanted = r"wanted scores \(3, 23\) or contributions \(3, channel, 23\), got"
+    with pytest.raises(ValueError, match=wanted):
+        explain(lambda *_: answer, toy.both(), CODES, TARGETS, **DEFAULTS)
+
+
+def test_anything_but_a_tensor_is_refused() -> None:
+    with pytest.raises(TypeError, match="wanted a tensor or an Attribution, got ndarray"):
+        explain(lambda *_: np.zeros((3, 23)), toy.both(), CODES, TARGETS, **DEFAULTS)
+
+
+def test_scores_that_are_not_finite_are_refused_and_counted() -> None:
+    def broken(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
+        scores = inputs.sum(1).detach()
+        scores[0, :2] = torch.tensor([torch.nan, torch.inf])
+        return scores
+
+    with pytest.raises(ValueError, match="broken: 2 of 69 scores are not finite"):
+        explain(broken, toy.both(), CODES, TARGETS, **DEFAULTS)
+
+
+def _measured(errors: list[float], promised: float) -> Any:
+    @method(completeness=promised)
+    def measured(model: Any, inputs: Tensor, target: Tensor) -> Attribution:
+        model(inputs.detach())
+        size = len(inputs)
+        error, change = torch.tensor(errors)[:size], torch.tensor([3.0, 4.0, 0.0])[:size]
+        return Attribution(inputs, completeness_error=error, output_change=change)
+
+    return measured
+
+
+def test_the_completeness_error_is_the_largest_over_the_rms_change() -> None:
+    explanation = explain(_measured([0.1, 0.5, 0.0], 1.0), toy.both(), CODES, TARGETS, **DEFAULTS)
+    assert explanation.completeness_error == pytest.approx(0.5 / np.sqrt(25 / 3))
+
+
+def test_a_broken_promise_of_completeness_is_refused_with_an_audit() -> None:
+    method = _measured([0.1, 0.5, 0.0], 0.1)
+    with pytest.raises(ValueError, match=r"within 0\.1 .* is 0\.173 of it.*Conv1d x 1.*relu x 1"):
+        explain(method, toy.Functional(), CODES, TARGETS, **DEFAULTS)
+
+
+def test_completeness_is_undefined_where_nothing_changes() -> None:
+    @method(completeness=0.1)
+    def still(model: Any, inputs: Tensor, target: Tensor) -> Attribution:
+        return Attribution(inputs, None, torch.zeros(3), torch.zeros(3))
+
+    assert np.isnan(explain(still, toy.both(), CODES, TARGETS, **DEFAULTS).completeness_error)
+
+
+def test_the_audit_names_modules_and_the_functions_outside_of_them() -> None:
+    assert audit(toy.Functional(), CODES[:1]) == (
+        "Modules: Conv1d x 1, Linear x 1; functions outside of them: relu x 1, flatten x 1."
+    )
+
+
+def _state(model: nn.Module) -> list[Any]:
+    modules = [
+        (m.training, *(len(v) for k, v in vars(m).items() if k.endswith("_hooks")), *vars(m))
+        for m in model.modules()
+    ]
+    return [modules, [(p.requires_grad, p.grad) for p in model.parameters()]]
+
+
+def _used_model() -> Any:
+    """Half in training, partly frozen, with a gradient and a hook of its own."""
+    model = toy.MODELS["conv, batch norm, relu, max pool"]().train()
+    model.body[1].eval()
+    first, second, *_ = model.parameters()
+    first.requires_grad_(False)
+    second.grad = torch.ones_like(second)
+    model.body[0].register_forward_hook(lambda *_: None)
+    return model
+
+
+def meddle(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
+    assert not any(module.training for module in model.classifier.modules())
+    model.classifier.train()
+    for parameter in model.parameters():
+        parameter.requires_grad_(True)
+    model.classifier.body[3].register_forward_hook(lambda *_: None)
+    model.classifier.body[0]._forward_hooks.clear()
+    model(inputs).sum().backward()
+    return inputs
+
+
+def fail(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
+    meddle(model, inputs, target)
+    raise RuntimeError("on purpose")
+
+
+def test_the_model_is_left_as_found() -> None:
+    model = _used_model()
+    before, gradient = _state(model), list(model.parameters())[1].grad
+    explain(meddle, model, CODES, TARGETS, **DEFAULTS)
+    assert _state(model) == before
+    assert list(model.parameters())[1].grad is gradient
+    assert torch.equal(gradient, torch.ones_like(gradient))
+
+
+def test_the_model_is_left_as_found_when_the_method_raises() -> None:
+    model = _used_model()
+    before = _state(model)
+    with pytest.raises(RuntimeError, match="on purpose"):
+        explain(fail, model, CODES, TARGETS, **DEFAULTS)
+    assert _state(model) == before
+
+
+def test_left_as_found_nests() -> None:
+    model = _used_model()
+    with left_as_found(model):
+        with left_as_found(model):
+            model.train()
+        assert not model.body[1].training

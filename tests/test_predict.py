@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from xaibench.predict import evaluating, logits
+
+
+class Noisy(nn.Module):
+    """Doubles what survives dropout, so that a forgotten evaluation mode shows."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(3))
+
+    def encode(self, codes):
+        return codes.float()
+
+    def forward(self, inputs):
+        return self.inner(inputs)
+
+
+CODES = np.arange(21, dtype=np.uint8).reshape(7, 3)
+
+
+def test_logits_do_not_depend_on_the_batch():
+    model = Noisy()
+    whole = logits(model, CODES)
+    assert whole.shape == (7, 3)
+    for rows in (1, 3, 7):
+        assert logits(model, CODES, rows=rows) == pytest.approx(whole)
+
+
+def test_every_module_gets_its_own_mode_back_even_after_an_error():
+    model = Noisy()
+    model.inner[1].eval()
+
+    def fail():
+        with evaluating(model):
+            assert not model.inner[0].training
+            assert torch.is_inference_mode_enabled()
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        fail()
+    assert [module.training for module in model.modules()] == [True, True, True, False]

@@ -1,0 +1,99 @@
+"""A run folder is read whole, and what is no run folder is told in one line."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from xaibench.errors import UsageError
+from xaibench.results import COLUMNS, TEXT, read
+
+
+def write(folder: Path) -> Path:
+    """The smallest run folder: a row a table."""
+    folder.mkdir()
+    for name, columns in COLUMNS.items():
+        row = {column: "NA" if column in TEXT else 0.1 + 0.2 for column in columns}
+        table = pd.DataFrame([row, {**row, **dict.fromkeys(set(columns) & TEXT, "")}])
+        table.to_parquet(folder / name) if "parquet" in name else table.to_csv(
+            folder / name, index=False
+        )
+    (folder / "plan.yaml").write_text(yaml.safe_dump({"seeds": [3]}))
+    (folder / "environment.json").write_text('{"threads": 2}')
+    (folder / "examples.json").write_text("[]")
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write(tmp_path / "run")
+
+
+def test_every_file_is_read(folder):
+    results = read(folder)
+    assert (results.plan, results.environment) == ({"seeds": [3]}, {"threads": 2})
+    assert results.examples == []
+    for table in (results.records, results.estimates, results.curves, results.cost):
+        assert len(table) == 2
+
+
+def test_words_stay_words_even_where_they_say_na(folder):
+    assert list(read(folder).estimates["model"]) == ["NA", ""]
+
+
+def test_numbers_come_back_and_an_empty_place_is_nan(folder):
+    path = folder / "estimates.csv"
+    table = pd.read_csv(path, keep_default_na=False)
+    table.loc[1, "low"] = np.nan
+    table.to_csv(path, index=False)
+    estimates = read(folder).estimates
+    assert estimates["low"][0] == pytest.approx(0.1 + 0.2, rel=1e-15)
+    assert np.isnan(estimates["low"][1])
+
+
+def test_no_folder_is_no_run(tmp_path):
+    with pytest.raises(UsageError, match="found no folder"):
+        read(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "name", ["plan.yaml", "environment.json", "results.parquet", "estimates.csv", "examples.json"]
+)
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(UsageError, match=rf"no run of xaibench here, {name} is missing"):
+        read(folder)
+
+
+@pytest.mark.parametrize("name", [*COLUMNS, "plan.yaml", "environment.json"])
+def test_an_unreadable_file_is_told_in_one_line(folder, name):
+    (folder / name).write_bytes(b"\xff\x00{")
+    with pytest.raises(UsageError, match=rf"{name}: unreadable") as caught:
+        read(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_table_is_told(folder):
+    (folder / "curves.csv").write_text("")
+    with pytest.raises(UsageError, match=r"curves.csv: unreadable, No columns"):
+        read(folder)
+
+
+def test_a_file_with_another_content_says_what_was_wanted(folder):
+    (folder / "examples.json").write_text("{}")
+    with pytest.raises(UsageError, match="wanted a list at the top, got dict"):
+        read(folder)
+
+
+def test_a_missing_column_is_named(folder):
+    (folder / "cost.csv").write_text("model,seed\ncnn,0\n")
+    with pytest.raises(UsageError, match="wanted the column method, got"):
+        read(folder)
+
+
+def test_a_run_can_be_moved(folder, tmp_path):
+    shutil.move(folder, tmp_path / "elsewhere")
+    assert len(read(tmp_path / "elsewhere").records) == 2

@@ -1,0 +1,298 @@
+"""The explained view of a model, the call of a method, and the guards around it."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from xaibench.errors import NotApplicable
+from xaibench.protocols import method_facts
+from xaibench.randomness import streams
+from xaibench.shapes import Codes, Labels, Scores
+from xaibench.values import Attribution, N
+
+
+class ExplainedView(nn.Module):
+    """A classifier seen by a method: its output is what is explained for each class.
+
+    ``forwards`` and ``backwards`` count rows: of inputs that went through the model, and of outputs
+    that a gradient came back to.
+    """
+
+    def __init__(self, classifier: Any) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.forwards = 0
+        self.backwards = 0
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """``(N, C, S)`` -> ``(N, class)``: the logit minus the other's for two classes, else the
+        logit. The step from logits is linear."""
+        self.forwards += len(inputs)
+        logits: Tensor = self.classifier(inputs)
+        explained = logits - logits.flip(1) if logits.shape[1] == 2 else logits
+        if explained.requires_grad:
+            explained.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
+        return explained
+
+    def attention(self, inputs: Tensor) -> Tensor:
+        """``(N, C, S)`` -> the model's weights ``(N, S)``; NotApplicable where it has none."""
+        if not hasattr(self.classifier, "attention"):
+            raise NotApplicable("the model has no attention")
+        self.forwards += len(inputs)
+        weights: Tensor = self.classifier.attention(inputs)
+        return weights
+
+    def _count_backward(self, gradient: Tensor) -> None:
+        self.backwards += len(gradient)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a method said about some sequences, and what that cost.
+
+    ``forwards`` and ``backwards`` are rows. ``completeness_error`` is the largest over (sequence,
+    reference) of ``|sum of contributions - (f(input) - f(reference))|``, divided by the root mean
+    square of ``f(input) - f(reference)`` over them; NaN where the method measures none, or where
+    nothing changes.
+    """
+
+    scores: Scores
+    forwards: int
+    backwards: int
+    seconds: float
+    completeness_error: float
+
+
+class _Batch(NamedTuple):
+    scores: NDArray[np.float32]
+    errors: NDArray[np.float64]
+    changes: NDArray[np.float64]
+
+
+def explain(
+    method: Callable[..., Any],
+    model: Any,
+    codes: Codes,
+    targets: Labels,
+    *,
+    options: Mapping[str, Any],
+    seed: int,
+    component: str,
+    references: Codes | None = None,
+    batch_size: int = 64,
+) -> Explanation:
+    """Explain every sequence of ``codes`` ``(N, L)`` for its target with one method.
+
+    ``references`` ``(N, K, L)`` are codes too; ``seed`` and ``component`` name the random streams.
+    The model is left as found. ValueError where the scores have another shape, are not finite, or
+    are less complete than the method promises.
+    """
+    view = ExplainedView(model)
+    batches = []
+    started = time.perf_counter()
+    with explainable(model), torch.enable_grad():
+        for start in range(0, len(codes), batch_size):
+            rows = slice(start, start + batch_size)
+            inputs = _encode(model, codes[rows]).requires_grad_()
+            target = torch.from_numpy(targets[rows].copy()).to(inputs.device, torch.int64)
+            theirs = None if references is None else references[rows]
+            supplied = _supplied(method, model, codes[rows], theirs, seed, component)
+            answer = method(view, inputs, target, **supplied, **options)
+            batches.append(_checked(answer, codes[rows].shape, name_of(method)))
+    seconds = time.perf_counter() - started
+    error = _completeness_error(batches)
+    promised = method_facts(method).completeness
+    if promised is not None and error > promised:
+        raise ValueError(
+            f"{name_of(method)} promises contributions that sum to the change of the output within "
+            f"{promised:g} of its root mean square; the largest error is {error:.3g} of it. "
+            f"{audit(model, codes[:1])}"
+        )
+    scores = np.concatenate(
+        [np.empty((0, codes.shape[1]), np.float32), *(b.scores for b in batches)]
+    )
+    return Explanation(scores, view.forwards, view.backwards, seconds, error)
+
+
+def asks_for(method: Callable[..., Any], name: str) -> bool:
+    """Whether a method wants ``codes``, ``valid``, ``references`` or ``generators``.
+
+    >>> def centre(model, inputs, target, *, valid): ...
+    >>> asks_for(centre, "valid"), asks_for(centre, "references")
+    (True, False)
+    """
+    parameter = inspect.signature(method).parameters.get(name)
+    return parameter is not None and parameter.kind is parameter.KEYWORD_ONLY
+
+
+def name_of(method: Callable[..., Any]) -> str:
+    """What a method is called in messages."""
+    return str(getattr(method, "__name__", type(method).__name__))
+
+
+_HOOKS = (
+    "_forward_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+    "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+)
+
+
+@contextmanager
+def left_as_found(model: nn.Module) -> Iterator[None]:
+    """Put the mode of every module, its hooks, and what gradients the parameters have and want
+    back as they were, also on an error. Weights are not copied."""
+    modes = [(module, module.training) for module in model.modules()]
+    hooks = [(vars(m)[name], dict(vars(m)[name])) for m in model.modules() for name in _HOOKS]
+    gradients = [(p, p.requires_grad, p.grad) for p in model.parameters()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        for registered, before in hooks:
+            registered.clear()
+            registered.update(before)
+        for parameter, wanted, gradient in gradients:
+            parameter.requires_grad_(wanted)
+            parameter.grad = gradient
+
+
+@contextmanager
+def explainable(model: nn.Module) -> Iterator[None]:
+    """In here the model is in eval mode and gradients are those of inputs, not of weights."""
+    with left_as_found(model):
+        model.eval().requires_grad_(False)
+        for parameter in model.parameters():
+            parameter.grad = None  # nobody adds to a gradient that somebody else keeps
+        yield
+
+
+def _encode(model: Any, codes: Codes) -> Tensor:
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    with torch.no_grad():
+        inputs: Tensor = model.encode(torch.from_numpy(codes.copy()).to(device))
+    return inputs.detach()
+
+
+def _supplied(
+    method: Callable[..., Any],
+    model: Any,
+    codes: Codes,
+    references: Codes | None,
+    seed: int,
+    component: str,
+) -> dict[str, Any]:
+    """The keywords of this batch that the method's signature asks for."""
+    supplied: dict[str, Any] = {}
+    if asks_for(method, "codes"):
+        supplied["codes"] = torch.from_numpy(codes.copy())
+    if asks_for(method, "valid"):
+        supplied["valid"] = torch.from_numpy(codes < N)
+    if asks_for(method, "generators"):
+        supplied["generators"] = list(streams(seed, component, codes))
+    if asks_for(method, "references"):
+        if references is None:
+            raise ValueError(f"references: {name_of(method)} asks for them, got None")
+        sequences, count, length = references.shape
+        encoded = _encode(model, references.reshape(sequences * count, length))
+        supplied["references"] = encoded.reshape(sequences, count, *encoded.shape[1:])
+    return supplied
+
+
+def _checked(answer: Any, wanted: tuple[int, ...], name: str) -> _Batch:
+    """The scores of one batch: summed over channels, of the wanted shape, finite, off the graph."""
+    known = answer if isinstance(answer, Attribution) else Attribution(answer)
+    given = known.contributions
+    if not isinstance(given, Tensor):
+        raise TypeError(f"{name}: wanted a tensor or an Attribution, got {type(given).__name__}")
+    scores = given.sum(1) if given.ndim == 3 else given
+    if tuple(scores.shape) != wanted:
+        raise ValueError(
+            f"{name}: wanted scores {wanted} or contributions ({wanted[0]}, channel, {wanted[1]}), "
+            f"got {tuple(given.shape)}"
+        )
+    lost = int((~torch.isfinite(scores)).sum())
+    if lost:
+        raise ValueError(f"{name}: {lost} of {scores.numel()} scores are not finite")
+    return _Batch(
+        scores.detach().to("cpu", torch.float32).numpy(),
+        _per_sequence(known.completeness_error),
+        _per_sequence(known.output_change),
+    )
+
+
+def _per_sequence(values: Tensor | None) -> NDArray[np.float64]:
+    if values is None:
+        return np.empty(0)
+    measured: NDArray[np.float64] = values.detach().to("cpu", torch.float64).numpy()
+    return measured
+
+
+def _completeness_error(batches: list[_Batch]) -> float:
+    errors = np.concatenate([np.empty(0), *(batch.errors for batch in batches)])
+    changes = np.concatenate([np.empty(0), *(batch.changes for batch in batches)])
+    if not len(errors) or not np.any(changes):
+        return float("nan")
+    return float(errors.max() / np.sqrt(np.mean(changes**2)))
+
+
+def audit(model: Any, codes: Codes) -> str:
+    """What a forward pass of the model is made of, for a message: its leaf modules, and the
+    functions that it calls outside of them, which rules for modules cannot see."""
+    calls = _Calls()
+    leaves = [module for module in model.modules() if not any(module.children())]
+    with explainable(model), torch.no_grad():
+        for leaf in leaves:
+            if leaf is not model:
+                leaf.register_forward_pre_hook(calls.enter)
+                leaf.register_forward_hook(calls.leave)
+        inputs = _encode(model, codes)
+        with calls:
+            model(inputs)
+    return (
+        f"Modules: {_listed(calls.modules)}; functions outside of them: {_listed(calls.outside)}."
+    )
+
+
+class _Calls(TorchFunctionMode):
+    """Counts leaf modules, and the torch functions called while none of them runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.modules: Counter[str] = Counter()
+        self.outside: Counter[str] = Counter()
+        self._depth = 0
+
+    def enter(self, module: nn.Module, arguments: Any) -> None:
+        self._depth += 1
+        self.modules[type(module).__name__] += 1
+
+    def leave(self, module: nn.Module, arguments: Any, output: Any) -> None:
+        self._depth -= 1
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if not self._depth and function.__name__ != "__get__":
+            self.outside[function.__name__] += 1
+        return function(*args, **(kwargs or {}))
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} x {count}" for name, count in counts.items()) or "none"

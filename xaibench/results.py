@@ -1,0 +1,119 @@
+"""What a run folder holds, read back for a report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from xaibench.errors import UsageError
+
+TEXT = {
+    *("question", "dataset", "model", "other", "method", "metric", "operator"),
+    *("quantity", "order", "status", "reason"),
+}
+"""The columns that hold words; an empty one, or one that says NA, is that word."""
+
+COLUMNS = {
+    "results.parquet": (
+        *("dataset", "model", "seed", "method", "metric", "operator", "repeat", "sequence"),
+        *("value", "status", "reason"),
+    ),
+    "estimates.csv": (
+        *("question", "dataset", "model", "other", "method", "metric", "operator"),
+        *("mean", "low", "high", "sequences_low", "sequences_high", "effect"),
+        *("p_sequences", "p_seeds", "sequences", "seeds", "undefined", "reason"),
+        *("p_sequences_holm", "p_seeds_holm", "rank"),
+    ),
+    "curves.csv": (
+        *("model", "method", "operator", "quantity", "order", "fraction"),
+        *("mean", "low", "high", "sequences", "seeds"),
+    ),
+    "training.csv": ("model", "seed", "epoch"),
+    "cost.csv": (
+        *("model", "seed", "method", "forwards", "backwards", "seconds", "sequences"),
+        "completeness_error",
+    ),
+}
+"""What each table must have; it may have more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """One run, as its folder tells it (``docs/design.md``, "A run folder")."""
+
+    plan: dict[str, Any]
+    environment: dict[str, Any]
+    records: pd.DataFrame
+    estimates: pd.DataFrame
+    curves: pd.DataFrame
+    training: pd.DataFrame
+    cost: pd.DataFrame
+    examples: list[dict[str, Any]]
+
+
+def read(folder: Path) -> Results:
+    """The results in a run folder; UsageError (one line) where the folder is no finished run."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: wanted the folder of a run, found no folder")
+    return Results(
+        plan=_content(folder, "plan.yaml", _yaml, dict),
+        environment=_content(folder, "environment.json", _json, dict),
+        records=_table(folder, "results.parquet"),
+        estimates=_table(folder, "estimates.csv"),
+        curves=_table(folder, "curves.csv"),
+        training=_table(folder, "training.csv"),
+        cost=_table(folder, "cost.csv"),
+        examples=_content(folder, "examples.json", _json, list),
+    )
+
+
+def _content(folder: Path, name: str, parse: Callable[[Path], Any], kind: type) -> Any:
+    path = folder / name
+    try:
+        content = parse(path)
+    except FileNotFoundError as error:
+        raise UsageError(f"{folder}: no run of xaibench here, {name} is missing") from error
+    except Exception as error:
+        # each reader has its own family of errors, and to a user they all say this
+        raise UsageError(f"{path}: unreadable, {_one_line(error)}") from error
+    if not isinstance(content, kind):
+        came = type(content).__name__
+        raise UsageError(f"{path}: wanted a {kind.__name__} at the top, got {came}")
+    return content
+
+
+def _table(folder: Path, name: str) -> pd.DataFrame:
+    parse = pd.read_parquet if name.endswith(".parquet") else _csv
+    table: pd.DataFrame = _content(folder, name, parse, pd.DataFrame)
+    missing = [column for column in COLUMNS[name] if column not in table]
+    if missing:
+        raise UsageError(f"{folder / name}: wanted the column {missing[0]}, got {list(table)}")
+    return table
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    header = [str(column) for column in pd.read_csv(path, nrows=0)]
+    return pd.read_csv(
+        path,
+        dtype={column: "str" for column in header if column in TEXT},
+        na_values={column: ["", "nan", "NaN"] for column in header if column not in TEXT},
+        keep_default_na=False,
+    )
+
+
+def _yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
