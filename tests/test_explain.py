@@ -171,8 +171,17 @@ def test_the_completeness_error_is_the_largest_over_the_rms_change() -> None:
 
 def test_a_broken_promise_of_completeness_is_refused_with_an_audit() -> None:
     method = _measured([0.1, 0.5, 0.0], 0.1)
-    with pytest.raises(ValueError, match=r"within 0\.1 .* is 0\.173 of it.*Conv1d x 1.*relu x 1"):
+    with pytest.raises(ValueError, match=r"within 0\.1 .* error is 0\.5, .* 2\.89.*relu x 1"):
         explain(method, toy.Functional(), CODES, TARGETS, **DEFAULTS)
+
+
+def test_rounding_of_a_large_output_breaks_no_promise() -> None:
+    method = _measured([1e-3, 0.0, 0.0], 1e-5)
+    far, near = toy.both(), toy.both()
+    torch.nn.init.constant_(far.body[-1].bias, 1000.0)
+    explain(method, far, CODES, TARGETS, **DEFAULTS)
+    with pytest.raises(ValueError, match="measured promises"):
+        explain(method, near, CODES, TARGETS, **DEFAULTS)
 
 
 def test_completeness_is_undefined_where_nothing_changes() -> None:
@@ -215,7 +224,7 @@ def meddle(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
         parameter.requires_grad_(True)
     model.classifier.body[3].register_forward_hook(lambda *_: None)
     model.classifier.body[0]._forward_hooks.clear()
-    model(inputs).sum().backward()
+    model(inputs)[:, 0].sum().backward()
     return inputs
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from xaibench.errors import UsageError
 from xaibench.options import paths, resolve, supplied, typed
-from xaibench.registry import Plugin
+from xaibench.registry import Plugin, load
 
 
 def method(
@@ -23,16 +23,16 @@ def method(
     """Options of every sort."""
 
 
-PLUGIN = Plugin("method", method, "test")
+PLUGIN = Plugin("attribution", "method", method, "test")
 
 
 def test_defaults_are_filled_in_as_plain_values():
-    options = resolve(PLUGIN, {"steps": 7}, where="here", positional=3)
+    options = resolve(PLUGIN, {"steps": 7}, where="here")
     assert options == {"steps": 7, "kind": "uniform", "widths": [3, 5], "where": None}
 
 
 def test_typed_options_are_those_of_the_signature():
-    options = typed(PLUGIN, {"where": "a.csv", "sequences": 4, "widths": [9]}, positional=3)
+    options = typed(PLUGIN, {"where": "a.csv", "sequences": 4, "widths": [9]})
     assert options["where"] == Path("a.csv")
     assert options["widths"] == (9,)
     assert "sequences" not in options
@@ -50,7 +50,7 @@ def test_typed_options_are_those_of_the_signature():
 )
 def test_a_bad_option_is_one_line_with_its_key(given, message):
     with pytest.raises(UsageError, match=message) as caught:
-        resolve(PLUGIN, given, where="here", positional=3)
+        resolve(PLUGIN, given, where="here")
     assert "\n" not in str(caught.value)
 
 
@@ -59,12 +59,23 @@ def test_an_option_without_a_default_must_be_given():
         pass
 
     with pytest.raises(UsageError, match=r"dataset\.path: field required"):
-        resolve(Plugin("needy", needy, ""), {}, where="dataset", positional=0)
+        resolve(Plugin("datasets", "needy", needy, ""), {}, where="dataset")
 
 
-def test_the_harness_may_add_options():
-    also = {"sequences": (int | None, None)}
-    assert resolve(PLUGIN, {}, where="", positional=3, also=also)["sequences"] is None
+def test_a_metric_takes_the_options_that_the_harness_understands():
+    metric = load("metrics", "substitution_sensitivity")
+    assert resolve(metric, {"draws": 7}, where="") == {"sequences": None, "draws": 7}
+    assert typed(metric, {"sequences": 4, "draws": 7}) == {}
+
+
+def test_a_name_supplied_to_one_kind_is_an_option_of_another():
+    def dataset(*, data_seed, length: int = 200):
+        pass
+
+    assert resolve(Plugin("datasets", "d", dataset, ""), {}, where="") == {"length": 200}
+    assert resolve(Plugin("models", "d", dataset, ""), {"data_seed": 1}, where="") == {
+        "data_seed": 1
+    }
 
 
 def test_only_what_a_signature_asks_for_is_supplied():

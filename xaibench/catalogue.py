@@ -13,7 +13,7 @@ def lines(kind: str, plugins: tuple[str, ...] = ()) -> list[str]:
     if kind == "presets":
         described = {name: _comment(name) for name in presets()}
     else:
-        given = [name for source in plugins for name in members(source)]
+        given = [name for source in plugins for name in members(kind, source)]
         names = [*available(kind), *given]
         described = {name: _described(kind, name, plugins) for name in names}
     width = max(map(len, described), default=0)

@@ -378,16 +378,14 @@ def _curves(
 
 
 def _donor(work: Work, operator: str) -> Codes:
-    use = work.plan.operators[operator]
+    """What replaced positions take: one draw a sequence, the same for all models and methods."""
+    use, codes = work.plan.operators[operator], work.chosen.codes
     plugin, options = found(work, "operators", use)
-    return np.stack(
-        [
-            plugin.call(
-                row, stream(work.plan.data_seed, "donor", use.use, identity(row)), **options
-            )
-            for row in work.chosen.codes
-        ]
-    )
+    generators = streams(work.plan.data_seed, f"donor {use.use}", codes)
+    donors = [
+        plugin.call(row, each, **options) for row, each in zip(codes, generators, strict=True)
+    ]
+    return np.stack(donors)
 
 
 # Reading and writing

@@ -22,12 +22,16 @@ from xaibench.randomness import streams
 from xaibench.shapes import Codes, Labels, Scores
 from xaibench.values import Attribution, N
 
+_ROUNDINGS = 32
+"""Errors up to so many roundings of an output break no promise of completeness."""
+
 
 class ExplainedView(nn.Module):
     """A classifier seen by a method: its output is what is explained for each class.
 
     ``forwards`` and ``backwards`` count rows: of inputs that went through the model, and of outputs
-    that a gradient came back to.
+    that a gradient came back to. ``rounding`` is the spacing of numbers at the largest logit seen:
+    no change of the output can be known better.
     """
 
     def __init__(self, classifier: Any) -> None:
@@ -35,12 +39,14 @@ class ExplainedView(nn.Module):
         self.classifier = classifier
         self.forwards = 0
         self.backwards = 0
+        self.rounding = 0.0
 
     def forward(self, inputs: Tensor) -> Tensor:
         """``(N, C, S)`` -> ``(N, class)``: the logit minus the other's for two classes, else the
         logit. The step from logits is linear."""
         self.forwards += len(inputs)
         logits: Tensor = self.classifier(inputs)
+        self._note_rounding(logits.detach())
         explained = logits - logits.flip(1) if logits.shape[1] == 2 else logits
         if explained.requires_grad:
             explained.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
@@ -53,6 +59,11 @@ class ExplainedView(nn.Module):
         self.forwards += len(inputs)
         weights: Tensor = self.classifier.attention(inputs)
         return weights
+
+    def _note_rounding(self, logits: Tensor) -> None:
+        if logits.numel():
+            largest = logits.abs().max().item()
+            self.rounding = max(self.rounding, largest * torch.finfo(logits.dtype).eps)
 
     def _count_backward(self, gradient: Tensor) -> None:
         self.backwards += len(gradient)
@@ -112,18 +123,18 @@ def explain(
             answer = method(view, inputs, target, **supplied, **options)
             batches.append(_checked(answer, codes[rows].shape, name_of(method)))
     seconds = time.perf_counter() - started
-    error = _completeness_error(batches)
+    error, change = _completeness(batches)
     promised = method_facts(method).completeness
-    if promised is not None and error > promised:
+    if promised is not None and error > promised * change + _ROUNDINGS * view.rounding:
         raise ValueError(
             f"{name_of(method)} promises contributions that sum to the change of the output within "
-            f"{promised:g} of its root mean square; the largest error is {error:.3g} of it. "
-            f"{audit(model, codes[:1])}"
+            f"{promised:g} of its root mean square; the largest error is {error:.3g}, the root "
+            f"mean square {change:.3g}. {audit(model, codes[:1])}"
         )
-    scores = np.concatenate(
-        [np.empty((0, codes.shape[1]), np.float32), *(b.scores for b in batches)]
-    )
-    return Explanation(scores, view.forwards, view.backwards, seconds, error)
+    none = np.empty((0, codes.shape[1]), np.float32)
+    scores = np.concatenate([none, *(batch.scores for batch in batches)])
+    relative = error / change if change else float("nan")
+    return Explanation(scores, view.forwards, view.backwards, seconds, relative)
 
 
 def asks_for(method: Callable[..., Any], name: str) -> bool:
@@ -244,12 +255,11 @@ def _per_sequence(values: Tensor | None) -> NDArray[np.float64]:
     return measured
 
 
-def _completeness_error(batches: list[_Batch]) -> float:
-    errors = np.concatenate([np.empty(0), *(batch.errors for batch in batches)])
-    changes = np.concatenate([np.empty(0), *(batch.changes for batch in batches)])
-    if not len(errors) or not np.any(changes):
-        return float("nan")
-    return float(errors.max() / np.sqrt(np.mean(changes**2)))
+def _completeness(batches: list[_Batch]) -> tuple[float, float]:
+    """The largest error, and the root mean square of the changes; 0 where nothing was measured."""
+    errors = np.concatenate([np.zeros(1), *(batch.errors for batch in batches)])
+    changes = np.concatenate([np.zeros(0), *(batch.changes for batch in batches)])
+    return float(errors.max()), float(np.sqrt(np.mean(changes**2))) if len(changes) else 0.0
 
 
 def audit(model: Any, codes: Codes) -> str:

@@ -4,46 +4,44 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from xaibench.errors import UsageError
+from xaibench.protocols import metric_facts
 from xaibench.registry import Plugin, nearest
 
-SUPPLIED = frozenset(
-    {"data_seed", "classes", "length", "shortest", "seed", "progress"}
-    | {"codes", "valid", "references", "generators"}
-)
+POSITIONAL = {"attribution": 3, "operators": 2, "reports": 1, "training": 2}
+"""How many parameters of a plug-in come first and are no options; a metric's facts tell its own."""
+
+SUPPLIED = {
+    "datasets": {"data_seed"},
+    "models": {"classes", "length", "shortest"},
+    "training": {"seed", "progress"},
+    "attribution": {"codes", "valid", "references", "generators"},
+}
 """Parameters that the harness fills in, where a signature asks for them."""
 
 Schema = type[BaseModel]
+Fields = dict[str, tuple[Any, Any]]
 
 
-def resolve(
-    plugin: Plugin,
-    options: Mapping[str, Any],
-    *,
-    where: str,
-    positional: int,
-    also: Mapping[str, tuple[Any, Any]] | None = None,
-) -> dict[str, Any]:
+def resolve(plugin: Plugin, options: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     """The options of a plug-in with its defaults filled in, as plain JSON values.
 
-    ``positional`` parameters come first and are no options; ``also`` adds options that the harness
-    itself understands. Raises UsageError naming ``where`` and the option.
+    Raises UsageError naming ``where`` and the option.
     """
-    schema = _schema(plugin, positional, also or {})
-    checked = validate(schema, dict(options), where=where)
-    return dict(checked.model_dump(mode="json"))
+    schema = _schema(plugin, {**_of_harness(plugin), **_own(plugin)})
+    return dict(validate(schema, dict(options), where=where).model_dump(mode="json"))
 
 
-def typed(plugin: Plugin, options: Mapping[str, Any], *, positional: int) -> dict[str, Any]:
+def typed(plugin: Plugin, options: Mapping[str, Any]) -> dict[str, Any]:
     """The resolved options that the signature has, in the types that it names."""
-    schema = _schema(plugin, positional, {})
-    own = {name: value for name, value in options.items() if name in schema.model_fields}
-    checked = validate(schema, own, where=plugin.name)
-    return {name: getattr(checked, name) for name in schema.model_fields}
+    own = _own(plugin)
+    given = {name: value for name, value in options.items() if name in own}
+    checked = validate(_schema(plugin, own), given, where=plugin.name)
+    return {name: getattr(checked, name) for name in own}
 
 
 def takes(call: Callable[..., Any]) -> list[str]:
@@ -82,20 +80,38 @@ def _first(error: ValidationError, schema: Schema, where: str) -> str:
     return f"{key}: {message[0].lower()}{message[1:]}, got {first['input']!r}"
 
 
-def _schema(plugin: Plugin, positional: int, also: Mapping[str, tuple[Any, Any]]) -> Schema:
-    parameters = list(inspect.signature(plugin.call).parameters.values())[positional:]
+def _schema(plugin: Plugin, fields: Fields) -> Schema:
+    config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
+    annotated: dict[str, Any] = dict(fields)
+    return create_model(plugin.name, __config__=config, **annotated)
+
+
+def _own(plugin: Plugin) -> Fields:
+    """The options that stand in the signature, with their types and defaults."""
+    skipped = POSITIONAL.get(plugin.kind, 0)
+    if plugin.kind == "metrics":
+        skipped = 2 if metric_facts(plugin.call).of == "change" else 1
+    parameters = list(inspect.signature(plugin.call).parameters.values())[skipped:]
     hints = _hints(plugin.call)
-    fields: dict[str, Any] = {
+    return {
         parameter.name: (
             hints.get(parameter.name, Any),
             ... if parameter.default is parameter.empty else parameter.default,
         )
         for parameter in parameters
-        if parameter.name not in SUPPLIED
+        if parameter.name not in SUPPLIED.get(plugin.kind, ())
         and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     }
-    config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
-    return create_model(plugin.name, __config__=config, **{**also, **fields})
+
+
+def _of_harness(plugin: Plugin) -> Fields:
+    """The options of a metric that the harness itself understands."""
+    if plugin.kind != "metrics":
+        return {}
+    fields: Fields = {"sequences": (Annotated[int, Field(ge=1)] | None, None)}
+    if metric_facts(plugin.call).change == "substitutions":
+        fields["draws"] = (Annotated[int, Field(ge=1)], 5)
+    return fields
 
 
 def _hints(call: Callable[..., Any]) -> dict[str, Any]:

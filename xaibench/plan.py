@@ -11,11 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from xaibench.errors import UsageError
 from xaibench.options import paths, resolve, validate
-from xaibench.protocols import metric_facts
-from xaibench.registry import Plugin, load, nearest
+from xaibench.registry import load, nearest
 
 SECTIONS = ("models", "attribution", "metrics", "operators", "reports")
-POSITIONAL = {"attribution": 3, "operators": 2, "reports": 1, "training": 2}
 FRACTIONS = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1)
 
 
@@ -240,8 +238,7 @@ def _filled(plan: Plan, source: str, plugins: tuple[str, ...]) -> Plan:
 
     def fill(kind: str, use: Use, where: str) -> Use:
         plugin = load(kind, use.use, plugins)
-        positional, also = calling(kind, plugin)
-        options = resolve(plugin, use.options, where=where, positional=positional, also=also)
+        options = resolve(plugin, use.options, where=where)
         for name in paths(plugin):
             if options.get(name) is not None:
                 locate(options[name], source)
@@ -257,17 +254,6 @@ def _filled(plan: Plan, source: str, plugins: tuple[str, ...]) -> Plan:
     dataset = fill("datasets", plan.dataset, "dataset")
     training = fill("training", plan.training, "training")
     return plan.model_copy(update={**sections, "dataset": dataset, "training": training})
-
-
-def calling(kind: str, plugin: Plugin) -> tuple[int, dict[str, tuple[Any, Any]]]:
-    """How many parameters of a plug-in are no options, and which options the harness adds."""
-    if kind != "metrics":
-        return POSITIONAL.get(kind, 0), {}
-    facts = metric_facts(plugin.call)
-    also: dict[str, tuple[Any, Any]] = {"sequences": (Annotated[int, Field(ge=1)] | None, None)}
-    if facts.change == "substitutions":
-        also["draws"] = (Annotated[int, Field(ge=1)], 5)
-    return (2 if facts.of == "change" else 1), also
 
 
 def dump(plan: Plan) -> str:

@@ -30,6 +30,7 @@ KINDS = ("datasets", "models", "training", "attribution", "metrics", "operators"
 class Plugin:
     """A plug-in that was found and imported; ``code`` names its version for the store."""
 
+    kind: str
     name: str
     call: Callable[..., Any]
     code: str
@@ -64,9 +65,9 @@ def available(kind: str) -> dict[str, EntryPoint]:
 def load(kind: str, name: str, plugins: tuple[str, ...] = ()) -> Plugin:
     """Import one plug-in by name; ``plugins`` are the files and modules of ``--plugin``."""
     if ":" in name:
-        return _adapted(name)
+        return _adapted(kind, name)
     installed = available(kind)
-    given = {key: plugin for source in plugins for key, plugin in members(source).items()}
+    given = {key: plugin for source in plugins for key, plugin in members(kind, source).items()}
     if name in installed and name in given:
         raise UsageError(
             f"two {kind} are named {name!r}: {installed[name].value} and {given[name].code}"
@@ -77,7 +78,7 @@ def load(kind: str, name: str, plugins: tuple[str, ...] = ()) -> Plugin:
         known = sorted([*installed, *given])
         raise UsageError(f"no {kind} named {name!r}; {nearest(name, known)}")
     point = installed[name]
-    return Plugin(name, _imported(point), _version(point))
+    return Plugin(kind, name, _imported(point), _version(point))
 
 
 def _imported(point: EntryPoint) -> Callable[..., Any]:
@@ -97,7 +98,7 @@ def _version(point: EntryPoint) -> str:
     return f"{point.value} {point.dist.version}"
 
 
-def _adapted(name: str) -> Plugin:
+def _adapted(kind: str, name: str) -> Plugin:
     prefix, _, member = name.partition(":")
     adapters = available("adapters")
     if prefix not in adapters:
@@ -105,15 +106,16 @@ def _adapted(name: str) -> Plugin:
             f"{name!r} is not reachable from a plan (only {', '.join(adapters)}:...); "
             f"give its module with --plugin {prefix} and name it {member!r}"
         )
-    return Plugin(name, _imported(adapters[prefix])(member), f"{name} {_version(adapters[prefix])}")
+    call = _imported(adapters[prefix])(member)
+    return Plugin(kind, name, call, f"{name} {_version(adapters[prefix])}")
 
 
-def members(source: str) -> dict[str, Plugin]:
+def members(kind: str, source: str) -> dict[str, Plugin]:
     """The public functions and classes that a plug-in file or module defines."""
     module = _module(source)
     code = blake2b(Path(str(module.__file__)).read_bytes(), digest_size=8).hexdigest()
     return {
-        name: Plugin(name, member, f"{Path(source).name}:{name} {code}")
+        name: Plugin(kind, name, member, f"{Path(source).name}:{name} {code}")
         for name, member in vars(module).items()
         if not name.startswith("_")
         and (inspect.isfunction(member) or inspect.isclass(member))

@@ -9,7 +9,7 @@ import numpy as np
 from xaibench.data.splitting import choose, cut_validation, fingerprint
 from xaibench.errors import UsageError
 from xaibench.options import supplied, typed
-from xaibench.plan import Plan, Use, calling, locate
+from xaibench.plan import Plan, Use, locate
 from xaibench.protocols import MetricFacts, metric_facts
 from xaibench.registry import Plugin, load
 from xaibench.store import Store
@@ -51,6 +51,8 @@ def prepare(job: Job) -> Work:
     for name, split in (("train", splits.train), ("test", splits.test)):
         if len(np.unique(split.labels)) < 2:
             raise UsageError(f"dataset: wanted at least two classes in {name}, got one")
+        if len(set(split.names)) < len(split):
+            raise UsageError(f"dataset: wanted names that differ, {name} has one twice")
     data = fingerprint(splits)
     if splits.validation is None:
         train, validation = cut_validation(splits.train, VALIDATION_SHARE, plan.data_seed)
@@ -61,7 +63,7 @@ def prepare(job: Job) -> Work:
 
 def _splits(job: Job) -> Splits:
     plugin = load("datasets", job.plan.dataset.use, job.plugins)
-    options = typed(plugin, job.plan.dataset.options, positional=0)
+    options = typed(plugin, job.plan.dataset.options)
     for name, value in options.items():
         if isinstance(value, Path) and not value.is_absolute():
             options[name] = locate(str(value), job.source)
@@ -74,7 +76,7 @@ def _splits(job: Job) -> Splits:
 def found(work: Work, kind: str, use: Use) -> tuple[Plugin, dict[str, Any]]:
     """A plug-in of the plan and its options, typed as its signature says."""
     plugin = load(kind, use.use, work.job.plugins)
-    return plugin, typed(plugin, use.options, positional=calling(kind, plugin)[0])
+    return plugin, typed(plugin, use.options)
 
 
 def facts_of(work: Work, label: str) -> MetricFacts:

@@ -1,0 +1,106 @@
+"""The report as Markdown, and its main tables as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from xaibench.results import Results
+
+from .sections import GLOSSARY, Section, plan_text, sections, title
+from .tables import (
+    CONTROL,
+    PRIMARY,
+    Cell,
+    Table,
+    cautions,
+    metrics_of,
+    operator_of,
+    without_folders,
+)
+from .verdict import Name, Verdict, verdicts
+
+_SPECIAL = str.maketrans(
+    {"<": "&lt;", ">": "&gt;", "&": "&amp;", "|": "\\|", "`": "\\`", "*": "\\*", "\n": " "}
+)
+
+
+def markdown(results: Results) -> dict[str, str]:
+    """``report.md`` and a CSV a table (all digits; empty where a value is not known)."""
+    text = "\n\n".join(
+        [
+            f"# {plain(title(results))}",
+            *(_verdict(verdict) for verdict in verdicts(results)),
+            *(f"> {plain(caution)}" for caution in cautions(results)),
+            *(_section(section) for section in sections(results)),
+            f"### The plan, in full\n\n{_indented(plan_text(results))}",
+            "## How to read this",
+            "\n".join(f"- **{word}**: {plain(meaning)}" for word, meaning in GLOSSARY),
+        ]
+    )
+    tables = {name: _csv(frame) for name, frame in _frames(results).items()}
+    return {"report.md": without_folders(text) + "\n", **tables}
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is, in one line.
+
+    >>> plain("a|b <c>")
+    'a\\\\|b &lt;c&gt;'
+    """
+    return text.translate(_SPECIAL)
+
+
+def _verdict(verdict: Verdict) -> str:
+    lines = ["".join(_part(part) for part in sentence) for sentence in verdict.sentences]
+    return "\n".join([f"## {plain(verdict.model)}", "", *(f"- {line}" for line in lines)])
+
+
+def _part(part: str | Name) -> str:
+    return f"**{plain(part.text)}**" if isinstance(part, Name) else plain(part)
+
+
+def _section(section: Section) -> str:
+    words = [f"## {plain(section.title)}", *([plain(section.lead)] if section.lead else [])]
+    return "\n\n".join([*words, *(_table(table) for table in section.tables)])
+
+
+def _table(table: Table) -> str:
+    rule = ["---" if k in table.words else "---:" for k in range(len(table.header))]
+    rows = [[_cell(cell, table.notes) for cell in row] for row in table.rows]
+    lines = [_line(plain(head) for head in table.header), _line(rule), *map(_line, rows)]
+    notes = [f"<sup>{letter}</sup> {plain(why)}  " for why, letter in table.notes.items()]
+    return "\n".join([f"**{plain(table.caption)}**", "", *lines, *([""] if notes else []), *notes])
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _cell(cell: Cell, notes: dict[str, str]) -> str:
+    return plain(cell.text) + (f"<sup>{notes[cell.note]}</sup>" if cell.empty else "")
+
+
+def _indented(text: str) -> str:
+    """A code block that no text can end."""
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+def _frames(results: Results) -> dict[str, pd.DataFrame]:
+    rows = results.estimates
+    gap = rows[(rows["question"] == "against random") & (rows["metric"] == PRIMARY)]
+    value = rows[(rows["question"] == "value") & (rows["method"] != CONTROL)]
+    frames = {
+        "leaderboard.csv": gap[gap["operator"] == operator_of(results)],
+        "accuracy.csv": value[value["metric"] == "accuracy"],
+        "localisation.csv": value[value["metric"].isin(metrics_of(results, "localisation"))],
+        "stability.csv": value[value["metric"].isin(metrics_of(results, "stability"))],
+        "between_models.csv": rows[rows["question"] == "between models"],
+    }
+    return {name: frame for name, frame in frames.items() if len(frame)}
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    words = {c: frame[c].map(without_folders) for c in ("reason",)}
+    return frame.assign(**words).to_csv(index=False, lineterminator="\n")

@@ -1,0 +1,311 @@
+"""Run folders with made-up numbers, written through the documented columns."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from xaibench.results import COLUMNS, Results, read
+
+CONTROL = "random control"
+FRACTIONS = [0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1]
+LOCALISATION = ["auprc", "relevance_mass"]
+STABILITY = ["seed_agreement", "substitution_sensitivity", "reverse_complement_consistency"]
+QUALITY = {
+    "deeplift": 0.95,
+    "integrated_gradients": 0.93,
+    "attention": 0.6,
+    "input_x_gradient": 0.7,
+    "saliency": 0.5,
+    "random": 0.0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a made-up run is about; ``quality`` of a method: 0 is random, 1 perfect."""
+
+    models: tuple[str, ...] = ("cnn", "attngen", "attention only")
+    quality: tuple[tuple[str, float], ...] = tuple(QUALITY.items())
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    operators: tuple[str, ...] = ("n", "uniform")
+    motifs: bool = True
+    failures: bool = True
+    sequences: int = 23
+    length: int = 97
+    classes: tuple[str, str] = ("decoy", "CTCF")
+
+    @property
+    def methods(self) -> list[str]:
+        return [name for name, _ in self.quality]
+
+    def rank(self, model: str, quality: float) -> float:
+        present = [other for name, other in self.quality if not self.absent(model, name)]
+        return 1.0 + sum(other > quality for other in present)
+
+    def absent(self, model: str, method: str) -> bool:
+        return self.failures and model == "cnn" and method == "attention"
+
+
+def interval(mean: float, width: float, made: Made) -> dict[str, float | str]:
+    one = len(made.seeds) == 1
+    return {
+        "mean": mean,
+        "low": np.nan if one else mean - width,
+        "high": np.nan if one else mean + width,
+        "sequences_low": mean - width / 2,
+        "sequences_high": mean + width / 2,
+        "effect": np.nan,
+        "p_sequences": np.nan,
+        "p_seeds": np.nan,
+        "sequences": made.sequences,
+        "seeds": len(made.seeds),
+        "undefined": 0,
+        "reason": "one seed: nothing is known of retraining" if one else "",
+        "p_sequences_holm": np.nan,
+        "p_seeds_holm": np.nan,
+        "rank": np.nan,
+    }
+
+
+def tested(mean: float, width: float, made: Made) -> dict[str, float | str]:
+    p = 0.0001 if abs(mean) > width else 0.3114
+    seeds = np.nan if len(made.seeds) == 1 else 2 * p
+    more = {"effect": mean / width / 2, "p_sequences": p, "p_sequences_holm": min(3 * p, 1.0)}
+    return interval(mean, width, made) | more | {"p_seeds": seeds, "p_seeds_holm": seeds}
+
+
+def undefined(reason: str, made: Made) -> dict[str, float | str]:
+    nothing = dict.fromkeys(["mean", "low", "high", "sequences_low", "sequences_high"], np.nan)
+    return interval(0.0, 0.0, made) | nothing | {"sequences": 0, "seeds": 0, "reason": reason}
+
+
+def curve_metrics(made: Made) -> list[tuple[str, str, float]]:
+    scale = {"logit_difference": 4.0, "probability": 0.4, "accuracy": 0.35}
+    return [
+        (f"{family}_{quantity}", operator, size)
+        for family in ("deletion", "insertion")
+        for quantity, size in scale.items()
+        for operator in made.operators
+    ]
+
+
+def estimate_rows(made: Made, model: str) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+
+    def add(question: str, method: str, metric: str, operator: str, other: str, values) -> None:
+        what = {"question": question, "dataset": "planted", "model": model, "other": other}
+        rows.append({**what, "method": method, "metric": metric, "operator": operator, **values})
+
+    add("value", "", "accuracy", "", "", interval(0.95 + 0.01 * len(model) / 14, 0.012, made))
+    for method, quality in made.quality:
+        absent = undefined("not applicable: the model has no attention", made)
+        gone = made.absent(model, method)
+        for metric, operator, size in curve_metrics(made):
+            gap = tested(size * quality * 0.5, 0.08 * size, made)
+            ranked = gap | {"rank": made.rank(model, quality)}
+            value = interval(size * (1 - quality * 0.5), 0.05 * size, made)
+            add("value", method, metric, operator, "", absent if gone else value)
+            add("against random", method, metric, operator, CONTROL, absent if gone else ranked)
+        for metric in LOCALISATION if made.motifs else []:
+            value = interval(0.1 + 0.8 * quality, 0.04, made)
+            add("value", method, metric, "", "", absent if gone else value)
+            gap = tested(0.8 * quality, 0.05, made)
+            add("against random", method, metric, "", CONTROL, absent if gone else gap)
+        for metric in STABILITY:
+            value = interval(0.3 + 0.6 * quality, 0.05, made)
+            add("value", method, metric, "", "", absent if gone else value)
+            gap = tested(0.6 * quality, 0.06, made)
+            add("against random", method, metric, "", "random", absent if gone else gap)
+        for other in made.models[made.models.index(model) + 1 :]:
+            for metric, operator in [("deletion_logit_difference", "uniform"), ("auprc", "")]:
+                either = gone or made.absent(other, method)
+                difference = tested(0.3 - quality * 0.5, 0.2, made)
+                values = absent if either else difference
+                add("between models", method, metric, operator, other, values)
+    for other in made.models[made.models.index(model) + 1 :]:
+        add("between models", "", "accuracy", "", other, tested(-0.008, 0.01, made))
+    return rows
+
+
+def record_rows(made: Made) -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    rows: list[tuple[object, ...]] = []
+
+    def add(model, seed, method, metric, operator, values) -> None:
+        rows.extend(
+            ("planted", model, seed, method, metric, operator, 0, f"s{k}", value, "ok", "")
+            for k, value in enumerate(values)
+        )
+
+    easy = random.normal(size=made.sequences)
+    for model in made.models:
+        for seed in made.seeds:
+            add(model, seed, "", "accuracy", "", 1.0 * (random.random(made.sequences) < 0.95))
+            for method, quality in made.quality:
+                if made.absent(model, method):
+                    reason = "the model has no attention"
+                    status = "not applicable"
+                    rows.append(
+                        ("planted", model, seed, method, "", "", 0, "", np.nan, status, reason)
+                    )
+                    continue
+                noise = random.normal(scale=0.1, size=made.sequences)
+                values = 4 - 2 * quality + easy + noise
+                add(model, seed, method, "deletion_logit_difference", "uniform", values)
+                if made.motifs:
+                    add(model, seed, method, "auprc", "", 0.1 + 0.8 * quality + noise / 4)
+        if made.failures:
+            reason = "RuntimeError: /home/somebody/methods/broken.py: shapes (7,) and (4,) disagree"
+            row = (
+                "planted",
+                model,
+                made.seeds[0],
+                "broken",
+                "",
+                "",
+                0,
+                "",
+                np.nan,
+                "failed",
+                reason,
+            )
+            rows.append(row)
+    return pd.DataFrame(rows, columns=list(COLUMNS["results.parquet"]))
+
+
+def curve_rows(made: Made) -> pd.DataFrame:
+    rows = []
+    ends = {"logit_difference": (6.0, -1.0), "probability": (0.97, 0.4), "accuracy": (0.97, 0.5)}
+    at = np.array(FRACTIONS)
+    for model in made.models:
+        drawn = [(CONTROL, 0.0), *(one for one in made.quality if not made.absent(model, one[0]))]
+        for method, quality in drawn:
+            for order, sign in (("most relevant first", 1), ("least relevant first", -1)):
+                steep = np.exp(sign * 2.2 * quality)
+                for operator in made.operators:
+                    for quantity, (start, end) in ends.items():
+                        mean = end + (start - end) * (1 - at) ** steep
+                        width = 0.03 * (start - end) * np.ones_like(at)
+                        for x, y, w in zip(at, mean, width, strict=True):
+                            name = "random" if method == CONTROL else order
+                            what = (model, method, operator, quantity, name, x)
+                            size = (made.sequences, len(made.seeds))
+                            rows.append((*what, y, y - w, y + w, *size))
+    return pd.DataFrame(rows, columns=list(COLUMNS["curves.csv"]))
+
+
+def training_rows(made: Made) -> pd.DataFrame:
+    rows = []
+    for model in made.models:
+        for seed in made.seeds:
+            for epoch in range(9):
+                fall = np.exp(-0.5 * epoch - 0.05 * seed)
+                ratio = 0.15 * min(epoch / 4, 1) if model == "attngen" else 0.0
+                losses = (0.1 + 0.6 * fall, 0.15 + 0.55 * fall)
+                rows.append((model, seed, epoch, *losses, 0.96 - 0.4 * fall, ratio, 3.2))
+    history = ["train_loss", "validation_loss", "validation_accuracy", "mask_ratio", "seconds"]
+    return pd.DataFrame(rows, columns=["model", "seed", "epoch", *history])
+
+
+def example_values(made: Made) -> list[dict[str, object]]:
+    random = np.random.default_rng(1)
+    examples = []
+    for index in range(3):
+        start = 20 + 13 * index
+        scores: dict[str, dict[str, list[float]]] = {}
+        for model in made.models:
+            scores[model] = {}
+            for method, quality in made.quality:
+                if made.absent(model, method):
+                    continue
+                row = random.normal(scale=0.2 * (1.1 - quality), size=made.length)
+                row[start : start + 19] += quality * random.random(19)
+                signed = method not in ("saliency", "attention", "random")
+                scores[model][method] = [float(x) for x in (row if signed else abs(row))]
+        examples.append(
+            {
+                "name": f"test_{index}",
+                "letters": "".join(random.choice(list("ACGT"), size=made.length)),
+                "label": made.classes[1],
+                "models": {m: {"predicted": made.classes[1], "probability": 0.98} for m in scores},
+                "motif": [[start, start + 19]] if made.motifs else [],
+                "scores": scores,
+                "signed": {m: m not in ("saliency", "attention", "random") for m in made.methods},
+            }
+        )
+    return examples
+
+
+def environment(made: Made) -> dict[str, object]:
+    return {
+        "versions": {"xaibench": "0.1.0", "python": "3.11.7", "torch": "2.13.0", "captum": "0.9.0"},
+        "command": "xaibench run /home/somebody/plans/demo.yaml -o /home/somebody/runs/demo",
+        "date": "2026-01-31T10:20:30+00:00",
+        "seconds": 143.2,
+        "threads": 2,
+        "processor": "x86_64",
+        "data": "9f2c41d0a7",
+        "dataset": {
+            "name": "planted",
+            "note": "Sequences from a Markov chain; positives carry one CTCF motif (JASPAR).",
+            "sizes": {"train": 8000, "validation": 800, "test": 2000},
+            "classes": list(made.classes),
+        },
+        "parameters": {model: 61234 + 1024 * k for k, model in enumerate(made.models)},
+        "signed": {m: m not in ("saliency", "attention", "random") for m in made.methods},
+        "chance": {"auprc": 0.118, "relevance_mass": 0.095} if made.motifs else {},
+    }
+
+
+def write(folder: Path, made: Made) -> Path:
+    folder.mkdir(exist_ok=True)
+    plan = {
+        "dataset": {"name": "planted", "path": "/home/somebody/data/x.csv"},
+        "seeds": list(made.seeds),
+        "models": {model: {} for model in made.models},
+        "attribution": {method: {} for method in made.methods},
+        "operators": list(made.operators),
+    }
+    costs = [
+        (model, seed, method, 4600, 2300, 1.75, made.sequences, np.nan)
+        for model in made.models
+        for seed in made.seeds
+        for method in made.methods
+        if not made.absent(model, method)
+    ]
+    estimates = [row for model in made.models for row in estimate_rows(made, model)]
+    (folder / "plan.yaml").write_text(yaml.safe_dump(plan, sort_keys=False))
+    (folder / "environment.json").write_text(json.dumps(environment(made)))
+    (folder / "examples.json").write_text(json.dumps(example_values(made)))
+    record_rows(made).to_parquet(folder / "results.parquet")
+    curve_rows(made).to_csv(folder / "curves.csv", index=False)
+    training_rows(made).to_csv(folder / "training.csv", index=False)
+    pd.DataFrame(costs, columns=list(COLUMNS["cost.csv"])).to_csv(folder / "cost.csv", index=False)
+    table = pd.DataFrame(estimates, columns=list(COLUMNS["estimates.csv"]))
+    table.to_csv(folder / "estimates.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("run"), Made())
+
+
+@pytest.fixture(scope="session")
+def run(run_folder: Path) -> Results:
+    return read(run_folder)
+
+
+@pytest.fixture
+def make(tmp_path: Path):
+    """``make(models=..., ...)``: the results of another made-up run."""
+
+    def results(**changes: object) -> Results:
+        return read(write(tmp_path / "run", Made(**changes)))
+
+    return results

@@ -1,0 +1,53 @@
+"""The Markdown report and its CSV tables."""
+
+import io
+import re
+
+import pandas as pd
+import pytest
+from xaibench.reports.markdown import markdown, plain
+
+
+@pytest.fixture(scope="module")
+def files(run):
+    return markdown(run)
+
+
+def test_the_same_results_give_the_same_text(run, files):
+    assert markdown(run) == files
+
+
+def test_every_row_of_a_table_has_the_cells_of_its_header(files):
+    unescaped = re.compile(r"(?<!\\)\|")
+    blocks = [block for block in files["report.md"].split("\n\n") if block.startswith("| ")]
+    assert len(blocks) > 10
+    for block in blocks:
+        assert len({len(unescaped.findall(line)) for line in block.splitlines()}) == 1
+
+
+def test_the_leaderboard_keeps_all_digits(run, files):
+    table = pd.read_csv(io.StringIO(files["leaderboard.csv"]))
+    wanted = run.estimates.query("question == 'against random' and operator == 'uniform'")
+    wanted = wanted[wanted["metric"] == "deletion_logit_difference"]
+    assert list(table["mean"].dropna()) == pytest.approx(list(wanted["mean"].dropna()), rel=1e-12)
+
+
+def test_no_absolute_path_and_no_nan_is_told(files):
+    assert "/home" not in "".join(files.values())
+    assert not re.search(r"\bnan\b", files["report.md"], re.IGNORECASE)
+
+
+def test_names_are_escaped(make):
+    results = make(models=("a|b",), quality=(("<b>x</b>", 0.9),), failures=False)
+    text = markdown(results)["report.md"]
+    assert "a\\|b" in text
+    assert "<b>" not in re.sub(r"^    .*$", "", text, flags=re.MULTILINE)
+
+
+def test_a_table_that_would_be_empty_is_no_file(make):
+    assert "localisation.csv" not in markdown(make(motifs=False))
+    assert "between_models.csv" not in markdown(make(models=("cnn",)))
+
+
+def test_text_stays_in_one_line():
+    assert plain("a\nb") == "a b"

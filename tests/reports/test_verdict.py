@@ -1,0 +1,74 @@
+"""The sentences follow from the numbers."""
+
+from dataclasses import replace
+
+from xaibench.reports.verdict import Name, equal_to_best, verdicts
+
+
+def sentences(results, model="cnn"):
+    (verdict,) = [one for one in verdicts(results) if one.model == model]
+    return [
+        "".join(part.text if isinstance(part, Name) else part for part in sentence)
+        for sentence in verdict.sentences
+    ]
+
+
+def test_the_best_method_is_named_with_its_gap_and_interval(run):
+    said = " ".join(sentences(run))
+    assert "more than random positions; every other method is distinguishable from it." in said
+    assert "deeplift finds best what the model uses" in said
+    assert "lowers the logit difference by 1.90 [1.58, 2.22] more than random positions" in said
+
+
+def test_a_method_with_the_gap_of_random_is_not_distinguishable_from_random(run):
+    assert "Not distinguishable from random: random." in sentences(run)
+
+
+def test_a_method_worse_than_random_is_said_to_be(make):
+    results = make(models=("cnn",), quality=(("deeplift", 0.9), ("backwards", -0.5)))
+    assert "Worse than random: backwards." in sentences(results)
+
+
+def test_no_method_is_praised_where_none_beats_random(make):
+    results = make(models=("cnn",), quality=(("one", 0.01), ("two", 0.02)), motifs=False)
+    said = sentences(results)
+    assert "No method is distinguishable from random." in said
+    assert (
+        "The largest gap to random, that of two, is 0.04 [\u22120.28, 0.36], which holds 0." in said
+    )
+
+
+def test_what_holds_for_these_models_only_is_said_so(make):
+    results = make(models=("cnn",), quality=(("one", 0.1), ("two", 0.01)), motifs=False)
+    assert "Better than random on these trained models: one." in sentences(results)
+
+
+def test_a_smaller_gap_that_is_sure_is_named_beside_a_larger_one_that_is_not(make):
+    results = make(models=("cnn",), quality=(("sure", 0.5), ("unsure", 0.7)), motifs=False)
+    rows = results.estimates
+    wide = rows["method"] == "unsure"
+    rows = rows.assign(low=rows["low"].where(~wide, -1.0))
+    said = sentences(replace(results, estimates=rows))
+    assert "Better than random: sure." in said
+    assert "Not distinguishable from random: unsure." in said
+
+
+def test_localisation_is_told_with_the_level_of_chance(run):
+    assert any("finds the known motif best: AUPRC 0.86" in one for one in sentences(run))
+    assert any("chance 0.12" in one for one in sentences(run))
+
+
+def test_a_method_with_the_same_values_as_the_best_equals_it(make):
+    results = make(models=("cnn",), quality=(("one", 0.9), ("same", 0.9), ("far", 0.2)))
+    measure = ("deletion_logit_difference", "uniform")
+    equals = equal_to_best(results, "cnn", measure, best="one", others=["same", "far"], sign=-1)
+    assert equals == ["same"]
+
+
+def test_a_run_without_values_says_nothing_about_equals(run):
+    assert equal_to_best(run, "cnn", ("gone", ""), best="deeplift", others=["x"], sign=1) is None
+
+
+def test_one_method_has_nobody_to_equal(make):
+    said = sentences(make(models=("cnn",), quality=(("deeplift", 0.9),)))
+    assert not any("distinguishable" in one for one in said)

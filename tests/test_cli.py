@@ -1,0 +1,121 @@
+"""The words that a person types, and what comes back: text, exit code, no traceback."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from xaibench.cli import main
+
+PLAN = """
+dataset: {name: planted, train: 120, test: 40, length: 40}
+seeds: [0, 1, 2]
+training: {epochs: 1}
+models: {cnn: {filters: [4], kernels: [7]}}
+attribution: [saliency, random]
+metrics: [deletion, auprc]
+sequences: 7
+"""
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Calls the command line; gives exit code, standard output and standard error."""
+
+    def called(*words):
+        monkeypatch.setattr(sys, "argv", ["xaibench", *map(str, words)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        output = capsys.readouterr()
+        return stopped.value.code or 0, output.out, output.err
+
+    return called
+
+
+@pytest.fixture
+def plan(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.yaml").write_text(PLAN)
+    return "small.yaml"
+
+
+def test_a_plan_runs_from_end_to_end_and_the_second_time_computes_nothing(call, plan, tmp_path):
+    code, out, err = call("run", plan, "--threads", 1)
+    assert (code, out.splitlines()[-1]) == (0, "runs/small/report.html")
+    assert "[3/12] cnn, seed 2, training" in err
+    assert (tmp_path / "runs" / "small" / "report.md").is_file()
+    code, out, _ = call("run", plan, "--threads", 1)
+    assert (code, out.splitlines()[0]) == (0, "nothing to compute: all 12 tasks were there")
+    code, out, _ = call("report", "runs/small")
+    assert code == 0
+    assert "runs/small/report.html" in out.split()
+
+
+def test_a_dry_run_computes_nothing(call, plan, tmp_path):
+    code, out, _ = call("run", plan, "--dry-run", "--limit", 5, "-o", "elsewhere")
+    assert code == 0
+    assert "5 sequences explained" in out
+    assert "12 of 12 tasks to compute: 3 trainings" in out
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_method_that_raises_fails_alone(call, plan, tmp_path):
+    (tmp_path / "own.py").write_text("def careless(model, inputs, target):\n    return 1 / 0\n")
+    changes = ("--set", "attribution={saliency: {}, careless: {}}", "--plugin", "own.py")
+    code, out, err = call("run", plan, "--threads", 1, *changes)
+    assert code == 1
+    assert out.splitlines()[-1] == "runs/small/report.html"
+    assert "failed: cnn, 0, careless, deletion_logit_difference, ZeroDivisionError" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("run", "nothing.yaml"), "no plan or preset 'nothing.yaml'; known: demo"),
+        (("run", "small.yaml", "--set", "sequence=3"), "unknown key 'sequence'; did you mean"),
+        (("run", "small.yaml", "--set", "models.cnn.dropout=2"), "models.cnn.dropout: .* got 2"),
+        (("run", "small.yaml", "--plugin", "no.py"), "--plugin no.py: cannot be imported"),
+        (("run", "small.yaml", "--set", "dataset.length=12"), "wanted at least the 19 positions"),
+        (("run", "small.yaml", "--set", "models.cnn.kernels=[41]"), "the widest of .* is longer"),
+        (("run", "small.yaml", "-o", "."), r"\.: wanted a new folder or one of a run"),
+        (("report", "."), r"\.: no run of xaibench here"),
+        (("report", "nowhere"), "nowhere: wanted the folder of a run, found no folder"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(call, plan, words, message):
+    code, out, err = call(*words)
+    assert code == 2
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert err.startswith("xaibench: ")
+    assert re.search(message, err), err
+
+
+def test_an_unknown_command_or_option_is_exit_code_2(call):
+    assert call("rum")[0] == 2
+    assert call("run", "--limit", 0)[0] == 2
+    assert call("list", "method")[0] == 2
+
+
+def test_everything_that_can_be_named_is_listed_with_a_line(call):
+    code, out, _ = call("list")
+    assert code == 0
+    for name in ("planted", "attngen", "deeplift", "seed_agreement", "uniform", "html", "demo"):
+        line = next(line for line in out.splitlines() if line.split()[:1] == [name])
+        assert len(line.split()) > 3, line
+    code, out, _ = call("list", "operators")
+    assert [line.split()[0] for line in out.splitlines()] == ["n", "uniform"]
+    assert "broken: the plug-in 'broken'" in call("list", "attribution")[1]
+
+
+def test_help_imports_nothing_heavy():
+    heavy = "{'torch', 'pandas', 'captum', 'matplotlib', 'numpy', 'pydantic'}"
+    code = f"import sys, xaibench.cli; sys.exit(bool({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_module_runs_as_the_command_does():
+    words = [sys.executable, "-m", "xaibench", "--version"]
+    finished = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert finished.stdout.startswith("xaibench ")

@@ -1,0 +1,110 @@
+"""What the README says must work as it is typed."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import typer
+
+from xaibench.cli import Kind, app
+from xaibench.cli import main as command_line
+from xaibench.plan import read
+from xaibench.registry import available
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+COMMANDS = typer.main.get_command(app).commands
+TINY = """
+dataset: {name: planted, train: 60, test: 20, length: 60}
+seeds: [0]
+training: {epochs: 1}
+models: {cnn: {filters: [5, 6, 7], kernels: [5, 5, 5]}}
+attribution: [random]
+sequences: 3
+metrics: [deletion]
+operators: [n]
+"""
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    """Every call of xaibench that stands in a block."""
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    return [line for line in lines if line.startswith("xaibench ")]
+
+
+def options(command: str) -> set[str]:
+    """Every spelling of every option of a command."""
+    return {spelling for option in COMMANDS[command].params for spelling in option.opts}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_plan_is_one_that_can_be_run(here, monkeypatch):
+    (plan,) = blocks("yaml")
+    (here / "plan.yaml").write_text(plan)
+    (here / "data").mkdir()
+    (here / "data" / "human_or_worm_standin.csv.gz").touch()
+    monkeypatch.setenv("XAIBENCH_DATA", str(here / "data"))
+    read_plan = read("plan.yaml")
+    assert list(read_plan.models) == ["cnn", "attngen", "attention only"]
+    assert read_plan.models["attention only"].options["mask_ratio"] == 0
+    assert len(read_plan.seeds) == 5
+
+
+def test_the_plug_in_runs_through_the_whole_harness(here, monkeypatch, capsys):
+    (code,) = blocks("python")
+    (here / "centre.py").write_text(code)
+    (here / "tiny.yaml").write_text(TINY)
+    (given,) = [command for command in commands() if "--plugin" in command]
+    words = shlex.split(given.replace("xaibench run", "xaibench run tiny.yaml"))
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit, match="0"):
+        command_line()
+    assert capsys.readouterr().out.splitlines()[-1] == "runs/tiny/report.html"
+    records = pd.read_parquet("runs/tiny/results.parquet")
+    scored = records[(records["method"] == "centre") & (records["status"] == "ok")]
+    assert scored["sequence"].nunique() == 3
+    assert "centre" in Path("runs/tiny/report.md").read_text()
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_is_understood(command):
+    _, name, *words = shlex.split(command)
+    with COMMANDS[name].make_context(name, words):
+        pass
+
+
+def test_every_option_named_is_one_of_run():
+    named = set(re.findall(r"`(-{1,2}[a-z][a-z-]*)", README))
+    assert len(named) >= 7
+    assert named <= options("run")
+
+
+def test_every_option_of_run_is_named():
+    unnamed = {option for option in options("run") if f"`{option}" not in README}
+    assert unnamed == {"--output"}, "it stands there as -o"
+
+
+def test_every_command_and_every_kind_is_named():
+    assert {name for name in COMMANDS if f"`xaibench {name} " not in README} == set()
+    (row,) = [line for line in README.splitlines() if line.startswith("| `xaibench list")]
+    assert set(re.findall(r"\w+", row.split("|")[2])) == {kind.value for kind in Kind}
+
+
+def test_the_defaults_are_those_of_the_plan(here):
+    (here / "plan.yaml").write_text("dataset: planted\nmodels: [cnn]\n")
+    plan = read("plan.yaml")
+    assert plan.seeds == (0, 1, 2)
+    assert set(plan.attribution) | {"centre_of_package", "broken"} == set(available("attribution"))
+    assert set(plan.metrics) == set(available("metrics"))
+    assert len(plan.operators) == 2

@@ -1,0 +1,269 @@
+"""One small plan, through everything."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from xaibench import cells
+from xaibench.controls import RANDOM, random_maps
+from xaibench.errors import UsageError
+from xaibench.plan import read
+from xaibench.predict import logits
+from xaibench.randomness import identity, stream
+from xaibench.run import OUTPUTS, begin, conclusion, planned, render, run, summary
+from xaibench.work import Job
+
+PLAN = """
+dataset: {name: planted, train: 160, test: 50, length: 60}
+seeds: [0, 3]
+training: {epochs: 2, batch_size: 32}
+models:
+  cnn: {filters: [6], kernels: [19]}
+  attngen: {filters: [6], kernels: [19], warm_up: 0, ramp: 1}
+attribution: [attention, saliency, deeplift, random]
+sequences: 11
+metrics:
+  deletion: {}
+  insertion: {}
+  auprc: {}
+  relevance_mass: {}
+  seed_agreement: {}
+  substitution_sensitivity: {sequences: 5, draws: 3}
+  reverse_complement_consistency: {}
+operators: [n, uniform]
+random_draws: 4
+"""
+
+CENTRE = """
+from torch import linspace
+
+def centre(model, inputs, target):
+    return (1 - linspace(-1, 1, inputs.shape[2]).abs()).expand(len(inputs), -1)
+
+def careless(model, inputs, target):
+    raise RuntimeError("no such luck")
+"""
+
+
+def work_of(folder, *, text=PLAN, changes=(), plugins=()):
+    path = folder.parent / f"{folder.name}.yaml"
+    path.write_text(text)
+    plan = read(str(path), changes=changes, plugins=plugins)
+    return begin(Job(plan, str(path), plugins, folder))
+
+
+def finished(folder, *, jobs=1, **options):
+    work = work_of(folder, **options)
+    return work, run(work, jobs=jobs, threads=1, command="xaibench run tiny.yaml")
+
+
+def records_of(folder):
+    return pd.read_parquet(folder / "results.parquet")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "tiny"
+    work, outcome = finished(folder)
+    return work, outcome, folder
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    shutil.copytree(whole[2], tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def test_a_run_leaves_every_file_and_no_failure(whole):
+    work, outcome, folder = whole
+    assert outcome.failures == []
+    assert outcome.computed == outcome.tasks == 2 * 2 * (1 + 1 + 4)
+    for name in (*OUTPUTS, "report.html", "report.md"):
+        assert (folder / name).stat().st_size > 0, name
+    assert "report.html" in conclusion(work, outcome)
+
+
+def test_every_question_has_its_records(whole):
+    records = records_of(whole[2])
+    counts = records.groupby(["method", "metric", "operator"], observed=True).size()
+    draws, seeds, models = 4, 2, 2
+    assert counts[("", "accuracy", "")] == 50 * seeds * models
+    for name in ("deletion_accuracy", "insertion_probability", "deletion_logit_difference"):
+        assert counts[("saliency", name, "n")] == 11 * seeds * models
+        assert counts[(RANDOM, name, "uniform")] == 11 * draws * seeds * models
+    carriers = int(whole[0].chosen.inside_motif.any(axis=1).sum())
+    assert 0 < carriers < 11
+    assert counts[("deeplift", "auprc", "")] == carriers * seeds * models
+    assert counts[(RANDOM, "relevance_mass", "")] == carriers * draws * seeds * models
+    assert counts[("random", "substitution_sensitivity", "")] == 5 * seeds * models
+
+
+def test_a_method_that_does_not_apply_is_a_record_with_its_reason(whole):
+    records = records_of(whole[2])
+    refused = records[(records.model == "cnn") & (records.method == "attention")]
+    assert set(refused.status) == {"not applicable"}
+    assert set(refused.reason) == {"the model has no attention"}
+    assert refused.value.isna().all()
+    used = records[(records.model == "attngen") & (records.method == "attention")]
+    assert set(used.status) == {"ok"}
+
+
+def test_deletion_equals_the_slow_way_for_one_sequence(whole):
+    """Everything again by hand: scores, donor, order, edits, logits, area."""
+    work, _, folder = whole
+    row, seed = 4, 3
+    model = cells.trained(work, "cnn", seed)
+    codes = work.chosen.codes[row]
+    donor = stream(0, "donor uniform", identity(codes)).integers(4, size=60).astype(np.uint8)
+    intact = logits(model, codes[None])[0]
+    target = intact.argmax()
+    inputs = model.encode(torch.from_numpy(codes[None])).requires_grad_()
+    outputs = model(inputs)[0]
+    (outputs[target] - outputs[1 - target]).backward()
+    gradient = inputs.grad[0] - inputs.grad[0].mean(0)
+    scores = gradient.abs().amax(0).numpy()
+    jitter = stream(0, "ties", identity(codes)).random(60)
+    order = sorted(range(60), key=lambda place: (-scores[place], jitter[place]))
+    area, before = 0.0, None
+    for fraction in work.plan.fractions:
+        edited = codes.copy()
+        for place in order[: int(fraction * 60 + 0.5)]:
+            edited[place] = donor[place]
+        here = logits(model, edited[None])[0]
+        value = float(here[target] - here[1 - target])
+        if before is not None:
+            area += (fraction - before[0]) * (value + before[1]) / 2
+        before = (fraction, value)
+    records = records_of(folder)
+    kept = records[
+        (records.model == "cnn")
+        & (records.seed == seed)
+        & (records.method == "saliency")
+        & (records.metric == "deletion_logit_difference")
+        & (records.operator == "uniform")
+        & (records.sequence == work.chosen.names[row])
+    ]
+    assert kept.value.tolist() == [pytest.approx(area, abs=1e-5)]
+
+
+def test_the_random_control_is_the_same_for_every_seed_and_model(whole):
+    work, _, folder = whole
+    records = records_of(folder)
+    chosen = records[(records.method == RANDOM) & (records.metric == "auprc")]
+    by_model = chosen.groupby(["model", "seed"], observed=True).value.apply(list)
+    assert len(by_model) == 4
+    assert all(values == by_model.iloc[0] for values in by_model)
+    assert random_maps(work.chosen, 4, 0).shape == (4, 11, 60)
+
+
+def test_the_same_command_again_computes_nothing_and_touches_nothing(whole):
+    folder = whole[2]
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    again, outcome = finished(folder)
+    assert outcome.computed == 0
+    assert "nothing to compute" in conclusion(again, outcome)
+    after = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    changed = {path.name for path in after if after[path] != before.get(path)}
+    assert changed <= {"data.json"}
+
+
+def test_what_is_lost_is_made_again_the_same(copy, whole):
+    for kind in ("explained", "model", "curve"):
+        shutil.rmtree(next((copy / "store").glob(f"{kind}-*")))
+    _, outcome = finished(copy)
+    assert 0 < outcome.computed < outcome.tasks
+    pd.testing.assert_frame_equal(records_of(copy), records_of(whole[2]))
+
+
+def test_two_processes_give_the_same_records_as_one(whole, tmp_path):
+    finished(tmp_path / "two", jobs=2)
+    pd.testing.assert_frame_equal(records_of(tmp_path / "two"), records_of(whole[2]))
+
+
+def test_a_changed_plan_extends_the_run(copy):
+    work = work_of(copy, changes=("attribution.input_x_gradient={}",))
+    _, todo = planned(work)
+    assert {task.source for task in todo} == {"input_x_gradient"}
+    assert "4 of 28 tasks to compute: 0 trainings" in summary(work)
+
+
+def test_a_new_metric_runs_no_model(copy):
+    text = PLAN.replace(
+        "  insertion: {}\n", "  insertion: {}\n  insertion again: {use: insertion}\n"
+    )
+    _, outcome = finished(copy, text=text)
+    assert outcome.computed == 0
+    assert "insertion again_accuracy" in set(records_of(copy).metric)
+
+
+def test_a_plugin_that_raises_is_a_failed_record_and_the_rest_goes_on(copy, tmp_path):
+    plugin = tmp_path / "centre.py"
+    plugin.write_text(CENTRE)
+    changes = ("attribution.centre={}", "attribution.careless={}")
+    _, outcome = finished(copy, changes=changes, plugins=(str(plugin),))
+    assert len(outcome.failures) == 4
+    assert "careless" in outcome.failures[0]
+    assert "RuntimeError: no such luck" in outcome.failures[0]
+    records = records_of(copy)
+    assert set(records[records.method == "centre"].status) == {"ok"}
+    assert set(records[records.method == "careless"].status) == {"failed"}
+    assert set(records[records.method == "saliency"].status) == {"ok"}
+
+
+def test_an_installed_plugin_runs_like_our_own(copy):
+    _, outcome = finished(copy, changes=("attribution.centre_of_package={}",))
+    records = records_of(copy)
+    assert outcome.failures == []
+    assert set(records[records.method == "centre_of_package"].status) == {"ok"}
+
+
+def test_one_seed_has_no_seed_interval_and_says_so(tmp_path):
+    _, outcome = finished(tmp_path / "one", changes=("seeds=[0]",))
+    assert outcome.failures == []
+    records = records_of(tmp_path / "one")
+    assert set(records[records.metric == "seed_agreement"].status) == {"not applicable"}
+    estimates = pd.read_csv(tmp_path / "one" / "estimates.csv")
+    row = estimates[(estimates.metric == "accuracy") & (estimates.question == "value")].iloc[0]
+    assert np.isnan(row.low)
+    assert "one seed" in row.reason
+    assert row.sequences_low <= row["mean"] <= row.sequences_high
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    with pytest.raises(UsageError, match="wanted a new folder or one of a run, found other files"):
+        work_of(tmp_path / "mine")
+
+
+def test_a_run_on_other_data_is_refused(copy):
+    with pytest.raises(UsageError, match=r"holds a run on other data .* choose another folder"):
+        work_of(copy, changes=("data_seed=1",))
+
+
+def test_a_kernel_longer_than_the_sequences_is_refused_before_anything_runs(tmp_path):
+    with pytest.raises(UsageError, match=r"models\.cnn: kernels: the widest of \(61,\) is longer"):
+        work_of(tmp_path / "new", changes=("models.cnn.kernels=[61]",))
+    assert not (tmp_path / "new").exists()
+
+
+def test_reports_are_rendered_again_from_the_tables_alone(copy):
+    before = (copy / "report.html").read_bytes()
+    shutil.rmtree(copy / "store")
+    (copy / "report.html").unlink()
+    written = {path.name for path in render(copy)}
+    assert {"report.html", "report.md"} <= written
+    assert (copy / "report.html").read_bytes() == before
+
+
+def test_no_file_names_this_machine(whole):
+    for name in ("report.html", "report.md", "plan.yaml", "environment.json"):
+        text = (whole[2] / name).read_text()
+        assert str(whole[2].parent) not in text, name
+    environment = json.loads((whole[2] / "environment.json").read_text())
+    assert environment["command"] == "xaibench run tiny.yaml"
+    assert environment["chance"]["relevance_mass"] == pytest.approx(19 / 60)
