@@ -22,7 +22,7 @@ from xaibench.registry import load
 from xaibench.shapes import Mask
 from xaibench.statistics import Draws, bands, draw
 from xaibench.store import OK
-from xaibench.work import Work
+from xaibench.work import Work, facts_of
 
 EXAMPLES = 4
 RESAMPLES = 1000
@@ -215,8 +215,14 @@ def description(work: Work) -> dict[str, Any]:
         "dataset": dataset,
         "parameters": parameters,
         "signed": signed(work),
+        "metrics": {label: _facts(work, label) for label in plan.metrics},
         "chance": _chance(work),
     }
+
+
+def _facts(work: Work, label: str) -> dict[str, str]:
+    facts = facts_of(work, label)
+    return {"family": facts.family, "better": facts.better}
 
 
 def _chance(work: Work) -> dict[str, float]:

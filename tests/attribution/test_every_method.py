@@ -27,19 +27,18 @@ METHODS: dict[str, Callable[..., Any]] = {
     "captum.attr:Saliency": adapt("Saliency"),
     "captum.attr:FeatureAblation": adapt("FeatureAblation"),
 }
-OPTIONS: dict[str, dict[str, Any]] = {"integrated_gradients": {"steps": 20}}
 CODES = toy.sequences()
 REFERENCES = toy.references(CODES)
 TARGETS = np.array([0, 1, 1])
 
 
-def explained(method: Any, model: Any, *, batch_size: int = 64, **options: Any) -> Explanation:
+def explained(method: Any, model: Any, *, batch_size: int = 64) -> Explanation:
     return explain(
         method,
         model,
         CODES,
         TARGETS,
-        options=options,
+        options={},
         seed=0,
         component="attribution",
         references=REFERENCES,
@@ -52,11 +51,10 @@ def explained(method: Any, model: Any, *, batch_size: int = 64, **options: Any) 
 def test_scores_do_not_depend_on_the_batch_size_and_leave_no_trace(method: str, model: str) -> None:
     classifier = MODELS[model]().double().train()
     before = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
-    options = OPTIONS.get(method, {})
-    together = explained(METHODS[method], classifier, **options)
+    together = explained(METHODS[method], classifier)
     assert together.scores.shape == CODES.shape
     for size in (1, 2):
-        alone = explained(METHODS[method], classifier, batch_size=size, **options)
+        alone = explained(METHODS[method], classifier, batch_size=size)
         np.testing.assert_allclose(alone.scores, together.scores, rtol=1e-6, atol=1e-9)
         assert alone.forwards == together.forwards or method == "captum.attr:FeatureAblation"
         assert alone.backwards == together.backwards
@@ -68,9 +66,8 @@ def test_scores_do_not_depend_on_the_batch_size_and_leave_no_trace(method: str, 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("method", METHODS)
 def test_in_single_precision_scores_are_those_of_double(method: str, model: str) -> None:
-    options = OPTIONS.get(method, {})
-    double = explained(METHODS[method], MODELS[model]().double(), **options).scores
-    single = explained(METHODS[method], MODELS[model]().float(), **options).scores
+    double = explained(METHODS[method], MODELS[model]().double()).scores
+    single = explained(METHODS[method], MODELS[model]().float()).scores
     np.testing.assert_allclose(single, double, rtol=1e-3, atol=1e-5 * np.abs(double).max(initial=1))
 
 

@@ -165,7 +165,11 @@ def test_bad_input_is_one_line_with_the_file(write, case):
 
 
 @pytest.mark.parametrize("name", ["t.csv.gz", "t.fa.gz"])
-@pytest.mark.parametrize("data", [b"sequence,label\n", gzip.compress(FASTA.encode() * 9)[:40]])
+@pytest.mark.parametrize(
+    "data",
+    [b"sequence,label\n", gzip.compress(FASTA.encode() * 9)[:40]],
+    ids=["plain text", "cut off"],  # compressed data hold the time and make no steady name
+)
 def test_what_is_no_gzip_is_refused(tmp_path, name, data):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(UsageError, match=f"{name}: wanted a CSV, TSV or FASTA file, got: "):

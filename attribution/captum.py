@@ -1,0 +1,153 @@
+"""Captum's own classes as methods: ``use: "captum.attr:GuidedBackprop"`` in a plan."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import captum.attr
+import numpy as np
+import torch
+from captum.attr import GradientAttribution
+from torch import Tensor
+
+from xaibench.errors import UsageError
+from xaibench.protocols import method
+from xaibench.registry import nearest
+
+from .gradient import corrected
+
+_REFUSED = {
+    "DeepLift": "it is wrong where nonlinear modules adjoin; the method deeplift is exact",
+    "FeaturePermutation": "its scores depend on the other sequences of a batch",
+    "ShapleyValues": "it runs through every order of all bases and never ends",
+}
+
+_DRAWS = frozenset({"KernelShap", "Lime", "ShapleyValueSampling"})
+"""They draw from torch's global stream: each sequence has a call and a seed of its own."""
+
+_WITHHELD = frozenset(
+    {
+        *("self", "inputs", "target", "kwargs", "model", "forward_func", "device_ids"),
+        *("additional_forward_args", "feature_mask", "custom_attribution_func"),
+        *("interpretable_model", "similarity_func", "perturb_func"),
+        *("return_convergence_delta", "return_input_shape", "show_progress", "verbose"),
+        "abs",  # absolute gradients cannot be corrected; ``saliency`` is the unsigned map
+    }
+)
+"""Parameters of Captum that are no options here."""
+
+_GIVEN = frozenset({"self", "inputs", "model", "forward_func", "sliding_window_shapes"})
+"""Parameters without a default that we supply, or that a plan can."""
+
+_PLAIN = (int, float, bool, str)
+
+
+def adapt(name: str) -> Callable[..., Tensor]:
+    """The method of a class of ``captum.attr`` whose ``attribute(inputs, target=)`` suffices.
+
+    Its options are those of the constructor and of ``attribute``; a list stands for a tuple. Raw
+    gradients (classes that do not multiply by the input) are corrected and taken at the observed
+    base. UsageError for a name that is no such class.
+
+    >>> list(inspect.signature(adapt("IntegratedGradients")).parameters)[3:]
+    ['multiply_by_inputs', 'baselines', 'n_steps', 'method', 'internal_batch_size']
+    """
+    algorithm = _algorithm(name)
+    of_constructor, of_attribute = _options(algorithm.__init__), _options(algorithm.attribute)
+
+    def attribute(model: Any, inputs: Tensor, target: Tensor, **options: Any) -> Tensor:
+        generators = options.pop("generators", None)
+        ready = {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
+        made = algorithm(model, **{key: ready[key] for key in of_constructor if key in ready})
+        given = {key: ready[key] for key in of_attribute if key in ready}
+        if "abs" in inspect.signature(made.attribute).parameters:
+            given["abs"] = False
+        if generators is None:
+            return _contributions(made, inputs, target, given)
+        return _one_by_one(made, inputs, target, given, generators)
+
+    attribute.__name__ = attribute.__qualname__ = name
+    attribute.__doc__ = f"``captum.attr.{name}``."
+    signature = _signature({**of_constructor, **of_attribute}, draws=name in _DRAWS)
+    attribute.__signature__ = signature  # type: ignore[attr-defined]  # read by inspect
+    attribute.__annotations__ = {key: p.annotation for key, p in signature.parameters.items()}
+    return method()(attribute)
+
+
+def _algorithm(name: str) -> Any:
+    if name in _REFUSED:
+        raise UsageError(f"captum.attr:{name} cannot be used: {_REFUSED[name]}")
+    usable = [each for each in dir(captum.attr) if _suffices(getattr(captum.attr, each))]
+    if name not in usable:
+        raise UsageError(
+            f"captum.attr:{name} is no class whose attribute(inputs, target=) suffices; "
+            f"{nearest(name, usable)}"
+        )
+    return getattr(captum.attr, name)
+
+
+def _suffices(candidate: Any) -> bool:
+    if not inspect.isclass(candidate) or not hasattr(candidate, "attribute"):
+        return False
+    made = inspect.signature(candidate.__init__).parameters
+    used = inspect.signature(candidate.attribute).parameters
+    needed = {p.name for p in (*made.values(), *used.values()) if p.default is p.empty}
+    return {"inputs", "target"} <= used.keys() and needed - {"kwargs"} <= _GIVEN
+
+
+def _options(function: Any) -> dict[str, inspect.Parameter]:
+    parameters = inspect.signature(function).parameters
+    return {name: each for name, each in parameters.items() if name not in _WITHHELD}
+
+
+def _signature(options: dict[str, inspect.Parameter], *, draws: bool) -> inspect.Signature:
+    subjects = [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Any)
+        for name in ("model", "inputs", "target")
+    ]
+    keywords = [_keyword(each) for each in options.values()]
+    if draws:
+        keyword_only = inspect.Parameter.KEYWORD_ONLY
+        keywords.append(inspect.Parameter("generators", keyword_only, annotation=Any))
+    return inspect.Signature([*subjects, *keywords])
+
+
+def _keyword(parameter: inspect.Parameter) -> inspect.Parameter:
+    """Plain annotations are kept; Captum's unions of tensors cannot be checked against a plan."""
+    annotation = parameter.annotation if parameter.annotation in _PLAIN else Any
+    return parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=annotation)
+
+
+def _contributions(made: Any, inputs: Tensor, target: Tensor, options: dict[str, Any]) -> Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it sets hooks; what it misses, the guards see
+        answer: Tensor = made.attribute(inputs, target=target, **options)
+    raw = isinstance(made, GradientAttribution) and not made.multiplies_by_inputs
+    return corrected(answer) * inputs if raw else answer
+
+
+def _one_by_one(
+    made: Any,
+    inputs: Tensor,
+    target: Tensor,
+    options: dict[str, Any],
+    generators: list[np.random.Generator],
+) -> Tensor:
+    answers = []
+    for row, generator in enumerate(generators):
+        alone = slice(row, row + 1)
+        with _seeded(generator):
+            answers.append(_contributions(made, inputs[alone], target[alone], options).detach())
+    return torch.cat(answers)
+
+
+@contextmanager
+def _seeded(generator: np.random.Generator) -> Iterator[None]:
+    """Torch's global stream, seeded in here and put back."""
+    with torch.random.fork_rng():
+        torch.manual_seed(int(generator.integers(2**32)))
+        yield
