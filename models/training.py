@@ -39,7 +39,8 @@ def supervised(
     train, validation = splits.train, splits.validation
     if validation is None:
         raise ValueError("splits: wanted a validation split, got None")
-    steps = epochs * _batches(len(train), batch_size)
+    # the schedule cannot divide 10 steps into a tenth and the rest
+    steps = max(epochs * _batches(len(train), batch_size), 11)
     optimiser = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, steps, pct_start=0.1)
     masking: Masking = getattr(model, "masking", Masking(0.0, 0, 1))

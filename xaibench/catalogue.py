@@ -1,6 +1,7 @@
 """What can be named in a plan, with one line each."""
 
 import inspect
+import re
 from importlib.resources import files
 
 from xaibench.errors import UsageError
@@ -9,7 +10,7 @@ from xaibench.registry import available, load, members
 
 
 def lines(kind: str, plugins: tuple[str, ...] = ()) -> list[str]:
-    """A line a plug-in (or preset): its name and the first line of its docstring."""
+    """A line a plug-in (or preset): its name and the first sentence of its docstring."""
     if kind == "presets":
         described = {name: _comment(name) for name in presets()}
     else:
@@ -26,7 +27,17 @@ def _described(kind: str, name: str, plugins: tuple[str, ...]) -> str:
         text = inspect.getdoc(load(kind, name, plugins).call) or ""
     except UsageError as error:
         return f"broken: {error}"
-    return text.partition("\n")[0]
+    return first_sentence(text)
+
+
+def first_sentence(text: str) -> str:
+    """Of a docstring, on one line.
+
+    >>> first_sentence("The gradient, as\\ncontributions (Doe et al. 2016); signed. Zero at N.")
+    'The gradient, as contributions (Doe et al. 2016); signed.'
+    """
+    paragraph = " ".join(text.partition("\n\n")[0].split())
+    return re.split(r"(?<=\.) (?=[A-Z`])", paragraph)[0].replace("``", "").replace("*", "")
 
 
 def _comment(preset: str) -> str:

@@ -61,6 +61,8 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be computed.")] = False,
 ) -> None:
     """Train, explain, measure, and write the report; again: resume, or do nothing."""
+    # Threads that wait should sleep: where processes share the cores, spinning costs five-fold.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from xaibench import run as running
     from xaibench.plan import read
     from xaibench.work import Job

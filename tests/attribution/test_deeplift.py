@@ -11,8 +11,8 @@ import toy
 from captum.attr import DeepLift
 from torch import Tensor, nn
 from toy import MODELS
-from xaibench.attribution.deeplift import LINEAR, RULES, deeplift, rescale
 
+from xaibench.attribution.deeplift import LINEAR, RULES, deeplift, rescale
 from xaibench.errors import NotApplicable
 from xaibench.explain import ExplainedView, explain
 from xaibench.layers import WeightedSum

@@ -8,12 +8,12 @@ import pytest
 import torch
 import toy
 from toy import MODELS
+
 from xaibench.attribution.attention import attention
 from xaibench.attribution.captum import adapt
 from xaibench.attribution.deeplift import deeplift
 from xaibench.attribution.gradient import input_x_gradient, integrated_gradients, saliency
 from xaibench.attribution.random import random
-
 from xaibench.errors import NotApplicable
 from xaibench.explain import Explanation, explain
 from xaibench.protocols import method_facts

@@ -7,13 +7,13 @@ import pytest
 import torch
 import toy
 from torch import Tensor
+
 from xaibench.attribution.gradient import (
     corrected,
     input_x_gradient,
     integrated_gradients,
     saliency,
 )
-
 from xaibench.explain import ExplainedView
 
 QUADRATURE = {"rtol": 1e-7, "atol": 1e-7}

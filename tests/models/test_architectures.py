@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from xaibench.models.attngen import AttnGen
-from xaibench.models.cnn import CNN
 
 from xaibench.errors import UsageError
+from xaibench.models.attngen import AttnGen
+from xaibench.models.cnn import CNN
 from xaibench.protocols import HasAttention
 
 SIZES = {"classes": 3, "length": 29, "filters": (5, 6), "kernels": (7, 3)}

@@ -1,4 +1,5 @@
 import numpy as np
+
 from xaibench.models.masking import Masking, lowest
 
 VALID = np.array([[True] * 8, [True] * 5 + [False] * 3])

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from xaibench.models.attngen import AttnGen
-from xaibench.models.cnn import CNN
-from xaibench.models.training import _masked, supervised
 
 from xaibench.data.planted import planted
 from xaibench.data.splitting import cut_validation
+from xaibench.models.attngen import AttnGen
+from xaibench.models.cnn import CNN
+from xaibench.models.training import _masked, supervised
 from xaibench.predict import logits
 from xaibench.values import N, Splits
 
@@ -94,7 +94,8 @@ def test_training_without_a_validation_split_is_refused(splits):
         trained(cnn, Splits(splits.train, splits.test))
 
 
-def test_fewer_sequences_than_a_batch_still_train(splits):
-    few = Splits(splits.train.take(np.arange(7)), splits.test, splits.validation)
-    _, history, _ = trained(cnn, few, epochs=1, batch_size=64)
+@pytest.mark.parametrize(("sequences", "batch_size"), [(7, 64), (20, 2), (22, 2)])
+def test_few_sequences_still_train(splits, sequences, batch_size):
+    few = Splits(splits.train.take(np.arange(sequences)), splits.test, splits.validation)
+    _, history, _ = trained(cnn, few, epochs=1, batch_size=batch_size)
     assert np.isfinite(history[0]["train_loss"])

@@ -5,6 +5,7 @@ from dataclasses import replace
 import matplotlib
 import numpy as np
 import pytest
+
 from xaibench.reports import figures, logos
 from xaibench.reports.figures import COLOURS, styles
 from xaibench.reports.tables import CONTROL, methods_of

@@ -6,6 +6,7 @@ import subprocess
 from html.parser import HTMLParser
 
 import pytest
+
 from xaibench.reports.figures import styles
 from xaibench.reports.html import html
 

@@ -5,6 +5,7 @@ import re
 
 import pandas as pd
 import pytest
+
 from xaibench.reports.markdown import markdown, plain
 
 

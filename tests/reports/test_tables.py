@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+
 from xaibench.reports import tables
 from xaibench.reports.tables import CONTROL, number, without_folders
 

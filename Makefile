@@ -1,0 +1,44 @@
+# Each target sets itself up in .venv, and again only when what is to be installed has changed.
+
+PYTHON ?= python3.11
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install -c constraints.txt
+
+# Files are tested side by side; a file stays together with the models that it trains once.
+PYTEST := -n auto --maxprocesses 4 --dist loadfile
+
+.PHONY: demo test lint types tests wheel clean
+
+demo: $(VENV)/installed
+	$(VENV)/bin/xaibench run
+
+test: lint types tests wheel
+
+lint: $(VENV)/installed-for-tests
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/installed-for-tests
+	$(VENV)/bin/mypy
+
+tests: $(VENV)/installed-for-tests
+	$(VENV)/bin/python -m pytest $(PYTEST)
+
+wheel: $(VENV)/installed-for-tests
+	.ci/wheel $(VENV)/bin/python $(PYTEST)
+
+clean:
+	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -e .
+	touch $@
+
+# The plug-in is built from a copy: pip leaves build/ beside the sources it builds.
+$(VENV)/installed-for-tests: $(VENV)/installed tests/plugin/pyproject.toml tests/plugin/*.py
+	$(PIP) -e '.[test]'
+	rm -rf $(VENV)/plugin
+	cp -r tests/plugin $(VENV)/plugin
+	$(PIP) $(VENV)/plugin
+	touch $@
