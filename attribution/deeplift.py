@@ -284,9 +284,11 @@ def _hook(module: nn.Module, rule: Rule) -> list[Any]:
 
 def _rewrite(argument: Tensor, module: nn.Module, rule: Rule, call: dict[str, Tensor]) -> Tensor:
     own = argument.clone()
+    # A hook that held its own tensor would keep the whole graph alive until a garbage collection.
+    before = own.detach()
 
     def rewritten(gradient: Tensor) -> Tensor:
-        half = rule(Passage(module, own.detach(), call["after"], gradient, call["gradient"]))
+        half = rule(Passage(module, before, call["after"], gradient, call["gradient"]))
         return torch.cat([half, half])
 
     if own.requires_grad:
