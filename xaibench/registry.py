@@ -77,7 +77,12 @@ def load(kind: str, name: str, plugins: tuple[str, ...] = ()) -> Plugin:
     if name not in installed:
         known = sorted([*installed, *given])
         raise UsageError(f"no {kind} named {name!r}; {nearest(name, known)}")
-    point = installed[name]
+    return _installed(kind, name)
+
+
+@cache
+def _installed(kind: str, name: str) -> Plugin:
+    point = available(kind)[name]
     return Plugin(kind, name, _imported(point), _version(point))
 
 
