@@ -38,6 +38,7 @@ def test_the_most_relevant_position_goes_first_and_invalid_ones_last():
 def test_least_relevant_first_is_the_reverse_on_valid_positions():
     assert (ranked(SCORES, LEAST)[0] == 6 - ranked(SCORES)[0]).all()
     assert ranked(SCORES, LEAST)[1, :5].tolist() == [1, 4, 3, 0, 2]
+    assert (ranked(SCORES, LEAST)[2] == 6 - ranked(SCORES)[2]).all(), "ties are not reversed"
 
 
 def test_ties_favour_no_position():

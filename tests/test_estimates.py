@@ -1,5 +1,6 @@
 """From records to estimates."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -374,3 +375,16 @@ def test_p_seeds_is_the_paired_t_test_of_scipy(records, frame) -> None:
 def test_no_records_answer_no_question(records) -> None:
     assert list(of(records.iloc[:0]).columns) == COLUMNS
     assert len(of(records.iloc[:0])) == 0
+
+
+def test_least_relevant_first_signed_and_unsigned_methods_are_families_of_their_own(records):
+    facts = {**FACTS, "insertion": replace(FACTS["insertion"], needs_least_relevant_first=True)}
+    signed = {"good": True, "bad": False, "noise": False}
+    found = estimates(
+        records, facts=facts, random_method="noise", data_seed=0, signed=signed
+    ).query("question == 'against random' and model == 'cnn'")
+    insertion = found[found.metric == "insertion_probability"].set_index("method")
+    assert insertion["rank"].to_dict() == {"good": 1, "noise": 1, "bad": 2}
+    assert insertion.p_seeds_holm["good"] == insertion.p_seeds["good"]
+    deletion = found[found.metric == "deletion_accuracy"].set_index("method")
+    assert deletion["rank"].to_dict() == {"good": 1, "noise": 2, "bad": 3}

@@ -236,7 +236,8 @@ def fail(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
 def test_the_model_is_left_as_found() -> None:
     model = _used_model()
     before, gradient = _state(model), list(model.parameters())[1].grad
-    explain(meddle, model, CODES, TARGETS, **DEFAULTS)
+    with pytest.raises(ValueError, match=r"meddle changed .* buffers: .*running_mean"):
+        explain(meddle, model, CODES, TARGETS, **DEFAULTS)
     assert _state(model) == before
     assert list(model.parameters())[1].grad is gradient
     assert torch.equal(gradient, torch.ones_like(gradient))
@@ -256,3 +257,46 @@ def test_left_as_found_nests() -> None:
         with left_as_found(model):
             model.train()
         assert not model.body[1].training
+
+
+def test_a_method_that_changes_weights_is_refused_and_they_are_put_back() -> None:
+    def meddling(model, inputs, target) -> Tensor:  # type: ignore[no-untyped-def]
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.mul_(0.5)
+        return inputs
+
+    model = toy.network(nn.Conv1d(4, 3, 5), nn.Flatten(), nn.LazyLinear(2))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with pytest.raises(ValueError, match="meddling changed the model's weights or buffers"):
+        explain(meddling, model, CODES, TARGETS, **DEFAULTS)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+def test_a_mode_left_on_does_not_reach_the_next_batch() -> None:
+    def forgetful(model, inputs, target) -> Tensor:  # type: ignore[no-untyped-def]
+        with torch.no_grad():
+            scores = inputs * model(inputs)[:, :1, None]
+        model.train()
+        return scores
+
+    model = toy.network(nn.Conv1d(4, 3, 5), nn.Dropout(0.9), nn.Flatten(), nn.LazyLinear(2))
+    model.eval()
+    whole = explain(forgetful, model, CODES, TARGETS, **DEFAULTS).scores
+    single = explain(forgetful, model, CODES, TARGETS, batch_size=1, **DEFAULTS).scores
+    np.testing.assert_allclose(single, whole, rtol=1e-4)
+
+
+def test_torchs_own_random_numbers_are_the_same_again_and_leave_no_trace() -> None:
+    def drawing(model, inputs, target) -> Tensor:  # type: ignore[no-untyped-def]
+        return torch.rand(inputs.shape[0], inputs.shape[2])
+
+    model = toy.both()
+    state = torch.random.get_rng_state()
+    first = explain(drawing, model, CODES, TARGETS, **DEFAULTS).scores
+    again = explain(drawing, model, CODES, TARGETS, **DEFAULTS).scores
+    other = explain(drawing, model, CODES, TARGETS, **{**DEFAULTS, "seed": 9}).scores
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert torch.equal(torch.random.get_rng_state(), state)

@@ -1,7 +1,10 @@
 """One small plan, through everything."""
 
 import json
+import re
 import shutil
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -168,7 +171,7 @@ def test_the_same_command_again_computes_nothing_and_touches_nothing(whole):
     assert "nothing to compute" in conclusion(again, outcome)
     after = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     changed = {path.name for path in after if after[path] != before.get(path)}
-    assert changed <= {"data.json"}
+    assert changed == {"data.json"}
 
 
 def test_what_is_lost_is_made_again_the_same(copy, whole):
@@ -255,7 +258,9 @@ def test_reports_are_rendered_again_from_the_tables_alone(copy):
     before = (copy / "report.html").read_bytes()
     shutil.rmtree(copy / "store")
     (copy / "report.html").unlink()
-    written = {path.name for path in render(copy)}
+    paths, failures = render(copy)
+    written = {path.name for path in paths}
+    assert failures == []
     assert {"report.html", "report.md"} <= written
     assert (copy / "report.html").read_bytes() == before
 
@@ -267,3 +272,151 @@ def test_no_file_names_this_machine(whole):
     environment = json.loads((whole[2] / "environment.json").read_text())
     assert environment["command"] == "xaibench run tiny.yaml"
     assert environment["chance"]["relevance_mass"] == pytest.approx(19 / 60)
+
+
+def test_a_plan_without_curves_runs(tmp_path):
+    work, outcome = finished(tmp_path / "plain", changes=("metrics=[auprc]", "seeds=[0, 1]"))
+    assert outcome.failures == []
+    assert set(records_of(tmp_path / "plain").metric) == {"accuracy", "auprc"}
+    assert not any(path.name.startswith("curve-") for path in work.store.root.iterdir())
+
+
+def test_a_run_that_was_stopped_while_it_rendered_renders_again(copy):
+    (copy / "report.md").unlink()
+    _, outcome = finished(copy)
+    assert outcome.computed == 0
+    assert (copy / "report.md").is_file()
+
+
+def test_a_report_that_raises_fails_alone_and_is_tried_again(copy, tmp_path):
+    plugin = tmp_path / "own_report.py"
+    plugin.write_text("def bad(results):\n    raise RuntimeError('boom')\n")
+    changes = ("reports=[bad, markdown]",)
+    for _ in range(2):
+        (copy / "report.md").unlink()
+        _, outcome = finished(copy, changes=changes, plugins=(str(plugin),))
+        assert outcome.failures == ["report bad: RuntimeError: boom"]
+        assert (copy / "report.md").is_file()
+
+
+def test_an_edited_metric_is_measured_again(copy, tmp_path):
+    plugin = tmp_path / "own_metric.py"
+    for number in (1.0, 2.0):
+        plugin.write_text(
+            f"import numpy as np\n\ndef own(explained):\n"
+            f"    return np.full(len(explained.sequences), {number})\n"
+        )
+        sys.modules.pop("xaibench_plugin_file_own_metric", None)
+        finished(copy, changes=("metrics=[own]",), plugins=(str(plugin),))
+        records = records_of(copy)
+        assert set(records[records.metric == "own"].value.dropna()) == {number}
+
+
+MODELS = """
+import os
+from torch import nn
+from xaibench.errors import UsageError
+from xaibench.layers import one_hot
+
+class Flaky(nn.Module):
+    def __init__(self, *, classes, length):
+        super().__init__()
+        self.inner = nn.Sequential(nn.Flatten(), nn.Linear(4 * length, classes))
+
+    def encode(self, codes):
+        return one_hot(codes)
+
+    def forward(self, inputs):
+        if "FLAKY" in os.environ:
+            raise RuntimeError("not today")
+        return self.inner(inputs)
+
+class Tied(Flaky):
+    def __init__(self, *, classes, length):
+        super().__init__(classes=classes, length=length)
+        self.again = self.inner[1]
+        self.weight = self.inner[1].weight
+
+class Broken(nn.Module):
+    def __init__(self, *, classes):
+        raise RuntimeError("no such layer")
+
+class Fixed(Flaky):
+    def __init__(self, *, classes, length, shortest):
+        if shortest < length:
+            raise UsageError(f"wanted sequences of one length, got {shortest} to {length}")
+        super().__init__(classes=classes, length=length)
+"""
+
+
+@pytest.fixture
+def models(tmp_path):
+    path = tmp_path / "own_models.py"
+    path.write_text(MODELS)
+    return (str(path),)
+
+
+def test_a_training_that_failed_is_tried_again_with_all_that_hangs_on_it(
+    tmp_path, models, monkeypatch
+):
+    options = {"changes": ("models=[Flaky]", "seeds=[0, 1]"), "plugins": models}
+    monkeypatch.setenv("FLAKY", "yes")
+    _, outcome = finished(tmp_path / "flaky", **options)
+    assert outcome.failures[0] == "Flaky, 0, training, RuntimeError: not today"
+    monkeypatch.delenv("FLAKY")
+    _, outcome = finished(tmp_path / "flaky", **options)
+    assert outcome.failures == []
+    assert "deletion_accuracy" in set(records_of(tmp_path / "flaky").metric)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("Broken", "RuntimeError: no such layer"), ("Tied", "RuntimeError: .*share memory")],
+)
+def test_a_model_that_is_broken_fails_alone(copy, models, name, message):
+    _, outcome = finished(copy, changes=(f"models.{name}={{}}",), plugins=models)
+    assert len(outcome.failures) == 2
+    assert re.search(f"{name}, 0, training, {message}", outcome.failures[0])
+    records = records_of(copy)
+    assert set(records[(records.model == "cnn") & (records.method == "saliency")].status) == {"ok"}
+
+
+def test_a_model_for_one_length_refuses_others_before_anything_runs(tmp_path, models):
+    letters = ["ACGTACGTAC", "TTTTTTTT", "GGGGCCCCAA", "ACACACACAC"] * 9
+    rows = [
+        f"{word},{row % 2},{'test' if row > 25 else 'train'}" for row, word in enumerate(letters)
+    ]
+    (tmp_path / "short.csv").write_text("sequence,label,split\n" + "\n".join(rows) + "\n")
+    changes = ("dataset={name: file, path: short.csv}", "models=[Fixed]")
+    with pytest.raises(UsageError, match=r"models\.Fixed: wanted .* one length, got 8 to 10"):
+        work_of(tmp_path / "new", changes=changes, plugins=models)
+
+
+def test_a_dataset_that_raises_is_refused_in_one_line(tmp_path):
+    plugin = tmp_path / "own_data.py"
+    plugin.write_text("def mine(*, data_seed):\n    return 1 / 0\n")
+    with pytest.raises(UsageError, match="dataset 'mine': ZeroDivisionError: division by zero"):
+        work_of(tmp_path / "new", changes=("dataset=mine",), plugins=(str(plugin),))
+
+
+def test_a_donor_that_is_no_dna_is_a_failed_record(copy, tmp_path):
+    plugin = tmp_path / "own_operator.py"
+    plugin.write_text("def seven(codes, generator):\n    return codes * 0 + 7\n")
+    _, outcome = finished(copy, changes=("operators=[seven, n]",), plugins=(str(plugin),))
+    assert "wanted a donor of codes 0 to 4" in outcome.failures[0]
+    records = records_of(copy)
+    assert set(records[(records.operator == "n") & (records.method == "saliency")].status) == {"ok"}
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]"])
+def test_a_folder_whose_mark_is_broken_is_refused(copy, content):
+    (copy / "store" / "data.json").write_text(content)
+    with pytest.raises(UsageError, match="cannot be used as the folder of a run"):
+        work_of(copy)
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    job = replace(work_of(tmp_path / "fine").job, folder=tmp_path / "file" / "run")
+    with pytest.raises(UsageError, match=r"cannot be (written|used)"):
+        run(begin(job), jobs=1, threads=1, command="")

@@ -29,6 +29,7 @@ from xaibench.randomness import identity, stream, streams
 from xaibench.registry import load
 from xaibench.shapes import Codes, Labels, Logits, Scores
 from xaibench.store import FAILED, NOT_APPLICABLE, OK, Spec, key
+from xaibench.values import N
 from xaibench.work import Work, facts_of, found
 
 REFERENCES = 20
@@ -64,7 +65,7 @@ def build(work: Work, model: str) -> Any:
     known = {
         "classes": len(train.class_names),
         "length": train.codes.shape[1],
-        "shortest": min(int(s.valid.sum(axis=1).min()) for s in (train, work.splits.test)),
+        "shortest": min(int(dna.lengths(s.codes).min()) for s in (train, work.splits.test)),
     }
     try:
         return plugin.call(**options, **supplied(plugin.call, known))
@@ -81,20 +82,21 @@ def train(work: Work, model: str, seed: int, progress: Progress) -> None:
             torch.manual_seed(int(stream(seed, "model").integers(2**62)))
             classifier = build(work, model)
             history = plugin.call(classifier, work.splits, seed=seed, progress=progress, **options)
+        work.store.keep(
+            model_spec(work, model, seed), lambda folder: _save(classifier, history, folder)
+        )
     except UsageError:
         raise
     except Exception as error:
         _keep_failure(work, model_spec(work, model, seed), error)
-        return
 
-    def make(folder: Path) -> None:
-        weights = {name: tensor.contiguous() for name, tensor in classifier.state_dict().items()}
-        save_weights(weights, folder / "weights.safetensors")
-        parameters = sum(parameter.numel() for parameter in classifier.parameters())
-        card = {"parameters": parameters, "history": history}
-        (folder / "card.json").write_text(json.dumps(card, indent=1))
 
-    work.store.keep(model_spec(work, model, seed), make)
+def _save(classifier: Any, history: list[dict[str, float]], folder: Path) -> None:
+    weights = {name: tensor.contiguous() for name, tensor in classifier.state_dict().items()}
+    save_weights(weights, folder / "weights.safetensors")
+    parameters = sum(parameter.numel() for parameter in classifier.parameters())
+    card = {"parameters": parameters, "history": history}
+    (folder / "card.json").write_text(json.dumps(card, indent=1))
 
 
 def card(work: Work, model: str, seed: int) -> dict[str, Any]:
@@ -279,19 +281,28 @@ def explained_targets(work: Work, outputs: Logits) -> Labels:
     return predicted
 
 
-def _references(work: Work) -> Codes:
-    """Dinucleotide shuffles ``(sequence, reference, position)``, kept with the run."""
-    spec = {
+def _references_spec(work: Work) -> Spec:
+    return {
         "kind": "references",
         "sequences": _print(work.chosen.codes),
         "count": REFERENCES,
         "data_seed": work.plan.data_seed,
     }
+
+
+def _references(work: Work) -> Codes:
+    """Dinucleotide shuffles ``(sequence, reference, position)``, kept with the run."""
+    spec = _references_spec(work)
     if not work.store.holds(spec):
         shuffles = dna.references(work.chosen.codes, REFERENCES, work.plan.data_seed)
         _keep_arrays(work, spec, {"codes": shuffles})
     codes: Codes = arrays_of(work, spec)["codes"]
     return codes
+
+
+def kept_references(work: Work) -> Codes | None:
+    """The references of the explained sequences, where a method asked for them."""
+    return _references(work) if work.store.holds(_references_spec(work)) else None
 
 
 # Curves
@@ -382,10 +393,15 @@ def _donor(work: Work, operator: str) -> Codes:
     use, codes = work.plan.operators[operator], work.chosen.codes
     plugin, options = found(work, "operators", use)
     generators = streams(work.plan.data_seed, f"donor {use.use}", codes)
-    donors = [
-        plugin.call(row, each, **options) for row, each in zip(codes, generators, strict=True)
-    ]
-    return np.stack(donors)
+    donor = np.stack(
+        [plugin.call(row, each, **options) for row, each in zip(codes, generators, strict=True)]
+    )
+    if donor.shape != codes.shape or donor.dtype != np.uint8 or donor.max(initial=0) > N:
+        raise ValueError(
+            f"{plugin.name}: wanted a donor of codes 0 to 4, uint8 {codes.shape[1:]}, got "
+            f"{donor.dtype} {donor.shape[1:]} up to {donor.max(initial=0)}"
+        )
+    return donor
 
 
 # Reading and writing

@@ -30,9 +30,13 @@ def counts(fractions: tuple[float, ...], valid: Mask) -> NDArray[np.intp]:
 def ranks(
     scores: Scores, valid: Mask, generators: Iterable[np.random.Generator], *, order: str = MOST
 ) -> Ranks:
-    """The order of replacement; ties are broken at random by each sequence's own stream."""
+    """The order of replacement; ties are broken at random by each sequence's own stream.
+
+    Least relevant first is the reverse of most relevant first, ties included.
+    """
     jitter = np.stack([generator.random(scores.shape[1]) for generator in generators])
     falling = -scores if order == MOST else scores
+    jitter = jitter if order == MOST else -jitter
     positions = np.lexsort((jitter, np.where(valid, falling, np.inf)), axis=1)
     ranked = np.empty_like(positions)
     np.put_along_axis(ranked, positions, np.arange(scores.shape[1])[None], axis=1)

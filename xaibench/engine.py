@@ -32,12 +32,12 @@ class Task:
 
 
 def missing(work: Work, task: Task) -> bool:
-    """Whether any artefact of a task is not there yet; a model that failed leaves none to make."""
+    """Whether any artefact of a task is not there yet; a failure is tried again."""
     where = (task.model, task.seed)
     if task.source is None:
         return not work.store.holds(cells.model_spec(work, *where))
     if not _usable(work, task):
-        return work.store.path(cells.model_spec(work, *where)).is_dir() is False
+        return True
     if task.source == RANDOM:
         specs = [cells.predictions_spec(work, *where)]
     else:

@@ -74,6 +74,7 @@ class _Run:
     control: str
     random_method: str | None
     drawing: Drawing
+    signed: Mapping[str, bool]
 
     def panel(self, cell: Cell) -> Panel:
         missing = f"there are no values of {cell.method or 'the model'} on {cell.model}"
@@ -99,18 +100,22 @@ def estimates(
     data_seed: int,
     control: str = "random control",
     random_method: str | None = None,
+    signed: Mapping[str, bool] | None = None,
 ) -> pd.DataFrame:
     """Every question the records answer, one row each, in the columns ``COLUMNS``.
 
     ``facts`` holds those of each metric by its label in the plan. ``control`` is the method of the
     control's records. ``random_method`` is the label of the random method, with which stability is
     compared, for there are no changes of the control. What no value answers is a row of NaN with
-    the reason. Neither the order of the records nor other rows change an estimate.
+    the reason. ``signed`` tells which methods are: those that are not have a family of their own
+    under metrics of the least relevant first. Neither the order of the records nor other rows
+    change an estimate.
     """
-    run = _Run(_panels(records), facts, control, random_method, _shared_draws(data_seed))
+    drawing = _shared_draws(data_seed)
+    run = _Run(_panels(records), facts, control, random_method, drawing, signed or {})
     rows = [*_values(run), *_against_random(run), *_between_models(run)]
     frame = pd.DataFrame(rows, columns=COLUMNS)
-    return _ranked(_corrected(frame), run)
+    return _ranked(_corrected(frame, run), run)
 
 
 def _shared_draws(data_seed: int) -> Drawing:
@@ -280,9 +285,18 @@ def _comparable(cell: Cell, facts: MetricFacts, run: _Run) -> Panel:
     return replace(panel, values=-panel.values) if facts.better == "lower" else panel
 
 
-def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
+def _families(frame: pd.DataFrame, run: _Run) -> list[pd.Series]:
+    """What makes methods one family. Signed methods put evidence against the target last and
+    unsigned ones cannot, so least relevant first they are not compared."""
+    facts = frame["metric"].map(run.facts_of)
+    apart = facts.map(lambda each: each is not None and each.needs_least_relevant_first)
+    signed = frame["method"].map(lambda name: run.signed.get(name, True))
+    return [*(frame[name] for name in _FAMILY), (apart & signed).astype(bool)]
+
+
+def _corrected(frame: pd.DataFrame, run: _Run) -> pd.DataFrame:
     for name in ("p_sequences", "p_seeds"):
-        families = frame.groupby(_FAMILY, sort=False)[name]
+        families = frame[name].groupby(_families(frame, run), sort=False)
         frame[f"{name}_holm"] = families.transform(lambda p: holm(p.to_numpy()))
     return frame
 
@@ -294,6 +308,6 @@ def _ranked(frame: pd.DataFrame, run: _Run) -> pd.DataFrame:
     facts = frame["metric"].map(run.facts_of)
     falls = facts.map(lambda each: each is not None and each.better == "lower").astype(bool)
     merit = merit.where(~(falls & (frame["question"] == "value")), -merit)
-    families = merit.where(facts.notna()).groupby([frame[name] for name in _FAMILY], sort=False)
+    families = merit.where(facts.notna()).groupby(_families(frame, run), sort=False)
     frame["rank"] = families.transform(lambda means: rank(means.to_numpy(), "higher"))
     return frame

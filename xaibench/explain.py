@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from xaibench.errors import NotApplicable
 from xaibench.protocols import method_facts
-from xaibench.randomness import streams
+from xaibench.randomness import identity, stream, streams
 from xaibench.shapes import Codes, Labels, Scores
 from xaibench.values import Attribution, N
 
@@ -113,14 +113,15 @@ def explain(
     view = ExplainedView(model)
     batches = []
     started = time.perf_counter()
-    with explainable(model), torch.enable_grad():
-        for start in range(0, len(codes), batch_size):
-            rows = slice(start, start + batch_size)
+    for start in range(0, len(codes), batch_size):
+        rows = slice(start, start + batch_size)
+        theirs = None if references is None else references[rows]
+        with explainable(model), torch.enable_grad(), _seeded(seed, component, codes[start]):
             inputs = _encode(model, codes[rows]).requires_grad_()
             target = torch.from_numpy(targets[rows].copy()).to(inputs.device, torch.int64)
-            theirs = None if references is None else references[rows]
             supplied = _supplied(method, model, codes[rows], theirs, seed, component)
-            answer = method(view, inputs, target, **supplied, **options)
+            with weights_kept(model, name_of(method)):
+                answer = method(view, inputs, target, **supplied, **options)
             batches.append(_checked(answer, codes[rows].shape, name_of(method)))
     seconds = time.perf_counter() - started
     error, change = _completeness(batches)
@@ -191,6 +192,34 @@ def explainable(model: nn.Module) -> Iterator[None]:
         model.eval().requires_grad_(False)
         for parameter in model.parameters():
             parameter.grad = None  # nobody adds to a gradient that somebody else keeps
+        yield
+
+
+@contextmanager
+def weights_kept(model: nn.Module, name: str) -> Iterator[None]:
+    """Weights and buffers are put back, also on an error; ValueError where they were changed."""
+    state = model.state_dict()
+    before = {key: tensor.clone() for key, tensor in state.items()}
+    changed = []
+    try:
+        yield
+    finally:
+        changed = [key for key in before if not torch.equal(before[key], state[key])]
+        with torch.no_grad():
+            for key in changed:
+                state[key].copy_(before[key])
+    if changed:
+        raise ValueError(f"{name} changed the model's weights or buffers: {changed[0]}")
+
+
+@contextmanager
+def _seeded(seed: int, component: str, codes: Codes) -> Iterator[None]:
+    """Torch's global generator, for methods that draw from it: the same again, batch by batch.
+
+    ``generators`` are the better way: they do not depend on the batch.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(stream(seed, component, identity(codes)).integers(2**62)))
         yield
 
 

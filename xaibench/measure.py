@@ -86,7 +86,9 @@ def lines_of(
 ) -> tuple[list[tuple[Line, Line | None]], Block | None]:
     """The most and the least relevant first lines of a source under an operator, one pair a draw;
     or the block that says why there are none. A random order is its own reverse."""
-    wanted = ["random"] if here.method == RANDOM else orders(work)
+    wanted = orders(work)
+    if here.method == RANDOM:
+        wanted = ["random"] * bool(wanted)
     problem = None if here.method == RANDOM else _problem(work, here, _own_spec(work, here))
     if problem:
         return [], problem
@@ -97,6 +99,8 @@ def lines_of(
         if problem:
             return [], problem
         lines.append(_line(work, arrays_of(work, spec)["logits"], quantity))
+    if not lines:
+        return [], None
     if here.method == RANDOM:
         return [(line, line) for line in lines[0]], None
     return [(lines[0], lines[1] if len(lines) > 1 else None)], None

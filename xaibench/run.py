@@ -20,7 +20,7 @@ from xaibench.engine import Task, missing, perform
 from xaibench.errors import UsageError
 from xaibench.estimates import estimates
 from xaibench.measure import of_model
-from xaibench.plan import Plan, dump
+from xaibench.plan import SECTIONS, Plan, dump
 from xaibench.progress import shown
 from xaibench.records import frame
 from xaibench.registry import load
@@ -55,9 +55,19 @@ def begin(job: Job) -> Work:
     """The work of a job, after all that can be refused before anything runs has been."""
     work = prepare(job)
     for model in job.plan.models:
-        cells.build(work, model)
+        _check_model(work, model)
     _check_folder(work)
     return work
+
+
+def _check_model(work: Work, model: str) -> None:
+    """Refuse a model that does not suit the data; one that is broken fails later, alone."""
+    try:
+        cells.build(work, model)
+    except UsageError:
+        raise
+    except Exception:
+        return
 
 
 def planned(work: Work) -> tuple[list[Task], list[Task]]:
@@ -75,36 +85,50 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
         for training in (True, False):
             stage = [task for task in todo if (task.source is None) == training]
             perform(work, stage, jobs=jobs, threads=threads, progress=progress)
-    stamp = _stamp(work)
+    stamp, folder = _stamp(work), work.job.folder
+    failures: list[str] = []
     if todo or not _finished(work, stamp):
-        _write_tables(work, stamp, jobs=jobs, threads=threads, command=command, began=began)
-        render(work.job.folder, work.job.plugins)
-    return Outcome(len(todo), len(every), _failures(work.job.folder))
+        _write_tables(work, jobs=jobs, threads=threads, command=command, began=began)
+        written, failures = render(folder, work.job.plugins)
+        if not failures:
+            rendered = {"stamp": stamp, "files": [path.name for path in written]}
+            write(work.store.root / "rendered.json", json.dumps(rendered))
+    return Outcome(len(todo), len(every), _failures(folder) + failures)
 
 
-def render(folder: Path, plugins: tuple[str, ...] = ()) -> list[Path]:
-    """Write the reports of a run folder again, from its tables alone."""
+def render(folder: Path, plugins: tuple[str, ...] = ()) -> tuple[list[Path], list[str]]:
+    """Write the reports of a run folder again, from its tables alone.
+
+    Returns the files, and a line for each report that failed; the others are written.
+    """
     read = results.read(folder)
-    written = []
-    for use in read.plan["reports"].values():
+    written, failures = [], []
+    for label, use in read.plan["reports"].items():
         plugin = load("reports", use["use"], plugins)
         options = {name: value for name, value in use.items() if name != "use"}
-        for name, text in plugin.call(read, **options).items():
+        try:
+            texts = dict(plugin.call(read, **options))
+        except Exception as error:
+            failures.append(f"report {label}: {type(error).__name__}: {error}")
+            continue
+        for name, text in texts.items():
             write(folder / name, text)
             written.append(folder / name)
-    return written
+    return written, failures
 
 
 def _check_folder(work: Work) -> None:
     """A folder may be new, empty, or a run on the same data."""
     folder = work.job.folder
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
     mark = folder / "store" / "data.json"
-    if not mark.is_file():
+    try:
+        begun = folder.exists() and {path.name for path in folder.iterdir()} - {"store"}
+        data = json.loads(mark.read_text())["data"] if mark.exists() else None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{folder}: cannot be used as the folder of a run: {error}") from None
+    if data is None and begun:
         raise UsageError(f"{folder}: wanted a new folder or one of a run, found other files")
-    data = json.loads(mark.read_text())["data"]
-    if data != work.data:
+    if data not in (None, work.data):
         raise UsageError(
             f"{folder}: holds a run on other data ({data[:8]}, these are {work.data[:8]}); "
             "choose another folder with -o"
@@ -112,27 +136,34 @@ def _check_folder(work: Work) -> None:
 
 
 def _mark_folder(work: Work) -> None:
-    work.store.root.mkdir(parents=True, exist_ok=True)
-    write(work.store.root / "data.json", json.dumps({"data": work.data}))
+    try:
+        work.store.root.mkdir(parents=True, exist_ok=True)
+        write(work.store.root / "data.json", json.dumps({"data": work.data}))
+    except OSError as error:
+        raise UsageError(f"{work.job.folder}: cannot be written: {error.strerror}") from None
 
 
 def _stamp(work: Work) -> str:
-    """Names everything that the tables are made from."""
+    """Names everything that the tables and reports are made from."""
+    plan = work.plan
     artefacts = sorted(path.name for path in work.store.root.iterdir() if path.is_dir())
-    content = json.dumps([__version__, dump(work.plan), artefacts])
+    parts = [(section, use.use) for section in SECTIONS for use in getattr(plan, section).values()]
+    codes = [load(section, name, work.job.plugins).code for section, name in parts]
+    content = json.dumps([__version__, dump(plan), codes, artefacts])
     return blake2b(content.encode(), digest_size=16).hexdigest()
 
 
 def _finished(work: Work, stamp: str) -> bool:
-    folder = work.job.folder
-    if not all((folder / name).is_file() for name in OUTPUTS):
+    """Whether tables and reports of this stamp are all there."""
+    folder, rendered = work.job.folder, work.store.root / "rendered.json"
+    if not rendered.is_file():
         return False
-    return bool(json.loads((folder / "environment.json").read_text()).get("stamp") == stamp)
+    known = json.loads(rendered.read_text())
+    names = [*OUTPUTS, *known["files"]]
+    return bool(known["stamp"] == stamp) and all((folder / name).is_file() for name in names)
 
 
-def _write_tables(
-    work: Work, stamp: str, *, jobs: int, threads: int, command: str, began: float
-) -> None:
+def _write_tables(work: Work, *, jobs: int, threads: int, command: str, began: float) -> None:
     plan, folder = work.plan, work.job.folder
     where = [(model, seed) for model in plan.models for seed in plan.seeds]
     blocks = (block for at in where for block in of_model(work, *at))
@@ -143,6 +174,7 @@ def _write_tables(
         facts=facts,
         control=RANDOM,
         random_method=tables.random_method(plan),
+        signed=tables.signed(work),
         data_seed=plan.data_seed,
     )
     buffer = records.to_parquet(index=False)
@@ -155,7 +187,6 @@ def _write_tables(
     write(folder / "plan.yaml", dump(plan))
     seconds = round(perf_counter() - began, 1)
     environment = {
-        "stamp": stamp,
         "command": command,
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "seconds": seconds,
@@ -222,4 +253,5 @@ def conclusion(work: Work, outcome: Outcome) -> str:
     done = f"{outcome.computed} of {outcome.tasks} tasks computed"
     if not outcome.computed:
         done = f"nothing to compute: all {outcome.tasks} tasks were there"
-    return f"{done}\n{work.job.folder / 'report.html'}"
+    reports = sorted(work.job.folder.glob("report.*"))
+    return "\n".join([done, *map(str, reports[:1])])

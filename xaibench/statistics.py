@@ -27,6 +27,7 @@ Float = NDArray[np.float64]
 
 RESAMPLES = 2000
 FLIPS = 9999
+LARGEST = 200_000_000
 _ROUNDING = 1e-12
 """Sums of equal numbers in another order differ by less than this part of their size."""
 
@@ -64,9 +65,10 @@ def draw(
     resamples: int = RESAMPLES,
     flips: int = FLIPS,
 ) -> Draws:
-    """The draws for values ``(seed, sequence)``; ``ValueError`` above 65,535 of either."""
-    if max(seeds, sequences) > np.iinfo(np.uint16).max:
-        raise ValueError(f"wanted at most 65535 seeds and sequences, got {seeds} and {sequences}")
+    """The draws for values ``(seed, sequence)``; fewer where there are very many sequences, so
+    that no table of draws holds more than ``LARGEST`` numbers."""
+    most = max(LARGEST // max(sequences, 1), 100)
+    resamples, flips = min(resamples, most), min(flips, most)
     return Draws(
         _counts(generator, resamples, sequences),
         _counts(generator, resamples, seeds),

@@ -217,7 +217,18 @@ def description(work: Work) -> dict[str, Any]:
         "signed": signed(work),
         "metrics": {label: _facts(work, label) for label in plan.metrics},
         "chance": _chance(work),
+        "cautions": _cautions(work),
     }
+
+
+def _cautions(work: Work) -> list[str]:
+    """What a reader must know of the data that no table tells."""
+    references = cells.kept_references(work)
+    if references is None:
+        return []
+    alone = int((references == work.chosen.codes[:, None]).all(axis=(1, 2)).sum())
+    words = f"{alone} of {len(references)} explained sequences are their own only dinucleotide"
+    return [f"{words} shuffle: methods with references find nothing there."] if alone else []
 
 
 def _facts(work: Work, label: str) -> dict[str, str]:

@@ -67,7 +67,13 @@ def _splits(job: Job) -> Splits:
     for name, value in options.items():
         if isinstance(value, Path) and not value.is_absolute():
             options[name] = locate(str(value), job.source)
-    splits = plugin.call(**options, **supplied(plugin.call, {"data_seed": job.plan.data_seed}))
+    known = supplied(plugin.call, {"data_seed": job.plan.data_seed})
+    try:
+        splits = plugin.call(**options, **known)
+    except UsageError:
+        raise
+    except Exception as error:
+        raise UsageError(f"dataset {plugin.name!r}: {type(error).__name__}: {error}") from error
     if not isinstance(splits, Splits):
         raise UsageError(f"dataset {plugin.name!r}: wanted Splits, got {type(splits).__name__}")
     return splits
