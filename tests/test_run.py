@@ -420,3 +420,11 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     job = replace(work_of(tmp_path / "fine").job, folder=tmp_path / "file" / "run")
     with pytest.raises(UsageError, match=r"cannot be (written|used)"):
         run(begin(job), jobs=1, threads=1, command="")
+
+
+def test_every_curve_begins_intact_and_ends_at_the_same_donor(whole):
+    table = pd.read_csv(whole[2] / "curves.csv")
+    ends = table[table.fraction.isin([0, 1])]
+    groups = ends.groupby(["model", "operator", "quantity", "fraction"])["mean"]
+    assert groups.size().min() > 3
+    assert np.allclose(groups.max(), groups.min(), atol=1e-6)
