@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from xaibench.layers import WeightedSum, one_hot
 
 from .masking import Masking
-from .trunk import trunk
+from .trunk import Sizes, trunk
 
 
 class AttnGen(nn.Module):
@@ -29,8 +29,8 @@ class AttnGen(nn.Module):
         *,
         classes: int,
         length: int,
-        filters: tuple[Annotated[int, Field(ge=1)], ...] = (32, 64, 64),
-        kernels: tuple[Annotated[int, Field(ge=1)], ...] = (11, 7, 5),
+        filters: Sizes = (32, 64, 64),
+        kernels: Sizes = (11, 7, 5),
         attention_units: Annotated[int, Field(ge=1)] = 64,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3,
         mask_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.15,

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from xaibench.layers import one_hot
 
-from .trunk import trunk
+from .trunk import Sizes, trunk
 
 
 class CNN(nn.Module):
@@ -19,8 +19,8 @@ class CNN(nn.Module):
         *,
         classes: int,
         length: int,
-        filters: tuple[Annotated[int, Field(ge=1)], ...] = (32, 64, 64),
-        kernels: tuple[Annotated[int, Field(ge=1)], ...] = (11, 7, 5),
+        filters: Sizes = (32, 64, 64),
+        kernels: Sizes = (11, 7, 5),
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3,
     ) -> None:
         super().__init__()

@@ -1,10 +1,15 @@
 """The convolutional trunk that `cnn` and `attngen` share; they differ in the head alone."""
 
 from itertools import pairwise
+from typing import Annotated
 
+from pydantic import Field
 from torch import nn
 
 from xaibench.errors import UsageError
+
+Sizes = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+"""One number for each convolution, at least one."""
 
 
 def trunk(length: int, filters: tuple[int, ...], kernels: tuple[int, ...]) -> nn.Sequential:

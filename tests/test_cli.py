@@ -41,11 +41,11 @@ def plan(tmp_path, monkeypatch):
 
 
 def test_a_plan_runs_from_end_to_end_and_the_second_time_computes_nothing(call, plan, tmp_path):
-    code, out, err = call("run", plan, "--threads", 1)
+    code, out, err = call("run", plan, "--jobs", 1)
     assert (code, out.splitlines()[-1]) == (0, "runs/small/report.html")
     assert "[3/12] cnn, seed 2, training" in err
     assert (tmp_path / "runs" / "small" / "report.md").is_file()
-    code, out, _ = call("run", plan, "--threads", 1)
+    code, out, _ = call("run", plan, "--jobs", 1)
     assert (code, out.splitlines()[0]) == (0, "nothing to compute: all 12 tasks were there")
     code, out, _ = call("report", "runs/small")
     assert code == 0
@@ -63,7 +63,7 @@ def test_a_dry_run_computes_nothing(call, plan, tmp_path):
 def test_a_method_that_raises_fails_alone(call, plan, tmp_path):
     (tmp_path / "own.py").write_text("def careless(model, inputs, target):\n    return 1 / 0\n")
     changes = ("--set", "attribution={saliency: {}, careless: {}}", "--plugin", "own.py")
-    code, out, err = call("run", plan, "--threads", 1, *changes)
+    code, out, err = call("run", plan, "--jobs", 1, *changes)
     assert code == 1
     assert out.splitlines()[-1] == "runs/small/report.html"
     assert "failed: cnn, 0, careless, deletion_logit_difference, ZeroDivisionError" in err
@@ -79,6 +79,12 @@ def test_a_method_that_raises_fails_alone(call, plan, tmp_path):
         (("run", "small.yaml", "--set", "dataset.length=12"), "wanted at least the 19 positions"),
         (("run", "small.yaml", "--set", "models.cnn.kernels=[41]"), "the widest of .* is longer"),
         (("run", "small.yaml", "-o", "."), r"\.: wanted a new folder or one of a run"),
+        (("run", "small.yaml", "--set", "sequences=many", "--limit", 5), "sequences: .* 'many'"),
+        (
+            ("run", "small.yaml", "--set", "models.cnn.filters=[]"),
+            "models.cnn.filters: .*at least 1",
+        ),
+        (("run", "small.yaml", "--plugin", "sys"), "--plugin sys: cannot be imported: ImportError"),
         (("report", "."), r"\.: no run of xaibench here"),
         (("report", "nowhere"), "nowhere: wanted the folder of a run, found no folder"),
     ],
@@ -93,9 +99,25 @@ def test_a_mistake_is_one_line_and_exit_code_2(call, plan, words, message):
 
 
 def test_an_unknown_command_or_option_is_exit_code_2(call):
-    assert call("rum")[0] == 2
-    assert call("run", "--limit", 0)[0] == 2
-    assert call("list", "method")[0] == 2
+    for words in (("rum",), ("run", "--limit", 0), ("run", "a", "b"), ("list", "method")):
+        code, out, err = call(*words)
+        assert (code, out, len(err.splitlines())) == (2, "", 1), words
+        assert err.startswith("xaibench: ")
+
+
+def test_no_words_at_all_are_a_call_for_help(call):
+    code, out, _ = call()
+    assert code == 0
+    assert "Usage: " in out
+
+
+def test_a_report_that_raises_is_exit_code_1(call, plan, tmp_path):
+    (tmp_path / "own.py").write_text("def bad(results):\n    raise RuntimeError('boom')\n")
+    own = ("--plugin", "own.py", "--jobs", 1)
+    code, out, err = call("run", plan, "--set", "reports=[bad, markdown]", *own)
+    assert (code, out.splitlines()[-1]) == (1, "runs/small/report.md")
+    assert "failed: report bad: RuntimeError: boom" in err
+    assert call("report", "runs/small", "--plugin", "own.py")[0] == 1
 
 
 def test_everything_that_can_be_named_is_listed_with_a_line(call):

@@ -84,3 +84,38 @@ def test_only_what_a_signature_asks_for_is_supplied():
 
 def test_paths_are_found_by_their_annotation():
     assert paths(PLUGIN) == ["where"]
+
+
+TYPED = """
+from __future__ import annotations
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from torch import Tensor
+
+def careful(model: object, inputs: Tensor, target: Tensor, *, width: int = 3) -> Tensor:
+    return inputs
+
+def careless(model, inputs, target, *, width: Tensor = 3):
+    return inputs
+
+def fancy(model, inputs, target, *, act=print):
+    return inputs
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    path = tmp_path / "typed_methods.py"
+    path.write_text(TYPED)
+    return lambda name: load("attribution", name, (str(path),))
+
+
+def test_only_the_types_of_options_are_read(own):
+    assert resolve(own("careful"), {}, where="") == {"width": 3}
+    with pytest.raises(UsageError, match="careless: the type of its option 'width' cannot be read"):
+        resolve(own("careless"), {}, where="")
+
+
+def test_an_option_that_no_plan_can_hold_is_refused(own):
+    with pytest.raises(UsageError, match="here: wanted options that YAML can hold"):
+        resolve(own("fancy"), {}, where="here")

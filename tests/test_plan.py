@@ -157,3 +157,15 @@ def test_a_relative_path_is_looked_up_beside_the_plan_then_among_the_data(tmp_pa
     assert locate("a.csv", source) == data / "a.csv"
     (tmp_path / "a.csv").touch()
     assert locate("a.csv", source) == tmp_path / "a.csv"
+
+
+def test_plans_that_extend_each_other_are_refused(written, tmp_path):
+    first = written("extends: second.yaml\n", "first.yaml")
+    written("extends: first.yaml\n", "second.yaml")
+    with pytest.raises(UsageError, match=r"extends: wanted an end, got .*first.* -> .*second"):
+        read(first)
+
+
+def test_yaml_may_merge_mappings(written):
+    text = SMALL.replace("[cnn]", "{cnn: &size {filters: [5, 6, 7]}, attngen: {<<: *size}}")
+    assert read(written(text)).models["attngen"].options["filters"] == [5, 6, 7]

@@ -15,7 +15,6 @@ from xaibench.errors import UsageError
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Which explanation of a DNA network to trust: train, explain, measure, report.",
@@ -54,10 +53,12 @@ def run(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Explain at most so many sequences.")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Torch threads in each [cores / jobs].")
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes [the cores, at most 8].")
     ] = None,
+    threads: Annotated[
+        int, typer.Option(min=1, help="Torch threads in each; results differ in rounding.")
+    ] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be computed.")] = False,
 ) -> None:
     """Train, explain, measure, and write the report; again: resume, or do nothing."""
@@ -74,13 +75,10 @@ def run(
     if dry_run:
         typer.echo(running.summary(work))
         return
-    threads = threads or max((os.cpu_count() or 1) // jobs, 1)
+    jobs = jobs or min(os.cpu_count() or 1, 8)
     outcome = running.run(work, jobs=jobs, threads=threads, command=_command())
     typer.echo(running.conclusion(work, outcome))
-    if outcome.failures:
-        for failure in outcome.failures:
-            typer.echo(f"failed: {failure}", err=True)
-        raise typer.Exit(1)
+    _fail(outcome.failures)
 
 
 @app.command()
@@ -90,8 +88,10 @@ def report(
     """Render the reports of a run again, without computing."""
     from xaibench.run import render
 
-    for path in render(folder, tuple(plugins or ())):
+    written, failures = render(folder, tuple(plugins or ()))
+    for path in written:
         typer.echo(path)
+    _fail(failures)
 
 
 @app.command("list")
@@ -108,6 +108,14 @@ def list_(
             typer.echo(f"\n{each}" if each != kinds[0] else each)
         for line in lines(each, tuple(plugins or ())):
             typer.echo(f"  {line}" if len(kinds) > 1 else line)
+
+
+def _fail(failures: list[str]) -> None:
+    """Exit code 1 with a line for each thing that failed, if anything did."""
+    for failure in failures:
+        typer.echo(f"failed: {failure}", err=True)
+    if failures:
+        raise typer.Exit(1)
 
 
 def _version(asked: bool) -> None:
@@ -131,10 +139,19 @@ def _command() -> str:
     return shlex.join(["xaibench", *words])
 
 
+_WrongWords: type[Exception] = typer.BadParameter.__mro__[1]
+"""What typer raises for any word that it cannot take; its name moved between versions."""
+
+
 def main() -> None:
     """The console script; what a user can mend is one line and exit code 2."""
     try:
-        app()
-    except UsageError as error:
-        sys.stderr.write(f"xaibench: {error}\n")
+        code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+    except (UsageError, _WrongWords) as error:
+        message = str(getattr(error, "message", error))
+        sys.stderr.write(f"xaibench: {' '.join(message.split())}\n")
         sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write("xaibench: stopped; the same command goes on where it was\n")
+        sys.exit(130)
+    sys.exit(code or 0)

@@ -4,9 +4,10 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic_core import PydanticSerializationError
 
 from xaibench.errors import UsageError
 from xaibench.protocols import metric_facts
@@ -33,7 +34,11 @@ def resolve(plugin: Plugin, options: Mapping[str, Any], *, where: str) -> dict[s
     Raises UsageError naming ``where`` and the option.
     """
     schema = _schema(plugin, {**_of_harness(plugin), **_own(plugin)})
-    return dict(validate(schema, dict(options), where=where).model_dump(mode="json"))
+    checked = validate(schema, dict(options), where=where)
+    try:
+        return dict(checked.model_dump(mode="json"))
+    except PydanticSerializationError as error:
+        raise UsageError(f"{where}: wanted options that YAML can hold, got {error}") from None
 
 
 def typed(plugin: Plugin, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,7 +62,7 @@ def supplied(call: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, A
 
 def paths(plugin: Plugin) -> list[str]:
     """The options of a plug-in that are paths."""
-    return [name for name, hint in _hints(plugin.call).items() if _is_path(hint)]
+    return [name for name, (hint, _) in _own(plugin).items() if _is_path(hint)]
 
 
 def validate(schema: Schema, given: Any, *, where: str) -> BaseModel:
@@ -92,10 +97,9 @@ def _own(plugin: Plugin) -> Fields:
     if plugin.kind == "metrics":
         skipped = 2 if metric_facts(plugin.call).of == "change" else 1
     parameters = list(inspect.signature(plugin.call).parameters.values())[skipped:]
-    hints = _hints(plugin.call)
     return {
         parameter.name: (
-            hints.get(parameter.name, Any),
+            _hint(plugin, parameter),
             ... if parameter.default is parameter.empty else parameter.default,
         )
         for parameter in parameters
@@ -114,9 +118,21 @@ def _of_harness(plugin: Plugin) -> Fields:
     return fields
 
 
-def _hints(call: Callable[..., Any]) -> dict[str, Any]:
-    function = call.__init__ if inspect.isclass(call) else call
-    return get_type_hints(function, include_extras=True)
+def _hint(plugin: Plugin, parameter: inspect.Parameter) -> Any:
+    """The type of one option. Only options are looked at: other annotations may name what is
+    imported for type checkers alone."""
+    written = parameter.annotation
+    if written is parameter.empty:
+        return Any
+    if not isinstance(written, str):
+        return written
+    made = plugin.call.__init__ if inspect.isclass(plugin.call) else plugin.call
+    try:
+        return eval(written, getattr(made, "__globals__", {}))  # as typing.get_type_hints does
+    except Exception as error:
+        raise UsageError(
+            f"{plugin.name}: the type of its option {parameter.name!r} cannot be read: {error}"
+        ) from None
 
 
 def _is_path(hint: Any) -> bool:

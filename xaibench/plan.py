@@ -109,9 +109,10 @@ def read(
         _change(written, change)
     for key, value in DEFAULTS.items():
         written.setdefault(key, value)
-    if limit is not None:
-        written["sequences"] = min(limit, written.get("sequences", 500))
-    return _filled(_shaped(written, source), source, plugins)
+    plan = _filled(_shaped(written, source), source, plugins)
+    if limit is None or limit >= plan.sequences:
+        return plan
+    return plan.model_copy(update={"sequences": limit})
 
 
 def locate(path: str, source: str) -> Path:
@@ -129,8 +130,10 @@ def locate(path: str, source: str) -> Path:
     raise UsageError(f"no file {path!r} (looked {looked}{hint})")
 
 
-def _written(source: str) -> dict[str, Any]:
-    """The mapping in a plan, laid over the one that it ``extends``."""
+def _written(source: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The mapping in a plan, laid section by section over the one that it ``extends``."""
+    if source in above:
+        raise UsageError(f"extends: wanted an end, got {' -> '.join([*above, source])}")
     written = _mapping(source)
     for section in SECTIONS:
         if section in written:
@@ -140,7 +143,7 @@ def _written(source: str) -> dict[str, Any]:
     below = str(written.pop("extends"))
     if below not in presets() and not Path(below).is_absolute():
         below = str(Path(source).parent / below)
-    return {**_written(below), **written}
+    return {**_written(below, (*above, source)), **written}
 
 
 def _mapping(source: str) -> dict[str, Any]:
@@ -166,6 +169,7 @@ class _Loader(yaml.SafeLoader):
     """YAML in which a key that stands twice is a mistake, not the loss of the first."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        self.flatten_mapping(node)
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         twice = {key for key in keys if keys.count(key) > 1}
         if twice:

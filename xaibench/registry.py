@@ -131,9 +131,10 @@ def members(kind: str, source: str) -> dict[str, Plugin]:
 def _module(source: str) -> ModuleType:
     path = Path(source)
     try:
-        if path.suffix != ".py":
-            return importlib.import_module(source)
-        return _module_of_file(path)
+        module = _module_of_file(path) if path.suffix == ".py" else importlib.import_module(source)
+        if getattr(module, "__file__", None) is None:
+            raise ImportError("wanted a module of one file")
+        return module
     except Exception as error:
         raise UsageError(
             f"--plugin {source}: cannot be imported: {type(error).__name__}: {error}"

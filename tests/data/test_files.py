@@ -198,3 +198,18 @@ def test_forty_thousand_real_rows_load_in_about_a_second():
     assert splits.train.codes.shape == (30_000, 200)
     assert len(set(splits.train.groups)) > 1000
     assert splits.train.valid.all()
+
+
+def test_a_mistyped_split_column_is_refused(write):
+    with pytest.raises(UsageError, match="wanted the column 'splt', got 'sequence'"):
+        file(data_seed=0, path=write("table.csv", CSV), split="splt")
+
+
+@pytest.mark.parametrize(
+    "name", ["table.csv.zip", "table.csv.xz", "table.csv.zst", "table.csv.bz2"]
+)
+def test_a_file_compressed_otherwise_is_one_line(write, name):
+    path = write(name, b"\xfd7zXZ\x00\x00\x04\xff\xfe\x00")
+    with pytest.raises(UsageError, match="wanted a CSV, TSV or FASTA file, got") as caught:
+        file(data_seed=0, path=path)
+    assert "\n" not in str(caught.value)

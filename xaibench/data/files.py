@@ -32,24 +32,25 @@ def file(
     path: Path,
     sequence: str = "sequence",
     label: str = "label",
-    split: str = "split",
+    split: str | None = None,
     group: str | None = None,
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2,
 ) -> Splits:
     """Labelled sequences of a CSV, TSV or FASTA file; the other options name its columns.
 
     A FASTA header gives the columns: ``>NAME label=1 split=test group=chr1``; a lone word after the
-    name is the label. ``split`` holds train, test and perhaps validation (or dev); without that
-    column ``test_fraction`` of the rows are cut off for the test, by group where there are groups,
-    else within each class. ``group`` is the column ``group`` or ``region`` where there is one.
-    Classes are the sorted labels. Names come from the column ``name`` or ``id`` where it is there
+    name is the label. ``split`` (the column of that name where there is one) holds train, test and
+    perhaps validation (or dev); without it ``test_fraction`` of the rows are cut off for the test,
+    by group where there are groups, else within each class. ``group`` is the column ``group`` or
+    ``region`` where there is one. Classes are the sorted labels. Names come from the column ``name`` or ``id`` where it is there
     and tells the rows apart; otherwise they are row numbers, from 0, the header not counted.
     """
     table = _read(path, sequence, label)
     group = group or next((name for name in _GROUPS if name in table), None)
-    _require(table, path, [sequence, label, *([group] if group else [])])
+    split = split or ("split" if "split" in table else None)
+    _require(table, path, [sequence, label, *filter(None, (group, split))])
     sequences = _sequences(table, path, sequence, label, group)
-    if split in table:
+    if split:
         splits = _split_by_column(sequences, table[split], f"{path}: column {split!r}")
         how = "split by the file"
     else:
@@ -69,7 +70,12 @@ def _read(path: Path, sequence: str, label: str) -> pd.DataFrame:
         else:
             tab = "\t" if plain.suffix in _TABS else ","
             table = pd.read_csv(
-                path, sep=tab, dtype=str, keep_default_na=False, encoding="utf-8-sig"
+                path,
+                sep=tab,
+                dtype=str,
+                keep_default_na=False,
+                encoding="utf-8-sig",
+                compression="gzip" if path.suffix == ".gz" else None,
             )
     except (OSError, EOFError, zlib.error, ValueError) as error:
         # pandas' own errors and UnicodeDecodeError are ValueErrors

@@ -1,0 +1,91 @@
+"""A report tells nobody's folders: absolute paths are cut down to their last part."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from xaibench.results import Results
+
+_START = r"(?:(?<![\w./:<\\-])|(?<=\s-[a-z])|(?<=:)(?!//))"
+_ROOT = r"(?:file:[/\\]{1,4}|(?:~[\w.-]*|[A-Za-z]:)?[/\\]{1,2})"
+_FOLDER = r"[^\s/\\'\"<>]+[/\\]"
+# a user's name may hold a blank; elsewhere in running text a blank ends a path
+_OWN = r"(?:home|Users)[/\\][^/\\'\"<>\n]+[/\\]"
+_PLAIN = re.compile(rf"{_START}{_ROOT}(?:{_OWN}|{_FOLDER})(?:{_FOLDER})*(?=[^\s/\\'\"<>])")
+_QUOTED = re.compile(rf"(?<=(['\"])){_ROOT}(?:[^'\"<>/\\\n]+[/\\])+(?=[^'\"<>\n]+\1)")
+_HOME = re.compile(rf"{_START}{_ROOT}(?:home|Users)[/\\][\w.-]+[/\\]?(?![\w./\\-])")
+_WHOLE = re.compile(r"(?:file:[/\\]|~[\w.-]*[/\\]|[A-Za-z]:[/\\]|[/\\])[^\n]+")
+
+
+def without_folders(text: str) -> str:
+    """The text with every absolute path cut down to its last part.
+
+    >>> without_folders("xaibench run '/home/ada/my plan.yaml' -o runs/demo")
+    "xaibench run 'my plan.yaml' -o runs/demo"
+    """
+    if "/" not in text and "\\" not in text:
+        return text
+    return _PLAIN.sub("", _HOME.sub("~", _QUOTED.sub("", text)))
+
+
+def last_part(option: str) -> str:
+    """An option that is an absolute path as its last part; any other as running text.
+
+    >>> last_part("/home/ada lovelace/my data.csv"), last_part("data/x.csv")
+    ('my data.csv', 'data/x.csv')
+    """
+    if not _WHOLE.fullmatch(option):
+        return without_folders(option)
+    return re.split(r"[/\\]", without_folders(option).rstrip("/\\"))[-1]
+
+
+def shareable(results: Results) -> Results:
+    """The results as a report may tell them: no absolute path in an option, a fact or a reason.
+
+    Labels stay as they are, for they join the tables.
+    """
+    folders = sorted({*_folders(results.plan)}, key=len, reverse=True)
+
+    def told(text: str) -> str:
+        for folder in folders:
+            text = text.replace(folder, "")
+        return without_folders(text)
+
+    return replace(
+        results,
+        plan=_mapped(results.plan, last_part),
+        environment=_mapped(results.environment, told),
+        examples=_mapped(results.examples, told),
+        records=_with_reasons(results.records, told),
+        estimates=_with_reasons(results.estimates, told),
+    )
+
+
+def _mapped(value: Any, told: Callable[[str], str]) -> Any:
+    """The value with each of its strings told, however deep; keys stay."""
+    if isinstance(value, str):
+        return told(value)
+    if isinstance(value, dict):
+        return {key: _mapped(inner, told) for key, inner in value.items()}
+    return [_mapped(inner, told) for inner in value] if isinstance(value, list) else value
+
+
+def _folders(value: Any) -> Iterator[str]:
+    """The folders of the absolute paths among the options, each with its last separator."""
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _folders(inner)
+    elif isinstance(value, str) and _WHOLE.fullmatch(value):
+        folder = value[: len(value.rstrip("/\\")) - len(last_part(value))]
+        if re.search(r"[^/\\~:][/\\]", folder):
+            yield folder
+
+
+def _with_reasons(table: pd.DataFrame, told: Callable[[str], str]) -> pd.DataFrame:
+    reasons = table["reason"].astype(str)
+    return table.assign(reason=reasons.map({one: told(one) for one in reasons.unique()}))
