@@ -15,10 +15,16 @@ _START = r"(?:(?<![\w./:<\\-])|(?<=\s-[a-z])|(?<=:)(?!//))"
 _ROOT = r"(?:file:[/\\]{1,4}|(?:~[\w.-]*|[A-Za-z]:)?[/\\]{1,2})"
 _FOLDER = r"[^\s/\\'\"<>]+[/\\]"
 # a user's name may hold a blank; elsewhere in running text a blank ends a path
-_OWN = r"(?:home|Users)[/\\][^/\\'\"<>\n]+[/\\]"
-_PLAIN = re.compile(rf"{_START}{_ROOT}(?:{_OWN}|{_FOLDER})(?:{_FOLDER})*(?=[^\s/\\'\"<>])")
-_QUOTED = re.compile(rf"(?<=(['\"])){_ROOT}(?:[^'\"<>/\\\n]+[/\\])+(?=[^'\"<>\n]+\1)")
-_HOME = re.compile(rf"{_START}{_ROOT}(?:home|Users)[/\\][\w.-]+[/\\]?(?![\w./\\-])")
+_OWN = r"(?:home|Users)[/\\][^/\\'\"<>:,;\n]+[/\\]"
+_NEXT = r"(?=[^\s/\\'\"<>])"
+_CUTS = (
+    (re.compile(rf"(?<=(['\"])){_ROOT}(?:[^'\"<>/\\\n]+[/\\])+(?=[^'\"<>\n]+\1)"), ""),
+    (re.compile(rf"{_START}{_ROOT}{_OWN}(?:{_FOLDER})*{_NEXT}"), ""),
+    (re.compile(rf"{_START}{_ROOT}(?:home|Users)[/\\][\w.-]+[/\\]?(?![\w./\\-])"), "~"),
+    (re.compile(rf"{_START}{_ROOT}(?:{_FOLDER})+{_NEXT}"), ""),
+)
+"""In turn: paths in quotes, paths below a user's folder, that folder itself, all others."""
+
 _WHOLE = re.compile(r"(?:file:[/\\]|~[\w.-]*[/\\]|[A-Za-z]:[/\\]|[/\\])[^\n]+")
 
 
@@ -28,9 +34,9 @@ def without_folders(text: str) -> str:
     >>> without_folders("xaibench run '/home/ada/my plan.yaml' -o runs/demo")
     "xaibench run 'my plan.yaml' -o runs/demo"
     """
-    if "/" not in text and "\\" not in text:
-        return text
-    return _PLAIN.sub("", _HOME.sub("~", _QUOTED.sub("", text)))
+    for pattern, instead in _CUTS:
+        text = pattern.sub(instead, text)
+    return text
 
 
 def last_part(option: str) -> str:
@@ -41,7 +47,8 @@ def last_part(option: str) -> str:
     """
     if not _WHOLE.fullmatch(option):
         return without_folders(option)
-    return re.split(r"[/\\]", without_folders(option).rstrip("/\\"))[-1]
+    own = without_folders(option)
+    return own if own == "~" else re.split(r"[/\\]", option.rstrip("/\\"))[-1]
 
 
 def shareable(results: Results) -> Results:
@@ -81,9 +88,10 @@ def _folders(value: Any) -> Iterator[str]:
         for inner in value.values() if isinstance(value, dict) else value:
             yield from _folders(inner)
     elif isinstance(value, str) and _WHOLE.fullmatch(value):
-        folder = value[: len(value.rstrip("/\\")) - len(last_part(value))]
-        if re.search(r"[^/\\~:][/\\]", folder):
-            yield folder
+        folder = re.match(r".*[/\\](?=[^/\\])", value)
+        # the root and ~/ are part of many words
+        if folder and re.search(r"[^/\\~:][/\\]", folder[0].removeprefix("file:")):
+            yield folder[0]
 
 
 def _with_reasons(table: pd.DataFrame, told: Callable[[str], str]) -> pd.DataFrame:
