@@ -42,6 +42,9 @@ COLUMNS = {
 }
 """What each table must have; it may have more."""
 
+SECTIONS = ("models", "attribution", "reports")
+"""What a plan must hold for its run to be rendered, each a mapping of labels."""
+
 
 @dataclass(frozen=True, slots=True)
 class Results:
@@ -62,7 +65,7 @@ def read(folder: Path) -> Results:
     if not folder.is_dir():
         raise UsageError(f"{folder}: wanted the folder of a run, found no folder")
     return Results(
-        plan=_content(folder, "plan.yaml", _yaml, dict),
+        plan=_plan(folder),
         environment=_content(folder, "environment.json", _json, dict),
         records=_table(folder, "results.parquet"),
         estimates=_table(folder, "estimates.csv"),
@@ -71,6 +74,21 @@ def read(folder: Path) -> Results:
         cost=_table(folder, "cost.csv"),
         examples=_content(folder, "examples.json", _json, list),
     )
+
+
+def _plan(folder: Path) -> dict[str, Any]:
+    plan: dict[str, Any] = _content(folder, "plan.yaml", _yaml, dict)
+    for section in SECTIONS:
+        found = plan.get(section)
+        if not isinstance(found, dict):
+            came = "no such key" if section not in plan else type(found).__name__
+            wanted = f"wanted the plan of a run, with a mapping under {section!r}"
+            raise UsageError(f"{folder / 'plan.yaml'}: {wanted}, got {came}")
+    for report, options in plan["reports"].items():
+        if not isinstance(options, dict) or not isinstance(options.get("use"), str):
+            wanted = f"wanted use: NAME under reports.{report}"
+            raise UsageError(f"{folder / 'plan.yaml'}: {wanted}, got {options!r}")
+    return plan
 
 
 def _content(folder: Path, name: str, parse: Callable[[Path], Any], kind: type) -> Any:

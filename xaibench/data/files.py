@@ -42,8 +42,9 @@ def file(
     name is the label. ``split`` (the column of that name where there is one) holds train, test and
     perhaps validation (or dev); without it ``test_fraction`` of the rows are cut off for the test,
     by group where there are groups, else within each class. ``group`` is the column ``group`` or
-    ``region`` where there is one. Classes are the sorted labels. Names come from the column ``name``
-    or ``id`` where it is there and tells the rows apart; otherwise they are row numbers, from 0, the header not counted.
+    ``region`` where there is one. Classes are the sorted labels. Names come from the column
+    ``name`` or ``id`` where it is there and tells the rows apart; otherwise they are row numbers,
+    from 0, the header not counted.
     """
     table = _read(path, sequence, label)
     group = group or next((name for name in _GROUPS if name in table), None)
