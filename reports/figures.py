@@ -21,6 +21,7 @@ from matplotlib.ticker import MaxNLocator
 
 from xaibench.results import Results
 
+from .paths import without_folders
 from .tables import CONTROL, methods_of, ranking
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#5b3a8c", "#e69f00")
@@ -234,6 +235,7 @@ def short(name: str, most: int) -> str:
     >>> short("integrated_gradients_of_everything", 15)
     'integra…rything'
     """
+    name = without_folders(name)
     half = (most - 1) // 2
     return name if len(name) <= most else f"{name[:half]}…{name[-half:]}"
 

@@ -14,21 +14,25 @@ from xaibench.results import Results
 
 from . import figures
 from .figures import Panel, styles
+from .glossary import glossary
 from .logos import WINDOW, logo_panels
-from .sections import GLOSSARY, Section, plan_text, sections, title
+from .paths import shareable, without_folders
+from .sections import Section, plan_text, sections, title
 from .tables import (
     CONTROL,
+    brief,
     cautions,
     methods_of,
     models_of,
     operator_of,
     seeds_of,
-    without_folders,
 )
 from .verdict import Name, verdicts
 
 MOST = "most relevant first"
 """The order of deletion, as the curves of a run name it."""
+
+APART = "With the least relevant first, signed and unsigned methods are not to be compared."
 
 GAPS = (
     "Dot: the mean gap. Thin line: 95 % interval for retraining. Thick line: for these trained "
@@ -67,6 +71,7 @@ class Figures:
 
 def html(results: Results) -> dict[str, str]:
     """``report.html``: the run for a reader, figures, style and all in one file."""
+    results = shareable(results)
     drawn = _figures(results)
     page = (
         _environment()
@@ -81,7 +86,7 @@ def html(results: Results) -> dict[str, str]:
             figures=drawn,
             styles=styles(methods_of(results)),
             plan=plan_text(results),
-            glossary=GLOSSARY,
+            glossary=glossary(results),
         )
     )
     return {"report.html": page}
@@ -96,6 +101,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["brief"] = brief
     environment.tests["name"] = lambda part: isinstance(part, Name)
     return environment
 
@@ -165,5 +171,7 @@ def _curves(results: Results) -> list[Figures]:
         words = f"{quantity}, operator {operator}, {order}".replace("_", " ")
         name = words[:1].upper() + words[1:]
         main = order == MOST and operator == first
-        found.append(Figures(name, tuple(panels), (*legend, CONTROL), folded=not main))
+        note = "" if order == MOST else APART
+        drawn = Figures(name, tuple(panels), (*legend, CONTROL), folded=not main, note=note)
+        found.append(drawn)
     return found

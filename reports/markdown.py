@@ -6,18 +6,20 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from xaibench.results import Results
+from xaibench.results import TEXT, Results
 
-from .sections import GLOSSARY, Section, plan_text, sections, title
+from .glossary import glossary
+from .measures import metrics_of
+from .paths import shareable, without_folders
+from .sections import Section, plan_text, sections, title
 from .tables import (
     CONTROL,
     PRIMARY,
     Cell,
     Table,
+    brief,
     cautions,
-    metrics_of,
     operator_of,
-    without_folders,
 )
 from .verdict import Name, Verdict, verdicts
 
@@ -28,6 +30,7 @@ _SPECIAL = str.maketrans(
 
 def markdown(results: Results) -> dict[str, str]:
     """``report.md`` and a CSV a table (all digits; empty where a value is not known)."""
+    results = shareable(results)
     text = "\n\n".join(
         [
             f"# {plain(title(results))}",
@@ -36,7 +39,7 @@ def markdown(results: Results) -> dict[str, str]:
             *(_section(section) for section in sections(results)),
             f"### The plan, in full\n\n{_indented(plan_text(results))}",
             "## How to read this",
-            "\n".join(f"- **{word}**: {plain(meaning)}" for word, meaning in GLOSSARY),
+            "\n".join(f"- **{word}**: {plain(meaning)}" for word, meaning in glossary(results)),
         ]
     )
     tables = {name: _csv(frame) for name, frame in _frames(results).items()}
@@ -70,7 +73,7 @@ def _table(table: Table) -> str:
     rule = ["---" if k in table.words else "---:" for k in range(len(table.header))]
     rows = [[_cell(cell, table.notes) for cell in row] for row in table.rows]
     lines = [_line(plain(head) for head in table.header), _line(rule), *map(_line, rows)]
-    notes = [f"<sup>{letter}</sup> {plain(why)}  " for why, letter in table.notes.items()]
+    notes = [f"<sup>{letter}</sup> {plain(brief(why))}  " for why, letter in table.notes.items()]
     return "\n".join([f"**{plain(table.caption)}**", "", *lines, *([""] if notes else []), *notes])
 
 
@@ -102,5 +105,5 @@ def _frames(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def _csv(frame: pd.DataFrame) -> str:
-    words = {c: frame[c].map(without_folders) for c in ("reason",)}
+    words = {name: frame[name].map(without_folders) for name in frame if name in TEXT}
     return frame.assign(**words).to_csv(index=False, lineterminator="\n")

@@ -25,7 +25,7 @@ _CUTS = (
 )
 """In turn: paths in quotes, paths below a user's folder, that folder itself, all others."""
 
-_WHOLE = re.compile(r"(?:file:[/\\]|~[\w.-]*[/\\]|[A-Za-z]:[/\\]|[/\\])[^\n]+")
+_WHOLE = re.compile(r"(?:file:[/\\]|~[\w.-]*[/\\]|[A-Za-z]:[/\\]|/|\\\\)[^\n]+")
 
 
 def without_folders(text: str) -> str:
@@ -83,15 +83,14 @@ def _mapped(value: Any, told: Callable[[str], str]) -> Any:
 
 
 def _folders(value: Any) -> Iterator[str]:
-    """The folders of the absolute paths among the options, each with its last separator."""
+    """The folders with a blank among the options, which no pattern finds in running text."""
     if isinstance(value, dict | list):
         for inner in value.values() if isinstance(value, dict) else value:
             yield from _folders(inner)
     elif isinstance(value, str) and _WHOLE.fullmatch(value):
-        folder = re.match(r".*[/\\](?=[^/\\])", value)
-        # the root and ~/ are part of many words
-        if folder and re.search(r"[^/\\~:][/\\]", folder[0].removeprefix("file:")):
-            yield folder[0]
+        folder = value[: max(value.rfind("/"), value.rfind("\\")) + 1]
+        if " " in folder:
+            yield folder
 
 
 def _with_reasons(table: pd.DataFrame, told: Callable[[str], str]) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import yaml
 from xaibench.results import Results
 
 from . import tables
+from .measures import curve_of, metrics_of, parts_signed_from_unsigned
 from .tables import Cell, Table, models_of
 
 MARKS = (
@@ -19,29 +20,6 @@ MARKS = (
     "≈ the interval of the paired difference to random holds 0. "
     "Figures in brackets are 95 % intervals; with one seed they are over sequences only."
 )
-
-GLOSSARY = (
-    ("Explained class", "The class the model predicts; for localisation the true one."),
-    (
-        "What is explained",
-        "The logit of that class minus the other's (two classes), else its logit.",
-    ),
-    ("Logit difference", "The same quantity, read while positions are replaced."),
-    ("Operator", "What a replaced position becomes: n is an unknown base, uniform a random one."),
-    ("Random control", "Ten random orders a sequence with the same replaced bases."),
-    ("Gap to random", "How far the method's area lies on the good side of that of random orders."),
-    (
-        "95 % interval",
-        "For retraining: the wider of a crossed bootstrap over seeds and sequences "
-        "and of t over seed means.",
-    ),
-    ("These models", "The trained models held fixed: only the sequences could have been others."),
-    ("p these models", "Sign flips of the paired differences over sequences."),
-    ("p retraining", "Paired t over the means of the seeds: few seeds can show little."),
-    ("Undefined", "A value that has no meaning for a sequence; it is left out and counted."),
-    (tables.ABSENT, "Not known; the letter beside it gives the reason."),
-)
-"""The words of a report, a line each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +90,21 @@ def _curves(results: Results, models: list[str]) -> Section:
         "What happens while positions are replaced",
         "Replaced positions take the bases of one donor, the same for all methods. Deletion starts "
         "with the most relevant position and should fall fast; insertion is the area while the "
-        "least relevant go first and should stay high. " + MARKS,
+        "least relevant go first and should stay high. " + _apart(results) + MARKS,
         tuple(table for model in models for table in tables.gaps(results, model)),
+    )
+
+
+def _apart(results: Results) -> str:
+    """What keeps signed and unsigned methods apart, where a metric does."""
+    families = {curve_of(metric)[0] for metric in metrics_of(results, "curves")}
+    named = sorted(name for name in families if parts_signed_from_unsigned(results, name))
+    if not named:
+        return ""
+    return (
+        f"Signed and unsigned methods are not to be compared on {', '.join(named)}, and are ranked "
+        "and corrected apart: a signed method puts evidence against the class last, where an "
+        "unsigned one puts what does not matter. "
     )
 
 
@@ -122,7 +113,8 @@ def _localisation(results: Results, models: list[str]) -> Section:
         "localisation",
         "Do the scores lie on the known motif?",
         "AUPRC: average precision of the scores against the motif's positions. Relevance mass: the "
-        "share of the positive score on the motif. Both for the true label. " + MARKS,
+        "share of the positive score on the motif. Both for the true label. A random order's AUPRC "
+        "lies above the share of motif positions, which is the chance of relevance mass. " + MARKS,
         _present(tables.measures(results, model, "localisation") for model in models),
     )
 
@@ -132,7 +124,8 @@ def _stability(results: Results, models: list[str]) -> Section:
         "stability",
         "Are the explanations stable?",
         "A map that never changes is perfectly stable and says nothing: read this beside the "
-        "leaderboard. Agreement and consistency are Spearman correlations; sensitivity is the "
+        "leaderboard. Agreement and consistency are Spearman correlations, agreement for the true "
+        "label; sensitivity is the "
         "largest relative change under single substitutions. " + MARKS,
         _present(tables.measures(results, model, "stability") for model in models),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,36 +12,35 @@ import pandas as pd
 
 from xaibench.results import Results
 
+from .measures import (
+    chance_of,
+    curve_of,
+    heading,
+    label,
+    metrics_of,
+    parts_signed_from_unsigned,
+    signed,
+)
+
 CONTROL = "random control"
 """The method name of the random orders in the tables of a run."""
 
 PRIMARY = "deletion_logit_difference"
 """The metric of the leaderboard."""
 
-MEASURES = {
-    "auprc": ("localisation", "AUPRC", "↑"),
-    "relevance_mass": ("localisation", "relevance mass", "↑"),
-    "seed_agreement": ("stability", "agreement between seeds", "↑"),
-    "substitution_sensitivity": ("stability", "substitution sensitivity", "↓"),
-    "reverse_complement_consistency": (
-        "stability",
-        "reverse-complement consistency",
-        "↑",
-    ),
-}
-"""Metric -> its section, what a reader calls it, and which way is good."""
-
 FEW = 5
 """With fewer seeds a report says how little they show."""
+
+DRAWS = 10
+"""The random orders of a run that names no number; with fewer a report says so."""
+
+BRIEF = 160
+"""How much of a reason stands below a table; the table of reasons holds it whole."""
 
 ABSENT = "\N{EN DASH}"
 LEVEL = "[95\N{NO-BREAK SPACE}%]"
 Key = tuple[str, str, str]
 """Method, metric, operator."""
-
-_CURVE = re.compile(r"(?P<family>.+)_(?P<quantity>logit_difference|probability|accuracy)")
-_ABSOLUTE = r"(?:(?<![\w./:<\\-])|(?<=:)(?!//))(?:~|[A-Za-z]:)?[/\\]"
-_FOLDERS = re.compile(_ABSOLUTE + r"(?:[^\s/\\'\"<>]+[/\\])+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +73,13 @@ class Table:
         return {note: _letter(place) for place, note in enumerate(notes)}
 
 
-def without_folders(text: str) -> str:
-    """The text with every absolute path cut down to its last part.
+def brief(reason: str) -> str:
+    """The beginning of a long reason.
 
-    >>> without_folders("xaibench run /home/ada/plan.yaml -o runs/demo")
-    'xaibench run plan.yaml -o runs/demo'
+    >>> len(brief("x" * 500)), brief("no motif")
+    (160, 'no motif')
     """
-    return _FOLDERS.sub("", text)
+    return reason if len(reason) <= BRIEF else reason[: BRIEF - 1].rstrip() + "…"
 
 
 def number(value: float, decimals: int = 2) -> str:
@@ -171,26 +169,6 @@ def operator_of(results: Results) -> str:
 
 def seeds_of(results: Results) -> list[int]:
     return sorted(int(seed) for seed in results.records["seed"].unique())
-
-
-def label(metric: str) -> str:
-    """What a reader calls a metric.
-
-    >>> label("deletion_logit_difference"), label("auprc")
-    ('deletion (logit difference)', 'AUPRC')
-    """
-    if metric in MEASURES:
-        return MEASURES[metric][1]
-    curve = _CURVE.fullmatch(metric)
-    if curve is None:
-        return metric.replace("_", " ")
-    return f"{curve['family']} ({curve['quantity'].replace('_', ' ')})"
-
-
-def metrics_of(results: Results, section: str) -> list[str]:
-    """The metrics that ran: of ``localisation``, ``stability``, ``curves`` or ``other``."""
-    ran = [m for m in results.estimates["metric"].unique() if m not in ("", "accuracy")]
-    return [metric for metric in ran if _section(metric) == section]
 
 
 def ranking(results: Results, model: str) -> pd.DataFrame:
@@ -287,12 +265,6 @@ def values_of(results: Results, metric: str, model: str) -> pd.DataFrame:
     return rows[rows["method"] != CONTROL]
 
 
-def chance_of(results: Results, metric: str) -> float | None:
-    """What random maps score on a metric, where the run knows it."""
-    chance = (results.environment.get("chance") or {}).get(metric)
-    return None if chance is None else float(chance)
-
-
 def measures(results: Results, model: str, section: str) -> Table | None:
     """A model's methods on the metrics of a section, each marked against random."""
     values = _of(results, question="value", model=model)
@@ -305,26 +277,40 @@ def measures(results: Results, model: str, section: str) -> Table | None:
 
 
 def gaps(results: Results, model: str) -> list[Table]:
-    """A model's methods on every curve: the difference to random, a table a curve metric."""
+    """A model's methods on every curve: the difference to random, a table a curve metric.
+
+    Signed and unsigned methods have a table each where they are not compared.
+    """
     rows = _of(results, question="against random", model=model)
     rows = rows[rows["metric"].isin(metrics_of(results, "curves"))]
     families: dict[str, list[tuple[str, str]]] = {}
     for metric, operator in _columns(rows):
-        families.setdefault(metric.removesuffix("_" + _quantity(metric)), []).append(
-            (metric, operator)
-        )
+        families.setdefault(curve_of(metric)[0], []).append((metric, operator))
     found = (
         _grid(
-            f"{model}: {family}, gap to random",
+            f"{model}: {family}, gap to random{among}",
             results,
             columns,
-            rows,
+            rows[rows["method"].isin(methods)],
             rows,
             prefix=f"{family}_",
         )
         for family, columns in families.items()
+        for among, methods in _compared(results, family).items()
     )
     return [table for table in found if table is not None]
+
+
+def _compared(results: Results, family: str) -> dict[str, list[str]]:
+    """The methods that share a table of a curve metric, by what its caption adds."""
+    methods = methods_of(results)
+    if not parts_signed_from_unsigned(results, family):
+        return {"": methods}
+    apart = "not compared across signs"
+    return {
+        f"; signed methods, {apart}": [name for name in methods if signed(results, name)],
+        f"; unsigned methods, {apart}": [name for name in methods if not signed(results, name)],
+    }
 
 
 def between(results: Results, model: str, other: str) -> Table | None:
@@ -336,12 +322,6 @@ def between(results: Results, model: str, other: str) -> Table | None:
     columns = [column for column in wanted if column in ran]
     caption = f"{model} \N{MINUS SIGN} {other}: above 0, the method is better on {model}"
     return _grid(caption, results, columns, rows, rows)
-
-
-def _quantity(metric: str) -> str:
-    """What a curve metric measures; empty for another metric."""
-    curve = _CURVE.fullmatch(metric)
-    return "" if curve is None else curve["quantity"]
 
 
 def _columns(rows: pd.DataFrame) -> list[tuple[str, str]]:
@@ -374,7 +354,7 @@ def _grid(
         cells = [_measure((method, *c), found, compared, digits[c]) for c in wanted]
         if any(cell.text or cell.note for cell in cells):
             body.append((Cell(method, method=method), *cells))
-    header = tuple(_heading(metric.removeprefix(prefix), operator) for metric, operator in wanted)
+    header = tuple(heading(results, *column, prefix=prefix) for column in wanted)
     return Table(caption, ("Method", *header), tuple(body))
 
 
@@ -407,23 +387,20 @@ def _chance_row(results: Results, columns: Iterable[tuple[str, str]]) -> tuple[C
     return (Cell("chance level"), *cells) if any(cell.text for cell in cells) else None
 
 
-def _heading(metric: str, operator: str) -> str:
-    better = MEASURES.get(metric, ("", "", ""))[2]
-    words = ", ".join(word for word in (label(metric), operator) if word)
-    return f"{words} {better}".strip()
-
-
 def unmeasured(results: Results) -> Table | None:
     """What did not apply or failed, and why; None where everything ran."""
     rows = _unmeasured(results)
     if rows.empty:
         return None
     body = []
+    told: set[str] = set()
     keys = ["model", "method", "status", "reason"]
     for (model, method, status, reason), group in rows.groupby(keys, sort=False):
         what = [label(metric) for metric in group["metric"].unique() if metric]
         seeds = ", ".join(str(seed) for seed in sorted(group["seed"].unique()))
-        words = (model, method or "(the model itself)", status, _some(what), seeds, reason)
+        why = brief(str(reason)) if reason in told else str(reason)
+        told.add(str(reason))
+        words = (model, method or "(the model itself)", status, _some(what), seeds, why)
         body.append(tuple(Cell(str(word)) for word in words))
     header = ("Model", "Method", "Status", "Measures", "Seeds", "Reason")
     return Table("What did not apply or failed", header, tuple(body), words=frozenset(range(6)))
@@ -454,24 +431,36 @@ def cost(results: Results) -> Table | None:
 
 def cautions(results: Results) -> list[str]:
     """Sentences that qualify every interval and test of the run."""
-    said = []
-    if len(seeds_of(results)) == 1:
-        said.append(
+    draws = results.plan.get("random_draws", DRAWS)
+    noisy = (
+        f"Only {draws} random orders a sequence: the random control is itself noisy, and so is "
+        "every gap to it."
+    )
+    own = [str(caution) for caution in results.environment.get("cautions") or ()]
+    return [*_few_seeds(results), *([noisy] if draws < DRAWS else []), *_undefined(results), *own]
+
+
+def _few_seeds(results: Results) -> list[str]:
+    seeds = len(seeds_of(results))
+    if seeds == 1:
+        return [
             "One seed: nothing is known of retraining. Every interval is over sequences and holds "
             "for these trained models only."
-        )
-    elif len(seeds_of(results)) < FEW:
-        said.append(
-            f"Only {len(seeds_of(results))} seeds: what would change with retraining is hardly "
-            "known, so the intervals are wide and may reach beyond what a value can be."
-        )
-    undefined = results.estimates["undefined"].fillna(0)
-    if (undefined > 0).any():
-        said.append(
-            f"{int((undefined > 0).sum())} of {len(undefined)} estimates leave out sequences whose "
-            "value is undefined; the tables count them as used + undefined."
-        )
-    return said
+        ]
+    few = (
+        f"Only {seeds} seeds: what would change with retraining is hardly known, so the intervals "
+        "are wide and may reach beyond what a value can be."
+    )
+    return [few] if seeds < FEW else []
+
+
+def _undefined(results: Results) -> list[str]:
+    undefined = results.estimates["undefined"].fillna(0) > 0
+    told = (
+        f"{int(undefined.sum())} of {len(undefined)} estimates leave out sequences whose value is "
+        "undefined; the tables count them as used + undefined."
+    )
+    return [told] if undefined.any() else []
 
 
 def _of(results: Results, **wanted: str) -> pd.DataFrame:
@@ -486,12 +475,6 @@ def _unmeasured(results: Results) -> pd.DataFrame:
     rows = results.records[results.records["status"] != "ok"]
     words = {c: rows[c].astype(str) for c in ("model", "method", "metric", "status", "reason")}
     return rows.assign(**words)
-
-
-def _section(metric: str) -> str:
-    if metric in MEASURES:
-        return MEASURES[metric][0]
-    return "curves" if _CURVE.fullmatch(metric) else "other"
 
 
 def _in_order(planned: object, seen: pd.Series[Any]) -> list[str]:

@@ -15,16 +15,14 @@ from xaibench.randomness import stream
 from xaibench.results import Results
 from xaibench.statistics import estimate
 
+from .measures import better_of, chance_of, label, metrics_of
 from .tables import (
     PRIMARY,
-    chance_of,
     decimals_of,
     direction,
     ends,
     interval,
-    label,
     mean_and_interval,
-    metrics_of,
     models_of,
     number,
     operator_of,
@@ -118,16 +116,19 @@ def _localisation(results: Results, model: str) -> list[Sentence]:
     known = rows[rows["mean"].notna()] if len(rows) else rows
     if known.empty:
         return []
-    known = known.sort_values("mean", ascending=False, kind="stable")
+    metric, lower = metrics[0], better_of(results, metrics[0]) == "lower"
+    known = known.sort_values("mean", ascending=lower, kind="stable")
     best = known.iloc[0]
-    name, metric = Name(str(best["method"])), metrics[0]
+    name = Name(str(best["method"]))
     chance = chance_of(results, metric)
     than = f", chance {number(chance, 2)}" if chance is not None else ""
     scored = mean_and_interval(best, decimals_of(known))
     found: Sentence = (name, f" finds the known motif best: {label(metric)} {scored}{than}")
     others = list(known["method"][1:])
     chosen = str(best["method"])
-    equals = equal_to_best(results, model, (metric, ""), best=chosen, others=others, sign=1)
+    equals = equal_to_best(
+        results, model, (metric, ""), best=chosen, others=others, sign=-1 if lower else 1
+    )
     return [(*found, *_equals(equals, others))]
 
 

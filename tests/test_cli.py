@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from xaibench.cli import main
+from xaibench.errors import UsageError
 
 PLAN = """
 dataset: {name: planted, train: 120, test: 40, length: 40}
@@ -103,6 +104,59 @@ def test_an_unknown_command_or_option_is_exit_code_2(call):
         code, out, err = call(*words)
         assert (code, out, len(err.splitlines())) == (2, "", 1), words
         assert err.startswith("xaibench: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("report",), "(?i)missing argument 'folder'"),
+        (("run", "--limit", "x"), "'--limit': .*valid integer"),
+        (("run", "--limit", 0), "'--limit': "),
+        (("run", "--lmit", 3), "[Nn]o such option.* --lmit"),
+    ],
+)
+def test_a_wrong_word_is_named(call, words, message):
+    code, out, err = call(*words)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert re.search(message, err), err
+
+
+def test_a_message_of_many_lines_is_one_line(call, plan, tmp_path):
+    (tmp_path / "own.py").write_text("raise RuntimeError('one\\n  two')\n")
+    code, _, err = call("run", plan, "--plugin", "own.py")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert err.endswith("RuntimeError: one two\n")
+
+
+def test_a_run_that_is_stopped_says_how_it_goes_on(call, plan, monkeypatch):
+    def stopped(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("xaibench.run.run", stopped)
+    code, out, err = call("run", plan)
+    assert (code, out) == (130, "")
+    assert err.strip().splitlines() == ["xaibench: stopped; the same command goes on where it was"]
+
+
+@pytest.mark.parametrize(("cores", "jobs"), [(3, 3), (64, 8), (None, 1)])
+def test_without_words_there_is_a_process_a_core_up_to_eight_and_one_thread(
+    call, plan, monkeypatch, cores, jobs
+):
+    def run(work, **options):
+        raise UsageError(f"jobs {options['jobs']}, threads {options['threads']}")
+
+    monkeypatch.setattr("xaibench.run.run", run)
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert call("run", plan)[2] == f"xaibench: jobs {jobs}, threads 1\n"
+
+
+def test_functions_of_a_file_are_listed_under_the_kinds_that_they_fit(call, plan, tmp_path):
+    text = "def centre(model, inputs, target):\n    'Nearer the middle.'\n"
+    (tmp_path / "own.py").write_text(text)
+    _, out, _ = call("list", "--plugin", "own.py")
+    assert [line.split() for line in out.splitlines() if "centre " in line] == [
+        ["centre", "Nearer", "the", "middle."]
+    ]
 
 
 def test_no_words_at_all_are_a_call_for_help(call):

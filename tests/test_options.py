@@ -1,3 +1,4 @@
+import functools
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -5,8 +6,10 @@ import pytest
 from pydantic import Field
 
 from xaibench.errors import UsageError
-from xaibench.options import paths, resolve, supplied, typed
-from xaibench.registry import Plugin, load
+from xaibench.options import fits, paths, resolve, supplied, typed
+from xaibench.protocols import method as is_method
+from xaibench.protocols import metric
+from xaibench.registry import KINDS, Plugin, load
 
 
 def method(
@@ -98,7 +101,13 @@ def careful(model: object, inputs: Tensor, target: Tensor, *, width: int = 3) ->
 def careless(model, inputs, target, *, width: Tensor = 3):
     return inputs
 
+def nested(model, inputs, target, *, width: list["Tensor"] = ()):
+    return inputs
+
 def fancy(model, inputs, target, *, act=print):
+    return inputs
+
+def hidden(model, inputs, target, *, _steps: int = 3):
     return inputs
 """
 
@@ -114,8 +123,71 @@ def test_only_the_types_of_options_are_read(own):
     assert resolve(own("careful"), {}, where="") == {"width": 3}
     with pytest.raises(UsageError, match="careless: the type of its option 'width' cannot be read"):
         resolve(own("careless"), {}, where="")
+    with pytest.raises(UsageError, match="nested: the type of its option 'width' cannot be read"):
+        resolve(own("nested"), {}, where="")
+
+
+def test_the_types_of_a_wrapped_function_are_those_of_its_own_file(own):
+    @functools.wraps(own("careful").call)
+    def wrapped(*arguments, **options):
+        pass
+
+    assert resolve(Plugin("attribution", "w", wrapped, ""), {}, where="") == {"width": 3}
+
+
+def test_an_option_with_a_name_that_cannot_be_checked_is_refused(own):
+    with pytest.raises(UsageError, match="hidden: its options cannot be checked: .*underscore"):
+        resolve(own("hidden"), {}, where="")
+
+
+def test_a_default_of_another_type_is_refused_before_anything_runs():
+    def sloppy(model, inputs, target, *, steps: int = None):  # noqa: RUF013  # the mistake
+        pass
+
+    with pytest.raises(UsageError, match=r"here\.steps: input should be a valid integer, got None"):
+        resolve(Plugin("attribution", "sloppy", sloppy, ""), {}, where="here")
+
+
+@pytest.mark.parametrize("name", ["codes", "valid", "references", "generators"])
+def test_what_is_supplied_to_a_method_must_be_keyword_only(name):
+    space = {}
+    exec(f"def hasty(model, inputs, target, {name}=None): pass", space)
+    with pytest.raises(UsageError, match=rf"hasty: wanted '{name}' after a \* in its signature"):
+        resolve(Plugin("attribution", "hasty", space["hasty"], ""), {}, where="here")
+
+
+class Net:
+    def __init__(self, classes, length, *, units=3):
+        pass
+
+
+@metric(family="own", better="higher", range=(0, 1), of="change", change="seed")
+def agreement(explained, changed):
+    pass
+
+
+@is_method(signed=False)
+def marked(*arguments):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("call", "kinds"),
+    [
+        (method, {"attribution"}),
+        (marked, {"attribution"}),
+        (agreement, {"metrics"}),
+        (Net, {"models"}),
+        (lambda codes, generator: codes, {"operators", "training"}),
+        (lambda explained: explained, {"metrics", "reports"}),
+        (lambda *, data_seed: data_seed, {"datasets", "models"}),
+        (lambda one, two, three, four: one, set()),
+    ],
+)
+def test_a_function_fits_the_kinds_that_its_signature_allows(call, kinds):
+    assert {kind for kind in KINDS if fits(Plugin(kind, "own", call, ""))} == kinds
 
 
 def test_an_option_that_no_plan_can_hold_is_refused(own):
-    with pytest.raises(UsageError, match="here: wanted options that YAML can hold"):
+    with pytest.raises(UsageError, match=r"here\.act: wanted a value that YAML can hold, got"):
         resolve(own("fancy"), {}, where="here")

@@ -126,6 +126,7 @@ def test_a_bad_plan_is_one_line(written, text, message):
         ("sequences.a=3", "holds 9, no keys"),
         ("seeds=[", "the value is no YAML"),
         ("models=3", "models: wanted a list of names or a mapping, got 3"),
+        ("extends=demo", "--set extends=demo: wanted 'extends' in the plan itself"),
     ],
 )
 def test_a_bad_change_is_one_line(written, change, message):
@@ -150,6 +151,7 @@ def test_a_relative_path_is_looked_up_beside_the_plan_then_among_the_data(tmp_pa
     data.mkdir()
     (data / "a.csv").touch()
     source = str(tmp_path / "plan.yaml")
+    monkeypatch.chdir(data.parent)
     monkeypatch.delenv("XAIBENCH_DATA", raising=False)
     with pytest.raises(UsageError, match=r"no file 'a.csv' .*XAIBENCH_DATA is not set"):
         locate("a.csv", source)
@@ -159,11 +161,71 @@ def test_a_relative_path_is_looked_up_beside_the_plan_then_among_the_data(tmp_pa
     assert locate("a.csv", source) == tmp_path / "a.csv"
 
 
+OWN = "dataset: {name: file, path: own.csv}\nmodels: [cnn]\n"
+
+
+@pytest.fixture
+def below(tmp_path, monkeypatch):
+    """A plan in ``base/`` with its file beside it; the current folder is the one above."""
+    monkeypatch.delenv("XAIBENCH_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    for folder in ("base", "plans", "runs"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "base" / "own.csv").touch()
+    (tmp_path / "base" / "plan.yaml").write_text(OWN)
+    (tmp_path / "plans" / "over.yaml").write_text("extends: ../base/plan.yaml\nseeds: [5]\n")
+    return tmp_path
+
+
+def test_a_path_is_looked_up_beside_the_plan_that_wrote_it(below):
+    (below / "plans" / "own.csv").touch()
+    plan = read("plans/over.yaml")
+    assert plan.dataset.options["path"] == "../base/own.csv"
+    assert locate(plan.dataset.options["path"], "plans/over.yaml").samefile("base/own.csv")
+    text = "extends: plan.yaml\n" + OWN
+    (below / "base" / "again.yaml").write_text(text)
+    assert read("base/again.yaml").dataset.options["path"] == "own.csv"
+    (below / "plans" / "third.yaml").write_text("extends: over.yaml\n")
+    assert read("plans/third.yaml").dataset.options["path"] == "../base/own.csv"
+
+
+def test_a_path_among_the_data_stays_as_it_was_written(below, monkeypatch):
+    (below / "base" / "own.csv").rename(below / "runs" / "own.csv")
+    monkeypatch.setenv("XAIBENCH_DATA", str(below / "runs"))
+    assert read("plans/over.yaml").dataset.options["path"] == "own.csv"
+
+
+@pytest.mark.parametrize(("folder", "source"), [("base", "plan.yaml"), ("plans", "over.yaml")])
+def test_the_resolved_plan_runs_from_where_the_run_began(below, monkeypatch, folder, source):
+    monkeypatch.chdir(below / folder)
+    plan = read(source)
+    (below / "runs" / "plan.yaml").write_text(dump(plan))
+    assert read("../runs/plan.yaml") == plan
+    assert str(below) not in dump(plan)
+
+
 def test_plans_that_extend_each_other_are_refused(written, tmp_path):
     first = written("extends: second.yaml\n", "first.yaml")
     written("extends: first.yaml\n", "second.yaml")
     with pytest.raises(UsageError, match=r"extends: wanted an end, got .*first.* -> .*second"):
         read(first)
+
+
+def test_plans_that_extend_each_other_across_folders_are_refused(below):
+    (below / "base" / "plan.yaml").write_text("extends: ../plans/over.yaml\n")
+    with pytest.raises(UsageError, match=r"extends: wanted an end, got plans/over.yaml -> .*base"):
+        read("plans/over.yaml")
+
+
+def test_what_is_merged_may_be_written_over(written):
+    text = (
+        "dataset: planted\n"
+        "models:\n"
+        "  cnn: &size {filters: [5, 6, 7], dropout: 0.1}\n"
+        "  attngen: {<<: *size, dropout: 0.2}\n"
+    )
+    options = read(written(text)).models["attngen"].options
+    assert (options["filters"], options["dropout"]) == ([5, 6, 7], 0.2)
 
 
 def test_yaml_may_merge_mappings(written):

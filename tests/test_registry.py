@@ -81,3 +81,11 @@ def test_a_dotted_path_outside_the_adapters_is_refused_before_it_is_imported():
 
 def test_a_captum_class_comes_through_its_adapter():
     assert "captum.attr:GuidedBackprop" in load("attribution", "captum.attr:GuidedBackprop").code
+
+
+def test_a_module_that_is_no_file_is_one_line(tmp_path, monkeypatch):
+    (tmp_path / "folder_without_init").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    for source in ("sys", "folder_without_init"):
+        with pytest.raises(UsageError, match=f"--plugin {source}: .* wanted a module of one file"):
+            load("attribution", "centre", (source,))

@@ -11,6 +11,13 @@ import yaml
 from xaibench.errors import UsageError
 from xaibench.results import COLUMNS, TEXT, read
 
+PLAN = {
+    "seeds": [3],
+    "models": {"cnn": {"use": "cnn"}},
+    "attribution": {"random": {"use": "random"}},
+    "reports": {"html": {"use": "html"}},
+}
+
 
 def write(folder: Path) -> Path:
     """The smallest run folder: a row a table."""
@@ -21,7 +28,7 @@ def write(folder: Path) -> Path:
         table.to_parquet(folder / name) if "parquet" in name else table.to_csv(
             folder / name, index=False
         )
-    (folder / "plan.yaml").write_text(yaml.safe_dump({"seeds": [3]}))
+    (folder / "plan.yaml").write_text(yaml.safe_dump(PLAN))
     (folder / "environment.json").write_text('{"threads": 2}')
     (folder / "examples.json").write_text("[]")
     return folder
@@ -34,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_every_file_is_read(folder):
     results = read(folder)
-    assert (results.plan, results.environment) == ({"seeds": [3]}, {"threads": 2})
+    assert (results.plan, results.environment) == (PLAN, {"threads": 2})
     assert results.examples == []
     for table in (results.records, results.estimates, results.curves, results.cost):
         assert len(table) == 2
@@ -91,6 +98,25 @@ def test_a_file_with_another_content_says_what_was_wanted(folder):
 def test_a_missing_column_is_named(folder):
     (folder / "cost.csv").write_text("model,seed\ncnn,0\n")
     with pytest.raises(UsageError, match="wanted the column method, got"):
+        read(folder)
+
+
+@pytest.mark.parametrize("section", ["models", "attribution", "reports"])
+def test_a_plan_that_cannot_be_rendered_is_told_in_one_line(folder, section):
+    path = folder / "plan.yaml"
+    path.write_text(yaml.safe_dump({key: PLAN[key] for key in PLAN if key != section}))
+    with pytest.raises(UsageError, match=f"a mapping under '{section}', got no such key") as caught:
+        read(folder)
+    assert "\n" not in str(caught.value)
+    path.write_text(yaml.safe_dump(PLAN | {section: ["cnn"]}))
+    with pytest.raises(UsageError, match=f"a mapping under '{section}', got list"):
+        read(folder)
+
+
+@pytest.mark.parametrize("options", [None, "html", {}, {"use": 3}])
+def test_a_report_without_a_plug_in_is_told(folder, options):
+    (folder / "plan.yaml").write_text(yaml.safe_dump(PLAN | {"reports": {"page": options}}))
+    with pytest.raises(UsageError, match=r"wanted use: NAME under reports\.page, got"):
         read(folder)
 
 

@@ -5,16 +5,25 @@ import re
 from importlib.resources import files
 
 from xaibench.errors import UsageError
+from xaibench.options import fits
 from xaibench.plan import presets
 from xaibench.registry import available, load, members
 
 
 def lines(kind: str, plugins: tuple[str, ...] = ()) -> list[str]:
-    """A line a plug-in (or preset): its name and the first sentence of its docstring."""
+    """A line a plug-in (or preset): its name and the first sentence of its docstring.
+
+    A given file does not say what its functions are: those are listed that could be of the kind.
+    """
     if kind == "presets":
         described = {name: _comment(name) for name in presets()}
     else:
-        given = [name for source in plugins for name in members(kind, source)]
+        given = [
+            name
+            for source in plugins
+            for name, plugin in members(kind, source).items()
+            if fits(plugin)
+        ]
         names = [*available(kind), *given]
         described = {name: _described(kind, name, plugins) for name in names}
     width = max(map(len, described), default=0)

@@ -2,11 +2,12 @@
 before a command needs it."""
 
 import os
+import re
 import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -135,23 +136,33 @@ def _main(
 
 def _command() -> str:
     """The words of this call, without the folders of this machine."""
-    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
+    words = [re.sub(r"^(-[^=]*=)?(file://|/|~).*/", r"\1", word) for word in sys.argv[1:]]
     return shlex.join(["xaibench", *words])
 
 
-_WrongWords: type[Exception] = typer.BadParameter.__mro__[1]
+_WrongWords: Any = typer.BadParameter.__mro__[1]
 """What typer raises for any word that it cannot take; its name moved between versions."""
+
+
+_STOPPED = 130
+"""The exit code after an interrupt, as shells have it."""
+
+
+def _mistake(message: str) -> NoReturn:
+    sys.stderr.write(f"xaibench: {' '.join(message.split())}\n")
+    sys.exit(2)
 
 
 def main() -> None:
     """The console script; what a user can mend is one line and exit code 2."""
     try:
         code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
-    except (UsageError, _WrongWords) as error:
-        message = str(getattr(error, "message", error))
-        sys.stderr.write(f"xaibench: {' '.join(message.split())}\n")
-        sys.exit(2)
+    except UsageError as error:
+        _mistake(str(error))
+    except _WrongWords as error:
+        _mistake(error.format_message())
     except (KeyboardInterrupt, typer.Abort):
+        code = _STOPPED
+    if code == _STOPPED:  # some versions of typer answer with it where a key interrupts
         sys.stderr.write("xaibench: stopped; the same command goes on where it was\n")
-        sys.exit(130)
     sys.exit(code or 0)

@@ -4,13 +4,21 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from types import SimpleNamespace
+from typing import Annotated, Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PydanticUserError,
+    ValidationError,
+    create_model,
+)
 from pydantic_core import PydanticSerializationError
 
 from xaibench.errors import UsageError
-from xaibench.protocols import metric_facts
+from xaibench.protocols import MethodFacts, MetricFacts, metric_facts
 from xaibench.registry import Plugin, nearest
 
 POSITIONAL = {"attribution": 3, "operators": 2, "reports": 1, "training": 2}
@@ -31,14 +39,23 @@ Fields = dict[str, tuple[Any, Any]]
 def resolve(plugin: Plugin, options: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     """The options of a plug-in with its defaults filled in, as plain JSON values.
 
-    Raises UsageError naming ``where`` and the option.
+    Raises UsageError naming ``where`` and the option, also where a default is no plain value or
+    is not of the type that stands beside it.
     """
     schema = _schema(plugin, {**_of_harness(plugin), **_own(plugin)})
     checked = validate(schema, dict(options), where=where)
+    plain = {name: _plain(checked, name, where) for name in schema.model_fields}
+    validate(schema, plain, where=where)
+    return plain
+
+
+def _plain(checked: BaseModel, name: str, where: str) -> Any:
     try:
-        return dict(checked.model_dump(mode="json"))
-    except PydanticSerializationError as error:
-        raise UsageError(f"{where}: wanted options that YAML can hold, got {error}") from None
+        return checked.model_dump(mode="json", include={name})[name]
+    except PydanticSerializationError:
+        raise UsageError(
+            f"{where}.{name}: wanted a value that YAML can hold, got {getattr(checked, name)!r}"
+        ) from None
 
 
 def typed(plugin: Plugin, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,10 +87,10 @@ def validate(schema: Schema, given: Any, *, where: str) -> BaseModel:
     try:
         return schema.model_validate_json(json.dumps(given, default=str))
     except ValidationError as error:
-        raise UsageError(_first(error, schema, where)) from None
+        raise UsageError(_mistake(error, schema, where)) from None
 
 
-def _first(error: ValidationError, schema: Schema, where: str) -> str:
+def _mistake(error: ValidationError, schema: Schema, where: str) -> str:
     first = error.errors()[0]
     key = ".".join([part for part in [where, *map(str, first["loc"])] if part])
     if first["type"] == "extra_forbidden":
@@ -88,15 +105,44 @@ def _first(error: ValidationError, schema: Schema, where: str) -> str:
 def _schema(plugin: Plugin, fields: Fields) -> Schema:
     config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
     annotated: dict[str, Any] = dict(fields)
-    return create_model(plugin.name, __config__=config, **annotated)
+    try:
+        return create_model(plugin.name, __config__=config, **annotated)
+    except (PydanticUserError, NameError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"{plugin.name}: its options cannot be checked: {reason}") from None
+
+
+def fits(plugin: Plugin) -> bool:
+    """Whether nothing speaks against this kind: a class is a model, facts belong to methods or
+    to metrics, and every kind is called with so many positional arguments."""
+    call = plugin.call
+    facts = getattr(call, "facts", None)
+    if inspect.isclass(call) and plugin.kind != "models":
+        return False
+    if isinstance(facts, MethodFacts | MetricFacts):
+        return plugin.kind == ("metrics" if isinstance(facts, MetricFacts) else "attribution")
+    by_name = SUPPLIED[plugin.kind] if plugin.kind in {"datasets", "models"} else set()
+    positional = [
+        parameter
+        for parameter in inspect.signature(call).parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        and parameter.name not in by_name
+    ]
+    required = sum(parameter.default is parameter.empty for parameter in positional)
+    return required <= _first(plugin) <= len(positional)
+
+
+def _first(plugin: Plugin) -> int:
+    """How many parameters come first and are no options."""
+    if plugin.kind == "metrics":
+        return 2 if metric_facts(plugin.call).of == "change" else 1
+    return POSITIONAL.get(plugin.kind, 0)
 
 
 def _own(plugin: Plugin) -> Fields:
     """The options that stand in the signature, with their types and defaults."""
-    skipped = POSITIONAL.get(plugin.kind, 0)
-    if plugin.kind == "metrics":
-        skipped = 2 if metric_facts(plugin.call).of == "change" else 1
-    parameters = list(inspect.signature(plugin.call).parameters.values())[skipped:]
+    parameters = list(inspect.signature(plugin.call).parameters.values())[_first(plugin) :]
+    _require_keywords(plugin, parameters)
     return {
         parameter.name: (
             _hint(plugin, parameter),
@@ -106,6 +152,17 @@ def _own(plugin: Plugin) -> Fields:
         if parameter.name not in SUPPLIED.get(plugin.kind, ())
         and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     }
+
+
+def _require_keywords(plugin: Plugin, parameters: list[inspect.Parameter]) -> None:
+    """What is supplied to a method is supplied by keyword, so that it is no option by mistake."""
+    for parameter in parameters:
+        supplied = plugin.kind == "attribution" and parameter.name in SUPPLIED["attribution"]
+        if supplied and parameter.kind is not parameter.KEYWORD_ONLY:
+            raise UsageError(
+                f"{plugin.name}: wanted {parameter.name!r} after a * in its signature, "
+                "where the harness fills it in, got it as a positional parameter"
+            )
 
 
 def _of_harness(plugin: Plugin) -> Fields:
@@ -121,14 +178,13 @@ def _of_harness(plugin: Plugin) -> Fields:
 def _hint(plugin: Plugin, parameter: inspect.Parameter) -> Any:
     """The type of one option. Only options are looked at: other annotations may name what is
     imported for type checkers alone."""
-    written = parameter.annotation
-    if written is parameter.empty:
+    if parameter.annotation is parameter.empty:
         return Any
-    if not isinstance(written, str):
-        return written
     made = plugin.call.__init__ if inspect.isclass(plugin.call) else plugin.call
+    known = getattr(inspect.unwrap(made), "__globals__", {})
+    one = SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
     try:
-        return eval(written, getattr(made, "__globals__", {}))  # as typing.get_type_hints does
+        return get_type_hints(one, known, include_extras=True)[parameter.name]
     except Exception as error:
         raise UsageError(
             f"{plugin.name}: the type of its option {parameter.name!r} cannot be read: {error}"

@@ -1,7 +1,7 @@
 """The plan: what to train, explain and measure. Strict, typed, read from YAML."""
 
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -104,7 +104,7 @@ def read(
     ``changes`` are ``key=value`` with dots between keys and YAML values; ``limit`` caps
     ``sequences``. Raises UsageError with one line that names the key.
     """
-    written = _written(source)
+    written = _written(source, plugins)
     for change in changes:
         _change(written, change)
     for key, value in DEFAULTS.items():
@@ -116,23 +116,26 @@ def read(
 
 
 def locate(path: str, source: str) -> Path:
-    """A relative path is looked for beside the plan, then in the folder ``XAIBENCH_DATA``."""
-    beside = Path(source).parent if source not in presets() else Path()
-    folders = [
-        beside,
-        *([Path(os.environ["XAIBENCH_DATA"])] if "XAIBENCH_DATA" in os.environ else []),
-    ]
+    """A relative path is looked for beside the plan, in the folder ``XAIBENCH_DATA``, and here.
+
+    Here is the current folder: from where a run began, the ``plan.yaml`` in its folder runs too.
+    """
+    data = os.environ.get("XAIBENCH_DATA")
+    folders = [_folder(source), *([Path(data)] if data else []), Path()]
     for folder in folders:
         if (folder / path).exists():
             return folder / path
-    looked = "beside the plan" + (" and in XAIBENCH_DATA" if len(folders) > 1 else "")
-    hint = "" if len(folders) > 1 else "; XAIBENCH_DATA is not set"
-    raise UsageError(f"no file {path!r} (looked {looked}{hint})")
+    looked = "in XAIBENCH_DATA and here" if data else "and here; XAIBENCH_DATA is not set"
+    raise UsageError(f"no file {path!r} (looked beside the plan {looked})")
 
 
-def _written(source: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
+def _folder(source: str) -> Path:
+    return Path() if source in presets() else Path(source).parent
+
+
+def _written(source: str, plugins: tuple[str, ...], above: tuple[str, ...] = ()) -> dict[str, Any]:
     """The mapping in a plan, laid section by section over the one that it ``extends``."""
-    if source in above:
+    if os.path.realpath(source) in map(os.path.realpath, above):
         raise UsageError(f"extends: wanted an end, got {' -> '.join([*above, source])}")
     written = _mapping(source)
     for section in SECTIONS:
@@ -143,7 +146,22 @@ def _written(source: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
     below = str(written.pop("extends"))
     if below not in presets() and not Path(below).is_absolute():
         below = str(Path(source).parent / below)
-    return {**_written(below, (*above, source)), **written}
+    inherited = _written(below, plugins, (*above, source))
+    if "dataset" in inherited and "dataset" not in written:
+        inherited["dataset"] = _moved(inherited["dataset"], below, source, plugins)
+    return {**inherited, **written}
+
+
+def _moved(dataset: Any, below: str, source: str, plugins: tuple[str, ...]) -> dict[str, Any]:
+    """A dataset with the files that lie beside the plan ``below``, as seen from ``source``."""
+    use = _use(dataset, "dataset", key="name")
+    options = dict(use["options"])
+    for name in paths(load("datasets", use["use"], plugins)):
+        path = options.get(name)
+        if isinstance(path, str) and not Path(path).is_absolute():
+            if (_folder(below) / path).exists():
+                options[name] = os.path.relpath(_folder(below) / path, _folder(source))
+    return {"name": use["use"], **options}
 
 
 def _mapping(source: str) -> dict[str, Any]:
@@ -168,13 +186,14 @@ def _mapping(source: str) -> dict[str, Any]:
 class _Loader(yaml.SafeLoader):
     """YAML in which a key that stands twice is a mistake, not the loss of the first."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        self.flatten_mapping(node)
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Before anything is merged: what ``<<`` brings may be written over."""
+        node = super().compose_mapping_node(anchor)
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         twice = {key for key in keys if keys.count(key) > 1}
         if twice:
-            raise yaml.constructor.ConstructorError(None, None, f"{twice} twice", node.start_mark)
-        return super().construct_mapping(node, deep)
+            raise yaml.composer.ComposerError(None, None, f"{twice} twice", node.start_mark)
+        return node
 
 
 def _labelled(section: Any, where: str) -> dict[str, Any]:
@@ -191,6 +210,8 @@ def _change(written: dict[str, Any], change: str) -> None:
     *outer, last = key.split(".")
     if not equals or not all([*outer, last]):
         raise UsageError(f"--set {change}: wanted key=value")
+    if key == "extends":
+        raise UsageError(f"--set {change}: wanted 'extends' in the plan itself")
     place = written
     for name in outer:
         inner = place.setdefault(name, {})

@@ -231,9 +231,13 @@ def _cautions(work: Work) -> list[str]:
     return [f"{words} shuffle: methods with references find nothing there."] if alone else []
 
 
-def _facts(work: Work, label: str) -> dict[str, str]:
+def _facts(work: Work, label: str) -> dict[str, str | bool]:
     facts = facts_of(work, label)
-    return {"family": facts.family, "better": facts.better}
+    return {
+        "family": facts.family,
+        "better": facts.better,
+        "least_relevant_first": facts.needs_least_relevant_first,
+    }
 
 
 def _chance(work: Work) -> dict[str, float]:

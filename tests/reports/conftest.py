@@ -270,6 +270,7 @@ def write(folder: Path, made: Made) -> Path:
         "models": {model: {} for model in made.models},
         "attribution": {method: {} for method in made.methods},
         "operators": list(made.operators),
+        "reports": {"html": {"use": "html"}},
     }
     costs = [
         (model, seed, method, 4600, 2300, 1.75, made.sequences, np.nan)

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -133,6 +134,16 @@ def test_one_method_one_model_one_seed_no_motif_is_a_report(make):
     assert "known motif" not in reader.text.replace("(no known motif)", "").replace(
         "Shaded: the known motif", ""
     )
+
+
+def test_a_long_reason_below_a_table_is_cut_and_whole_on_demand(make):
+    results = make(models=("cnn",), quality=(("one", 0.9), ("attention", 0.2)), operators=("n",))
+    long = "x" * 300 + "end"
+    absent = results.estimates["reason"] != ""
+    rows = results.estimates.assign(reason=results.estimates["reason"].mask(absent, long))
+    page = html(replace(results, estimates=rows))["report.html"]
+    assert f'<li title="{long}"><sup>a</sup> {"x" * 159}…</li>' in page
+    assert long not in parsed(page).text
 
 
 def test_twelve_methods_have_twelve_styles(make):

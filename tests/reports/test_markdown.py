@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -48,6 +49,15 @@ def test_names_are_escaped(make):
 def test_a_table_that_would_be_empty_is_no_file(make):
     assert "localisation.csv" not in markdown(make(motifs=False))
     assert "between_models.csv" not in markdown(make(models=("cnn",)))
+
+
+def test_a_long_reason_below_a_table_is_cut(make):
+    results = make(models=("cnn",), quality=(("one", 0.9), ("attention", 0.2)))
+    absent = results.estimates["reason"] != ""
+    rows = results.estimates.assign(reason=results.estimates["reason"].mask(absent, "x" * 300))
+    text = markdown(replace(results, estimates=rows))["report.md"]
+    assert f"<sup>a</sup> {'x' * 159}…" in text
+    assert "x" * 160 not in text
 
 
 def test_text_stays_in_one_line():

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from xaibench.reports import tables
-from xaibench.reports.tables import CONTROL, number, without_folders
+from xaibench.reports.tables import CONTROL, number
 
 NAN = float("nan")
 
@@ -60,22 +60,6 @@ def test_decimals_follow_the_width_of_the_intervals():
 
     assert [decimals(w) for w in (40.0, 0.6, 0.06, 0.002)] == [0, 2, 2, 4]
     assert tables.decimals_of(pd.DataFrame([row()])) == 3
-
-
-@pytest.mark.parametrize(
-    ("text", "left"),
-    [
-        ("/home/ada/x.csv", "x.csv"),
-        ("path: '/home/ada/x.csv'", "path: 'x.csv'"),
-        ("path:/home/ada/x.csv", "path:x.csv"),
-        ("~/data/x.csv and C:\\Users\\ada\\x.csv", "x.csv and x.csv"),
-        ("<b>/home/ada/x</b>", "<b>x</b>"),
-        ("runs/demo, ../x.csv, 3/4", "runs/demo, ../x.csv, 3/4"),
-        ("https://jaspar.elixir.no/matrix", "https://jaspar.elixir.no/matrix"),
-    ],
-)
-def test_absolute_paths_lose_their_folders_and_nothing_else_changes(text, left):
-    assert without_folders(text) == left
 
 
 def test_methods_come_in_the_order_of_the_plan_and_without_the_control(run):
@@ -139,6 +123,17 @@ def test_failures_and_what_does_not_apply_are_told_with_their_reason(run):
     assert column(table, "Seeds")[0] == "0, 1, 2, 3, 4"
 
 
+def test_a_long_reason_is_told_whole_once(run):
+    long = "x" * 300 + "end"
+    records = run.records.assign(
+        reason=run.records["reason"].mask(run.records["reason"] != "", long)
+    )
+    reasons = column(tables.unmeasured(replace(run, records=records)), "Reason")
+    assert len(reasons) > 2
+    assert reasons.count(long) == 1
+    assert {len(reason) for reason in reasons} == {303, 160}
+
+
 def test_nothing_is_unmeasured_where_all_ran(make):
     assert tables.unmeasured(make(failures=False)) is None
 
@@ -164,15 +159,3 @@ def test_undefined_values_are_counted(run):
     assert said.startswith(f"{int((estimates['undefined'] > 0).sum())} of {len(estimates)}")
     table = tables.leaderboard(replace(run, estimates=estimates), "cnn")
     assert "23 + 4 undefined" in column(table, "Sequences")
-
-
-@pytest.mark.parametrize(
-    ("metric", "label"),
-    [
-        ("deletion_logit_difference", "deletion (logit difference)"),
-        ("auprc", "AUPRC"),
-        ("my_own", "my own"),
-    ],
-)
-def test_a_metric_has_a_label(metric, label):
-    assert tables.label(metric) == label

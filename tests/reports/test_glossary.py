@@ -1,0 +1,70 @@
+"""The words of a report say what the plan did."""
+
+from dataclasses import replace
+
+import pytest
+
+from xaibench.reports.glossary import glossary
+from xaibench.reports.sections import sections
+from xaibench.reports.tables import cautions
+
+
+def words(results, **plan):
+    return dict(glossary(replace(results, plan=results.plan | plan)))
+
+
+def lead(results, slug):
+    (section,) = [one for one in sections(results) if one.slug == slug]
+    return section.lead
+
+
+def test_the_explained_class_is_that_of_the_plan(run):
+    predicted = words(run, target="predicted")["Explained class"]
+    assert "the model predicts" in predicted
+    assert "localisation and agreement between seeds the true one" in predicted
+    assert words(run, target="label")["Explained class"].startswith("The true class")
+    assert "agreement for the true label" in lead(run, "stability")
+
+
+def test_the_random_control_has_as_many_orders_as_the_plan_draws(run):
+    assert words(run, random_draws=13)["Random control"].startswith("13 random orders")
+
+
+def test_a_curve_has_the_points_of_the_plan(run):
+    curve = words(run, fractions=[0, 0.25, 1])["Curve"]
+    assert "3 points, where 0, 25, 100 %" in curve
+
+
+def test_only_the_operators_of_the_plan_are_explained(run):
+    assert words(run, operators={"n": {"use": "n"}})["Operator"] == (
+        "What a replaced position becomes: n is an unknown base."
+    )
+    assert words(run, operators={"own": {}})["Operator"] == "What a replaced position becomes."
+
+
+def test_the_levels_of_chance_are_told_apart(run, make):
+    chance = words(run)["Chance level"]
+    assert "above the share R/N of motif positions" in chance
+    assert "(here 0.118)" in chance
+    assert "(here 0.095)" in chance
+    assert "above the share of motif positions" in lead(run, "localisation")
+    assert "Chance level" not in words(make(motifs=False))
+
+
+def test_what_insertion_keeps_apart_is_said_and_only_then(run):
+    apart = "Signed and unsigned methods are not to be compared on insertion"
+    assert apart in lead(run, "deletion")
+    rest = run.estimates[~run.estimates["metric"].str.startswith("insertion")]
+    assert apart not in lead(replace(run, estimates=rest), "deletion")
+
+
+@pytest.mark.parametrize(("draws", "said"), [(4, True), (9, True), (10, False), (23, False)])
+def test_few_random_orders_are_a_caution(run, draws, said):
+    found = cautions(replace(run, plan=run.plan | {"random_draws": draws}))
+    assert any(one.startswith(f"Only {draws} random orders") for one in found) == said
+
+
+def test_what_the_run_warns_of_is_shown(run):
+    warned = run.environment | {"cautions": ["3 of 7 sequences are their own only shuffle."]}
+    found = cautions(replace(run, environment=warned))
+    assert found[-1] == "3 of 7 sequences are their own only shuffle."
