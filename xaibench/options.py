@@ -107,7 +107,7 @@ def _schema(plugin: Plugin, fields: Fields) -> Schema:
     annotated: dict[str, Any] = dict(fields)
     try:
         return create_model(plugin.name, __config__=config, **annotated)
-    except (PydanticUserError, NameError, TypeError) as error:
+    except (PydanticUserError, TypeError) as error:
         reason = str(error).partition("\n")[0]
         raise UsageError(f"{plugin.name}: its options cannot be checked: {reason}") from None
 
