@@ -8,7 +8,7 @@ from xaibench.reports.html import html
 from xaibench.reports.markdown import markdown
 from xaibench.reports.paths import last_part, shareable, without_folders
 
-BLANK = "/tmp/rv/ada lovelace/data/x.csv"
+BLANK = "/mnt/lab/ada lovelace/data/x.csv"
 
 
 @pytest.mark.parametrize(
@@ -42,15 +42,15 @@ def test_absolute_paths_lose_their_folders_and_nothing_else_changes(text, left):
     ("option", "left"),
     [
         (BLANK, "x.csv"),
-        ("/tmp/rv/my data.csv", "my data.csv"),
-        ("file:///tmp/rv/ada lovelace/x.csv", "x.csv"),
+        ("/mnt/lab/my data.csv", "my data.csv"),
+        ("file:///mnt/lab/ada lovelace/x.csv", "x.csv"),
         ("C:\\ada lovelace\\x.csv", "x.csv"),
         ("~/ada lovelace/x/", "x"),
         ("/home/ada", "~"),
         ("data/x.csv", "data/x.csv"),
         ("captum.attr:Saliency", "captum.attr:Saliency"),
         ("\\d+", "\\d+"),
-        ("in /tmp/rv/x.csv", "in x.csv"),
+        ("in /mnt/lab/x.csv", "in x.csv"),
     ],
 )
 def test_an_option_that_is_a_path_becomes_its_last_part_blanks_and_all(option, left):
@@ -67,7 +67,7 @@ def test_options_are_cut_however_deep_they_lie(run):
 def located(make):
     """A run on a file below a folder with a blank, which its reasons and facts tell of."""
     results = make(models=("cnn",), quality=(("one", 0.9), ("attention", 0.2)), operators=("n",))
-    reason = "OSError: /tmp/rv/ada lovelace/data/y.csv is gone"
+    reason = "OSError: /mnt/lab/ada lovelace/data/y.csv is gone"
     failed = results.records["status"] == "failed"
     return replace(
         results,
