@@ -4,12 +4,19 @@ import numpy as np
 import pytest
 
 from xaibench.errors import UsageError
-from xaibench.values import Explained, N, Sequences, Splits
+from xaibench.values import NO_CLASS, Explained, Intervals, N, Sequences, Splits
 
 CODES = np.array([[0, 1, 2, N], [3, N, N, N], [1, 1, 1, 1]], np.uint8)
-MOTIF = CODES == 1
+EVIDENCE = np.where(CODES == 1, 1, NO_CLASS).astype(np.int8)
+INTERVALS = Intervals(
+    ("chr1", "chr2", "chr1"),
+    np.array([10, 20, 30]),
+    np.array([13, 21, 34]),
+    np.array([1, -1, -1], np.int8),
+)
 SEQUENCES = Sequences(
-    CODES, np.array([0, 1, 1]), ("a", "b", "c"), ("no", "yes"), ("p", "q", "p"), MOTIF
+    *(CODES, np.array([0, 1, 1]), ("a", "b", "c"), ("no", "yes"), ("p", "q", "p")),
+    *(EVIDENCE, INTERVALS),
 )
 
 
@@ -18,8 +25,18 @@ def test_rows_are_taken_from_every_column():
     assert taken.names == ("c", "a")
     assert taken.groups == ("p", "p")
     assert taken.labels.tolist() == [1, 0]
-    assert (taken.inside_motif == MOTIF[[2, 0]]).all()
+    assert (taken.evidence == EVIDENCE[[2, 0]]).all()
+    assert taken.intervals.chromosomes == ("chr1", "chr1")
+    assert taken.intervals.starts.tolist() == [30, 10]
+    assert taken.intervals.ends.tolist() == [34, 13]
+    assert taken.intervals.strands.tolist() == [-1, 1]
     assert (taken.codes == CODES[[2, 0]]).all()
+
+
+def test_a_motif_counts_where_it_speaks_for_the_own_class():
+    assert SEQUENCES.evidence[0, 1] == 1  # a motif of class 1 in a sequence of class 0
+    assert SEQUENCES.inside_motif.tolist() == [[False] * 4, [False] * 4, [True] * 4]
+    assert replace(SEQUENCES, evidence=None).inside_motif is None
 
 
 def test_known_bases_are_valid():
@@ -32,7 +49,8 @@ def test_known_bases_are_valid():
         ({"codes": CODES.astype(np.int64)}, r"codes: wanted .*uint8, got int64"),
         ({"labels": np.zeros(2, np.int64)}, "labels: wanted 3 rows, got 2"),
         ({"names": ("a",)}, "names: wanted 3 rows, got 1"),
-        ({"inside_motif": MOTIF[:2]}, "inside_motif: wanted 3 rows, got 2"),
+        ({"evidence": EVIDENCE[:2]}, "evidence: wanted 3 rows, got 2"),
+        ({"intervals": INTERVALS.take(np.array([0]))}, "intervals: wanted 3 rows, got 1"),
     ],
 )
 def test_columns_must_fit(changed, message):
@@ -48,3 +66,8 @@ def test_splits_must_agree_about_the_classes():
 def test_scores_must_cover_every_position():
     with pytest.raises(ValueError, match=r"scores: wanted \(3, 4\), got \(3, 2\)"):
         Explained(SEQUENCES, np.zeros((3, 2), np.float32), SEQUENCES.labels, signed=True)
+
+
+def test_the_columns_of_intervals_are_of_one_length():
+    with pytest.raises(ValueError, match="ends: wanted as many as chromosomes, 3"):
+        replace(INTERVALS, ends=INTERVALS.ends[:2])

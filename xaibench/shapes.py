@@ -16,6 +16,9 @@ Codes = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 """``(sequence, position)``; the name of a mask says what True means."""
 
+Evidence = NDArray[np.int8]
+"""``(sequence, position)``; the class that a motif here speaks for, -1 where none stands."""
+
 Labels = NDArray[np.int64]
 """``(sequence,)``; an index into the class names."""
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xaibench.errors import UsageError
-from xaibench.shapes import Codes, Labels, Mask, Scores
+from xaibench.shapes import Codes, Evidence, Labels, Mask, Scores
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,13 +19,43 @@ N = 4
 """The code of an unknown base and of padding."""
 
 
+NO_CLASS = -1
+"""In ``Sequences.evidence``: no motif stands here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """Where sequences stand in a genome: 0-based, half-open.
+
+    ``strands`` is 1, or -1 where the sequence is the reverse complement of the genome's letters.
+    """
+
+    chromosomes: tuple[str, ...]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    strands: NDArray[np.int8]
+
+    def __post_init__(self) -> None:
+        for name in ("starts", "ends", "strands"):
+            if len(getattr(self, name)) != len(self.chromosomes):
+                raise ValueError(f"{name}: wanted as many as chromosomes, {len(self.chromosomes)}")
+
+    def __len__(self) -> int:
+        return len(self.chromosomes)
+
+    def take(self, rows: NDArray[np.intp]) -> Intervals:
+        """The intervals at these rows, in their order."""
+        chromosomes = tuple(self.chromosomes[row] for row in rows)
+        return Intervals(chromosomes, self.starts[rows], self.ends[rows], self.strands[rows])
+
+
 @dataclass(frozen=True, slots=True)
 class Sequences:
     """Labelled DNA sequences, padded at the end to one length.
 
     ``groups`` (chromosome, region) keep what belongs together on one side of a split.
-    ``inside_motif`` ``(sequence, position)`` is True on the positions that carry the truth; a row
-    without True has none.
+    ``evidence`` ``(sequence, position)`` is the truth about motifs where it is known: the class
+    that a motif at this position speaks for, ``NO_CLASS`` where none stands.
     """
 
     codes: Codes
@@ -32,12 +63,13 @@ class Sequences:
     names: tuple[str, ...]
     class_names: tuple[str, ...]
     groups: tuple[str, ...] | None = None
-    inside_motif: Mask | None = None
+    evidence: Evidence | None = None
+    intervals: Intervals | None = None
 
     def __post_init__(self) -> None:
         if self.codes.ndim != 2 or self.codes.dtype != np.uint8:
             raise ValueError(f"codes: wanted (sequence, position) uint8, got {self.codes.dtype}")
-        for name in ("labels", "names", "groups", "inside_motif"):
+        for name in ("labels", "names", "groups", "evidence", "intervals"):
             column = getattr(self, name)
             if column is not None and len(column) != len(self.codes):
                 raise ValueError(f"{name}: wanted {len(self.codes)} rows, got {len(column)}")
@@ -49,6 +81,14 @@ class Sequences:
     def valid(self) -> Mask:
         """``(sequence, position)``: True where the intact sequence has a known base."""
         return self.codes < N
+
+    @property
+    def inside_motif(self) -> Mask | None:
+        """``(sequence, position)``: True where a motif speaks for the sequence's own class.
+
+        A row without True has none. None where nothing is known of motifs.
+        """
+        return None if self.evidence is None else self.evidence == self.labels[:, None]
 
     def take(self, rows: NDArray[np.intp]) -> Sequences:
         """The sequences at these rows, in their order."""
@@ -62,7 +102,8 @@ class Sequences:
             rows_of(self.names),
             self.class_names,
             None if self.groups is None else rows_of(self.groups),
-            None if self.inside_motif is None else self.inside_motif[rows],
+            None if self.evidence is None else self.evidence[rows],
+            None if self.intervals is None else self.intervals.take(rows),
         )
 
 
@@ -71,13 +112,15 @@ class Splits:
     """A dataset: what models learn from and what they are tested on.
 
     Where ``validation`` is None the harness cuts it from ``train``, by group where there are
-    groups. ``note`` is one sentence for the report about where the data come from.
+    groups. ``note`` is one sentence for the report about where the data come from; ``facts`` is
+    what else is known of them, by the words that the report prints beside it.
     """
 
     train: Sequences
     test: Sequences
     validation: Sequences | None = None
     note: str = ""
+    facts: Mapping[str, str | int | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for split in (self.test, self.validation):

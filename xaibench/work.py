@@ -1,6 +1,6 @@
 """A run's job, and the data and plug-ins it needs, at hand in one process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def prepare(job: Job) -> Work:
     data = fingerprint(splits)
     if splits.validation is None:
         train, validation = cut_validation(splits.train, VALIDATION_SHARE, plan.data_seed)
-        splits = Splits(train, splits.test, validation, splits.note)
+        splits = replace(splits, train=train, validation=validation)
     chosen = choose(splits.test, plan.sequences, plan.data_seed)
     return Work(job, Store(job.folder / "store"), splits, chosen, data)
 

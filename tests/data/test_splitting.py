@@ -7,7 +7,7 @@ import pytest
 
 from xaibench.data.splitting import choose, cut, cut_validation, fingerprint
 from xaibench.errors import UsageError
-from xaibench.values import Sequences, Splits
+from xaibench.values import Intervals, Sequences, Splits
 
 
 def sequences(labels, groups=None):
@@ -92,8 +92,10 @@ def test_a_sequence_without_a_known_base_is_not_chosen():
 
 
 def test_fingerprint_sees_every_part_of_the_data_but_the_note():
-    motif = np.zeros((4, 7), bool)
-    test = replace(sequences([0, 1, 1, 0]), inside_motif=motif)
+    motif = np.zeros((4, 7), np.int8)
+    ends = np.arange(4)
+    where = Intervals(tuple("1234"), ends - 1, ends, np.ones(4, np.int8))
+    test = replace(sequences([0, 1, 1, 0]), evidence=motif, intervals=where)
     splits = Splits(sequences([0, 1, 0]), test)
     other_codes = test.codes.copy()
     other_codes[0, 0] ^= 1
@@ -102,11 +104,14 @@ def test_fingerprint_sees_every_part_of_the_data_but_the_note():
         replace(splits, test=replace(test, labels=1 - test.labels)),
         replace(splits, test=replace(test, names=("a", "b", "c", "d"))),
         replace(splits, test=replace(test, groups=("a", "b", "c", "d"))),
-        replace(splits, test=replace(test, inside_motif=~motif)),
-        replace(splits, test=replace(test, inside_motif=None)),
+        replace(splits, test=replace(test, evidence=motif + 1)),
+        replace(splits, test=replace(test, evidence=None)),
+        replace(splits, test=replace(test, intervals=None)),
+        replace(splits, test=replace(test, intervals=replace(where, ends=ends + 1))),
+        replace(splits, test=replace(test, intervals=replace(where, chromosomes=tuple("4321")))),
         replace(splits, validation=test),
         Splits(test, splits.train),
     ]
     prints = [fingerprint(each) for each in [splits, *changed]]
     assert len(set(prints)) == len(prints)
-    assert fingerprint(replace(splits, note="moved")) == prints[0]
+    assert fingerprint(replace(splits, note="moved", facts={"rule": "A"})) == prints[0]

@@ -7,7 +7,7 @@ from sklearn.metrics import average_precision_score
 
 from xaibench.errors import NotApplicable
 from xaibench.metrics.localisation import auprc, chance_auprc, relevance_mass
-from xaibench.values import Explained, Sequences
+from xaibench.values import NO_CLASS, Explained, Sequences
 
 
 def explained(
@@ -15,10 +15,12 @@ def explained(
 ) -> Explained:
     scores = np.atleast_2d(np.asarray(scores, np.float32))
     codes = np.where(np.broadcast_to(valid, scores.shape), 2, 4).astype(np.uint8)
-    inside = None if inside_motif is None else np.atleast_2d(np.asarray(inside_motif, bool))
+    evidence = None
+    if inside_motif is not None:
+        evidence = np.where(np.atleast_2d(inside_motif), 0, NO_CLASS).astype(np.int8)
     labels = np.zeros(len(scores), np.int64)
     names = tuple(map(str, range(len(scores))))
-    sequences = Sequences(codes, labels, names, ("a", "b"), inside_motif=inside)
+    sequences = Sequences(codes, labels, names, ("a", "b"), evidence=evidence)
     return Explained(sequences, scores, labels, signed)
 
 

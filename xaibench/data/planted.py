@@ -12,7 +12,7 @@ from xaibench.dna import reverse_complement
 from xaibench.errors import UsageError
 from xaibench.randomness import stream
 from xaibench.shapes import Codes
-from xaibench.values import Sequences, Splits
+from xaibench.values import NO_CLASS, Sequences, Splits
 
 Matrix = NDArray[np.float64]
 """``(column, base)``: probabilities, each column sums to 1."""
@@ -73,8 +73,8 @@ def planted(
             instances[turned] = reverse_complement(instances[turned])
         codes, places = _plant(background(count, length, generator), instances, generator)
         names = tuple(f"{which} {row}" for row in range(count))
-        inside_motif = places & (labels == 1)[:, None]
-        return Sequences(codes, labels, names, ("decoy", name), inside_motif=inside_motif)
+        evidence = np.where(places & (labels == 1)[:, None], 1, NO_CLASS).astype(np.int8)
+        return Sequences(codes, labels, names, ("decoy", name), evidence=evidence)
 
     return Splits(split("train", train), split("test", test), note=note)
 

@@ -96,7 +96,7 @@ def choose(test: Sequences, count: int, data_seed: int) -> Sequences:
 
 
 def fingerprint(splits: Splits) -> str:
-    """A BLAKE2 hash, 32 hex digits, of everything in the splits but the note."""
+    """A BLAKE2 hash, 32 hex digits, of everything in the splits but the note and the facts."""
     digest = blake2b(digest_size=16)
     for name in ("train", "validation", "test"):
         sequences: Sequences | None = getattr(splits, name)
@@ -107,10 +107,13 @@ def fingerprint(splits: Splits) -> str:
 
 
 def _add(digest: blake2b, sequences: Sequences) -> None:
-    for array in (sequences.codes, sequences.labels, sequences.inside_motif):
+    where = sequences.intervals
+    places = () if where is None else (where.starts, where.ends, where.strands)
+    for array in (sequences.codes, sequences.labels, sequences.evidence, *places):
         if array is None:
             digest.update(b"none\0")
         else:
             digest.update(f"{array.shape}\0".encode() + array.tobytes())
-    for words in (sequences.names, sequences.class_names, sequences.groups):
+    chromosomes = None if where is None else where.chromosomes
+    for words in (sequences.names, sequences.class_names, sequences.groups, chromosomes):
         digest.update(repr(words).encode() + b"\0")
