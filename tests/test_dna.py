@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from itertools import pairwise, permutations
+from itertools import pairwise, permutations, product
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from scipy.stats import chisquare
 
 from xaibench import dna
 from xaibench.errors import UsageError
+from xaibench.randomness import streams
 
 TEXT = "ACCCACGATGATA"
 
@@ -32,6 +33,19 @@ def test_codes_become_the_letters_they_came_from():
     assert dna.to_letters(dna.to_codes(["NACGT", "gg", ""])) == ["NACGT", "GG", ""]
 
 
+def test_u_is_t_and_an_ambiguity_is_n_in_either_case():
+    codes = dna.to_codes(["AUGu", "ARYSWKMBDHVC", "rywskmbdhvn"])
+    assert codes[0, :4].tolist() == [0, 3, 2, 3]
+    assert codes[1].tolist() == [0] + 10 * [4] + [1]
+    assert (codes[2] == 4).all()
+
+
+def test_ambiguities_are_counted_without_n_and_u():
+    sequences = ["ACGTNUacgtnu", "RYSWKMBDHV", "", "rywskmbdhvNNNRR"]
+    assert dna.ambiguities(sequences) == 22
+    assert dna.ambiguities([]) == 0
+
+
 def test_no_sequences_are_no_codes():
     assert dna.to_codes([]).shape == (0, 0)
 
@@ -42,7 +56,7 @@ def test_another_letter_is_named_with_its_sequence_and_position(letter):
         UsageError, match=rf"^sequence 1: .*got {re.escape(repr(letter))} at position 2"
     ):
         dna.to_codes(["ACGTACG", f"AC{letter}GT", "ACX"])
-    with pytest.raises(UsageError, match=r"^peak b: wanted the letters A C G T N"):
+    with pytest.raises(UsageError, match=r"^peak b: wanted the letters A C G T N or an IUPAC"):
         dna.to_codes(["ACGTACG", f"AC{letter}GT"], names=["peak a", "peak b"])
 
 
@@ -121,6 +135,82 @@ def test_a_sequence_with_one_order_stays(letters):
     codes = codes_of(letters)
     drawn = dna.dinucleotide_shuffles(codes, 3, np.random.default_rng(0))
     assert np.array_equal(drawn, np.tile(codes, (3, 1)))
+
+
+def slow_shuffles(codes, count, generator):
+    """The same draws, and one step of one walk at a time."""
+    shuffled = np.tile(codes, (count, 1))
+    edges = np.flatnonzero(np.diff(codes < 4, prepend=False, append=False))
+    for start, end in edges.reshape(-1, 2):
+        if end - start > 3:
+            shuffled[:, start:end] = slow_stretch(codes[start:end], count, generator)
+    return shuffled
+
+
+def slow_stretch(codes, count, generator):
+    root = codes[-1]
+    counts = np.zeros((4, 4))
+    np.add.at(counts, (codes[:-1], codes[1:]), 1)
+    counts[counts.sum(axis=1) == 0, root] = 1
+    trees = [tree for tree in product(range(4), repeat=4) if leads_to(root, tree)]
+    weights = np.array(
+        [np.prod([counts[a, tree[a]] for a in range(4) if a != root]) for tree in trees]
+    )
+    drawn = generator.choice(len(trees), size=count, p=weights / weights.sum())
+    exits = [[] for _ in range(count)]
+    for letter in range(4):
+        following = sorted(codes[1:][codes[:-1] == letter].tolist())
+        orders = generator.permuted(np.tile(np.arange(len(following)), (count, 1)), axis=1)
+        for row, order in enumerate(orders.tolist()):
+            if letter != root and following:
+                fixed = following.index(trees[drawn[row]][letter])
+                met = order.index(fixed)
+                order[met], order[-1] = order[-1], order[met]
+            exits[row].append(iter([following[which] for which in order]))
+    return [slow_walk(int(codes[0]), len(codes), of_row) for of_row in exits]
+
+
+def leads_to(root, tree):
+    """Whether the way from each letter ends at the root, which is its own parent."""
+    ends = [tree[tree[tree[tree[letter]]]] for letter in range(4)]
+    return tree[root] == root and ends == [root] * 4
+
+
+def slow_walk(first, length, exits):
+    letters = [first]
+    while len(letters) < length:
+        letters.append(next(exits[letters[-1]]))
+    return letters
+
+
+@pytest.mark.parametrize("length", [3, 4, 5, 23, 251])
+@pytest.mark.parametrize("weights", [[1, 1, 1, 1, 0], [5, 3, 2, 1, 1], [9, 0, 1, 0, 0.3]])
+def test_shuffling_together_gives_what_one_walk_at_a_time_gives(monkeypatch, length, weights):
+    monkeypatch.setattr(dna, "_TOGETHER", 4 * 7 * length)  # the last of 11 part is smaller
+    generator = np.random.default_rng(length)
+    p = np.array(weights) / np.sum(weights)
+    codes = generator.choice(5, size=(11, length), p=p).astype(np.uint8)
+    codes[2, length // 2 :] = 4
+    generators = streams(3, "references", codes)
+    wanted = [slow_shuffles(row, 7, each) for row, each in zip(codes, generators, strict=True)]
+    assert np.array_equal(dna.references(codes, 7, 3), wanted)
+
+
+def test_references_of_nothing_are_none():
+    assert dna.references(np.empty((0, 9), np.uint8), 5, 0).shape == (0, 5, 9)
+    assert dna.references(np.zeros((3, 0), np.uint8), 5, 0).shape == (3, 5, 0)
+
+
+STORED = [
+    *("ATACCCGACATGA", "ATGACCGATACCA", "ACATATGACCCGA"),
+    *("TTNGACATAGATTTNNACGTACCA", "TTNGAGACATTTATNNACCACGTA", "TTNGATTAGACATTNNACACCGTA"),
+]
+
+
+def test_stored_references_stay_what_they_are():
+    """Drawn by version 0.1: results that are kept depend on them."""
+    drawn = dna.references(dna.to_codes([TEXT, "TTNGATTACAGATTNNACGTACCA"]), 3, 0)
+    assert dna.to_letters(drawn.reshape(-1, 24)) == STORED
 
 
 def test_references_depend_on_the_seed_and_the_sequence_alone():
