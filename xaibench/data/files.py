@@ -1,29 +1,47 @@
-"""A person's own sequences: a table (CSV, TSV) or FASTA, plain or gzipped."""
+"""A person's own sequences: a table (CSV, TSV, Parquet) or FASTA, plain or compressed."""
 
-import gzip
-import zlib
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import Field
 
+from xaibench.data.columns import (
+    classes,
+    parsed_region,
+    places,
+    require,
+    require_classes,
+    require_distinct,
+    require_filled,
+    split_by_column,
+)
+from xaibench.data.reading import read_sequences, read_table
+from xaibench.data.sites import evidence, sites
 from xaibench.data.splitting import cut
-from xaibench.dna import to_codes
+from xaibench.dna import ambiguities, to_codes
 from xaibench.errors import UsageError
+from xaibench.options import ClassName
 from xaibench.randomness import stream
-from xaibench.values import Sequences, Splits
+from xaibench.values import Intervals, Sequences, Splits
 
-_FASTA = {".fa", ".fasta", ".fna", ".fas"}
-_TABS = {".tsv", ".tab"}
-_GROUPS = ("group", "region")
 _NAMES = ("name", "id")
-_SPLITS = {
-    "train": "train",
-    "test": "test",
-    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
-}
+_GROUPS = ("group", "region")
+
+Facts = dict[str, str | int | float]
+
+
+class _Columns(NamedTuple):
+    """Where a table says what; None where it does not."""
+
+    sequence: str
+    label: str
+    name: str | None
+    split: str | None
+    group: str | None
 
 
 def file(
@@ -34,152 +52,159 @@ def file(
     label: str = "label",
     split: str | None = None,
     group: str | None = None,
+    id: str | None = None,
+    labels: Path | None = None,
+    site_start: str | None = None,
+    site_end: str | None = None,
+    site_width: Annotated[int, Field(ge=1)] | None = None,
+    site_class: ClassName | None = None,
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2,
 ) -> Splits:
-    """Labelled sequences of a CSV, TSV or FASTA file; the other options name its columns.
+    """Labelled sequences of a CSV, TSV, Parquet or FASTA file; most options name its columns.
 
-    A FASTA header gives the columns: ``>NAME label=1 split=test group=chr1``; a lone word after the
-    name is the label. ``split`` (the column of that name where there is one) holds train, test and
-    perhaps validation (or dev); without it ``test_fraction`` of the rows are cut off for the test,
-    by group where there are groups, else within each class. ``group`` is the column ``group`` or
-    ``region`` where there is one. Classes are the sorted labels. Names come from the column
-    ``name`` or ``id`` where it is there and tells the rows apart; otherwise they are row numbers,
-    from 0, the header not counted.
+    All but Parquet may be compressed by gzip or bgzip (``.gz``, ``.bgz``). A FASTA header gives
+    the columns: ``>NAME label=1 split=test group=chr1``; a lone word after the name is the label.
+    ``labels`` is a second table with the names of exactly these sequences, in any order; its
+    columns replace those of the same name.
+
+    ``split`` (the column of that name where there is one) holds train, test and perhaps validation
+    (or dev); without it ``test_fraction`` of the rows are cut off for the test, by group where
+    there are groups, else within each class. ``group`` is the column ``group`` or ``region`` where
+    there is one; where ``region`` reads chr1:200-300, the group is the chromosome, since regions
+    that are all different group nothing. Classes are the sorted labels. ``id`` is the column
+    ``name`` or ``id`` where there is one, and tells the rows apart; without it names are row
+    numbers, from 0, the header not counted.
+
+    Such a ``region``, or columns ``start``, ``end`` (0-based, half-open) and ``chrom``,
+    ``chromosome`` or ``region``, give the sequences' intervals where every one is as long as its
+    sequence; ``strand`` is + where no column of that name says otherwise.
+
+    ``site_start`` is the column with the start of a motif in its sequence, from 0; -1 or nothing
+    where there is none. ``site_end`` (a column, exclusive) or ``site_width`` says where it ends,
+    and ``site_class`` which class a motif speaks for.
     """
-    table = _read(path, sequence, label)
-    group = group or next((name for name in _GROUPS if name in table), None)
-    split = split or ("split" if "split" in table else None)
-    _require(table, path, [sequence, label, *filter(None, (group, split))])
-    sequences = _sequences(table, path, sequence, label, group)
-    if split:
-        splits = _split_by_column(sequences, table[split], f"{path}: column {split!r}")
-        how = "split by the file"
+    stated = sites(site_start, site_end, site_width, site_class)
+    table, columns = _table(path, labels, _Columns(sequence, label, id, split, group))
+    sequences, facts = _sequences(table, path, columns)
+    if stated:
+        lengths = _lengths(table[sequence])
+        known = evidence(table, path, stated, class_names=sequences.class_names, lengths=lengths)
+        sequences = replace(sequences, evidence=known)
+        facts["motif positions"] = stated.said
+    if columns.split:
+        where = f"{path}: column {columns.split!r}"
+        splits, how = split_by_column(sequences, table[columns.split], where), "split by the file"
     else:
         splits = Splits(*cut(sequences, test_fraction, stream(data_seed, "test")))
-        how = f"test cut from it{f' by {group}' if group else ''}"
-    _require_classes(splits.train, f"{path}: column {label!r}")
+        how = f"test cut from it{f' by {columns.group}' if columns.group else ''}"
+    require_classes(splits.train, f"{labels or path}: column {label!r}")
     note = f"{len(sequences):,} sequences of {path.name}, {how}."
-    return Splits(splits.train, splits.test, splits.validation, note)
+    return replace(splits, note=note, facts=facts)
 
 
-def _read(path: Path, sequence: str, label: str) -> pd.DataFrame:
-    """The rows as text, an absent field being empty."""
-    plain = Path(path.stem) if path.suffix == ".gz" else path
-    try:
-        if plain.suffix in _FASTA:
-            table = _read_fasta(path, sequence, label)
-        else:
-            tab = "\t" if plain.suffix in _TABS else ","
-            table = pd.read_csv(
-                path,
-                sep=tab,
-                dtype=str,
-                keep_default_na=False,
-                encoding="utf-8-sig",
-                compression="gzip" if path.suffix == ".gz" else None,
-            )
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        # pandas' own errors and UnicodeDecodeError are ValueErrors
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise UsageError(f"{path}: wanted a CSV, TSV or FASTA file, got: {reason}") from error
-    if table.empty:
-        raise UsageError(f"{path}: wanted sequences, got a file without rows")
-    return table.fillna("")
-
-
-def _read_fasta(path: Path, sequence: str, label: str) -> pd.DataFrame:
-    rows: list[dict[str, str]] = []
-    letters: list[list[str]] = []
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8") as text:
-        for line in filter(None, map(str.strip, text)):
-            if line.startswith(">"):
-                rows.append(_header(line, label))
-                letters.append([])
-            elif rows:
-                letters[-1].append(line)
-            else:
-                raise ValueError(f"a FASTA file that begins with {line[:20]!r}, not with '>'")
-    table = pd.DataFrame(rows, dtype=str)
-    table[sequence] = ["".join(lines) for lines in letters]
-    return table
-
-
-def _header(line: str, label: str) -> dict[str, str]:
-    """``>NAME key=value ...`` or ``>NAME LABEL`` -> columns.
-
-    >>> _header(">peak7 label=1 split=test", "label")
-    {'name': 'peak7', 'label': '1', 'split': 'test'}
-    >>> _header(">peak7 1", "label")
-    {'name': 'peak7', 'label': '1'}
-    """
-    name, *words = line[1:].split() or [""]
-    row = {"name": name}
-    if len(words) == 1 and "=" not in words[0]:
-        row[label] = words[0]
-    return row | dict(word.split("=", 1) for word in words if "=" in word)
-
-
-def _require(table: pd.DataFrame, path: Path, columns: list[str]) -> None:
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise UsageError(
-            f"{path}: wanted the column{'s' if missing[1:] else ''} "
-            f"{', '.join(map(repr, missing))}, got {', '.join(map(repr, table.columns))}"
-        )
-
-
-def _sequences(
-    table: pd.DataFrame, path: Path, sequence: str, label: str, group: str | None
-) -> Sequences:
-    """All rows, in the order of the file."""
-    for column in (sequence, label):
-        empty = np.flatnonzero(table[column] == "")
-        if len(empty):
-            raise UsageError(f"{path}: row {empty[0]}: column {column!r} is empty")
-    rows = [f"row {row}" for row in range(len(table))]
-    codes = to_codes(table[sequence].tolist(), names=[f"{path}: {row}" for row in rows])
-    class_names = sorted(set(table[label]), key=_numbers_first)
-    if len(class_names) < 2:
-        raise UsageError(
-            f"{path}: column {label!r}: wanted two classes or more, got {class_names[0]!r} only"
-        )
-    labels = table[label].map({name: index for index, name in enumerate(class_names)})
-    named = (column for column in _NAMES if column in table and table[column].is_unique)
-    name = next(named, None)
-    return Sequences(
-        codes,
-        labels.to_numpy(np.int64),
-        tuple(table[name] if name else rows),
-        tuple(class_names),
-        tuple(table[group]) if group else None,
+def _table(path: Path, labels: Path | None, given: _Columns) -> tuple[pd.DataFrame, _Columns]:
+    """All that the file, or the two, say of the sequences, and in which columns."""
+    table = read_sequences(path, sequence=given.sequence, label=given.label)
+    name = given.name
+    if labels is not None:
+        table, name = _with_labels(table, path, labels, given)
+    columns = given._replace(
+        name=name or _first(table, _NAMES),
+        split=given.split or _first(table, ("split",)),
+        group=given.group or _first(table, _GROUPS),
     )
+    require(table, path, [column for column in columns if column is not None])
+    region = parsed_region(table)
+    if columns.group != "region" or region is None:
+        return table, columns
+    return table.assign(chromosome=region["chromosome"]), columns._replace(group="chromosome")
 
 
-def _numbers_first(label: str) -> tuple[bool, int, str]:
-    """Sorts 2 before 10, and numbers before words."""
-    number = label.isdecimal()
-    return (not number, int(label) if number else 0, label)
+def _first(table: pd.DataFrame, names: tuple[str, ...]) -> str | None:
+    return next((name for name in names if name in table), None)
 
 
-def _split_by_column(sequences: Sequences, column: "pd.Series[str]", where: str) -> Splits:
-    kinds = column.str.strip().str.lower().map(_SPLITS)
-    unknown = np.flatnonzero(kinds.isna())
-    if len(unknown):
+def _with_labels(
+    table: pd.DataFrame, path: Path, labels: Path, columns: _Columns
+) -> tuple[pd.DataFrame, str]:
+    """The rows with what a second table says of their names, and the column of these names."""
+    given = read_table(labels)
+    if columns.name and columns.name not in table:
+        require(given, labels, [columns.name])
+    own = _name_column(table, path, columns.name)
+    others = _name_column(given, labels, columns.name)
+    require(given, labels, [columns.label])
+    classes(given, labels, columns.label)  # a mistake is a row of this file, so it is said here
+    unlabelled = table[own][~table[own].isin(given[others])]
+    unknown = given[others][~given[others].isin(table[own])]
+    if len(unlabelled) or len(unknown):
         raise UsageError(
-            f"{where}: wanted train, test or validation, got {column.iloc[unknown[0]]!r} "
-            f"in row {unknown[0]}"
+            f"{labels}: wanted the names of {path}, got {_some(unlabelled)} of them missing and "
+            f"{_some(unknown)} that it does not have"
         )
-    rows = {kind: np.flatnonzero(kinds == kind) for kind in ("train", "test", "validation")}
-    for kind in ("train", "test"):
-        if not len(rows[kind]):
-            raise UsageError(f"{where}: wanted rows of train and of test, got no {kind} row")
-    validation = sequences.take(rows["validation"]) if len(rows["validation"]) else None
-    return Splits(sequences.take(rows["train"]), sequences.take(rows["test"]), validation)
+    given = given.set_index(others).drop(columns=[own, columns.sequence], errors="ignore")
+    return table.drop(columns=[*given], errors="ignore").join(given, on=own), own
 
 
-def _require_classes(train: Sequences, where: str) -> None:
-    present = np.bincount(train.labels, minlength=len(train.class_names)) > 0
-    if not present.all():
-        absent = train.class_names[int(np.argmin(present))]
-        raise UsageError(f"{where}: wanted every class in train, got no train row of {absent!r}")
+def _name_column(table: pd.DataFrame, path: Path, name: str | None) -> str:
+    """The column of this name where there is one, else ``name`` or ``id``: names that differ."""
+    column = name if name in table else _first(table, _NAMES)
+    if column is None:
+        column = name or _NAMES[0]
+        require(table, path, [column])
+    require_distinct(table, path, column)
+    return column
+
+
+def _some(names: "pd.Series[str]") -> str:
+    """How many names, and the first of them."""
+    return f"{len(names)} ({names.iloc[0]!r})" if len(names) else "none"
+
+
+def _sequences(table: pd.DataFrame, path: Path, columns: _Columns) -> tuple[Sequences, Facts]:
+    """All rows, in the order of the file, and what the report is to say of them."""
+    require_filled(table, path, columns.sequence)
+    labels, class_names = classes(table, path, columns.label)
+    letters = table[columns.sequence].tolist()
+    rows = [f"row {row}" for row in range(len(table))]
+    codes = to_codes(letters, names=[f"{path}: {row}" for row in rows])
+    if columns.name:
+        require_distinct(table, path, columns.name)
+    intervals, facts = _intervals(table, _lengths(table[columns.sequence]))
+    if count := ambiguities(letters):
+        facts["letters of ambiguity read as N"] = count
+    sequences = Sequences(
+        codes,
+        labels,
+        tuple(table[columns.name] if columns.name else rows),
+        class_names,
+        tuple(table[columns.group]) if columns.group else None,
+        intervals=intervals,
+    )
+    return sequences, facts
+
+
+def _lengths(sequences: "pd.Series[str]") -> NDArray[np.int64]:
+    return np.array([*map(len, sequences)], np.int64)
+
+
+def _intervals(table: pd.DataFrame, lengths: NDArray[np.int64]) -> tuple[Intervals | None, Facts]:
+    """Where all sequences stand, or None: overlap among some of them says nothing of the rest."""
+    found = places(table)
+    if found is None:
+        return None, {}
+    starts, ends, strands = (
+        pd.to_numeric(found[column], errors="coerce").to_numpy(np.float64)
+        for column in ("start", "end", "strand")
+    )
+    fit = (starts >= 0) & (ends - starts == lengths) & np.isfinite(strands)
+    fit &= (found["chromosome"] != "").to_numpy()
+    if not fit.all():
+        count = f"{np.sum(~fit):,} of {len(fit):,}"
+        return None, {"intervals": f"left out, {count} are unknown or not as long as the sequence"}
+    return Intervals(
+        tuple(found["chromosome"]),
+        starts.astype(np.int64),
+        ends.astype(np.int64),
+        strands.astype(np.int8),
+    ), {}
