@@ -1,0 +1,168 @@
+"""What can be had without a network: a guess, composition and short words, learnt from train."""
+
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xaibench.dna import lengths
+from xaibench.randomness import stream
+from xaibench.shapes import Codes, Labels
+from xaibench.values import N, Sequences, Splits
+
+LEARNT = 50_000
+"""From more train sequences than this, about so many are drawn, the same share of each class."""
+
+_ITERATIONS = 300
+_CHUNK = 2048
+_ROUNDING = 1e-6
+"""A deviation that is no more than this is that of a constant."""
+
+Features = NDArray[np.float32]
+"""``(sequence, feature)``; NaN where a sequence has none."""
+
+
+class Floor(NamedTuple):
+    """What one baseline reaches on test, both higher is better.
+
+    ``auroc`` is the mean over classes of that of the class against the rest, for two classes the
+    usual one; NaN where test lacks a class. ``learnt`` counts the train sequences; ``converged`` is
+    False where the fit was cut off after 300 iterations.
+    """
+
+    name: str
+    accuracy: float
+    auroc: float
+    learnt: int
+    converged: bool = True
+
+
+def floor(splits: Splits, data_seed: int) -> list[Floor]:
+    """The largest class of train, then logistic regressions (scikit-learn, C = 1, its default).
+
+    They see the share of G and C; the frequencies of all 3-mers and of all 5-mers as they are read,
+    one strand; and the length alone, where lengths differ. Features are standardised by train, and
+    one that a sequence does not have takes the mean. Nothing is tuned. Validation is not used.
+    """
+    train = _drawn(splits.train, data_seed)
+    floors = [_majority(splits)]
+    for name, features in _BASELINES.items():
+        seen = features(train.codes)
+        if name != "length" or np.ptp(seen) > 0:
+            floors.append(_learnt(name, seen, train.labels, features, splits.test))
+    return floors
+
+
+def _drawn(train: Sequences, data_seed: int) -> Sequences:
+    share = min(LEARNT / len(train), 1)
+    generator = stream(data_seed, "floor")
+    rows = []
+    for label in np.unique(train.labels):
+        of_class = generator.permutation(np.flatnonzero(train.labels == label))
+        rows.append(of_class[: max(round(share * len(of_class)), 1)])
+    return train.take(np.sort(np.concatenate(rows)))
+
+
+def _majority(splits: Splits) -> Floor:
+    counts = np.bincount(splits.train.labels, minlength=len(splits.train.class_names))
+    accuracy = float((splits.test.labels == counts.argmax()).mean())
+    constant = np.zeros((len(splits.test), len(counts)))
+    return Floor("majority class", accuracy, _auroc(constant, splits.test), len(splits.train))
+
+
+def _learnt(
+    name: str,
+    seen: Features,
+    labels: Labels,
+    features: Callable[[Codes], Features],
+    test: Sequences,
+) -> Floor:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    standardise = _scale(seen)
+    model = LogisticRegression(max_iter=_ITERATIONS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # told in the result
+        model.fit(standardise(seen), labels)
+    scores = np.zeros((len(test), len(test.class_names)))
+    scores[:, model.classes_] = model.predict_proba(standardise(features(test.codes)))
+    accuracy = float((scores.argmax(axis=1) == test.labels).mean())
+    converged = bool(model.n_iter_.max() < _ITERATIONS)
+    return Floor(name, accuracy, _auroc(scores, test), len(labels), converged)
+
+
+def _scale(seen: Features) -> Callable[[Features], Features]:
+    """What makes the mean of ``seen`` 0 and its deviation 1, in place."""
+    known = ~np.isnan(seen[:, :1])  # a sequence has all features or none
+    some = known.any()
+    means = seen.mean(axis=0, where=known) if some else np.zeros(seen.shape[1], np.float32)
+    deviations = seen.std(axis=0, where=known) if some else means
+    deviations = np.where(deviations > _ROUNDING, deviations, 1)
+
+    def standardise(features: Features) -> Features:
+        features -= means
+        features /= deviations
+        return np.nan_to_num(features, copy=False, nan=0)
+
+    return standardise
+
+
+def _auroc(scores: NDArray[np.float64], test: Sequences) -> float:
+    """``scores`` ``(sequence, class)``."""
+    from sklearn.metrics import roc_auc_score
+
+    inside = test.labels[:, None] == np.arange(len(test.class_names))
+    if inside.all(axis=0).any() or not inside.any(axis=0).all():
+        return float("nan")
+    return float(np.mean([*map(roc_auc_score, inside.T, scores.T)]))
+
+
+def gc(codes: Codes) -> Features:
+    """``(sequence, 1)``: the share of G and C among the known bases."""
+    strong = ((codes == 1) | (codes == 2)).sum(axis=1)
+    return _ratio(strong[:, None], (codes < N).sum(axis=1)[:, None])
+
+
+def frequencies(codes: Codes, width: int) -> Features:
+    """``(sequence, 4**width)``: the share of each word among those without an unknown base.
+
+    In the order AA, AC, ... TT, as the sequence is read.
+    """
+    table = np.empty((len(codes), 4**width), np.float32)
+    for start in range(0, len(codes), _CHUNK):
+        chunk = codes[start : start + _CHUNK]
+        windows = max(chunk.shape[1] - width + 1, 0)
+        words = np.arange(len(chunk))[:, None] + np.zeros(windows, np.intp)
+        known = np.ones(words.shape, np.bool_)
+        for offset in range(width):
+            bases = chunk[:, offset : offset + windows]
+            words = 4 * words + bases
+            known &= bases < N
+        counts = np.bincount(words[known], minlength=len(chunk) * 4**width)
+        table[start : start + _CHUNK] = _ratio(
+            counts.reshape(len(chunk), -1), known.sum(axis=1)[:, None]
+        )
+    return table
+
+
+def _ratio(counts: NDArray[np.intp], totals: NDArray[np.intp]) -> Features:
+    with np.errstate(invalid="ignore"):  # 0 of 0 is NaN
+        return (counts / totals).astype(np.float32)
+
+
+def _length(codes: Codes) -> Features:
+    """``(sequence, 1)``, in bases."""
+    parts = [lengths(codes[start : start + _CHUNK]) for start in range(0, len(codes), _CHUNK)]
+    return np.concatenate(parts)[:, None].astype(np.float32)
+
+
+_BASELINES: dict[str, Callable[[Codes], Features]] = {
+    "GC alone": gc,
+    "3-mers": partial(frequencies, width=3),
+    "5-mers": partial(frequencies, width=5),
+    "length": _length,
+}

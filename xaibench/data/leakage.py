@@ -1,0 +1,347 @@
+"""What a split gives away: sequences of test that repeat, nearly repeat or overlap those of train.
+
+Three measures, each for one sequence: the same letters on either strand; the share of its words of
+20 bases that occur there, on either strand; its interval in the genome. Rows are read in chunks:
+what is held at once are the words of test, never all those of train.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xaibench.dna import reverse_complement
+from xaibench.errors import UsageError
+from xaibench.shapes import Codes, Labels, Values
+from xaibench.values import Intervals, N, Sequences, Splits
+
+WIDTH = 20
+"""The bases of a word: a random one stands among 10 million others once in 50,000 times."""
+
+NEAR = 0.5
+"""From this share of its words in train on, a sequence nearly repeats train. Our choice."""
+
+_NO_LETTERS = -1
+_NO_WORD = np.uint64(2**64 - 1)
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+"""Odd, so that multiplying by it is one to one; it spreads words evenly over the numbers."""
+_CHUNK = 2**18
+"""Positions, or pairs of intervals, at a time."""
+_PART = 2**25
+"""Words sorted at a time."""
+
+Flags = NDArray[np.bool_]
+Identities = NDArray[np.int64]
+Words = NDArray[np.uint64]
+
+
+class Repeats(NamedTuple):
+    """``(sequence,)``: has the same letters as another; and that other one is of another class."""
+
+    repeated: Flags
+    conflicting: Flags
+
+
+class Overlaps(NamedTuple):
+    """``(interval,)``: shares a base with one of train; half of both; start and end."""
+
+    any: Flags
+    half: Flags
+    exact: Flags
+
+
+def identities(*splits: Codes) -> list[Identities]:
+    """For each split, ``(sequence,)``: equal numbers where letters are equal, on either strand.
+
+    N at the ends does not count. A sequence without a known base gets -1: it repeats nothing.
+    """
+    known = {b"": _NO_LETTERS}
+    return [
+        np.fromiter((known.setdefault(key, len(known)) for key in _keys(codes)), np.int64)
+        for codes in splits
+    ]
+
+
+def _keys(codes: Codes) -> Iterator[bytes]:
+    """The smaller of a sequence and its reverse complement, without N at the ends."""
+    for chunk in _chunks(codes):
+        other = reverse_complement(chunk)
+        own = reverse_complement(other)  # what was N before the first base is now behind the last
+        for strands in zip(own, other, strict=True):
+            yield min(row.tobytes() for row in strands).rstrip(bytes([N]))
+
+
+def _chunks(codes: Codes) -> Iterator[Codes]:
+    rows = max(_CHUNK // max(codes.shape[1], 1), 1)
+    for start in range(0, len(codes), rows):
+        yield codes[start : start + rows]
+
+
+def repeats(numbers: Identities, labels: Labels) -> Repeats:
+    """Sequences of one split with the letters of another one of it; each of them is counted."""
+    same, same_class = _copies(numbers, labels, numbers, labels)
+    return Repeats(same > 1, same > same_class)
+
+
+def repeats_of(
+    numbers: Identities, labels: Labels, others: Identities, others_labels: Labels
+) -> Repeats:
+    """Sequences of one split with the letters of a sequence of another split."""
+    same, same_class = _copies(numbers, labels, others, others_labels)
+    return Repeats(same > 0, same > same_class)
+
+
+def _copies(
+    numbers: Identities, labels: Labels, others: Identities, others_labels: Labels
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """``(sequence,)``: how many of the others have its letters; and those of its class among them.
+
+    0 where there are no letters.
+    """
+    largest = max(numbers.max(initial=0), others.max(initial=0))
+    last_label = max(labels.max(initial=0), others_labels.max(initial=0))
+    counts = np.zeros((largest + 1, last_label + 1), np.int64)
+    known = others != _NO_LETTERS
+    np.add.at(counts, (others[known], others_labels[known]), 1)
+    lettered = numbers != _NO_LETTERS
+    return counts[numbers].sum(axis=1) * lettered, counts[numbers, labels] * lettered
+
+
+def shared_words(codes: Codes, *others: Codes, width: int = WIDTH) -> Values:
+    """``(sequence,)``: the share of its words that occur anywhere in ``others``, either strand.
+
+    A word is a stretch of ``width`` (31 at most) known bases or its reverse complement, the same
+    thing, and counts once a sequence. NaN where a sequence has none: it is too short, or full of N.
+    The words of one sequence may be found in several of the others: what is measured is how much of
+    it was to be seen, not how alike two sequences are.
+    """
+    own = _own_words(codes, width)
+    found = np.zeros(len(own), np.bool_)
+    for words in chain.from_iterable(_words(other, width) for other in others):
+        words = _distinct(words)
+        places = np.searchsorted(own, words)
+        inside = places < len(own)
+        places = places[inside]
+        found[places[own[places] == words[inside]]] = True
+    return _shares(codes, own[found], width)
+
+
+def repeated_words(codes: Codes, *, width: int = WIDTH) -> Values:
+    """``shared_words`` of each sequence with all the others of its own split."""
+    parts = -(-codes.size // _PART)
+    edges = [np.uint64(4**width * part // max(parts, 1)) for part in range(parts + 1)]
+    several = [_in_several(codes, low, high, width) for low, high in pairwise(edges)]
+    return _shares(codes, np.concatenate([*several, np.empty(0, np.uint64)]), width)
+
+
+def _in_several(codes: Codes, low: np.uint64, high: np.uint64, width: int) -> Words:
+    """The words from ``low`` to below ``high`` that stand in two sequences or more, sorted."""
+    kept = []
+    for words in _words(codes, width):
+        words, new = _sorted_rows(words)
+        kept.append(words[new & (words >= low) & (words < high)])
+    words = np.concatenate(kept)
+    kept.clear()
+    words.sort()
+    return _distinct(words[1:][words[1:] == words[:-1]])
+
+
+def _shares(codes: Codes, table: Words, width: int) -> Values:
+    """The share of each sequence's words that stand in the sorted table."""
+    shares = []
+    for words in _words(codes, width):
+        words, new = _sorted_rows(words)
+        places = np.searchsorted(table, words)
+        found = np.append(table, _NO_WORD)[places] == words
+        counts = new.sum(axis=1)
+        with np.errstate(invalid="ignore"):  # 0 of 0 words is NaN
+            shares.append((new & found).sum(axis=1) / counts)
+    return np.concatenate([*shares, np.empty(0)])
+
+
+def _sorted_rows(words: Words) -> tuple[Words, Flags]:
+    """Each row sorted, and True at the first place of each of its words."""
+    words = np.sort(words, axis=1)
+    new = words != _NO_WORD
+    new[:, 1:] &= words[:, 1:] != words[:, :-1]
+    return words, new
+
+
+def _own_words(codes: Codes, width: int) -> Words:
+    parts = [_distinct(words) for words in _words(codes, width)]
+    words = np.concatenate([*parts, np.empty(0, np.uint64)])
+    parts.clear()  # as large as all of them together
+    return _distinct(words)
+
+
+def _distinct(words: Words) -> Words:
+    """All of them, sorted, each once. The array that came is sorted too: it may be large."""
+    words = words.ravel()
+    words.sort()
+    new = words != _NO_WORD
+    new[1:] &= words[1:] != words[:-1]
+    distinct: Words = words[new]
+    return distinct
+
+
+def _words(codes: Codes, width: int) -> Iterator[Words]:
+    """In chunks of rows ``(sequence, window)``: a number for the word of each window.
+
+    2 bits a base, the smaller of both strands, spread over 0 ... 4**width - 1; ``_NO_WORD`` where
+    a base is not known.
+    """
+    for chunk in _chunks(codes):
+        if chunk.shape[1] < width:
+            yield np.full((len(chunk), 0), _NO_WORD)
+            continue
+        unknown = np.pad((chunk == N).cumsum(axis=1, dtype=np.int32), ((0, 0), (1, 0)))
+        words = np.minimum(*_both_strands(chunk, width)) * _MIX & np.uint64(4**width - 1)
+        yield np.where(unknown[:, width:] == unknown[:, :-width], words, _NO_WORD)
+
+
+def _both_strands(codes: Codes, width: int) -> tuple[Words, Words]:
+    """``(sequence, window)``: the bases of a window as a number to base 4, on either strand.
+
+    Words are doubled, and lengthened by a base, along the binary digits of ``width``.
+    """
+    bases = (codes & 3).astype(np.uint64)  # N as A: such windows are not looked at
+    complements = np.uint64(3) - bases
+    forward, backward, length = bases, complements, 1
+    for digit in f"{width:b}"[1:]:
+        forward = _joined(forward, forward[:, length:], length)
+        backward = _joined(backward[:, length:], backward, length)
+        length *= 2
+        if digit == "1":
+            forward = _joined(forward, bases[:, length:], 1)
+            backward = _joined(complements[:, length:], backward, length)
+            length += 1
+    return forward, backward
+
+
+def _joined(first: Words, second: Words, second_length: int) -> Words:
+    windows = min(first.shape[1], second.shape[1])
+    return (first[:, :windows] << np.uint64(2 * second_length)) | second[:, :windows]
+
+
+def overlaps(train: Intervals, test: Intervals) -> Overlaps:
+    """For each interval of ``test``, whether it overlaps one of ``train`` on either strand.
+
+    ``half`` asks for half of both intervals or more, with one interval of train. An empty interval
+    overlaps nothing.
+    """
+    (train_starts, train_ends), (starts, ends) = _on_one_line(train, test)
+    train_starts, train_ends = _distinct_pairs(train_starts, train_ends)
+    begun = np.searchsorted(train_starts, ends, side="left")
+    ended = np.searchsorted(np.sort(train_ends), starts, side="right")
+    half = np.zeros(len(test), np.bool_)
+    exact = np.zeros(len(test), np.bool_)
+    for row, other in _pairs(train_starts, starts, ends):
+        inner = np.minimum(ends[row], train_ends[other]) - np.maximum(
+            starts[row], train_starts[other]
+        )
+        length, other_length = ends[row] - starts[row], train_ends[other] - train_starts[other]
+        half[row[2 * inner >= np.maximum(length, other_length)]] = True
+        exact[row[(inner == length) & (inner == other_length)]] = True
+    some = ends > starts
+    return Overlaps((begun > ended) & some, half & some, exact & some)
+
+
+def _on_one_line(*tables: Intervals) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Starts and ends with all chromosomes on one line, too far apart to be taken for one."""
+    names = dict.fromkeys(chain.from_iterable(table.chromosomes for table in tables))
+    apart = 4 * max(int(table.ends.max(initial=0)) for table in tables) + 1
+    offsets = {name: apart * place for place, name in enumerate(names)}
+    lines = []
+    for table in tables:
+        shift = np.fromiter((offsets[name] for name in table.chromosomes), np.int64, len(table))
+        lines.append((table.starts + shift, table.ends + shift))
+    return lines
+
+
+def _distinct_pairs(
+    starts: NDArray[np.int64], ends: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each interval that is not empty once, sorted by start."""
+    order = np.lexsort((ends, starts))
+    order = order[ends[order] > starts[order]]
+    starts, ends = starts[order], ends[order]
+    new = np.ones(len(starts), np.bool_)
+    new[1:] = (np.diff(starts) != 0) | (np.diff(ends) != 0)
+    return starts[new], ends[new]
+
+
+def _pairs(
+    train_starts: NDArray[np.int64], starts: NDArray[np.int64], ends: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Rows of test and of train that may share half of both, a chunk at a time.
+
+    Such a train interval is at most twice as long, so it begins within 1.5 lengths before and
+    half a length behind the start of the other.
+    """
+    lengths = ends - starts
+    first = np.searchsorted(train_starts, starts - 3 * lengths // 2 - 1, side="left")
+    last = np.searchsorted(train_starts, ends - lengths // 2, side="right")
+    counts = np.maximum(last - first, 0)
+    total = counts.cumsum()
+    end = int(counts.sum())
+    for start in range(0, end, _CHUNK):
+        pair = np.arange(start, min(start + _CHUNK, end))
+        row = np.searchsorted(total, pair, side="right")
+        yield row, first[row] + pair - (total[row] - counts[row])
+
+
+def deduplicated(splits: Splits) -> Splits:
+    """Without the sequences of test (and validation) that were to be seen in what is learnt from.
+
+    Dropped is what has the letters of a train sequence on either strand, shares ``NEAR`` of its
+    words with train or more, or shares half of both with the interval of a train sequence of any
+    class. Train stays whole; test is measured against train and what is left of validation. Raises
+    ``UsageError`` where a class would lose all its sequences.
+    """
+    facts = dict(splits.facts)
+    learnt, validation = [splits.train], splits.validation
+    if validation is not None:
+        validation = _unseen(validation, learnt, "validation", facts)
+        learnt.append(validation)
+    test = _unseen(splits.test, learnt, "test", facts)
+    return replace(splits, validation=validation, test=test, facts=facts)
+
+
+def _unseen(
+    sequences: Sequences,
+    learnt: Sequence[Sequences],
+    name: str,
+    facts: dict[str, str | int | float],
+) -> Sequences:
+    """What is left of a split; the facts are told what was dropped."""
+    seen = _seen(sequences, learnt)
+    left = np.flatnonzero(~np.any(list(seen.values()), axis=0))
+    lost = sorted(set(sequences.labels.tolist()) - set(sequences.labels[left].tolist()))
+    if lost:
+        raise UsageError(
+            f"deduplicated: wanted {name} sequences of every class, all "
+            f"{np.sum(sequences.labels == lost[0]):,} of {sequences.class_names[lost[0]]!r} repeat "
+            f"or nearly repeat what is learnt from; cut another {name} split"
+        )
+    told = ", ".join(f"{flags.sum():,} {why}" for why, flags in seen.items())
+    facts[f"dropped from {name}"] = f"{len(sequences) - len(left):,} of {len(sequences):,}: {told}"
+    return sequences.take(left)
+
+
+def _seen(sequences: Sequences, learnt: Sequence[Sequences]) -> Mapping[str, Flags]:
+    """``(sequence,)`` flags by reason; a sequence has the first that holds."""
+    numbers, *others = identities(sequences.codes, *(split.codes for split in learnt))
+    same = np.isin(numbers, np.concatenate(others)) & (numbers != _NO_LETTERS)
+    near = shared_words(sequences.codes, *(split.codes for split in learnt)) >= NEAR
+    overlap = np.zeros(len(sequences), np.bool_)
+    for split in learnt:
+        if sequences.intervals is not None and split.intervals is not None:
+            overlap |= overlaps(split.intervals, sequences.intervals).half
+    return {
+        "with the same letters": same,
+        "nearly repeated": near & ~same,
+        "overlapping in the genome": overlap & ~near & ~same,
+    }
