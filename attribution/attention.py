@@ -5,14 +5,69 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from xaibench.errors import NotApplicable
+from xaibench.layers import WeightedSum
 from xaibench.protocols import method
 
 
 @method(signed=False)
 def attention(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
-    """The model's attention ``(N, S)``, not negative, sum 1; the same for every target."""
+    """The model's pooling weights ``(N, S)``, not negative, sum 1; the same for every target."""
     with torch.no_grad():
         weights: Tensor = model.attention(inputs)
     return weights
+
+
+@method()
+def attention_x_gradient(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
+    """The pooling weight of each site times the gradient of what is explained with respect to it,
+    ``(N, S)``, signed (after *Serrano and Smith 2019*).
+
+    NotApplicable for a model that does not pool by ``xaibench.layers.WeightedSum``, or more than
+    once.
+    """
+    pools = [module for module in model.modules() if isinstance(module, WeightedSum)]
+    if len(pools) != 1:
+        raise NotApplicable(f"wanted one WeightedSum in the model, found {len(pools)}")
+    weights, explained = _with_weights(model, pools[0], inputs)
+    chosen = explained.gather(1, target.unsqueeze(1)).sum()
+    return weights.detach() * torch.autograd.grad(chosen, weights)[0]
+
+
+def _with_weights(model: Any, pool: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """The weights on their way into a pool, and the outputs."""
+    kept: list[Tensor] = []
+    handle = pool.register_forward_pre_hook(lambda module, arguments: kept.append(arguments[0]))
+    try:
+        explained: Tensor = model(inputs)
+    finally:
+        handle.remove()
+    return kept[0], explained
+
+
+@method(signed=False)
+def last_layer_attention(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
+    """What each site receives in the last layer of self-attention, ``(N, S)``: the mean over heads
+    and over the sites that attend; not negative, sum 1; the same for every target."""
+    with torch.no_grad():
+        layers: Tensor = model.attentions(inputs)
+    return layers[:, -1].mean((1, 2))
+
+
+@method(signed=False)
+def attention_rollout(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
+    """Attention followed through all layers, ``(N, S)`` (*Abnar and Zuidema 2020*).
+
+    Each layer is the mean over its heads, half of it the residual connection; what a site passes on
+    to the last layer is averaged over the sites there. Not negative, sum 1.
+    """
+    with torch.no_grad():
+        layers: Tensor = model.attentions(inputs)
+    heads = layers.mean(2)
+    steps = (heads + torch.eye(heads.shape[-1]).to(heads)) / 2
+    rolled = steps[:, 0]
+    for layer in range(1, steps.shape[1]):
+        rolled = steps[:, layer] @ rolled
+    return rolled.mean(1)

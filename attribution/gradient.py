@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
+import numpy as np
 import torch
-from captum.attr import IntegratedGradients, Saliency
+from captum.attr import Saliency
 from pydantic import Field
 from torch import Tensor
 
+from xaibench.predict import ROWS
 from xaibench.protocols import method
-from xaibench.values import Attribution
-
-ROWS = 512
-"""How many rows a call of the model may have."""
 
 
 def corrected(gradient: Tensor) -> Tensor:
@@ -45,71 +43,32 @@ def _gradient(model: Any, inputs: Tensor, target: Tensor, *, correct: bool) -> T
     return corrected(gradient) if correct else gradient
 
 
-@method(completeness=1e-2)
-def integrated_gradients(
+@method()
+def smooth_grad(
     model: Any,
     inputs: Tensor,
     target: Tensor,
     *,
-    steps: Annotated[int, Field(ge=1)] = 50,
-    reference: Literal["uniform", "zero"] = "uniform",
-) -> Attribution:
-    """The mean gradient between a reference and the input, times their difference
-    (*Sundararajan et al. 2017*), by Gauss-Legendre quadrature with ``steps`` points.
-
-    A sequence whose contributions miss the change of its output by more than 0.4 % of it (or, where
-    it hardly changes, of half the larger output) is done again with twice the points, up to 16
-    times ``steps``: the gradients of networks with ReLU jump.
-
-    The ``uniform`` reference has 1/4 of every base, which makes this the corrected gradient; with
-    ``zero`` nothing is corrected, since that would break completeness. What is unknown (N,
-    padding: a zero column) is unknown in both references too, and contributes nothing.
-    """
-    inputs = inputs.detach()
-    origin = _origin(inputs, reference)
-    reached, began = (_output(model, each, target) for each in (inputs, origin))
-    change = reached - began
-    size = torch.stack([change.abs(), reached.abs() / 2, began.abs() / 2]).amax(0)
-    multipliers = torch.empty_like(inputs)
-    error = torch.full_like(change, torch.inf)
-    for points in (steps, 2 * steps, 4 * steps, 8 * steps, 16 * steps):
-        rows = torch.nonzero(error > 4e-3 * size).flatten()
-        if not len(rows):
-            break
-        multipliers[rows] = _mean_gradient(model, inputs[rows], origin[rows], target[rows], points)
-        explained = (multipliers * (inputs - origin)).sum((1, 2))
-        error = (explained - change).abs()
-    return Attribution(
-        contributions=multipliers * (inputs - origin),
-        hypothetical=multipliers - (multipliers * origin).sum(1, keepdim=True),
-        completeness_error=error,
-        output_change=change.abs(),
-    )
-
-
-def _mean_gradient(
-    model: Any, inputs: Tensor, origin: Tensor, target: Tensor, points: int
+    generators: list[np.random.Generator],
+    draws: Annotated[int, Field(ge=1)] = 25,
+    noise: Annotated[float, Field(gt=0)] = 0.15,
+    correct: bool = True,
 ) -> Tensor:
-    """Over the straight path from ``origin`` to ``inputs``, ``(N, C, S)``."""
-    engine = IntegratedGradients(model, multiply_by_inputs=False)
-    mean: Tensor = engine.attribute(
-        inputs,
-        baselines=origin,
-        target=target,
-        n_steps=points,
-        internal_batch_size=max(ROWS, len(inputs)),
-    )
-    return mean.detach()
+    """The mean gradient over noisy copies of the input, at the observed base, as contributions
+    ``(N, C, S)`` (*Smilkov et al. 2017*).
 
-
-def _origin(inputs: Tensor, reference: str) -> Tensor:
-    if reference == "zero":
-        return torch.zeros_like(inputs)
-    known = inputs.sum(1, keepdim=True)
-    return (known / inputs.shape[1]).expand_as(inputs)
-
-
-def _output(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
-    with torch.no_grad():
-        outputs: Tensor = model(inputs)
-    return outputs.gather(1, target[:, None])[:, 0]
+    ``noise`` is the standard deviation of what is added to every base of the known positions: the
+    copies lie off the simplex. Corrected unless ``correct`` is false.
+    """
+    known = inputs.detach().sum(1, keepdim=True) > 0
+    shape = (draws, *inputs.shape[1:])
+    steps = np.stack([generator.normal(0, noise, shape) for generator in generators])
+    copies = inputs.detach().unsqueeze(1) + torch.from_numpy(steps).to(inputs) * known.unsqueeze(1)
+    targets = target.repeat_interleave(draws)
+    gradients = [
+        _gradient(model, rows.requires_grad_(), of_rows, correct=correct)
+        for rows, of_rows in zip(
+            torch.split(copies.flatten(0, 1), ROWS), torch.split(targets, ROWS), strict=True
+        )
+    ]
+    return inputs * torch.cat(gradients).reshape(copies.shape).mean(1)

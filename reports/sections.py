@@ -40,8 +40,16 @@ def sections(results: Results) -> list[Section]:
         Section(
             "accuracy",
             "How good are the models?",
-            "An explanation is worth as much as the model it explains.",
-            _present([tables.accuracy(results), tables.accuracy_differences(results)]),
+            "An explanation is worth as much as the model it explains, and a model that does no "
+            "better than the floor may have learnt no more than it. k-mers: logistic regression on "
+            "how often each word of k bases occurs.",
+            _present(
+                [
+                    tables.accuracy(results),
+                    tables.floor(results),
+                    tables.accuracy_differences(results),
+                ]
+            ),
         ),
         _curves(results, models),
         _localisation(results, models),
@@ -56,9 +64,11 @@ def sections(results: Results) -> list[Section]:
         ),
         Section(
             "cost",
-            "What it costs",
+            "What it costs, and what the guards saw",
             "Passes of one sequence through the model; the completeness error is the largest, as "
-            "a share of the change of the output (RMS).",
+            "a share of the change of the output (RMS). Made again: how far the scores of a few "
+            "sequences move, as a share of the largest, when they are explained in other company; "
+            "flat maps score every position the same.",
             _present([tables.cost(results)]),
         ),
         Section(
@@ -157,6 +167,7 @@ def about(results: Results) -> Table:
     lines = {
         "Dataset": data.get("name"),
         "Where the data come from": data.get("note"),
+        **(data.get("facts") or {}),
         "Sequences": _pairs(data.get("sizes")),
         "Classes": _list(data.get("classes") or data.get("class_names")),
         "Fingerprint of the data": told.get("data"),

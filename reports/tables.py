@@ -233,6 +233,23 @@ def accuracy(results: Results) -> Table:
     return Table("Accuracy on the test sequences", header, tuple(body))
 
 
+def floor(results: Results) -> Table | None:
+    """What models reach that anyone could have; None for a run that did not ask."""
+    rows = results.environment.get("floor") or []
+    body = tuple(
+        (Cell(row["name"]), *(_undefined_or(row[column]) for column in ("accuracy", "auroc")))
+        for row in rows
+    )
+    return Table("The floor: trivial models on the same split", _FLOOR, body) if body else None
+
+
+_FLOOR = ("Model", "Accuracy", "AUROC")
+
+
+def _undefined_or(value: float | None) -> Cell:
+    return Cell(ABSENT, note="undefined") if value is None else Cell(number(value, 3))
+
+
 def accuracy_differences(results: Results) -> Table | None:
     """How much the models differ in accuracy; None with one model."""
     rows = _of(results, question="between models", metric="accuracy")
@@ -422,9 +439,14 @@ def cost(results: Results) -> Table | None:
                 Cell(number(rows["backwards"].sum() / each, 1)),
                 Cell(number(1000 * rows["seconds"].sum() / each, 1)),
                 Cell(_scientific(error), note="the method promises no completeness"),
+                Cell(_scientific(rows["difference"].max())),
+                Cell(f"{number(100 * rows['flat'].mean(), 1)} %"),
             )
         )
-    header = ("Model", "Method", "Forwards", "Backwards", "Milliseconds", "Completeness error")
+    header = (
+        *("Model", "Method", "Forwards", "Backwards", "Milliseconds", "Completeness error"),
+        *("Made again", "Flat maps"),
+    )
     words = frozenset({0, 1})
     return Table("Cost of one explained sequence, mean over seeds", header, tuple(body), words)
 

@@ -68,7 +68,19 @@ def _accuracy(results: Results, model: str) -> list[Sentence]:
     rows = values_of(results, "accuracy", model)
     if rows.empty or math.isnan(rows["mean"].iloc[0]):
         return []
-    return [("The model classifies ", _share(rows.iloc[0]), " of the sequences correctly.")]
+    row = rows.iloc[0]
+    right: Sentence = ("The model classifies ", _share(row), " of the sequences correctly.")
+    return [right, *_beside_the_floor(results, row)]
+
+
+def _beside_the_floor(results: Results, row: pd.Series[Any]) -> list[Sentence]:
+    """Said where the accuracy of a model is not clearly above that of the best trivial one."""
+    floor = results.environment.get("floor") or []
+    best = max(floor, key=lambda trivial: float(trivial["accuracy"]), default=None)
+    if best is None or ends(row)[0] > best["accuracy"]:
+        return []
+    reached = f"{number(100 * best['accuracy'], 1)} %"
+    return [(f"That is not clearly above a trivial model ({best['name']}: {reached}).",)]
 
 
 def _share(row: pd.Series[Any]) -> str:

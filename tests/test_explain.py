@@ -8,10 +8,21 @@ import torch
 import toy
 from torch import Tensor, nn
 
+from xaibench.dna import reverse_complement
 from xaibench.errors import NotApplicable
-from xaibench.explain import ExplainedView, asks_for, audit, explain, left_as_found
+from xaibench.explain import (
+    ExplainedView,
+    Explanation,
+    asks_for,
+    audit,
+    explain,
+    left_as_found,
+    on_both_strands,
+    other_strands,
+)
 from xaibench.layers import WeightedSum, one_hot
 from xaibench.protocols import method
+from xaibench.shapes import Codes
 from xaibench.values import Attribution
 
 CODES = toy.sequences()
@@ -274,18 +285,63 @@ def test_a_method_that_changes_weights_is_refused_and_they_are_put_back() -> Non
         assert torch.equal(tensor, before[name])
 
 
-def test_a_mode_left_on_does_not_reach_the_next_batch() -> None:
-    def forgetful(model, inputs, target) -> Tensor:  # type: ignore[no-untyped-def]
-        with torch.no_grad():
-            scores = inputs * model(inputs)[:, :1, None]
-        model.train()
-        return scores
+def train_mode(model: Any) -> None:
+    model.train()
 
-    model = toy.network(nn.Conv1d(4, 3, 5), nn.Dropout(0.9), nn.Flatten(), nn.LazyLinear(2))
-    model.eval()
-    whole = explain(forgetful, model, CODES, TARGETS, **DEFAULTS).scores
-    single = explain(forgetful, model, CODES, TARGETS, batch_size=1, **DEFAULTS).scores
-    np.testing.assert_allclose(single, whole, rtol=1e-4)
+
+def leave_hook(model: Any) -> None:
+    model.classifier.body[0].register_forward_hook(lambda *_: None)
+
+
+def want_gradients(model: Any) -> None:
+    model.requires_grad_(True)
+
+
+@pytest.mark.parametrize(
+    ("leave", "message"),
+    [
+        (train_mode, "leaving left the model in training mode"),
+        (leave_hook, "leaving left hooks on the model"),
+        (want_gradients, "leaving left parameters of the model that want gradients"),
+    ],
+)
+def test_a_method_that_leaves_something_behind_is_refused(leave: Any, message: str) -> None:
+    def leaving(model, inputs, target) -> Tensor:  # type: ignore[no-untyped-def]
+        leave(model)
+        return inputs
+
+    model = _used_model()
+    before = _state(model)
+    with pytest.raises(ValueError, match=message):
+        explain(leaving, model, CODES, TARGETS, **DEFAULTS)
+    assert _state(model) == before
+
+
+def test_both_strands_are_averaged_on_the_positions_of_the_sequence() -> None:
+    weights = torch.arange(2 * 4 * toy.LENGTH, dtype=torch.float64).reshape(2, 4, -1).sin()
+    model = toy.linear(weights)
+
+    def observed(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
+        return inputs * gradient(model, inputs, target)
+
+    def explained(codes: Codes, references: Codes | None) -> Explanation:
+        assert references is not None
+        return explain(observed, model, codes, TARGETS, **DEFAULTS)
+
+    both = on_both_strands(explained, CODES, toy.references(CODES))
+    one, other = (weights[TARGETS[0]] - weights[1 - TARGETS[0]]).numpy(), CODES[0]
+    for position, base in enumerate(other):
+        forward, backward = one[base, position], one[3 - base, toy.LENGTH - 1 - position]
+        assert both.scores[0, position] == pytest.approx((forward + backward) / 2)
+    assert (both.forwards, both.backwards) == (2 * len(CODES), 2 * len(CODES))
+
+
+def test_the_references_of_the_other_strand_are_turned_one_by_one() -> None:
+    references = toy.references(CODES)
+    turned = other_strands(references)
+    for row, column in np.ndindex(references.shape[:2]):
+        alone = reverse_complement(references[row, column][None])[0]
+        assert (turned[row, column] == alone).all()
 
 
 def test_torchs_own_random_numbers_are_the_same_again_and_leave_no_trace() -> None:

@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field
 
 from xaibench.errors import UsageError
-from xaibench.options import fits, paths, resolve, supplied, typed
+from xaibench.options import Truth, fits, of_harness, resolve, supplied, typed, with_paths
 from xaibench.protocols import method as is_method
 from xaibench.protocols import metric
 from xaibench.registry import KINDS, Plugin, load
@@ -31,7 +31,8 @@ PLUGIN = Plugin("attribution", "method", method, "test")
 
 def test_defaults_are_filled_in_as_plain_values():
     options = resolve(PLUGIN, {"steps": 7}, where="here")
-    assert options == {"steps": 7, "kind": "uniform", "widths": [3, 5], "where": None}
+    own = {"steps": 7, "kind": "uniform", "widths": [3, 5], "where": None}
+    assert options == {"strands": "forward", **own}
 
 
 def test_typed_options_are_those_of_the_signature():
@@ -75,7 +76,7 @@ def test_a_name_supplied_to_one_kind_is_an_option_of_another():
     def dataset(*, data_seed, length: int = 200):
         pass
 
-    assert resolve(Plugin("datasets", "d", dataset, ""), {}, where="") == {"length": 200}
+    assert resolve(Plugin("datasets", "d", dataset, ""), {}, where="")["length"] == 200
     assert resolve(Plugin("models", "d", dataset, ""), {"data_seed": 1}, where="") == {
         "data_seed": 1
     }
@@ -86,7 +87,38 @@ def test_only_what_a_signature_asks_for_is_supplied():
 
 
 def test_paths_are_found_by_their_annotation():
-    assert paths(PLUGIN) == ["where"]
+    options = resolve(PLUGIN, {"where": "data.csv"}, where="here")
+    moved = with_paths(PLUGIN, options, lambda path: f"/there/{path}")
+    assert moved == {**options, "where": "/there/data.csv"}
+    assert with_paths(PLUGIN, {"where": None}, lambda path: path) == {"where": None}
+
+
+def test_paths_in_the_truth_of_a_dataset_are_found():
+    planted = load("datasets", "planted")
+    truth = {"sites": "sites.bed", "matrices": None, "speaks_for": "1"}
+    moved = with_paths(planted, {"truth": truth}, lambda path: f"/there/{path}")
+    assert moved["truth"] == {**truth, "sites": "/there/sites.bed"}
+
+
+@pytest.mark.parametrize(
+    ("truth", "message"),
+    [
+        ({}, "dataset.truth: wanted either motifs or sites"),
+        ({"motifs": {"CTCF": 1}, "sites": "a.bed"}, "dataset.truth: wanted either motifs or sites"),
+        ({"motifs": {"CTCF": 1}, "p_value": 0}, "dataset.truth.p_value: .* greater than 0"),
+        ({"motif": {"CTCF": 1}}, "dataset.truth: unknown key 'motif'; .*'motifs'"),
+    ],
+)
+def test_a_mistake_in_the_truth_of_a_dataset_is_one_line(truth, message):
+    with pytest.raises(UsageError, match=message):
+        resolve(load("datasets", "planted"), {"truth": truth}, where="dataset")
+
+
+def test_the_harness_reads_its_own_options_of_a_dataset():
+    planted = load("datasets", "planted")
+    given = {"truth": {"motifs": {"CTCF": 1}}, "deduplicated": True}
+    ours = of_harness(planted, resolve(planted, given, where="dataset"))
+    assert ours == {"deduplicated": True, "truth": Truth(motifs={"CTCF": "1"})}
 
 
 TYPED = """
@@ -120,7 +152,7 @@ def own(tmp_path):
 
 
 def test_only_the_types_of_options_are_read(own):
-    assert resolve(own("careful"), {}, where="") == {"width": 3}
+    assert resolve(own("careful"), {}, where="")["width"] == 3
     with pytest.raises(UsageError, match="careless: the type of its option 'width' cannot be read"):
         resolve(own("careless"), {}, where="")
     with pytest.raises(UsageError, match="nested: the type of its option 'width' cannot be read"):
@@ -132,7 +164,7 @@ def test_the_types_of_a_wrapped_function_are_those_of_its_own_file(own):
     def wrapped(*arguments, **options):
         pass
 
-    assert resolve(Plugin("attribution", "w", wrapped, ""), {}, where="") == {"width": 3}
+    assert resolve(Plugin("attribution", "w", wrapped, ""), {}, where="")["width"] == 3
 
 
 def test_an_option_whose_range_has_no_meaning_is_refused():

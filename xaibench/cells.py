@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from safetensors.torch import save_file as save_weights
 
 from xaibench import curves, dna
 from xaibench.controls import RANDOM, random_maps
+from xaibench.data.floor import floor
 from xaibench.errors import NotApplicable, UsageError
-from xaibench.explain import asks_for, explain
+from xaibench.explain import Explanation, asks_for, explain, on_both_strands, other_strands
+from xaibench.guards import GUARDED, guarded
 from xaibench.options import supplied
 from xaibench.plan import Use
 from xaibench.predict import logits
@@ -127,6 +130,20 @@ def predict(work: Work, model: str, seed: int) -> None:
     _keep_arrays(work, predictions_spec(work, model, seed), {"logits": outputs})
 
 
+def floor_of(work: Work) -> list[dict[str, Any]]:
+    """What trivial models reach on the test split: name, accuracy, AUROC (None: undefined)."""
+    spec = {"kind": "floor", "data": work.data, "data_seed": work.plan.data_seed}
+
+    def make(folder: Path) -> None:
+        rows = [
+            {**trivial._asdict(), "auroc": None if isnan(trivial.auroc) else trivial.auroc}
+            for trivial in floor(work.splits, work.plan.data_seed)
+        ]
+        (folder / "floor.json").write_text(json.dumps(rows, indent=1))
+
+    return list(json.loads((work.store.keep(spec, make) / "floor.json").read_text()))
+
+
 # Explanations
 
 
@@ -194,7 +211,8 @@ def explain_cell(work: Work, model: str, seed: int, method: str) -> None:
 
 
 def _explanations(work: Work, classifier: Any, seed: int, method: str, change: Change) -> Arrays:
-    """Scores for the explained target, for the label too where nothing is changed, and the cost."""
+    """Scores for the explained target and the cost; where nothing is changed, also the scores for
+    the label, and what the guards found."""
     targets = explained_targets(work, logits(classifier, work.chosen.codes))
     if change.kind is not None:
         parts = [
@@ -203,12 +221,16 @@ def _explanations(work: Work, classifier: Any, seed: int, method: str, change: C
         ]
         return {"scores": np.stack([scores for scores, _ in parts]), "cost": sum_costs(parts)}
     scores, cost = _explained(work, classifier, seed, method, targets)
+    few = np.arange(len(scores))[:GUARDED][::-1]
+    again, _ = _explained(work, classifier, seed, method, targets[few], rows=few)
+    guards = guarded(scores, again, few, work.chosen.valid, name=method)
     by_label = scores.copy()
     other = np.flatnonzero(targets != work.chosen.labels)
     if len(other):
         labels = work.chosen.labels[other]
         by_label[other], _ = _explained(work, classifier, seed, method, labels, rows=other)
-    return {"scores": scores, "scores_of_label": by_label, "targets": targets, "cost": cost}
+    kept: Arrays = {"scores": scores, "scores_of_label": by_label, "targets": targets}
+    return {**kept, "cost": cost, "guards": np.array(guards)}
 
 
 def sum_costs(parts: list[tuple[Scores, NDArray[np.float64]]]) -> NDArray[np.float64]:
@@ -235,16 +257,23 @@ def _explained(
     references = _references(work)[rows] if asks_for(plugin.call, "references") else None
     if change is not None:
         codes, references = changed(codes, references, change, draw, work.plan.data_seed)
-    explanation = explain(
-        plugin.call,
-        classifier,
-        codes,
-        targets,
-        options=options,
-        seed=seed,
-        component=plugin.name,
-        references=references,
-    )
+
+    def explained(codes: Codes, references: Codes | None) -> Explanation:
+        return explain(
+            plugin.call,
+            classifier,
+            codes,
+            targets,
+            options=options,
+            seed=seed,
+            component=plugin.name,
+            references=references,
+        )
+
+    if work.plan.attribution[method].options["strands"] == "both":
+        explanation = on_both_strands(explained, codes, references)
+    else:
+        explanation = explained(codes, references)
     scores = explanation.scores
     if change == "reverse_complement":
         scores = dna.unreverse(scores, work.chosen.codes[rows])
@@ -258,10 +287,8 @@ def changed(
     """Changed sequences, and references changed the same way (left alone by a substitution)."""
     if change == "substitutions":
         return np.stack([_substituted(row, draw, data_seed) for row in codes]), references
-    if references is not None:
-        kept = references.shape
-        references = dna.reverse_complement(references.reshape(-1, kept[-1])).reshape(kept)
-    return dna.reverse_complement(codes), references
+    turned = None if references is None else other_strands(references)
+    return dna.reverse_complement(codes), turned
 
 
 def _substituted(codes: Codes, draw: int, data_seed: int) -> Codes:

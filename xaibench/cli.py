@@ -21,6 +21,9 @@ app = typer.Typer(
     help="Which explanation of a DNA network to trust: train, explain, measure, report.",
 )
 
+data = typer.Typer(rich_markup_mode=None, help="Datasets: list, fetch, audit for leakage.")
+app.add_typer(data, name="data")
+
 Plugins = Annotated[
     list[str] | None,
     typer.Option("--plugin", help="A file or module whose functions are plug-ins. Repeatable."),
@@ -109,6 +112,70 @@ def list_(
             typer.echo(f"\n{each}" if each != kinds[0] else each)
         for line in lines(each, tuple(plugins or ())):
             typer.echo(f"  {line}" if len(kinds) > 1 else line)
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="An attribution method, or captum.attr:CLASS.")],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key=value, an option of the method. Repeatable."),
+    ] = None,
+    plugins: Plugins = None,
+) -> None:
+    """The contract of a method, on small models with known answers; exit code 1 if it is broken."""
+    from xaibench.testing import checked, told
+
+    checks = checked(name, changes=changes or (), plugins=tuple(plugins or ()))
+    for line in told(checks):
+        typer.echo(line)
+    _fail([check.name for check in checks if check.held is False])
+
+
+Root = Annotated[
+    Path | None,
+    typer.Option(help="Where the sets are [XAIBENCH_GENOMIC_BENCHMARKS or ~/.genomic_benchmarks]."),
+]
+
+
+@data.command("list")
+def data_list(root: Root = None) -> None:
+    """The nine sets of genomic-benchmarks: size, classes, lengths, and which are here."""
+    from xaibench.data.fetching import listed
+
+    for line in listed(root):
+        typer.echo(line)
+
+
+@data.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="A set of genomic-benchmarks.")], root: Root = None
+) -> None:
+    """Download a set of genomic-benchmarks and verify that it is whole."""
+    from xaibench.data.fetching import fetch
+    from xaibench.progress import fetching
+
+    with fetching(name) as progress:
+        folder = fetch(name, root=root, progress=progress)
+    typer.echo(folder)
+
+
+@data.command()
+def audit(
+    dataset: Annotated[
+        str, typer.Argument(help="A set, dataset, plan, file, or folder (of intervals too).")
+    ],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key=value, an option of the dataset. Repeatable."),
+    ] = None,
+    plugins: Plugins = None,
+) -> None:
+    """What is in a dataset, how far test leaks into train, and what trivial models reach."""
+    from xaibench.data.named import audited
+
+    for line in audited(dataset, changes=changes or (), plugins=tuple(plugins or ())):
+        typer.echo(line)
 
 
 def _fail(failures: list[str]) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from xaibench.dna import reverse_complement, unreverse
 from xaibench.errors import NotApplicable
 from xaibench.protocols import method_facts
 from xaibench.randomness import identity, stream, streams
@@ -59,6 +60,15 @@ class ExplainedView(nn.Module):
         self.forwards += len(inputs)
         weights: Tensor = self.classifier.attention(inputs)
         return weights
+
+    def attentions(self, inputs: Tensor) -> Tensor:
+        """``(N, C, S)`` -> the weights of every layer of self-attention ``(N, layer, head, site,
+        site)``; NotApplicable where there is none."""
+        if not hasattr(self.classifier, "attentions"):
+            raise NotApplicable("the model has no layers of self-attention")
+        self.forwards += len(inputs)
+        layers: Tensor = self.classifier.attentions(inputs)
+        return layers
 
     def _note_rounding(self, logits: Tensor) -> None:
         if logits.numel():
@@ -120,7 +130,7 @@ def explain(
             inputs = _encode(model, codes[rows]).requires_grad_()
             target = torch.from_numpy(targets[rows].copy()).to(inputs.device, torch.int64)
             supplied = _supplied(method, model, codes[rows], theirs, seed, component)
-            with weights_kept(model, name_of(method)):
+            with unchanged(model, name_of(method)):
                 answer = method(view, inputs, target, **supplied, **options)
             batches.append(_checked(answer, codes[rows].shape, name_of(method)))
     seconds = time.perf_counter() - started
@@ -136,6 +146,31 @@ def explain(
     scores = np.concatenate([none, *(batch.scores for batch in batches)])
     relative = error / change if change else float("nan")
     return Explanation(scores, view.forwards, view.backwards, seconds, relative)
+
+
+def on_both_strands(
+    explained: Callable[[Codes, Codes | None], Explanation],
+    codes: Codes,
+    references: Codes | None,
+) -> Explanation:
+    """The mean of what is said of each sequence and of its reverse complement, on the positions of
+    the sequence; ``explained`` says it, of codes and their references. Costs add up."""
+    one = explained(codes, references)
+    turned = None if references is None else other_strands(references)
+    other = explained(reverse_complement(codes), turned)
+    return Explanation(
+        ((one.scores + unreverse(other.scores, codes)) / 2).astype(np.float32, copy=False),
+        one.forwards + other.forwards,
+        one.backwards + other.backwards,
+        one.seconds + other.seconds,
+        max(one.completeness_error, other.completeness_error),
+    )
+
+
+def other_strands(references: Codes) -> Codes:
+    """``(N, K, L)``: the reverse complement of every reference."""
+    flat = reverse_complement(references.reshape(-1, references.shape[-1]))
+    return flat.reshape(references.shape)
 
 
 def asks_for(method: Callable[..., Any], name: str) -> bool:
@@ -196,10 +231,12 @@ def explainable(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def weights_kept(model: nn.Module, name: str) -> Iterator[None]:
-    """Weights and buffers are put back, also on an error; ValueError where they were changed."""
+def unchanged(model: nn.Module, name: str) -> Iterator[None]:
+    """ValueError where a method changed weights or buffers (they are put back, also on an error),
+    left a module in training mode, a hook behind, or a parameter that wants a gradient."""
     state = model.state_dict()
     before = {key: tensor.clone() for key, tensor in state.items()}
+    hooks = _hooks(model)
     changed = []
     try:
         yield
@@ -210,6 +247,16 @@ def weights_kept(model: nn.Module, name: str) -> Iterator[None]:
                 state[key].copy_(before[key])
     if changed:
         raise ValueError(f"{name} changed the model's weights or buffers: {changed[0]}")
+    if any(module.training for module in model.modules()):
+        raise ValueError(f"{name} left the model in training mode")
+    if _hooks(model) != hooks:
+        raise ValueError(f"{name} left hooks on the model")
+    if any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError(f"{name} left parameters of the model that want gradients")
+
+
+def _hooks(model: nn.Module) -> int:
+    return sum(len(vars(module)[name]) for module in model.modules() for name in _HOOKS)
 
 
 @contextmanager

@@ -5,15 +5,17 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, Self, get_type_hints
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PydanticUserError,
     ValidationError,
     create_model,
+    model_validator,
 )
 from pydantic_core import PydanticSerializationError
 
@@ -31,6 +33,33 @@ SUPPLIED = {
     "attribution": {"codes", "valid", "references", "generators"},
 }
 """Parameters that the harness fills in, where a signature asks for them."""
+
+ClassName = Annotated[str, BeforeValidator(str)]
+"""The name of a class; the number 1 of a YAML file is the class "1"."""
+
+
+class Truth(BaseModel):
+    """Where the motifs of a dataset stand, of every dataset that does not say so itself.
+
+    ``motifs`` are scanned for: a JASPAR name or identifier and the class that it speaks for, below
+    ``p_value``, from ``release`` or from the MEME file ``matrices``. ``sites`` is a BED instead,
+    whose fourth column, or ``speaks_for``, names the class.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    motifs: dict[str, ClassName] = {}
+    p_value: Annotated[float, Field(gt=0, lt=1)] = 1e-4
+    release: str | None = None
+    matrices: Path | None = None
+    sites: Path | None = None
+    speaks_for: ClassName | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if bool(self.motifs) == bool(self.sites):
+            raise ValueError("wanted either motifs or sites")
+        return self
+
 
 Schema = type[BaseModel]
 Fields = dict[str, tuple[Any, Any]]
@@ -77,9 +106,27 @@ def supplied(call: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, A
     return {name: value for name, value in values.items() if name in names}
 
 
-def paths(plugin: Plugin) -> list[str]:
-    """The options of a plug-in that are paths."""
-    return [name for name, (hint, _) in _own(plugin).items() if _is_path(hint)]
+def of_harness(plugin: Plugin, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The resolved options that the harness itself understands, in their types."""
+    fields = _of_harness(plugin)
+    given = {name: value for name, value in options.items() if name in fields}
+    checked = validate(_schema(plugin, fields), given, where=plugin.name)
+    return {name: getattr(checked, name) for name in fields}
+
+
+def with_paths(
+    plugin: Plugin, options: Mapping[str, Any], change: Callable[[str], Any]
+) -> dict[str, Any]:
+    """The options with every path that is given changed."""
+    changed = dict(options)
+    for name, (hint, _) in _own(plugin).items():
+        if _is_path(hint) and isinstance(options.get(name), str):
+            changed[name] = str(change(options[name]))
+    truth = changed.get("truth")
+    if plugin.kind == "datasets" and isinstance(truth, Mapping):
+        given = {name: truth[name] for name in ("matrices", "sites") if truth.get(name)}
+        changed["truth"] = {**truth, **{name: str(change(path)) for name, path in given.items()}}
+    return changed
 
 
 def validate(schema: Schema, given: Any, *, where: str) -> BaseModel:
@@ -94,8 +141,10 @@ def _mistake(error: ValidationError, schema: Schema, where: str) -> str:
     first = error.errors()[0]
     key = ".".join([part for part in [where, *map(str, first["loc"])] if part])
     if first["type"] == "extra_forbidden":
-        name = str(first["loc"][-1])
-        return f"{where or 'plan'}: unknown key {name!r}; {nearest(name, [*schema.model_fields])}"
+        *outer, name = map(str, first["loc"])
+        known = [*(Truth if outer[:1] == ["truth"] else schema).model_fields]
+        place = ".".join(filter(None, [where, *outer])) or "plan"
+        return f"{place}: unknown key {name!r}; {nearest(name, known)}"
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] in {"missing", "value_error"}:
         return f"{key}: {message[0].lower()}{message[1:]}"
@@ -166,7 +215,11 @@ def _require_keywords(plugin: Plugin, parameters: list[inspect.Parameter]) -> No
 
 
 def _of_harness(plugin: Plugin) -> Fields:
-    """The options of a metric that the harness itself understands."""
+    """The options that the harness itself understands, of every dataset, method and metric."""
+    if plugin.kind == "attribution":
+        return {"strands": (Literal["forward", "both"], "forward")}
+    if plugin.kind == "datasets":
+        return {"deduplicated": (bool, False), "truth": (Truth | None, None)}
     if plugin.kind != "metrics":
         return {}
     fields: Fields = {"sequences": (Annotated[int, Field(ge=1)] | None, None)}

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from xaibench.errors import UsageError
-from xaibench.options import paths, resolve, validate
+from xaibench.options import resolve, validate, with_paths
 from xaibench.registry import load, nearest
 
 SECTIONS = ("models", "attribution", "metrics", "operators", "reports")
@@ -155,13 +155,14 @@ def _written(source: str, plugins: tuple[str, ...], above: tuple[str, ...] = ())
 def _moved(dataset: Any, below: str, source: str, plugins: tuple[str, ...]) -> dict[str, Any]:
     """A dataset with the files that lie beside the plan ``below``, as seen from ``source``."""
     use = _use(dataset, "dataset", key="name")
-    options = dict(use["options"])
-    for name in paths(load("datasets", use["use"], plugins)):
-        path = options.get(name)
-        if isinstance(path, str) and not Path(path).is_absolute():
-            if (_folder(below) / path).exists():
-                options[name] = os.path.relpath(_folder(below) / path, _folder(source))
-    return {"name": use["use"], **options}
+
+    def moved(path: str) -> str:
+        there = _folder(below) / path
+        beside = not Path(path).is_absolute() and there.exists()
+        return os.path.relpath(there, _folder(source)) if beside else path
+
+    plugin = load("datasets", use["use"], plugins)
+    return {"name": use["use"], **with_paths(plugin, use["options"], moved)}
 
 
 def _mapping(source: str) -> dict[str, Any]:
@@ -205,11 +206,24 @@ def _labelled(section: Any, where: str) -> dict[str, Any]:
     raise UsageError(f"{where}: wanted a list of names or a mapping, got {section!r}")
 
 
-def _change(written: dict[str, Any], change: str) -> None:
+def assigned(change: str) -> tuple[str, Any]:
+    """The key and the YAML value of ``key=value``.
+
+    >>> assigned("dataset.motifs={CTCF: 1}")
+    ('dataset.motifs', {'CTCF': 1})
+    """
     key, equals, value = change.partition("=")
-    *outer, last = key.split(".")
-    if not equals or not all([*outer, last]):
+    if not equals or not all(key.split(".")):
         raise UsageError(f"--set {change}: wanted key=value")
+    try:
+        return key, yaml.load(value, _Loader)  # a SafeLoader underneath
+    except yaml.YAMLError:
+        raise UsageError(f"--set {change}: the value is no YAML") from None
+
+
+def _change(written: dict[str, Any], change: str) -> None:
+    key, value = assigned(change)
+    *outer, last = key.split(".")
     if key == "extends":
         raise UsageError(f"--set {change}: wanted 'extends' in the plan itself")
     place = written
@@ -222,10 +236,7 @@ def _change(written: dict[str, Any], change: str) -> None:
         if not isinstance(inner, dict):
             raise UsageError(f"--set {change}: {name!r} holds {inner!r}, no keys")
         place = inner
-    try:
-        place[last] = yaml.load(value, _Loader)
-    except yaml.YAMLError:
-        raise UsageError(f"--set {change}: the value is no YAML") from None
+    place[last] = value
 
 
 def _shaped(written: dict[str, Any], source: str) -> Plan:
@@ -264,9 +275,7 @@ def _filled(plan: Plan, source: str, plugins: tuple[str, ...]) -> Plan:
     def fill(kind: str, use: Use, where: str) -> Use:
         plugin = load(kind, use.use, plugins)
         options = resolve(plugin, use.options, where=where)
-        for name in paths(plugin):
-            if options.get(name) is not None:
-                locate(options[name], source)
+        with_paths(plugin, options, lambda path: locate(path, source))  # refuses what is not there
         return Use(use=use.use, options=options)
 
     sections = {

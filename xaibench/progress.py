@@ -1,8 +1,9 @@
 """What a run says while it works, on standard error: bars on a terminal, lines elsewhere."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any, Protocol
 
 from rich.console import Console
@@ -66,3 +67,36 @@ def shown(total: int) -> Iterator[Progress]:
     )
     with Bars(*columns, console=console) as bars:
         yield Terminal(bars, total)
+
+
+SECONDS_BETWEEN_LINES = 5
+
+Fetching = Callable[[int, int | None, str], None]
+"""Told how much is there, of how much if that is known, and of what."""
+
+
+@contextmanager
+def fetching(name: str) -> Iterator[Fetching]:
+    """The progress of a download: a bar on a terminal, else a line every few seconds."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        said = -float("inf")
+
+        def line(done: int, total: int | None, what: str) -> None:
+            nonlocal said
+            if monotonic() - said > SECONDS_BETWEEN_LINES:
+                said = monotonic()
+                of = "" if total is None else f" of {total:,}"
+                print(f"{name}: {done:,}{of} {what}", file=sys.stderr)
+
+        yield line
+        return
+    columns: tuple[Any, ...] = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.completed:,} {task.fields[what]}"),
+    )
+    with Bars(*columns, console=console) as bars:
+        task = bars.add_task(name, total=None, what="")
+        yield lambda done, total, what: bars.update(task, completed=done, total=total, what=what)

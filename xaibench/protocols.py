@@ -45,6 +45,14 @@ class HasAttention(Protocol):
         """``(N, C, S)`` -> weights ``(N, S)``, not negative, one a site, sum 1 over sites."""
 
 
+@runtime_checkable
+class HasAttentions(Protocol):
+    """A classifier with layers of self-attention."""
+
+    def attentions(self, inputs: Tensor) -> Tensor:
+        """``(N, C, S)`` -> ``(N, layer, head, site, site)``; what a site pays to each sums to 1."""
+
+
 class Method(Protocol):
     """``(model, inputs, target, *, options) -> scores (N, S) or contributions (N, C, S)``.
 

@@ -37,7 +37,7 @@ COLUMNS = {
     "training.csv": ("model", "seed", "epoch"),
     "cost.csv": (
         *("model", "seed", "method", "forwards", "backwards", "seconds", "sequences"),
-        "completeness_error",
+        *("completeness_error", "difference", "flat"),
     ),
 }
 """What each table must have; it may have more."""

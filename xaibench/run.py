@@ -85,6 +85,7 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
         for training in (True, False):
             stage = [task for task in todo if (task.source is None) == training]
             perform(work, stage, jobs=jobs, threads=threads, progress=progress)
+    cells.floor_of(work)
     stamp, folder = _stamp(work), work.job.folder
     failures: list[str] = []
     if todo or not _finished(work, stamp):

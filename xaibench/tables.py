@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xaibench import cells, dna
 from xaibench import curves as curve
 from xaibench.controls import RANDOM
+from xaibench.guards import Guards
 from xaibench.measure import lines_of
 from xaibench.metrics.localisation import chance_auprc
 from xaibench.plan import Plan
@@ -106,12 +107,14 @@ def training(work: Work) -> pd.DataFrame:
 def cost(work: Work) -> pd.DataFrame:
     """What each method took to explain the chosen sequences, changed ones not counted."""
     plan = work.plan
-    columns = ["forwards", "backwards", "seconds", "completeness_error"]
+    costs = ["forwards", "backwards", "seconds", "completeness_error"]
+    columns = [*costs, *Guards._fields]
     rows = []
     for model, seed, method in product(plan.models, plan.seeds, plan.attribution):
         arrays = _kept(work, model, seed, method)
         if arrays is not None:
-            numbers = dict(zip(columns, arrays["cost"].tolist(), strict=True))
+            measured = [*arrays["cost"].tolist(), *arrays["guards"].tolist()]
+            numbers = dict(zip(columns, measured, strict=True))
             where = {"model": model, "seed": seed, "method": method}
             rows.append({**where, **numbers, "sequences": len(work.chosen)})
     return pd.DataFrame(rows, columns=["model", "seed", "method", *columns, "sequences"])
@@ -200,6 +203,7 @@ def description(work: Work) -> dict[str, Any]:
     dataset = {
         "name": plan.dataset.use,
         "note": splits.note,
+        "facts": dict(splits.facts),
         "sizes": sizes,
         "length": int(splits.train.codes.shape[1]),
         "class_names": list(splits.train.class_names),
@@ -213,6 +217,7 @@ def description(work: Work) -> dict[str, Any]:
     return {
         "data": work.data,
         "dataset": dataset,
+        "floor": cells.floor_of(work),
         "parameters": parameters,
         "signed": signed(work),
         "metrics": {label: _facts(work, label) for label in plan.metrics},

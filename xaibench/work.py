@@ -4,12 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from xaibench.data.loading import load_splits
 from xaibench.data.splitting import choose, cut_validation, fingerprint
-from xaibench.errors import UsageError
-from xaibench.options import supplied, typed
-from xaibench.plan import Plan, Use, locate
+from xaibench.options import typed
+from xaibench.plan import Plan, Use
 from xaibench.protocols import MetricFacts, metric_facts
 from xaibench.registry import Plugin, load
 from xaibench.store import Store
@@ -47,36 +45,15 @@ class Work:
 def prepare(job: Job) -> Work:
     """Load the data, cut the validation split, choose what is explained."""
     plan = job.plan
-    splits = _splits(job)
-    for name, split in (("train", splits.train), ("test", splits.test)):
-        if len(np.unique(split.labels)) < 2:
-            raise UsageError(f"dataset: wanted at least two classes in {name}, got one")
-        if len(set(split.names)) < len(split):
-            raise UsageError(f"dataset: wanted names that differ, {name} has one twice")
+    splits = load_splits(
+        plan.dataset, data_seed=plan.data_seed, source=job.source, plugins=job.plugins
+    )
     data = fingerprint(splits)
     if splits.validation is None:
         train, validation = cut_validation(splits.train, VALIDATION_SHARE, plan.data_seed)
         splits = replace(splits, train=train, validation=validation)
     chosen = choose(splits.test, plan.sequences, plan.data_seed)
     return Work(job, Store(job.folder / "store"), splits, chosen, data)
-
-
-def _splits(job: Job) -> Splits:
-    plugin = load("datasets", job.plan.dataset.use, job.plugins)
-    options = typed(plugin, job.plan.dataset.options)
-    for name, value in options.items():
-        if isinstance(value, Path) and not value.is_absolute():
-            options[name] = locate(str(value), job.source)
-    known = supplied(plugin.call, {"data_seed": job.plan.data_seed})
-    try:
-        splits = plugin.call(**options, **known)
-    except UsageError:
-        raise
-    except Exception as error:
-        raise UsageError(f"dataset {plugin.name!r}: {type(error).__name__}: {error}") from error
-    if not isinstance(splits, Splits):
-        raise UsageError(f"dataset {plugin.name!r}: wanted Splits, got {type(splits).__name__}")
-    return splits
 
 
 def found(work: Work, kind: str, use: Use) -> tuple[Plugin, dict[str, Any]]:

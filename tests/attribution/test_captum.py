@@ -9,7 +9,8 @@ import torch
 import toy
 
 from xaibench.attribution.captum import adapt
-from xaibench.attribution.gradient import input_x_gradient, integrated_gradients
+from xaibench.attribution.gradient import input_x_gradient
+from xaibench.attribution.integrated import integrated_gradients
 from xaibench.errors import UsageError
 from xaibench.explain import asks_for, explain
 from xaibench.protocols import method_facts

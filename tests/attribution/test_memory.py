@@ -15,11 +15,19 @@ from xaibench.registry import load
 
 METHODS = [
     "attention",
+    "attention_x_gradient",
     "deeplift",
+    "expected_integrated_gradients",
+    "grad_cam",
+    "gradient_shap",
+    "in_silico_mutagenesis",
     "input_x_gradient",
     "integrated_gradients",
+    "lrp",
+    "occlusion",
     "random",
     "saliency",
+    "smooth_grad",
     "captum.attr:GuidedBackprop",
 ]
 

@@ -1,0 +1,101 @@
+"""Methods that look at one layer of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from xaibench.errors import NotApplicable
+from xaibench.explain import ExplainedView
+from xaibench.predict import ROWS
+from xaibench.protocols import method
+
+
+@method(signed=False)
+def grad_cam(
+    model: Any, inputs: Tensor, target: Tensor, *, valid: Tensor, layer: str | None = None
+) -> Tensor:
+    """The positive part of a layer's channels, each weighed by its mean gradient over sites,
+    ``(N, L)``, in [0, inf) (*Selvaraju et al. 2017*); zero where the base is unknown.
+
+    ``layer`` is the path of a module in the classifier whose output is ``(N, channel, site)``. Our
+    choices: the default is the last ``Conv1d`` that sees more than one site (where there is none,
+    the last at all), in the order in which the model registers them, and what it gives is taken as
+    it is, before normalisation and activation; the sites are spread evenly over the sequence by
+    linear interpolation, and are left alone where there is one for each position.
+
+    ValueError for a layer that the model does not have, does not run exactly once or that has
+    another output. NotApplicable where none is named and there is no ``Conv1d``.
+    """
+    path, module = _layer(model, layer)
+    parts = [
+        _map(model, path, module, of_inputs, of_target)
+        for of_inputs, of_target in zip(
+            torch.split(inputs, ROWS), torch.split(target, ROWS), strict=True
+        )
+    ]
+    return _spread(torch.cat(parts), valid.shape[1]) * valid.to(inputs.device)
+
+
+def _layer(model: Any, path: str | None) -> tuple[str, nn.Module]:
+    whole = model.classifier if isinstance(model, ExplainedView) else model
+    modules: dict[str, nn.Module] = {name: each for name, each in whole.named_modules() if name}
+    if path is None:
+        return _last_convolution(modules)
+    if path not in modules:
+        known = ", ".join(f"{name} ({type(each).__name__})" for name, each in modules.items())
+        raise ValueError(f"layer: the model has no {path!r}; it has {known}")
+    return path, modules[path]
+
+
+def _last_convolution(modules: dict[str, nn.Module]) -> tuple[str, nn.Module]:
+    convolutions = {name: each for name, each in modules.items() if isinstance(each, nn.Conv1d)}
+    if not convolutions:
+        raise NotApplicable("the model has no Conv1d; name a layer")
+    wide = [name for name, each in convolutions.items() if each.kernel_size[0] > 1]
+    path = (wide or list(convolutions))[-1]
+    return path, modules[path]
+
+
+def _map(model: Any, path: str, module: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
+    """``(N, site of the layer)``."""
+    with _kept(module) as outputs:
+        explained = model(inputs).gather(1, target.unsqueeze(1)).sum()
+    if len(outputs) != 1:
+        raise ValueError(f"layer: wanted one that runs once, {path!r} ran {len(outputs)} times")
+    features = outputs[0]
+    if not isinstance(features, Tensor) or features.ndim != 3 or len(features) != len(inputs):
+        shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+        wanted = f"an output ({len(inputs)}, channel, site)"
+        raise ValueError(f"layer: wanted {wanted}, that of {path!r} is {shape}")
+    (gradient,) = torch.autograd.grad(explained, features, materialize_grads=True)
+    weights = gradient.mean(2, keepdim=True)
+    return (weights * features.detach()).sum(1).relu()
+
+
+@contextmanager
+def _kept(module: nn.Module) -> Iterator[list[Any]]:
+    """What the module gives, each time it runs in here."""
+    outputs: list[Any] = []
+
+    def keep(module: nn.Module, arguments: Any, output: Any) -> Any:
+        outputs.append(output)
+        return output.clone() if isinstance(output, Tensor) else output  # for what works in place
+
+    handle = module.register_forward_hook(keep)
+    try:
+        yield outputs
+    finally:
+        handle.remove()
+
+
+def _spread(scores: Tensor, length: int) -> Tensor:
+    """``(N, site)`` -> ``(N, length)``."""
+    if scores.shape[1] == length:
+        return scores
+    return functional.interpolate(scores.unsqueeze(1), length, mode="linear").squeeze(1)

@@ -1,0 +1,23 @@
+"""Scores that know where a position stands, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xaibench.protocols import method
+
+
+@method(signed=False)
+def position_prior(model: Any, inputs: Tensor, target: Tensor, *, valid: Tensor) -> Tensor:
+    """1 in the middle of the known positions, falling linearly to 0 just outside them, ``(N, L)``.
+
+    What a method gains over this it did not gain by pointing at the centre, where peaks are called.
+    """
+    positions = torch.arange(valid.shape[1]).expand_as(valid)
+    first = valid.int().argmax(1, keepdim=True)
+    last = valid.shape[1] - 1 - valid.flip(1).int().argmax(1, keepdim=True)
+    middle, reach = (first + last) / 2, (last - first) / 2 + 1
+    return torch.where(valid, 1 - (positions - middle).abs() / reach, 0)

@@ -1,0 +1,168 @@
+"""Methods made of gradients on a path, against closed forms in float64."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import toy
+from captum.attr import IntegratedGradients
+from torch import Tensor
+
+from xaibench.attribution.gradient import input_x_gradient
+from xaibench.attribution.integrated import (
+    expected_integrated_gradients,
+    gradient_shap,
+    integrated_gradients,
+)
+from xaibench.explain import ExplainedView
+
+QUADRATURE = {"rtol": 1e-7, "atol": 1e-7}
+"""Captum keeps the weights of quadrature in single precision."""
+
+CODES = toy.sequences()
+TARGETS = torch.tensor([0, 1, 1])
+
+
+def inputs_of(model: Any) -> Tensor:
+    encoded: Tensor = model.encode(torch.from_numpy(CODES))
+    return encoded.requires_grad_()
+
+
+def references_of(model: Any) -> Tensor:
+    drawn = toy.references(CODES)
+    encoded: Tensor = model.encode(torch.from_numpy(drawn.reshape(-1, toy.LENGTH)))
+    return encoded.reshape(*drawn.shape[:2], 4, toy.LENGTH)
+
+
+def generators(seed: int = 0) -> list[np.random.Generator]:
+    return [np.random.default_rng([seed, row]) for row in range(len(CODES))]
+
+
+def linear() -> tuple[Any, Tensor]:
+    """A linear model, and the gradient ``(N, 4, L)`` of what is explained for TARGETS."""
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(2, 4, toy.LENGTH, generator=generator, dtype=torch.float64)
+    return toy.linear(weights), weights[TARGETS] - weights[1 - TARGETS]
+
+
+def test_integrated_gradients_of_a_linear_model_are_input_x_gradient() -> None:
+    model, _ = linear()
+    inputs, view = inputs_of(model), ExplainedView(model)
+    answer = integrated_gradients(view, inputs, TARGETS, steps=3)
+    expected = input_x_gradient(view, inputs, TARGETS).sum(1)
+    torch.testing.assert_close(answer.contributions.sum(1), expected, **QUADRATURE)
+    torch.testing.assert_close((answer.hypothetical * inputs).sum(1), expected, **QUADRATURE)
+
+
+def test_integrated_gradients_from_zero_are_not_corrected() -> None:
+    model, weights = linear()
+    inputs = inputs_of(model)
+    view = ExplainedView(model)
+    answer = integrated_gradients(view, inputs, TARGETS, steps=3, reference="zero")
+    torch.testing.assert_close(answer.contributions, inputs * weights, **QUADRATURE)
+    assert answer.completeness_error is not None
+    assert answer.completeness_error.max() < 1e-6
+
+
+@pytest.mark.parametrize("reference", ["uniform", "zero"])
+def test_what_is_unknown_contributes_nothing(reference: Any) -> None:
+    model = toy.AttentionPool().double()
+    view = ExplainedView(model)
+    answer = integrated_gradients(view, inputs_of(model), TARGETS, reference=reference)
+    assert (answer.contributions.abs().sum(1)[torch.from_numpy(CODES) == 4] == 0).all()
+
+
+def test_gradients_miss_a_saturated_motif_and_integrated_gradients_do_not() -> None:
+    model = toy.saturating().double()
+    inputs, target = inputs_of(model), torch.tensor([1, 1, 1])
+    assert (CODES == 0).sum(1).min() >= 2
+    assert input_x_gradient(ExplainedView(model), inputs, target).abs().max() == 0
+    view = ExplainedView(model)
+    answer = integrated_gradients(view, inputs, target, steps=400, reference="zero")
+    share = (CODES == 0) / (CODES == 0).sum(1, keepdims=True)
+    np.testing.assert_allclose(answer.contributions.sum(1), share, atol=5e-3)  # a step of 1/400
+
+
+def test_integrated_gradients_take_more_points_only_where_they_are_needed() -> None:
+    smooth, jumping = ExplainedView(linear()[0]), ExplainedView(toy.saturating().double())
+    integrated_gradients(smooth, inputs_of(linear()[0]), TARGETS, steps=3)
+    assert smooth.backwards == 3 * 3
+    answer = integrated_gradients(
+        jumping, inputs_of(toy.saturating().double()), TARGETS, steps=20, reference="zero"
+    )
+    assert 3 * 20 < jumping.backwards <= 3 * 20 * (1 + 2 + 4 + 8 + 16 + 32)
+    assert answer.completeness_error is not None
+    assert answer.completeness_error.max() < 1e-2
+
+
+def test_integrated_gradients_never_call_the_model_on_many_rows() -> None:
+    view = ExplainedView(linear()[0])
+    largest = 0
+
+    def watch(module: Any, arguments: tuple[Tensor, ...]) -> None:
+        nonlocal largest
+        largest = max(largest, len(arguments[0]))
+
+    view.register_forward_pre_hook(watch)
+    inputs = view.classifier.encode(torch.from_numpy(CODES)).requires_grad_()
+    integrated_gradients(view, inputs, TARGETS, steps=400)
+    assert 256 < largest <= 512
+
+
+def test_expected_integrated_gradients_are_the_mean_of_captums_over_references() -> None:
+    model = toy.MODELS["tanh, gelu, average pool"]().double()
+    view, inputs, references = ExplainedView(model), inputs_of(model), references_of(model)
+    answer = expected_integrated_gradients(view, inputs, TARGETS, references=references, steps=40)
+    engine = IntegratedGradients(view)
+    means = [
+        engine.attribute(inputs, baselines=references[:, k], target=TARGETS, n_steps=40).detach()
+        for k in range(references.shape[1])
+    ]
+    expected = torch.stack(means).mean(0).sum(1)
+    torch.testing.assert_close(answer.contributions.sum((1, 2)), expected.sum(1), **QUADRATURE)
+    assert (answer.contributions.sum(1)[torch.from_numpy(CODES) == 4] == 0).all()
+
+
+def test_expected_gradients_of_a_linear_model_are_its_weights_against_the_references() -> None:
+    model, weights = linear()
+    view, inputs, references = ExplainedView(model), inputs_of(model), references_of(model)
+    at_references = (weights.unsqueeze(1) * references).sum(2, keepdim=True).mean(1)
+    known = inputs.sum(1, keepdim=True)
+    expected = weights - at_references
+    answer = expected_integrated_gradients(view, inputs, TARGETS, references=references, steps=2)
+    torch.testing.assert_close(answer.hypothetical * known, expected * known, **QUADRATURE)
+    assert answer.completeness_error is not None
+    assert answer.completeness_error.max() < 1e-6
+
+
+def test_gradient_shap_of_a_linear_model_with_one_reference_is_exact() -> None:
+    model, weights = linear()
+    view, inputs, references = ExplainedView(model), inputs_of(model), references_of(model)[:, :1]
+    answer = gradient_shap(
+        view, inputs, TARGETS, references=references, generators=generators(), draws=3
+    )
+    expected = (weights * (inputs - references[:, 0])).sum((1, 2))
+    torch.testing.assert_close(answer.contributions.sum((1, 2)), expected, rtol=0, atol=1e-12)
+
+
+def test_gradient_shap_comes_close_to_expected_integrated_gradients_with_many_draws() -> None:
+    model = toy.MODELS["tanh, gelu, average pool"]().double()
+    view, inputs, references = ExplainedView(model), inputs_of(model), references_of(model)
+    exact = expected_integrated_gradients(view, inputs, TARGETS, references=references, steps=40)
+    drawn = gradient_shap(
+        view, inputs, TARGETS, references=references, generators=generators(), draws=3000
+    )
+    scale = exact.contributions.abs().max()
+    difference = (drawn.contributions - exact.contributions).abs().max()
+    assert difference < 0.05 * scale  # a standard error is about 0.01
+
+
+def test_gradient_shap_depends_on_each_sequences_own_generator_alone() -> None:
+    model = toy.both().double()
+    view, inputs, references = ExplainedView(model), inputs_of(model), references_of(model)
+    together = gradient_shap(view, inputs, TARGETS, references=references, generators=generators())
+    last = gradient_shap(
+        view, inputs[2:], TARGETS[2:], references=references[2:], generators=generators()[2:]
+    )
+    torch.testing.assert_close(last.contributions, together.contributions[2:], rtol=0, atol=1e-12)

@@ -1,0 +1,90 @@
+"""A dataset of a plan: what every one of them can be told."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xaibench.data.loading import load_splits
+from xaibench.errors import UsageError
+from xaibench.options import resolve
+from xaibench.plan import Use
+from xaibench.registry import load
+
+PLUGIN = """
+import numpy as np
+from xaibench.values import Sequences, Splits
+
+def some(*, data_seed, one_class: bool = False, twice: bool = False):
+    def split(which, seed):
+        codes = np.random.default_rng(seed).integers(0, 4, (8, 60)).astype(np.uint8)
+        labels = np.zeros(8, np.int64) if one_class else np.arange(8) % 2
+        names = tuple(f"{which} {0 if twice else row}" for row in range(8))
+        return Sequences(codes, labels, names, ("no", "yes"))
+    train, test = split("train", 0), split("test", 1)
+    test.codes[0] = 3 - train.codes[2, ::-1]
+    train.codes[1, 10:30] = test.codes[1, 10:30]
+    return Splits(train, test)
+
+def broken(*, data_seed):
+    raise RuntimeError("on purpose")
+
+def none(*, data_seed):
+    return 3
+"""
+
+
+@pytest.fixture
+def loaded(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("some.py").write_text(PLUGIN)
+
+    def loaded(name="some", **options):
+        resolved = resolve(load("datasets", name, ("some.py",)), options, where="dataset")
+        use = Use(use=name, options=resolved)
+        return load_splits(use, data_seed=0, source="plan.yaml", plugins=("some.py",))
+
+    return loaded
+
+
+def test_what_leaks_stays_unless_it_is_asked_to_go(loaded):
+    assert len(loaded().test) == 8
+    without = loaded(deduplicated=True)
+    assert without.test.names == tuple(f"test {row}" for row in range(1, 8))
+    assert len(without.train) == 8
+    assert any("test" in key for key in without.facts)
+
+
+def test_sites_give_any_dataset_its_truth(loaded, tmp_path):
+    (tmp_path / "sites.bed").write_text("train 1\t3\t7\n".replace("train 1\t", "train 1\t"))
+    splits = loaded(truth={"sites": "sites.bed", "speaks_for": "yes"})
+    assert splits.train.evidence is not None
+    assert np.argwhere(splits.train.evidence == 1).tolist() == [[1, place] for place in range(3, 7)]
+    assert (splits.test.evidence == -1).all()
+
+
+def test_a_missing_file_of_sites_is_one_line(loaded):
+    with pytest.raises(UsageError, match=r"no file 'none\.bed'"):
+        loaded(truth={"sites": "none.bed", "speaks_for": "yes"})
+
+
+def test_scanned_motifs_give_any_dataset_its_truth(loaded):
+    pytest.importorskip("memelite")
+    splits = loaded(truth={"motifs": {"GATA1": "yes"}, "p_value": 0.01})
+    assert (splits.train.evidence == 1).any()
+    with pytest.raises(UsageError, match="wanted a dataset that does not know"):
+        loaded("planted", train=10, test=10, truth={"motifs": {"GATA1": "CTCF"}})
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("some", {"one_class": True}, "dataset: wanted at least two classes in train, got one"),
+        ("some", {"twice": True}, "dataset: wanted names that differ, train has one twice"),
+        ("broken", {}, "dataset 'broken': RuntimeError: on purpose"),
+        ("none", {}, "dataset 'none': wanted Splits, got int"),
+    ],
+)
+def test_a_dataset_that_cannot_be_used_is_one_line(loaded, name, options, message):
+    with pytest.raises(UsageError, match=message):
+        loaded(name, **options)

@@ -1,0 +1,82 @@
+"""A dataset in one word, as the command line takes it."""
+
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+
+from xaibench.data.named import audited, named
+from xaibench.errors import UsageError
+
+TABLE = "sequence,label,split\n" + "".join(
+    f"{base * 9},{label},{split}\n"
+    for split in ("train", "test")
+    for label, base in (("a", "AC"), ("b", "GT"), ("b", "GGT"))
+)
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("table.csv").write_text(TABLE)
+    return tmp_path
+
+
+def test_a_file_is_named_by_its_path(table):
+    assert len(named("table.csv").train) == 3
+    assert len(named(str(table / "table.csv"), changes=["split=label"][:0]).test) == 3
+
+
+def test_a_file_is_looked_for_where_plans_look(table, monkeypatch):
+    monkeypatch.setenv("XAIBENCH_DATA", str(table))
+    (table / "elsewhere").mkdir()
+    monkeypatch.chdir(table / "elsewhere")
+    assert len(named("table.csv").train) == 3
+
+
+def test_options_of_the_dataset_are_set(table):
+    splits = named("planted", changes=["train=12", "test=10", "rule=GATA1"])
+    assert (len(splits.train), splits.facts["rule"]) == (12, "GATA1")
+    with pytest.raises(UsageError, match=r"dataset: unknown key 'trian'; .*'train'"):
+        named("planted", changes=["trian=12"])
+    with pytest.raises(UsageError, match="--set train: wanted key=value"):
+        named("planted", changes=["train"])
+
+
+def test_a_plan_names_its_dataset(table):
+    (table / "plan.yaml").write_text("dataset: {name: file, path: table.csv}\nmodels: [cnn]\n")
+    assert len(named("plan.yaml").train) == 3
+    assert len(named("demo", changes=["train=20", "test=10"]).train) == 20
+
+
+def test_a_folder_is_a_set_of_genomic_benchmarks(table):
+    for split in ("train", "test"):
+        for label, letters in (("cat", "ACGT"), ("dog", "GGCC")):
+            (table / "pets" / split / label).mkdir(parents=True)
+            (table / "pets" / split / label / "1.txt").write_text(letters)
+    assert named("pets").train.class_names == ("cat", "dog")
+
+
+def test_a_folder_of_intervals_is_audited_without_sequences(table):
+    (table / "places").mkdir()
+    for split, start in (("train", 10), ("test", 15)):
+        text = f"id,region,start,end,strand\n1,chr1,{start},{start + 10},+\n"
+        path = table / "places" / f"{split}_cat.csv.gz"
+        path.write_bytes(gzip.compress(text.encode()))
+    lines = audited("places", changes=(), plugins=())
+    assert any("LEAK: 100.00 % of test intervals (1 of 1) of 'cat'" in line for line in lines)
+
+
+def test_an_unknown_word_names_the_nearest(table):
+    with pytest.raises(UsageError, match=r"plantd: wanted a set .* nearest name is 'planted'"):
+        named("plantd")
+
+
+@pytest.mark.skipif("XAIBENCH_DATA" not in os.environ, reason="XAIBENCH_DATA is not set")
+def test_the_tata_set_is_audited_whole():
+    text = " ".join(
+        " ".join(audited("prom_300_tata_annotated.csv.gz", changes=(), plugins=())).split()
+    )
+    assert "LEAK: 0.98 % of test sequences (6 of 613) have the same letters as a train" in text
+    assert "5-mers 0.698" in text

@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+
+from xaibench.guards import guarded
+
+SCORES = np.random.default_rng(0).random((5, 7)).astype(np.float32)
+ROWS = np.array([2, 1, 0])
+VALID = np.ones((5, 7), np.bool_)
+
+
+def test_the_same_scores_again_pass() -> None:
+    assert guarded(SCORES, SCORES[ROWS], ROWS, VALID, name="method") == (0, 0)
+
+
+def test_scores_that_depend_on_their_batch_are_refused() -> None:
+    again = SCORES[ROWS].copy()
+    again[1, 3] += 0.02 * SCORES.max()
+    with pytest.raises(ValueError, match=r"method: .* differ by 0\.02 of the largest"):
+        guarded(SCORES, again, ROWS, VALID, name="method")
+
+
+def test_flat_maps_are_counted_on_the_valid_positions() -> None:
+    scores, valid = SCORES.copy(), VALID.copy()
+    scores[3, :5], valid[3, 5:] = 0.5, False
+    assert guarded(scores, scores[ROWS], ROWS, valid, name="method").flat == 0.2
+
+
+def test_maps_that_are_all_flat_are_refused() -> None:
+    scores = np.tile(np.arange(5, dtype=np.float32)[:, None], 7)
+    with pytest.raises(ValueError, match="every position of every sequence scores the same"):
+        guarded(scores, scores[ROWS], ROWS, VALID, name="method")

@@ -1,0 +1,55 @@
+"""A dataset by name: its splits, without what leaks and with what is known of its motifs."""
+
+import numpy as np
+
+from xaibench.data.leakage import deduplicated
+from xaibench.data.truth import annotated, scanned
+from xaibench.errors import UsageError
+from xaibench.options import Truth, of_harness, supplied, typed, with_paths
+from xaibench.plan import Use, locate
+from xaibench.registry import Plugin, load
+from xaibench.values import Splits
+
+
+def load_splits(use: Use, *, data_seed: int, source: str, plugins: tuple[str, ...]) -> Splits:
+    """What a dataset of a plan holds; ``source`` is the plan that its paths are relative to.
+
+    Raises UsageError (one line) where there is nothing to learn from or to test on.
+    """
+    plugin = load("datasets", use.use, plugins)
+    options = with_paths(plugin, use.options, lambda path: locate(path, source))
+    splits = _called(plugin, options, data_seed)
+    _check(splits)
+    ours = of_harness(plugin, options)
+    if ours["deduplicated"]:
+        splits = deduplicated(splits)
+    return splits if ours["truth"] is None else _with_truth(splits, ours["truth"])
+
+
+def _called(plugin: Plugin, options: dict[str, object], data_seed: int) -> Splits:
+    known = supplied(plugin.call, {"data_seed": data_seed})
+    try:
+        splits = plugin.call(**typed(plugin, options), **known)
+    except UsageError:
+        raise
+    except Exception as error:
+        raise UsageError(f"dataset {plugin.name!r}: {type(error).__name__}: {error}") from error
+    if not isinstance(splits, Splits):
+        raise UsageError(f"dataset {plugin.name!r}: wanted Splits, got {type(splits).__name__}")
+    return splits
+
+
+def _check(splits: Splits) -> None:
+    for name, split in (("train", splits.train), ("test", splits.test)):
+        if len(np.unique(split.labels)) < 2:
+            raise UsageError(f"dataset: wanted at least two classes in {name}, got one")
+        if len(set(split.names)) < len(split):
+            raise UsageError(f"dataset: wanted names that differ, {name} has one twice")
+
+
+def _with_truth(splits: Splits, truth: Truth) -> Splits:
+    if truth.sites is not None:
+        return annotated(splits, truth.sites, speaks_for=truth.speaks_for)
+    return scanned(
+        splits, truth.motifs, p_value=truth.p_value, release=truth.release, path=truth.matrices
+    )

@@ -1,0 +1,199 @@
+"""Datasets packed into one file each, so that what takes long to read is read once."""
+
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xaibench.errors import UsageError
+from xaibench.values import Intervals, Sequences, Splits
+
+_FORMAT = "2"
+"""Part of every key: changes when what is packed changes."""
+
+_KEY_BYTES = 12
+_TEMPORARY = ".packing-"
+_ABANDONED = 3600
+"""Seconds after which a temporary file is nobody's: its writer was killed."""
+
+_BETWEEN = "\0"
+"""Stands between names. One with it inside would make a file that is always made again."""
+
+_Arrays = dict[str, NDArray[Any]]
+
+
+def packed(name: str, key: str, make: Callable[[], Splits]) -> Splits:
+    """What ``make`` gives, read from the cache where it was made under this key before.
+
+    ``key`` is a ``key_of`` all that the result depends on. A file that cannot be read is made
+    again. A new one replaces those of the same ``name`` with other keys. Raises ``UsageError``
+    where the cache cannot be written to.
+    """
+    path = cache_folder() / f"{name}-{key}.npz"
+    splits = _unpacked(path)
+    if splits is None:
+        splits = make()
+        try:
+            _write(_arrays(splits), path)
+            _tidy(path.parent, name, keep=path)
+        except OSError as error:
+            raise UsageError(
+                f"{path.parent}: wanted a folder to keep the packed dataset in, got: "
+                f"{error.strerror or error}; set XAIBENCH_CACHE to another"
+            ) from error
+    return splits
+
+
+def cache_folder() -> Path:
+    """``XAIBENCH_CACHE``, or ``xaibench`` in the user's cache folder."""
+    chosen = os.environ.get("XAIBENCH_CACHE")
+    user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(chosen).expanduser() if chosen else Path(user) / "xaibench"
+
+
+def key_of(*parts: str) -> str:
+    """24 hex digits: a BLAKE2 hash of the parts and of the form of packed files."""
+    digest = blake2b(digest_size=_KEY_BYTES)
+    for part in (_FORMAT, *parts):
+        text = part.encode(errors="surrogatepass")
+        digest.update(f"{len(text)}:".encode() + text)
+    return digest.hexdigest()
+
+
+def file_key(path: Path) -> str:
+    """Where a file is, how long, and when it was changed: the part of a key that stands for it."""
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise UsageError(f"{path}: wanted a file, got: {error.strerror}") from error
+    return f"{path.resolve()}\t{facts.st_size}\t{facts.st_mtime_ns}"
+
+
+def _arrays(splits: Splits) -> _Arrays:
+    named = {name: getattr(splits, name) for name in ("train", "test", "validation")}
+    columns = {name: _columns(part) for name, part in named.items() if part is not None}
+    about = {
+        # damage to a name in the archive must not pass for a column that is not there
+        "columns": {name: [*arrays] for name, arrays in columns.items()},
+        "class_names": splits.train.class_names,
+        "note": splits.note,
+        "facts": dict(splits.facts),
+    }
+    packed = {"about": _text(json.dumps(about))}
+    for name, arrays in columns.items():
+        packed |= {f"{name}.{column}": array for column, array in arrays.items()}
+    return packed
+
+
+def _columns(sequences: Sequences) -> _Arrays:
+    smallest = np.min_scalar_type(sequences.labels.max(initial=0))
+    arrays = {
+        "codes": sequences.codes,
+        "labels": sequences.labels.astype(smallest),
+        "names": _text(_BETWEEN.join(sequences.names)),
+    }
+    if sequences.evidence is not None:
+        arrays["evidence"] = sequences.evidence
+    if sequences.groups is not None:
+        arrays |= _coded("groups", sequences.groups)
+    where = sequences.intervals
+    if where is not None:
+        arrays |= _coded("chromosomes", where.chromosomes)
+        arrays |= {"starts": where.starts, "ends": where.ends, "strands": where.strands}
+    return arrays
+
+
+def _coded(column: str, words: Sequence[str]) -> _Arrays:
+    """Words that come again and again: each once, and the numbers of those that the rows have."""
+    places = {word: place for place, word in enumerate(dict.fromkeys(words))}
+    numbers = np.fromiter((places[word] for word in words), np.int64, len(words))
+    return {
+        column: _text(json.dumps([*places])),
+        f"{column} of rows": numbers.astype(np.min_scalar_type(len(places))),
+    }
+
+
+def _text(text: str) -> NDArray[np.uint8]:
+    return np.frombuffer(text.encode(errors="surrogatepass"), np.uint8)
+
+
+def _write(arrays: _Arrays, path: Path) -> None:
+    """To a temporary name first: what carries the name ``path`` is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            np.savez(stream, **arrays)  # type: ignore[arg-type]  # no array is called allow_pickle
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _tidy(folder: Path, name: str, *, keep: Path) -> None:
+    """Deletes what other keys of this name left, and what killed writers did."""
+    ours = re.compile(rf"{re.escape(name)}-[0-9a-f]{{{2 * _KEY_BYTES}}}\.npz")
+    for path in folder.iterdir():
+        with suppress(OSError):  # in use, another user's or gone: none of it is in the way
+            old = path.name.startswith(_TEMPORARY) and _age(path) > _ABANDONED
+            if old or (ours.fullmatch(path.name) and path != keep):
+                path.unlink()
+
+
+def _age(path: Path) -> float:
+    """Seconds since it was written."""
+    return time.time() - path.stat().st_mtime
+
+
+def _unpacked(path: Path) -> Splits | None:
+    """None where nothing whole is there; a checksum stands beside each array."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            about = json.loads(_string(file["about"]))
+            splits = {
+                name: _sequences(
+                    {column: file[f"{name}.{column}"] for column in columns},
+                    tuple(about["class_names"]),
+                )
+                for name, columns in about["columns"].items()
+            }
+            return Splits(**splits, note=about["note"], facts=about["facts"])
+    except Exception:  # what a damaged file may lead to has no end, and the mend is the same
+        return None
+
+
+def _sequences(arrays: _Arrays, class_names: tuple[str, ...]) -> Sequences:
+    codes = arrays["codes"]
+    return Sequences(
+        codes,
+        arrays["labels"].astype(np.int64),
+        tuple(_string(arrays["names"]).split(_BETWEEN)) if len(codes) else (),
+        class_names,
+        _words(arrays, "groups") if "groups" in arrays else None,
+        arrays.get("evidence"),
+        _intervals(arrays) if "starts" in arrays else None,
+    )
+
+
+def _intervals(arrays: _Arrays) -> Intervals:
+    chromosomes = _words(arrays, "chromosomes")
+    return Intervals(chromosomes, arrays["starts"], arrays["ends"], arrays["strands"])
+
+
+def _words(arrays: _Arrays, column: str) -> tuple[str, ...]:
+    words = json.loads(_string(arrays[column]))
+    return tuple(map(words.__getitem__, arrays[f"{column} of rows"].tolist()))
+
+
+def _string(array: NDArray[Any]) -> str:
+    return array.tobytes().decode(errors="surrogatepass")

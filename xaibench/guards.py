@@ -1,0 +1,50 @@
+"""What is looked at once an explanation is there, on the model and sequences of the run.
+
+``explain`` refuses what it can see in a single call: shapes, numbers that are not finite, a broken
+promise of completeness, a model that is not left as found.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xaibench.shapes import Mask, Scores
+
+GUARDED = 8
+"""So many sequences are explained a second time, alone and in reverse order."""
+
+TOLERANCE = 1e-2
+"""What that may change, as a share of the largest score. Rounding in single precision may move an
+adaptive method by some thousandths; what depends on the batch moves by more."""
+
+
+class Guards(NamedTuple):
+    """``difference`` between scores and the same scores made again, as a share of the largest;
+    ``flat``: the share of sequences whose positions all score the same."""
+
+    difference: float
+    flat: float
+
+
+def guarded(
+    scores: Scores, again: Scores, rows: NDArray[np.intp], valid: Mask, *, name: str
+) -> Guards:
+    """What was found; ``again`` are the scores of ``rows`` in other company.
+
+    ValueError where scores depend on their batch or on chance, or tell no positions apart in any
+    sequence.
+    """
+    largest = float(np.abs(scores).max(initial=0)) or 1.0
+    difference = float(np.abs(again - scores[rows]).max(initial=0)) / largest
+    if difference > TOLERANCE:
+        raise ValueError(
+            f"{name}: the scores of {len(rows)} sequences, made again in another batch, differ by "
+            f"{difference:.2g} of the largest: they depend on the batch or on chance"
+        )
+    highest = np.where(valid, scores, -np.inf).max(axis=1, initial=-np.inf)
+    lowest = np.where(valid, scores, np.inf).min(axis=1, initial=np.inf)
+    flat = float(np.mean(highest <= lowest)) if len(scores) else 0.0
+    if flat == 1:
+        raise ValueError(f"{name}: every position of every sequence scores the same")
+    return Guards(difference, flat)

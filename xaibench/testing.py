@@ -1,0 +1,194 @@
+"""The contract of an attribution method, checked on small models with known answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xaibench.errors import NotApplicable
+from xaibench.explain import Explanation, explain, name_of
+from xaibench.metrics.localisation import auprc, chance_auprc
+from xaibench.options import resolve, typed
+from xaibench.plan import assigned
+from xaibench.protocols import method_facts
+from xaibench.registry import load
+from xaibench.shapes import Codes, Labels, Scores
+from xaibench.toys import MODELS, MOTIF, references, sequences
+from xaibench.values import NO_CLASS, Explained, Sequences
+
+TOLERANCE = 1e-5
+"""What company and order may change of a score, as a share of the largest of its model."""
+
+
+class Check(NamedTuple):
+    """One line of the contract; ``held`` is None where there is nothing to hold."""
+
+    name: str
+    held: bool | None
+    detail: str
+
+
+def check_attribution(
+    method: Callable[..., Any], *, options: Mapping[str, Any] | None = None
+) -> list[Check]:
+    """What every attribution method must keep, tried on models with known answers.
+
+    It runs; the same again gives the same; neither the size of a batch nor the order or company of
+    the sequences matters; positions are told apart; what it promises of completeness is true. The
+    model must be left as found. Two last lines say how it answers, which is no matter of right and
+    wrong: whether it depends on the target, and how well it finds a motif.
+
+    >>> from torch import linspace
+    >>> def centre(model, inputs, target):
+    ...     return -linspace(-1, 1, inputs.shape[2]).abs().expand(len(inputs), -1)
+    >>> all(check.held is not False for check in check_attribution(centre))
+    True
+    """
+    subject = _Subject(method, dict(options or {}))
+    explained, ran = _ran(subject)
+    if not explained:
+        return [ran]
+    return [
+        ran,
+        _same("the same again is the same", explained, lambda name: subject(name).scores, 0),
+        _same("one at a time", explained, lambda name: subject(name, size=1).scores),
+        _same("three at a time", explained, lambda name: subject(name, size=3).scores),
+        _same("in another order", explained, lambda name: subject(name, order=-1).scores[::-1]),
+        _tells_positions_apart(explained),
+        _completeness(method, explained),
+        _depends_on_the_target(subject, explained),
+        _finds_the_motif(subject, explained),
+    ]
+
+
+def checked(name: str, *, changes: Iterable[str], plugins: tuple[str, ...]) -> list[Check]:
+    """``check_attribution`` of a method by its name; ``changes`` are ``key=value``, its options."""
+    plugin = load("attribution", name, plugins)
+    options = resolve(plugin, dict(map(assigned, changes)), where=name)
+    return check_attribution(plugin.call, options=typed(plugin, options))
+
+
+_HELD = {True: "held", False: "BROKEN", None: "-"}
+
+
+def told(checks: Iterable[Check]) -> list[str]:
+    """A line a check: whether it held, its name, the detail."""
+    rows = list(checks)
+    width = max(len(check.name) for check in rows)
+    return [
+        f"{_HELD[check.held]:6}  {check.name:{width}}  {check.detail}".rstrip() for check in rows
+    ]
+
+
+class _Subject(NamedTuple):
+    """A method with its options, ready for any of the models."""
+
+    method: Callable[..., Any]
+    options: Mapping[str, Any]
+
+    def __call__(
+        self, name: str, *, size: int = 64, order: int = 1, target: int | None = None
+    ) -> Explanation:
+        codes = sequences(7)
+        targets = np.arange(len(codes)) % 2 if target is None else np.full(len(codes), target)
+        return self.explain(MODELS[name](), codes, targets.astype(np.int64), size, order)
+
+    def explain(
+        self, model: Any, codes: Codes, targets: Labels, size: int = 64, order: int = 1
+    ) -> Explanation:
+        return explain(
+            self.method,
+            model.double(),
+            codes[::order],
+            targets[::order],
+            options=self.options,
+            seed=0,
+            component=name_of(self.method),
+            references=references(codes)[::order],
+            batch_size=size,
+        )
+
+
+def _ran(subject: _Subject) -> tuple[dict[str, Explanation], Check]:
+    """The explanations of the models that the method applies to; none where it failed on one."""
+    explained = {}
+    absent: dict[str, list[str]] = {}
+    for name in MODELS:
+        try:
+            explained[name] = subject(name)
+        except NotApplicable as reason:
+            absent.setdefault(str(reason), []).append(name)
+        except Exception as error:  # whatever a stranger's method raises
+            return {}, Check("runs", False, f"{name}: {type(error).__name__}: {error}")
+    reasons = [f"not on {'; '.join(names)} ({reason})" for reason, names in absent.items()]
+    ran = [f"on {len(explained)} of {len(MODELS)} models, which it leaves as found"]
+    return explained, Check("runs", True if explained else None, "; ".join(ran + reasons))
+
+
+def _same(
+    name: str,
+    explained: Mapping[str, Explanation],
+    again: Callable[[str], Scores],
+    tolerance: float = TOLERANCE,
+) -> Check:
+    """Whether scores made in another way are those that were made first."""
+    worst, where = 0.0, ""
+    for model, first in explained.items():
+        scale = float(np.abs(first.scores).max()) or 1.0
+        difference = float(np.abs(again(model) - first.scores).max()) / scale
+        if difference > worst:
+            worst, where = difference, model
+    found = f"{worst:.1e} of the largest score, {where}" if where else "none"
+    detail = f"largest difference: {found}"
+    return Check(name, worst <= tolerance, detail)
+
+
+def _tells_positions_apart(explained: Mapping[str, Explanation]) -> Check:
+    known = sequences(7) < 4
+    flat = [
+        model
+        for model, each in explained.items()
+        if all(np.ptp(row[valid]) == 0 for row, valid in zip(each.scores, known, strict=True))
+    ]
+    detail = f"constant on {'; '.join(flat)}" if flat else ""
+    return Check("tells positions apart", len(flat) < len(explained), detail)
+
+
+def _completeness(method: Callable[..., Any], explained: Mapping[str, Explanation]) -> Check:
+    """``explain`` has refused what breaks the promise; this says how well it was kept."""
+    promised = method_facts(method).completeness
+    if promised is None:
+        return Check("completeness", None, "promises none")
+    errors = [each.completeness_error for each in explained.values()]
+    measured = [error for error in errors if not np.isnan(error)]
+    if not measured:
+        return Check("completeness", False, f"promises {promised:g} and measures none")
+    return Check("completeness", True, f"largest error {max(measured):.1e}, promised {promised:g}")
+
+
+def _depends_on_the_target(subject: _Subject, explained: Mapping[str, Explanation]) -> Check:
+    model = "linear" if "linear" in explained else next(iter(explained))
+    one, other = (subject(model, target=target).scores for target in (0, 1))
+    depends = "no" if np.array_equal(one, other) else "yes"
+    return Check("depends on the target", None, depends)
+
+
+def _finds_the_motif(subject: _Subject, explained: Mapping[str, Explanation]) -> Check:
+    if "motif count" not in explained:
+        return Check("finds the motif", None, "not applicable to motif count")
+    codes = np.where(sequences(9) == 4, 3, sequences(9)).astype(np.uint8)
+    for row in range(len(codes)):
+        codes[row, 2 * row : 2 * row + len(MOTIF)] = MOTIF
+    evidence = np.full(codes.shape, NO_CLASS, np.int8)
+    windows = np.lib.stride_tricks.sliding_window_view(codes, len(MOTIF), axis=1)
+    for row, start in np.argwhere((windows == MOTIF).all(axis=2)):
+        evidence[row, start : start + len(MOTIF)] = 1
+    labels: Labels = np.ones(len(codes), np.int64)
+    scores = subject.explain(MODELS["motif count"](), codes, labels).scores
+    names = tuple(map(str, range(len(codes))))
+    known = Sequences(codes, labels, names, ("no motif", "motif"), evidence=evidence)
+    value = auprc(Explained(known, scores, labels, method_facts(subject.method).signed))
+    chance = chance_auprc(len(MOTIF), codes.shape[1])
+    return Check("finds the motif", None, f"AUPRC {np.mean(value):.2f}, chance {float(chance):.2f}")
