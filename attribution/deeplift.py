@@ -1,31 +1,33 @@
 """DeepLIFT that is exact on the networks of DNA, and refuses what it has no rule for.
 
-Captum's engine runs the input and its reference as two halves of one batch; the rules here say how
-a gradient (a *multiplier*) passes a module, given what both halves were before and after it. Each
-keeps the sum: multipliers times the change of what came in = multiplier times the change of what
-went out. Both halves always carry the same multiplier.
+A sequence and its references pass the model as one group of rows. The rules here say how a gradient
+(a *multiplier*) passes a module, given what every row was before and after it. Each keeps the sum:
+multipliers times the change of what came in = multiplier times the change of what went out. The
+first row of a group, which does not differ from itself, carries the plain gradient.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from captum.attr import DeepLift
 from torch import Tensor, nn
 from torch.nn import functional
 
 from xaibench.errors import NotApplicable
 from xaibench.explain import ExplainedView
 from xaibench.layers import WeightedSum
+from xaibench.predict import ROWS
 from xaibench.protocols import method
 from xaibench.values import Attribution
 
-PAIRS = 256
-"""How many pairs of input and reference a call of the model may have: 512 rows."""
+SITES = 2**15
+"""Of all rows in a call of the model, unless one group has more. Larger calls take more CPU time:
+what one module hands to the next no longer stays in the caches."""
 
 
 @method(completeness=1e-4)
@@ -39,95 +41,112 @@ def deeplift(model: Any, inputs: Tensor, target: Tensor, *, references: Tensor) 
     has no rule.
     """
     inputs = inputs.detach()
-    multipliers, changes, outputs = rescale(model, inputs, target, references)
+    multipliers, changes = rescale(model, inputs, target, references)
     explained = (multipliers * (inputs.unsqueeze(1) - references)).sum((2, 3))
     at_reference = (multipliers * references).sum(2, keepdim=True)
     hypothetical = (multipliers - at_reference).mean(1)
-    error = (explained - changes).abs() + (outputs - _unhooked(model, inputs, target)).abs()
     return Attribution(
         contributions=hypothetical * inputs,
         hypothetical=hypothetical,
-        completeness_error=error.amax(1),
+        completeness_error=(explained - changes).abs().amax(1),
         output_change=changes.square().mean(1).sqrt(),
     )
 
 
 class Rescaled(NamedTuple):
-    """``multipliers`` ``(N, K, C, S)``; the ``changes`` ``(N, K)`` of the output from reference to
-    input, which they account for; the ``outputs`` ``(N, K)`` for the input."""
+    """``multipliers`` ``(N, K, C, S)`` and the ``changes`` ``(N, K)`` of the output from reference
+    to input, which they account for."""
 
     multipliers: Tensor
     changes: Tensor
-    outputs: Tensor
 
 
 def rescale(model: Any, inputs: Tensor, target: Tensor, references: Tensor) -> Rescaled:
-    """Multipliers for every pair of an input ``(N, C, S)`` and one of its references."""
-    sequences, count = references.shape[:2]
-    engine = _Rescale(model)
-    multipliers, outputs = [], []
-    for pairs in torch.split(torch.arange(sequences * count, device=inputs.device), PAIRS):
-        rows = pairs // count
-        of_pairs, halves = engine.run(
-            inputs.detach()[rows], references.flatten(0, 1)[pairs], target[rows]
-        )
-        multipliers.append(of_pairs)
-        outputs.append(torch.stack(halves.chunk(2)))
-    at_input, at_reference = torch.cat(outputs, dim=1).reshape(2, sequences, count)
-    shape = (sequences, count, *inputs.shape[1:])
-    return Rescaled(torch.cat(multipliers).reshape(shape), at_input - at_reference, at_input)
+    """Multipliers for every pair of an input ``(N, C, S)`` and one of its references.
+
+    Where the two are the same before a module, its derivative at the input takes the place of the
+    slope between them. An input is run once for all its references, if these are fewer than
+    ``ROWS``.
+    """
+    sequences, count, _, sites = references.shape
+    step = max(1, min(ROWS, SITES // sites) // (count + 1))
+    multipliers = torch.empty_like(references)
+    changes = references.new_empty(sequences, count)
+    for start in range(0, sequences, step):
+        rows = slice(start, start + step)
+        for first in range(0, count, ROWS - 1):
+            part = rows, slice(first, first + ROWS - 1)
+            multipliers[part], changes[part] = _in_one_call(
+                model, inputs[rows].detach(), target[rows], references[part]
+            )
+    return Rescaled(multipliers, changes)
 
 
-def _unhooked(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
-    """The outputs ``(N, 1)`` without our copies, which keep operations in place from one another:
-    a model that relies on those computes something else while it is hooked."""
-    with torch.no_grad():
-        outputs: Tensor = model(inputs).gather(1, target.unsqueeze(1))
-    return outputs
+def _in_one_call(model: Any, inputs: Tensor, target: Tensor, references: Tensor) -> Rescaled:
+    groups = torch.cat([inputs.unsqueeze(1), references], dim=1)
+    shape = groups.shape[:2]
+    rows = groups.flatten(0, 1).requires_grad_()
+    with torch.enable_grad(), _ruled(model, shape):
+        explained = model(rows).gather(1, target.repeat_interleave(shape[1]).unsqueeze(1))
+        multipliers = torch.autograd.grad(explained.sum(), rows)[0].reshape(groups.shape)
+    outputs = explained.detach().reshape(shape)
+    return Rescaled(multipliers[:, 1:], outputs[:, :1] - outputs[:, 1:])
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Passage:
-    """One tensor's way through one call of a module; the batch axis holds inputs, then references.
+    """One call of a module: what came in and what went out, ``(input, row, site, ...)``.
 
-    ``gradient_before`` is what plain backpropagation would hand on.
+    Row 0 is the input and the others its references. Models may fold sites or heads into the batch
+    axis, behind the rows; else there is one site. ``before`` has one tensor an argument.
     """
 
     module: Any
-    before: Tensor
+    before: tuple[Tensor, ...]
     after: Tensor
-    gradient_before: Tensor
-    gradient_after: Tensor
 
 
-Rule = Callable[[Passage], Tensor]
-"""What to hand on to one half."""
+Back = Callable[[Tensor], tuple[Tensor, ...]]
+"""The gradient after a module, of the shape of ``after`` -> that before it, one an argument."""
+
+Rule = Callable[[Passage], Back]
 
 
-def secant(passage: Passage) -> Tensor:
+def secant(passage: Passage) -> Back:
     """An elementwise function: the slope of the line between input and reference.
 
     Where they are (nearly) the same, the slope at the input.
     """
-    before, after = _change(passage.before), _change(passage.after)
-    apart = before.abs() > (1e-10 if before.dtype == torch.float64 else 1e-6)
-    slope = after / before.where(apart, 1)
-    return torch.where(
-        apart, _first(passage.gradient_after) * slope, _first(passage.gradient_before)
-    )
+    (before,) = passage.before
+    change = _change(before)
+    slope = _change(passage.after).div_(change)
+    tiny = 1e-10 if before.dtype == torch.float64 else 1e-6
+    slope = torch.where(change.abs_() > tiny, slope, _slope(passage.module, before[:, :1]))
+    return lambda gradient: (gradient * slope,)
 
 
-def product(passage: Passage) -> Tensor:
-    """A product of factors that both change: each factor's change times the mean of the other."""
-    first, second = passage.gradient_before.chunk(2)
-    return (first + second) / 2
+def _slope(module: nn.Module, before: Tensor) -> Tensor:
+    """The derivative of an elementwise function."""
+    rows = before.flatten(0, 2).requires_grad_()
+    with torch.enable_grad():
+        total = module.forward(rows.clone()).sum()  # of a copy, for what works in place
+    return torch.autograd.grad(total, rows)[0].reshape(before.shape)
 
 
-def max_pool(passage: Passage) -> Tensor:
+def product(passage: Passage) -> Back:
+    """A product of factors that both change: each factor's change times the mean of the other,
+    which is backpropagation midway between input and reference."""
+    midway = [_mean(factor).flatten(0, 2).requires_grad_() for factor in passage.before]
+    with torch.enable_grad():
+        output = passage.module.forward(*midway)
+    return lambda gradient: torch.autograd.grad(output, midway, gradient.flatten(0, 2))
+
+
+def max_pool(passage: Passage) -> Back:
     """Max pooling over sites, windows overlapping or not."""
     module = passage.module
     _, winners = functional.max_pool1d(
-        passage.before,
+        passage.before[0].flatten(0, 2),
         module.kernel_size,
         module.stride,
         module.padding,
@@ -138,55 +157,92 @@ def max_pool(passage: Passage) -> Tensor:
     return _to_winners(passage, winners)
 
 
-def adaptive_max_pool(passage: Passage) -> Tensor:
+def adaptive_max_pool(passage: Passage) -> Back:
     """Max pooling to a wanted number of sites."""
-    size = passage.module.output_size
-    _, winners = functional.adaptive_max_pool1d(passage.before, size, return_indices=True)
+    _, winners = functional.adaptive_max_pool1d(
+        passage.before[0].flatten(0, 2), passage.module.output_size, return_indices=True
+    )
     return _to_winners(passage, winners)
 
 
-def _to_winners(passage: Passage, winners: Tensor) -> Tensor:
-    """Split the change of each maximum between the site that won in the input and the one that won
-    in the reference: each is charged with the way from the other half's maximum to the larger."""
-    first, second = passage.after.chunk(2)
-    top = torch.maximum(first, second)
-    charged = torch.cat([top - second, first - top]) * passage.gradient_after
-    moved = torch.zeros_like(passage.before)
-    moved.scatter_add_(-1, winners, charged)  # windows may overlap: a site can win twice
-    change = _change(passage.before)
-    apart = change != 0
-    slope = (_first(moved) + moved.chunk(2)[1]) / change.where(apart, 1)
-    return torch.where(apart, slope, _first(passage.gradient_before))
+def _to_winners(passage: Passage, winners: Tensor) -> Back:
+    """The change of a maximum belongs to the site that won where it is larger, in the input or in
+    the reference: no other site need have changed as much. A site that is the same in both gets
+    what it wins in the input."""
+    change, moved = _change(passage.before[0]), _change(passage.after)
+    winners = winners.reshape(moved.shape)
+    in_input = winners[:, :1].expand_as(winners)
+    larger = torch.where(moved >= 0, in_input, winners)
+    of_larger = change.gather(-1, larger)
+    share = torch.where(of_larger != 0, moved / of_larger, 0)
+    same = (change.gather(-1, in_input) == 0).to(change.dtype)
+    shape = change.shape
+
+    def back(gradient: Tensor) -> tuple[Tensor, ...]:
+        # Added, not set: windows may overlap, and one site win several.
+        charged = gradient.new_zeros(shape).scatter_add_(-1, larger, gradient * share)
+        return (charged.scatter_add_(-1, in_input, gradient * same),)
+
+    return back
 
 
-def softmax(passage: Passage) -> Tensor:
+def softmax(passage: Passage) -> Back:
     """``exp / sum``: secants of exp and of 1/sum, and the product rule between them.
 
     Undefined (NaN) where the largest logits of input and reference are so far apart that the
     smaller one's exponential is zero: 88 in float32.
     """
-    axis = passage.module.dim
-    first, second = passage.before.chunk(2)
-    top = torch.maximum(first, second).amax(axis, keepdim=True)
-    high, low = (first - top).exp(), (second - top).exp()
+    (before,) = passage.before
+    # Counted from the front, an axis stands behind those of the row and of the site.
+    axis = passage.module.dim if passage.module.dim < 0 else passage.module.dim + 2
+    top = torch.maximum(before[:, :1], before).amax(axis, keepdim=True)
+    high, low = (before[:, :1] - top).exp(), (before - top).exp()
     inverse_high, inverse_low = 1 / high.sum(axis, keepdim=True), 1 / low.sum(axis, keepdim=True)
-    distance = (first - second).abs()
+    distance = _change(before).abs()
     apart = distance > 0
     fall = torch.where(apart, -torch.expm1(-distance) / distance.where(apart, 1), 1)
     slope_of_exp = torch.maximum(high, low) * fall
     slope_of_inverse = -inverse_high * inverse_low
-    gradient = _first(passage.gradient_after)
-    through_sum = (gradient * (high + low) / 2).sum(axis, keepdim=True) * slope_of_inverse
-    return (gradient * (inverse_high + inverse_low) / 2 + through_sum) * slope_of_exp
+
+    def back(gradient: Tensor) -> tuple[Tensor, ...]:
+        through_sum = (gradient * (high + low) / 2).sum(axis, keepdim=True) * slope_of_inverse
+        return ((gradient * (inverse_high + inverse_low) / 2 + through_sum) * slope_of_exp,)
+
+    return back
 
 
-def _first(halves: Tensor) -> Tensor:
-    return halves.chunk(2)[0]
+def layer_norm(passage: Passage) -> Back:
+    """``centred / deviation``: the product rule between the two, and secants of the square and of
+    1 / deviation, a function of the variance. Ours; exact, and it divides by no change.
+
+    With ``r = 1 / deviation``, the variance (epsilon included) is ``1 / r^2``, so the secant of
+    ``r`` between ``r`` and ``r'`` is ``-(r r')^2 / (r + r')``. That of the square is twice the mean
+    of its ends.
+    """
+    module, (before,) = passage.module, passage.before
+    axes = tuple(range(-len(module.normalized_shape), 0))
+    centred = before - before.mean(axes, keepdim=True)
+    inverse = (centred.square().mean(axes, keepdim=True) + module.eps).rsqrt()
+    feature, scale = _mean(centred), _mean(inverse)
+    slope = -(inverse[:, :1] * inverse).square() / scale  # with the two of the square
+    weight = 1 if module.weight is None else module.weight
+
+    def back(gradient: Tensor) -> tuple[Tensor, ...]:
+        weighed = gradient * weight
+        through_variance = (weighed * feature).mean(axes, keepdim=True) * slope * feature
+        return ((weighed - weighed.mean(axes, keepdim=True)) * scale + through_variance,)
+
+    return back
 
 
-def _change(halves: Tensor) -> Tensor:
-    first, second = halves.chunk(2)
-    return first - second
+def _change(rows: Tensor) -> Tensor:
+    """From each reference to the input."""
+    return rows[:, :1] - rows
+
+
+def _mean(rows: Tensor) -> Tensor:
+    """Of each reference and the input."""
+    return (rows[:, :1] + rows) / 2
 
 
 _ELEMENTWISE = (
@@ -200,6 +256,7 @@ RULES: dict[type[nn.Module], Rule] = {
     nn.MaxPool1d: max_pool,
     nn.AdaptiveMaxPool1d: adaptive_max_pool,
     nn.Softmax: softmax,
+    nn.LayerNorm: layer_norm,
     WeightedSum: product,
 }
 
@@ -214,83 +271,69 @@ LINEAR: frozenset[type[nn.Module]] = frozenset(
 """Where backpropagation is already exact, in eval mode."""
 
 
-class _Rescale(DeepLift):  # type: ignore[misc]  # Captum ships no types
-    """Captum's DeepLift with the rules above, hooked so that no two modules share a tensor."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__(model, multiply_by_inputs=False)
-        self._whole = model.classifier if isinstance(model, ExplainedView) else model
-        self._paths = {module: path for path, module in self._whole.named_modules()}
-        self._outputs = torch.empty(0)
-
-    def run(self, inputs: Tensor, references: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Pairs ``(P, C, S)`` -> their multipliers, and the outputs ``(2 P,)`` of both halves."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it sets hooks
-            multipliers = self.attribute(inputs.requires_grad_(), references, target=target)
-        return multipliers.detach(), self._outputs
-
-    def _construct_forward_func(self, *arguments: Any) -> Callable[[], Tensor]:
-        forward = super()._construct_forward_func(*arguments)
-
-        def forward_and_keep() -> Tensor:
-            outputs: Tensor = forward()
-            self._outputs = outputs.detach()
-            return outputs
-
-        return forward_and_keep
-
-    def _register_hooks(self, module: nn.Module, attribute_to_layer_input: bool = True) -> None:
-        rule = RULES.get(type(module))
-        if rule is not None:
-            self.forward_handles += _hook(module, rule)
-        elif not self._passes(module):
-            self.forward_handles.append(module.register_forward_pre_hook(self._refuse))
-
-    def _passes(self, module: nn.Module) -> bool:
-        """Whether backpropagation may pass as it is: containers, the model itself, linear maps."""
-        if any(module.children()) or module is self._whole:
-            return True
-        batch_statistics = isinstance(module, nn.BatchNorm1d) and module.running_mean is None
-        return type(module) in LINEAR and not batch_statistics
-
-    def _refuse(self, module: nn.Module, arguments: Any) -> None:
-        path, kind = self._paths[module], type(module).__name__
-        raise NotApplicable(f"deeplift has no rule for {path} ({kind})")
+@contextmanager
+def _ruled(model: Any, shape: tuple[int, ...]) -> Iterator[None]:
+    """In here gradients pass the modules of a model by their rules; ``shape`` ``(input, row)`` is
+    how its rows are grouped."""
+    whole = model.classifier if isinstance(model, ExplainedView) else model
+    handles = []
+    try:
+        for path, module in whole.named_modules():
+            rule = RULES.get(type(module))
+            if rule is not None:
+                handles += _hook(module, rule, shape)
+            elif module is not whole and not _passes(module):
+                handles.append(module.register_forward_pre_hook(partial(_refuse, path)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
-def _hook(module: nn.Module, rule: Rule) -> list[Any]:
-    """Make gradients pass a module by its rule.
+def _passes(module: nn.Module) -> bool:
+    """Whether backpropagation may pass as it is: containers and linear maps."""
+    batch_statistics = isinstance(module, nn.BatchNorm1d) and module.running_mean is None
+    return any(module.children()) or (type(module) in LINEAR and not batch_statistics)
 
-    Each hook sits on a copy of its own: neighbours would otherwise rewrite one tensor twice, and an
-    operation in place would rewrite what was kept. A module may run more than once.
+
+def _refuse(path: str, module: nn.Module, arguments: Any) -> None:
+    raise NotApplicable(f"deeplift has no rule for {path} ({type(module).__name__})")
+
+
+def _hook(module: nn.Module, rule: Rule, shape: tuple[int, ...]) -> list[Any]:
+    """Run a module off the graph, and put its rule in the place of its gradient.
+
+    A module may run more than once, and in place: then it rewrites what it was given, as it would
+    without us, and the rule sees a copy.
     """
-    kept: dict[str, Tensor] = {}
+    came: tuple[Tensor, ...] = ()
 
     def before(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        nonlocal kept
-        kept = {}
-        return tuple(_rewrite(argument, module, rule, kept) for argument in arguments)
+        nonlocal came
+        in_place = getattr(module, "inplace", False)
+        came = tuple(each.clone() for each in arguments) if in_place else arguments
+        return tuple(each.detach() for each in arguments)
 
-    def after(module: nn.Module, arguments: Any, output: Tensor) -> Tensor:
-        call = kept
-        call["after"] = output.detach()
-        if output.requires_grad:
-            output.register_hook(lambda gradient: call.update(gradient=gradient))  # type: ignore[no-untyped-call]
-        return output.clone()
+    def after(module: nn.Module, arguments: Any, output: Tensor) -> Any:
+        if not any(each.requires_grad for each in came):
+            return output  # it does not depend on the input
+        return _Replaced.apply(rule, module, shape, output, *came)  # type: ignore[no-untyped-call]
 
     return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
 
 
-def _rewrite(argument: Tensor, module: nn.Module, rule: Rule, call: dict[str, Tensor]) -> Tensor:
-    own = argument.clone()
-    # A hook that held its own tensor would keep the whole graph alive until a garbage collection.
-    before = own.detach()
+class _Replaced(torch.autograd.Function):
+    """The output of a module, with a gradient that a rule gives."""
 
-    def rewritten(gradient: Tensor) -> Tensor:
-        half = rule(Passage(module, before, call["after"], gradient, call["gradient"]))
-        return torch.cat([half, half])
+    @staticmethod
+    def forward(ctx: Any, rule: Rule, module: Any, shape: Any, *tensors: Tensor) -> Tensor:
+        grouped = [each.detach().reshape(*shape, -1, *each.shape[1:]) for each in tensors]
+        ctx.back = rule(Passage(module, tuple(grouped[1:]), grouped[0]))
+        ctx.after, ctx.before = grouped[0].shape, [each.shape for each in tensors[1:]]
+        return tensors[0].detach()
 
-    if own.requires_grad:
-        own.register_hook(rewritten)  # type: ignore[no-untyped-call]
-    return own.clone() if getattr(module, "inplace", False) else own
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        gradients = ctx.back(gradient.reshape(ctx.after))
+        pairs = zip(gradients, ctx.before, strict=True)
+        return None, None, None, None, *(each.reshape(shape) for each, shape in pairs)

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,11 @@ from captum.attr import DeepLift
 from torch import Tensor, nn
 from toy import MODELS
 
-from xaibench.attribution.deeplift import LINEAR, RULES, deeplift, rescale
+from xaibench.attribution.deeplift import LINEAR, RULES, deeplift, rescale, secant
 from xaibench.errors import NotApplicable
 from xaibench.explain import ExplainedView, explain
 from xaibench.layers import WeightedSum
+from xaibench.protocols import method
 from xaibench.values import Attribution
 
 CODES = toy.sequences()
@@ -93,19 +95,55 @@ def test_contributions_sum_to_the_change_of_the_output(name: str) -> None:
     assert is_complete(explained(MODELS[name]().float()), within=1e-5)
 
 
-LAYERS = [kind for kind in RULES if kind is not WeightedSum]  # that is in the attention pool
+# WeightedSum is in the attention pool.
+LAYERS: dict[str, Callable[[], nn.Module]] = {
+    **{kind.__name__: kind for kind, rule in RULES.items() if rule is secant},
+    "ReLU in place": partial(nn.ReLU, inplace=True),
+    "SiLU in place": partial(nn.SiLU, inplace=True),
+    "PReLU, a slope a feature": partial(nn.PReLU, 6),
+    "max pool": partial(nn.MaxPool1d, 4),
+    "overlapping max pool": partial(nn.MaxPool1d, 5, stride=2, padding=2, dilation=2),
+    "adaptive max pool": partial(nn.AdaptiveMaxPool1d, 4),
+    "average pool": partial(nn.AvgPool1d, 4, stride=3, padding=1),
+    "adaptive average pool": partial(nn.AdaptiveAvgPool1d, 4),
+    "softmax over features": partial(nn.Softmax, dim=1),
+    "softmax over sites": partial(nn.Softmax, dim=-1),
+    "layer norm of sites": partial(nn.LayerNorm, 19),
+    "layer norm of everything": partial(nn.LayerNorm, (6, 19)),
+    "layer norm without weights": partial(nn.LayerNorm, 19, elementwise_affine=False),
+}
 
 
-@pytest.mark.parametrize("activation", LAYERS)
-def test_every_rule_is_exact(activation: Any) -> None:
-    made: dict[Any, Callable[[], nn.Module]] = {
-        nn.MaxPool1d: lambda: nn.MaxPool1d(5, stride=2, padding=2, dilation=2),
-        nn.AdaptiveMaxPool1d: lambda: nn.AdaptiveMaxPool1d(4),
-        nn.Softmax: lambda: nn.Softmax(dim=-1),
-    }
-    layer = made.get(activation, activation)()
-    answer = explained(toy.network(nn.Conv1d(4, 6, 5), layer).double())
-    assert is_complete(answer, within=1e-10)
+def layered(name: str) -> toy.Toy:
+    """A layer of the table behind another nonlinear one."""
+    model = toy.network(nn.Conv1d(4, 6, 5), nn.Tanh(), LAYERS[name]())
+    layer = model.body[2]
+    if isinstance(layer, nn.LayerNorm) and layer.elementwise_affine:
+        with torch.no_grad():
+            layer.weight.copy_(
+                torch.arange(1.0, 1 + layer.weight.numel()).sin().view_as(layer.weight)
+            )
+    return model
+
+
+def test_every_rule_is_in_the_table() -> None:
+    assert {type(layer()) for layer in LAYERS.values()} >= RULES.keys() - {WeightedSum}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_rule_is_exact(name: str) -> None:
+    assert is_complete(explained(layered(name).double()), within=1e-10)
+    assert is_complete(explained(layered(name).float()), within=1e-5)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_no_rule_looks_at_the_company_in_a_batch(name: str) -> None:
+    model = layered(name).double().eval()
+    inputs, references = tensors(model)
+    together = rescale(ExplainedView(model), inputs, TARGETS, references)
+    alone = rescale(ExplainedView(model), inputs[[1]], TARGETS[[1]], references[[1], 2:3])
+    for part, whole in zip(alone, together, strict=True):
+        torch.testing.assert_close(part[0, 0], whole[1, 2], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -124,6 +162,54 @@ def test_answers_do_not_depend_on_the_company_in_a_batch(name: str) -> None:
             for part, whole in zip(alone, together, strict=True):
                 expected = whole[row, reference]
                 torch.testing.assert_close(part[0, 0], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_a_site_that_is_the_same_in_both_gets_what_it_wins_in_the_input() -> None:
+    """Of C T and C A, worth 1 0 and 1 2: the first site wins in the input alone."""
+    model = toy.network(nn.Conv1d(4, 1, 1, bias=False), nn.AdaptiveMaxPool1d(1)).double()
+    worth = torch.tensor([2.0, 1.0, 5.0, 0.0], dtype=torch.float64)
+    with torch.no_grad():
+        model.body[0].weight.copy_(worth.reshape(1, 4, 1))
+        model.body[-1].weight.copy_(torch.tensor([[0.0], [1.0]]))
+    inputs = model.encode(torch.tensor([[1, 3]], dtype=torch.uint8))
+    references = model.encode(torch.tensor([[1, 0]], dtype=torch.uint8)).unsqueeze(1)
+    answer = rescale(ExplainedView(model), inputs, torch.tensor([1]), references)
+    expected = torch.stack([worth, worth / 2], dim=1)  # half of the way from 2 to 0
+    torch.testing.assert_close(answer.multipliers[0, 0], expected)
+
+
+def test_layer_norm_of_two_features_is_a_function_of_their_difference() -> None:
+    """With weights 1 and 0, it is ``half / sqrt(half^2 + eps)`` of half their difference."""
+    norm = nn.LayerNorm(2, eps=0.5).double()
+    with torch.no_grad():
+        norm.weight.copy_(torch.tensor([1.0, 0.0]))
+    model = toy.Toy(nn.Sequential(nn.Flatten(), norm, nn.ZeroPad1d((1, 0)))).double()
+    inputs, reference = torch.tensor([[[3.0], [1.0]], [[0.25], [-1.0]]], dtype=torch.float64)
+    answer = rescale(
+        ExplainedView(model), inputs.unsqueeze(0), torch.tensor([1]), reference.reshape(1, 1, 2, 1)
+    )
+    half, before = 1.0, 0.625
+    slope = (half / np.sqrt(half**2 + 0.5) - before / np.sqrt(before**2 + 0.5)) / (half - before)
+    assert answer.multipliers.flatten().tolist() == pytest.approx([slope / 2, -slope / 2])
+
+
+class Folded(toy.Toy):
+    """Works on every site apart, folded into the batch axis."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Sequential(nn.Linear(4, 5), nn.GELU(), nn.Linear(5, 1)))
+        self.softmax, self.classify = nn.Softmax(dim=1), nn.Linear(toy.LENGTH, 2)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        sites = inputs.transpose(1, 2)
+        energy = self.body(sites.flatten(0, 1)).unflatten(0, sites.shape[:2])
+        logits: Tensor = self.classify(self.softmax(energy).flatten(1))
+        return logits
+
+
+def test_sites_may_be_folded_into_the_batch_axis() -> None:
+    torch.manual_seed(0)
+    assert is_complete(explained(Folded().double()), within=1e-10)
 
 
 def test_a_reused_module_is_one_call_after_the_other() -> None:
@@ -208,9 +294,32 @@ def test_captums_own_deeplift_is_wrong_where_relu_meets_max_pooling() -> None:
     assert is_complete(explained(model), within=1e-10)
 
 
-def _explain(model: Any) -> Any:
+@method(completeness=1e-4)
+def raw_deeplift(model: Any, inputs: Tensor, target: Tensor, *, references: Tensor) -> Attribution:
+    """Captum's own, with its own measure of the error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it sets hooks
+        contributions, error = DeepLift(model).attribute(
+            inputs, references[:, 0].contiguous(), target=target, return_convergence_delta=True
+        )
+        change = (model(inputs) - model(references[:, 0])).gather(1, target.unsqueeze(1))
+    return Attribution(
+        contributions.detach(),
+        completeness_error=error.detach().abs(),
+        output_change=change.detach().abs()[:, 0],
+    )
+
+
+def test_the_guard_catches_captums_own_deeplift_where_relu_meets_max_pooling() -> None:
+    with pytest.raises(ValueError, match="raw_deeplift promises contributions that sum to"):
+        _explain(MODELS["conv, batch norm, relu, max pool"](), raw_deeplift)
+    apart = toy.network(nn.Conv1d(4, 6, 5), nn.ReLU(), nn.Conv1d(6, 8, 3), nn.MaxPool1d(4))
+    assert _explain(apart, raw_deeplift).completeness_error <= 1e-5
+
+
+def _explain(model: Any, method: Any = deeplift) -> Any:
     return explain(
-        deeplift,
+        method,
         model,
         CODES,
         TARGETS.numpy(),
@@ -222,8 +331,8 @@ def _explain(model: Any) -> Any:
 
 
 def test_a_module_without_a_rule_is_refused_by_name() -> None:
-    model = toy.network(nn.Conv1d(4, 6, 5), nn.LayerNorm(19))
-    with pytest.raises(NotApplicable, match=r"deeplift has no rule for body\.1 \(LayerNorm\)"):
+    model = toy.network(nn.Conv1d(4, 6, 5), nn.GroupNorm(2, 6))
+    with pytest.raises(NotApplicable, match=r"deeplift has no rule for body\.1 \(GroupNorm\)"):
         _explain(model)
     assert not any(module._forward_pre_hooks for module in model.modules())
 
@@ -250,30 +359,74 @@ def test_a_model_that_shares_memory_in_place_is_caught_by_completeness() -> None
         _explain(toy.Aliased())
 
 
+@pytest.mark.parametrize("name", [*MODELS, "aliased"])
+def test_changes_are_those_of_the_model_without_rules(name: str) -> None:
+    model = ({**MODELS, "aliased": toy.Aliased}[name]()).double().eval()
+    inputs, references = tensors(model)
+    view = ExplainedView(model)
+    with torch.no_grad():
+        at_references = torch.stack([view(each) for each in references])
+        expected = (view(inputs).unsqueeze(1) - at_references)[range(3), :, TARGETS]
+    answer = rescale(view, inputs, TARGETS, references)
+    torch.testing.assert_close(answer.changes, expected)
+
+
 def test_no_module_is_both_linear_and_ruled() -> None:
     assert not LINEAR & RULES.keys()
+
+
+def test_a_sequence_is_run_once_for_all_its_references() -> None:
+    model = toy.both().double()
+    inputs, references = tensors(model)
+    view = ExplainedView(model)
+    rescale(view, inputs, TARGETS, references)
+    assert (view.forwards, view.backwards) == (3 * (1 + 5), 3 * (1 + 5))
+
+
+def sizes(view: ExplainedView) -> list[int]:
+    """Of the calls that are to come."""
+    rows: list[int] = []
+    view.register_forward_pre_hook(lambda _, arguments: rows.append(len(arguments[0])))
+    return rows
 
 
 def test_many_references_are_run_in_several_calls() -> None:
     model = toy.both().double()
     inputs, _ = tensors(model)
-    references = model.encode(torch.from_numpy(toy.references(CODES, 200)).flatten(0, 1))
-    references = references.reshape(3, 200, 4, toy.LENGTH)
+    references = model.encode(torch.from_numpy(toy.references(CODES, 600)).flatten(0, 1))
+    references = references.reshape(3, 600, 4, toy.LENGTH)
     view = ExplainedView(model)
-    largest = []
-    view.register_forward_pre_hook(lambda _, arguments: largest.append(len(arguments[0])))
-    multipliers, changes, outputs = rescale(view, inputs, TARGETS, references)
+    calls = sizes(view)
+    multipliers, changes = rescale(view, inputs, TARGETS, references)
     assert multipliers.shape == references.shape
-    assert changes.shape == outputs.shape == (3, 200)
-    assert len(largest) == 3
-    few = rescale(ExplainedView(model), inputs, TARGETS, references[:, 77:79])
-    torch.testing.assert_close(few.multipliers, multipliers[:, 77:79])
-    torch.testing.assert_close(few.changes, changes[:, 77:79])
+    assert changes.shape == (3, 600)
+    assert calls == [512, 1 + 89] * 3
+    few = rescale(ExplainedView(model), inputs, TARGETS, references[:, 509:513])
+    torch.testing.assert_close(few.multipliers, multipliers[:, 509:513])
+    torch.testing.assert_close(few.changes, changes[:, 509:513])
 
 
-def test_it_agrees_with_tangermeme_where_that_is_right() -> None:
+def test_long_sequences_are_run_in_several_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xaibench.attribution.deeplift.SITES", 2 * 6 * toy.LENGTH)
+    model = toy.both().double()
+    view = ExplainedView(model)
+    calls = sizes(view)
+    rescale(view, tensors(model)[0], TARGETS, tensors(model)[1])
+    assert calls == [2 * 6, 6]
+
+
+POOLED = "conv, batch norm, relu, max pool"
+# Not softmax: their split between its numerator and its denominator is another one, and exact too.
+THEIRS = ["ELU", "GELU", "max pool", "overlapping max pool"]
+THEIRS += [name for name in LAYERS if name.startswith("layer norm")]
+
+
+@pytest.mark.parametrize("name", [POOLED, *THEIRS])
+def test_hypothetical_scores_are_those_of_tangermeme(name: str) -> None:
+    """They show multipliers also where nothing changes: there both take the gradient at the
+    input."""
     tangermeme = pytest.importorskip("tangermeme.deep_lift_shap")
-    model = MODELS["conv, batch norm, relu, max pool"]().double().eval()
+    model = (MODELS[name]() if name == POOLED else layered(name)).double().eval()
     inputs, references = tensors(model)
     known = slice(0, 2)  # tangermeme refuses N
     with warnings.catch_warnings():
@@ -283,10 +436,12 @@ def test_it_agrees_with_tangermeme_where_that_is_right() -> None:
             inputs[known].detach(),
             target=1,
             references=references[known],
+            hypothetical=True,
             device="cpu",
         )
-    ours = explained(model, torch.ones(3).long()).contributions[known]
-    torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
+    ours = explained(model, torch.ones(3).long()).hypothetical
+    assert ours is not None
+    torch.testing.assert_close(ours[known], theirs, rtol=1e-9, atol=1e-12)
 
 
 class _Difference(nn.Sequential):
