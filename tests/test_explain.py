@@ -317,6 +317,17 @@ def test_a_method_that_leaves_something_behind_is_refused(leave: Any, message: s
     assert _state(model) == before
 
 
+def test_a_model_without_a_gradient_is_none_for_a_method_that_wants_one() -> None:
+    class Counting(toy.Toy):
+        def forward(self, inputs: Tensor) -> Tensor:
+            return super().forward(inputs.detach())
+
+    model = Counting(toy.both().body)
+    with pytest.raises(NotApplicable, match="gradient needs a gradient, and the model gives none"):
+        explain(gradient, model, CODES, TARGETS, **DEFAULTS)
+    assert explain(centre, model, CODES, TARGETS, **DEFAULTS).scores.shape == CODES.shape
+
+
 def test_both_strands_are_averaged_on_the_positions_of_the_sequence() -> None:
     weights = torch.arange(2 * 4 * toy.LENGTH, dtype=torch.float64).reshape(2, 4, -1).sin()
     model = toy.linear(weights)

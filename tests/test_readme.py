@@ -65,7 +65,7 @@ def test_the_plug_in_runs_through_the_whole_harness(here, monkeypatch, capsys):
     (code,) = blocks("python")
     (here / "centre.py").write_text(code)
     (here / "tiny.yaml").write_text(TINY)
-    (given,) = [command for command in commands() if "--plugin" in command]
+    (given,) = [command for command in commands() if command.startswith("xaibench run --plugin")]
     words = shlex.split(given.replace("xaibench run", "xaibench run tiny.yaml"))
     monkeypatch.setattr("sys.argv", words)
     with pytest.raises(SystemExit, match="0"):
@@ -105,6 +105,7 @@ def test_the_defaults_are_those_of_the_plan(here):
     (here / "plan.yaml").write_text("dataset: planted\nmodels: [cnn]\n")
     plan = read("plan.yaml")
     assert plan.seeds == (0, 1, 2)
-    assert set(plan.attribution) | {"centre_of_package", "broken"} == set(available("attribution"))
+    assert len(plan.attribution) == 6
+    assert set(plan.attribution) < set(available("attribution"))
     assert set(plan.metrics) == set(available("metrics"))
     assert len(plan.operators) == 2

@@ -130,7 +130,7 @@ def explain(
             inputs = _encode(model, codes[rows]).requires_grad_()
             target = torch.from_numpy(targets[rows].copy()).to(inputs.device, torch.int64)
             supplied = _supplied(method, model, codes[rows], theirs, seed, component)
-            with unchanged(model, name_of(method)):
+            with unchanged(model, name_of(method)), _gradients_wanted(name_of(method)):
                 answer = method(view, inputs, target, **supplied, **options)
             batches.append(_checked(answer, codes[rows].shape, name_of(method)))
     seconds = time.perf_counter() - started
@@ -257,6 +257,17 @@ def unchanged(model: nn.Module, name: str) -> Iterator[None]:
 
 def _hooks(model: nn.Module) -> int:
     return sum(len(vars(module)[name]) for module in model.modules() for name in _HOOKS)
+
+
+@contextmanager
+def _gradients_wanted(name: str) -> Iterator[None]:
+    """Torch's word for a model that passes no gradient to its input, in ours."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "does not require grad" not in str(error):
+            raise
+        raise NotApplicable(f"{name} needs a gradient, and the model gives none") from error
 
 
 @contextmanager

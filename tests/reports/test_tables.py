@@ -144,6 +144,20 @@ def test_cost_is_that_of_one_sequence(run):
     assert column(table, "Milliseconds")[0] == number(1000 * 1.75 / 23, 1)
 
 
+def test_the_guards_stand_beside_the_cost(run):
+    table = tables.cost(run)
+    assert set(column(table, "Made again")) == {"3.0e\N{MINUS SIGN}07"}
+    assert set(column(table, "Flat maps")) == {"12.5 %"}
+
+
+def test_the_floor_is_told_beside_the_accuracy(run):
+    table = tables.floor(run)
+    assert column(table, "Model") == ["GC alone", "5-mers"]
+    assert column(table, "Accuracy") == ["0.510", "0.815"]
+    assert table.rows[1][2].note == "undefined"
+    assert tables.floor(replace(run, environment={})) is None
+
+
 def test_one_seed_is_said(make):
     assert "One seed" in tables.cautions(make(seeds=(7,)))[0]
 

@@ -72,3 +72,9 @@ def test_a_run_without_values_says_nothing_about_equals(run):
 def test_one_method_has_nobody_to_equal(make):
     said = sentences(make(models=("cnn",), quality=(("deeplift", 0.9),)))
     assert not any("distinguishable" in one for one in said)
+
+
+def test_a_model_that_is_not_clearly_above_the_floor_is_said_to_be_so(make):
+    assert not any("trivial model" in said for said in sentences(make()))
+    above = [said for said in sentences(make(floor=0.995)) if "trivial model" in said]
+    assert above == ["That is not clearly above a trivial model (5-mers: 99.5 %)."]
