@@ -2,8 +2,8 @@
 
     python benchmarks/integrated.py [--sequences 64] [--length 200] [--rounds 9]
 
-The network is of the demo's scale: three convolutions with batch normalisation and ReLU, a mean over
-positions, a linear layer. The bare twin makes the same passes through the same model (the
+The network is of the demo's scale: three convolutions with batch normalisation and ReLU, a mean
+over positions, a linear layer. The bare twin makes the same passes through the same model (the
 points on the path, 512 rows a call, forwards with their backward, and the two ends without) and
 nothing else. CPU seconds, one thread, the two interleaved.
 """
