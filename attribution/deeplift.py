@@ -21,13 +21,9 @@ from torch.nn import functional
 from xaibench.errors import NotApplicable
 from xaibench.explain import ExplainedView
 from xaibench.layers import WeightedSum
-from xaibench.predict import ROWS
+from xaibench.predict import ROWS, rows_of
 from xaibench.protocols import method
 from xaibench.values import Attribution
-
-SITES = 2**15
-"""Of all rows in a call of the model, unless one group has more. Larger calls take more CPU time:
-what one module hands to the next no longer stays in the caches."""
 
 
 @method(completeness=1e-4)
@@ -69,7 +65,7 @@ def rescale(model: Any, inputs: Tensor, target: Tensor, references: Tensor) -> R
     ``ROWS``.
     """
     sequences, count, _, sites = references.shape
-    step = max(1, min(ROWS, SITES // sites) // (count + 1))
+    step = max(1, rows_of(sites) // (count + 1))
     multipliers = torch.empty_like(references)
     changes = references.new_empty(sequences, count)
     for start in range(0, sequences, step):

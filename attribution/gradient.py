@@ -10,7 +10,7 @@ from captum.attr import Saliency
 from pydantic import Field
 from torch import Tensor
 
-from xaibench.predict import ROWS
+from xaibench.predict import in_calls
 from xaibench.protocols import method
 
 
@@ -67,8 +67,6 @@ def smooth_grad(
     targets = target.repeat_interleave(draws)
     gradients = [
         _gradient(model, rows.requires_grad_(), of_rows, correct=correct)
-        for rows, of_rows in zip(
-            torch.split(copies.flatten(0, 1), ROWS), torch.split(targets, ROWS), strict=True
-        )
+        for rows, of_rows in in_calls(copies.flatten(0, 1), targets)
     ]
     return inputs * torch.cat(gradients).reshape(copies.shape).mean(1)

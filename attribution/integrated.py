@@ -10,7 +10,7 @@ from captum.attr import IntegratedGradients
 from pydantic import Field
 from torch import Tensor
 
-from xaibench.predict import ROWS
+from xaibench.predict import in_calls, rows_of
 from xaibench.protocols import method
 from xaibench.values import Attribution
 
@@ -139,13 +139,13 @@ def _mean_gradient(
     engine = IntegratedGradients(model, multiply_by_inputs=False)
     parts = [
         engine.attribute(
-            inputs[rows],
-            baselines=origin[rows],
-            target=target[rows],
+            ends,
+            baselines=starts,
+            target=targets,
             n_steps=points,
-            internal_batch_size=ROWS,
+            internal_batch_size=rows_of(inputs.shape[2]),
         ).detach()
-        for rows in torch.split(torch.arange(len(inputs), device=inputs.device), ROWS)
+        for ends, starts, targets in in_calls(inputs, origin, target)
     ]
     return torch.cat(parts)
 
@@ -153,10 +153,10 @@ def _mean_gradient(
 def _gradients(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
     """Of what is explained, at every row."""
     parts = []
-    for rows in torch.split(torch.arange(len(inputs), device=inputs.device), ROWS):
-        some = inputs[rows].requires_grad_()
-        explained = model(some).gather(1, target[rows, None]).sum()
-        parts.append(torch.autograd.grad(explained, some)[0])
+    for some, targets in in_calls(inputs, target):
+        rows = some.detach().requires_grad_()
+        explained = model(rows).gather(1, targets.unsqueeze(1)).sum()
+        parts.append(torch.autograd.grad(explained, rows)[0])
     return torch.cat(parts)
 
 
@@ -170,5 +170,5 @@ def _origin(inputs: Tensor, reference: str) -> Tensor:
 def _output(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
     """What is explained for every row ``(N,)``."""
     with torch.no_grad():
-        outputs = torch.cat([model(rows) for rows in torch.split(inputs, ROWS)])
+        outputs = torch.cat([model(rows) for (rows,) in in_calls(inputs)])
     return outputs.gather(1, target[:, None])[:, 0]

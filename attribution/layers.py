@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from xaibench.errors import NotApplicable
 from xaibench.explain import ExplainedView
-from xaibench.predict import ROWS
+from xaibench.predict import in_calls
 from xaibench.protocols import method
 
 
@@ -35,9 +35,7 @@ def grad_cam(
     path, module = _layer(model, layer)
     parts = [
         _map(model, path, module, of_inputs, of_target)
-        for of_inputs, of_target in zip(
-            torch.split(inputs, ROWS), torch.split(target, ROWS), strict=True
-        )
+        for of_inputs, of_target in in_calls(inputs, target)
     ]
     return _spread(torch.cat(parts), valid.shape[1]) * valid.to(inputs.device)
 

@@ -24,7 +24,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from xaibench.errors import NotApplicable
 from xaibench.explain import ExplainedView
 from xaibench.layers import WeightedSum
-from xaibench.predict import ROWS
+from xaibench.predict import in_calls
 from xaibench.protocols import method
 from xaibench.values import Attribution
 
@@ -61,9 +61,7 @@ def lrp(
     along, against = {"epsilon": (1, 1), "gamma": (1 + gamma, 1), "z_plus": (1, 0)}[rule]
     parts = [
         _relevance(model, of_inputs, of_target, along, against, epsilon)
-        for of_inputs, of_target in zip(
-            torch.split(inputs, ROWS), torch.split(target, ROWS), strict=True
-        )
+        for of_inputs, of_target in in_calls(inputs, target)
     ]
     relevance, absorbed, explained = map(torch.cat, zip(*parts, strict=True))
     return Attribution(

@@ -20,7 +20,7 @@ from xaibench.metrics.faithfulness import deletion, insertion
 from xaibench.models.cnn import CNN
 from xaibench.operators import uniform
 from xaibench.plan import FRACTIONS
-from xaibench.predict import ROWS, logits
+from xaibench.predict import in_calls, logits
 from xaibench.randomness import streams
 from xaibench.values import Curves
 
@@ -71,12 +71,12 @@ def _family(model: CNN, codes: np.ndarray, scores: np.ndarray) -> Callable[[], N
 
 
 def _bare(model: CNN, codes: np.ndarray, passes: int) -> Callable[[], None]:
-    inputs = model.encode(torch.from_numpy(codes)).split(ROWS)
+    inputs = list(in_calls(model.encode(torch.from_numpy(codes))))
 
     @torch.inference_mode()
     def run() -> None:
         for _ in range(passes):
-            for batch in inputs:
+            for (batch,) in inputs:
                 model(batch)
 
     return run

@@ -4,8 +4,8 @@
 
 The network is of the demo's scale: three convolutions with batch normalisation and ReLU, a mean
 over positions, a linear layer. The bare twin makes the same passes through the same model (the
-points on the path, 512 rows a call, forwards with their backward, and the two ends without) and
-nothing else. CPU seconds, one thread, the two interleaved.
+points on the path in calls of the same size, forwards with their backward, and the two ends
+without) and nothing else. CPU seconds, one thread, the two interleaved.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from xaibench.attribution.integrated import integrated_gradients
 from xaibench.explain import ExplainedView
-from xaibench.predict import ROWS
+from xaibench.predict import in_calls
 
 STEPS = 50
 
@@ -51,11 +51,12 @@ def main() -> None:
 
 def _bare(view: ExplainedView, inputs: Tensor, backwards: int, ends: int) -> None:
     rows = inputs.repeat(-(-max(backwards, ends) // len(inputs)), 1, 1)
-    for start in range(0, backwards, ROWS):
-        some = rows[start : min(start + ROWS, backwards)].detach().requires_grad_()
-        torch.autograd.grad(view(some)[:, 0].sum(), some)
+    for (some,) in in_calls(rows[:backwards]):
+        wanted = some.detach().requires_grad_()
+        torch.autograd.grad(view(wanted)[:, 0].sum(), wanted)
     with torch.no_grad():
-        view(rows[:ends])
+        for (some,) in in_calls(rows[:ends]):
+            view(some)
 
 
 def _network() -> nn.Module:

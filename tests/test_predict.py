@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from xaibench.predict import evaluating, logits
+from xaibench.predict import evaluating, in_calls, logits, rows_of
 
 
 class Noisy(nn.Module):
@@ -44,3 +44,16 @@ def test_every_module_gets_its_own_mode_back_even_after_an_error():
     with pytest.raises(RuntimeError, match="stop"):
         fail()
     assert [module.training for module in model.modules()] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(("length", "rows"), [(1, 512), (64, 512), (200, 163), (10_000, 8)])
+def test_fewer_long_sequences_go_through_a_model_together(length, rows):
+    assert rows_of(length) == rows
+
+
+def test_calls_keep_rows_together_and_in_order():
+    inputs, target = torch.arange(20 * 4 * 4096.0).reshape(20, 4, 4096), torch.arange(20)
+    parts = list(in_calls(inputs, target))
+    assert [len(rows) for rows, _ in parts] == [8, 8, 4]
+    assert torch.equal(torch.cat([rows for rows, _ in parts]), inputs)
+    assert torch.equal(torch.cat([targets for _, targets in parts]), target)

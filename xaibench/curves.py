@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.predict import ROWS, logits
+from xaibench.predict import logits
 from xaibench.shapes import Codes, Labels, Logits, Mask, Scores
 
 Ranks = NDArray[np.intp]
@@ -57,7 +57,7 @@ def curve(
     steps: NDArray[np.intp],
     ends: tuple[Logits, Logits],
     *,
-    rows: int = ROWS,
+    rows: int | None = None,
 ) -> Logits:
     """Logits ``(step, sequence, class)`` along one order.
 

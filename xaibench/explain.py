@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from xaibench.dna import reverse_complement, unreverse
 from xaibench.errors import NotApplicable
+from xaibench.predict import keep_freed_memory
 from xaibench.protocols import method_facts
 from xaibench.randomness import identity, stream, streams
 from xaibench.shapes import Codes, Labels, Scores
@@ -120,6 +121,7 @@ def explain(
     The model is left as found. ValueError where the scores have another shape, are not finite, or
     are less complete than the method promises.
     """
+    keep_freed_memory()
     view = ExplainedView(model)
     batches = []
     started = time.perf_counter()

@@ -407,7 +407,7 @@ def test_many_references_are_run_in_several_calls() -> None:
 
 
 def test_long_sequences_are_run_in_several_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xaibench.attribution.deeplift.SITES", 2 * 6 * toy.LENGTH)
+    monkeypatch.setattr("xaibench.predict.POSITIONS", 2 * 6 * toy.LENGTH)
     model = toy.both().double()
     view = ExplainedView(model)
     calls = sizes(view)
