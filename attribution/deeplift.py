@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,25 +25,35 @@ from xaibench.predict import ROWS, rows_of
 from xaibench.protocols import method
 from xaibench.values import Attribution
 
+from .references import hypothetical, origin
+
 
 @method(completeness=1e-4)
-def deeplift(model: Any, inputs: Tensor, target: Tensor, *, references: Tensor) -> Attribution:
+def deeplift(
+    model: Any,
+    inputs: Tensor,
+    target: Tensor,
+    *,
+    references: Tensor,
+    reference: Literal["shuffles", "uniform", "zero"] = "shuffles",
+) -> Attribution:
     """DeepLIFT by the rescale rule, the mean over references (*Shrikumar et al. 2017*; *Lundberg
     and Lee 2017*).
 
-    ``references`` ``(N, K, C, S)``. ``hypothetical`` is the mean over references of ``multiplier of
-    the base - sum over bases of multiplier x reference``; ``contributions`` are that at the
-    observed base, so a zero column (N, padding) contributes nothing. NotApplicable where a module
-    has no rule.
+    The references ``(N, K, C, S)`` are dinucleotide shuffles (DeepLIFT/SHAP); with ``uniform`` or
+    ``zero`` it is the one that ``integrated_gradients`` starts from. ``contributions`` are the
+    ``hypothetical`` scores at the observed base, so a zero column (N, padding) contributes nothing.
+    NotApplicable where a module has no rule.
     """
     inputs = inputs.detach()
+    if reference != "shuffles":
+        references = origin(inputs, reference).unsqueeze(1)
     multipliers, changes = rescale(model, inputs, target, references)
     explained = (multipliers * (inputs.unsqueeze(1) - references)).sum((2, 3))
-    at_reference = (multipliers * references).sum(2, keepdim=True)
-    hypothetical = (multipliers - at_reference).mean(1)
+    of_bases = hypothetical(multipliers, references)
     return Attribution(
-        contributions=hypothetical * inputs,
-        hypothetical=hypothetical,
+        contributions=of_bases * inputs,
+        hypothetical=of_bases,
         completeness_error=(explained - changes).abs().amax(1),
         output_change=changes.square().mean(1).sqrt(),
     )

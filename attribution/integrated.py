@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from torch import Tensor
 from xaibench.predict import in_calls, rows_of
 from xaibench.protocols import method
 from xaibench.values import Attribution
+
+from .references import Origin, hypothetical, origin
 
 Steps = Annotated[int, Field(ge=1)]
 
@@ -27,7 +29,7 @@ def integrated_gradients(
     target: Tensor,
     *,
     steps: Steps = 50,
-    reference: Literal["uniform", "zero"] = "uniform",
+    reference: Origin = "uniform",
 ) -> Attribution:
     """The mean gradient between a reference and the input, times their difference
     (*Sundararajan et al. 2017*), by Gauss-Legendre quadrature with ``steps`` points.
@@ -41,11 +43,11 @@ def integrated_gradients(
     padding: a zero column) is unknown in both references too, and contributes nothing.
     """
     inputs = inputs.detach()
-    origin = _origin(inputs, reference)
-    multipliers, error, change = _along_paths(model, inputs, origin.unsqueeze(1), target, steps)
+    start = origin(inputs, reference)
+    multipliers, error, change = _along_paths(model, inputs, start.unsqueeze(1), target, steps)
     return Attribution(
-        contributions=multipliers[:, 0] * (inputs - origin),
-        hypothetical=_hypothetical(multipliers, origin.unsqueeze(1)),
+        contributions=multipliers[:, 0] * (inputs - start),
+        hypothetical=hypothetical(multipliers, start.unsqueeze(1)),
         completeness_error=error[:, 0],
         output_change=change[:, 0].abs(),
     )
@@ -63,10 +65,10 @@ def expected_integrated_gradients(
     """
     inputs = inputs.detach()
     multipliers, error, change = _along_paths(model, inputs, references, target, steps)
-    hypothetical = _hypothetical(multipliers, references)
+    of_bases = hypothetical(multipliers, references)
     return Attribution(
-        contributions=hypothetical * inputs,
-        hypothetical=hypothetical,
+        contributions=of_bases * inputs,
+        hypothetical=of_bases,
         completeness_error=error.amax(1),
         output_change=change.square().mean(1).sqrt(),
     )
@@ -98,14 +100,8 @@ def gradient_shap(
     way = torch.from_numpy(places).to(inputs)[:, :, None, None]
     points = drawn + way * (inputs.unsqueeze(1) - drawn)
     multipliers = _gradients(model, points.flatten(0, 1), target.repeat_interleave(draws))
-    hypothetical = _hypothetical(multipliers.reshape(points.shape), drawn)
-    return Attribution(contributions=hypothetical * inputs, hypothetical=hypothetical)
-
-
-def _hypothetical(multipliers: Tensor, references: Tensor) -> Tensor:
-    """``(N, K, C, S)`` -> ``(N, C, S)``: the mean over references of what each base would
-    contribute if it stood there."""
-    return (multipliers - (multipliers * references).sum(2, keepdim=True)).mean(1)
+    of_bases = hypothetical(multipliers.reshape(points.shape), drawn)
+    return Attribution(contributions=of_bases * inputs, hypothetical=of_bases)
 
 
 def _along_paths(
@@ -158,13 +154,6 @@ def _gradients(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
         explained = model(rows).gather(1, targets.unsqueeze(1)).sum()
         parts.append(torch.autograd.grad(explained, rows)[0])
     return torch.cat(parts)
-
-
-def _origin(inputs: Tensor, reference: str) -> Tensor:
-    if reference == "zero":
-        return torch.zeros_like(inputs)
-    known = inputs.sum(1, keepdim=True)
-    return (known / inputs.shape[1]).expand_as(inputs)
 
 
 def _output(model: Any, inputs: Tensor, target: Tensor) -> Tensor:

@@ -9,7 +9,9 @@ import toy
 from captum.attr import Saliency
 from torch import Tensor
 
+from xaibench.attribution.deeplift import deeplift
 from xaibench.attribution.gradient import corrected, input_x_gradient, saliency, smooth_grad
+from xaibench.attribution.integrated import integrated_gradients
 from xaibench.explain import ExplainedView
 
 CODES = toy.sequences()
@@ -78,3 +80,27 @@ def test_smooth_grad_is_the_mean_of_captums_gradient_over_the_same_noise() -> No
             copies.requires_grad_(), TARGETS[row].expand(7), abs=False
         )
         torch.testing.assert_close(answer[row], one[0] * gradient.mean(0), rtol=0, atol=1e-12)
+
+
+def test_input_x_gradient_is_the_slope_of_a_small_step_along_the_base() -> None:
+    model = toy.MODELS["tanh, gelu, average pool"]().double()
+    view, inputs = ExplainedView(model), inputs_of(model)
+    answer = input_x_gradient(view, inputs, TARGETS, correct=False).sum(1)
+    step = 1e-6
+    for position in range(0, toy.LENGTH, 5):
+        moved = torch.zeros_like(inputs)
+        moved[:, :, position] = step * inputs[:, :, position]
+        with torch.no_grad():
+            change = (view(inputs + moved) - view(inputs - moved)).gather(1, TARGETS[:, None])[:, 0]
+        torch.testing.assert_close(answer[:, position], change / (2 * step), rtol=1e-6, atol=1e-9)
+
+
+def test_integrated_gradients_and_deeplift_agree_on_a_linear_model_from_every_reference() -> None:
+    model, _ = linear()
+    view, inputs = ExplainedView(model), inputs_of(model)
+    for reference in ("uniform", "zero"):
+        one = deeplift(view, inputs, TARGETS, references=inputs.unsqueeze(1), reference=reference)
+        other = integrated_gradients(view, inputs, TARGETS, reference=reference)
+        torch.testing.assert_close(
+            one.contributions.sum(1), other.contributions.sum(1), rtol=1e-6, atol=1e-6
+        )

@@ -65,6 +65,10 @@ ANSWERS: dict[str, tuple[Callable[..., Any], dict[str, float]]] = {
         {"and": 0.5, "or": 0.5, "xor": 0, "sum": 1},
     ),
     "deeplift": (deeplift, {"and": 0.5, "or": 0.5, "xor": 0, "sum": 1}),
+    "deeplift from zero": (
+        partial(deeplift, reference="zero"),
+        {"and": 0.5, "or": 0.5, "xor": 0, "sum": 1},
+    ),
     # the effect of losing one motif while the other stands
     "occlusion": (
         partial(occlusion, window=1, fill="zero"),

@@ -1,0 +1,29 @@
+"""What a sequence is compared with, and what each base would contribute in that comparison."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Origin = Literal["uniform", "zero"]
+
+
+def origin(inputs: Tensor, kind: Origin) -> Tensor:
+    """A reference that is no sequence ``(N, C, S)``: the same share of every base (``uniform``), or
+    nothing (``zero``). What is unknown in the inputs is zero in both."""
+    if kind == "zero":
+        return torch.zeros_like(inputs)
+    known = inputs.sum(1, keepdim=True)
+    return (known / inputs.shape[1]).expand_as(inputs)
+
+
+def hypothetical(multipliers: Tensor, references: Tensor) -> Tensor:
+    """``(N, K, C, S)`` -> ``(N, C, S)``: what each base would contribute if it stood there.
+
+    It is the mean over references of its multiplier less that of the reference's own bases.
+    At the observed base they sum to the change of the output, whatever the references, as long as
+    their columns sum to what those of the input do; from ``zero`` they are the multipliers.
+    """
+    return (multipliers - (multipliers * references).sum(2, keepdim=True)).mean(1)
