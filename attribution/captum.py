@@ -81,7 +81,11 @@ def adapt(name: str) -> Callable[..., Tensor]:
 def _algorithm(name: str) -> Any:
     if name in _REFUSED:
         raise UsageError(f"captum.attr:{name} cannot be used: {_REFUSED[name]}")
-    usable = [each for each in dir(captum.attr) if _suffices(getattr(captum.attr, each))]
+    usable = [
+        each
+        for each in dir(captum.attr)
+        if each not in _REFUSED and _suffices(getattr(captum.attr, each))
+    ]
     if name not in usable:
         raise UsageError(
             f"captum.attr:{name} is no class whose attribute(inputs, target=) suffices; "

@@ -25,8 +25,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xaibench.data import genomic_benchmarks as sets
 from xaibench.data import packing
+from xaibench.data.published import genomic_benchmarks as sets
 
 NAME = "demo_human_or_worm"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import PurePath
 from typing import Any
 
 import yaml
@@ -204,8 +205,12 @@ def plan_text(results: Results) -> str:
 
 
 def title(results: Results) -> str:
+    planned = results.plan.get("dataset")
+    options = planned if isinstance(planned, dict) else {}
+    path = PurePath(str(options.get("path") or "")).name
     data = results.environment.get("dataset") or {}
-    return f"Which explanation to trust: {data.get('name', 'a DNA classifier')}"
+    name = options.get("dataset") or path or data.get("name", "a DNA classifier")
+    return f"Which explanation to trust: {name}"
 
 
 def _present(found: Iterable[Table | None]) -> tuple[Table, ...]:

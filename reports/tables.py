@@ -31,6 +31,9 @@ PRIMARY = "deletion_logit_difference"
 FEW = 5
 """With fewer seeds a report says how little they show."""
 
+FEW_SEQUENCES = 30
+"""With fewer explained sequences a report says that its intervals are too narrow."""
+
 DRAWS = 10
 """The random orders of a run that names no number; with fewer a report says so."""
 
@@ -459,7 +462,20 @@ def cautions(results: Results) -> list[str]:
         "every gap to it."
     )
     own = [str(caution) for caution in results.environment.get("cautions") or ()]
-    return [*_few_seeds(results), *([noisy] if draws < DRAWS else []), *_undefined(results), *own]
+    noise = [noisy] if draws < DRAWS else []
+    few = [*_few_seeds(results), *_few_sequences(results)]
+    return [*few, *noise, *_undefined(results), *own]
+
+
+def _few_sequences(results: Results) -> list[str]:
+    sizes = (results.environment.get("dataset") or {}).get("sizes") or {}
+    explained = sizes.get("explained", FEW_SEQUENCES)
+    if explained >= FEW_SEQUENCES:
+        return []
+    return [
+        f"Only {explained} explained sequences: intervals over so few are too narrow, and what is "
+        "called distinguishable may be chance."
+    ]
 
 
 def _few_seeds(results: Results) -> list[str]:

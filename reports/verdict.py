@@ -135,6 +135,9 @@ def _localisation(results: Results, model: str) -> list[Sentence]:
     chance = chance_of(results, metric)
     than = f", chance {number(chance, 2)}" if chance is not None else ""
     scored = mean_and_interval(best, decimals_of(known))
+    if chance is not None and not lower and ends(best)[0] <= chance:
+        at_most = f", {label(metric)} {scored}{than}."
+        return [("No method finds the known motif better than chance; the best is ", name, at_most)]
     found: Sentence = (name, f" finds the known motif best: {label(metric)} {scored}{than}")
     others = list(known["method"][1:])
     chosen = str(best["method"])

@@ -195,3 +195,48 @@ def test_the_module_runs_as_the_command_does():
     words = [sys.executable, "-m", "xaibench", "--version"]
     finished = subprocess.run(words, capture_output=True, text=True, check=True)
     assert finished.stdout.startswith("xaibench ")
+
+
+def test_the_nine_sets_are_listed_with_what_is_here(call, tmp_path):
+    code, out, err = call("data", "list", "--root", tmp_path)
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == 1 + 2 * 9
+    assert "negative, positive" in out
+
+
+def test_a_dataset_is_audited_on_the_command_line(call):
+    code, out, err = call("data", "audit", "planted", "--set", "train=40", "--set", "test=20")
+    assert (code, err) == (0, "")
+    assert out.startswith("AUDIT: 60 sequences of 2 classes.")
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_a_set_that_does_not_come_is_one_line_and_exit_code_2(call, tmp_path, monkeypatch):
+    def offline(*_, **__):
+        raise OSError("no network " * 60)
+
+    monkeypatch.setattr("genomic_benchmarks.loc2seq.download_dataset", offline)
+    code, out, err = call("data", "fetch", "human_enhancers_cohn", "--root", tmp_path)
+    assert (code, out) == (2, "")
+    said = err.splitlines()[-1]
+    assert "the package's download failed (OSError: no network" in said
+    assert "run `xaibench data fetch human_enhancers_cohn` where there is a network" in said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["data", "audit", "none.csv"], "no file 'none.csv' (looked beside the plan"),
+        (["data", "audit", "plantd"], "the nearest name is 'planted'"),
+        (["data", "audit", "planted", "--set", "trian=9"], "dataset: unknown key 'trian'"),
+        (["data", "audit", "planted", "--set", "rule=CTCF and"], "rule"),
+        (["data", "fetch", "human_enhancer_cohn"], "'human_enhancers_cohn'"),
+        (["check", "salience"], "'saliency'"),
+        (["check", "saliency", "--set", "corect=true"], "'correct'"),
+    ],
+)
+def test_a_mistake_about_data_or_methods_is_one_line(call, words, message):
+    code, out, err = call(*words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err

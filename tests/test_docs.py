@@ -1,19 +1,58 @@
-"""What docs/plugins.md says must work as it is typed."""
+"""What the pages in docs/ say must work as it is typed."""
 
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from xaibench.cli import main as command_line
-from xaibench.registry import load
+from xaibench.data.generated.planted import planted
+from xaibench.plan import read
+from xaibench.registry import available, load
 from xaibench.testing import check_attribution
 
-PLUGINS = (Path(__file__).parent.parent / "docs" / "plugins.md").read_text()
+DOCS = Path(__file__).parent.parent / "docs"
+CREATED = (
+    *("peaks.csv.gz", "peaks.bed", "hg38.fa", "ctcf_vs_pu1.csv.gz", "sites.bed"),
+    "prom_300_tata_annotated.csv.gz",
+)
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", PLUGINS, flags=re.MULTILINE | re.DOTALL)
+def blocks(language: str, page: str = "plugins.md") -> list[str]:
+    text = (DOCS / page).read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("block", blocks("yaml", "data.md"))
+def test_every_dataset_of_the_page_is_one_that_a_plan_can_name(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in CREATED:
+        Path(name).touch()
+    whole = block if block.startswith("dataset") else f"dataset:\n  name: planted\n{block}"
+    Path("plan.yaml").write_text(f"{whole}\nmodels: [cnn]\n")
+    assert read("plan.yaml").dataset.use in available("datasets")
+
+
+def test_the_planted_rule_of_the_page_can_be_drawn(tmp_path):
+    (block,) = [block for block in blocks("yaml", "data.md") if "rule:" in block]
+    options = yaml.safe_load(block)["dataset"]
+    del options["name"]
+    splits = planted(data_seed=0, train=20, test=10, **options)
+    assert splits.facts["rule"] == options["rule"]
+
+
+def test_the_methods_of_the_page_are_ones_that_a_plan_can_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (block,) = blocks("yaml", "attribution.md")
+    Path("plan.yaml").write_text(f"dataset: planted\nmodels: [cnn]\n{block}")
+    assert read("plan.yaml").attribution["deeplift"].options["strands"] == "both"
+
+
+def test_every_method_stands_on_the_page() -> None:
+    page = (DOCS / "attribution.md").read_text()
+    ours = set(available("attribution")) - {"centre_of_package", "broken"}
+    assert {name for name in ours if f"| `{name}` |" not in page} == set()
 
 
 def test_the_five_lines_are_checked_as_shown(tmp_path, monkeypatch, capsys):

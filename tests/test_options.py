@@ -98,6 +98,8 @@ def test_paths_in_the_truth_of_a_dataset_are_found():
     truth = {"sites": "sites.bed", "matrices": None, "speaks_for": "1"}
     moved = with_paths(planted, {"truth": truth}, lambda path: f"/there/{path}")
     assert moved["truth"] == {**truth, "sites": "/there/sites.bed"}
+    wrong = {"truth": {"sites": 5}}
+    assert with_paths(planted, wrong, lambda path: f"/there/{path}") == wrong
 
 
 @pytest.mark.parametrize(
@@ -105,6 +107,8 @@ def test_paths_in_the_truth_of_a_dataset_are_found():
     [
         ({}, "dataset.truth: wanted either motifs or sites"),
         ({"motifs": {"CTCF": 1}, "sites": "a.bed"}, "dataset.truth: wanted either motifs or sites"),
+        ({"motifs": {"CTCF": 1}, "speaks_for": 1}, "truth: speaks_for says nothing of motifs"),
+        ({"sites": "a.bed", "p_value": 0.1}, "dataset.truth: p_value says nothing of sites"),
         ({"motifs": {"CTCF": 1}, "p_value": 0}, "dataset.truth.p_value: .* greater than 0"),
         ({"motif": {"CTCF": 1}}, "dataset.truth: unknown key 'motif'; .*'motifs'"),
     ],

@@ -21,7 +21,7 @@ from safetensors.torch import save_file as save_weights
 
 from xaibench import curves, dna
 from xaibench.controls import RANDOM, random_maps
-from xaibench.data.floor import floor
+from xaibench.data.audit.floor import floor
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.explain import Explanation, asks_for, explain, on_both_strands, other_strands
 from xaibench.guards import GUARDED, guarded

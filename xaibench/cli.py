@@ -21,7 +21,9 @@ app = typer.Typer(
     help="Which explanation of a DNA network to trust: train, explain, measure, report.",
 )
 
-data = typer.Typer(rich_markup_mode=None, help="Datasets: list, fetch, audit for leakage.")
+data = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, help="Datasets: list, fetch, audit for leakage."
+)
 app.add_typer(data, name="data")
 
 Plugins = Annotated[
@@ -141,7 +143,7 @@ Root = Annotated[
 @data.command("list")
 def data_list(root: Root = None) -> None:
     """The nine sets of genomic-benchmarks: size, classes, lengths, and which are here."""
-    from xaibench.data.fetching import listed
+    from xaibench.data.published.fetching import listed
 
     for line in listed(root):
         typer.echo(line)
@@ -152,7 +154,7 @@ def fetch(
     name: Annotated[str, typer.Argument(help="A set of genomic-benchmarks.")], root: Root = None
 ) -> None:
     """Download a set of genomic-benchmarks and verify that it is whole."""
-    from xaibench.data.fetching import fetch
+    from xaibench.data.published.fetching import fetch
     from xaibench.progress import fetching
 
     with fetching(name) as progress:

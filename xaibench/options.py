@@ -58,6 +58,10 @@ class Truth(BaseModel):
     def _one_source(self) -> Self:
         if bool(self.motifs) == bool(self.sites):
             raise ValueError("wanted either motifs or sites")
+        of_the_other = ("speaks_for",) if self.motifs else ("p_value", "release", "matrices")
+        for name in of_the_other:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} says nothing of {'motifs' if self.motifs else 'sites'}")
         return self
 
 
@@ -124,7 +128,9 @@ def with_paths(
             changed[name] = str(change(options[name]))
     truth = changed.get("truth")
     if plugin.kind == "datasets" and isinstance(truth, Mapping):
-        given = {name: truth[name] for name in ("matrices", "sites") if truth.get(name)}
+        given = {
+            name: truth[name] for name in ("matrices", "sites") if isinstance(truth.get(name), str)
+        }
         changed["truth"] = {**truth, **{name: str(change(path)) for name, path in given.items()}}
     return changed
 
@@ -138,7 +144,9 @@ def validate(schema: Schema, given: Any, *, where: str) -> BaseModel:
 
 
 def _mistake(error: ValidationError, schema: Schema, where: str) -> str:
-    first = error.errors()[0]
+    errors = error.errors()
+    unknown = (each for each in errors if each["type"] == "extra_forbidden")
+    first = next(unknown, errors[0])  # a mistyped key explains the one that is missing
     key = ".".join([part for part in [where, *map(str, first["loc"])] if part])
     if first["type"] == "extra_forbidden":
         *outer, name = map(str, first["loc"])

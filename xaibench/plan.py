@@ -106,7 +106,7 @@ def read(
     """
     written = _written(source, plugins)
     for change in changes:
-        _change(written, change)
+        change_one(written, change)
     for key, value in DEFAULTS.items():
         written.setdefault(key, value)
     plan = _filled(_shaped(written, source), source, plugins)
@@ -123,10 +123,11 @@ def locate(path: str, source: str) -> Path:
     data = os.environ.get("XAIBENCH_DATA")
     folders = [_folder(source), *([Path(data)] if data else []), Path()]
     for folder in folders:
-        if (folder / path).exists():
-            return folder / path
-    looked = "in XAIBENCH_DATA and here" if data else "and here; XAIBENCH_DATA is not set"
-    raise UsageError(f"no file {path!r} (looked beside the plan {looked})")
+        found = folder / Path(path).expanduser()
+        if found.exists():
+            return found
+    looked = ", in XAIBENCH_DATA and here" if data else " and here; XAIBENCH_DATA is not set"
+    raise UsageError(f"no file {path!r} (looked beside the plan{looked})")
 
 
 def _folder(source: str) -> Path:
@@ -221,7 +222,8 @@ def assigned(change: str) -> tuple[str, Any]:
         raise UsageError(f"--set {change}: the value is no YAML") from None
 
 
-def _change(written: dict[str, Any], change: str) -> None:
+def change_one(written: dict[str, Any], change: str) -> None:
+    """Write ``key=value`` over what a plan says, dots between keys."""
     key, value = assigned(change)
     *outer, last = key.split(".")
     if key == "extends":

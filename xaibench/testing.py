@@ -141,8 +141,10 @@ def _same(
         if difference > worst:
             worst, where = difference, model
     found = f"{worst:.1e} of the largest score, {where}" if where else "none"
-    detail = f"largest difference: {found}"
-    return Check(name, worst <= tolerance, detail)
+    held = worst <= tolerance
+    hint = "" if held else "; it depends on the batch, or on chance that is not its generators'"
+    detail = f"largest difference: {found}{hint}"
+    return Check(name, held, detail)
 
 
 def _tells_positions_apart(explained: Mapping[str, Explanation]) -> Check:
@@ -152,7 +154,7 @@ def _tells_positions_apart(explained: Mapping[str, Explanation]) -> Check:
         for model, each in explained.items()
         if all(np.ptp(row[valid]) == 0 for row, valid in zip(each.scores, known, strict=True))
     ]
-    detail = f"constant on {'; '.join(flat)}" if flat else ""
+    detail = f"not on {'; '.join(flat)}, where all score the same" if flat else ""
     return Check("tells positions apart", len(flat) < len(explained), detail)
 
 

@@ -1,19 +1,17 @@
 """A run's job, and the data and plug-ins it needs, at hand in one process."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from xaibench.data.loading import load_splits
-from xaibench.data.splitting import choose, cut_validation, fingerprint
+from xaibench.data.splitting import choose, fingerprint, with_validation
 from xaibench.options import typed
 from xaibench.plan import Plan, Use
 from xaibench.protocols import MetricFacts, metric_facts
 from xaibench.registry import Plugin, load
 from xaibench.store import Store
 from xaibench.values import Sequences, Splits
-
-VALIDATION_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +47,7 @@ def prepare(job: Job) -> Work:
         plan.dataset, data_seed=plan.data_seed, source=job.source, plugins=job.plugins
     )
     data = fingerprint(splits)
-    if splits.validation is None:
-        train, validation = cut_validation(splits.train, VALIDATION_SHARE, plan.data_seed)
-        splits = replace(splits, train=train, validation=validation)
+    splits = with_validation(splits, plan.data_seed)
     chosen = choose(splits.test, plan.sequences, plan.data_seed)
     return Work(job, Store(job.folder / "store"), splits, chosen, data)
 

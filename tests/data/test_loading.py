@@ -49,9 +49,9 @@ def loaded(tmp_path, monkeypatch):
 
 def test_what_leaks_stays_unless_it_is_asked_to_go(loaded):
     assert len(loaded().test) == 8
-    without = loaded(deduplicated=True)
+    without = loaded(deduplicated=True)  # validation is cut from train before anything goes
     assert without.test.names == tuple(f"test {row}" for row in range(1, 8))
-    assert len(without.train) == 8
+    assert len(without.train) + len(without.validation) == 8
     assert any("test" in key for key in without.facts)
 
 
@@ -79,7 +79,7 @@ def test_scanned_motifs_give_any_dataset_its_truth(loaded):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("some", {"one_class": True}, "dataset: wanted at least two classes in train, got one"),
+        ("some", {"one_class": True}, "dataset: wanted every class in train, got none of 'yes'"),
         ("some", {"twice": True}, "dataset: wanted names that differ, train has one twice"),
         ("broken", {}, "dataset 'broken': RuntimeError: on purpose"),
         ("none", {}, "dataset 'none': wanted Splits, got int"),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from xaibench.data.planted import planted
+from xaibench.data.generated.planted import planted
 from xaibench.data.splitting import cut_validation
 from xaibench.models.attngen import AttnGen
 from xaibench.models.cnn import CNN

@@ -167,6 +167,12 @@ def test_few_seeds_are_said(make):
     assert said.startswith("Only 3 seeds")
 
 
+def test_few_explained_sequences_are_said(run):
+    dataset = {**run.environment["dataset"], "sizes": {"explained": 5}}
+    said = tables.cautions(replace(run, environment={**run.environment, "dataset": dataset}))
+    assert said[0].startswith("Only 5 explained sequences: intervals over so few are too narrow")
+
+
 def test_undefined_values_are_counted(run):
     estimates = run.estimates.assign(undefined=np.where(run.estimates["method"] == "random", 4, 0))
     (said,) = tables.cautions(replace(run, estimates=estimates))

@@ -78,3 +78,10 @@ def test_a_model_that_is_not_clearly_above_the_floor_is_said_to_be_so(make):
     assert not any("trivial model" in said for said in sentences(make()))
     above = [said for said in sentences(make(floor=0.995)) if "trivial model" in said]
     assert above == ["That is not clearly above a trivial model (5-mers: 99.5 %)."]
+
+
+def test_no_method_is_praised_for_the_motif_where_none_beats_chance(run):
+    environment = {**run.environment, "chance": {"auprc": 0.999}}
+    said = sentences(replace(run, environment=environment))
+    assert any(one.startswith("No method finds the known motif better than") for one in said)
+    assert not any("finds the known motif best" in one for one in said)

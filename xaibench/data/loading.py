@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from xaibench.data.leakage import deduplicated
+from xaibench.data.audit.leakage import deduplicated
+from xaibench.data.splitting import with_validation
 from xaibench.data.truth import annotated, scanned
 from xaibench.errors import UsageError
 from xaibench.options import Truth, of_harness, supplied, typed, with_paths
@@ -22,7 +23,7 @@ def load_splits(use: Use, *, data_seed: int, source: str, plugins: tuple[str, ..
     _check(splits)
     ours = of_harness(plugin, options)
     if ours["deduplicated"]:
-        splits = deduplicated(splits)
+        splits = deduplicated(with_validation(splits, data_seed))
     return splits if ours["truth"] is None else _with_truth(splits, ours["truth"])
 
 
@@ -40,9 +41,13 @@ def _called(plugin: Plugin, options: dict[str, object], data_seed: int) -> Split
 
 
 def _check(splits: Splits) -> None:
+    if len(splits.train.class_names) < 2:
+        raise UsageError("dataset: wanted two classes or more, got one")
     for name, split in (("train", splits.train), ("test", splits.test)):
-        if len(np.unique(split.labels)) < 2:
-            raise UsageError(f"dataset: wanted at least two classes in {name}, got one")
+        present = np.bincount(split.labels, minlength=len(split.class_names)) > 0
+        if not present.all():
+            absent = split.class_names[int(np.argmin(present))]
+            raise UsageError(f"dataset: wanted every class in {name}, got none of {absent!r}")
         if len(set(split.names)) < len(split):
             raise UsageError(f"dataset: wanted names that differ, {name} has one twice")
 

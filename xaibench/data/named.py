@@ -5,41 +5,51 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from xaibench.data.audit import audit, interval_lines, lines
-from xaibench.data.benchmark_sets import SETS
+from xaibench.data.audit.counts import audit
+from xaibench.data.audit.words import interval_lines, lines
 from xaibench.data.loading import load_splits
-from xaibench.data.reading import is_bed
+from xaibench.data.own.reading import has_fasta, is_bed
+from xaibench.data.published.benchmark_sets import SETS
 from xaibench.errors import UsageError
 from xaibench.options import resolve
-from xaibench.plan import Use, assigned, locate, presets, read
+from xaibench.plan import Use, change_one, locate, presets, read
 from xaibench.registry import available, load
 from xaibench.values import Splits
 
 _PLANS = {".yaml", ".yml"}
 
 
-def named(word: str, *, changes: Iterable[str] = (), plugins: tuple[str, ...] = ()) -> Splits:
-    """The splits of a set of genomic-benchmarks, a dataset plug-in, a plan, a file or a folder.
+def named(
+    word: str, *, changes: Iterable[str] = (), plugins: tuple[str, ...] = ()
+) -> tuple[Splits, int]:
+    """The splits of a set of genomic-benchmarks, a dataset plug-in, a plan, a file or a folder, and
+    the data seed that they were made under: the plan's, else 0.
 
-    ``changes`` are ``key=value``, the dataset's options, with YAML values.
+    ``changes`` are ``key=value``, the dataset's options, as on the command line of a run.
     """
-    options = dict(map(assigned, changes))
+    of_dataset = tuple(f"dataset.{change}" for change in changes)
     if word in presets() or Path(word).suffix in _PLANS:
-        dataset = read(word, plugins=plugins).dataset
-        use, source = Use(use=dataset.use, options=dataset.options | options), word
+        plan = read(word, changes=of_dataset, plugins=plugins)
+        use, data_seed, source = plan.dataset, plan.data_seed, word
     else:
-        use, source = _use(word, options), ""
-    resolved = resolve(load("datasets", use.use, plugins), use.options, where="dataset")
-    use = Use(use=use.use, options=resolved)
-    return load_splits(use, data_seed=0, source=source, plugins=plugins)
+        given: dict[str, Any] = {"dataset": _options(word)}
+        for change in of_dataset:
+            change_one(given, change)
+        name = given["dataset"].pop("name")
+        options = resolve(load("datasets", name, plugins), given["dataset"], where="dataset")
+        use, data_seed, source = Use(use=name, options=options), 0, ""
+    return load_splits(use, data_seed=data_seed, source=source, plugins=plugins), data_seed
 
 
 def audited(word: str, *, changes: Iterable[str], plugins: tuple[str, ...]) -> list[str]:
     """The audit of a dataset, or of a folder that holds intervals without their sequences."""
     folder = _interval_folder(word)
-    if folder is not None:
-        return interval_lines(folder)
-    return lines(audit(named(word, changes=changes, plugins=plugins), data_seed=0))
+    if folder is None:
+        splits, data_seed = named(word, changes=changes, plugins=plugins)
+        return lines(audit(splits, data_seed=data_seed))
+    if changes := tuple(changes):
+        raise UsageError(f"--set {changes[0]}: a folder of intervals has no options")
+    return interval_lines(folder)
 
 
 def _interval_folder(word: str) -> Path | None:
@@ -51,26 +61,28 @@ def _interval_folder(word: str) -> Path | None:
     return folder if folder.is_dir() and tables else None
 
 
-def _use(word: str, options: dict[str, Any]) -> Use:
-    if word in SETS:
-        return Use(use="genomic_benchmarks", options={"dataset": word, **options})
+def _options(word: str) -> dict[str, Any]:
+    """What a plan would have under ``dataset``."""
+    if word in SETS and not Path(word).is_dir():
+        return {"name": "genomic_benchmarks", "dataset": word}
     known = [*available("datasets")]
     if word in known:
-        return Use(use=word, options=options)
+        return {"name": word}
     try:
         path = locate(word, "")
-    except UsageError:
+    except UsageError as error:
+        if Path(word).suffix or Path(word).name != word:  # it looks like a path
+            raise
         nearest = get_close_matches(word, [*SETS, *known], n=1, cutoff=0)
         raise UsageError(
             f"{word}: wanted a set of genomic-benchmarks, a dataset, a plan, a file or a folder; "
             f"the nearest name is {nearest[0]!r} (see `xaibench data list`)"
-        ) from None
-    return _of_path(path.resolve(), options)
+        ) from error
+    return _of_path(path.absolute())
 
 
-def _of_path(path: Path, options: dict[str, Any]) -> Use:
-    if path.is_dir():
+def _of_path(path: Path) -> dict[str, Any]:
+    if path.is_dir() and not has_fasta(path):
         own = {"dataset": path.name, "root": str(path.parent), "download": False}
-        return Use(use="genomic_benchmarks", options=own | options)
-    kind = "intervals" if is_bed(path) else "file"
-    return Use(use=kind, options={"path": str(path), **options})
+        return {"name": "genomic_benchmarks", **own}
+    return {"name": "intervals" if is_bed(path) else "file", "path": str(path)}

@@ -3,17 +3,18 @@
 import json
 import os
 import re
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xaibench import __version__
 from xaibench.errors import UsageError
 from xaibench.values import Intervals, Sequences, Splits
 
@@ -63,7 +64,7 @@ def cache_folder() -> Path:
 def key_of(*parts: str) -> str:
     """24 hex digits: a BLAKE2 hash of the parts and of the form of packed files."""
     digest = blake2b(digest_size=_KEY_BYTES)
-    for part in (_FORMAT, *parts):
+    for part in (_FORMAT, __version__, *parts):
         text = part.encode(errors="surrogatepass")
         digest.update(f"{len(text)}:".encode() + text)
     return digest.hexdigest()
@@ -129,15 +130,15 @@ def _text(text: str) -> NDArray[np.uint8]:
 def _write(arrays: _Arrays, path: Path) -> None:
     """To a temporary name first: what carries the name ``path`` is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY)
+    temporary = path.parent / f"{_TEMPORARY}{uuid4().hex}"
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with temporary.open("xb") as stream:  # others who share the cache may read it
             np.savez(stream, **arrays)  # type: ignore[arg-type]  # no array is called allow_pickle
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _tidy(folder: Path, name: str, *, keep: Path) -> None:

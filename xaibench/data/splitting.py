@@ -1,5 +1,6 @@
 """Which sequences are learnt from, validated on, explained."""
 
+from dataclasses import replace
 from hashlib import blake2b
 
 import numpy as np
@@ -10,7 +11,17 @@ from xaibench.errors import UsageError
 from xaibench.randomness import stream
 from xaibench.values import Sequences, Splits
 
+VALIDATION_SHARE = 0.1
+
 _DRAWS = 32
+
+
+def with_validation(splits: Splits, data_seed: int) -> Splits:
+    """The splits with a validation split, cut from train where there is none."""
+    if splits.validation is not None:
+        return splits
+    train, validation = cut_validation(splits.train, VALIDATION_SHARE, data_seed)
+    return replace(splits, train=train, validation=validation)
 
 
 def cut_validation(

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench.data.columns import whole_numbers
 from xaibench.data.motifs import Motif, find_motif
-from xaibench.data.reading import read_bed
+from xaibench.data.own.columns import whole_numbers
+from xaibench.data.own.reading import read_bed
 from xaibench.dna import lengths
 from xaibench.errors import UsageError
 from xaibench.shapes import Codes, Evidence

@@ -1,0 +1,552 @@
+"""Tables and FASTA, good and bad; with labels, intervals and motif positions beside them."""
+
+import gzip
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from xaibench.data.own.files import file
+from xaibench.data.splitting import fingerprint
+from xaibench.dna import to_letters
+from xaibench.errors import UsageError
+
+CSV = """sequence,label,split
+ACGTACG,worm,train
+acgtn,human,train
+TTTT,worm,test
+GGG,human,test
+CC,human,dev
+"""
+FASTA = """>a label=worm split=train
+ACGT
+ACG
+>b label=human split=train
+
+acgtn
+>c label=worm split=test
+TTTT
+>d label=human split=test
+GGG
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def written(name, text):
+        path = tmp_path / name
+        data = text if isinstance(text, bytes) else text.encode()
+        path.write_bytes(gzip.compress(data) if path.suffix in (".gz", ".bgz") else data)
+        return path
+
+    return written
+
+
+@pytest.mark.parametrize(
+    "name", ["table.csv", "table.csv.gz", "table.csv.bgz", "table.TSV", "table.tsv.gz"]
+)
+def test_a_table_is_read_with_its_splits(write, name):
+    text = CSV.replace(",", "\t") if "tsv" in name.lower() else CSV
+    splits = file(data_seed=0, path=write(name, text))
+    assert to_letters(splits.train.codes) == ["ACGTACG", "ACGT"]
+    assert splits.train.class_names == ("human", "worm")
+    assert splits.train.labels.tolist() == [1, 0]
+    assert splits.train.names == ("row 0", "row 1")
+    assert to_letters(splits.test.codes) == ["TTTT", "GGG"]
+    assert to_letters(splits.validation.codes) == ["CC"]
+    assert splits.note == f"5 sequences of {name}, split by the file."
+
+
+@pytest.mark.parametrize("name", ["reads.fa", "reads.fasta.gz", "reads.fna.bgz"])
+def test_fasta_headers_carry_the_columns(write, name):
+    splits = file(data_seed=0, path=write(name, FASTA))
+    assert to_letters(splits.train.codes) == ["ACGTACG", "ACGT"]
+    assert splits.train.names == ("a", "b")
+    assert splits.train.labels.tolist() == [1, 0]
+    assert splits.validation is None
+
+
+def test_a_lone_word_in_a_fasta_header_is_the_label(write):
+    path = write("reads.fa", "".join(f">s{i} {i % 2}\nACGT\n" for i in range(20)))
+    splits = file(data_seed=0, path=path)
+    assert splits.train.class_names == ("0", "1")
+    assert len(splits.test) == 4
+
+
+def test_all_splits_are_padded_to_one_length(write):
+    splits = file(data_seed=0, path=write("table.csv", CSV))
+    assert {part.codes.shape[1] for part in (splits.train, splits.test, splits.validation)} == {7}
+
+
+def test_without_a_split_column_the_test_is_cut_within_each_class(write):
+    rows = "".join(f"ACGT,{i % 2}\n" for i in range(40))
+    path = write("table.csv", "sequence,label\n" + rows)
+    splits = file(data_seed=0, path=path, test_fraction=0.3)
+    assert np.bincount(splits.test.labels).tolist() == [6, 6]
+    assert splits.note.endswith("test cut from it.")
+    names = [file(data_seed=seed, path=path).test.names for seed in (0, 0, 1)]
+    assert names[0] == names[1] != names[2]
+
+
+@pytest.mark.parametrize(("column", "option"), [("group", None), ("region", None), ("x", "x")])
+def test_without_a_split_column_the_test_is_cut_by_group(write, column, option):
+    rows = "".join(f"ACGT,{i % 2},chr{i // 4}\n" for i in range(40))
+    path = write("table.csv", f"sequence,label,{column}\n{rows}")
+    splits = file(data_seed=0, path=path, group=option)
+    assert len(set(splits.test.groups)) == 2
+    assert set(splits.test.groups).isdisjoint(splits.train.groups)
+    assert f"by {column}" in splits.note
+
+
+def test_columns_may_have_other_names(write):
+    text = CSV.replace("sequence,label,split", "dna,species,part")
+    splits = file(
+        data_seed=0, path=write("t.csv", text), sequence="dna", label="species", split="part"
+    )
+    assert len(splits.train) == 2
+
+
+def test_numbers_sort_as_numbers_and_before_words(write):
+    rows = "".join(f"ACGT,{name},{split}\n" for name in ("b", 10, 2) for split in ("train", "test"))
+    splits = file(data_seed=0, path=write("t.csv", "sequence,label,split\n" + rows))
+    assert splits.train.class_names == ("2", "10", "b")
+
+
+def with_column(name, values):
+    lines = CSV.splitlines()[:5]
+    return "\n".join(f"{line},{value}" for line, value in zip(lines, [name, *values], strict=True))
+
+
+@pytest.mark.parametrize(("column", "option"), [("name", None), ("id", None), ("x", "x")])
+def test_names_are_a_column_that_tells_rows_apart(write, column, option):
+    path = write("t.csv", with_column(column, "pqrs"))
+    assert file(data_seed=0, path=path, id=option).train.names == ("p", "q")
+
+
+def test_a_sequence_na_is_a_sequence(write):
+    splits = file(data_seed=0, path=write("t.csv", CSV.replace("TTTT", "NA")))
+    assert to_letters(splits.test.codes)[0] == "NA"
+
+
+def test_letters_of_ambiguity_are_counted(write):
+    path = write("t.csv", CSV.replace("TTTT", "TRyT"))
+    splits = file(data_seed=0, path=path)
+    assert to_letters(splits.test.codes)[0] == "TNNT"
+    assert splits.facts == {"letters of ambiguity read as N": 2}
+    assert file(data_seed=0, path=write("t.csv", CSV)).facts == {}
+
+
+TABLE = pd.DataFrame(
+    {
+        "sequence": ["ACGTACG", "acgtn", "TTTT", "GGG", "CC"],
+        "label": ["worm", "human", "worm", "human", "human"],
+        "split": ["train", "train", "test", "test", "dev"],
+    }
+)
+
+
+def test_parquet_is_read_as_the_table_it_was_written_from(write, tmp_path):
+    TABLE.to_parquet(tmp_path / "t.parquet")
+    binary = TABLE.assign(
+        sequence=TABLE["sequence"].str.encode("ascii"), more=[[1], [2]] * 2 + [[]]
+    )
+    binary.astype({"label": "category"}).to_parquet(tmp_path / "t.pq")
+    expected = fingerprint(file(data_seed=0, path=write("t.csv", CSV)))
+    for name in ("t.parquet", "t.pq"):
+        assert fingerprint(file(data_seed=0, path=tmp_path / name)) == expected
+
+
+@pytest.mark.parametrize(
+    ("dtype", "names"),
+    [
+        ("int8", ("0", "1")),
+        ("float64", ("0", "1")),
+        ("float32", ("0", "1")),
+        ("boolean", ("false", "true")),
+        ("Int64", ("0", "1")),
+        ("str", ("0", "1")),
+    ],
+)
+def test_labels_of_parquet_have_clean_names(tmp_path, dtype, names):
+    labels = pd.Series([0, 1, 0, 1, 1]).astype(dtype)
+    TABLE.assign(label=labels).to_parquet(tmp_path / "t.parquet")
+    train = file(data_seed=0, path=tmp_path / "t.parquet").train
+    assert train.class_names == names
+    assert train.labels.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("label", "dtype"), [(None, "object"), (float("nan"), "float64"), (pd.NA, "Int64")]
+)
+def test_an_absent_label_of_parquet_is_one_line(tmp_path, label, dtype):
+    values = pd.Series([0, 1, label, 1, 1], dtype=dtype)
+    TABLE.assign(label=values).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(UsageError, match="row 2: column 'label' is empty"):
+        file(data_seed=0, path=tmp_path / "t.parquet")
+
+
+def test_a_label_of_parquet_that_is_not_a_number_is_one_line(tmp_path):
+    columns = {"sequence": ["ACGT", "AC", "TTT"], "label": [0.0, 1.0, float("nan")]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")  # pandas writes no NaN
+    with pytest.raises(UsageError, match="row 2: column 'label' is empty"):
+        file(data_seed=0, path=tmp_path / "t.parquet")
+
+
+def test_an_absent_sequence_of_parquet_is_one_line(tmp_path):
+    TABLE.replace({"sequence": {"GGG": None}}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(UsageError, match="row 3: column 'sequence' is empty"):
+        file(data_seed=0, path=tmp_path / "t.parquet")
+
+
+def test_bad_parquet_is_one_line(write, tmp_path):
+    TABLE.to_parquet(tmp_path / "whole.parquet")
+    whole = (tmp_path / "whole.parquet").read_bytes()
+    bad = {
+        "text.parquet": CSV.encode(),
+        "cut.parquet": whole[:-9],
+        "empty.parquet": b"",
+        "packed.parquet.gz": whole,
+    }
+    for name, data in bad.items():
+        with pytest.raises(UsageError, match=f"{name}: wanted a CSV, .* file, got: ") as caught:
+            file(data_seed=0, path=write(name, data))
+        assert "\n" not in str(caught.value)
+    arrow = pyarrow.table([["ACGT"], ["AC"]], names=["sequence", "sequence"])
+    parquet.write_table(arrow, tmp_path / "twice.parquet")
+    with pytest.raises(UsageError, match="got: two columns of one name"):
+        file(data_seed=0, path=tmp_path / "twice.parquet")
+
+
+LABELS = """id,label,split,group
+d,human,test,g3
+c,worm,test,g2
+a,worm,train,g1
+b,human,train,g1
+"""
+READS = ">a more=1 label=x\nACGTACG\n>b\nacgtn\n>c\nTTTT\n>d\nGGG\n"
+
+
+def test_a_second_file_gives_the_labels_by_name(write):
+    labels = write("labels.csv", LABELS)
+    splits = file(data_seed=0, path=write("reads.fa", READS), labels=labels)
+    assert to_letters(splits.train.codes) == ["ACGTACG", "ACGT"]
+    assert splits.train.names == ("a", "b")
+    assert splits.train.labels.tolist() == [1, 0]
+    assert splits.train.groups == ("g1", "g1")
+    assert to_letters(splits.test.codes) == ["TTTT", "GGG"]
+    assert splits.test.groups == ("g2", "g3")
+
+
+def test_a_second_file_may_call_the_names_otherwise(write):
+    labels = write("labels.tsv.gz", LABELS.replace(",", "\t").replace("id\t", "read\t"))
+    path = write("reads.fa", READS)
+    splits = file(data_seed=0, path=path, labels=labels, id="read")
+    assert splits.test.names == ("c", "d")
+    table = "read,sequence\na,ACGTACG\nb,acgtn\nc,TTTT\nd,GGG\n"
+    again = file(data_seed=0, path=write("t.csv", table), labels=labels, id="read")
+    assert fingerprint(again) == fingerprint(splits)
+
+
+BAD_LABELS = {
+    "a name is missing": (LABELS.replace("c,worm,test,g2\n", ""), r"got 1 \('c'\) of .* none that"),
+    "a name too many": (LABELS + "e,worm,test,g2\nf,worm,test,g2\n", r"got none .* 2 \('e'\) that"),
+    "other names": (LABELS.replace("\na,", "\ne,"), r"got 1 \('a'\) of them missing and 1 \('e'\)"),
+    "a name twice": (LABELS.replace("\na,", "\nc,"), "'id': .* got 'c' in row 1 and in row 2"),
+    "no label": (LABELS.replace("d,human", "d,"), "row 0: column 'label' is empty"),
+    "one class": (LABELS.replace("human", "worm"), "'label': wanted two classes or more"),
+    "no names": (LABELS.replace("id,", "read,"), "wanted the column 'name', got 'read'"),
+    "no labels": (
+        LABELS.replace(",label", ",class"),
+        "wanted the column 'label', got 'id', 'class'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_LABELS)
+def test_bad_labels_are_one_line_with_their_file(write, case):
+    text, message = BAD_LABELS[case]
+    labels = write("labels.csv", text)
+    with pytest.raises(UsageError, match=message) as caught:
+        file(data_seed=0, path=write("reads.fa", READS), labels=labels)
+    assert str(caught.value).startswith(str(labels))
+    assert "\n" not in str(caught.value)
+
+
+def test_labels_need_names_that_exist(write):
+    labels = write("labels.csv", LABELS)
+    with pytest.raises(UsageError, match=r"t\.csv: wanted the column 'name', got 'sequence'"):
+        file(data_seed=0, path=write("t.csv", CSV), labels=labels)
+    with pytest.raises(UsageError, match=r"labels\.csv: wanted the column 'read', got 'id'"):
+        file(data_seed=0, path=write("reads.fa", READS), labels=labels, id="read")
+    with pytest.raises(UsageError, match="wanted the column 'read', got 'sequence'"):
+        file(data_seed=0, path=write("t.csv", CSV), id="read")
+
+
+PLACES = {
+    "columns": ("chrom,start,end", "chr2,10,17 chr2,20,25 chrX,0,4 chrX,9,12 chrX,3,5", "+-+.-"),
+    "region and columns": ("region,start,end", "2,10,17 2,20,25 X,0,4 X,9,12 X,3,5", "+-+.-"),
+    "one column": ("region", "chr2:10-17 chr2:20-25 chrX:0-4 chrX:9-12 chrX:3-5", "+-+.-"),
+    "one column with strand": (
+        "region",
+        "chr2:10-17(+) chr2:20-25(-) chrX:0-4(+) chrX:9-12(.) chrX:3-5(-)",
+        "",
+    ),
+}
+
+
+def with_places(columns, places, strands):
+    header = f"{columns},strand" if strands else columns
+    rows = places.split()
+    ends = (
+        [f"{row},{strand}" for row, strand in zip(rows, strands, strict=True)] if strands else rows
+    )
+    lines = zip(CSV.splitlines(), [header, *ends], strict=True)
+    return "\n".join(f"{line},{end}" for line, end in lines)
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_intervals_are_those_of_the_table(write, case):
+    splits = file(data_seed=0, path=write("t.csv", with_places(*PLACES[case])))
+    train, test = splits.train.intervals, splits.test.intervals
+    assert [name.removeprefix("chr") for name in train.chromosomes] == ["2", "2"]
+    assert (train.starts.tolist(), train.ends.tolist()) == ([10, 20], [17, 25])
+    assert (test.starts.tolist(), test.ends.tolist()) == ([0, 9], [4, 12])
+    assert (train.strands.tolist(), test.strands.tolist()) == ([1, -1], [1, 1])
+    assert splits.facts == {}
+
+
+NO_PLACES = {
+    "an unknown start": ("chrom,start,end", "1,10,17 1,-1,4 X,0,4 X,9,12 X,3,5", "+-+.-", 1),
+    "an absent end": ("chrom,start,end", "1,10,17 1,20, X,0, X,9,12 X,3,5", "+-+.-", 2),
+    "another length": ("chrom,start,end", "1,10,16 1,20,25 X,0,3 X,9,11 X,3,5", "+-+.-", 3),
+    "another strand": ("chrom,start,end", "1,10,17 1,20,25 X,0,4 X,9,12 X,3,5", "+-*.-", 1),
+}
+
+
+@pytest.mark.parametrize("case", NO_PLACES)
+def test_intervals_that_are_not_all_known_are_left_out_and_the_facts_say_so(write, case):
+    *columns, count = NO_PLACES[case]
+    splits = file(data_seed=0, path=write("t.csv", with_places(*columns)))
+    assert splits.train.intervals is None
+    assert splits.facts["intervals"].startswith(
+        f"left out, {count} of 5 are unknown or not as long"
+    )
+
+
+def test_regions_that_are_all_different_group_by_chromosome(write):
+    rows = "".join(f"ACGT,{i % 2},chr{i // 4}:{i}-{i + 4}\n" for i in range(40))
+    path = write("t.csv", f"sequence,label,region\n{rows}")
+    splits = file(data_seed=0, path=path)
+    assert len(set(splits.test.groups)) == 2
+    assert set(splits.test.groups) == set(splits.test.intervals.chromosomes)
+    assert set(splits.test.groups).isdisjoint(splits.train.groups)
+    assert splits.note.endswith("by chromosome.")
+
+
+def test_a_region_of_another_form_is_a_group_as_it_is(write):
+    rows = "".join(f"ACGT,{i % 2},{f'chr1:{i}-{i + 4}' if i != 7 else 'x'}\n" for i in range(40))
+    splits = file(data_seed=0, path=write("t.csv", f"sequence,label,region\n{rows}"))
+    assert len(set(splits.train.groups)) == 32
+    assert splits.train.intervals is None
+
+
+SITES = "-1 0 2  0.0"
+
+
+def with_sites(values, name="at"):
+    lines = zip(CSV.splitlines(), [name, *values.split(" ")], strict=True)
+    return "\n".join(f"{line},{value}" for line, value in lines)
+
+
+def test_a_column_of_sites_is_evidence_for_a_class(write):
+    path = write("t.csv", with_sites(SITES))
+    splits = file(data_seed=0, path=path, site_start="at", site_width=2, site_class="worm")
+    assert splits.train.evidence.tolist() == [[-1] * 7, [1, 1, -1, -1, -1, -1, -1]]
+    assert splits.test.evidence.tolist() == [[-1, -1, 1, 1, -1, -1, -1], [-1] * 7]
+    assert splits.validation.evidence.tolist() == [[1, 1, -1, -1, -1, -1, -1]]
+    assert splits.test.inside_motif.sum() == 2
+    assert splits.train.inside_motif.sum() == 0, "the site stands in a sequence of the other class"
+    assert splits.facts == {"motif positions": "column 'at', 2 nt, speaking for 'worm'"}
+
+
+def test_a_second_column_may_say_where_sites_end(write):
+    text = with_sites("-1,-1 0,3 2,4 , 1,2", name="at,to")
+    options = {"site_start": "at", "site_end": "to", "site_class": "human"}
+    splits = file(data_seed=0, path=write("t.csv", text), **options)
+    assert (splits.train.evidence == 0).sum(axis=1).tolist() == [0, 3]
+    assert splits.validation.evidence.tolist() == [[-1, 0, -1, -1, -1, -1, -1]]
+    assert splits.facts == {"motif positions": "columns 'at' and 'to', speaking for 'human'"}
+
+
+WHOLE = {"site_start": "at", "site_width": 2, "site_class": "worm"}
+BAD_SITES = {
+    "no start": ({"site_width": 2, "site_class": "worm"}, SITES, "got site_width, site_class"),
+    "no class": ({"site_start": "at", "site_width": 2}, SITES, "wanted site_start and site_class"),
+    "no end": ({"site_start": "at", "site_class": "worm"}, SITES, "either site_end or site_width"),
+    "two ends": (
+        WHOLE | {"site_end": "at"},
+        SITES,
+        "got site_start, site_end, site_width, site_cl",
+    ),
+    "no such class": (WHOLE | {"site_class": "fly"}, SITES, "one of 'human', 'worm', got 'fly'"),
+    "no such column": (WHOLE | {"site_start": "x"}, SITES, "wanted the column 'x', got"),
+    "no site": (WHOLE, "-1 -1 -1  -1", "column 'at': wanted sites, got none in any row"),
+    "no number": (WHOLE, "-1 0 x  -1", "column 'at': wanted whole numbers, got 'x' in row 2"),
+    "half a number": (WHOLE, "-1 0.5 2  -1", "wanted whole numbers, got '0.5' in row 1"),
+    "outside": (WHOLE, "-1 0 3  -1", "row 2: wanted a site inside the 4 letters .*, got 3-5"),
+    "turned": (
+        {"site_start": "at", "site_end": "at", "site_class": "worm"},
+        "-1 1 2  -1",
+        "row 1: wanted a site inside the 5 letters of the sequence, got 1-1",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_SITES)
+def test_bad_sites_are_one_line(write, case):
+    options, values, message = BAD_SITES[case]
+    with pytest.raises(UsageError, match=message) as caught:
+        file(data_seed=0, path=write("t.csv", with_sites(values)), **options)
+    assert "\n" not in str(caught.value)
+
+
+BAD = {
+    "no column": ("t.csv", CSV.replace("sequence,", "dna,"), "wanted the column 'sequence', got"),
+    "no columns": ("t.csv", "a,b\n1,2\n", "wanted the columns 'sequence', 'label', got 'a', 'b'"),
+    "a letter": ("t.csv", CSV.replace("TTTT", "TTXT"), "row 2: wanted the .* 'X' at position 2"),
+    "a name twice": (
+        "t.csv",
+        with_column("id", "pqrq"),
+        "'id': wanted names that differ, got 'q' in row 1 and in row 3; .* option id",
+    ),
+    "no name": ("t.csv", with_column("id", ["p", "", "r", "s"]), "row 1: column 'id' is empty"),
+    "a FASTA name twice": ("t.fa", FASTA.replace(">d", ">b"), "got 'b' in row 1 and in row 3"),
+    "NA for a label": (
+        "t.csv",
+        CSV.replace("TTTT,worm", "TTTT,NA"),
+        "row 2: column 'label': wanted a label, got the missing value 'NA'",
+    ),
+    "one class": ("t.csv", CSV.replace("human", "worm"), "'label': wanted two .* got 'worm' only"),
+    "no test": ("t.csv", CSV.replace("test", "train"), "'split': wanted rows .* got no test row"),
+    "no train": ("t.csv", CSV.replace("train", "test"), "'split': wanted rows .* no train row"),
+    "a class not in train": (
+        "t.csv",
+        CSV.replace("human,train", "worm,train"),
+        "'label': wanted every class in train, got no train row of 'human'",
+    ),
+    "another split": (
+        "t.csv",
+        CSV.replace("dev", "hold-out"),
+        "'split': wanted train, test or validation, got 'hold-out' in row 4",
+    ),
+    "no sequence": ("t.csv", CSV.replace("TTTT", ""), "row 2: column 'sequence' is empty"),
+    "no label": ("t.csv", CSV.replace("TTTT,worm", "TTTT,"), "row 2: column 'label' is empty"),
+    "a short row": ("t.csv", CSV.replace("TTTT,worm,test", "TTTT"), "row 2: .* 'label' is empty"),
+    "a long row": (
+        "t.csv",
+        CSV.replace("TTTT", "T,T,T"),
+        "wanted a CSV, TSV, Parquet or FASTA file, got: .*fields",
+    ),
+    "nothing": ("t.csv", "", "Parquet or FASTA file, got: No columns"),
+    "a header": ("t.csv", "sequence,label\n", "got a file without rows"),
+    "no text": ("t.csv", b"\xff\xfe\x00\x01", "Parquet or FASTA file, got: .*decode"),
+    "no FASTA": ("t.fa", "ACGT\n", "got: a FASTA file that begins with 'ACGT'"),
+    "empty FASTA": ("t.fa", "", "got a file without rows"),
+    "no FASTA labels": ("t.fa", ">a\nACGT\n", "wanted the column 'label', got 'name', 'sequence'"),
+    "a FASTA record without sequence": ("t.fa", ">a 1\n>b 0\nACGT\n", "row 0: .* is empty"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_with_the_file(write, case):
+    name, text, message = BAD[case]
+    path = write(name, text)
+    with pytest.raises(UsageError, match=message) as caught:
+        file(data_seed=0, path=path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["t.csv.gz", "t.fa.gz"])
+@pytest.mark.parametrize(
+    "data",
+    [b"sequence,label\n", gzip.compress(FASTA.encode() * 9)[:40]],
+    ids=["plain text", "cut off"],  # compressed data hold the time and make no steady name
+)
+def test_what_is_no_gzip_is_refused(tmp_path, name, data):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(
+        UsageError, match=f"{name}: wanted a CSV, TSV, Parquet or FASTA file, got: "
+    ):
+        file(data_seed=0, path=tmp_path / name)
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"none\.csv: .* got: No such file or directory"):
+        file(data_seed=0, path=tmp_path / "none.csv")
+    with pytest.raises(
+        UsageError,
+        match="got: a folder without FASTA files",
+    ):
+        file(data_seed=0, path=tmp_path)
+
+
+def test_a_group_that_is_no_column_is_refused(write):
+    with pytest.raises(UsageError, match="wanted the column 'chromosome', got 'sequence'"):
+        file(data_seed=0, path=write("t.csv", CSV), group="chromosome")
+
+
+@pytest.mark.skipif("XAIBENCH_DATA" not in os.environ, reason="XAIBENCH_DATA is not set")
+def test_forty_thousand_real_rows_load_in_about_a_second():
+    path = Path(os.environ["XAIBENCH_DATA"]) / "human_or_worm_standin.csv.gz"
+    start = time.process_time()
+    splits = file(data_seed=0, path=path)
+    assert time.process_time() - start < 2
+    assert (len(splits.train), len(splits.test)) == (30_000, 10_000)
+    assert splits.train.codes.shape == (30_000, 200)
+    assert len(set(splits.train.groups)) > 1000
+    assert splits.train.valid.all()
+    assert splits.train.intervals is None, "starts are unknown, and there is no end"
+
+
+@pytest.mark.skipif("XAIBENCH_DATA" not in os.environ, reason="XAIBENCH_DATA is not set")
+def test_real_peaks_have_intervals_and_group_by_chromosome():
+    path = Path(os.environ["XAIBENCH_DATA"]) / "ctcf_vs_pu1.csv.gz"
+    splits = file(data_seed=0, path=path)
+    assert (len(splits.train), len(splits.test)) == (45_202, 12_128)
+    assert set(splits.test.groups) == {"chr1", "chr8", "chr9", "chr21"}
+    assert splits.train.groups == splits.train.intervals.chromosomes
+    assert (splits.train.intervals.ends - splits.train.intervals.starts == 100).all()
+
+
+@pytest.mark.skipif("XAIBENCH_DATA" not in os.environ, reason="XAIBENCH_DATA is not set")
+def test_real_tata_boxes_are_evidence_for_promoters():
+    path = Path(os.environ["XAIBENCH_DATA"]) / "prom_300_tata_annotated.csv.gz"
+    splits = file(data_seed=0, path=path, site_start="tata_start", site_width=8, site_class="1")
+    train = splits.train
+    has_site = (train.evidence == 1).sum(axis=1)
+    assert set(has_site) == {0, 8}
+    shares = [(has_site[train.labels == label] > 0).mean() for label in (0, 1)]
+    np.testing.assert_allclose(shares, [0.21, 0.35], atol=0.005)
+    boxes = train.codes[train.evidence == 1].reshape(-1, 8)
+    assert (boxes[:, [0, 1, 2, 3]] == [3, 0, 3, 0]).mean() > 0.9  # TATA
+
+
+def test_a_mistyped_split_column_is_refused(write):
+    with pytest.raises(UsageError, match="wanted the column 'splt', got 'sequence'"):
+        file(data_seed=0, path=write("table.csv", CSV), split="splt")
+
+
+@pytest.mark.parametrize(
+    "name", ["table.csv.zip", "table.csv.xz", "table.csv.zst", "table.csv.bz2"]
+)
+def test_a_file_compressed_otherwise_is_one_line(write, name):
+    path = write(name, b"\xfd7zXZ\x00\x00\x04\xff\xfe\x00")
+    with pytest.raises(UsageError, match="wanted a CSV, TSV, Parquet or FASTA file, got") as caught:
+        file(data_seed=0, path=path)
+    assert "\n" not in str(caught.value)
