@@ -64,13 +64,12 @@ def read_sequences(path: Path, *, sequence: str, label: str) -> pd.DataFrame:
     ``sequence`` names the column of a FASTA file's letters, ``label`` that of a lone word after
     the name. An absent field is empty.
     """
+    wanted = "CSV, TSV, Parquet or FASTA"
     if path.is_dir():
-        return _read(
-            path, lambda: _folder(path, sequence, label), "table, FASTA or folder of FASTA"
-        )
+        return _read(path, lambda: _folder(path, sequence, label), wanted)
     if _kind(path) in _FASTA:
-        return _read(path, lambda: _fasta(path, sequence, label), "CSV, TSV, Parquet or FASTA")
-    return _read(path, lambda: _table(path), "CSV, TSV, Parquet or FASTA")
+        return _read(path, lambda: _fasta(path, sequence, label), wanted)
+    return _read(path, lambda: _table(path), wanted)
 
 
 def read_table(path: Path) -> pd.DataFrame:
