@@ -61,7 +61,8 @@ def expected_integrated_gradients(
     (*Sundararajan et al. 2017*; *Sturmfels et al. 2020*).
 
     ``contributions`` are the ``hypothetical`` scores at the observed base, as in DeepLIFT. Points
-    are added as in ``integrated_gradients``, for each pair of sequence and reference.
+    are added as in ``integrated_gradients``, for each pair of sequence and reference, beside the
+    root mean square change of the sequence.
     """
     inputs = inputs.detach()
     multipliers, error, change = _along_paths(model, inputs, references, target, steps)
@@ -115,7 +116,7 @@ def _along_paths(
     reached = _output(model, inputs, target).repeat_interleave(count)
     began = _output(model, starts, targets)
     change = reached - began
-    size = torch.stack([change.abs(), reached.abs() / 2, began.abs() / 2]).amax(0)
+    size = _size(change, reached, began, count)
     multipliers = torch.empty_like(ends)
     error = torch.full_like(change, torch.inf)
     for points in (steps * 2**doubling for doubling in range(DOUBLINGS + 1)):
@@ -126,6 +127,15 @@ def _along_paths(
         error = ((multipliers * (ends - starts)).sum((1, 2)) - change).abs()
     shape = references.shape
     return multipliers.reshape(shape), error.reshape(shape[:2]), change.reshape(shape[:2])
+
+
+def _size(change: Tensor, reached: Tensor, began: Tensor, count: int) -> Tensor:
+    """What an error is small or large beside, for each pair: the change, or where that is small the
+    root mean square change of the sequence; with one reference, half the larger output."""
+    if count == 1:
+        return torch.stack([change.abs(), reached.abs() / 2, began.abs() / 2]).amax(0)
+    usual = change.reshape(-1, count).square().mean(1).sqrt().repeat_interleave(count)
+    return torch.maximum(change.abs(), usual)
 
 
 def _mean_gradient(
