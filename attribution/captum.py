@@ -15,6 +15,7 @@ from captum.attr import GradientAttribution
 from torch import Tensor
 
 from xaibench.errors import UsageError
+from xaibench.predict import rows_of
 from xaibench.protocols import method
 from xaibench.registry import nearest
 
@@ -64,6 +65,8 @@ def adapt(name: str) -> Callable[..., Tensor]:
         ready = {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
         made = algorithm(model, **{key: ready[key] for key in of_constructor if key in ready})
         given = {key: ready[key] for key in of_attribute if key in ready}
+        if "internal_batch_size" in of_attribute and given.get("internal_batch_size") is None:
+            given["internal_batch_size"] = rows_of(inputs.shape[-1])
         if "abs" in inspect.signature(made.attribute).parameters:
             given["abs"] = False
         if generators is None:

@@ -28,6 +28,8 @@ from xaibench.predict import in_calls
 from xaibench.protocols import method
 from xaibench.values import Attribution
 
+from .deeplift import ELEMENTWISE
+
 
 @method(completeness=1e-4)
 def lrp(
@@ -80,9 +82,10 @@ def _relevance(
     maps = WeakTensorKeyDictionary()
     with _propagating(model, Propagation(along, against, epsilon, absorber, maps)):
         explained: Tensor = model(inputs).gather(1, target.unsqueeze(1))[:, 0]
-    gradient, absorbed = torch.autograd.grad(
-        explained.sum(), (inputs, absorber), materialize_grads=True
-    )
+    gradient, absorbed = torch.autograd.grad(explained.sum(), (inputs, absorber), allow_unused=True)
+    if gradient is None:
+        raise NotApplicable("lrp needs a gradient, and the model gives none")
+    absorbed = torch.zeros_like(absorber) if absorbed is None else absorbed
     return inputs.detach() * gradient, absorbed, explained.detach()
 
 
@@ -240,14 +243,8 @@ def _same(values: Tensor, way_back: Tensor) -> Tensor:
     return values.detach() + (way_back - way_back.detach())
 
 
-_ELEMENTWISE = (
-    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU),
-    *(nn.GELU, nn.SiLU, nn.Mish, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softsign, nn.LogSigmoid),
-    *(nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.Tanhshrink),
-)
-
 RULES: dict[type[nn.Module], Rule] = {
-    **dict.fromkeys(_ELEMENTWISE, activation),
+    **dict.fromkeys(ELEMENTWISE, activation),
     nn.Linear: linear,
     nn.Conv1d: convolution,
     nn.BatchNorm1d: batch_normalisation,

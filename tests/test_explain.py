@@ -367,3 +367,41 @@ def test_torchs_own_random_numbers_are_the_same_again_and_leave_no_trace() -> No
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def zero_data(model: Any) -> None:
+    for parameter in model.parameters():
+        parameter.data = torch.zeros_like(parameter)
+
+
+def to_double(model: Any) -> None:
+    model.double()
+
+
+def swap(model: Any) -> None:
+    model.classifier.body[2] = nn.GELU().eval()
+
+
+@pytest.mark.parametrize(
+    ("meddling", "message"),
+    [
+        (zero_data, "replacing changed the model's weights or buffers"),
+        (to_double, "replacing put other parts into the model"),
+        (swap, "replacing put other parts into the model"),
+    ],
+)
+def test_what_a_method_replaces_is_put_back_and_refused(meddling: Any, message: str) -> None:
+    def replacing(model, inputs, target) -> Tensor:  # type: ignore[no-untyped-def]
+        meddling(model)
+        return inputs
+
+    model = _used_model()
+    before, modules = _state(model), list(model.modules())
+    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with pytest.raises(ValueError, match=message):
+        explain(replacing, model, CODES, TARGETS, **DEFAULTS)
+    assert _state(model) == before
+    assert list(model.modules()) == modules
+    for name, tensor in model.state_dict().items():
+        assert tensor.dtype == weights[name].dtype
+        assert torch.equal(tensor, weights[name])

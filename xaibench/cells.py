@@ -222,7 +222,7 @@ def _explanations(work: Work, classifier: Any, seed: int, method: str, change: C
         return {"scores": np.stack([scores for scores, _ in parts]), "cost": sum_costs(parts)}
     scores, cost = _explained(work, classifier, seed, method, targets)
     few = np.arange(len(scores))[:GUARDED][::-1]
-    again, _ = _explained(work, classifier, seed, method, targets[few], rows=few)
+    again, _ = _explained(work, classifier, seed, method, targets[few], rows=few, together=3)
     guards = guarded(scores, again, few, work.chosen.valid, name=method)
     by_label = scores.copy()
     other = np.flatnonzero(targets != work.chosen.labels)
@@ -236,7 +236,7 @@ def _explanations(work: Work, classifier: Any, seed: int, method: str, change: C
 def sum_costs(parts: list[tuple[Scores, NDArray[np.float64]]]) -> NDArray[np.float64]:
     """The cost of several explanations: sums, and the largest completeness error."""
     costs = np.stack([cost for _, cost in parts])
-    return np.append(costs[:, :3].sum(axis=0), costs[:, 3].max())
+    return np.append(costs[:, :3].sum(axis=0), np.fmax.reduce(costs[:, 3]))
 
 
 def _explained(
@@ -249,6 +249,7 @@ def _explained(
     rows: NDArray[np.intp] | None = None,
     change: str | None = None,
     draw: int = 0,
+    together: int | None = None,
 ) -> tuple[Scores, NDArray[np.float64]]:
     """Scores on the positions of the intact sequences, and forwards, backwards, seconds, error."""
     plugin, options = found(work, "attribution", work.plan.attribution[method])
@@ -268,6 +269,7 @@ def _explained(
             seed=seed,
             component=plugin.name,
             references=references,
+            batch_size=together,
         )
 
     if work.plan.attribution[method].options["strands"] == "both":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -18,11 +19,14 @@ from torch.overrides import TorchFunctionMode
 
 from xaibench.dna import reverse_complement, unreverse
 from xaibench.errors import NotApplicable
-from xaibench.predict import keep_freed_memory
+from xaibench.predict import rows_of
 from xaibench.protocols import method_facts
 from xaibench.randomness import identity, stream, streams
 from xaibench.shapes import Codes, Labels, Scores
 from xaibench.values import Attribution, N
+
+BATCH = 64
+"""So many sequences, or fewer long ones, are explained together."""
 
 _ROUNDINGS = 32
 """Errors up to so many roundings of an output break no promise of completeness."""
@@ -113,7 +117,7 @@ def explain(
     seed: int,
     component: str,
     references: Codes | None = None,
-    batch_size: int = 64,
+    batch_size: int | None = None,
 ) -> Explanation:
     """Explain every sequence of ``codes`` ``(N, L)`` for its target with one method.
 
@@ -121,7 +125,7 @@ def explain(
     The model is left as found. ValueError where the scores have another shape, are not finite, or
     are less complete than the method promises.
     """
-    keep_freed_memory()
+    batch_size = batch_size or min(BATCH, rows_of(codes.shape[1]))
     view = ExplainedView(model)
     batches = []
     started = time.perf_counter()
@@ -165,7 +169,7 @@ def on_both_strands(
         one.forwards + other.forwards,
         one.backwards + other.backwards,
         one.seconds + other.seconds,
-        max(one.completeness_error, other.completeness_error),
+        float(np.fmax(one.completeness_error, other.completeness_error)),
     )
 
 
@@ -236,17 +240,23 @@ def explainable(model: nn.Module) -> Iterator[None]:
 def unchanged(model: nn.Module, name: str) -> Iterator[None]:
     """ValueError where a method changed weights or buffers (they are put back, also on an error),
     left a module in training mode, a hook behind, or a parameter that wants a gradient."""
-    state = model.state_dict()
-    before = {key: tensor.clone() for key, tensor in state.items()}
+    state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    before = {key: (tensor.data, tensor.detach().clone()) for key, tensor in state.items()}
+    parts = [(vars(m)[name], dict(vars(m)[name])) for m in model.modules() for name in _PARTS]
     hooks = _hooks(model)
-    changed = []
+    swapped, changed = False, []
     try:
         yield
     finally:
-        changed = [key for key in before if not torch.equal(before[key], state[key])]
-        with torch.no_grad():
-            for key in changed:
-                state[key].copy_(before[key])
+        swapped = any(now[key] is not part for now, were in parts for key, part in were.items())
+        for now, were in parts:
+            now.update(were)
+        changed = [key for key in before if _was_changed(state[key], *before[key])]
+        for key in changed:
+            state[key].data, values = before[key]
+            state[key].data.copy_(values)
+    if swapped:
+        raise ValueError(f"{name} put other parts into the model")
     if changed:
         raise ValueError(f"{name} changed the model's weights or buffers: {changed[0]}")
     if any(module.training for module in model.modules()):
@@ -255,6 +265,15 @@ def unchanged(model: nn.Module, name: str) -> Iterator[None]:
         raise ValueError(f"{name} left hooks on the model")
     if any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError(f"{name} left parameters of the model that want gradients")
+
+
+_PARTS = ("_modules", "_parameters", "_buffers")
+
+
+def _was_changed(tensor: Tensor, data: Tensor, values: Tensor) -> bool:
+    """Whether a tensor has other memory, another type or other values than it had."""
+    same = tensor.data_ptr() == data.data_ptr() and tensor.dtype == values.dtype
+    return not same or not torch.equal(tensor.detach(), values)
 
 
 def _hooks(model: nn.Module) -> int:
@@ -267,7 +286,7 @@ def _gradients_wanted(name: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if "does not require grad" not in str(error):
+        if not re.search("does(n't| not) require grad", str(error)):
             raise
         raise NotApplicable(f"{name} needs a gradient, and the model gives none") from error
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 import toy
 from captum.attr import IntegratedGradients
-from torch import Tensor
+from torch import Tensor, nn
 
 from xaibench.attribution.gradient import input_x_gradient
 from xaibench.attribution.integrated import (
@@ -15,7 +15,7 @@ from xaibench.attribution.integrated import (
     gradient_shap,
     integrated_gradients,
 )
-from xaibench.explain import ExplainedView
+from xaibench.explain import ExplainedView, explain
 
 QUADRATURE = {"rtol": 1e-7, "atol": 1e-7}
 """Captum keeps the weights of quadrature in single precision."""
@@ -166,3 +166,26 @@ def test_gradient_shap_depends_on_each_sequences_own_generator_alone() -> None:
         view, inputs[2:], TARGETS[2:], references=references[2:], generators=generators()[2:]
     )
     torch.testing.assert_close(last.contributions, together.contributions[2:], rtol=0, atol=1e-12)
+
+
+def test_integrated_gradients_keep_their_promise_on_a_model_that_has_learnt_little() -> None:
+    model = toy.network(
+        *(nn.Conv1d(4, 6, 5, padding=2), nn.BatchNorm1d(6), nn.ReLU(), nn.Conv1d(6, 8, 3)),
+        *(nn.ReLU(), nn.AdaptiveAvgPool1d(1)),
+    )
+    with torch.no_grad():
+        model.body[-1].bias += torch.tensor([0.0, 5.0])  # a large output that hardly changes
+        model.body[-1].weight *= 0.01
+    codes = toy.sequences(9)
+    for method in (integrated_gradients, expected_integrated_gradients):
+        explained = explain(
+            method,
+            model.double(),
+            codes,
+            np.ones(9, np.int64),
+            options={},
+            seed=0,
+            component="attribution",
+            references=toy.references(codes),
+        )
+        assert explained.completeness_error < 1e-2
