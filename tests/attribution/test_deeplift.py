@@ -447,3 +447,26 @@ def test_hypothetical_scores_are_those_of_tangermeme(name: str) -> None:
 class _Difference(nn.Sequential):
     def forward(self, logits: Tensor) -> Tensor:
         return logits - logits.flip(1)
+
+
+@pytest.mark.parametrize("distance", [0.5, 8.0, 30.0, 88.0])
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+def test_attention_is_explained_however_far_its_logits_come_apart(
+    distance: float, dtype: torch.dtype, limit: float
+) -> None:
+    model = toy.AttentionPool(weights=(distance, 0, 0.3, 0.1)).to(dtype)
+    codes = np.full((2, toy.LENGTH), 3, np.uint8)
+    codes[:, ::3], codes[:, 1::3] = 1, 2
+    references = codes[:, None].repeat(4, axis=1)
+    codes[:, 7] = 0  # a base that the references do not have draws all attention
+    explained = explain(
+        deeplift,
+        model,
+        codes,
+        np.array([0, 1]),
+        options={},
+        seed=0,
+        component="attribution",
+        references=references,
+    )
+    assert explained.completeness_error <= limit
