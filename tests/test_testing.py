@@ -14,6 +14,7 @@ from xaibench.attribution.gradient import saliency
 from xaibench.attribution.random import random
 from xaibench.errors import UsageError
 from xaibench.protocols import method
+from xaibench.registry import available
 from xaibench.testing import Check, check_attribution, checked, told
 
 
@@ -70,6 +71,11 @@ def broken(checks: list[Check]) -> dict[str, str]:
 @pytest.mark.parametrize("sound", [gradient, saliency, random, attention, deeplift])
 def test_sound_methods_keep_the_contract(sound: Callable[..., Any]) -> None:
     assert broken(check_attribution(sound)) == {}
+
+
+@pytest.mark.parametrize("name", sorted({*available("attribution")} - {"broken"}))
+def test_every_method_that_can_be_named_keeps_the_contract(name: str) -> None:
+    assert broken(checked(name, changes=[], plugins=())) == {}
 
 
 @pytest.mark.parametrize(
