@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from xaibench.errors import NotApplicable
 from xaibench.explain import ExplainedView
-from xaibench.layers import WeightedSum
+from xaibench.layers import MatrixProduct, WeightedSum
 from xaibench.predict import ROWS, rows_of
 from xaibench.protocols import method
 from xaibench.values import Attribution
@@ -266,6 +266,7 @@ RULES: dict[type[nn.Module], Rule] = {
     nn.Softmax: softmax,
     nn.LayerNorm: layer_norm,
     WeightedSum: product,
+    MatrixProduct: product,
 }
 
 LINEAR: frozenset[type[nn.Module]] = frozenset(

@@ -19,10 +19,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from xaibench.controls import RANDOM
 from xaibench.results import Results
 
+from .grid import CANNOT
 from .paths import without_folders
-from .tables import CONTROL, methods_of, ranking
+from .selection import PRIMARY, methods_of, operator_of, ranking
+from .selftest import tested
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#5b3a8c", "#e69f00")
 """After Okabe and Ito (2008), told apart with every common colour vision."""
@@ -72,7 +75,7 @@ def styles(methods: Sequence[str]) -> dict[str, Style]:
         method: Style(COLOURS[place % 8], DASHES[place // 8 % 3])
         for place, method in enumerate(methods)
     }
-    return chosen | {CONTROL: Style(GREY, "4 2")}
+    return chosen | {RANDOM: Style(GREY, "4 2")}
 
 
 @contextmanager
@@ -112,7 +115,7 @@ def gap_panels(results: Results) -> list[Panel]:
     ends = [
         rows[["mean", "low", "high", "sequences_low", "sequences_high"]] for rows in known.values()
     ]
-    limits = _limits(np.concatenate([[0.0], *(rows.to_numpy(float).ravel() for rows in ends)]))
+    limits = limits_of(np.concatenate([[0.0], *(rows.to_numpy(float).ravel() for rows in ends)]))
     return [_gap_panel(results, model, rows, limits) for model, rows in known.items() if len(rows)]
 
 
@@ -137,7 +140,9 @@ def _gap_panel(
         seaborn.despine(ax=axes, left=True)
         axes.tick_params(axis="y", length=0)
         said = ", ".join(f"{row['method']} {row['mean']:.2f}" for _, row in rows.iterrows())
-        return panel(figure, model, f"Gap to random deletion on {model}: {said}")
+        failed = tested(results, model, PRIMARY, operator_of(results)).failed
+        title = f"{model}: {CANNOT}" if failed else model
+        return panel(figure, title, f"Gap to random deletion on {model}: {said}")
 
 
 def curve_panels(results: Results, operator: str, quantity: str, order: str) -> list[Panel]:
@@ -145,9 +150,9 @@ def curve_panels(results: Results, operator: str, quantity: str, order: str) -> 
     rows = results.curves
     rows = rows[(rows["operator"] == operator) & (rows["quantity"] == quantity)]
     # random orders have no direction, so they belong to both
-    rows = rows[(rows["order"] == order) | (rows["method"] == CONTROL)]
+    rows = rows[(rows["order"] == order) | (rows["method"] == RANDOM)]
     drawn = rows[["mean"]].to_numpy(float).ravel()
-    limits = _limits(drawn)
+    limits = limits_of(drawn)
     style = styles(methods_of(results))
     return [
         _curve_panel(model, rows[rows["model"] == model], style, limits, (quantity, order))
@@ -167,10 +172,10 @@ def _curve_panel(
         figure.subplots_adjust(**MARGINS)
         axes = figure.add_subplot()
         present = set(rows["method"])
-        for method in [CONTROL, *(name for name in style if name in present - {CONTROL})]:
+        for method in [RANDOM, *(name for name in style if name in present - {RANDOM})]:
             curve = rows[rows["method"] == method]
             curve = curve.drop_duplicates("fraction").sort_values("fraction")
-            _draw_curve(axes, curve, style[method], shade=0.2 if method == CONTROL else 0.08)
+            _draw_curve(axes, curve, style[method], shade=0.2 if method == RANDOM else 0.08)
         axes.set(xlim=(0, 1), ylim=limits, xlabel=f"share replaced, {order}", ylabel=quantity)
         seaborn.despine(ax=axes)
         names = ", ".join(name for name in style if name in present)
@@ -201,7 +206,7 @@ def training_panels(results: Results) -> dict[str, list[Panel]]:
         here = [column for column in columns if column in rows and rows[column].notna().any()]
         if not here or not rows[here].fillna(0).to_numpy(float).any():
             continue
-        limits = _limits(rows[here].to_numpy(float).ravel())
+        limits = limits_of(rows[here].to_numpy(float).ravel())
         panels[axis.capitalize()] = [
             _training_panel(rows[rows["model"] == model], model, axis, here, limits)
             for model in _models(rows)
@@ -244,7 +249,7 @@ def _models(rows: pd.DataFrame) -> list[str]:
     return [str(model) for model in rows["model"].unique()]
 
 
-def _limits(values: np.ndarray) -> tuple[float, float]:
+def limits_of(values: np.ndarray) -> tuple[float, float]:
     """The ends of an axis that shows these values with a little air."""
     known = values[np.isfinite(values)]
     if not len(known):

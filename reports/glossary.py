@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from xaibench.results import Results
 
-from .tables import ABSENT, DRAWS, number
+from .cautions import DRAWS
+from .measures import first_upper, label
+from .printing import ABSENT, number
 
 OPERATORS = {"n": "n is an unknown base", "uniform": "uniform a random one"}
 
@@ -23,6 +25,21 @@ ALWAYS = (
 )
 
 
+ORACLE = (
+    "The map that knows the answer: for faithfulness what the model loses when one position takes "
+    "the replacing base, for localisation the motif itself."
+)
+NORMALISED = (
+    "(random \N{MINUS SIGN} method) / (random \N{MINUS SIGN} oracle), a ratio of means over the "
+    "sequences that all three share. It can exceed 1, for an oracle knows single positions only."
+)
+SELF_TEST = (
+    "Whether a metric puts the oracle above random, random above the negated oracle, and the "
+    "blurred oracle not above the oracle, on this model."
+)
+CONTROLS = "A map made from a method's own, or from the sequence alone, that a method must beat."
+
+
 def glossary(results: Results) -> list[tuple[str, str]]:
     """The words a reader needs, each with its meaning in this run."""
     draws = results.plan.get("random_draws", DRAWS)
@@ -35,8 +52,11 @@ def glossary(results: Results) -> list[tuple[str, str]]:
         ("Logit difference", "The same quantity, read while positions are replaced."),
         *_curve(results),
         ("Operator", _operator(results)),
+        *_operators(results),
         ("Random control", f"{draws} random orders a sequence with the same replaced bases."),
+        *_controls(results),
         *_chance(results),
+        *_metrics(results),
         *ALWAYS,
     ]
 
@@ -64,6 +84,31 @@ def _operator(results: Results) -> str:
     planned = [name for name in OPERATORS if name in (results.plan.get("operators") or ())]
     told = ", ".join(OPERATORS[name] for name in planned)
     return f"What a replaced position becomes{': ' if told else ''}{told}."
+
+
+def _operators(results: Results) -> list[tuple[str, str]]:
+    """What each operator does, where the run tells it."""
+    told = results.environment.get("operators") or {}
+    return [(f"Operator {name}", str(said)) for name, said in told.items() if isinstance(said, str)]
+
+
+def _metrics(results: Results) -> list[tuple[str, str]]:
+    """What each metric is, where the run tells it."""
+    told = results.environment.get("metrics") or {}
+    said = {name: str(facts.get("definition") or "") for name, facts in told.items()}
+    return [(first_upper(label(name)), words) for name, words in said.items() if words]
+
+
+def _controls(results: Results) -> list[tuple[str, str]]:
+    """What normalised scores and the self-test are made of, where the run made them."""
+    questions = set(results.estimates["question"])
+    said = {
+        "normalised": ("Normalised score", NORMALISED),
+        "self-test": ("Self-test", SELF_TEST),
+        "against control": ("Control", CONTROLS),
+    }
+    oracle = [("Oracle", ORACLE)] if questions & {"normalised", "self-test"} else []
+    return [*oracle, *(words for question, words in said.items() if question in questions)]
 
 
 def _chance(results: Results) -> list[tuple[str, str]]:

@@ -7,26 +7,23 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from xaibench.controls import RANDOM
 from xaibench.results import Results
 
 from . import figures
+from .cautions import cautions
 from .figures import Panel, styles
 from .glossary import glossary
 from .logos import WINDOW, logo_panels
 from .paths import shareable, without_folders
+from .printing import brief
+from .scatter import cost_panels
 from .sections import Section, plan_text, sections, title
-from .tables import (
-    CONTROL,
-    brief,
-    cautions,
-    methods_of,
-    models_of,
-    operator_of,
-    seeds_of,
-)
+from .selection import methods_of, models_of, operator_of, seeds_of
 from .verdict import Name, verdicts
 
 MOST = "most relevant first"
@@ -34,10 +31,14 @@ MOST = "most relevant first"
 
 APART = "With the least relevant first, signed and unsigned methods are not to be compared."
 
+CURVES = 48
+"""How many panels of curves a report draws before it leaves some out: each is about 60 kB."""
+
 GAPS = (
     "Dot: the mean gap. Thin line: 95 % interval for retraining. Thick line: for these trained "
     "models. Right of the dashed line is better than random."
 )
+FRONT = "The line joins the methods on the front, which no other beats at their price."
 TRAINING = Section(
     "training",
     "How the models were trained",
@@ -152,6 +153,7 @@ def _figures(results: Results) -> dict[str, list[Figures]]:
             for name, panels in figures.training_panels(results).items()
         ],
         "deletion": _curves(results),
+        "cost": [Figures("", tuple(drawn), note=FRONT)] if (drawn := cost_panels(results)) else [],
         "logos": [Figures(name, tuple(panels), wide=True) for name, panels in logo_panels(results)],
     }
 
@@ -159,8 +161,8 @@ def _figures(results: Results) -> dict[str, list[Figures]]:
 def _curves(results: Results) -> list[Figures]:
     """Curves by order, operator and quantity; those of the leaderboard come first."""
     rows = results.curves
-    own = rows[rows["method"] != CONTROL]
-    keys = own[["order", "operator", "quantity"]].drop_duplicates()
+    own = rows[rows["method"] != RANDOM]
+    keys = _drawn(results, own[["order", "operator", "quantity"]].drop_duplicates())
     first = operator_of(results)
     legend = tuple(method for method in methods_of(results) if method in set(own["method"]))
     found = []
@@ -172,6 +174,15 @@ def _curves(results: Results) -> list[Figures]:
         name = words[:1].upper() + words[1:]
         main = order == MOST and operator == first
         note = "" if order == MOST else APART
-        drawn = Figures(name, tuple(panels), (*legend, CONTROL), folded=not main, note=note)
+        drawn = Figures(name, tuple(panels), (*legend, RANDOM), folded=not main, note=note)
         found.append(drawn)
     return found
+
+
+def _drawn(results: Results, keys: pd.DataFrame) -> pd.DataFrame:
+    """Which curves are drawn: all, or where those are too many only the logit difference under
+    operators that are not the leaderboard's."""
+    if len(keys) * len(models_of(results)) <= CURVES:
+        return keys
+    main = keys["operator"] == operator_of(results)
+    return keys[main | (keys["quantity"] == "logit_difference")]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from xaibench.results import Results
 
 from .figures import GREY, Panel, panel, sheet, short
-from .tables import methods_of, models_of
+from .selection import methods_of, models_of
 
 LETTERS = {"A": "#009e73", "C": "#0072b2", "G": "#e69f00", "T": "#c0392b"}
 WINDOW = 60

@@ -8,19 +8,14 @@ import pandas as pd
 
 from xaibench.results import TEXT, Results
 
+from .cautions import cautions
 from .glossary import glossary
+from .grid import Cell, Table
 from .measures import metrics_of
 from .paths import shareable, without_folders
+from .printing import brief
 from .sections import Section, plan_text, sections, title
-from .tables import (
-    CONTROL,
-    PRIMARY,
-    Cell,
-    Table,
-    brief,
-    cautions,
-    operator_of,
-)
+from .selection import PRIMARY, REFERENCES, operator_of
 from .verdict import Name, Verdict, verdicts
 
 _SPECIAL = str.maketrans(
@@ -82,7 +77,7 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _cell(cell: Cell, notes: dict[str, str]) -> str:
-    return plain(cell.text) + (f"<sup>{notes[cell.note]}</sup>" if cell.empty else "")
+    return plain(cell.text) + (f"<sup>{notes[cell.note]}</sup>" if cell.noted else "")
 
 
 def _indented(text: str) -> str:
@@ -92,13 +87,18 @@ def _indented(text: str) -> str:
 
 def _frames(results: Results) -> dict[str, pd.DataFrame]:
     rows = results.estimates
-    gap = rows[(rows["question"] == "against random") & (rows["metric"] == PRIMARY)]
-    value = rows[(rows["question"] == "value") & (rows["method"] != CONTROL)]
+    by_operator = (rows["metric"] == PRIMARY) & (rows["operator"] == operator_of(results))
+    value = rows[(rows["question"] == "value") & ~rows["method"].isin(REFERENCES)]
+    of_family = {
+        f"{family}.csv": value[value["metric"].isin(metrics_of(results, family))]
+        for family in ("localisation", "stability", "randomisation", "complexity")
+    }
     frames = {
-        "leaderboard.csv": gap[gap["operator"] == operator_of(results)],
+        "leaderboard.csv": rows[by_operator & (rows["question"] == "against random")],
+        "normalised.csv": rows[by_operator & (rows["question"] == "normalised")],
         "accuracy.csv": value[value["metric"] == "accuracy"],
-        "localisation.csv": value[value["metric"].isin(metrics_of(results, "localisation"))],
-        "stability.csv": value[value["metric"].isin(metrics_of(results, "stability"))],
+        **of_family,
+        "against_controls.csv": rows[rows["question"] == "against control"],
         "between_models.csv": rows[rows["question"] == "between models"],
     }
     return {name: frame for name, frame in frames.items() if len(frame)}

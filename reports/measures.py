@@ -7,52 +7,77 @@ from typing import Any
 
 from xaibench.results import Results
 
-MEASURES = {
-    "auprc": ("localisation", "AUPRC", "higher"),
-    "relevance_mass": ("localisation", "relevance mass", "higher"),
-    "seed_agreement": ("stability", "agreement between seeds", "higher"),
-    "substitution_sensitivity": ("stability", "substitution sensitivity", "lower"),
-    "reverse_complement_consistency": ("stability", "reverse-complement consistency", "higher"),
+NAMES = {
+    "auprc": "AUPRC",
+    "auroc": "AUROC",
+    "aopc": "AOPC",
+    "road": "ROAD",
+    "roar": "ROAR",
+    "relevance_rank": "relevance rank accuracy",
+    "seed_agreement": "agreement between seeds",
+    "seed_overlap": "overlap between seeds",
+    "reverse_complement_consistency": "reverse-complement consistency",
+    "lipschitz": "local Lipschitz estimate",
+    "sensitivity_n": "sensitivity-n",
+    "cross_model_deletion": "cross-model deletion",
+    "area_between": "area between LeRF and MoRF",
+    "gini": "Gini index",
 }
-"""Metric -> its family, what a reader calls it, and which way is good."""
+"""What a reader calls a metric, where that is not its label without the underscores."""
 
-_CURVE = re.compile(r"(?P<family>.+)_(?P<quantity>logit_difference|probability|accuracy)")
+SECTIONS = ("faithfulness", "localisation", "stability", "randomisation", "complexity")
+"""The families of metrics that have a section of their own."""
+
+_CURVE = re.compile(r"(?P<family>.+)_(?P<quantity>logit_difference|probability|accuracy|kept)")
 _ARROWS = {"higher": "↑", "lower": "↓"}
 
 
 def label(metric: str) -> str:
     """What a reader calls a metric.
 
-    >>> label("deletion_logit_difference"), label("auprc")
-    ('deletion (logit difference)', 'AUPRC')
+    >>> label("deletion_logit_difference"), label("auprc"), label("top_k")
+    ('deletion (logit difference)', 'AUPRC', 'top k')
     """
-    if metric in MEASURES:
-        return MEASURES[metric][1]
-    curve = _CURVE.fullmatch(metric)
-    if curve is None:
-        return metric.replace("_", " ")
-    return f"{curve['family']} ({curve['quantity'].replace('_', ' ')})"
+    if metric in NAMES:
+        return NAMES[metric]
+    family, quantity = curve_of(metric)
+    name = NAMES.get(family, family.replace("_", " "))
+    return f"{name} ({quantity.replace('_', ' ')})" if quantity else name
+
+
+def first_upper(text: str) -> str:
+    """A label at the beginning of a sentence.
+
+    >>> first_upper("pointing game"), first_upper("AUPRC")
+    ('Pointing game', 'AUPRC')
+    """
+    return text[:1].upper() + text[1:]
 
 
 def metrics_of(results: Results, section: str) -> list[str]:
-    """The metrics that ran: of ``localisation``, ``stability``, ``curves`` or ``other``."""
+    """The metrics that ran: of one of ``SECTIONS`` or ``other``."""
     ran = [m for m in results.estimates["metric"].unique() if m not in ("", "accuracy")]
     return [metric for metric in ran if _section(results, metric) == section]
 
 
 def better_of(results: Results, metric: str) -> str:
-    """``higher``, ``lower``, or nothing where the run does not say which is better."""
-    told = _told(results, metric).get("better")
-    return str(told or MEASURES.get(metric, ("", "", ""))[2])
+    """``higher``, ``lower``, ``neither``, or nothing where the run does not say."""
+    return str(_told(results, metric).get("better") or "")
 
 
-def heading(results: Results, metric: str, operator: str, *, prefix: str = "") -> str:
-    """The head of a column: what is measured, with which operator, which way is good.
+def named(metric: str, operator: str, *, prefix: str = "") -> str:
+    """What is measured, with which operator; ``prefix`` is what the caption says already.
 
-    ``prefix`` is what the caption says already.
+    >>> named("deletion_probability", "n"), named("deletion_probability", "n", prefix="deletion_")
+    ('deletion (probability), n', 'probability, n')
     """
-    words = ", ".join(word for word in (label(metric.removeprefix(prefix)), operator) if word)
-    return f"{words} {_ARROWS.get(better_of(results, metric), '')}".strip()
+    return ", ".join(word for word in (label(metric.removeprefix(prefix)), operator) if word)
+
+
+def heading(results: Results, metric: str, operator: str) -> str:
+    """The head of a column of values: what is measured, and which way is good."""
+    arrow = _ARROWS.get(better_of(results, metric), "")
+    return f"{named(metric, operator)} {arrow}".strip()
 
 
 def curve_of(metric: str) -> tuple[str, str]:
@@ -83,6 +108,12 @@ def chance_of(results: Results, metric: str) -> float | None:
     return None if chance is None else float(chance)
 
 
+def first_localisation(results: Results) -> list[str]:
+    """The metrics of localisation, AUPRC before all others: areas under ROC curves saturate."""
+    metrics = metrics_of(results, "localisation")
+    return sorted(metrics, key=lambda metric: _plug_in(results, metric) != "auprc")
+
+
 def _plug_in(results: Results, metric: str) -> str:
     """The name of the metric behind a label of the plan."""
     planned = results.plan.get("metrics")
@@ -91,13 +122,14 @@ def _plug_in(results: Results, metric: str) -> str:
 
 
 def _told(results: Results, metric: str) -> dict[str, Any]:
-    """What the run's environment says of a metric, by its label."""
-    found = (results.environment.get("metrics") or {}).get(metric)
+    """What the run's environment says of a metric, by its label; a curve's adds a quantity."""
+    told = results.environment.get("metrics") or {}
+    found = told.get(metric, told.get(curve_of(metric)[0]))
     return found if isinstance(found, dict) else {}
 
 
 def _section(results: Results, metric: str) -> str:
-    family = _told(results, metric).get("family") or MEASURES.get(metric, ("",))[0]
-    if family in ("localisation", "stability"):
-        return str(family)
-    return "curves" if not family and curve_of(metric)[1] else "other"
+    family = str(_told(results, metric).get("family") or "")
+    if not family:
+        return "faithfulness" if curve_of(metric)[1] else "other"
+    return family if family in SECTIONS else "other"

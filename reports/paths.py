@@ -70,6 +70,7 @@ def shareable(results: Results) -> Results:
         examples=_mapped(results.examples, told),
         records=_with_reasons(results.records, told),
         estimates=_with_reasons(results.estimates, told),
+        selftest=_with_reasons(results.selftest, told),
     )
 
 

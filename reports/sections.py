@@ -12,14 +12,28 @@ import yaml
 
 from xaibench.results import Results
 
-from . import tables
+from .accuracy import accuracy, accuracy_differences, floor
+from .against import controls
+from .agreement import matrices
+from .cost import cost
+from .grid import Cell, Table
+from .leaderboard import leaderboard
+from .measured import between, gaps, measures, randomisation, stability
 from .measures import curve_of, metrics_of, parts_signed_from_unsigned
-from .tables import Cell, Table, models_of
+from .operators import agreement_of_operators, distances, least_agreement
+from .printing import ABSENT
+from .selection import methods_of, models_of, seeds_of
+from .selftest import comparisons, outcomes, summary
+from .unmeasured import unmeasured
+from .worth import score_and_cost
 
-MARKS = (
-    "↑ higher is better, ↓ lower. ▲ better than random, ▼ worse, "
-    "≈ the interval of the paired difference to random holds 0. "
+AGAINST_RANDOM = (
+    "▲ better than random, ▼ worse, ≈ the interval of the paired difference to random holds 0. "
     "Figures in brackets are 95 % intervals; with one seed they are over sequences only."
+)
+MARKS = "↑ higher is better, ↓ lower. " + AGAINST_RANDOM
+DIFFERENCES = (
+    "▲ better, ▼ worse, ≈ the interval of the paired difference holds 0, so it cannot be told."
 )
 
 
@@ -38,77 +52,87 @@ def sections(results: Results) -> list[Section]:
     models = models_of(results)
     every = (
         _leaderboard(results, models),
-        Section(
-            "accuracy",
-            "How good are the models?",
-            "An explanation is worth as much as the model it explains, and a model that does no "
-            "better than the floor may have learnt no more than it. k-mers: logistic regression on "
-            "how often each word of k bases occurs.",
-            _present(
-                [
-                    tables.accuracy(results),
-                    tables.floor(results),
-                    tables.accuracy_differences(results),
-                ]
-            ),
-        ),
-        _curves(results, models),
+        _accuracy(results),
+        _selftest(results, models),
+        _faithfulness(results, models),
+        _controls(results, models),
+        _operators(results, models),
         _localisation(results, models),
         _stability(results, models),
+        _randomisation(results, models),
+        _complexity(results, models),
+        _agreement(results, models),
         _between(results, models),
         _other(results, models),
         Section(
             "unmeasured",
             "What did not apply or failed",
             "A method that has no meaning for a model is no failure; one that raised is.",
-            _present([tables.unmeasured(results)]),
+            _present([unmeasured(results)]),
         ),
-        Section(
-            "cost",
-            "What it costs, and what the guards saw",
-            "Passes of one sequence through the model; the completeness error is the largest, as "
-            "a share of the change of the output (RMS). Made again: how far the scores of a few "
-            "sequences move, as a share of the largest, when they are explained in other company; "
-            "flat maps score every position the same.",
-            _present([tables.cost(results)]),
-        ),
-        Section(
-            "run",
-            "What was run",
-            "",
-            (about(results), models_table(results)),
-        ),
+        _cost(results, models),
+        Section("run", "What was run", "", (about(results), models_table(results))),
     )
     return [section for section in every if section.tables]
 
 
 def _leaderboard(results: Results, models: list[str]) -> Section:
+    normalised = (
+        "Normalised is the gap as a share of the oracle's: 0 is random, 1 an order that knows the "
+        "answer; it stands on fewer sequences where its head says so. "
+        if (results.estimates["question"] == "normalised").any()
+        else ""
+    )
     return Section(
         "leaderboard",
         "Which method finds what the model uses?",
         "Positions are replaced from the highest score down, and the area under the falling logit "
         "difference is compared with that of random positions, sequence by sequence. The gap is "
-        "random minus method: 0 is no better than chance, larger is better. d_z is the mean of "
-        "the paired differences over their standard deviation; p values are two-sided and "
-        "corrected after Holm over the methods of a model.",
-        _present(tables.leaderboard(results, model) for model in models),
+        "random minus method: 0 is no better than chance, larger is better. " + normalised + "d_z "
+        "is the mean of the paired differences over their standard deviation; p values are "
+        "two-sided and corrected after Holm over the methods of a model.",
+        _present(leaderboard(results, model) for model in models),
     )
 
 
-def _curves(results: Results, models: list[str]) -> Section:
+def _accuracy(results: Results) -> Section:
+    return Section(
+        "accuracy",
+        "How good are the models?",
+        "An explanation is worth as much as the model it explains, and a model that does no "
+        "better than the floor may have learnt no more than it. k-mers: logistic regression on "
+        "how often each word of k bases occurs.",
+        _present([accuracy(results), floor(results), accuracy_differences(results)]),
+    )
+
+
+def _selftest(results: Results, models: list[str]) -> Section:
+    return Section(
+        "selftest",
+        "Can these metrics tell good from bad on this model?",
+        "A metric is put to maps whose order is known before it may order methods: the oracle must "
+        "come out above random, random above the negated oracle, and the blurred oracle must not "
+        "come out above the oracle, by intervals for these trained models. A metric that fails "
+        "cannot discriminate here and ranks nothing. " + summary(results) + DIFFERENCES,
+        _present([outcomes(results), *(comparisons(results, model) for model in models)]),
+    )
+
+
+def _faithfulness(results: Results, models: list[str]) -> Section:
     return Section(
         "deletion",
         "What happens while positions are replaced",
         "Replaced positions take the bases of one donor, the same for all methods. Deletion starts "
         "with the most relevant position and should fall fast; insertion is the area while the "
-        "least relevant go first and should stay high. " + _apart(results) + MARKS,
-        tuple(table for model in models for table in tables.gaps(results, model)),
+        "least relevant go first and should stay high. Every number is the gap to random, turned "
+        "so that larger is better. " + _apart(results) + AGAINST_RANDOM,
+        tuple(table for model in models for table in gaps(results, model)),
     )
 
 
 def _apart(results: Results) -> str:
     """What keeps signed and unsigned methods apart, where a metric does."""
-    families = {curve_of(metric)[0] for metric in metrics_of(results, "curves")}
+    families = {curve_of(metric)[0] for metric in metrics_of(results, "faithfulness")}
     named = sorted(name for name in families if parts_signed_from_unsigned(results, name))
     if not named:
         return ""
@@ -119,14 +143,48 @@ def _apart(results: Results) -> str:
     )
 
 
+def _controls(results: Results, models: list[str]) -> Section:
+    priors = (
+        "On the known motif also minus maps that never saw the model. "
+        if metrics_of(results, "localisation")
+        else ""
+    )
+    return Section(
+        "controls",
+        "Against controls",
+        "A method minus a control made from its own map, on the same sequences: the map moved "
+        "along the sequence (rotated), that of another sequence of the class, the mean of all maps "
+        "(mean map), turned round (negated) or smeared (blurred). " + priors + "A method that does "
+        "not beat its mean map tells where to look, not what stands there. " + DIFFERENCES,
+        tuple(table for model in models for table in controls(results, model)),
+    )
+
+
+def _operators(results: Results, models: list[str]) -> Section:
+    of_models = (distances, agreement_of_operators)
+    every = [table(results, model) for model in models for table in of_models]
+    return Section(
+        "operators",
+        "Does it matter what replaces a base?",
+        "An operator that pushes sequences far from the data asks the model about what it never "
+        "saw. The change of the log-likelihood is that under words of k bases, fitted to train; "
+        "both changes are those by random replacement of this share of the positions. Kendall's "
+        "tau is 1 where two operators order the methods alike, and 0 where they have nothing in "
+        "common. " + DIFFERENCES,
+        _present([*every, least_agreement(results)]),
+    )
+
+
 def _localisation(results: Results, models: list[str]) -> Section:
     return Section(
         "localisation",
         "Do the scores lie on the known motif?",
         "AUPRC: average precision of the scores against the motif's positions. Relevance mass: the "
         "share of the positive score on the motif. Both for the true label. A random order's AUPRC "
-        "lies above the share of motif positions, which is the chance of relevance mass. " + MARKS,
-        _present(tables.measures(results, model, "localisation") for model in models),
+        "lies above the share of motif positions, which is the chance of relevance mass. "
+        + _defined(results)
+        + MARKS,
+        _present(measures(results, model, "localisation") for model in models),
     )
 
 
@@ -134,11 +192,45 @@ def _stability(results: Results, models: list[str]) -> Section:
     return Section(
         "stability",
         "Are the explanations stable?",
-        "A map that never changes is perfectly stable and says nothing: read this beside the "
-        "leaderboard. Agreement and consistency are Spearman correlations, agreement for the true "
-        "label; sensitivity is the "
-        "largest relative change under single substitutions. " + MARKS,
-        _present(tables.measures(results, model, "stability") for model in models),
+        "A map that never changes is perfectly stable and says nothing: nothing is ranked here, "
+        "and each number stands beside its difference to that of the method's mean map, the same "
+        "for every sequence, where controls ran. Agreement and consistency are Spearman "
+        "correlations, agreement for the true label; sensitivity is the largest relative change "
+        "under single substitutions. " + _defined(results) + MARKS,
+        _present(stability(results, model) for model in models),
+    )
+
+
+def _randomisation(results: Results, models: list[str]) -> Section:
+    return Section(
+        "randomisation",
+        "Do the explanations depend on what was learnt?",
+        "How alike the maps of a model are before and after its weights are drawn anew: from the "
+        "output down to the layer that heads a column (cascading), or in that layer alone "
+        "(independent). A map that stays the same does not tell of the weights. Nothing is ranked "
+        "here. " + _defined(results) + MARKS,
+        tuple(table for model in models for table in randomisation(results, model)),
+    )
+
+
+def _complexity(results: Results, models: list[str]) -> Section:
+    return Section(
+        "complexity",
+        "How concentrated are the maps?",
+        "A description, no merit: few positions are right where the model uses few. "
+        + _defined(results),
+        _present(measures(results, model, "complexity") for model in models),
+    )
+
+
+def _agreement(results: Results, models: list[str]) -> Section:
+    return Section(
+        "agreement",
+        "Do the methods agree?",
+        "Two methods on the same model and seed, averaged over sequences. The diagonal tells what "
+        "to expect at most: one method on two models that differ by their seed alone. Agreement "
+        "is no proof, for methods may share a fault.",
+        tuple(table for model in models for table in matrices(results, model)),
     )
 
 
@@ -148,7 +240,7 @@ def _between(results: Results, models: list[str]) -> Section:
         "The same method on two models",
         "Paired differences; for deletion, of the gap to random. ▲ better on the first model, ▼ on "
         "the second, ≈ the interval holds 0.",
-        _present(tables.between(results, *pair) for pair in combinations(models, 2)),
+        _present(between(results, *pair) for pair in combinations(models, 2)),
     )
 
 
@@ -157,7 +249,20 @@ def _other(results: Results, models: list[str]) -> Section:
         "other",
         "Other measures",
         "Metrics that came with the run. " + MARKS,
-        _present(tables.measures(results, model, "other") for model in models),
+        _present(measures(results, model, "other") for model in models),
+    )
+
+
+def _cost(results: Results, models: list[str]) -> Section:
+    return Section(
+        "cost",
+        "What it costs, and what the guards saw",
+        "● on the front: no other method is at least as good and cheaper; the cheapest is on it "
+        "however little it finds. Passes of one sequence through the model; the completeness error "
+        "is the largest, as a share of the change of the output (RMS). Made again: how far the "
+        "scores of a few sequences move, as a share of the largest, when they are explained in "
+        "other company; flat maps score every position the same.",
+        _present([*(score_and_cost(results, model) for model in models), cost(results)]),
     )
 
 
@@ -172,9 +277,9 @@ def about(results: Results) -> Table:
         "Sequences": _pairs(data.get("sizes")),
         "Classes": _list(data.get("classes") or data.get("class_names")),
         "Fingerprint of the data": told.get("data"),
-        "Methods": _list(tables.methods_of(results)),
+        "Methods": _list(methods_of(results)),
         "Operators": _list(results.plan.get("operators")),
-        "Seeds": _list(tables.seeds_of(results)),
+        "Seeds": _list(seeds_of(results)),
         "Versions": _pairs(told.get("versions")),
         "Processor": told.get("processor"),
         "Threads": told.get("threads"),
@@ -193,7 +298,7 @@ def models_table(results: Results) -> Table:
     sizes = results.environment.get("parameters") or {}
     rows = []
     for model in models_of(results):
-        size = f"{sizes[model]:,}" if model in sizes else tables.ABSENT
+        size = f"{sizes[model]:,}" if model in sizes else ABSENT
         rows.append((Cell(model), Cell(_pairs(options.get(model)) or "as they are"), Cell(size)))
     header = ("Model", "Options", "Parameters")
     return Table("The models", header, tuple(rows), words=frozenset({0, 1}))
@@ -211,6 +316,12 @@ def title(results: Results) -> str:
     data = results.environment.get("dataset") or {}
     name = options.get("dataset") or path or data.get("name", "a DNA classifier")
     return f"Which explanation to trust: {name}"
+
+
+def _defined(results: Results) -> str:
+    """Where the definitions of the metrics stand, if the run tells them."""
+    told = (results.environment.get("metrics") or {}).values()
+    return "Every metric is defined at the end. " if any(m.get("definition") for m in told) else ""
 
 
 def _present(found: Iterable[Table | None]) -> tuple[Table, ...]:

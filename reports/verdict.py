@@ -15,20 +15,10 @@ from xaibench.randomness import stream
 from xaibench.results import Results
 from xaibench.statistics import estimate
 
-from .measures import better_of, chance_of, label, metrics_of
-from .tables import (
-    PRIMARY,
-    decimals_of,
-    direction,
-    ends,
-    interval,
-    mean_and_interval,
-    models_of,
-    number,
-    operator_of,
-    ranking,
-    values_of,
-)
+from .measures import better_of, chance_of, first_localisation, first_upper, label, named
+from .printing import brief, decimals_of, direction, ends, interval, mean_and_interval, number
+from .selection import PRIMARY, models_of, operator_of, own_records, ranking, values_of
+from .selftest import operators_that_pass, tested
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +85,11 @@ def _faithfulness(results: Results, model: str) -> list[Sentence]:
     known = rows[rows["mean"].notna()]
     if known.empty:
         return [("No method has a place on the leaderboard: no deletion was measured.",)]
+    operator = operator_of(results)
+    if tested(results, model, PRIMARY, operator).failed:
+        return _blind(results, model, PRIMARY, operator)
     best, others = known.iloc[0], list(known["method"][1:])
-    name, operator = Name(str(best["method"])), operator_of(results)
+    name = Name(str(best["method"]))
     gap = mean_and_interval(best, decimals_of(known))
     if direction(best) != 1:
         return _unsure(known, name, gap)
@@ -107,7 +100,34 @@ def _faithfulness(results: Results, model: str) -> list[Sentence]:
     )
     measure = (PRIMARY, operator)
     equals = equal_to_best(results, model, measure, best=name.text, others=others, sign=-1)
-    return [(*ahead, *_equals(equals, others)), *_against_random(known)]
+    return [
+        (*ahead, *_equals(equals, others)),
+        *_against_random(known),
+        *_untested(results, model, *measure),
+    ]
+
+
+def _blind(results: Results, model: str, metric: str, operator: str) -> list[Sentence]:
+    """Where a metric failed its self-test: nothing is recommended from it."""
+    why = _because(tested(results, model, metric, operator).reason)
+    which = first_upper(named(metric, operator))
+    told = f"{which} cannot tell good explanations from bad ones on this model{why}."
+    others = operators_that_pass(results, model, metric)
+    elsewhere: list[Sentence] = [(f"It passes its self-test under {', '.join(others)}.",)]
+    return [(told,), ("No method is recommended from it.",), *(elsewhere if others else [])]
+
+
+def _untested(results: Results, model: str, metric: str, operator: str) -> list[Sentence]:
+    """Where nothing is known of whether a metric can tell good from bad, though it was asked."""
+    found = tested(results, model, metric, operator)
+    if found.passed != "unknown":
+        return []
+    which = named(metric, operator)
+    return [(f"Whether {which} can tell good from bad here is not known{_because(found.reason)}.",)]
+
+
+def _because(reason: str) -> str:
+    return f": {brief(reason).rstrip('.')}" if reason else ""
 
 
 def _unsure(known: pd.DataFrame, name: Name, gap: str) -> list[Sentence]:
@@ -123,28 +143,34 @@ def _unsure(known: pd.DataFrame, name: Name, gap: str) -> list[Sentence]:
 
 
 def _localisation(results: Results, model: str) -> list[Sentence]:
-    metrics = metrics_of(results, "localisation")
-    rows = values_of(results, metrics[0], model) if metrics else pd.DataFrame()
-    known = rows[rows["mean"].notna()] if len(rows) else rows
+    """By the first metric of localisation that did not fail its self-test, and of it if it did."""
+    metrics = first_localisation(results)
+    sound = [metric for metric in metrics if not tested(results, model, metric, "").failed]
+    failed = metrics[:1] if sound[:1] != metrics[:1] else []
+    blind = [said for metric in failed for said in _blind(results, model, metric, "")]
+    return [*blind, *(said for metric in sound[:1] for said in _motif(results, model, metric))]
+
+
+def _motif(results: Results, model: str, metric: str) -> list[Sentence]:
+    """Which method finds the known motif best."""
+    rows = values_of(results, metric, model)
+    known = rows[rows["mean"].notna()]
     if known.empty:
         return []
-    metric, lower = metrics[0], better_of(results, metrics[0]) == "lower"
+    lower = better_of(results, metric) == "lower"
     known = known.sort_values("mean", ascending=lower, kind="stable")
-    best = known.iloc[0]
+    best, others = known.iloc[0], list(known["method"][1:])
     name = Name(str(best["method"]))
     chance = chance_of(results, metric)
     than = f", chance {number(chance, 2)}" if chance is not None else ""
-    scored = mean_and_interval(best, decimals_of(known))
+    scored = f"{label(metric)} {mean_and_interval(best, decimals_of(known))}{than}"
     if chance is not None and not lower and ends(best)[0] <= chance:
-        at_most = f", {label(metric)} {scored}{than}."
-        return [("No method finds the known motif better than chance; the best is ", name, at_most)]
-    found: Sentence = (name, f" finds the known motif best: {label(metric)} {scored}{than}")
-    others = list(known["method"][1:])
-    chosen = str(best["method"])
-    equals = equal_to_best(
-        results, model, (metric, ""), best=chosen, others=others, sign=-1 if lower else 1
-    )
-    return [(*found, *_equals(equals, others))]
+        none = "No method finds the known motif better than chance; the best is "
+        return [(none, name, f", {scored}.")]
+    sign = -1 if lower else 1
+    equals = equal_to_best(results, model, (metric, ""), best=name.text, others=others, sign=sign)
+    found: Sentence = (name, f" finds the known motif best: {scored}")
+    return [(*found, *_equals(equals, others)), *_untested(results, model, metric, "")]
 
 
 def equal_to_best(
@@ -182,7 +208,7 @@ def _by_sequence(
     results: Results, model: str, metric: str, operator: str
 ) -> dict[str, NDArray[np.float64]]:
     """Method -> ``(seed, sequence)``, all over the same seeds and sequences."""
-    rows = results.records
+    rows = own_records(results)
     for column, word in (("model", model), ("metric", metric), ("operator", operator)):
         rows = rows[rows[column] == word]
     rows = rows[rows["status"] == "ok"]

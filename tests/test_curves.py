@@ -79,6 +79,21 @@ def test_a_curve_equals_the_slow_way_one_sequence_and_step_at_a_time():
         assert found[step, row] == pytest.approx(logits(model, edited[None])[0])
 
 
+def test_a_curve_does_not_depend_on_how_many_sequences_go_together():
+    donor = np.full_like(CODES, 3)
+    steps = counts((0, 0.3, 0.6, 1), VALID)
+    ends = (logits(Counting(), CODES), logits(Counting(), np.where(VALID, donor, CODES)))
+    whole = curve(Counting(), CODES, donor, ranked(SCORES), steps, ends)
+    for rows in (1, 2, 3, 5):
+        parts = curve(Counting(), CODES, donor, ranked(SCORES), steps, ends, rows=rows)
+        assert (parts == whole).all()
+
+
+def test_every_sequence_needs_its_own_stream():
+    with pytest.raises(ValueError, match="shorter"):
+        ranks(SCORES, VALID, list(streams(0, "ties", CODES))[:2])
+
+
 def test_quantities_of_known_logits():
     outputs = np.array([[[2.0, 0.5]], [[-1.0, 1.0]]], np.float32)
     target, label = np.array([0]), np.array([1])

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from xaibench.controls import ORACLE, PRIORS
 from xaibench.estimates import COLUMNS, estimates
 from xaibench.protocols import MetricFacts
 from xaibench.randomness import stream
-from xaibench.statistics import difference, estimate, holm
+from xaibench.statistics import difference, draw, estimate, holm, of_ratio
 from xaibench.values import Estimate
 
 CONTROL = "random control"
@@ -33,6 +34,10 @@ METRICS = [
 ]
 
 
+STABILITY = ("seed_agreement", "sensitivity")
+SPOILT = ("rotated", "negated", "blurred")
+
+
 def made() -> pd.DataFrame:
     """Records of 2 models, 3 seeds, 8 sequences and the methods good, bad and noise (random)."""
     rows = []
@@ -52,17 +57,44 @@ def made() -> pd.DataFrame:
         for model, seed, sequence in product(("cnn", "attngen"), SEEDS, SEQUENCES)
     ]
     names = "dataset model seed method metric operator repeat sequence".split()
-    records = pd.DataFrame(rows, columns=names)
-    merit = records["method"].map({"good": 1.0, "bad": -1.0}).fillna(0)
+    records = pd.DataFrame(rows, columns=names).assign(control="")
+    return with_values(records, records["method"].map({"good": 1.0, "bad": -1.0}).fillna(0))
+
+
+def with_values(records: pd.DataFrame, merit: pd.Series, source: int = 0) -> pd.DataFrame:
+    """A merit turned round where lower is better, and noise."""
     falls = records["metric"].str.match("deletion|sensitivity")
-    noise = np.random.default_rng(0).normal(size=len(records))
+    noise = np.random.default_rng(source).normal(size=len(records))
     records["value"] = np.where(falls, -merit, merit) + 0.3 * noise
     records["status"], records["reason"] = "ok", ""
     return as_categories(records)
 
 
+def controls() -> pd.DataFrame:
+    """On 5 of the sequences: the methods' maps spoilt, the oracle, its spoilt maps, the priors;
+    and for one metric of a change the mean map."""
+    merits = {
+        **dict(zip(product(["good"], SPOILT), (0, -1, 0.5), strict=True)),
+        **dict(zip(product(["bad"], SPOILT), (0, 1, -0.5), strict=True)),
+        **dict.fromkeys(product(["noise"], SPOILT), 0),
+        **{(ORACLE, ""): 2, (ORACLE, "negated"): -2, (ORACLE, "blurred"): 1},
+    }
+    asked = [
+        (*source, *metric, merit) for source, merit in merits.items() for metric in METRICS[:4]
+    ]
+    asked += [(name, "", "auprc", "", 0.5) for name in PRIORS]
+    asked += [(name, "mean map", "sensitivity", "", 3) for name in ("good", "bad", "noise")]
+    rows = [
+        ("d", model, seed, *what[:4], 0, sequence, what[4])
+        for model, what, seed, sequence in product(("cnn", "attngen"), asked, SEEDS, SEQUENCES[:5])
+    ]
+    names = "dataset model seed method control metric operator repeat sequence merit".split()
+    records = pd.DataFrame(rows, columns=names)
+    return with_values(records.drop(columns="merit"), records["merit"], source=1)
+
+
 def as_categories(records: pd.DataFrame) -> pd.DataFrame:
-    names = "dataset model method metric operator sequence status reason".split()
+    names = "dataset model method control metric operator sequence status reason".split()
     return records.astype(dict.fromkeys(names, "category"))
 
 
@@ -80,6 +112,16 @@ def frame(records: pd.DataFrame) -> pd.DataFrame:
     return of(records)
 
 
+@pytest.fixture(scope="module")
+def full(records: pd.DataFrame) -> pd.DataFrame:
+    return as_categories(pd.concat([records, controls()], ignore_index=True))
+
+
+@pytest.fixture(scope="module")
+def answered(full: pd.DataFrame) -> pd.DataFrame:
+    return of(full)
+
+
 def only(frame: pd.DataFrame, **where: str) -> pd.Series:
     """The one row with these entries."""
     for name, wanted in where.items():
@@ -90,7 +132,7 @@ def only(frame: pd.DataFrame, **where: str) -> pd.Series:
 
 def slow(records: pd.DataFrame, **where: str) -> np.ndarray:
     """The values ``(seed, sequence)``, both sorted, averaged over repeats."""
-    for name, wanted in where.items():
+    for name, wanted in {"control": "", **where}.items():
         records = records[records[name] == wanted]
     means = records.astype({"sequence": str}).groupby(["seed", "sequence"])["value"].mean()
     return means.unstack().to_numpy()
@@ -233,7 +275,7 @@ def test_holm_runs_over_the_methods_within_a_model(frame) -> None:
 
 def test_rank_one_is_the_best_method_within_a_model(frame) -> None:
     ranked = frame[frame["method"].isin(["good", "bad", "noise"])]
-    ranked = ranked[ranked["question"] == "value"]
+    ranked = ranked[(ranked["question"] == "value") & ~ranked["metric"].isin(STABILITY)]
     assert (ranked.groupby("method")["rank"].nunique() == 1).all()
     assert dict(zip(ranked["method"], ranked["rank"], strict=True)) == {
         "good": 1,
@@ -253,6 +295,7 @@ def test_against_random_ranks_as_the_leaderboard(frame) -> None:
 
 def test_neither_the_control_nor_the_model_nor_a_pair_of_models_is_ranked(frame) -> None:
     unranked = frame["method"].isin([CONTROL, ""]) | (frame["question"] == "between models")
+    unranked |= frame["metric"].isin(STABILITY)
     assert frame.loc[unranked, "rank"].isna().all()
     assert frame.loc[~unranked, "rank"].notna().all()
 
@@ -388,3 +431,245 @@ def test_least_relevant_first_signed_and_unsigned_methods_are_families_of_their_
     assert insertion.p_seeds_holm["good"] == insertion.p_seeds["good"]
     deletion = found[found.metric == "deletion_accuracy"].set_index("method")
     assert deletion["rank"].to_dict() == {"good": 1, "noise": 2, "bad": 3}
+
+
+# Controls, the oracle and the self-test
+
+
+def test_values_are_those_of_maps_as_they_are(full, answered) -> None:
+    values = answered[(answered["question"] == "value") & (answered["model"] == "cnn")]
+    assert not values.duplicated(["method", "metric", "operator"]).any()
+    assert set(values["method"]) == {"good", "bad", "noise", CONTROL, "", ORACLE, *PRIORS}
+    where = {"model": "cnn", "method": ORACLE, "metric": "auprc"}
+    assert_is(only(values, **where), expected(estimate, slow(full, **where)))
+
+
+def test_controls_change_nothing_of_what_is_asked_without_them(frame, answered) -> None:
+    names = COLUMNS[:7]
+    merged = frame.merge(answered, on=names, suffixes=("", "_again"), how="left")
+    for name in COLUMNS[7:]:
+        pd.testing.assert_series_equal(
+            merged[name], merged[f"{name}_again"], check_names=False, check_exact=True
+        )
+
+
+@pytest.mark.parametrize(
+    ("metric", "other"),
+    [("insertion_probability", "rotated"), ("deletion_accuracy", "negated"), ("auprc", "blurred")],
+)
+def test_against_control_is_the_paired_difference_to_the_methods_own_spoilt_map(
+    full, answered, metric, other
+) -> None:
+    where = {"model": "attngen", "method": "good", "metric": metric}
+    kept = full[full["sequence"].isin(SEQUENCES[:5])]
+    sides = [slow(kept, **where), slow(kept, control=other, **where)]
+    if metric == "deletion_accuracy":
+        sides.reverse()
+    row = only(answered, question="against control", other=other, **where)
+    assert_is(row, expected(difference, *sides))
+    assert (row["mean"] > 0, row["sequences"]) == (True, 5)
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+def test_against_control_compares_localisation_with_each_prior(full, answered, prior) -> None:
+    where = {"model": "cnn", "metric": "auprc"}
+    kept = full[full["sequence"].isin(SEQUENCES[:5])]
+    sides = [slow(kept, method=name, **where) for name in ("bad", prior)]
+    row = only(answered, question="against control", other=prior, method="bad", **where)
+    assert_is(row, expected(difference, *sides))
+    assert set(answered[answered["other"] == prior]["metric"]) == {"auprc"}
+
+
+def test_stability_is_held_against_random_and_against_the_mean_map(answered) -> None:
+    where = {"model": "cnn", "method": "good", "metric": "sensitivity"}
+    rows = answered[np.logical_and.reduce([answered[name] == is_ for name, is_ in where.items()])]
+    against = rows[rows["question"].str.startswith("against")].set_index("other")["mean"]
+    assert set(against.index) == {"noise", "mean map"}
+    assert against["noise"] > 0 > against["mean map"]
+
+
+def test_holm_runs_over_the_methods_against_one_control(answered) -> None:
+    asked = answered.query("question == 'against control' and model == 'cnn' and metric == 'auprc'")
+    assert asked["other"].value_counts().to_dict() == dict.fromkeys((*SPOILT, *PRIORS), 3)
+    for _, rows in asked.groupby("other"):
+        np.testing.assert_allclose(rows["p_seeds_holm"], holm(rows["p_seeds"]))
+
+
+@pytest.mark.parametrize("question", ["against control", "normalised", "self-test"])
+def test_what_is_asked_of_controls_ranks_nothing(answered, question) -> None:
+    assert answered.loc[answered["question"] == question, "rank"].isna().all()
+
+
+def test_the_oracle_and_the_priors_are_no_methods(answered) -> None:
+    rows = answered[answered["method"].isin([ORACLE, *PRIORS])]
+    assert set(rows["question"]) == {"value", "self-test"}
+    assert rows["rank"].isna().all()
+
+
+@pytest.mark.parametrize("status", ["failed", "not applicable"])
+def test_a_control_without_values_is_a_row_of_nan_with_the_reason(full, status) -> None:
+    broken = full.astype({"status": str, "reason": str})
+    gone = broken["control"] == "rotated"
+    broken.loc[gone, ["value", "status", "reason"]] = [np.nan, status, "one position"]
+    row = only(
+        of(as_categories(broken)),
+        question="against control", other="rotated", model="cnn", method="good", metric="auprc",
+    )  # fmt: skip
+    assert np.isnan(row["mean"])
+    assert row["reason"] == f"{status}: one position"
+
+
+@pytest.mark.parametrize("metric", ["deletion_logit_difference", "auprc"])
+def test_normalised_is_the_ratio_of_mean_gaps_to_random(full, answered, metric) -> None:
+    where = {"model": "cnn", "metric": metric}
+    kept = full[full["sequence"].isin(SEQUENCES[:5])]
+    random, oracle, good = (slow(kept, method=name, **where) for name in (CONTROL, ORACLE, "good"))
+    generator = stream(0, "statistics", *random.shape)
+    found = of_ratio(random - good, random - oracle, lambda *size: draw(generator, *size))
+    if metric == "auprc":
+        generator = stream(0, "statistics", *random.shape)
+        found = of_ratio(good - random, oracle - random, lambda *size: draw(generator, *size))
+    row = only(answered, question="normalised", method="good", **where)
+    assert_is(row, found)
+    assert row["mean"] == pytest.approx(0.5, abs=0.2)
+    assert (row["other"], row["sequences"], row["seeds"]) == (ORACLE, 5, 3)
+
+
+@pytest.mark.parametrize(("source", "share"), [(CONTROL, 0), (ORACLE, 1)])
+def test_normalised_is_zero_for_random_and_one_for_the_oracle(full, source, share) -> None:
+    copied = full[(full["method"] == source) & (full["control"] == "") & (full["repeat"] == 0)]
+    single = full[(full["method"] != CONTROL) | (full["repeat"] == 0)]
+    copied = copied.astype({"method": str}).assign(method="copy")
+    found = of(pd.concat([single, copied], ignore_index=True))
+    rows = found[(found["question"] == "normalised") & (found["method"] == "copy")]
+    assert len(rows) == 2 * 4
+    np.testing.assert_array_equal(rows["mean"], share)
+    np.testing.assert_allclose(rows[["low", "high"]], share, atol=1e-12)
+
+
+def test_normalised_is_undefined_where_the_oracle_is_not_above_random(full) -> None:
+    blind = full.copy()
+    where = (blind["method"] == ORACLE) & (blind["metric"] == "auprc")
+    blind.loc[where, "value"] = np.random.default_rng(3).normal(size=where.sum())
+    found = of(blind)
+    row = only(found, question="normalised", model="cnn", method="good", metric="auprc")
+    assert np.isnan(row["mean"])
+    assert row["reason"] == "the interval of oracle minus random holds 0: no ratio"
+    assert (row["sequences"], row["seeds"]) == (5, 3)
+
+
+def test_normalised_says_why_there_is_no_oracle_where_one_was_wanted(full) -> None:
+    broken = full.astype({"status": str, "reason": str})
+    gone = broken["method"] == ORACLE
+    broken.loc[gone, ["value", "status", "reason"]] = [np.nan, "failed", "out of memory"]
+    found = of(as_categories(broken))
+    row = only(found, question="normalised", model="cnn", method="good", metric="auprc")
+    assert np.isnan(row["mean"])
+    assert row["reason"] == "failed: out of memory"
+
+
+def test_without_an_oracle_nothing_is_normalised_or_tested(frame) -> None:
+    assert set(frame["question"]) == {"value", "against random", "between models"}
+
+
+@pytest.mark.parametrize("metric", ["deletion_logit_difference", "insertion_probability", "auprc"])
+def test_the_self_test_is_three_paired_differences(full, answered, metric) -> None:
+    rows = answered.query("question == 'self-test' and model == 'cnn' and metric == @metric")
+    sources = [(ORACLE, ""), (CONTROL, ""), (ORACLE, "negated"), (ORACLE, "blurred")]
+    kept = full[full["sequence"].isin(SEQUENCES[:5])]
+    oracle, random, negated, blurred = (
+        slow(kept, model="cnn", metric=metric, method=method, control=control)
+        for method, control in sources
+    )
+    sign = -1 if metric.startswith("deletion") else 1
+    wanted = {
+        (ORACLE, CONTROL): sign * (oracle - random),
+        (CONTROL, f"{ORACLE}, negated"): sign * (random - negated),
+        (ORACLE, f"{ORACLE}, blurred"): sign * (oracle - blurred),
+    }
+    assert list(zip(rows["method"], rows["other"], strict=True)) == list(wanted)
+    for (_, row), values in zip(rows.iterrows(), wanted.values(), strict=True):
+        assert_is(row, expected(difference, values, np.zeros_like(values)))
+        assert row["mean"] > 0
+
+
+def test_a_spoilt_oracle_that_is_missing_is_named(full) -> None:
+    found = of(full[(full["method"] != ORACLE) | (full["control"] != "negated")])
+    row = only(found, question="self-test", other="oracle, negated", model="cnn", metric="auprc")
+    assert row["reason"] == "there are no values of oracle, negated on cnn"
+
+
+def test_a_metric_that_fails_its_self_test_ranks_nothing_on_that_model_and_operator(full) -> None:
+    other = full.astype({"operator": str})
+    other = other[other["operator"] == "uniform"].assign(operator="n")
+    blind = pd.concat([full.astype({"operator": str}), other], ignore_index=True)
+    where = (blind["method"] == ORACLE) & (blind["metric"] == "deletion_accuracy")
+    where &= (blind["model"] == "cnn") & (blind["operator"] == "n")
+    blind.loc[where, "value"] = 0.0
+    found = of(blind)
+    ranked = found[found["rank"].notna() & (found["metric"] == "deletion_accuracy")]
+    places = ranked[["question", "model", "operator"]].drop_duplicates()
+    assert sorted(places.itertuples(index=False, name=None)) == sorted(
+        (question, *place)
+        for question in ("value", "against random")
+        for place in (("cnn", "uniform"), ("attngen", "uniform"), ("attngen", "n"))
+    )
+
+
+def test_a_self_test_without_an_answer_leaves_the_ranks(full, answered) -> None:
+    unknown = of(full[(full["method"] != ORACLE) | (full["control"] != "negated")])
+    asked = {"question": "value", "model": "cnn", "method": "good", "metric": "auprc"}
+    assert only(unknown, **asked)["rank"] == only(answered, **asked)["rank"] == 1
+
+
+# What metrics say of themselves
+
+
+@pytest.mark.parametrize("family", ["stability", "randomisation", "complexity"])
+def test_what_a_useless_map_can_win_ranks_nothing(records, family) -> None:
+    facts = {**FACTS, "auprc": replace(FACTS["auprc"], family=family)}
+    found = estimates(records, facts=facts, random_method="noise", data_seed=0)
+    assert found.loc[found["metric"] == "auprc", "rank"].isna().all()
+    assert found.loc[found["metric"] == "deletion_accuracy", "rank"].notna().any()
+
+
+def test_a_family_of_a_plug_ins_own_is_ranked(records, frame) -> None:
+    facts = {**FACTS, "auprc": replace(FACTS["auprc"], family="own")}
+    found = estimates(records, facts=facts, random_method="noise", data_seed=0)
+    pd.testing.assert_series_equal(found["rank"], frame["rank"])
+
+
+def test_a_number_that_is_no_merit_is_compared_between_models_alone(full) -> None:
+    names = ("auprc", "deletion")
+    facts = {**FACTS, **{name: replace(FACTS[name], better="neither") for name in names}}
+    found = estimates(full, facts=facts, random_method="noise", data_seed=0)
+    found = found[found["metric"].isin(["auprc", "deletion_accuracy"])]
+    assert set(found["question"]) == {"value", "between models"}
+    assert found["rank"].isna().all()
+    for metric in ("auprc", "deletion_accuracy"):
+        sides = [
+            slow(full, model=model, method="good", metric=metric) for model in ("cnn", "attngen")
+        ]
+        row = only(found, question="between models", method="good", metric=metric)
+        assert_is(row, expected(difference, *sides))
+
+
+def test_a_curve_metric_of_one_quantity_is_recorded_as_its_label(records) -> None:
+    curves = MetricFacts("faithfulness", "lower", (0, 1), "curves", quantities=("accuracy",))
+    facts = {**FACTS, "flip_rate": curves, "flip": curves}
+    renamed = records.astype({"metric": str})
+    names = {"auprc": "flip_rate", "deletion_accuracy": "flip_size"}
+    renamed["metric"] = renamed["metric"].replace(names)
+    found = estimates(renamed, facts=facts, random_method="noise", data_seed=0)
+    asked = {"model": "cnn", "method": "good"}
+    row = only(found, question="against random", metric="flip_rate", **asked)
+    assert row["mean"] < 0
+    # nothing is known of what only begins like the label of another
+    unknown = found[found["metric"] == "flip_size"]
+    assert set(unknown["question"]) == {"value"}
+    assert unknown["rank"].isna().all()
+
+
+def test_how_many_draws_are_remembered_changes_no_estimate(full, answered, monkeypatch) -> None:
+    monkeypatch.setattr("xaibench.estimates._KEPT", 1)
+    pd.testing.assert_frame_equal(of(full), answered, check_exact=True)

@@ -68,8 +68,8 @@ def test_an_option_without_a_default_must_be_given():
 
 def test_a_metric_takes_the_options_that_the_harness_understands():
     metric = load("metrics", "substitution_sensitivity")
-    assert resolve(metric, {"draws": 7}, where="") == {"sequences": None, "draws": 7}
-    assert typed(metric, {"sequences": 4, "draws": 7}) == {}
+    assert resolve(metric, {"draws": 7}, where="") == {"sequences": None, "draws": 7, "of": 5}
+    assert typed(metric, {"sequences": 4, "draws": 7, "of": 5}) == {"of": 5}
 
 
 def test_a_name_supplied_to_one_kind_is_an_option_of_another():

@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from xaibench.errors import UsageError
-from xaibench.plan import FRACTIONS, dump, locate, presets, read
+from xaibench.plan import FRACTIONS, GRIDS, dump, locate, presets, read
 
 SMALL = """
 dataset: {name: planted, train: 100}
@@ -51,7 +51,7 @@ def test_extends_lays_a_plan_over_another(written):
 
 def test_set_reaches_every_key(written):
     changes = (
-        "models.attngen.mask_ratio=0.3",
+        "models.attngen.masking.ratio=0.3",
         "dataset.train=50",
         "seeds=[7]",
         "attribution.integrated_gradients.steps=9",
@@ -59,7 +59,7 @@ def test_set_reaches_every_key(written):
     )
     plan = read(written(SMALL), changes=changes)
     assert list(plan.models) == ["cnn", "attngen"]
-    assert plan.models["attngen"].options["mask_ratio"] == 0.3
+    assert plan.models["attngen"].options["masking"]["ratio"] == 0.3
     assert plan.dataset.options["train"] == 50
     assert plan.seeds == (7,)
     assert plan.attribution["integrated_gradients"].options["steps"] == 9
@@ -101,8 +101,8 @@ def test_every_preset_has_seeds_enough_for_intervals(preset):
         (SMALL + "attribution: {deeplift: 3}\n", r"attribution\.deeplift: wanted options, got 3"),
         (SMALL + "operators: []\n", "operators: .*at least 1 item"),
         (
-            "dataset: planted\nmodels: {attngen: {mask_ratio: 1.5}}\n",
-            r"models\.attngen\.mask_ratio: input should be less than 1, got 1.5",
+            "dataset: planted\nmodels: {attngen: {masking: {ratio: 1.5}}}\n",
+            r"models\.attngen\.masking\.ratio: input should be less than 1, got 1.5",
         ),
         (
             SMALL + "metrics: {deletion: {sequences: 0}}\n",
@@ -231,3 +231,19 @@ def test_what_is_merged_may_be_written_over(written):
 def test_yaml_may_merge_mappings(written):
     text = SMALL.replace("[cnn]", "{cnn: &size {filters: [5, 6, 7]}, attngen: {<<: *size}}")
     assert read(written(text)).models["attngen"].options["filters"] == [5, 6, 7]
+
+
+def test_a_grid_of_fractions_has_a_name(written):
+    for name, points in (("linear", 21), ("log", 17)):
+        plan = read(written(SMALL + f"fractions: {name}\n"))
+        assert plan.fractions == GRIDS[name]
+        assert len(plan.fractions) == points
+    assert [1 - share for share in reversed(GRIDS["log"])] == pytest.approx(GRIDS["log"])
+    with pytest.raises(UsageError, match="fractions: wanted a list, or one of linear, log"):
+        read(written(SMALL + "fractions: square\n"))
+
+
+def test_an_unknown_control_is_one_line(written):
+    assert read(written(SMALL + "controls: [rotated]\n")).controls == ("rotated",)
+    with pytest.raises(UsageError, match=r"controls\.0: unknown control; did you mean 'rotated'"):
+        read(written(SMALL + "controls: [rotatet]\n"))

@@ -57,7 +57,7 @@ def test_the_plan_is_one_that_can_be_run(here, monkeypatch):
     monkeypatch.setenv("XAIBENCH_DATA", str(here / "data"))
     read_plan = read("plan.yaml")
     assert list(read_plan.models) == ["cnn", "attngen", "attention only"]
-    assert read_plan.models["attention only"].options["mask_ratio"] == 0
+    assert read_plan.models["attention only"].options["masking"]["policy"] == "none"
     assert len(read_plan.seeds) == 5
 
 

@@ -45,10 +45,21 @@ def test_every_file_is_read(folder):
     assert results.examples == []
     for table in (results.records, results.estimates, results.curves, results.cost):
         assert len(table) == 2
+    for table in (results.selftest, results.operators, results.rankings, results.agreement):
+        assert len(table) == 2
+
+
+def test_a_table_without_rows_is_a_table(folder):
+    for name in ("selftest.csv", "operators.csv", "rankings.csv", "agreement.csv"):
+        pd.DataFrame(columns=list(COLUMNS[name])).to_csv(folder / name, index=False)
+    results = read(folder)
+    assert (len(results.selftest), len(results.agreement)) == (0, 0)
+    assert list(results.operators) == list(COLUMNS["operators.csv"])
 
 
 def test_words_stay_words_even_where_they_say_na(folder):
     assert list(read(folder).estimates["model"]) == ["NA", ""]
+    assert list(read(folder).selftest["passed"]) == ["NA", ""]
 
 
 def test_numbers_come_back_and_an_empty_place_is_nan(folder):

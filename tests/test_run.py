@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from xaibench import cells
+from xaibench.cells.training import trained
 from xaibench.controls import RANDOM, random_maps
 from xaibench.errors import UsageError
 from xaibench.plan import read
@@ -26,7 +26,7 @@ seeds: [0, 3]
 training: {epochs: 2, batch_size: 32}
 models:
   cnn: {filters: [6], kernels: [19]}
-  attngen: {filters: [6], kernels: [19], warm_up: 0, ramp: 1}
+  attngen: {filters: [6], kernels: [19], masking: {warm_up: 0, ramp: 1}}
 attribution: [attention, saliency, deeplift, random]
 sequences: 11
 metrics:
@@ -35,10 +35,11 @@ metrics:
   auprc: {}
   relevance_mass: {}
   seed_agreement: {}
-  substitution_sensitivity: {sequences: 5, draws: 3}
+  substitution_sensitivity: {sequences: 5, draws: 3, of: 3}
   reverse_complement_consistency: {}
 operators: [n, uniform]
 random_draws: 4
+controlled: 7
 """
 
 CENTRE = """
@@ -84,7 +85,7 @@ def copy(whole, tmp_path):
 def test_a_run_leaves_every_file_and_no_failure(whole):
     work, outcome, folder = whole
     assert outcome.failures == []
-    assert outcome.computed == outcome.tasks == 2 * 2 * (1 + 1 + 4)
+    assert outcome.computed == outcome.tasks == 2 * 2 * (1 + 2 + 4)
     for name in (*OUTPUTS, "report.html", "report.md"):
         assert (folder / name).stat().st_size > 0, name
     assert "report.html" in conclusion(work, outcome)
@@ -92,6 +93,7 @@ def test_a_run_leaves_every_file_and_no_failure(whole):
 
 def test_every_question_has_its_records(whole):
     records = records_of(whole[2])
+    records = records[records.control == ""]
     counts = records.groupby(["method", "metric", "operator"], observed=True).size()
     draws, seeds, models = 4, 2, 2
     assert counts[("", "accuracy", "")] == 50 * seeds * models
@@ -119,7 +121,7 @@ def test_deletion_equals_the_slow_way_for_one_sequence(whole):
     """Everything again by hand: scores, donor, order, edits, logits, area."""
     work, _, folder = whole
     row, seed = 4, 3
-    model = cells.trained(work, "cnn", seed)
+    model = trained(work, "cnn", seed)
     codes = work.chosen.codes[row]
     donor = stream(0, "donor uniform", identity(codes)).integers(4, size=60).astype(np.uint8)
     intact = logits(model, codes[None])[0]
@@ -146,6 +148,7 @@ def test_deletion_equals_the_slow_way_for_one_sequence(whole):
         (records.model == "cnn")
         & (records.seed == seed)
         & (records.method == "saliency")
+        & (records.control == "")
         & (records.metric == "deletion_logit_difference")
         & (records.operator == "uniform")
         & (records.sequence == work.chosen.names[row])
@@ -175,7 +178,7 @@ def test_the_same_command_again_computes_nothing_and_touches_nothing(whole):
 
 
 def test_what_is_lost_is_made_again_the_same(copy, whole):
-    for kind in ("explained", "model", "curve"):
+    for kind in ("explained", "model", "curve", "oracle"):
         shutil.rmtree(next((copy / "store").glob(f"{kind}-*")))
     _, outcome = finished(copy)
     assert 0 < outcome.computed < outcome.tasks
@@ -191,7 +194,7 @@ def test_a_changed_plan_extends_the_run(copy):
     work = work_of(copy, changes=("attribution.input_x_gradient={}",))
     _, todo = planned(work)
     assert {task.source for task in todo} == {"input_x_gradient"}
-    assert "4 of 28 tasks to compute: 0 trainings" in summary(work)
+    assert "4 of 32 tasks to compute: 0 trainings" in summary(work)
 
 
 def test_a_new_metric_runs_no_model(copy):
@@ -228,7 +231,8 @@ def test_one_seed_has_no_seed_interval_and_says_so(tmp_path):
     _, outcome = finished(tmp_path / "one", changes=("seeds=[0]",))
     assert outcome.failures == []
     records = records_of(tmp_path / "one")
-    assert set(records[records.metric == "seed_agreement"].status) == {"not applicable"}
+    agreement = records[records.metric == "seed_agreement"]
+    assert set(agreement.status) == {"not applicable"}
     estimates = pd.read_csv(tmp_path / "one" / "estimates.csv")
     row = estimates[(estimates.metric == "accuracy") & (estimates.question == "value")].iloc[0]
     assert np.isnan(row.low)

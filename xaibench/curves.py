@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.predict import logits
+from xaibench.predict import logits, rows_of
 from xaibench.shapes import Codes, Labels, Logits, Mask, Scores
 
-Ranks = NDArray[np.intp]
+Ranks = NDArray[np.int32]
 """``(sequence, position)``: 0 is replaced first; invalid positions come last."""
 
 MOST = "most_relevant_first"
@@ -34,12 +34,13 @@ def ranks(
 
     Least relevant first is the reverse of most relevant first, ties included.
     """
-    jitter = np.stack([generator.random(scores.shape[1]) for generator in generators])
-    falling = -scores if order == MOST else scores
-    jitter = jitter if order == MOST else -jitter
-    positions = np.lexsort((jitter, np.where(valid, falling, np.inf)), axis=1)
-    ranked = np.empty_like(positions)
-    np.put_along_axis(ranked, positions, np.arange(scores.shape[1])[None], axis=1)
+    ranked = np.empty(scores.shape, np.int32)
+    places = np.arange(scores.shape[1])
+    # Row by row: what sorting needs is forgotten with the row, so memory does not grow.
+    for row, known, own, generator in zip(scores, valid, ranked, generators, strict=True):
+        jitter = generator.random(len(row))
+        falling, jitter = (-row, jitter) if order == MOST else (row, -jitter)
+        own[np.lexsort((jitter, np.where(known, falling, np.inf)))] = places
     return ranked
 
 
@@ -64,21 +65,29 @@ def curve(
     ``ends`` are the logits of the intact and of the fully replaced sequences, which all orders
     share and nobody computes twice.
     """
-    first, last = ends
-    inner = [
-        logits(model, replaced(codes, donor, ranked, count), rows=rows) for count in steps[1:-1]
-    ]
-    return np.stack([first, *inner, last])
+    rows = rows or rows_of(codes.shape[1])
+    outputs = np.empty((len(steps), *ends[0].shape), np.float32)
+    outputs[0], outputs[-1] = ends
+    # All steps of a few sequences before the next few: what is edited is never held for all.
+    for start in range(0, len(codes), rows):
+        part = slice(start, start + rows)
+        for step, count in enumerate(steps[1:-1, part], start=1):
+            edited = replaced(codes[part], donor[part], ranked[part], count)
+            outputs[step, part] = logits(model, edited, rows=rows)
+    return outputs
 
 
 def quantity(name: str, outputs: Logits, targets: Labels, labels: Labels) -> NDArray[np.float64]:
-    """One of ``QUANTITIES`` ``(..., sequence)`` of logits ``(..., sequence, class)``.
+    """A ``protocols.Quantity`` ``(..., sequence)`` of logits ``(..., sequence, class)``.
 
     ``logit_difference``: the target's logit minus the other's for two classes, else its logit.
     ``probability``: of the target, in [0, 1]. ``accuracy``: 1 where the largest logit is that of
-    the true label, else 0.
+    the true label, else 0. ``kept``: 1 where it is that of the target.
     """
     exact = outputs.astype(np.float64)
+    if name == "kept":
+        kept: NDArray[np.bool_] = exact.argmax(-1) == targets
+        return kept.astype(np.float64)
     if name == "accuracy":
         right: NDArray[np.bool_] = exact.argmax(-1) == labels
         return right.astype(np.float64)

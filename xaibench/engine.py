@@ -11,10 +11,11 @@ from time import perf_counter
 
 import torch
 
-from xaibench import cells
-from xaibench.controls import RANDOM
+from xaibench.cells import effects, explaining, replacing, retraining, training
+from xaibench.cells.keeping import is_there
+from xaibench.controls import ORACLE, RANDOM
 from xaibench.progress import Progress
-from xaibench.store import OK
+from xaibench.store import Spec
 from xaibench.work import Job, Work, prepare
 
 
@@ -35,37 +36,55 @@ def missing(work: Work, task: Task) -> bool:
     """Whether any artefact of a task is not there yet; a failure is tried again."""
     where = (task.model, task.seed)
     if task.source is None:
-        return not work.store.holds(cells.model_spec(work, *where))
+        return not all(map(work.store.holds, training.model_specs(work, *where).values()))
     if not _usable(work, task):
         return True
-    if task.source == RANDOM:
-        specs = [cells.predictions_spec(work, *where)]
-    else:
-        every = (cells.UNCHANGED, *cells.changes(work))
-        specs = [cells.explained_spec(work, *where, task.source, change) for change in every]
-    if not all(map(work.store.holds, specs)):
+    if not all(map(work.store.holds, _first_specs(work, task))):
         return True
-    curves = cells.curve_specs(work, *where, task.source)
+    curves = replacing.curve_specs(work, *where, task.source)
     return not all(work.store.holds(spec) for _, spec in curves)
+
+
+def _first_specs(work: Work, task: Task) -> list[Spec]:
+    """What a task of a source makes before its curves."""
+    where, source = (task.model, task.seed), str(task.source)
+    if source == ORACLE:
+        oracles = [replacing.oracle_spec(work, *where, each) for each in replacing.oracles(work)]
+        wanted = effects.asked(work)
+        return oracles + [effects.effects_spec(work, *where, each) for each in wanted]
+    learnt = [
+        retraining.retrained_spec(work, *where, source, each)
+        for each in retraining.retrainings(work)
+    ]
+    if source == RANDOM:
+        return [training.predictions_spec(work, *where), *learnt]
+    changes = (explaining.UNCHANGED, *explaining.changes(work, task.model))
+    return [explaining.explained_spec(work, *where, source, each) for each in changes] + learnt
 
 
 def compute(work: Work, task: Task, progress: Progress | None = None) -> None:
     """Make what a task lacks."""
     where = (task.model, task.seed)
     if task.source is None:
-        cells.train(work, *where, progress.epoch if progress else lambda *_: None)
-    elif _usable(work, task):
-        if task.source == RANDOM:
-            cells.predict(work, *where)
-        else:
-            cells.explain_cell(work, *where, task.source)
-        cells.curve_cell(work, *where, task.source)
+        training.train(work, *where, progress.epoch if progress else lambda *_: None)
+        return
+    if not _usable(work, task):
+        return
+    if task.source == ORACLE:
+        replacing.oracle_cell(work, *where)
+        effects.effects_cell(work, *where)
+    elif task.source == RANDOM:
+        training.predict(work, *where)
+    else:
+        explaining.explain_cell(work, *where, task.source)
+    replacing.curve_cell(work, *where, task.source)
+    if task.source != ORACLE:
+        retraining.retrained_cell(work, *where, task.source)
 
 
 def _usable(work: Work, task: Task) -> bool:
     """Whether the model of a task was trained."""
-    spec = cells.model_spec(work, task.model, task.seed)
-    return work.store.path(spec).is_dir() and work.store.outcome(spec)[0] == OK
+    return is_there(work, training.model_spec(work, task.model, task.seed))
 
 
 def perform(

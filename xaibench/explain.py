@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,7 +91,7 @@ class Explanation:
     ``forwards`` and ``backwards`` are rows. ``completeness_error`` is the largest over (sequence,
     reference) of ``|sum of contributions - (f(input) - f(reference))|``, divided by the root mean
     square of ``f(input) - f(reference)`` over them; NaN where the method measures none, or where
-    nothing changes.
+    nothing changes. ``hypothetical`` is ``(sequence, base, position)`` where the method gives it.
     """
 
     scores: Scores
@@ -99,12 +99,18 @@ class Explanation:
     backwards: int
     seconds: float
     completeness_error: float
+    hypothetical: NDArray[np.float32] | None = None
+
+    def at(self, scores: Scores) -> Explanation:
+        """The same with the scores on other positions; the hypothetical ones are left out."""
+        return replace(self, scores=scores, hypothetical=None)
 
 
 class _Batch(NamedTuple):
     scores: NDArray[np.float32]
     errors: NDArray[np.float64]
     changes: NDArray[np.float64]
+    hypothetical: NDArray[np.float32] | None
 
 
 def explain(
@@ -151,7 +157,9 @@ def explain(
     none = np.empty((0, codes.shape[1]), np.float32)
     scores = np.concatenate([none, *(batch.scores for batch in batches)])
     relative = error / change if change else float("nan")
-    return Explanation(scores, view.forwards, view.backwards, seconds, relative)
+    bases = [batch.hypothetical for batch in batches if batch.hypothetical is not None]
+    hypothetical = np.concatenate(bases) if bases and len(bases) == len(batches) else None
+    return Explanation(scores, view.forwards, view.backwards, seconds, relative, hypothetical)
 
 
 def on_both_strands(
@@ -350,10 +358,16 @@ def _checked(answer: Any, wanted: tuple[int, ...], name: str) -> _Batch:
     if lost:
         raise ValueError(f"{name}: {lost} of {scores.numel()} scores are not finite")
     return _Batch(
-        scores.detach().to("cpu", torch.float32).numpy(),
+        _float32(scores),
         _per_sequence(known.completeness_error),
         _per_sequence(known.output_change),
+        None if known.hypothetical is None else _float32(known.hypothetical),
     )
+
+
+def _float32(values: Tensor) -> NDArray[np.float32]:
+    kept: NDArray[np.float32] = values.detach().to("cpu", torch.float32).numpy()
+    return kept
 
 
 def _per_sequence(values: Tensor | None) -> NDArray[np.float64]:

@@ -27,3 +27,12 @@ class WeightedSum(nn.Module):
     def forward(self, weights: Tensor, features: Tensor) -> Tensor:
         """Weights ``(N, S)`` and features ``(N, D, S)`` -> ``(N, D)``."""
         return torch.matmul(features, weights.unsqueeze(2)).squeeze(2)
+
+
+class MatrixProduct(nn.Module):
+    """The product of two matrices that both depend on the input: queries and keys, weights and
+    values. A module of its own for the reason that ``WeightedSum`` is one."""
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """``(..., A, B)`` and ``(..., B, C)`` -> ``(..., A, C)``."""
+        return torch.matmul(first, second)

@@ -1,34 +1,47 @@
 """Kept artefacts -> records: every metric of the plan on every explanation, curve and change."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench import curves
-from xaibench.cells import (
+from xaibench.cells.effects import asked_by, effects_of, effects_spec
+from xaibench.cells.explaining import (
+    OF_WEIGHTS,
     UNCHANGED,
-    arrays_of,
-    change_of,
-    changed,
-    curve_spec,
+    Change,
+    changed_codes,
+    changes_of,
     explained_spec,
-    explained_targets,
-    model_spec,
-    orders,
-    predictions_spec,
+    intact,
 )
-from xaibench.controls import RANDOM, random_maps
+from xaibench.cells.keeping import arrays_of, first
+from xaibench.cells.replacing import Course, map_of, orders
+from xaibench.cells.retraining import retrainings_of
+from xaibench.cells.training import model_spec, predictions_spec
+from xaibench.controls import (
+    CONTROLS,
+    ORACLE,
+    PRIORS,
+    RANDOM,
+    oracle_of_truth,
+    prior_maps,
+    random_maps,
+)
 from xaibench.errors import NotApplicable
+from xaibench.lines import Line, lines_of, problem, retrained_line
 from xaibench.protocols import MetricFacts, method_facts
 from xaibench.records import Block
 from xaibench.registry import load
-from xaibench.shapes import Logits, Scores
+from xaibench.shapes import Mask, Scores
 from xaibench.store import FAILED, NOT_APPLICABLE, OK, Spec
 from xaibench.values import Curves, Explained
 from xaibench.work import Work, facts_of, found
+
+OF_ORACLE = ("", "negated", "blurred")
+"""What is made of the oracle's map, for the self-test of a metric."""
 
 
 def of_model(work: Work, model: str, seed: int) -> Iterator[Block]:
@@ -39,8 +52,12 @@ def of_model(work: Work, model: str, seed: int) -> Iterator[Block]:
         yield replace(here, metric="training", status=status, reason=reason)
         return
     yield _accuracy(work, here)
-    for source in (RANDOM, *work.plan.attribution):
-        yield from _of_source(work, replace(here, method=source))
+    for method, control in _sources(work):
+        source = replace(here, method=method, control=control)
+        for label in work.plan.metrics:
+            facts = facts_of(work, label)
+            if _is_asked(facts, source):
+                yield from _MEASURED[facts.of](work, replace(source, metric=label), label, facts)
 
 
 def _accuracy(work: Work, here: Block) -> Block:
@@ -51,66 +68,97 @@ def _accuracy(work: Work, here: Block) -> Block:
     return replace(here, metric="accuracy", sequences=test.names, values=right)
 
 
-def _of_source(work: Work, here: Block) -> Iterator[Block]:
-    """The records of one method, or of the random control."""
-    for label in work.plan.metrics:
-        facts = facts_of(work, label)
-        block = replace(here, metric=label)
-        if facts.of == "curves":
-            yield from _of_curves(work, block, label)
-        elif facts.of == "explanation":
-            yield from _of_explanation(work, block, label, facts)
-        elif here.method != RANDOM:
-            yield from _of_change(work, block, label, facts)
+def _sources(work: Work) -> Iterator[tuple[str, str]]:
+    """Whose maps are measured, and what is made of them."""
+    yield RANDOM, ""
+    if work.plan.controlled:
+        yield from ((ORACLE, control) for control in OF_ORACLE)
+        yield from ((prior, "") for prior in PRIORS)
+    for method in work.plan.attribution:
+        yield method, ""
+        if work.plan.controlled:
+            yield from ((method, control) for control in work.plan.controls)
 
 
-def _of_curves(work: Work, here: Block, label: str) -> Iterator[Block]:
-    for operator in work.plan.operators:
-        for name in curves.QUANTITIES:
-            block = replace(here, metric=f"{label}_{name}", operator=operator)
-            lines, problem = lines_of(work, block, name)
-            if problem:
-                yield problem
-            for repeat, (most, least) in enumerate(lines):
-                value = Curves(np.asarray(work.plan.fractions), most, least)
-                at = replace(block, repeat=repeat)
-                yield _measured(work, at, label, work.chosen.names, value)
+def _is_asked(facts: MetricFacts, source: Block) -> bool:
+    """Whether a metric looks at the maps of a source."""
+    own = source.method not in (RANDOM, ORACLE, *PRIORS)
+    if facts.of == "change":
+        return own and source.control in ("", "mean map")
+    if facts.of == "curves" and facts.curve == "retrained":
+        return source.method not in (ORACLE, *PRIORS) and not source.control
+    if facts.of == "curves":
+        forward = facts.curve == "replaced" and not facts.needs_least_relevant_first
+        controlled = not source.control or source.method == ORACLE or forward
+        return source.method not in PRIORS and controlled
+    if facts.needs_motif:
+        return source.method not in PRIORS or not facts.needs_sign
+    if facts.of == "effects":
+        return source.method not in PRIORS
+    return not source.control and (own or source.method == RANDOM)
 
 
-Line = NDArray[np.float64]
-"""``(step, sequence)``: one quantity along one order."""
+# Curves
 
 
-def lines_of(
-    work: Work, here: Block, quantity: str
-) -> tuple[list[tuple[Line, Line | None]], Block | None]:
-    """The most and the least relevant first lines of a source under an operator, one pair a draw;
-    or the block that says why there are none. A random order is its own reverse."""
-    wanted = orders(work)
+def _of_curves(work: Work, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:
+    operators = [""] if facts.curve == "imputed" else list(work.plan.operators)
+    if facts.curve == "retrained":
+        operators = [work.plan.metrics[label].options["operator"]]
+    for operator in operators:
+        for quantity in facts.quantities:
+            name = label if len(facts.quantities) == 1 else f"{label}_{quantity}"
+            block = replace(here, metric=name, operator=operator)
+            pairs, why = _pairs(work, block, label, facts, quantity)
+            if why:
+                yield why
+            for repeat, pair in enumerate(pairs):
+                yield _of_pair(work, replace(block, repeat=repeat), label, facts, pair)
+
+
+Pair = tuple[tuple[float, ...], Line, Line | None]
+"""Fractions, and the lines of replacing the most and the least relevant first."""
+
+
+def _of_pair(work: Work, here: Block, label: str, facts: MetricFacts, pair: Pair) -> Block:
+    fractions, most, least = pair
+    has_map = np.ones(most.shape[1], bool)
+    if here.control and here.method != ORACLE:
+        course = Course(here.method, here.operator, control=here.control, kind=facts.curve)
+        scores = map_of(work, here.model, here.seed, course)
+        has_map = _has_map(scores, work.chosen.valid[: len(scores)])
+    left = None if least is None else least[:, has_map]
+    value = Curves(np.asarray(fractions), most[:, has_map], left)
+    return _measured(work, here, label, work.chosen.names[: len(has_map)], has_map, value)
+
+
+def _pairs(
+    work: Work, here: Block, label: str, facts: MetricFacts, quantity: str
+) -> tuple[list[Pair], Block | None]:
+    """The most and the least relevant first lines of a source, one pair a draw; or the block that
+    says why there are none. A random order is its own reverse."""
+    if facts.curve == "retrained":
+        wanted = retrainings_of(work, label)
+        line, why = retrained_line(work, here, wanted, quantity)
+        return ([] if line is None else [(tuple(w.fraction for w in wanted), line, None)]), why
+    sets = []
+    orders_wanted = orders(work, facts.curve)
+    if here.method == RANDOM or (here.control and here.method != ORACLE):
+        orders_wanted = orders_wanted[:1]
+    for order in orders_wanted:
+        course = Course(here.method, here.operator, order, here.control, facts.curve)
+        lines, why = lines_of(work, here, course, quantity)
+        if why:
+            return [], why
+        sets.append(lines)
+    fractions = work.plan.fractions
     if here.method == RANDOM:
-        wanted = ["random"] * bool(wanted)
-    problem = None if here.method == RANDOM else _problem(work, here, _own_spec(work, here))
-    if problem:
-        return [], problem
-    lines: list[Line] = []
-    for order in wanted:
-        spec = curve_spec(work, here.model, here.seed, here.method, here.operator, order)
-        problem = _problem(work, here, spec)
-        if problem:
-            return [], problem
-        lines.append(_line(work, arrays_of(work, spec)["logits"], quantity))
-    if not lines:
-        return [], None
-    if here.method == RANDOM:
-        return [(line, line) for line in lines[0]], None
-    return [(lines[0], lines[1] if len(lines) > 1 else None)], None
+        return [(fractions, line, line) for line in sets[0]], None
+    least = sets[1][0] if len(sets) > 1 else None
+    return [(fractions, sets[0][0], least)], None
 
 
-def _line(work: Work, outputs: Logits, quantity: str) -> Line:
-    """Kept logits ``(..., step, sequence, class)`` as one quantity ``(..., step, sequence)``."""
-    intact = outputs[(0,) * (outputs.ndim - 2)]
-    targets = explained_targets(work, intact)
-    return curves.quantity(quantity, outputs, targets, work.chosen.labels)
+# Maps
 
 
 def _of_explanation(work: Work, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:
@@ -119,60 +167,153 @@ def _of_explanation(work: Work, here: Block, label: str, facts: MetricFacts) -> 
     if facts.needs_motif and motif is None:
         yield replace(here, status=NOT_APPLICABLE, reason="motif positions are not known")
         return
-    problem = None if here.method == RANDOM else _problem(work, here, _own_spec(work, here))
-    if problem:
-        yield problem
+    maps, why = _maps(work, here, facts.target)
+    if why:
+        yield why
         return
+    if facts.needs_sign and here.method == RANDOM:
+        maps = [replace(each, scores=each.scores - 0.5, signed=True) for each in maps]
     rows = np.arange(len(work.chosen))
     if motif is not None and facts.needs_motif:
         rows = np.flatnonzero(motif.any(axis=1))
-    for repeat, explained in enumerate(_explanations(work, here, facts.target)):
-        part = _rows(explained, rows)
-        at = replace(here, repeat=repeat)
-        yield _measured(work, at, label, part.sequences.names, part)
+    for repeat, explained in enumerate(maps):
+        yield _of_map(work, replace(here, repeat=repeat), label, _rows(explained, rows))
 
 
-def _explanations(work: Work, here: Block, target: str) -> list[Explained]:
-    """The explanation of a method, or the maps of the random control."""
-    if here.method != RANDOM:
-        return [_explained(work, here, target)]
-    maps = random_maps(work.chosen, work.plan.random_draws, work.plan.data_seed)
-    return [Explained(work.chosen, each, work.chosen.labels, signed=False) for each in maps]
+def _of_map(work: Work, here: Block, label: str, explained: Explained, *beside: Any) -> Block:
+    """A metric of one map; what a control could make no map of has no value."""
+    has_map = _has_map(explained.scores, explained.sequences.valid)
+    part = explained if has_map.all() else _rows(explained, np.flatnonzero(has_map))
+    return _measured(work, here, label, explained.sequences.names, has_map, part, *beside)
+
+
+def _of_effects(work: Work, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:
+    """Metrics of one map beside what the model loses by edits that are the same for all maps."""
+    wanted = asked_by(work, label)
+    assert wanted is not None  # for the type checker: facts.of says so
+    spec = effects_spec(work, here.model, here.seed, wanted)
+    why = problem(work, here, spec)
+    if why:
+        yield why
+        return
+    effects, oracle = effects_of(work, spec)
+    some = first(work, wanted.sequences)
+    if here.method == ORACLE:
+        truth = Explained(some.chosen, oracle, some.chosen.labels, signed=True)
+        maps: list[Explained] = [_controlled(work, truth, here.control)]
+    else:
+        maps, why = _maps(work, here, facts.target)
+        if why:
+            yield why
+            return
+    for repeat, explained in enumerate(maps):
+        part = _rows(explained, np.arange(len(some.chosen)))
+        yield _of_map(work, replace(here, repeat=repeat), label, part, effects)
+
+
+def _maps(work: Work, here: Block, target: str) -> tuple[list[Explained], Block | None]:
+    """The maps of a source, one a draw; or the block that says why there are none."""
+    chosen = work.chosen
+    if here.method == RANDOM:
+        drawn = random_maps(chosen, work.plan.random_draws, work.plan.data_seed)
+        return [Explained(chosen, each, chosen.labels, signed=False) for each in drawn], None
+    if here.method in PRIORS:
+        prior = prior_maps(here.method, chosen)
+        return [Explained(chosen, prior, chosen.labels, signed=False)], None
+    if here.method == ORACLE:
+        truth = Explained(chosen, oracle_of_truth(chosen), chosen.labels, signed=True)
+        return [_controlled(work, truth, here.control)], None
+    why = problem(work, here, own_spec(work, here))
+    if why:
+        return [], why
+    return [_controlled(work, _explained(work, here, target), here.control)], None
+
+
+def _controlled(work: Work, explained: Explained, control: str) -> Explained:
+    """What a control makes of a map; the map itself without one."""
+    if not control:
+        return explained
+    make = CONTROLS[control]
+    seed = work.plan.data_seed
+    scores = make(explained.scores, explained.sequences, explained.targets, seed)
+    return replace(explained, scores=scores)
+
+
+# Changes
 
 
 def _of_change(work: Work, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:
     """Stability: an explanation beside those that another seed or a changed sequence made."""
-    specs = [_own_spec(work, here)]
     if facts.change == "seed":
-        seeds = [seed for seed in work.plan.seeds if seed != here.seed]
-        specs += [_own_spec(work, replace(here, seed=seed)) for seed in seeds]
-    else:
-        change = change_of(work, label)
-        specs.append(explained_spec(work, here.model, here.seed, here.method, change))
-    problem = next(filter(None, (_problem(work, here, spec) for spec in specs)), None)
-    if problem:
-        yield problem
+        yield _of_seeds(work, here, label, facts)
         return
-    first = _explained(work, here, facts.target)
-    if facts.change == "seed":
-        others = [_explained(work, replace(here, seed=seed), facts.target) for seed in seeds]
-    else:
-        scores = arrays_of(work, specs[1])["scores"]
-        first = _rows(first, np.arange(scores.shape[1]))
-        others = [_changed(work, first, each, label, draw) for draw, each in enumerate(scores)]
-    yield _measured(work, here, label, first.sequences.names, first, tuple(others))
+    why = problem(work, here, own_spec(work, here))
+    if why:
+        yield why
+        return
+    for change in changes_of(work, label, here.model):
+        block = replace(here, operator=change.layer)
+        spec = explained_spec(work, here.model, here.seed, here.method, change)
+        base = own_spec(work, here)
+        if change.kind in OF_WEIGHTS:
+            base = explained_spec(work, here.model, here.seed, here.method, intact(change))
+        why = problem(work, block, base) or problem(work, block, spec)
+        yield why or _of_one_change(work, block, label, change, spec)
 
 
-def _changed(work: Work, first: Explained, scores: Scores, label: str, draw: int) -> Explained:
-    """The explanation of a changed sequence, on the positions of the intact one."""
-    codes = first.sequences.codes
-    if change_of(work, label).kind == "substitutions":
-        codes, _ = changed(codes, None, "substitutions", draw, work.plan.data_seed)
-    return replace(first, sequences=replace(first.sequences, codes=codes), scores=scores)
+def _of_one_change(work: Work, here: Block, label: str, change: Change, spec: Spec) -> Block:
+    arrays = arrays_of(work, spec)
+    scores, hypothetical = arrays["scores"], arrays.get("hypothetical")
+    original = _rows(
+        _explained(work, here, facts_of(work, label).target), np.arange(scores.shape[1])
+    )
+    if hypothetical is not None:
+        base = explained_spec(work, here.model, here.seed, here.method, intact(change))
+        original = replace(original, hypothetical=arrays_of(work, base)["hypothetical"][0])
+    changed = []
+    for draw, each in enumerate(scores):
+        codes = original.sequences.codes
+        if change.kind in ("substitutions", "hamming_ball"):
+            codes = changed_codes(codes, change, draw, work.plan.data_seed)
+        sequences = replace(original.sequences, codes=codes)
+        bases = None if hypothetical is None else hypothetical[draw]
+        one = replace(original, scores=each, hypothetical=bases)
+        changed.append(replace(_controlled(work, one, here.control), sequences=sequences))
+    compared = _controlled(work, original, here.control)
+    return _compared(work, here, label, compared, changed)
+
+
+def _of_seeds(work: Work, here: Block, label: str, facts: MetricFacts) -> Block:
+    seeds = [here.seed, *(seed for seed in work.plan.seeds if seed != here.seed)]
+    blocks = [replace(here, seed=seed) for seed in seeds]
+    lacking = (problem(work, here, own_spec(work, block)) for block in blocks)
+    why = next(filter(None, lacking), None)
+    if why:
+        return why
+    own, *others = (
+        _controlled(work, _explained(work, block, facts.target), here.control) for block in blocks
+    )
+    return _compared(work, here, label, own, others)
+
+
+def _compared(
+    work: Work, here: Block, label: str, explained: Explained, changed: list[Explained]
+) -> Block:
+    names = explained.sequences.names
+    return _measured(work, here, label, names, np.ones(len(names), bool), explained, tuple(changed))
+
+
+# What all have in common
+
+
+def _has_map(scores: Scores, valid: Mask) -> NDArray[np.bool_]:
+    """``(sequence,)``: False where a control found nothing to make a map from."""
+    known: NDArray[np.bool_] = np.logical_not((np.isnan(scores) & valid).any(axis=1))
+    return known
 
 
 def _explained(work: Work, here: Block, target: str) -> Explained:
-    arrays = arrays_of(work, _own_spec(work, here))
+    arrays = arrays_of(work, own_spec(work, here))
     plugin = load("attribution", work.plan.attribution[here.method].use, work.job.plugins)
     signed = method_facts(plugin.call).signed
     if target == "label":
@@ -180,7 +321,8 @@ def _explained(work: Work, here: Block, target: str) -> Explained:
     return Explained(work.chosen, arrays["scores"], arrays["targets"], signed)
 
 
-def _own_spec(work: Work, here: Block) -> Spec:
+def own_spec(work: Work, here: Block) -> Spec:
+    """The spec of a method's explanation of the intact sequences."""
     return explained_spec(work, here.model, here.seed, here.method, UNCHANGED)
 
 
@@ -193,25 +335,38 @@ def _rows(explained: Explained, rows: NDArray[np.intp]) -> Explained:
     )
 
 
-def _problem(work: Work, here: Block, spec: Spec) -> Block | None:
-    """The block that says why an artefact holds nothing; None where it holds something."""
-    if not work.store.path(spec).is_dir():
-        return replace(here, status=FAILED, reason="not computed")
-    status, reason = work.store.outcome(spec)
-    return None if status == OK else replace(here, status=status, reason=reason)
+def _measured(
+    work: Work,
+    here: Block,
+    label: str,
+    names: tuple[str, ...],
+    has_map: NDArray[np.bool_],
+    *compared: Any,
+) -> Block:
+    """The values of one metric, or why there are none; NaN for sequences without a map.
 
-
-def _measured(work: Work, here: Block, label: str, names: tuple[str, ...], *compared: Any) -> Block:
-    """The values of one metric, or why there are none."""
+    ``compared`` holds what the metric is called with, of the sequences that have one.
+    """
     use = work.plan.metrics[label]
     plugin, options = found(work, "metrics", use)
+    values = np.full(len(names), np.nan)
     try:
-        values = np.asarray(plugin.call(*compared, **options), dtype=np.float64)
-        if values.shape != (len(names),):
-            raise ValueError(f"wanted one number a sequence, ({len(names)},), got {values.shape}")
+        measured = np.asarray(plugin.call(*compared, **options), dtype=np.float64)
+        if measured.shape != (int(has_map.sum()),):
+            wanted = f"({int(has_map.sum())},)"
+            raise ValueError(f"wanted one number a sequence, {wanted}, got {measured.shape}")
+        values[has_map] = measured
     except NotApplicable as reason:
         return replace(here, status=NOT_APPLICABLE, reason=str(reason))
     except Exception as error:
         return replace(here, status=FAILED, reason=f"{type(error).__name__}: {error}")
     count = use.options["sequences"] or len(names)
     return replace(here, sequences=names[:count], values=values[:count])
+
+
+_MEASURED: dict[str, Callable[[Work, Block, str, MetricFacts], Iterator[Block]]] = {
+    "curves": _of_curves,
+    "explanation": _of_explanation,
+    "effects": _of_effects,
+    "change": _of_change,
+}

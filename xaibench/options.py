@@ -3,6 +3,7 @@
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal, Self, get_type_hints
@@ -29,7 +30,8 @@ POSITIONAL = {"attribution": 3, "operators": 2, "reports": 1, "training": 2}
 SUPPLIED = {
     "datasets": {"data_seed"},
     "models": {"classes", "length", "shortest"},
-    "training": {"seed", "progress"},
+    "training": {"seed", "progress", "checkpoint"},
+    "operators": {"composition"},
     "attribution": {"codes", "valid", "references", "generators"},
 }
 """Parameters that the harness fills in, where a signature asks for them."""
@@ -93,8 +95,14 @@ def _plain(checked: BaseModel, name: str, where: str) -> Any:
 
 def typed(plugin: Plugin, options: Mapping[str, Any]) -> dict[str, Any]:
     """The resolved options that the signature has, in the types that it names."""
+    return dict(_typed(plugin, json.dumps(options, sort_keys=True, default=str)))
+
+
+@lru_cache(maxsize=1024)
+def _typed(plugin: Plugin, written: str) -> dict[str, Any]:
+    """Remembered: a run asks thousands of times, and making a schema takes a millisecond."""
     own = _own(plugin)
-    given = {name: value for name, value in options.items() if name in own}
+    given = {name: value for name, value in json.loads(written).items() if name in own}
     checked = validate(_schema(plugin, own), given, where=plugin.name)
     return {name: getattr(checked, name) for name in own}
 
@@ -192,7 +200,7 @@ def fits(plugin: Plugin) -> bool:
 def _first(plugin: Plugin) -> int:
     """How many parameters come first and are no options."""
     if plugin.kind == "metrics":
-        return 2 if metric_facts(plugin.call).of == "change" else 1
+        return 2 if metric_facts(plugin.call).of in ("change", "effects") else 1
     return POSITIONAL.get(plugin.kind, 0)
 
 
@@ -230,10 +238,36 @@ def _of_harness(plugin: Plugin) -> Fields:
         return {"deduplicated": (bool, False), "truth": (Truth | None, None)}
     if plugin.kind != "metrics":
         return {}
+    facts = metric_facts(plugin.call)
     fields: Fields = {"sequences": (Annotated[int, Field(ge=1)] | None, None)}
-    if metric_facts(plugin.call).change == "substitutions":
-        fields["draws"] = (Annotated[int, Field(ge=1)], 5)
-    return fields
+    return fields | _OF_CHANGE.get(facts.change or "", {}) | _OF_METRIC.get(_making(facts), {})
+
+
+_COUNT = Annotated[int, Field(ge=1)]
+
+_OF_CHANGE: dict[str, Fields] = {
+    "substitutions": {"draws": (_COUNT, 5)},
+    "hamming_ball": {"draws": (_COUNT, 5), "radius": (_COUNT, 3)},
+    "shift": {"draws": (_COUNT, 2), "offset": (_COUNT, 10)},
+    "cascading": {"draws": (_COUNT, 3)},
+    "independent": {"draws": (_COUNT, 3)},
+}
+"""How often and how far the harness changes what a metric looks at."""
+
+_SHARE = Annotated[float, Field(gt=0, lt=1)]
+
+_OF_METRIC: dict[str, Fields] = {
+    "subsets": {
+        "draws": (_COUNT, 20),
+        "fractions": (tuple[_SHARE, ...], (0.05, 0.1, 0.2, 0.3, 0.5)),
+    },
+    "retrained": {"train": (_COUNT | None, None)},
+}
+"""How many random sets of which size are replaced; on how much models are trained again."""
+
+
+def _making(facts: MetricFacts) -> str:
+    return facts.effects or facts.curve
 
 
 def _hint(plugin: Plugin, parameter: inspect.Parameter) -> Any:

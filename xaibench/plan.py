@@ -7,14 +7,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
+from xaibench.controls import CONTROLS
 from xaibench.errors import UsageError
 from xaibench.options import resolve, validate, with_paths
 from xaibench.registry import load, nearest
 
 SECTIONS = ("models", "attribution", "metrics", "operators", "reports")
 FRACTIONS = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1)
+_HALVED = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
+GRIDS: dict[str, tuple[float, ...]] = {
+    "linear": tuple(step / 20 for step in range(21)),
+    "log": (0, *_HALVED, 0.5, *(1 - share for share in reversed(_HALVED)), 1),
+}
+"""Points of curves by name; ``log`` doubles from both ends, its own complement."""
 
 
 class Use(BaseModel):
@@ -29,12 +36,23 @@ Parts = Annotated[dict[str, Use], Field(min_length=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
+def _known_control(name: str) -> str:
+    if name not in CONTROLS:
+        raise ValueError(f"unknown control; {nearest(name, list(CONTROLS))}")
+    return name
+
+
+ControlName = Annotated[str, AfterValidator(_known_control)]
+
+
 class Plan(BaseModel):
     """A whole run. Sections map a label of your choice to a plug-in and its options.
 
     ``target`` is the class that is explained and whose curves are drawn: the one the model predicts
     for the intact sequence, or the true one. ``sequences`` counts the test sequences explained.
-    ``fractions`` are the points of the curves, ``random_draws`` the orders of the random control.
+    ``fractions`` are the points of the curves (``log`` and ``linear`` name two grids),
+    ``random_draws`` the orders of the random control. ``controls`` are made of every method's maps;
+    they, the oracle and the self-test run on the first ``controlled`` of the explained sequences.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -50,6 +68,8 @@ class Plan(BaseModel):
     operators: Parts
     fractions: tuple[Fraction, ...] = FRACTIONS
     random_draws: Annotated[int, Field(ge=2)] = 10
+    controls: tuple[ControlName, ...] = tuple(CONTROLS)
+    controlled: Annotated[int, Field(ge=0)] = 100
     reports: Parts
 
     @field_validator("seeds")
@@ -58,6 +78,15 @@ class Plan(BaseModel):
         if len(set(seeds)) < len(seeds):
             raise ValueError(f"wanted different seeds, got {list(seeds)}")
         return seeds
+
+    @field_validator("fractions", mode="before")
+    @classmethod
+    def _named(cls, fractions: Any) -> Any:
+        if not isinstance(fractions, str):
+            return tuple(fractions) if isinstance(fractions, list) else fractions
+        if fractions not in GRIDS:
+            raise ValueError(f"wanted a list, or one of {', '.join(GRIDS)}, got {fractions!r}")
+        return GRIDS[fractions]
 
     @field_validator("fractions")
     @classmethod
@@ -77,10 +106,15 @@ DEFAULTS: dict[str, Any] = {
         *("attention", "integrated_gradients", "deeplift", "saliency", "input_x_gradient"),
         "random",
     ],
-    "metrics": [
-        *("deletion", "insertion", "auprc", "relevance_mass", "seed_agreement"),
-        *("substitution_sensitivity", "reverse_complement_consistency"),
-    ],
+    "metrics": {
+        **dict.fromkeys(["deletion", "insertion", "flip_rate"], {}),
+        "substitution_agreement": {"sequences": 50},
+        **dict.fromkeys(["auprc", "relevance_mass", "pointing_game"], {}),
+        "seed_agreement": {},
+        "substitution_sensitivity": {},
+        "reverse_complement_consistency": {},
+        "effective_positions": {},
+    },
     "operators": ["n", "uniform"],
     "reports": ["html", "markdown"],
 }

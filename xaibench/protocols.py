@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from xaibench.shapes import Codes
     from xaibench.values import Attribution, Splits
 
+# fmt: off
+Change = Literal[
+    "seed", "substitutions", "hamming_ball", "shift", "reverse_complement", "settings",
+    "cascading", "independent", "random_labels",
+]
+# fmt: on
+"""What made the second explanation that a metric of a change looks at."""
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -70,7 +78,12 @@ class Method(Protocol):
 
 
 class Operator(Protocol):
-    """``(codes, generator) -> donor``: for one sequence ``(L,)``, what replaced positions take."""
+    """``(codes, generator) -> donor``: for one sequence ``(L,)``, what replaced positions take.
+
+    Keyword-only ``composition`` ``(base,)``, the shares of the bases in train, is supplied where it
+    is asked for. An attribute ``together``, ``(codes, generators) -> donors`` of all sequences, is
+    used instead where it is there; it gives the same donors.
+    """
 
     def __call__(self, codes: Codes, generator: np.random.Generator) -> Codes: ...
 
@@ -85,23 +98,44 @@ class MethodFacts:
     completeness: float | None = None
 
 
+Quantity = Literal["logit_difference", "probability", "accuracy", "kept"]
+"""What a curve is of: ``curves.quantity`` says what each means."""
+
+QUANTITIES: tuple[Quantity, ...] = ("logit_difference", "probability", "accuracy")
+
+
 @dataclass(frozen=True, slots=True)
 class MetricFacts:
     """Which values a metric compares, and how to read its number.
 
-    ``of``: ``explanation`` is called ``(explained)``; ``curves`` is called ``(curves)`` once a
-    quantity; ``change`` is called ``(explained, changed)`` with the explanations that a change
-    (``seed``, ``substitutions``, ``reverse_complement``) made of the same sequences.
+    ``of``: ``explanation`` is called ``(explained)``; ``curves`` is called ``(curves)`` once for
+    each of ``quantities``; ``effects`` is called ``(explained, effects)`` with what the model loses
+    by every single substitution (``Substitutions``) or by random sets of them (``Subsets``);
+    ``change`` is called ``(explained, changed)`` with the explanations that a change made of the
+    same sequences: of the sequence (``substitutions``, ``hamming_ball``, ``shift``,
+    ``reverse_complement``), of the method (``settings``) or of the model (``seed``, ``cascading``
+    and ``independent`` randomisation of its weights, ``random_labels``).
+
+    ``curve`` says how a curve is made: positions ``replaced`` by an operator; ``imputed`` from what
+    is kept; by models ``retrained`` on what is left; or the ``other_models`` looking at what this
+    one's explanation removed. ``better`` is ``neither`` where a number is no merit. ``invariant``
+    names what the number does not depend on: the ``scale`` of the scores (a positive factor), or
+    any strictly rising (``monotone``) change of them.
     """
 
     family: str
-    better: Literal["lower", "higher"]
+    better: Literal["lower", "higher", "neither"]
     range: tuple[float, float]
-    of: Literal["explanation", "curves", "change"]
+    of: Literal["explanation", "curves", "change", "effects"]
     target: Literal["predicted", "label"] = "predicted"
     needs_motif: bool = False
+    needs_sign: bool = False
     needs_least_relevant_first: bool = False
-    change: Literal["seed", "substitutions", "reverse_complement"] | None = None
+    change: Change | None = None
+    curve: Literal["replaced", "imputed", "retrained", "other_models"] = "replaced"
+    quantities: tuple[Quantity, ...] = QUANTITIES
+    effects: Literal["substitutions", "subsets"] | None = None
+    invariant: tuple[Literal["scale", "monotone"], ...] = ()
 
 
 def method(

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from xaibench.store import OK
 
-WORDS = ("dataset", "model", "method", "metric", "operator", "status", "reason")
+WORDS = ("dataset", "model", "method", "control", "metric", "operator", "status", "reason")
 COLUMNS = (
-    *("dataset", "model", "seed", "method", "metric", "operator", "repeat", "sequence"),
-    *("value", "status", "reason"),
+    *("dataset", "model", "seed", "method", "control", "metric", "operator", "repeat"),
+    *("sequence", "value", "status", "reason"),
 )
 
 
@@ -28,6 +28,7 @@ class Block:
     model: str
     seed: int
     method: str = ""
+    control: str = ""
     metric: str = ""
     operator: str = ""
     repeat: int = 0

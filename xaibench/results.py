@@ -14,15 +14,16 @@ import yaml
 from xaibench.errors import UsageError
 
 TEXT = {
-    *("question", "dataset", "model", "other", "method", "metric", "operator"),
-    *("quantity", "order", "status", "reason"),
+    *("question", "dataset", "model", "other", "method", "control", "metric", "operator"),
+    *("quantity", "order", "measure", "status", "reason"),
+    *("oracle_over_random", "random_over_negated", "blurred_not_over_oracle", "passed"),
 }
 """The columns that hold words; an empty one, or one that says NA, is that word."""
 
 COLUMNS = {
     "results.parquet": (
-        *("dataset", "model", "seed", "method", "metric", "operator", "repeat", "sequence"),
-        *("value", "status", "reason"),
+        *("dataset", "model", "seed", "method", "control", "metric", "operator", "repeat"),
+        *("sequence", "value", "status", "reason"),
     ),
     "estimates.csv": (
         *("question", "dataset", "model", "other", "method", "metric", "operator"),
@@ -38,6 +39,19 @@ COLUMNS = {
     "cost.csv": (
         *("model", "seed", "method", "forwards", "backwards", "seconds", "sequences"),
         *("completeness_error", "difference", "flat"),
+    ),
+    "selftest.csv": (
+        *("model", "metric", "operator", "oracle_over_random", "random_over_negated"),
+        *("blurred_not_over_oracle", "passed", "reason"),
+    ),
+    "operators.csv": (
+        *("model", "operator", "quantity", "fraction"),
+        *("mean", "low", "high", "sequences", "seeds"),
+    ),
+    "rankings.csv": ("model", "metric", "operator", "other", "tau", "methods"),
+    "agreement.csv": (
+        *("model", "method", "other", "measure"),
+        *("mean", "low", "high", "sequences", "seeds"),
     ),
 }
 """What each table must have; it may have more."""
@@ -57,6 +71,10 @@ class Results:
     curves: pd.DataFrame
     training: pd.DataFrame
     cost: pd.DataFrame
+    selftest: pd.DataFrame
+    operators: pd.DataFrame
+    rankings: pd.DataFrame
+    agreement: pd.DataFrame
     examples: list[dict[str, Any]]
 
 
@@ -72,6 +90,10 @@ def read(folder: Path) -> Results:
         curves=_table(folder, "curves.csv"),
         training=_table(folder, "training.csv"),
         cost=_table(folder, "cost.csv"),
+        selftest=_table(folder, "selftest.csv"),
+        operators=_table(folder, "operators.csv"),
+        rankings=_table(folder, "rankings.csv"),
+        agreement=_table(folder, "agreement.csv"),
         examples=_content(folder, "examples.json", _json, list),
     )
 

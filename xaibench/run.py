@@ -14,8 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from xaibench import __version__, cells, results, tables
-from xaibench.controls import RANDOM
+from xaibench import __version__, comparisons, results, tables
+from xaibench.cells import effects, replacing, retraining
+from xaibench.cells.training import build, floor_of
+from xaibench.controls import ORACLE, RANDOM
 from xaibench.engine import Task, missing, perform
 from xaibench.errors import UsageError
 from xaibench.estimates import estimates
@@ -24,11 +26,13 @@ from xaibench.plan import SECTIONS, Plan, dump
 from xaibench.progress import shown
 from xaibench.records import frame
 from xaibench.registry import load
+from xaibench.selftest import self_test
 from xaibench.store import FAILED, write
 from xaibench.work import Job, Work, facts_of, prepare
 
 OUTPUTS = (
-    *("plan.yaml", "environment.json", "results.parquet", "estimates.csv", "curves.csv"),
+    *("plan.yaml", "environment.json", "results.parquet", "estimates.csv", "selftest.csv"),
+    *("curves.csv", "operators.csv", "rankings.csv", "agreement.csv"),
     *("training.csv", "cost.csv", "examples.json"),
 )
 LIBRARIES = ("torch", "captum", "numpy", "scipy", "pandas", "scikit-learn")
@@ -45,7 +49,7 @@ class Outcome:
 
 def tasks(plan: Plan) -> Iterator[Task]:
     """Every task of a plan: the nested loop. Training comes before what it makes possible."""
-    for source in (None, RANDOM, *plan.attribution):
+    for source in (None, RANDOM, ORACLE, *plan.attribution):
         for model in plan.models:
             for seed in plan.seeds:
                 yield Task(model, seed, source)
@@ -56,6 +60,8 @@ def begin(job: Job) -> Work:
     work = prepare(job)
     for model in job.plan.models:
         _check_model(work, model)
+    for refuses in (retraining.retrainings, effects.asked):
+        refuses(work)  # options of metrics that cannot be
     _check_folder(work)
     return work
 
@@ -63,7 +69,7 @@ def begin(job: Job) -> Work:
 def _check_model(work: Work, model: str) -> None:
     """Refuse a model that does not suit the data; one that is broken fails later, alone."""
     try:
-        cells.build(work, model)
+        build(work, model)
     except UsageError:
         raise
     except Exception:
@@ -85,7 +91,7 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
         for training in (True, False):
             stage = [task for task in todo if (task.source is None) == training]
             perform(work, stage, jobs=jobs, threads=threads, progress=progress)
-    cells.floor_of(work)
+    floor_of(work)
     stamp, folder = _stamp(work), work.job.folder
     failures: list[str] = []
     if todo or not _finished(work, stamp):
@@ -147,7 +153,11 @@ def _mark_folder(work: Work) -> None:
 def _stamp(work: Work) -> str:
     """Names everything that the tables and reports are made from."""
     plan = work.plan
-    artefacts = sorted(path.name for path in work.store.root.iterdir() if path.is_dir())
+    artefacts = sorted(
+        path.name
+        for path in work.store.root.iterdir()
+        if path.is_dir() and not path.name.startswith(".")
+    )
     parts = [(section, use.use) for section in SECTIONS for use in getattr(plan, section).values()]
     codes = [load(section, name, work.job.plugins).code for section, name in parts]
     content = json.dumps([__version__, dump(plan), codes, artefacts])
@@ -181,7 +191,11 @@ def _write_tables(work: Work, *, jobs: int, threads: int, command: str, began: f
     buffer = records.to_parquet(index=False)
     write(folder / "results.parquet", buffer if buffer is not None else b"")
     _write_csv(folder / "estimates.csv", estimated)
+    _write_csv(folder / "selftest.csv", self_test(estimated))
     _write_csv(folder / "curves.csv", tables.curves(work))
+    _write_csv(folder / "operators.csv", comparisons.operators(work))
+    _write_csv(folder / "rankings.csv", comparisons.rankings(work, estimated))
+    _write_csv(folder / "agreement.csv", comparisons.agreement(work))
     _write_csv(folder / "training.csv", tables.training(work))
     _write_csv(folder / "cost.csv", tables.cost(work))
     write(folder / "examples.json", json.dumps(tables.examples(work)))
@@ -231,11 +245,7 @@ def summary(work: Work) -> str:
     every, todo = planned(work)
     plan = work.plan
     trainings = sum(task.source is None for task in todo)
-    rows = len(work.chosen) * (len(plan.fractions) - 2) * len(plan.operators)
-    curved = len(cells.orders(work))
-    sources = sum(
-        plan.random_draws if task.source == RANDOM else curved for task in todo if task.source
-    )
+    passes = sum(_curve_passes(work, task) for task in todo if task.source)
     return "\n".join(
         [
             f"{len(plan.models)} models x {len(plan.seeds)} seeds, "
@@ -243,9 +253,20 @@ def summary(work: Work) -> str:
             f"{len(todo)} of {len(every)} tasks to compute: {trainings} trainings "
             f"({len(work.splits.train)} sequences each), {len(todo) - trainings} explanations "
             "with their curves",
-            f"curves: {rows * sources * bool(curved):,} forward passes",
+            f"curves: {passes:,} forward passes",
             f"into {work.job.folder}",
         ]
+    )
+
+
+def _curve_passes(work: Work, task: Task) -> int:
+    """Passes of one sequence through the model for the curves of a task."""
+    points = len(work.plan.fractions) - 2
+    return sum(
+        len(replacing.seen(work, course).chosen)
+        * points
+        * (work.plan.random_draws if course.method == RANDOM else 1)
+        for course in replacing.courses(work, str(task.source))
     )
 
 

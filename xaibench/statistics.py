@@ -172,6 +172,54 @@ def of_differences(
     )
 
 
+def of_ratio(
+    numerator: Float,
+    denominator: Float,
+    drawing: Drawing,
+    *,
+    level: float = 0.95,
+    sequences_only: bool = False,
+    named: str = "the denominator",
+) -> Estimate:
+    """The mean of one over the mean of another, both ``(seed, sequence)``, paired.
+
+    A pair with NaN on either side is dropped and counted as undefined. The bootstrap divides the
+    means of one draw of seeds and sequences. For t over seeds the ratio is linearised (delta
+    method): the seed's means a and b count as R + (a - R b) / mean of b, of which R is the mean.
+    The headline is the wider of the two, as for ``estimate``; effect and p-values are NaN. All is
+    NaN where the interval of the denominator (with one seed, that over sequences) does not lie
+    above 0, for the ratio then has no direction; the reason calls it ``named``. ``ValueError``
+    where the shapes differ.
+    """
+    if numerator.shape != denominator.shape:
+        raise ValueError(
+            f"denominator: wanted the shape of numerator {numerator.shape}, got {denominator.shape}"
+        )
+    unknown = np.isnan(numerator) | np.isnan(denominator)
+    above, below = (_defined(np.where(unknown, np.nan, each)) for each in (numerator, denominator))
+    if not above.size:
+        return undefined("no pair is defined", count=unknown.size)
+    draws = drawing(*above.shape)
+    divisor = of_values(below, lambda *_: draws, level=level, sequences_only=sequences_only)
+    problem = _why_not_above_zero(divisor, named)
+    mean, over_sequences, headline = np.nan, _UNDEFINED, _UNDEFINED
+    if not problem:
+        mean = float(np.nanmean(above, axis=1).mean() / divisor.mean)
+        over_sequences, headline = _of_ratio(above, below, draws, level)
+    if sequences_only:
+        headline = over_sequences
+    return replace(
+        divisor,
+        mean=mean,
+        low=headline.low,
+        high=headline.high,
+        sequences_low=over_sequences.low,
+        sequences_high=over_sequences.high,
+        undefined=int(unknown.sum()),
+        reason=problem or divisor.reason,
+    )
+
+
 def undefined(reason: str, *, count: int = 0) -> Estimate:
     """The estimate of what cannot be estimated: NaN, with the reason."""
     return Estimate(
@@ -260,6 +308,8 @@ def _drawn_seed_means(values: Float, draws: Draws) -> Float:
     """``(draw, seed)``: each seed's mean over the drawn sequences that are defined under it."""
     known = ~np.isnan(values)
     sums = _product(draws.sequence_counts, np.where(known, values, 0))
+    if known.all():
+        return _quotient(sums, np.full_like(sums, values.shape[1]))
     sizes = _product(draws.sequence_counts, known.astype(np.float64))
     return _quotient(sums, sizes)
 
@@ -290,11 +340,50 @@ def _over_sequences(drawn: Float, draws: Draws, level: float) -> Interval:
     return _percentiles(_weighted_mean(drawn, np.ones_like(drawn)), level)
 
 
+def _of_ratio(above: Float, below: Float, draws: Draws, level: float) -> tuple[Interval, Interval]:
+    """Of a ratio of means, the interval over sequences and the headline."""
+    tops, bottoms = (_drawn_seed_means(each, draws) for each in (above, below))
+    fixed, counts = np.ones_like(tops), draws.seed_counts.astype(np.float64)
+    sequences, crossed = (
+        _percentiles(_ratio(_weighted_mean(tops, weights), _weighted_mean(bottoms, weights)), level)
+        for weights in (fixed, counts)
+    )
+    if len(above) < 2:
+        return sequences, _UNDEFINED
+    top, bottom = np.nanmean(above, axis=1), np.nanmean(below, axis=1)
+    ratio = top.mean() / bottom.mean()
+    linear = ratio + (top - ratio * bottom) / bottom.mean()
+    return sequences, _wider(crossed, linear, level)
+
+
+def _ratio(tops: Float, bottoms: Float) -> Float:
+    """NaN where the bottom is zero."""
+    ratio: Float = np.divide(tops, bottoms, out=np.full_like(tops, np.nan), where=bottoms != 0)
+    return ratio
+
+
+def _why_not_above_zero(divisor: Estimate, named: str) -> str:
+    """Empty where the interval of what is divided by lies above 0."""
+    low, high = divisor.low, divisor.high
+    if np.isnan(low):
+        low, high = divisor.sequences_low, divisor.sequences_high
+    if np.isnan(low):
+        return divisor.reason
+    if high < 0:
+        return f"the interval of {named} lies below 0: no ratio"
+    return "" if low > 0 else f"the interval of {named} holds 0: no ratio"
+
+
 def _headline(means: Float, drawn: Float, draws: Draws, level: float) -> Interval:
     """The wider of the crossed bootstrap and t over the seed means."""
     if len(means) < 2 or draws.sequence_counts.shape[1] < 2:
         return _UNDEFINED
     crossed = _percentiles(_weighted_mean(drawn, draws.seed_counts.astype(np.float64)), level)
+    return _wider(crossed, means, level)
+
+
+def _wider(crossed: Interval, means: Float, level: float) -> Interval:
+    """The wider of an interval and t over the seed means."""
     reach = stats.t.ppf((1 + level) / 2, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means))
     if crossed.high - crossed.low > 2 * reach:
         return crossed

@@ -8,12 +8,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench import cells, dna
 from xaibench import curves as curve
+from xaibench import dna
+from xaibench.cells import explaining
+from xaibench.cells import training as trainings
+from xaibench.cells.keeping import Arrays, arrays_of, is_there
+from xaibench.cells.replacing import Course, orders
 from xaibench.controls import RANDOM
 from xaibench.guards import Guards
-from xaibench.measure import lines_of
-from xaibench.metrics.localisation import chance_auprc
+from xaibench.lines import lines_of
+from xaibench.metrics.localisation import CHANCE
 from xaibench.plan import Plan
 from xaibench.predict import logits
 from xaibench.protocols import method_facts
@@ -22,7 +26,6 @@ from xaibench.records import Block
 from xaibench.registry import load
 from xaibench.shapes import Mask
 from xaibench.statistics import Draws, bands, draw
-from xaibench.store import OK
 from xaibench.work import Work, facts_of
 
 EXAMPLES = 4
@@ -77,18 +80,16 @@ def _lines(
 ) -> dict[str, NDArray[np.float64]]:
     """By order, the lines of all seeds ``(seed, sequence, step)``; of the control, their mean."""
     found: dict[str, list[NDArray[np.float64]]] = {}
-    for seed in work.plan.seeds:
-        if work.store.outcome(cells.model_spec(work, model, seed))[0] != OK:
+    words = {curve.MOST: "most relevant first", curve.LEAST: "least relevant first"}
+    for seed, order in product(work.plan.seeds, orders(work)):
+        if not is_there(work, trainings.model_spec(work, model, seed)):
             continue
         here = Block(model, seed, source, operator=operator)
-        draws, _ = lines_of(work, here, quantity)
-        if source == RANDOM and draws:
-            found.setdefault("random", []).append(np.mean([most for most, _ in draws], axis=0).T)
-        elif draws:
-            most, least = draws[0]
-            found.setdefault("most relevant first", []).append(most.T)
-            if least is not None:
-                found.setdefault("least relevant first", []).append(least.T)
+        draws, _ = lines_of(work, here, Course(source, operator, order), quantity)
+        if source == RANDOM and draws and order == curve.MOST:
+            found.setdefault("random", []).append(np.mean(draws, axis=0).T)
+        elif source != RANDOM and draws:
+            found.setdefault(words[order], []).append(draws[0].T)
     return {order: np.stack(lines) for order, lines in found.items()}
 
 
@@ -98,8 +99,8 @@ def training(work: Work) -> pd.DataFrame:
     rows = [
         {"model": model, "seed": seed, **epoch}
         for model, seed in product(plan.models, plan.seeds)
-        if work.store.outcome(cells.model_spec(work, model, seed))[0] == OK
-        for epoch in cells.card(work, model, seed)["history"]
+        if is_there(work, trainings.model_spec(work, model, seed))
+        for epoch in trainings.card(work, model, seed)["history"]
     ]
     return pd.DataFrame(rows, columns=["model", "seed", "epoch"] if not rows else None)
 
@@ -120,12 +121,10 @@ def cost(work: Work) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "seed", "method", *columns, "sequences"])
 
 
-def _kept(work: Work, model: str, seed: int, method: str) -> cells.Arrays | None:
+def _kept(work: Work, model: str, seed: int, method: str) -> Arrays | None:
     """The explanation of a method, where there is one."""
-    if work.store.outcome(cells.model_spec(work, model, seed))[0] != OK:
-        return None
-    spec = cells.explained_spec(work, model, seed, method)
-    return cells.arrays_of(work, spec) if work.store.outcome(spec)[0] == OK else None
+    spec = explaining.explained_spec(work, model, seed, method)
+    return arrays_of(work, spec) if is_there(work, spec) else None
 
 
 def examples(work: Work) -> list[dict[str, Any]]:
@@ -145,7 +144,7 @@ def _example(work: Work, row: int) -> dict[str, Any]:
     models: dict[str, Any] = {}
     scores: dict[str, dict[str, list[float]]] = {}
     for model in plan.models:
-        if work.store.outcome(cells.model_spec(work, model, seed))[0] != OK:
+        if not is_there(work, trainings.model_spec(work, model, seed)):
             continue
         models[model] = _prediction(work, model, seed, row)
         kept = {method: _kept(work, model, seed, method) for method in plan.attribution}
@@ -167,7 +166,7 @@ def _example(work: Work, row: int) -> dict[str, Any]:
 
 def _prediction(work: Work, model: str, seed: int, row: int) -> dict[str, Any]:
     codes = work.chosen.codes[row][None]
-    outputs = logits(cells.trained(work, model, seed), codes)
+    outputs = logits(trainings.trained(work, model, seed), codes)
     target = outputs.argmax(axis=1).astype(np.int64)
     probability = curve.quantity("probability", outputs, target, target)
     return {
@@ -210,14 +209,14 @@ def description(work: Work) -> dict[str, Any]:
         "groups": splits.train.groups is not None,
     }
     parameters = {
-        model: cells.card(work, model, plan.seeds[0])["parameters"]
+        model: trainings.card(work, model, plan.seeds[0])["parameters"]
         for model in plan.models
-        if work.store.outcome(cells.model_spec(work, model, plan.seeds[0]))[0] == OK
+        if is_there(work, trainings.model_spec(work, model, plan.seeds[0]))
     }
     return {
         "data": work.data,
         "dataset": dataset,
-        "floor": cells.floor_of(work),
+        "floor": trainings.floor_of(work),
         "parameters": parameters,
         "signed": signed(work),
         "metrics": {label: _facts(work, label) for label in plan.metrics},
@@ -228,7 +227,7 @@ def description(work: Work) -> dict[str, Any]:
 
 def _cautions(work: Work) -> list[str]:
     """What a reader must know of the data that no table tells."""
-    references = cells.kept_references(work)
+    references = explaining.kept_references(work)
     if references is None:
         return []
     alone = int((references == work.chosen.codes[:, None]).all(axis=(1, 2)).sum())
@@ -252,7 +251,5 @@ def _chance(work: Work) -> dict[str, float]:
     inside = work.chosen.inside_motif.sum(axis=1)
     carries = inside > 0
     positions = work.chosen.valid.sum(axis=1)[carries]
-    return {
-        "auprc": float(np.mean(chance_auprc(inside[carries], positions))),
-        "relevance_mass": float(np.mean(inside[carries] / positions)),
-    }
+    chances = {name: chance(inside[carries], positions) for name, chance in CHANCE.items()}
+    return {name: float(np.nanmean(each)) for name, each in chances.items()}

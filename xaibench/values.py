@@ -152,12 +152,15 @@ class Explained:
 
     ``signed`` says whether negative scores mean evidence against the target. Scores of invalid
     positions are kept as they came; every metric looks at ``sequences.valid`` only.
+    ``hypothetical`` ``(sequence, base, position)`` is there where weights were randomised and the
+    method gives it.
     """
 
     sequences: Sequences
     scores: Scores
     targets: Labels
     signed: bool
+    hypothetical: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if self.scores.shape != self.sequences.codes.shape:
@@ -178,6 +181,31 @@ class Curves:
     fractions: NDArray[np.float64]
     most_relevant_first: NDArray[np.float64]
     least_relevant_first: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Substitutions:
+    """What a model loses by every single substitution.
+
+    ``drops`` ``(sequence, position, base)``: what is explained for the target (the logit minus the
+    other's for two classes, else the logit) of the intact sequence minus that with this base at
+    this position. 0 for the sequence's own base; NaN at positions that are not valid.
+    """
+
+    drops: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Subsets:
+    """What a model loses when the bases of random sets of positions become other ones.
+
+    ``replaced`` ``(edit, sequence, position)`` are the sets; ``fractions`` ``(edit,)`` is the share
+    of the valid positions in each; ``drops`` ``(edit, sequence)`` as in ``Substitutions``.
+    """
+
+    fractions: NDArray[np.float64]
+    replaced: NDArray[np.bool_]
+    drops: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

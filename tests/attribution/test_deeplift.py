@@ -16,7 +16,7 @@ from toy import MODELS
 from xaibench.attribution.deeplift import LINEAR, RULES, deeplift, rescale, secant
 from xaibench.errors import NotApplicable
 from xaibench.explain import ExplainedView, explain
-from xaibench.layers import WeightedSum
+from xaibench.layers import MatrixProduct, WeightedSum
 from xaibench.protocols import method
 from xaibench.values import Attribution
 
@@ -127,13 +127,34 @@ def layered(name: str) -> toy.Toy:
 
 
 def test_every_rule_is_in_the_table() -> None:
-    assert {type(layer()) for layer in LAYERS.values()} >= RULES.keys() - {WeightedSum}
+    assert {type(layer()) for layer in LAYERS.values()} >= RULES.keys() - {WeightedSum, MatrixProduct}
 
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_every_rule_is_exact(name: str) -> None:
     assert is_complete(explained(layered(name).double()), within=1e-10)
     assert is_complete(explained(layered(name).float()), within=1e-5)
+
+
+class SelfProduct(toy.Toy):
+    """Sites matched with sites, as queries with keys."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Sequential(nn.Conv1d(4, 6, 5), nn.Tanh()))
+        self.match, self.softmax, self.mix = MatrixProduct(), nn.Softmax(dim=-1), MatrixProduct()
+        self.classify = nn.Sequential(nn.Flatten(), nn.LazyLinear(2))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        features = self.body(inputs)
+        weights = self.softmax(self.match(features.transpose(1, 2), features))
+        logits: torch.Tensor = self.classify(self.mix(features, weights.transpose(1, 2)))
+        return logits
+
+
+def test_the_rule_of_matrix_products_is_exact() -> None:
+    model = SelfProduct()
+    model(model.encode(torch.zeros(1, toy.LENGTH, dtype=torch.uint8)))  # shapes of the last layer
+    assert is_complete(explained(model.double()), within=1e-10)
 
 
 @pytest.mark.parametrize("name", LAYERS)

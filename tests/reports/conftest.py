@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from itertools import combinations, combinations_with_replacement
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,26 @@ CONTROL = "random control"
 FRACTIONS = [0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1]
 LOCALISATION = ["auprc", "relevance_mass"]
 STABILITY = ["seed_agreement", "substitution_sensitivity", "reverse_complement_consistency"]
+LAYERS = ["output", "blocks.2", "blocks.0"]
+CONTROLS = ["rotated", "another sequence", "mean map", "negated", "blurred"]
+PRIORS = ["distance to centre", "GC content"]
+CONTROLLED = 11
+"""How many of the sequences controls and the oracle see."""
+
+FACTS = {
+    "deletion": ("faithfulness", "lower"),
+    "insertion": ("faithfulness", "higher"),
+    "flip_rate": ("faithfulness", "higher"),
+    "infidelity": ("faithfulness", "lower"),
+    **dict.fromkeys(LOCALISATION, ("localisation", "higher")),
+    "seed_agreement": ("stability", "higher"),
+    "substitution_sensitivity": ("stability", "lower"),
+    "reverse_complement_consistency": ("stability", "higher"),
+    "cascading_randomisation": ("randomisation", "lower"),
+    "gini": ("complexity", "neither"),
+}
+"""Metric -> its family and which way is good, as the environment of a run tells them."""
+
 QUALITY = {
     "deeplift": 0.95,
     "integrated_gradients": 0.93,
@@ -39,6 +60,9 @@ class Made:
     sequences: int = 23
     length: int = 97
     classes: tuple[str, str] = ("decoy", "CTCF")
+    controls: bool = True
+    blind: tuple[tuple[str, str], ...] = ()
+    """Model and metric of self-tests that fail."""
 
     @property
     def methods(self) -> list[str]:
@@ -47,6 +71,10 @@ class Made:
     def rank(self, model: str, quality: float) -> float:
         present = [other for name, other in self.quality if not self.absent(model, name)]
         return 1.0 + sum(other > quality for other in present)
+
+    def place(self, model: str, metric: str, quality: float) -> float:
+        """The rank that a method has by a metric: none by one that failed its self-test."""
+        return np.nan if (model, metric) in self.blind else self.rank(model, quality)
 
     def absent(self, model: str, method: str) -> bool:
         return self.failures and model == "cnn" and method == "attention"
@@ -108,7 +136,7 @@ def estimate_rows(made: Made, model: str) -> list[dict[str, object]]:
         gone = made.absent(model, method)
         for metric, operator, size in curve_metrics(made):
             gap = tested(size * quality * 0.5, 0.08 * size, made)
-            ranked = gap | {"rank": made.rank(model, quality)}
+            ranked = gap | {"rank": np.nan if gone else made.place(model, metric, quality)}
             value = interval(size * (1 - quality * 0.5), 0.05 * size, made)
             add("value", method, metric, operator, "", absent if gone else value)
             add("against random", method, metric, operator, CONTROL, absent if gone else ranked)
@@ -130,7 +158,101 @@ def estimate_rows(made: Made, model: str) -> list[dict[str, object]]:
                 add("between models", method, metric, operator, other, values)
     for other in made.models[made.models.index(model) + 1 :]:
         add("between models", "", "accuracy", "", other, tested(-0.008, 0.01, made))
+    if made.controls:
+        rows += controlled_rows(made, model)
     return rows
+
+
+def controlled_rows(made: Made, model: str) -> list[dict[str, object]]:
+    """What a run adds that has controls: over fewer sequences than the rest."""
+    rows: list[dict[str, object]] = []
+    few = {"sequences": CONTROLLED}
+
+    def add(question: str, method: str, metric: str, operator: str, other: str, values) -> None:
+        what = {"question": question, "dataset": "planted", "model": model, "other": other}
+        rows.append({**what, "method": method, "metric": metric, "operator": operator, **values})
+
+    metrics = [("deletion_logit_difference", operator) for operator in made.operators]
+    metrics += [(metric, "") for metric in LOCALISATION if made.motifs]
+    for metric, operator in metrics:
+        sign = -1 if (model, metric) in made.blind else 1
+        for method, other in (("oracle", CONTROL), (CONTROL, "oracle, negated")):
+            add("self-test", method, metric, operator, other, tested(sign, 0.3, made) | few)
+        blurred = tested(0.1, 0.3, made) | few
+        add("self-test", "oracle", metric, operator, "oracle, blurred", blurred)
+    for method, quality in made.quality:
+        gone = made.absent(model, method)
+        absent = undefined("not applicable: the model has no attention", made)
+        for metric, operator in metrics:
+            share = interval(quality, 0.07, made) | few
+            add("normalised", method, metric, operator, "oracle", absent if gone else share)
+            for k, control in enumerate([*CONTROLS, *(PRIORS if not operator else [])]):
+                better = tested(quality - 0.1 * k, 0.15, made) | few
+                add(
+                    "against control", method, metric, operator, control, absent if gone else better
+                )
+        steady = tested(quality - 0.8, 0.1, made) | few
+        add("against control", method, "seed_agreement", "", "mean map", absent if gone else steady)
+        for k, layer in enumerate(LAYERS):
+            alike = interval(0.8 - 0.3 * k, 0.1, made)
+            add("value", method, "cascading_randomisation", layer, "", absent if gone else alike)
+        add("value", method, "gini", "", "", absent if gone else interval(0.6, 0.02, made))
+        for operator in made.operators:
+            flips = tested(0.4 * quality, 0.1, made)
+            add("against random", method, "flip_rate", operator, CONTROL, absent if gone else flips)
+        fits = tested(0.3 * quality, 0.1, made)
+        add("against random", method, "infidelity", "", CONTROL, absent if gone else fits)
+    for prior in PRIORS if made.motifs else []:
+        add("value", prior, "auprc", "", "", interval(0.2, 0.05, made) | few)
+    return rows
+
+
+def selftest_rows(made: Made) -> pd.DataFrame:
+    rows = []
+    metrics = [("deletion_logit_difference", operator) for operator in made.operators]
+    metrics += [(metric, "") for metric in LOCALISATION if made.motifs]
+    for model in made.models if made.controls else ():
+        for metric, operator in metrics:
+            failed = (model, metric) in made.blind
+            said = ("no", "no", "yes", "no") if failed else ("yes", "yes", "yes", "yes")
+            reason = "cannot discriminate here: the oracle is not above random" if failed else ""
+            rows.append((model, metric, operator, *said, reason))
+    return pd.DataFrame(rows, columns=list(COLUMNS["selftest.csv"]))
+
+
+def operator_rows(made: Made) -> pd.DataFrame:
+    rows = []
+    size = (made.sequences, len(made.seeds))
+    for k, operator in enumerate(made.operators if made.controls else ()):
+        for fraction in (0.1, 0.5):
+            drop = -(k + 1) * fraction / 10
+            ends = (drop, drop - 0.01, drop + 0.01)
+            rows.append(("", operator, "log_likelihood", fraction, *ends, made.sequences, 1))
+            for model in made.models:
+                rows.append((model, operator, "confidence", fraction, *ends, *size))
+    return pd.DataFrame(rows, columns=list(COLUMNS["operators.csv"]))
+
+
+def ranking_rows(made: Made) -> pd.DataFrame:
+    rows = [
+        (model, metric, *pair, tau, len(made.quality))
+        for model in (made.models if made.controls else ())
+        for metric, tau in (("deletion_logit_difference", 0.8), ("flip_rate", -0.2))
+        for pair in combinations(made.operators, 2)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS["rankings.csv"]))
+
+
+def agreement_rows(made: Made) -> pd.DataFrame:
+    rows = []
+    size = (CONTROLLED, len(made.seeds))
+    for model in made.models if made.controls else ():
+        present = [name for name in made.methods if not made.absent(model, name)]
+        for measure, most in (("spearman", 0.9), ("overlap", 0.6)):
+            for method, other in combinations_with_replacement(present, 2):
+                mean = most if method == other else most / 2
+                rows.append((model, method, other, measure, mean, mean - 0.05, mean + 0.05, *size))
+    return pd.DataFrame(rows, columns=list(COLUMNS["agreement.csv"]))
 
 
 def record_rows(made: Made) -> pd.DataFrame:
@@ -139,7 +261,7 @@ def record_rows(made: Made) -> pd.DataFrame:
 
     def add(model, seed, method, metric, operator, values) -> None:
         rows.extend(
-            ("planted", model, seed, method, metric, operator, 0, f"s{k}", value, "ok", "")
+            ("planted", model, seed, method, "", metric, operator, 0, f"s{k}", value, "ok", "")
             for k, value in enumerate(values)
         )
 
@@ -152,7 +274,7 @@ def record_rows(made: Made) -> pd.DataFrame:
                     reason = "the model has no attention"
                     status = "not applicable"
                     rows.append(
-                        ("planted", model, seed, method, "", "", 0, "", np.nan, status, reason)
+                        ("planted", model, seed, method, "", "", "", 0, "", np.nan, status, reason)
                     )
                     continue
                 noise = random.normal(scale=0.1, size=made.sequences)
@@ -162,20 +284,8 @@ def record_rows(made: Made) -> pd.DataFrame:
                     add(model, seed, method, "auprc", "", 0.1 + 0.8 * quality + noise / 4)
         if made.failures:
             reason = "RuntimeError: /home/somebody/methods/broken.py: shapes (7,) and (4,) disagree"
-            row = (
-                "planted",
-                model,
-                made.seeds[0],
-                "broken",
-                "",
-                "",
-                0,
-                "",
-                np.nan,
-                "failed",
-                reason,
-            )
-            rows.append(row)
+            where = ("planted", model, made.seeds[0], "broken", "", "", "", 0, "")
+            rows.append((*where, np.nan, "failed", reason))
     return pd.DataFrame(rows, columns=list(COLUMNS["results.parquet"]))
 
 
@@ -264,6 +374,11 @@ def environment(made: Made) -> dict[str, object]:
         ],
         "parameters": {model: 61234 + 1024 * k for k, model in enumerate(made.models)},
         "signed": {m: m not in ("saliency", "attention", "random") for m in made.methods},
+        "metrics": {
+            metric: {"family": family, "better": better, "definition": f"What {metric} is."}
+            for metric, (family, better) in FACTS.items()
+        },
+        "operators": {operator: f"What {operator} does." for operator in made.operators},
         "chance": {"auprc": 0.118, "relevance_mass": 0.095} if made.motifs else {},
     }
 
@@ -279,10 +394,10 @@ def write(folder: Path, made: Made) -> Path:
         "reports": {"html": {"use": "html"}},
     }
     costs = [
-        (model, seed, method, 4600, 2300, 1.75, made.sequences, np.nan, 3e-7, 0.125)
+        (model, seed, method, 4600 * place, 2300, 1.75, made.sequences, np.nan, 3e-7, 0.125)
         for model in made.models
         for seed in made.seeds
-        for method in made.methods
+        for place, method in enumerate(made.methods)
         if not made.absent(model, method)
     ]
     estimates = [row for model in made.models for row in estimate_rows(made, model)]
@@ -293,6 +408,10 @@ def write(folder: Path, made: Made) -> Path:
     curve_rows(made).to_csv(folder / "curves.csv", index=False)
     training_rows(made).to_csv(folder / "training.csv", index=False)
     pd.DataFrame(costs, columns=list(COLUMNS["cost.csv"])).to_csv(folder / "cost.csv", index=False)
+    selftest_rows(made).to_csv(folder / "selftest.csv", index=False)
+    operator_rows(made).to_csv(folder / "operators.csv", index=False)
+    ranking_rows(made).to_csv(folder / "rankings.csv", index=False)
+    agreement_rows(made).to_csv(folder / "agreement.csv", index=False)
     table = pd.DataFrame(estimates, columns=list(COLUMNS["estimates.csv"]))
     table.to_csv(folder / "estimates.csv", index=False)
     return folder

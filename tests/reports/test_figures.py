@@ -6,14 +6,15 @@ import matplotlib
 import numpy as np
 import pytest
 
+from xaibench.controls import RANDOM
 from xaibench.reports import figures, logos
 from xaibench.reports.figures import COLOURS, styles
-from xaibench.reports.tables import CONTROL, methods_of
+from xaibench.reports.selection import methods_of
 
 
 def test_a_method_keeps_its_style_in_every_figure(run):
     assert styles(methods_of(run))["deeplift"].colour == COLOURS[0]
-    assert styles(methods_of(run))[CONTROL].dashes
+    assert styles(methods_of(run))[RANDOM].dashes
 
 
 def test_a_panel_is_the_same_each_time(run):

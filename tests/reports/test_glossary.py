@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from xaibench.reports.cautions import cautions
 from xaibench.reports.glossary import glossary
 from xaibench.reports.sections import sections
-from xaibench.reports.tables import cautions
 
 
 def words(results, **plan):
@@ -40,6 +40,21 @@ def test_only_the_operators_of_the_plan_are_explained(run):
         "What a replaced position becomes: n is an unknown base."
     )
     assert words(run, operators={"own": {}})["Operator"] == "What a replaced position becomes."
+
+
+def test_every_metric_and_operator_is_explained_in_the_words_of_the_run(run):
+    told = words(run)
+    assert told["AUPRC"] == "What auprc is."
+    assert told["Agreement between seeds"] == "What seed_agreement is."
+    assert told["Operator uniform"] == "What uniform does."
+    silent = words(replace(run, environment={}))
+    assert not {"AUPRC", "Operator uniform"} & set(silent)
+
+
+def test_the_oracle_and_the_self_test_are_explained_where_they_ran(run, make):
+    own = {"Oracle", "Normalised score", "Self-test", "Control"}
+    assert own < set(words(run))
+    assert not own & set(words(make(controls=False)))
 
 
 def test_the_levels_of_chance_are_told_apart(run, make):

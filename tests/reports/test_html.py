@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+import xaibench.reports.html as report
 from xaibench.reports.figures import styles
 from xaibench.reports.html import html
 
@@ -94,8 +95,9 @@ def test_every_figure_says_in_words_what_it_shows(seen):
 
 def test_every_section_is_there(page):
     for slug in (
-        *("verdict", "leaderboard", "accuracy", "training", "deletion", "logos", "localisation"),
-        *("stability", "between", "unmeasured", "cost", "run", "reading"),
+        *("verdict", "leaderboard", "accuracy", "training", "selftest", "deletion", "logos"),
+        *("controls", "operators", "localisation", "stability", "randomisation", "complexity"),
+        *("agreement", "between", "unmeasured", "cost", "run", "reading"),
     ):
         assert f'<section id="{slug}"' in page
 
@@ -134,6 +136,24 @@ def test_one_method_one_model_one_seed_no_motif_is_a_report(make):
     assert "known motif" not in reader.text.replace("(no known motif)", "").replace(
         "Shaded: the known motif", ""
     )
+
+
+def test_forty_methods_with_long_names_are_a_report(make):
+    quality = tuple((f"{LONG}{k}", k / 40) for k in range(40))
+    results = make(models=("cnn",), quality=quality, operators=("n",), sequences=5, seeds=(1, 2))
+    reader = parsed(html(results)["report.html"])
+    assert all(name in reader.text for name, _ in quality)
+
+
+def test_of_too_many_curves_those_of_the_leaderboards_operator_are_whole(make):
+    results = make(models=("cnn",), quality=(("one", 0.9),), operators=("n", "uniform", "window"))
+    keys = results.curves[["order", "operator", "quantity"]].drop_duplicates()
+    assert len(report._drawn(results, keys)) == len(keys)
+    models = {f"cnn {k}": {} for k in range(9)}
+    shown = report._drawn(replace(results, plan=results.plan | {"models": models}), keys)
+    of_main = shown[shown["operator"] == "uniform"]
+    assert set(of_main["quantity"]) == {"logit_difference", "probability", "accuracy"}
+    assert set(shown[shown["operator"] != "uniform"]["quantity"]) == {"logit_difference"}
 
 
 def test_a_long_reason_below_a_table_is_cut_and_whole_on_demand(make):

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from xaibench.reports.markdown import markdown, plain
+from xaibench.reports.sections import sections
+from xaibench.results import COLUMNS
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +39,32 @@ def test_the_leaderboard_keeps_all_digits(run, files):
 def test_no_absolute_path_and_no_nan_is_told(files):
     assert "/home" not in "".join(files.values())
     assert not re.search(r"\bnan\b", files["report.md"], re.IGNORECASE)
+
+
+def test_what_the_html_report_tells_the_markdown_one_tells_too(run, files):
+    for section in sections(run):
+        assert f"\n## {plain(section.title)}\n" in files["report.md"]
+        for table in section.tables:
+            assert f"**{plain(table.caption)}**" in files["report.md"]
+
+
+def test_a_reason_to_rank_nothing_stands_below_the_leaderboard(make):
+    blind = (("cnn", "deletion_logit_difference"),)
+    text = markdown(make(models=("cnn",), blind=blind))["report.md"]
+    assert "| cannot discriminate here<sup>a</sup> |" in text
+    assert "<sup>a</sup> the oracle is not above random" in text
+
+
+def test_controls_and_shares_of_the_oracle_are_tables_of_their_own(files):
+    controls = pd.read_csv(io.StringIO(files["against_controls.csv"]))
+    assert {"mean map", "GC content"} < set(controls["other"])
+    shares = pd.read_csv(io.StringIO(files["normalised.csv"]))
+    assert set(shares["metric"]) == {"deletion_logit_difference"}
+    assert set(shares["operator"]) == {"uniform"}
+
+
+def test_no_table_has_the_name_of_a_file_of_the_run(files):
+    assert not set(files) & set(COLUMNS)
 
 
 def test_names_are_escaped(make):

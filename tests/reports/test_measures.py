@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from xaibench.reports import measures, tables
+from xaibench.reports import measured, measures
 from xaibench.reports.verdict import verdicts
 
 
 def told(results, **metrics):
-    return replace(results, environment=results.environment | {"metrics": metrics})
+    """The run with these facts beside, or in the place of, those that its environment tells."""
+    known = results.environment["metrics"] | metrics
+    return replace(results, environment=results.environment | {"metrics": known})
 
 
 @pytest.mark.parametrize(
@@ -35,7 +37,7 @@ def renamed(results, metric, new):
 def test_a_metric_of_a_plug_in_stands_in_its_family_with_its_direction(make):
     results = renamed(make(models=("cnn",)), "relevance_mass", "distance")
     own = told(results, distance={"family": "localisation", "better": "lower"})
-    assert tables.measures(own, "cnn", "localisation").header[2] == "distance ↓"
+    assert measured.measures(own, "cnn", "localisation").header[2] == "distance ↓"
     assert measures.metrics_of(own, "other") == []
 
 
@@ -43,22 +45,42 @@ def test_a_metric_of_a_plug_in_stands_in_its_family_with_its_direction(make):
 def test_a_family_of_its_own_is_among_the_other_measures(make, better, head):
     results = renamed(make(models=("cnn",)), "seed_agreement", "sparsity")
     own = told(results, sparsity={"family": "own", "better": better})
-    assert tables.measures(own, "cnn", "other").header == ("Method", head)
+    assert measured.measures(own, "cnn", "other").header == ("Method", head)
 
 
 def test_a_metric_named_like_a_curve_is_one_only_if_the_run_does_not_say_otherwise(make):
     results = renamed(make(models=("cnn",)), "seed_agreement", "site_accuracy")
-    assert "site_accuracy" in measures.metrics_of(results, "curves")
+    assert "site_accuracy" in measures.metrics_of(results, "faithfulness")
     own = told(results, site_accuracy={"family": "stability", "better": "higher"})
     assert "site_accuracy" in measures.metrics_of(own, "stability")
     own = told(results, site_accuracy={"family": "own", "better": "higher"})
     assert measures.metrics_of(own, "other") == ["site_accuracy"]
-    assert "deletion_accuracy" in measures.metrics_of(own, "curves")
+    assert "deletion_accuracy" in measures.metrics_of(own, "faithfulness")
 
 
-def test_a_run_that_says_nothing_of_its_metrics_has_the_known_directions(run):
-    head = tables.measures(run, "cnn", "stability").header
-    assert head[1:3] == ("agreement between seeds ↑", "substitution sensitivity ↓")
+def test_a_run_that_says_nothing_of_its_metrics_knows_curves_by_their_names(run):
+    silent = replace(run, environment=run.environment | {"metrics": {}})
+    assert "deletion_accuracy" in measures.metrics_of(silent, "faithfulness")
+    assert "auprc" in measures.metrics_of(silent, "other")
+    assert "↑" not in "".join(measured.measures(silent, "cnn", "other").header)
+
+
+def test_a_curve_metric_is_told_by_its_label(run):
+    assert measures.better_of(run, "deletion_probability") == "lower"
+    assert measures.better_of(run, "flip_rate") == "higher"
+    assert measures.better_of(run, "gini") == "neither"
+
+
+def test_auprc_comes_first_of_localisation_whatever_its_label_and_place(run):
+    rows = run.estimates.replace({"metric": {"auprc": "own", "relevance_mass": "auroc"}})
+    plan = run.plan | {"metrics": {"own": {"use": "auprc"}}}
+    own = told(
+        replace(run, estimates=rows.sort_values("metric"), plan=plan),
+        own={"family": "localisation"},
+        auroc={"family": "localisation"},
+    )
+    assert measures.metrics_of(own, "localisation")[0] == "auroc"
+    assert measures.first_localisation(own) == ["own", "auroc"]
 
 
 def test_the_best_method_is_the_lowest_where_lower_is_better(make):
@@ -76,31 +98,34 @@ def test_the_chance_of_a_metric_under_another_label_is_that_of_its_plug_in(run):
     assert measures.chance_of(run, "seed_agreement") is None
 
 
-def insertion_tables(results):
-    return [t for t in tables.gaps(results, "attngen") if "insertion" in t.caption]
+def gaps_of(results, metric):
+    return [table for table in measured.gaps(results, "attngen") if f": {metric}," in table.caption]
+
+
+def names(table):
+    """The heads of its rows but the last, which counts."""
+    return [row[0].text for row in table.rows[:-1]]
 
 
 def test_insertion_shows_signed_and_unsigned_methods_apart(run):
-    signed, unsigned = insertion_tables(run)
+    signed, unsigned = gaps_of(run, "insertion")
     assert "signed methods, not compared across signs" in signed.caption
     assert "unsigned methods, not compared across signs" in unsigned.caption
-    assert [row[0].text for row in signed.rows] == [
-        *("deeplift", "integrated_gradients", "input_x_gradient")
-    ]
-    assert [row[0].text for row in unsigned.rows] == ["attention", "saliency", "random"]
+    assert names(signed) == ["deeplift", "integrated_gradients", "input_x_gradient"]
+    assert names(unsigned) == ["attention", "saliency", "random"]
 
 
 def test_deletion_shows_all_methods_together(run):
-    (table,) = [t for t in tables.gaps(run, "attngen") if "deletion" in t.caption]
-    assert len(table.rows) == len(run.plan["attribution"])
+    (table,) = gaps_of(run, "deletion")
+    assert names(table) == list(run.plan["attribution"])
 
 
 def test_methods_of_one_sign_need_one_table(make):
     results = make(models=("attngen",), quality=(("deeplift", 0.9), ("gradient", 0.5)))
-    (table,) = insertion_tables(results)
-    assert len(table.rows) == 2
+    (table,) = gaps_of(results, "insertion")
+    assert names(table) == ["deeplift", "gradient"]
 
 
 def test_a_plug_in_that_goes_least_relevant_first_keeps_signs_apart(run):
-    own = told(run, deletion={"least_relevant_first": True}, insertion={})
-    assert len(tables.gaps(own, "attngen")) == 4
+    own = told(run, deletion={"least_relevant_first": True})
+    assert len(gaps_of(own, "deletion")) == 2

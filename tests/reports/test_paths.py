@@ -75,6 +75,7 @@ def located(make):
         environment=results.environment | {"command": f"xaibench run '{BLANK}'", "data": BLANK},
         records=results.records.assign(reason=results.records["reason"].mask(failed, reason)),
         estimates=results.estimates.assign(reason=reason, method="/home/ada/own.py"),
+        selftest=results.selftest.assign(reason=reason, passed="no"),
     )
 
 

@@ -1,20 +1,20 @@
-"""Numbers in print, and the tables of a made-up run."""
+"""The tables of a made-up run: which number stands where, and from how many it is made."""
 
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import pytest
 
-from xaibench.reports import tables
-from xaibench.reports.tables import CONTROL, number
-
-NAN = float("nan")
-
-
-def row(**values):
-    names = ["mean", "low", "high", "sequences_low", "sequences_high"]
-    return pd.Series({**dict.fromkeys(names, NAN), **values})
+from xaibench.controls import PRIORS
+from xaibench.reports.accuracy import accuracy, accuracy_differences, floor
+from xaibench.reports.cautions import cautions
+from xaibench.reports.cost import cost
+from xaibench.reports.grid import COUNTS
+from xaibench.reports.leaderboard import leaderboard
+from xaibench.reports.measured import between, gaps, measures, randomisation, stability
+from xaibench.reports.printing import TIMES, number
+from xaibench.reports.selection import methods_of
+from xaibench.reports.unmeasured import unmeasured
 
 
 def column(table, name):
@@ -22,71 +22,67 @@ def column(table, name):
     return [one[place].text for one in table.rows]
 
 
-@pytest.mark.parametrize(
-    ("value", "decimals", "text"),
-    [
-        (0.425, 1, "0.4"),
-        (-0.001, 2, "0.00"),
-        (-1.26, 1, "\u22121.3"),
-        (12345.6, 0, "12,346"),
-        (NAN, 2, "\u2013"),
-        (float("inf"), 2, "inf"),
-    ],
-)
-def test_a_number_in_print(value, decimals, text):
-    assert number(value, decimals) == text
+def rows_of(table):
+    return {one[0].text: [cell.text for cell in one[1:]] for one in table.rows}
 
 
-def test_an_unknown_interval_is_left_out():
-    assert tables.mean_and_interval(row(mean=0.5), 2) == "0.50"
+def joined(*frames):
+    return pd.concat(frames, ignore_index=True)
 
 
-def test_an_interval_over_sequences_stands_in_where_there_is_one_seed():
-    estimate = row(mean=0.5, sequences_low=0.4, sequences_high=0.61)
-    assert tables.mean_and_interval(estimate, 2) == "0.50 [0.40, 0.61]"
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "wanted"), [(0.1, 0.3, 1), (-0.3, -0.1, -1), (-0.1, 0.3, 0), (NAN, NAN, None)]
-)
-def test_a_difference_has_a_direction_only_where_its_interval_leaves_0(low, high, wanted):
-    assert tables.direction(row(low=low, high=high)) == wanted
-
-
-def test_decimals_follow_the_width_of_the_intervals():
-    def decimals(width):
-        frame = pd.DataFrame([row(low=1.0, high=1.0 + width)])
-        return tables.decimals_of(frame)
-
-    assert [decimals(w) for w in (40.0, 0.6, 0.06, 0.002)] == [0, 2, 2, 4]
-    assert tables.decimals_of(pd.DataFrame([row()])) == 3
-
-
-def test_methods_come_in_the_order_of_the_plan_and_without_the_control(run):
+def test_methods_come_in_the_order_of_the_plan_and_without_what_stands_beside_them(run):
     planned = list(run.plan["attribution"])
-    assert tables.methods_of(run) == [*planned, "broken"]
-    assert CONTROL not in tables.methods_of(run)
+    assert set(PRIORS) < set(run.estimates["method"])
+    assert methods_of(run) == [*planned, "broken"]
 
 
 def test_the_leaderboard_is_ordered_by_rank_and_what_is_not_ranked_stands_last(run):
-    methods = column(tables.leaderboard(run, "cnn"), "Method")
+    methods = column(leaderboard(run, "cnn"), "Method")
     assert methods[:2] == ["deeplift", "integrated_gradients"]
     assert methods[-1] == "attention"
 
 
 def test_a_dash_in_the_leaderboard_has_its_reason(run):
-    table = tables.leaderboard(run, "cnn")
-    assert table.notes == {"not applicable: the model has no attention": "a"}
+    assert leaderboard(run, "cnn").notes == {"not applicable: the model has no attention": "a"}
 
 
 def test_the_leaderboard_takes_the_first_operator_where_uniform_did_not_run(make):
-    results = make(operators=("n",))
-    assert "(logit difference, n)" in tables.leaderboard(results, "cnn").caption
+    assert "(logit difference, n)" in leaderboard(make(operators=("n",)), "cnn").caption
 
 
 def test_there_is_no_leaderboard_without_a_deletion_metric(run):
     rest = run.estimates[~run.estimates["metric"].str.startswith("deletion")]
-    assert tables.leaderboard(replace(run, estimates=rest), "cnn") is None
+    assert leaderboard(replace(run, estimates=rest), "cnn") is None
+
+
+def test_the_normalised_score_stands_beside_the_gap_with_its_own_counts(run):
+    table = leaderboard(run, "cnn")
+    assert table.header[3] == f"Normalised [95\N{NO-BREAK SPACE}%], 11 {TIMES} 5"
+    assert table.rows[0][3].text == "0.95 [0.88, 1.02]"
+    assert column(table, COUNTS.capitalize())[0] == f"23 {TIMES} 5"
+
+
+def test_an_undefined_normalised_score_gives_its_reason(run):
+    rows = run.estimates
+    of_share = rows["question"] == "normalised"
+    reason = "the interval of oracle minus random holds 0"
+    blank = {name: rows[name].mask(of_share) for name in ("mean", "low", "high")}
+    told = rows.assign(**blank, reason=rows["reason"].mask(of_share, reason))
+    table = leaderboard(replace(run, estimates=told), "attngen")
+    assert table.rows[0][3].noted
+    assert reason in table.notes
+
+
+def test_without_an_oracle_the_leaderboard_has_no_normalised_score(make):
+    assert not any("Norm" in head for head in leaderboard(make(controls=False), "cnn").header)
+
+
+def test_a_metric_that_failed_its_self_test_ranks_nothing_and_says_why(make):
+    results = make(blind=(("attngen", "deletion_logit_difference"),))
+    table = leaderboard(results, "attngen")
+    assert set(column(table, "Rank")) == {"cannot discriminate here"}
+    assert list(table.notes) == ["the oracle is not above random"]
+    assert column(leaderboard(results, "cnn"), "Rank")[0] == "1"
 
 
 def test_the_accuracy_of_a_seed_is_the_mean_of_its_records(run):
@@ -94,33 +90,122 @@ def test_the_accuracy_of_a_seed_is_the_mean_of_its_records(run):
     wanted = records[
         (records["model"] == "attngen") & (records["seed"] == 3) & (records["metric"] == "accuracy")
     ]["value"].mean()
-    table = tables.accuracy(run)
+    table = accuracy(run)
     place = column(table, "Model").index("attngen")
     assert column(table, "Seed 3")[place] == number(wanted, 3)
 
 
 def test_marks_tell_better_worse_and_not_distinguishable(run):
-    table = tables.measures(run, "cnn", "localisation")
-    cells = dict(zip(column(table, "Method"), [r[1].text[-1] for r in table.rows], strict=True))
-    assert cells["deeplift"] == "▲"
-    assert cells["random"] == "≈"
-    assert cells["chance level"] == "2"
+    told = rows_of(measures(run, "cnn", "localisation"))
+    assert told["deeplift"][0].endswith("▲")
+    assert told["random"][0].endswith("≈")
+    assert told["chance level"] == ["0.12", "0.10"]
+
+
+def test_priors_stand_below_the_methods_and_name_their_own_counts(run):
+    table = measures(run, "cnn", "localisation")
+    assert rows_of(table)[PRIORS[0]] == [f"0.20 [0.15, 0.25] (11 {TIMES} 5)", ""]
+    assert [one[0].text for one in table.rows][-4:] == [*PRIORS, COUNTS, "chance level"]
+
+
+def test_every_column_of_measures_says_what_it_is_made_of(run):
+    for section in ("localisation", "complexity"):
+        assert set(rows_of(measures(run, "cnn", section))[COUNTS]) == {f"23 {TIMES} 5"}
 
 
 def test_localisation_is_silent_without_motifs(make):
-    assert tables.measures(make(motifs=False), "cnn", "localisation") is None
+    assert measures(make(motifs=False), "cnn", "localisation") is None
+
+
+def test_a_column_whose_metric_failed_its_self_test_says_so(make):
+    results = make(blind=(("cnn", "auprc"), ("cnn", "deletion_logit_difference")))
+    assert measures(results, "cnn", "localisation").header[1:] == (
+        *("AUPRC ↑ (cannot discriminate here)", "relevance mass ↑"),
+    )
+    (table,) = [one for one in gaps(results, "cnn") if "deletion" in one.caption]
+    assert table.header[1] == "logit difference, n (cannot discriminate here)"
+    assert table.header[3] == "probability, n"
+
+
+def test_a_metric_of_one_quantity_has_a_column_an_operator(run):
+    (table,) = [one for one in gaps(run, "cnn") if "flip rate" in one.caption]
+    assert table.header == ("Method", "n", "uniform")
+
+
+def test_metrics_without_an_operator_share_a_table(run):
+    (table,) = [one for one in gaps(run, "cnn") if "other tests" in one.caption]
+    assert table.header == ("Method", "infidelity")
+
+
+def test_of_many_metrics_of_curves_only_the_leaderboards_is_open(run, make):
+    assert {one.caption: one.folded for one in gaps(run, "attention only")} == {
+        "attention only: deletion, gap to random": False,
+        "attention only: insertion, gap to random; signed methods, not compared across signs": True,
+        "attention only: insertion, gap to random; unsigned methods, not compared across signs": (
+            True
+        ),
+        "attention only: flip rate, gap to random": True,
+        "attention only: other tests, gap to random": True,
+    }
+    assert not any(one.folded for one in gaps(make(controls=False), "cnn"))
+
+
+def test_stability_stands_beside_the_mean_maps_and_has_no_rank(run):
+    table = stability(run, "cnn")
+    assert table.header[1:3] == (
+        *("agreement between seeds ↑", "agreement between seeds, against the mean map's"),
+    )
+    assert rows_of(table)["random"][1] == "\u22120.80 [\u22120.90, \u22120.70] ▼"
+    assert rows_of(table)[COUNTS][:2] == [f"23 {TIMES} 5", f"11 {TIMES} 5"]
+    assert not any("rank" in head.lower() for head in table.header)
+
+
+def test_stability_without_controls_is_the_metrics_alone(make):
+    assert len(stability(make(controls=False), "cnn").header) == 4
+
+
+def test_randomisation_has_a_column_a_layer_in_the_order_of_the_run(run):
+    (table,) = randomisation(run, "cnn")
+    assert table.caption == "cnn: cascading randomisation ↓ by layer"
+    assert table.header == ("Method", "output", "blocks.2", "blocks.0")
+
+
+def test_randomisation_without_layers_is_a_table_of_its_own(run):
+    rows = run.estimates.replace({"metric": {"gini": "random_label_similarity"}})
+    facts = run.environment["metrics"]
+    told = facts | {"random_label_similarity": {"family": "randomisation", "better": "lower"}}
+    own = replace(run, estimates=rows, environment=run.environment | {"metrics": told})
+    layers, alone = randomisation(own, "cnn")
+    assert alone.header == ("Method", "random label similarity ↓")
+    assert layers.header[1] == "output"
+
+
+def test_complexity_has_neither_arrows_nor_marks(run):
+    compared = run.estimates[run.estimates["metric"] == "gini"].assign(question="against random")
+    both = replace(run, estimates=joined(run.estimates, compared))
+    table = measures(both, "attngen", "complexity")
+    assert table.header == ("Method", "Gini index")
+    assert not any(mark in cell.text for row in table.rows for cell in row for mark in "↑↓▲▼≈")
 
 
 def test_two_models_are_compared_once(run):
-    assert tables.between(run, "cnn", "attngen") is not None
-    assert tables.between(run, "attngen", "cnn") is None
-    assert tables.accuracy_differences(run).rows[0][0].text == "cnn \u2212 attngen"
+    assert between(run, "cnn", "attngen") is not None
+    assert between(run, "attngen", "cnn") is None
+    assert accuracy_differences(run).rows[0][0].text == "cnn \u2212 attngen"
 
 
 def test_failures_and_what_does_not_apply_are_told_with_their_reason(run):
-    table = tables.unmeasured(run)
+    table = unmeasured(run)
     assert set(column(table, "Status")) == {"failed", "not applicable"}
     assert column(table, "Seeds")[0] == "0, 1, 2, 3, 4"
+
+
+def test_methods_with_one_reason_share_a_row_and_a_control_is_named_with_its_map(run):
+    failed = run.records[run.records["status"] == "failed"].query("model == 'cnn'")
+    spoilt = failed.assign(method="deeplift", control="rotated")
+    twice = failed.assign(control="blurred")
+    table = unmeasured(replace(run, records=joined(run.records, spoilt, twice)))
+    assert column(table, "Method")[:2] == ["attention", "broken, deeplift (rotated)"]
 
 
 def test_a_long_reason_is_told_whole_once(run):
@@ -128,54 +213,55 @@ def test_a_long_reason_is_told_whole_once(run):
     records = run.records.assign(
         reason=run.records["reason"].mask(run.records["reason"] != "", long)
     )
-    reasons = column(tables.unmeasured(replace(run, records=records)), "Reason")
+    reasons = column(unmeasured(replace(run, records=records)), "Reason")
     assert len(reasons) > 2
     assert reasons.count(long) == 1
     assert {len(reason) for reason in reasons} == {303, 160}
 
 
 def test_nothing_is_unmeasured_where_all_ran(make):
-    assert tables.unmeasured(make(failures=False)) is None
+    assert unmeasured(make(failures=False)) is None
 
 
 def test_cost_is_that_of_one_sequence(run):
-    table = tables.cost(run)
-    assert column(table, "Forwards")[0] == number(4600 / 23, 1)
+    table = cost(run)
+    assert column(table, "Forwards")[1] == number(4600 / 23, 1)
     assert column(table, "Milliseconds")[0] == number(1000 * 1.75 / 23, 1)
+    assert set(column(table, COUNTS.capitalize())) == {f"23 {TIMES} 5"}
 
 
 def test_the_guards_stand_beside_the_cost(run):
-    table = tables.cost(run)
+    table = cost(run)
     assert set(column(table, "Made again")) == {"3.0e\N{MINUS SIGN}07"}
     assert set(column(table, "Flat maps")) == {"12.5 %"}
 
 
 def test_the_floor_is_told_beside_the_accuracy(run):
-    table = tables.floor(run)
+    table = floor(run)
     assert column(table, "Model") == ["GC alone", "5-mers"]
     assert column(table, "Accuracy") == ["0.510", "0.815"]
     assert table.rows[1][2].note == "undefined"
-    assert tables.floor(replace(run, environment={})) is None
+    assert floor(replace(run, environment={})) is None
 
 
 def test_one_seed_is_said(make):
-    assert "One seed" in tables.cautions(make(seeds=(7,)))[0]
+    assert "One seed" in cautions(make(seeds=(7,)))[0]
 
 
 def test_few_seeds_are_said(make):
-    (said,) = tables.cautions(make(seeds=(4, 7, 9)))
+    (said,) = cautions(make(seeds=(4, 7, 9)))
     assert said.startswith("Only 3 seeds")
 
 
 def test_few_explained_sequences_are_said(run):
     dataset = {**run.environment["dataset"], "sizes": {"explained": 5}}
-    said = tables.cautions(replace(run, environment={**run.environment, "dataset": dataset}))
+    said = cautions(replace(run, environment={**run.environment, "dataset": dataset}))
     assert said[0].startswith("Only 5 explained sequences: intervals over so few are too narrow")
 
 
 def test_undefined_values_are_counted(run):
     estimates = run.estimates.assign(undefined=np.where(run.estimates["method"] == "random", 4, 0))
-    (said,) = tables.cautions(replace(run, estimates=estimates))
+    (said,) = cautions(replace(run, estimates=estimates))
     assert said.startswith(f"{int((estimates['undefined'] > 0).sum())} of {len(estimates)}")
-    table = tables.leaderboard(replace(run, estimates=estimates), "cnn")
-    assert "23 + 4 undefined" in column(table, "Sequences")
+    table = leaderboard(replace(run, estimates=estimates), "cnn")
+    assert f"23 + 4 undefined {TIMES} 5" in column(table, COUNTS.capitalize())

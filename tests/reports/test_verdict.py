@@ -2,6 +2,10 @@
 
 from dataclasses import replace
 
+import pandas as pd
+
+from xaibench.controls import ORACLE, PRIORS
+from xaibench.reports.selection import PRIMARY
 from xaibench.reports.verdict import Name, equal_to_best, verdicts
 
 
@@ -85,3 +89,56 @@ def test_no_method_is_praised_for_the_motif_where_none_beats_chance(run):
     said = sentences(replace(run, environment=environment))
     assert any(one.startswith("No method finds the known motif better than") for one in said)
     assert not any("finds the known motif best" in one for one in said)
+
+
+def test_nothing_is_recommended_from_a_metric_that_failed_its_self_test(make):
+    results = make(models=("cnn",), blind=(("cnn", "deletion_logit_difference"),))
+    said = sentences(results)
+    assert (
+        "Deletion (logit difference), uniform cannot tell good explanations from bad ones on this "
+        "model: the oracle is not above random."
+    ) in said
+    assert "No method is recommended from it." in said
+    assert not any("finds best" in one or "andom positions" in one for one in said)
+    assert any("finds the known motif best" in one for one in said)
+
+
+def test_the_operators_under_which_a_failed_metric_passes_are_named(run):
+    failed = (run.selftest["metric"] == PRIMARY) & (run.selftest["operator"] == "uniform")
+    rows = run.selftest.assign(passed=run.selftest["passed"].mask(failed, "no"))
+    assert "It passes its self-test under n." in sentences(replace(run, selftest=rows))
+
+
+def test_the_motif_is_told_by_the_first_metric_that_did_not_fail(make):
+    said = sentences(make(models=("cnn",), blind=(("cnn", "auprc"),)))
+    assert any(one.startswith("AUPRC cannot tell good explanations from bad") for one in said)
+    assert any("finds the known motif best: relevance mass" in one for one in said)
+
+
+def test_no_motif_is_told_where_all_metrics_failed(make):
+    blind = (("cnn", "auprc"), ("cnn", "relevance_mass"))
+    said = sentences(make(models=("cnn",), blind=blind))
+    assert not any("known motif" in one for one in said)
+    assert sum("cannot tell good" in one for one in said) == 1
+
+
+def test_what_could_not_be_tested_is_said_beside_the_recommendation(run):
+    rows = run.selftest.assign(passed="unknown", reason="there are no pairs of values")
+    said = sentences(replace(run, selftest=rows))
+    assert any("finds best" in one for one in said)
+    unsure = "can tell good from bad here is not known: there are no pairs of values."
+    assert f"Whether deletion (logit difference), uniform {unsure}" in said
+    assert f"Whether AUPRC {unsure}" in said
+
+
+def test_what_stands_beside_methods_is_never_the_best_of_them(run):
+    best = run.estimates[run.estimates["method"] == PRIORS[0]].assign(mean=0.99)
+    oracle = best.assign(method=ORACLE)
+    estimates = pd.concat([run.estimates, best, oracle], ignore_index=True)
+    assert sentences(replace(run, estimates=estimates)) == sentences(run)
+
+
+def test_controls_of_a_map_are_not_taken_for_the_map(run):
+    spoilt = run.records.assign(control="negated", value=-9.0)
+    records = pd.concat([run.records, spoilt], ignore_index=True)
+    assert sentences(replace(run, records=records)) == sentences(run)

@@ -1,19 +1,40 @@
-"""Does what a method calls relevant carry the prediction? Areas under replacement curves."""
+"""Does what a method calls relevant carry the prediction? One number of a replacement curve.
+
+All of them come from the same two passes, most and least relevant positions first, and look at a
+map through its order alone. A mean over fractions is the area under the curve (trapezoid) over the
+range that the curve covers, so it does not depend on the number of steps. The value at a fraction
+that is no step is interpolated on a straight line.
+"""
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from xaibench.protocols import metric
 from xaibench.shapes import Values
 from xaibench.values import Curves
 
+Share = Annotated[float, Field(gt=0, le=1)]
+"""Of the valid positions of a sequence."""
+
+Shares = Annotated[tuple[Share, ...], Field(min_length=1)]
+
 _UNBOUNDED = (-np.inf, np.inf)
-"""A logit difference has no bounds; for a probability or an accuracy the area lies in [0, 1]."""
+"""A logit difference has no bounds. Of a probability or an accuracy, areas lie in [0, 1] and drops
+in [-1, 1]."""
+
+_OF_CURVES: dict[str, Any] = {
+    "family": "faithfulness",
+    "of": "curves",
+    "invariant": ("scale", "monotone"),
+}
 
 
-@metric(family="faithfulness", better="lower", range=_UNBOUNDED, of="curves")
+@metric(**_OF_CURVES, better="lower", range=_UNBOUNDED)
 def deletion(curves: Curves) -> Values:
     """Area under the curve of replacing the most relevant positions first; lower is better.
 
@@ -24,16 +45,10 @@ def deletion(curves: Curves) -> Values:
     >>> deletion(Curves(fractions, np.array([[1.0], [0.0], [0.0]]))).tolist()
     [0.25]
     """
-    return _area(curves.most_relevant_first, curves.fractions)
+    return _mean(curves.most_relevant_first, curves.fractions)
 
 
-@metric(
-    family="faithfulness",
-    better="higher",
-    range=_UNBOUNDED,
-    of="curves",
-    needs_least_relevant_first=True,
-)
+@metric(**_OF_CURVES, better="higher", range=_UNBOUNDED, needs_least_relevant_first=True)
 def insertion(curves: Curves) -> Values:
     """Area under the curve of putting the most relevant positions back; higher is better.
 
@@ -41,12 +56,154 @@ def insertion(curves: Curves) -> Values:
     the area under ``least_relevant_first``, in the unit of the curve. ``ValueError`` where that
     curve was not made. After the insertion curve of *Petsiuk 2018* (RISE).
     """
+    return _mean(_least_relevant_first(curves), curves.fractions)
+
+
+@metric(**_OF_CURVES, better="higher", range=_UNBOUNDED, needs_least_relevant_first=True)
+def area_between(curves: Curves) -> Values:
+    """Area from the most up to the least relevant first curve; higher is better.
+
+    0 for an order that says nothing; the negated map has the negative of it. ``ValueError``
+    without ``least_relevant_first``. The degradation score of *Schulz 2020*, the symmetric
+    relevance gain of *Bluecher 2024*.
+    """
+    return insertion(curves) - deletion(curves)
+
+
+@metric(**_OF_CURVES, better="higher", range=_UNBOUNDED)
+def aopc(curves: Curves) -> Values:
+    """Mean drop while the most relevant positions are replaced first; higher is better.
+
+    The intact value minus the area under the curve. The area over the perturbation curve of
+    *Samek 2017* is a mean over steps, and so depends on where they stand; this does not.
+    """
+    return _drop(curves.most_relevant_first, deletion(curves))
+
+
+@metric(**_OF_CURVES, better="higher", range=_UNBOUNDED)
+def comprehensiveness(curves: Curves, *, bins: Shares = (0.01, 0.05, 0.1, 0.2, 0.5)) -> Values:
+    """Drop when only the most relevant positions are replaced; higher is better.
+
+    The mean over ``bins``, the shares that are replaced. *DeYoung 2020* (ERASER), of the
+    probability there.
+    """
+    curve = curves.most_relevant_first
+    return _drop(curve, _mean_at(np.asarray(bins), curve, curves.fractions))
+
+
+@metric(**_OF_CURVES, better="lower", range=_UNBOUNDED, needs_least_relevant_first=True)
+def sufficiency(curves: Curves, *, bins: Shares = (0.01, 0.05, 0.1, 0.2, 0.5)) -> Values:
+    """Drop when only the most relevant positions are kept; lower is better.
+
+    The mean over ``bins``, the shares that are kept; below 0 where they say more than the whole
+    sequence. ``ValueError`` without ``least_relevant_first``. *DeYoung 2020* (ERASER), of the
+    probability there.
+    """
+    curve = _least_relevant_first(curves)
+    return _drop(curve, _mean_at(1 - np.asarray(bins), curve, curves.fractions))
+
+
+@metric(**_OF_CURVES, better="higher", range=_UNBOUNDED, quantities=("logit_difference",))
+def logit_drop(curves: Curves, *, fraction: Share = 0.1) -> Values:
+    """Drop of the logit difference at one fraction of replaced positions; higher is better.
+
+    ``fraction`` are the most relevant ones. For three and more classes the drop of the target's
+    logit.
+    """
+    return comprehensiveness(curves, bins=(fraction,))
+
+
+@metric(**_OF_CURVES, better="higher", range=(0.0, 1.0), quantities=("kept",))
+def flip_rate(curves: Curves) -> Values:
+    """Share of the fractions at which the decision is another one; in [0, 1], higher is better.
+
+    1 minus the area under "the predicted class is that of the intact sequence", most relevant
+    positions replaced first: how early the decision falls, and how long it stays away.
+    """
+    return 1 - deletion(curves)
+
+
+@metric(**_OF_CURVES, better="lower", range=(0.0, 1.0), quantities=("kept",))
+def flip_fraction(curves: Curves) -> Values:
+    """Smallest fraction of replaced positions at which the decision flips; lower is better.
+
+    Of the steps of the curve; in (0, 1]. NaN where the decision stands when every position is
+    replaced: those are the same sequences for every order, so no method hides its failures among
+    them (our choice). After the decision flips of *Serrano and Smith 2019*.
+    """
+    flipped = curves.most_relevant_first == 0
+    return np.where(flipped[-1], curves.fractions[flipped.argmax(axis=0)], np.nan)
+
+
+@metric(**_OF_CURVES, better="lower", range=_UNBOUNDED, curve="imputed")
+def road(curves: Curves) -> Values:
+    """Area under the curve of imputing the most relevant positions first; lower is better.
+
+    Replaced positions are drawn given those that are kept, so that the holes are not what the
+    model reads (*Rong 2022*, remove and debias).
+    """
+    return deletion(curves)
+
+
+@metric(**_OF_CURVES, better="lower", range=_UNBOUNDED, curve="other_models", target="label")
+def cross_model_deletion(curves: Curves) -> Values:
+    """Area under the deletion curve that other models see; lower is better.
+
+    One model's explanation says which positions are replaced, the others judge what is left. A
+    method whose maps fit only the model that they explain does no better than a random order. Of
+    the label: models may predict different classes.
+    """
+    return deletion(curves)
+
+
+@metric(
+    **_OF_CURVES,
+    better="lower",
+    range=(0.0, 1.0),
+    curve="retrained",
+    quantities=("accuracy",),
+)
+def roar(
+    curves: Curves,
+    *,
+    operator: str = "uniform",  # both options are for whoever makes the curve
+    fractions: Shares = (0.1, 0.3, 0.5),
+) -> Values:
+    """Mean accuracy of models retrained without the most relevant positions; lower is better.
+
+    In train and test alike ``fractions`` of the positions are replaced by ``operator``, and a new
+    model learns from what is left. Area under the accuracy over its range, from 0 (the model
+    itself) to the largest fraction. *Hooker 2019* (remove and retrain).
+    """
+    return deletion(curves)
+
+
+def _least_relevant_first(curves: Curves) -> NDArray[np.float64]:
     if curves.least_relevant_first is None:
-        raise ValueError("insertion: wanted curves with least_relevant_first, got None")
-    return _area(curves.least_relevant_first, curves.fractions)
+        raise ValueError("wanted curves with least_relevant_first, got None")
+    return curves.least_relevant_first
 
 
-def _area(curve: NDArray[np.float64], fractions: NDArray[np.float64]) -> Values:
-    """``(step, sequence)`` over ``(step,)`` -> ``(sequence,)``."""
-    area: Values = np.trapezoid(np.asarray(curve, np.float64), fractions, axis=0)
-    return area
+def _mean(curve: NDArray[np.float64], fractions: NDArray[np.float64]) -> Values:
+    """The mean height of ``(step, sequence)`` over ``(step,)``: its area where they span [0, 1]."""
+    area = np.trapezoid(np.asarray(curve, np.float64), fractions, axis=0)
+    mean: Values = area / (fractions[-1] - fractions[0])
+    return mean
+
+
+def _mean_at(
+    wanted: NDArray[np.float64], curve: NDArray[np.float64], fractions: NDArray[np.float64]
+) -> Values:
+    """The mean height of a curve ``(step, sequence)`` at some fractions ``(wanted,)``."""
+    steps = np.interp(wanted, fractions, np.arange(len(fractions)))
+    before = np.floor(steps).astype(np.intp)
+    after = np.ceil(steps).astype(np.intp)
+    share = (steps - before)[:, None]
+    mean: Values = ((1 - share) * curve[before] + share * curve[after]).mean(axis=0)
+    return mean
+
+
+def _drop(curve: NDArray[np.float64], left: Values) -> Values:
+    """From the intact value of a curve ``(step, sequence)`` to what is left ``(sequence,)``."""
+    drop: Values = curve[0] - left
+    return drop

@@ -1,22 +1,29 @@
 """Does an explanation stay when what should not matter changes?
 
 Each metric compares the explanations of the same sequences before and after a change. The changed
-ones come already mapped back to the original positions; only positions valid in the intact sequence
-are compared. A constant map is perfectly stable, so these numbers alone recommend no method.
+ones come already mapped back to the original positions, NaN where the changed sequence does not
+have one; only positions valid in the intact sequence, and with a score in both, are compared. A
+constant map is perfectly stable, so these numbers alone recommend no method.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import comb
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from pydantic import Field
 
 from xaibench.errors import NotApplicable
+from xaibench.metrics.agreement import overlap, relative_change, spearman
 from xaibench.protocols import metric
-from xaibench.shapes import Mask, Scores, Values
+from xaibench.shapes import Mask, Values
 from xaibench.values import Explained
+
+Draws = NDArray[np.float64]
+"""``(draw, sequence)``."""
 
 
 @metric(
@@ -26,6 +33,7 @@ from xaibench.values import Explained
     of="change",
     target="label",
     change="seed",
+    invariant=("scale", "monotone"),
 )
 def seed_agreement(explained: Explained, changed: Sequence[Explained]) -> Values:
     """Mean Spearman correlation of a map with those of other seeds; in [-1, 1], higher is better.
@@ -39,9 +47,38 @@ def seed_agreement(explained: Explained, changed: Sequence[Explained]) -> Values
 @metric(
     family="stability",
     better="higher",
+    range=(0.0, 1.0),
+    of="change",
+    target="label",
+    change="seed",
+    invariant=("scale", "monotone"),
+)
+def seed_overlap(
+    explained: Explained,
+    changed: Sequence[Explained],
+    *,
+    share: Annotated[float, Field(gt=0, le=1)] = 0.1,
+) -> Values:
+    """Mean Jaccard index of the top positions of a map and of those of other seeds; in [0, 1],
+    higher is better.
+
+    The top are a ``share`` of the valid positions; ties share its last places, as in
+    ``agreement.overlap``. Maps in random order reach about ``share / (2 - share)``. NaN where no
+    position is valid. ``NotApplicable`` with no other seed.
+    """
+    valid = explained.sequences.valid
+    pairs = [overlap(explained.scores, each.scores, valid, share=share) for each in _some(changed)]
+    mean: Values = np.mean(pairs, axis=0)
+    return mean
+
+
+@metric(
+    family="stability",
+    better="higher",
     range=(-1.0, 1.0),
     of="change",
     change="reverse_complement",
+    invariant=("scale", "monotone"),
 )
 def reverse_complement_consistency(explained: Explained, changed: Sequence[Explained]) -> Values:
     """Spearman correlation of the maps of both strands; in [-1, 1], higher is better.
@@ -53,20 +90,83 @@ def reverse_complement_consistency(explained: Explained, changed: Sequence[Expla
 
 @metric(
     family="stability",
+    better="higher",
+    range=(-1.0, 1.0),
+    of="change",
+    change="shift",
+    invariant=("scale", "monotone"),
+)
+def shift_consistency(explained: Explained, changed: Sequence[Explained]) -> Values:
+    """Mean Spearman correlation with the maps of the sequence moved by a few positions, over the
+    bases that both have; in [-1, 1], higher is better.
+
+    NaN where one of the maps is constant there, or where a shift left no base.
+    """
+    return _mean_spearman(explained, changed)
+
+
+@metric(
+    family="stability",
     better="lower",
     range=(0.0, np.inf),
     of="change",
     change="substitutions",
+    invariant=("scale",),
 )
-def substitution_sensitivity(explained: Explained, changed: Sequence[Explained]) -> Values:
+def substitution_sensitivity(
+    explained: Explained, changed: Sequence[Explained], *, of: Annotated[int, Field(ge=1)] = 5
+) -> Values:
     """Largest relative change of the scores over single substitutions; >= 0, lower is better.
 
     The L2 norm of the change over the L2 norm of the intact sequence's scores, both without the
-    substituted position (found where the codes differ). NaN where the scores are all zero there.
-    After max-sensitivity (*Yeh 2019*).
+    substituted position (found where the codes differ). A maximum grows with the number of draws,
+    so it is the one expected ``of`` so many: the mean over all choices of them from the draws.
+    NaN where the scores are all zero there. ``NotApplicable`` with fewer draws. After
+    max-sensitivity (*Yeh 2019*).
     """
-    changes = [_relative_change(explained, each) for each in _some(changed)]
-    largest: Values = np.max(changes, axis=0)
+    return _expected_maximum([_change(explained, each) for each in _some(changed)], of)
+
+
+@metric(
+    family="stability",
+    better="lower",
+    range=(0.0, np.inf),
+    of="change",
+    change="hamming_ball",
+    invariant=("scale",),
+)
+def lipschitz(
+    explained: Explained, changed: Sequence[Explained], *, of: Annotated[int, Field(ge=1)] = 5
+) -> Values:
+    """Largest relative change of the scores for the distance, in a Hamming ball; >= 0, lower is
+    better.
+
+    The relative change as in ``substitution_sensitivity``, over the square root of the number of
+    changed bases, which is the Euclidean distance of one-hot sequences up to a factor: the local
+    Lipschitz estimate of *Alvarez-Melis and Jaakkola 2018* on the simplex. The maximum expected
+    ``of`` so many draws. NaN where the scores are all zero outside the changed bases, or where no
+    base could be changed. ``NotApplicable`` with fewer draws.
+    """
+    slopes = [_change(explained, each) / _distance(explained, each) for each in _some(changed)]
+    return _expected_maximum(slopes, of)
+
+
+@metric(
+    family="stability",
+    better="lower",
+    range=(0.0, np.inf),
+    of="change",
+    change="settings",
+    invariant=("scale",),
+)
+def settings_sensitivity(explained: Explained, changed: Sequence[Explained]) -> Values:
+    """Largest relative change of the scores when the method's own settings change; >= 0, lower is
+    better.
+
+    The L2 norm of the change over the L2 norm of the scores. Settings are listed, not drawn, so the
+    maximum is the plain one. NaN where the scores are all zero.
+    """
+    largest: Values = np.max([_change(explained, each) for each in _some(changed)], axis=0)
     return largest
 
 
@@ -76,38 +176,39 @@ def _some(changed: Sequence[Explained]) -> Sequence[Explained]:
     return changed
 
 
-def _relative_change(explained: Explained, changed: Explained) -> Values:
-    unchanged = explained.sequences.codes == changed.sequences.codes
-    compared = unchanged & explained.sequences.valid
-    before = np.where(compared, explained.scores.astype(np.float64), 0)
-    after = np.where(compared, changed.scores.astype(np.float64), 0)
-    size = np.linalg.norm(before, axis=1)
-    change = np.linalg.norm(after - before, axis=1)
-    return _ratio(change, size)
-
-
 def _mean_spearman(explained: Explained, changed: Sequence[Explained]) -> Values:
     valid = explained.sequences.valid
-    before = _centred_ranks(explained.scores, valid)
-    pairs = [_cosine(before, _centred_ranks(each.scores, valid)) for each in _some(changed)]
+    pairs = [spearman(explained.scores, each.scores, valid) for each in _some(changed)]
     mean: Values = np.mean(pairs, axis=0)
     return mean
 
 
-def _centred_ranks(scores: Scores, valid: Mask) -> NDArray[np.float64]:
-    """``(sequence, position)``: ranks among the valid positions minus their mean; 0 elsewhere."""
-    ranks = rankdata(np.where(valid, scores.astype(np.float64), np.inf), axis=1)
-    middle = (valid.sum(1, keepdims=True) + 1) / 2
-    return np.where(valid, ranks - middle, 0)
+def _change(explained: Explained, changed: Explained) -> Values:
+    compared = explained.sequences.valid & ~_substituted(explained, changed)
+    return relative_change(explained.scores, changed.scores, compared)
 
 
-def _cosine(first: NDArray[np.float64], second: NDArray[np.float64]) -> Values:
-    size = np.sqrt((first**2).sum(1)) * np.sqrt((second**2).sum(1))
-    product = (first * second).sum(1)
-    return _ratio(product, size)
+def _distance(explained: Explained, changed: Explained) -> Values:
+    """NaN where nothing changed: there is no slope over no distance."""
+    count = _substituted(explained, changed).sum(1)
+    return np.sqrt(np.where(count > 0, count, np.nan))
 
 
-def _ratio(over: Values, under: Values) -> Values:
-    """The quotient, NaN over zero."""
-    quotient: Values = np.divide(over, under, out=np.full(len(over), np.nan), where=under > 0)
-    return quotient
+def _substituted(explained: Explained, changed: Explained) -> Mask:
+    substituted: Mask = explained.sequences.codes != changed.sequences.codes
+    return substituted
+
+
+def _expected_maximum(draws: Sequence[Values], of: int) -> Values:
+    """The mean, over all choices of ``of`` draws, of the largest among them; NaN where one is.
+
+    The i-th smallest of n draws is the largest of ``comb(i - 1, of - 1)`` choices. Its expectation
+    is that of the maximum of ``of`` draws, for any n (a U-statistic, *Hoeffding 1948*).
+    """
+    count = len(draws)
+    if count < of:
+        raise NotApplicable(f"wanted {of} draws or more for the largest of {of}, got {count}")
+    largest = np.sort(draws, axis=0)[of - 1 :]
+    weights = [comb(below, of - 1) / comb(count, of) for below in range(of - 1, count)]
+    expected: Values = np.tensordot(weights, largest, axes=1)
+    return expected

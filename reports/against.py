@@ -1,0 +1,29 @@
+"""What a method must beat: controls made from its own map, and maps that know no model."""
+
+from __future__ import annotations
+
+from xaibench.results import Results
+
+from .grid import Column, Table, grid
+from .measured import doubted
+from .measures import first_localisation, named
+from .selection import PRIMARY, estimates_of, methods_of, operator_of
+
+
+def controls(results: Results, model: str) -> list[Table]:
+    """By the leaderboard's metric and by the first of localisation: a method minus each control."""
+    wanted = [(PRIMARY, operator_of(results))]
+    wanted += [(metric, "") for metric in first_localisation(results)[:1]]
+    found = (_controls(results, model, *pair) for pair in wanted)
+    return [table for table in found if table is not None]
+
+
+def _controls(results: Results, model: str, metric: str, operator: str) -> Table | None:
+    rows = estimates_of(results, question="against control", model=model, metric=metric)
+    rows = rows[rows["operator"] == operator]
+    columns = [
+        Column(str(other), rows[rows["other"] == other], marks=rows[rows["other"] == other])
+        for other in rows["other"].unique()
+    ]
+    what = named(metric, operator) + doubted(results, model, (metric, operator))
+    return grid(f"{model}: {what}, better than the control by", columns, methods_of(results))

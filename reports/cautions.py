@@ -1,0 +1,63 @@
+"""Sentences that qualify every interval and test of a run."""
+
+from __future__ import annotations
+
+from xaibench.results import Results
+
+from .selection import seeds_of
+
+FEW = 5
+"""With fewer seeds a report says how little they show."""
+
+FEW_SEQUENCES = 30
+"""With fewer explained sequences a report says that its intervals are too narrow."""
+
+DRAWS = 10
+"""The random orders of a run that names no number; with fewer a report says so."""
+
+
+def cautions(results: Results) -> list[str]:
+    """Sentences that qualify every interval and test of the run."""
+    draws = results.plan.get("random_draws", DRAWS)
+    noisy = (
+        f"Only {draws} random orders a sequence: the random control is itself noisy, and so is "
+        "every gap to it."
+    )
+    own = [str(caution) for caution in results.environment.get("cautions") or ()]
+    noise = [noisy] if draws < DRAWS else []
+    few = [*_few_seeds(results), *_few_sequences(results)]
+    return [*few, *noise, *_undefined(results), *own]
+
+
+def _few_sequences(results: Results) -> list[str]:
+    sizes = (results.environment.get("dataset") or {}).get("sizes") or {}
+    explained = sizes.get("explained", FEW_SEQUENCES)
+    if explained >= FEW_SEQUENCES:
+        return []
+    return [
+        f"Only {explained} explained sequences: intervals over so few are too narrow, and what is "
+        "called distinguishable may be chance."
+    ]
+
+
+def _few_seeds(results: Results) -> list[str]:
+    seeds = len(seeds_of(results))
+    if seeds == 1:
+        return [
+            "One seed: nothing is known of retraining. Every interval is over sequences and holds "
+            "for these trained models only."
+        ]
+    few = (
+        f"Only {seeds} seeds: what would change with retraining is hardly known, so the intervals "
+        "are wide and may reach beyond what a value can be."
+    )
+    return [few] if seeds < FEW else []
+
+
+def _undefined(results: Results) -> list[str]:
+    undefined = results.estimates["undefined"].fillna(0) > 0
+    told = (
+        f"{int(undefined.sum())} of {len(undefined)} estimates leave out sequences whose value is "
+        "undefined; the tables count them as used + undefined."
+    )
+    return [told] if undefined.any() else []

@@ -1,0 +1,169 @@
+"""Methods down, metrics across: a model's methods on all that was measured of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from xaibench.results import Results
+
+from .grid import CANNOT, Column, Table, grid
+from .measures import (
+    better_of,
+    chance_of,
+    curve_of,
+    heading,
+    label,
+    metrics_of,
+    named,
+    parts_signed_from_unsigned,
+    signed,
+)
+from .printing import number
+from .selection import PRIMARY, REFERENCES, estimates_of, methods_of, operator_of
+from .selftest import tested
+
+CHANCE = "chance level"
+MEAN_MAP = "mean map"
+"""The control whose map is the same for every sequence."""
+
+FEW = 2
+"""So many metrics of curves are shown whole; of more, all but the leaderboard's open on a click."""
+
+Pair = tuple[str, str]
+"""Metric and operator."""
+
+
+def measures(results: Results, model: str, section: str) -> Table | None:
+    """A model's methods on the metrics of a section, each marked against random."""
+    values, compared = _rows(results, model, metrics_of(results, section))
+    columns = [_column(results, model, pair, values, compared) for pair in _pairs(values)]
+    names = [*methods_of(results), *REFERENCES]
+    return grid(f"{model}: {section}", columns, names, footer=CHANCE)
+
+
+def stability(results: Results, model: str) -> Table | None:
+    """The metrics of stability, each beside the difference to the same number of the mean map."""
+    values, compared = _rows(results, model, metrics_of(results, "stability"))
+    mean_map = estimates_of(results, question="against control", model=model, other=MEAN_MAP)
+    columns = []
+    for pair in _pairs(values):
+        beside = _only(mean_map, pair)
+        columns.append(_column(results, model, pair, values, compared))
+        columns.append(Column(f"{named(*pair)}, against the mean map's", beside, marks=beside))
+    return grid(f"{model}: stability", columns, [*methods_of(results), *REFERENCES])
+
+
+def randomisation(results: Results, model: str) -> list[Table]:
+    """How alike maps stay when a model's weights are randomised: a table a metric, by layer."""
+    values, compared = _rows(results, model, metrics_of(results, "randomisation"))
+    pairs = _pairs(values)
+    by_layer = list(dict.fromkeys(metric for metric, layer in pairs if layer))
+    found = []
+    for metric in by_layer:
+        layers = [layer for one, layer in pairs if one == metric]
+        columns = [
+            Column(layer, _only(values, (metric, layer)), _only(compared, (metric, layer)))
+            for layer in layers
+        ]
+        caption = f"{model}: {heading(results, metric, '')} by layer"
+        found.append(grid(caption, columns, methods_of(results)))
+    rest = [
+        _column(results, model, pair, values, compared) for pair in pairs if pair[0] not in by_layer
+    ]
+    found.append(grid(f"{model}: randomisation", rest, methods_of(results)))
+    return [table for table in found if table is not None]
+
+
+def gaps(results: Results, model: str) -> list[Table]:
+    """A model's methods on every test of faithfulness: the difference to random, a table a metric.
+
+    Metrics of one column share a table. Signed and unsigned methods have a table each where they
+    are not compared.
+    """
+    rows = estimates_of(results, question="against random", model=model)
+    rows = rows[rows["metric"].isin(metrics_of(results, "faithfulness"))]
+    families: dict[str, list[Pair]] = {}
+    for metric, operator in _pairs(rows):
+        family = curve_of(metric)[0] if operator else ""
+        families.setdefault(family, []).append((metric, operator))
+    found = []
+    for family, pairs in families.items():
+        columns = [_gap(results, model, pair, rows, family) for pair in pairs]
+        caption = f"{model}: {label(family) or 'other tests'}, gap to random"
+        folded = len(families) > FEW and family != curve_of(PRIMARY)[0]
+        for among, methods in _compared(results, family).items():
+            table = grid(caption + among, columns, methods)
+            found += [replace(table, folded=folded)] if table else []
+    return found
+
+
+def between(results: Results, model: str, other: str) -> Table | None:
+    """The same method explaining two models: the paired difference of each measure."""
+    rows = estimates_of(results, question="between models", model=model, other=other)
+    local = metrics_of(results, "localisation") + metrics_of(results, "stability")
+    wanted = [(PRIMARY, operator_of(results)), *((metric, "") for metric in local)]
+    columns = [Column(named(*pair), _only(rows, pair), marks=_only(rows, pair)) for pair in wanted]
+    caption = f"{model} \N{MINUS SIGN} {other}: above 0, the method is better on {model}"
+    return grid(caption, columns, methods_of(results))
+
+
+def doubted(results: Results, model: str, pair: Pair) -> str:
+    """What the head of a column adds where its metric failed its self-test."""
+    return f" ({CANNOT})" if tested(results, model, *pair).failed else ""
+
+
+def _rows(
+    results: Results, model: str, metrics: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The values of some metrics on a model, and their differences to random."""
+    values = estimates_of(results, question="value", model=model)
+    compared = estimates_of(results, question="against random", model=model)
+    return values[values["metric"].isin(metrics)], compared[compared["metric"].isin(metrics)]
+
+
+def _column(
+    results: Results, model: str, pair: Pair, values: pd.DataFrame, compared: pd.DataFrame
+) -> Column:
+    metric, _ = pair
+    merit = better_of(results, metric) != "neither"
+    chance = chance_of(results, metric)
+    return Column(
+        heading(results, *pair) + doubted(results, model, pair),
+        _only(values, pair),
+        marks=_only(compared, pair) if merit else None,
+        footer="" if chance is None else number(chance, 2),
+    )
+
+
+def _gap(results: Results, model: str, pair: Pair, rows: pd.DataFrame, family: str) -> Column:
+    """The difference to random; the head leaves out what the caption says."""
+    metric, operator = pair
+    said = operator if metric == family else named(metric, operator, prefix=f"{family}_")
+    own = _only(rows, pair)
+    return Column(said + doubted(results, model, pair), own, marks=own)
+
+
+def _compared(results: Results, family: str) -> dict[str, list[str]]:
+    """The methods that share a table of a curve metric, by what its caption adds."""
+    methods = methods_of(results)
+    if not parts_signed_from_unsigned(results, family):
+        return {"": methods}
+    apart = "not compared across signs"
+    return {
+        f"; signed methods, {apart}": [name for name in methods if signed(results, name)],
+        f"; unsigned methods, {apart}": [name for name in methods if not signed(results, name)],
+    }
+
+
+def _pairs(rows: pd.DataFrame) -> list[Pair]:
+    """The metrics with their operators, in order of appearance."""
+    pairs = zip(rows["metric"], rows["operator"], strict=True)
+    return list(dict.fromkeys((str(metric), str(operator)) for metric, operator in pairs))
+
+
+def _only(rows: pd.DataFrame, pair: Pair) -> pd.DataFrame:
+    metric, operator = pair
+    return rows[(rows["metric"] == metric) & (rows["operator"] == operator)]

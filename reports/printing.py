@@ -1,0 +1,137 @@
+"""Numbers in print: how many decimals, what stands for what is not known."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+ABSENT = "\N{EN DASH}"
+LEVEL = "[95\N{NO-BREAK SPACE}%]"
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+BRIEF = 160
+"""How much of a reason stands below a table; the table of reasons holds it whole."""
+
+MARKS = {1: " ▲", 0: " ≈", -1: " ▼", None: ""}
+"""Of a difference, by its ``direction``: better, not to be told, worse."""
+
+
+def brief(reason: str) -> str:
+    """The beginning of a long reason.
+
+    >>> len(brief("x" * 500)), brief("no motif")
+    (160, 'no motif')
+    """
+    return reason if len(reason) <= BRIEF else reason[: BRIEF - 1].rstrip() + "…"
+
+
+def number(value: float, decimals: int = 2) -> str:
+    """A number in print; a dash where it is NaN.
+
+    >>> number(1234.567, 1)
+    '1,234.6'
+    """
+    if not math.isfinite(value):
+        return ABSENT if math.isnan(value) else str(value).replace("-", "\N{MINUS SIGN}")
+    text = f"{value:,.{decimals}f}"
+    return text.lstrip("-") if float(text.replace(",", "")) == 0 else text.replace("-", "\u2212")
+
+
+def interval(low: float, high: float, decimals: int = 2) -> str:
+    """``[low, high]``, or nothing where it is not known."""
+    if math.isnan(low) or math.isnan(high):
+        return ""
+    return f"[{number(low, decimals)}, {number(high, decimals)}]"
+
+
+def probability(p: float) -> str:
+    """A p value in print.
+
+    >>> probability(0.0002), probability(0.0314)
+    ('<0.001', '0.031')
+    """
+    return "<0.001" if p < 0.001 else number(p, 3)
+
+
+def scientific(value: float) -> str:
+    """A number that may be very small."""
+    return ABSENT if math.isnan(value) else f"{value:.1e}".replace("-", "\N{MINUS SIGN}")
+
+
+def decimals_of(estimates: pd.DataFrame) -> int:
+    """How many decimals a column needs so that its intervals keep one or two digits that count."""
+    pairs = (("low", "high"), ("sequences_low", "sequences_high"))
+    widths = np.concatenate(
+        [
+            (estimates[high] - estimates[low]).to_numpy(dtype=float)
+            for low, high in pairs
+            if low in estimates
+        ]
+    )
+    widths = widths[np.isfinite(widths) & (widths > 0)]
+    if not len(widths):
+        return 3
+    half = float(np.median(widths)) / 2
+    return int(np.clip(math.ceil(0.3 - math.log10(half)), 2 if half < 1 else 0, 5))
+
+
+def direction(estimate: pd.Series[Any]) -> int | None:
+    """Of a difference: 1 where its interval lies above 0, -1 below, 0 where it holds 0.
+
+    The headline interval, or with one seed that over sequences; None where neither is known.
+    """
+    low, high = ends(estimate)
+    if math.isnan(low):
+        return None
+    return int(low > 0) - int(high < 0)
+
+
+def ends(estimate: pd.Series[Any]) -> tuple[float, float]:
+    """The headline interval; with one seed, that over sequences; two NaN where neither is known."""
+    for low, high in (("low", "high"), ("sequences_low", "sequences_high")):
+        if low in estimate and not math.isnan(estimate[low]) and not math.isnan(estimate[high]):
+            return float(estimate[low]), float(estimate[high])
+    return math.nan, math.nan
+
+
+def mean_and_interval(estimate: pd.Series[Any], decimals: int) -> str:
+    """``0.42 [0.39, 0.45]``; the mean alone where no interval is known."""
+    return f"{number(estimate['mean'], decimals)} {interval(*ends(estimate), decimals)}".strip()
+
+
+def used(estimate: pd.Series[Any]) -> str:
+    """The sequences behind an estimate, and those that it leaves out as undefined.
+
+    >>> used(pd.Series({"sequences": 23.0, "undefined": 4.0}))
+    '23 + 4 undefined'
+    """
+    undefined = estimate.get("undefined", 0)
+    more = f" + {int(undefined)} undefined" if undefined > 0 else ""
+    return number(estimate["sequences"], 0) + more
+
+
+def counts(estimate: pd.Series[Any]) -> str:
+    """How many sequences and seeds an estimate is made of."""
+    return f"{used(estimate)} {TIMES} {number(estimate['seeds'], 0)}"
+
+
+def usual_counts(estimates: pd.DataFrame) -> str:
+    """The ``counts`` that most of the estimates with a mean have; nothing where none has one."""
+    known = [counts(row) for _, row in estimates.iterrows() if not math.isnan(row["mean"])]
+    return max(dict.fromkeys(known), key=known.count, default="")
+
+
+def apart_from(usual: str, estimate: pd.Series[Any]) -> str:
+    """The counts of an estimate, in brackets, where they are not the usual ones."""
+    if math.isnan(estimate["mean"]) or counts(estimate) == usual:
+        return ""
+    return f" ({counts(estimate)})"
+
+
+def why(estimate: pd.Series[Any]) -> str:
+    """The reason of an estimate whose mean or headline interval is missing."""
+    complete = not any(math.isnan(estimate[name]) for name in ("mean", "low", "high"))
+    return "" if complete else str(estimate.get("reason", ""))

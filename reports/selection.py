@@ -1,0 +1,83 @@
+"""Which rows of a run a table or a figure looks at, and in which order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from xaibench.controls import ORACLE, PRIORS, RANDOM
+from xaibench.results import Results
+
+REFERENCES = (RANDOM, ORACLE, *PRIORS)
+"""What is no method but stands beside them."""
+
+PRIMARY = "deletion_logit_difference"
+"""The metric of the leaderboard."""
+
+
+def estimates_of(results: Results, **wanted: str) -> pd.DataFrame:
+    """The estimates whose columns hold these words."""
+    rows = results.estimates
+    for column, word in wanted.items():
+        rows = rows[rows[column] == word]
+    return rows
+
+
+def models_of(results: Results) -> list[str]:
+    """The models, in the order of the plan."""
+    return _in_order(results.plan.get("models"), results.estimates["model"])
+
+
+def methods_of(results: Results) -> list[str]:
+    """The methods, in the order of the plan; without what only stands beside them."""
+    seen = pd.concat([results.estimates["method"], unmeasured_records(results)["method"]])
+    named = _in_order(results.plan.get("attribution"), seen)
+    return [method for method in named if method not in ("", *REFERENCES)]
+
+
+def operators_of(results: Results) -> list[str]:
+    """The operators, in the order of the plan."""
+    return _in_order(results.plan.get("operators"), pd.Series(dtype="str"))
+
+
+def operator_of(results: Results) -> str:
+    """The operator of the leaderboard: ``uniform``, or the first of a run without it."""
+    ran = estimates_of(results, question="against random", metric=PRIMARY)["operator"].unique()
+    return "uniform" if "uniform" in ran or not len(ran) else str(ran[0])
+
+
+def seeds_of(results: Results) -> list[int]:
+    return sorted(int(seed) for seed in results.records["seed"].unique())
+
+
+def ranking(results: Results, model: str) -> pd.DataFrame:
+    """The estimates behind one model's leaderboard, best first; what has no rank stands last."""
+    rows = estimates_of(results, question="against random", metric=PRIMARY, model=model)
+    rows = rows[(rows["operator"] == operator_of(results)) & ~rows["method"].isin(REFERENCES)]
+    by_gap = rows.sort_values("mean", ascending=False, kind="stable")
+    return by_gap.sort_values("rank", kind="stable")
+
+
+def values_of(results: Results, metric: str, model: str) -> pd.DataFrame:
+    """The estimates of a metric itself, a row a method."""
+    rows = estimates_of(results, question="value", metric=metric, model=model)
+    return rows[~rows["method"].isin(REFERENCES)]
+
+
+def own_records(results: Results) -> pd.DataFrame:
+    """The records of the maps themselves, those of controls made from them left out."""
+    return results.records[results.records["control"] == ""]
+
+
+def unmeasured_records(results: Results) -> pd.DataFrame:
+    """The records of what did not apply or failed."""
+    rows = results.records[results.records["status"] != "ok"]
+    names = ("model", "method", "control", "metric", "status", "reason")
+    words: dict[str, Any] = {name: rows[name].astype(str) for name in names}
+    return rows.assign(**words)
+
+
+def _in_order(planned: object, seen: pd.Series[Any]) -> list[str]:
+    first = [str(name) for name in planned] if isinstance(planned, (dict, list)) else []
+    return list(dict.fromkeys([*first, *(str(name) for name in seen.unique())]))

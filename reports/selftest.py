@@ -1,0 +1,122 @@
+"""Whether a metric can tell good from bad on a model, as the run's self-test found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from xaibench.controls import ORACLE, RANDOM
+from xaibench.results import Results
+from xaibench.selftest import BLURRED, NEGATED
+
+from .grid import CANNOT, COUNTS, Cell, Table, estimated
+from .measures import named
+from .printing import ABSENT, LEVEL, decimals_of, usual_counts
+from .selection import estimates_of, models_of
+
+_COMPARISONS = {
+    "Oracle over random": (ORACLE, RANDOM),
+    "Random over negated oracle": (RANDOM, NEGATED),
+    "Oracle over blurred oracle": (ORACLE, BLURRED),
+}
+"""What the columns say -> method and other of the ``self-test`` estimates."""
+
+_WORDS = {"yes": "passes", "no": CANNOT, "unknown": f"not known {ABSENT}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """The outcome of the self-test of one metric: ``yes``, ``no``, ``unknown``, or ``""`` untested.
+
+    ``reason`` says what failed or why nothing is known.
+    """
+
+    passed: str
+    reason: str
+
+    @property
+    def failed(self) -> bool:
+        return self.passed == "no"
+
+
+def tested(results: Results, model: str, metric: str, operator: str) -> Tested:
+    """How a metric did on a model under an operator."""
+    rows = results.selftest
+    wanted = {"model": model, "metric": metric, "operator": operator}
+    for column, word in wanted.items():
+        rows = rows[rows[column] == word]
+    if rows.empty:
+        return Tested("", "")
+    reason = str(rows["reason"].iloc[0]).removeprefix(f"{CANNOT}: ")
+    return Tested(str(rows["passed"].iloc[0]), reason)
+
+
+def operators_that_pass(results: Results, model: str, metric: str) -> list[str]:
+    """The operators under which a metric passed on a model."""
+    rows = results.selftest
+    rows = rows[(rows["model"] == model) & (rows["metric"] == metric) & (rows["passed"] == "yes")]
+    return [str(operator) for operator in rows["operator"]]
+
+
+def outcomes(results: Results) -> Table | None:
+    """Every metric on every model: passes or fails; None where nothing was tested."""
+    rows = results.selftest
+    models = [model for model in models_of(results) if model in set(rows["model"])]
+    keys = dict.fromkeys(zip(rows["metric"], rows["operator"], strict=True))
+    body = tuple(
+        (
+            Cell(named(metric, operator)),
+            *(_outcome(tested(results, model, metric, operator)) for model in models),
+        )
+        for metric, operator in keys
+    )
+    words = frozenset(range(len(models) + 1))
+    return (
+        Table("The self-test of every metric", ("Metric", *models), body, words) if body else None
+    )
+
+
+def summary(results: Results) -> str:
+    """How many metrics pass on each model, in words."""
+    said = []
+    for model, rows in results.selftest.groupby("model", sort=False):
+        passed = int((rows["passed"] == "yes").sum())
+        said.append(f"{passed} of {len(rows)} pass on {model}")
+    return f"{', '.join(said)}. " if said else ""
+
+
+def comparisons(results: Results, model: str) -> Table | None:
+    """The differences behind the outcomes on one model, positive where it is as it should be.
+
+    The test is of these trained models, so its intervals are those over sequences.
+    """
+    rows = estimates_of(results, question="self-test", model=model)
+    rows = rows.assign(low=rows["sequences_low"], high=rows["sequences_high"])
+    keys = dict.fromkeys(zip(rows["metric"], rows["operator"], strict=True))
+    body = tuple(_comparison(results, model, rows, metric, operator) for metric, operator in keys)
+    header = ("Metric", *_COMPARISONS, "Outcome", COUNTS.capitalize())
+    caption = f"{model}: mean differences behind the self-test, these models {LEVEL}"
+    return Table(caption, header, body, frozenset({0, 4}), folded=True) if body else None
+
+
+def _comparison(
+    results: Results, model: str, rows: pd.DataFrame, metric: str, operator: str
+) -> tuple[Cell, ...]:
+    own = rows[(rows["metric"] == metric) & (rows["operator"] == operator)]
+    usual, decimals = usual_counts(own), decimals_of(own)
+    found = {(row["method"], row["other"]): row for _, row in own.iterrows()}
+    cells = (_difference(found.get(pair), decimals, usual) for pair in _COMPARISONS.values())
+    outcome = _outcome(tested(results, model, metric, operator))
+    return (Cell(named(metric, operator)), *cells, outcome, Cell(usual))
+
+
+def _difference(estimate: pd.Series[Any] | None, decimals: int, usual: str) -> Cell:
+    if estimate is None:
+        return Cell("")
+    return estimated(estimate, decimals, usual=usual, marked=estimate)
+
+
+def _outcome(found: Tested) -> Cell:
+    return Cell(_WORDS.get(found.passed, ""), note=found.reason)

@@ -1,0 +1,374 @@
+"""Every metric, operator and control through the harness, on one small plan."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from xaibench import predict
+from xaibench.cells.explaining import changes
+from xaibench.cells.keeping import arrays_of
+from xaibench.cells.replacing import Course, curve_spec, donor_of, map_of, oracle_spec
+from xaibench.cells.retraining import Retraining, retrained_spec
+from xaibench.cells.training import RANDOM_LABELS, model_specs, restored, trained
+from xaibench.controls import CONTROLS, ORACLE, PRIORS, RANDOM
+from xaibench.curves import LEAST, MOST, counts, quantity, ranks
+from xaibench.engine import Task, missing
+from xaibench.errors import UsageError
+from xaibench.lines import lines_of
+from xaibench.plan import read
+from xaibench.predict import logits
+from xaibench.randomness import streams
+from xaibench.records import Block
+from xaibench.registry import available
+from xaibench.run import begin, run
+from xaibench.work import Job
+
+PLAN = """
+dataset: {name: planted, train: 90, test: 30, length: 40}
+seeds: [0, 3]
+training: {epochs: 1, batch_size: 32}
+models:
+  cnn: {filters: [6], kernels: [19]}
+  attngen: {filters: [5], kernels: [19]}
+attribution:
+  attention: {}
+  saliency: {}
+  deeplift: {}
+  smooth_grad: {draws: 4}
+sequences: 9
+controlled: 5
+fractions: [0, 0.1, 0.25, 0.5, 0.75, 1]
+random_draws: 3
+reports: [markdown]
+operators: {n: {}, uniform: {}, too wide: {use: window, width: 41}}
+metrics:
+  deletion: {}
+  insertion: {}
+  area_between: {}
+  aopc: {}
+  comprehensiveness: {bins: [0.1, 0.5]}
+  sufficiency: {bins: [0.1, 0.5]}
+  flip_rate: {}
+  flip_fraction: {}
+  logit_drop: {}
+  road: {}
+  roar: {fractions: [0.5], train: 64}
+  cross_model_deletion: {}
+  substitution_agreement: {sequences: 4}
+  infidelity: {draws: 3, fractions: [0.25, 0.5]}
+  sensitivity_n: {draws: 3, fractions: [0.25, 0.5]}
+  auprc: {}
+  auroc: {}
+  relevance_mass: {}
+  relevance_rank: {}
+  top_k: {k: 5}
+  top of all: {use: top_k, k: 41}
+  pointing_game: {}
+  instance_recall: {}
+  rule_satisfaction: {}
+  seed_agreement: {}
+  seed_overlap: {}
+  substitution_sensitivity: {draws: 2, of: 2, sequences: 4}
+  lipschitz: {draws: 2, of: 2, sequences: 4}
+  reverse_complement_consistency: {sequences: 4}
+  shift_consistency: {sequences: 4, offset: 3}
+  settings_sensitivity: {sequences: 4}
+  cascading_randomisation: {sequences: 3, draws: 2}
+  independent_randomisation: {sequences: 3, draws: 1}
+  random_label_similarity: {sequences: 3}
+  gini: {}
+  entropy: {}
+  effective_positions: {}
+"""
+
+
+def work_of(folder, *, text=PLAN, changes=(), plugins=()):
+    path = folder.parent / f"{folder.name}.yaml"
+    path.write_text(text)
+    plan = read(str(path), changes=changes, plugins=plugins)
+    return begin(Job(plan, str(path), plugins, folder))
+
+
+def finished(folder, **options):
+    work = work_of(folder, **options)
+    outcome = run(work, jobs=1, threads=1, command="xaibench run all.yaml")
+    return work, outcome, pd.read_parquet(folder / "results.parquet")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return finished(tmp_path_factory.mktemp("run") / "all")
+
+
+def table_of(work, name):
+    return pd.read_csv(work.job.folder / name)
+
+
+def test_every_metric_of_ours_is_in_the_plan_and_has_values(whole):
+    work, outcome, records = whole
+    assert outcome.failures == []
+    ours = {name for name in available("metrics") if "package" not in name}
+    assert ours == {use.use for use in work.plan.metrics.values()}
+    measured = records[(records.status == "ok") & (records.control == "")]
+    of_deeplift = set(measured[measured.method == "deeplift"].metric)
+    for label in set(work.plan.metrics) - {"top of all"}:
+        assert label in of_deeplift or f"{label}_accuracy" in of_deeplift, label
+
+
+def test_what_cannot_be_is_not_applicable_and_says_why(whole):
+    _, _, records = whole
+    refused = records[records.status == "not applicable"]
+    reasons = refused.groupby("metric", observed=True).reason.unique().map(set)
+    assert "windows of 41 bases are longer" in " ".join(
+        refused[refused.operator == "too wide"].reason.unique()
+    )
+    assert any("41" in reason for reason in reasons["top of all"])
+    assert any("no sign" in reason for reason in reasons["rule_satisfaction"])
+    assert any("no steps, samples" in reason for reason in reasons["settings_sensitivity"])
+    assert refused.value.isna().all()
+
+
+def test_motifs_that_nobody_knows_and_a_single_seed_are_not_applicable(tmp_path):
+    text = PLAN.replace("name: planted, ", "name: composition, ")
+    only = "metrics={deletion: {}, auprc: {}, seed_agreement: {}}"
+    _, outcome, records = finished(tmp_path / "few", text=text, changes=(only, "seeds=[0]"))
+    assert outcome.failures == []
+    for name, reason in (("auprc", "motif positions"), ("seed_agreement", "no second")):
+        rows = records[records.metric == name]
+        assert set(rows.status) == {"not applicable"}
+        assert reason in " ".join(rows.reason.unique()) or name == "seed_agreement"
+
+
+def test_controls_and_the_oracle_look_at_the_first_few_sequences(whole):
+    work, _, records = whole
+    few = set(work.chosen.names[:5])
+    curves = records[(records.metric == "deletion_accuracy") & (records.operator == "n")]
+    spoiled = curves[(curves.control != "") | (curves.method == ORACLE)]
+    assert set(spoiled.sequence.unique()) - {""} == few
+    assert set(curves[curves.method == "saliency"].control.unique()) == {"", *CONTROLS}
+    assert set(curves[curves.method == ORACLE].control.unique()) == {"", "negated", "blurred"}
+    priors = records[records.method.isin(PRIORS)]
+    assert set(priors[priors.status == "ok"].metric) >= {"auprc", "pointing_game"}
+    assert "deletion_accuracy" not in set(priors.metric)
+
+
+def test_deleting_by_the_negated_map_is_inserting_by_the_map(whole):
+    _, _, records = whole
+    saliency = records[(records.method == "saliency") & (records.operator == "uniform")]
+    keys = ["model", "seed", "sequence"]
+    negated = saliency[
+        (saliency.control == "negated") & (saliency.metric == "deletion_logit_difference")
+    ].set_index(keys)["value"]
+    own = saliency[
+        (saliency.control == "") & (saliency.metric == "insertion_logit_difference")
+    ].set_index(keys)["value"]
+    assert len(negated) == 5 * 2 * 2
+    assert (negated == own.reindex(negated.index)).all()
+
+
+def test_the_oracle_is_what_is_lost_when_one_position_takes_the_base_of_the_donor(whole):
+    work, _, _ = whole
+    model = trained(work, "cnn", 3)
+    codes = work.chosen.codes[2]
+    donor = donor_of(work, "uniform")[2]
+    oracle = arrays_of(work, oracle_spec(work, "cnn", 3, "uniform"))["scores"]
+    assert oracle.shape == (5, 40)
+    intact = logits(model, codes[None])[0]
+    target = intact.argmax()
+    for position in (0, 7, 39):
+        edited = codes.copy()
+        edited[position] = donor[position]
+        changed = logits(model, edited[None])[0]
+        drop = (intact[target] - intact[1 - target]) - (changed[target] - changed[1 - target])
+        assert oracle[2, position] == pytest.approx(drop, abs=1e-5)
+    assert (oracle[2][donor == codes] == 0).all()
+
+
+def test_another_model_judges_what_this_one_explained(whole):
+    """Recomputed by hand: order by the map of attngen for the label, logits of cnn."""
+    work, _, _ = whole
+    course = Course("saliency", "uniform", MOST, "", "other_models")
+    lines, why = lines_of(work, Block("attngen", 0, "saliency"), course, "logit_difference")
+    assert why is None
+    codes, labels = work.chosen.codes, work.chosen.labels
+    scores = map_of(work, "attngen", 0, course)
+    ranked = ranks(scores, work.chosen.valid, streams(0, "ties", codes), order=MOST)
+    donor = donor_of(work, "uniform")
+    steps = counts(work.plan.fractions, work.chosen.valid)
+    judge = trained(work, "cnn", 0)
+    slow = [
+        quantity(
+            "logit_difference",
+            logits(judge, np.where(ranked < step[:, None], donor, codes)),
+            labels,
+            labels,
+        )
+        for step in steps
+    ]
+    assert lines[0] == pytest.approx(np.stack(slow), abs=1e-5)
+
+
+def test_random_orders_judged_by_others_are_the_random_curves_of_the_others(whole):
+    work, _, _ = whole
+    course = Course(RANDOM, "n", MOST, "", "other_models")
+    judged, _ = lines_of(work, Block("cnn", 0, RANDOM), course, "accuracy")
+    own, _ = lines_of(work, Block("attngen", 0, RANDOM), Course(RANDOM, "n"), "accuracy")
+    assert len(judged) == 3
+    assert all((one == other).all() for one, other in zip(judged, own, strict=True))
+
+
+def test_a_retraining_without_anything_removed_is_shared_by_all_methods(whole):
+    work, _, records = whole
+    none, half = Retraining("uniform", 0.0, 64), Retraining("uniform", 0.5, 64)
+    methods = ("saliency", "deeplift", RANDOM)
+    intact = {str(retrained_spec(work, "cnn", 0, method, none)) for method in methods}
+    removed = {str(retrained_spec(work, "cnn", 0, method, half)) for method in methods}
+    assert len(intact) == 1
+    assert len(removed) == 3
+    assert set(records[records.metric == "roar"].operator.unique()) == {"uniform"}
+
+
+def test_a_retraining_under_an_operator_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"metrics\.roar\.operator: wanted an operator of the pl"):
+        work_of(tmp_path / "new", changes=("metrics.roar={operator: complement}",))
+
+
+def test_random_labels_are_the_same_labels_dealt_out_anew(whole):
+    work, _, _ = whole
+    specs = model_specs(work, "cnn", 0)
+    assert list(specs) == ["", RANDOM_LABELS]
+    own, other = (restored(work, "cnn", spec).state_dict() for spec in specs.values())
+    assert any(not (own[name] == other[name]).all() for name in own)
+
+
+def test_randomisation_is_recorded_by_layer_from_the_output_down(whole):
+    work, _, records = whole
+    wanted = [each.layer for each in changes(work, "cnn") if each.kind == "cascading"]
+    assert wanted[0] == "classify"
+    rows = records[(records.model == "cnn") & (records.metric == "cascading_randomisation")]
+    found = rows[rows.method == "saliency"].operator.unique()
+    assert list(found) == wanted
+
+
+def test_tables_stand_beside_the_records(whole):
+    work, _, _ = whole
+    selftest = table_of(work, "selftest.csv")
+    assert {"deletion_logit_difference", "auprc", "infidelity"} <= set(selftest.metric)
+    assert set(selftest.passed) <= {"yes", "no", "unknown"}
+    operators = table_of(work, "operators.csv")
+    pushed = operators[operators.fraction == 0.5].set_index(["quantity", "operator"])["mean"]
+    assert pushed["log_likelihood", "n"] < pushed["log_likelihood", "uniform"]
+    assert set(operators[operators.quantity == "confidence"].model) == {"cnn", "attngen"}
+    rankings = table_of(work, "rankings.csv")
+    assert rankings.tau.between(-1, 1).any()
+    agreement = table_of(work, "agreement.csv")
+    same = agreement[agreement.method == agreement.other]
+    assert set(agreement.measure) == {"spearman", "overlap"}
+    assert len(same) == 2 * (3 + 4)
+
+
+def test_the_oracle_beats_random_when_the_model_has_learnt(tmp_path):
+    """With one seed and a model that tells the classes apart, deletion can tell good from bad."""
+    changes = (
+        "dataset={name: planted, train: 1500, test: 60, length: 60}",
+        "training={epochs: 4}",
+        "models=[cnn]",
+        "seeds=[0]",
+        "attribution=[saliency]",
+        "metrics={deletion: {}, auprc: {}}",
+        "operators=[uniform]",
+        "sequences=40",
+        "controlled=40",
+    )
+    work, outcome, _ = finished(tmp_path / "learnt", changes=changes)
+    assert outcome.failures == []
+    selftest = table_of(work, "selftest.csv").set_index("metric").passed
+    assert selftest["deletion_logit_difference"] == "yes"
+    assert selftest["auprc"] == "yes"
+    estimates = table_of(work, "estimates.csv")
+    normalised = estimates[(estimates.question == "normalised") & (estimates.method == "saliency")]
+    value = normalised.set_index("metric")["mean"]["deletion_logit_difference"]
+    assert 0.1 < value < 1
+
+
+def test_the_oracle_and_the_controls_can_be_left_out(tmp_path):
+    changes = ("controlled=0", "metrics=[deletion, auprc]", "seeds=[0]", "models=[cnn]")
+    work, outcome, records = finished(tmp_path / "without", changes=changes)
+    assert outcome.failures == []
+    assert set(records.control) == {""}
+    assert not {ORACLE, *PRIORS} & set(records.method)
+    assert len(table_of(work, "selftest.csv")) == 0
+    assert (table_of(work, "estimates.csv")["rank"] > 0).any()
+
+
+REVERSED = """
+from xaibench.data.generated.planted import planted
+import numpy as np
+from dataclasses import replace
+
+def mine(*, data_seed, turned: bool = False):
+    splits = planted(data_seed=data_seed, train=600, test=12, length=40)
+    order = np.arange(12)[:: -1 if turned else 1]
+    return replace(splits, test=splits.test.take(order))
+"""
+
+FEWER = (
+    "dataset.train=600",
+    "training.epochs=3",
+    "models=[attngen]",
+    "models.attngen={filters: [5], kernels: [19]}",
+    "operators=[uniform, background]",
+    "sequences=12",
+    "seeds=[0]",
+    "controlled=12",
+    "metrics={deletion: {}, insertion: {}, road: {}, auprc: {}, sensitivity_n: {draws: 3}, "
+    "substitution_agreement: {}, shift_consistency: {}}",
+)
+
+
+def keyed(records):
+    keys = ["method", "control", "metric", "operator", "repeat", "sequence"]
+    ok = records[records.status == "ok"].copy()
+    ok[keys] = ok[keys].astype(str)
+    return ok.set_index(keys)["value"].sort_index()
+
+
+@pytest.mark.parametrize("rows", [1, 7])
+def test_records_do_not_depend_on_the_batch(tmp_path, monkeypatch, rows):
+    _, _, whole_batches = finished(tmp_path / "one", changes=FEWER)
+    for module in (predict, *_users_of_rows()):
+        monkeypatch.setattr(module, "rows_of", lambda length: rows)
+    _, _, few = finished(tmp_path / "other", changes=FEWER)
+    first, second = keyed(whole_batches), keyed(few)
+    assert first.index.equals(second.index)
+    assert second.to_numpy() == pytest.approx(first.to_numpy(), abs=1e-5, nan_ok=True)
+
+
+def _users_of_rows():
+    from xaibench import curves, explain
+
+    return [module for module in (curves, explain) if hasattr(module, "rows_of")]
+
+
+def test_records_do_not_depend_on_the_order_of_the_sequences(tmp_path):
+    plugin = tmp_path / "own_data.py"
+    plugin.write_text(REVERSED)
+    tables = []
+    for turned in ("false", "true"):
+        changes = (*FEWER, f"dataset={{name: mine, turned: {turned}}}")
+        _, outcome, records = finished(tmp_path / turned, changes=changes, plugins=(str(plugin),))
+        assert outcome.failures == []
+        tables.append(keyed(records))
+    assert tables[0].index.equals(tables[1].index)
+    assert tables[1].to_numpy() == pytest.approx(tables[0].to_numpy(), abs=1e-5, nan_ok=True)
+
+
+def test_an_oracle_that_is_lost_is_made_again(whole):
+    work, _, _ = whole
+    task = Task("cnn", 0, ORACLE)
+    assert not missing(work, task)
+    spec = curve_spec(work, "cnn", 0, Course(ORACLE, "uniform", LEAST))
+    path = work.store.path(spec)
+    hidden = path.rename(path.with_name("elsewhere"))
+    assert missing(work, task)
+    hidden.rename(path)

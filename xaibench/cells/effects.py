@@ -1,0 +1,135 @@
+"""What a model loses by single substitutions and by random sets of them, whatever the method."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xaibench import curves
+from xaibench.errors import UsageError
+from xaibench.operators import different
+from xaibench.predict import logits
+from xaibench.randomness import streams
+from xaibench.shapes import Codes, Labels
+from xaibench.store import Spec, key
+from xaibench.values import Subsets, Substitutions
+from xaibench.work import Work, facts_of
+
+from .explaining import explained_targets
+from .keeping import Arrays, arrays_of, first, keep_arrays, keep_failure, print_of
+from .replacing import drops_by_donor, single_drops
+from .training import model_spec, trained
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The effects that a metric looks at: their kind, of how many sequences, which sets."""
+
+    kind: str
+    sequences: int | None = None
+    fractions: tuple[float, ...] = ()
+    draws: int = 0
+
+
+def asked_by(work: Work, metric: str) -> Asked | None:
+    """None for a metric of something else."""
+    facts, options = facts_of(work, metric), work.plan.metrics[metric].options
+    if facts.of != "effects":
+        return None
+    if facts.effects is None:
+        raise UsageError(f"metrics.{metric}: wanted effects= beside of='effects' among its facts")
+    if facts.effects == "substitutions":
+        return Asked(facts.effects, options["sequences"])
+    fractions = tuple(options["fractions"])
+    return Asked(facts.effects, options["sequences"], fractions, options["draws"])
+
+
+def asked(work: Work) -> list[Asked]:
+    """The different effects that the plan's metrics look at."""
+    every = (asked_by(work, metric) for metric in work.plan.metrics)
+    return list(dict.fromkeys(each for each in every if each is not None))
+
+
+def effects_spec(work: Work, model: str, seed: int, wanted: Asked) -> Spec:
+    plan = work.plan
+    return {
+        "kind": "effects",
+        "of": wanted.kind,
+        "model": key(model_spec(work, model, seed)),
+        "sequences": print_of(first(work, wanted.sequences).chosen.codes),
+        "fractions": wanted.fractions,
+        "draws": wanted.draws,
+        "target": plan.target,
+        "data_seed": plan.data_seed,
+    }
+
+
+def effects_cell(work: Work, model: str, seed: int) -> None:
+    """Keep all effects that the plan's metrics look at."""
+    for wanted in asked(work):
+        spec = effects_spec(work, model, seed, wanted)
+        if work.store.holds(spec):
+            continue
+        here = first(work, wanted.sequences)
+        try:
+            classifier = trained(work, model, seed)
+            targets = explained_targets(here, logits(classifier, here.chosen.codes))
+            make = _substitutions if wanted.kind == "substitutions" else _subsets
+            arrays = make(here, classifier, targets, wanted)
+        except Exception as error:
+            keep_failure(work, spec, error)
+        else:
+            keep_arrays(work, spec, arrays)
+
+
+def effects_of(work: Work, spec: Spec) -> tuple[Substitutions | Subsets, NDArray[np.float32]]:
+    """Kept effects, and the oracle's map: each position's own drop."""
+    arrays = arrays_of(work, spec)
+    drops, oracle = arrays["drops"], arrays["oracle"]
+    if spec["of"] == "substitutions":
+        return Substitutions(drops), oracle
+    return Subsets(arrays["fractions"], arrays["replaced"].astype(bool), drops), oracle
+
+
+def _substitutions(work: Work, classifier: Any, targets: Labels, wanted: Asked) -> Arrays:
+    codes, valid = work.chosen.codes, work.chosen.valid
+    drops = np.where(valid[:, :, None], np.zeros(4), np.nan)
+    other = valid[:, :, None] & (codes[:, :, None] != np.arange(4))
+    rows, positions, bases = np.nonzero(other)
+    edits = (rows, positions, bases.astype(np.uint8))
+    drops[other] = single_drops(classifier, codes, targets, edits)
+    return {"drops": drops, "oracle": (np.nansum(drops, axis=2) / 3).astype(np.float32)}
+
+
+def _subsets(work: Work, classifier: Any, targets: Labels, wanted: Asked) -> Arrays:
+    """Random sets of each size, whose bases become the other ones of one donor a sequence."""
+    codes, valid, seed = work.chosen.codes, work.chosen.valid, work.plan.data_seed
+    generators = streams(seed, "donor of sets", codes)
+    donor = np.stack([different(row, each) for row, each in zip(codes, generators, strict=True)])
+    intact = logits(classifier, codes)
+    replaced, drops = [], []
+    for fraction in wanted.fractions:
+        count = curves.counts((fraction,), valid)[0]
+        for draw in range(wanted.draws):
+            chosen = _random_ranks(codes, valid, f"set {fraction} {draw}", seed) < count[:, None]
+            outputs = logits(classifier, np.where(chosen, donor, codes))
+            drops.append(_explained(intact, targets) - _explained(outputs, targets))
+            replaced.append(chosen)
+    return {
+        "fractions": np.repeat(np.asarray(wanted.fractions, float), wanted.draws),
+        "replaced": np.stack(replaced).astype(np.uint8),
+        "drops": np.stack(drops),
+        "oracle": drops_by_donor(classifier, work, donor, targets).astype(np.float32),
+    }
+
+
+def _explained(outputs: NDArray[np.float32], targets: Labels) -> NDArray[np.float64]:
+    return curves.quantity("logit_difference", outputs, targets, targets)
+
+
+def _random_ranks(
+    codes: Codes, valid: NDArray[np.bool_], component: str, seed: int
+) -> curves.Ranks:
+    none = np.zeros(codes.shape, np.float32)
+    return curves.ranks(none, valid, streams(seed, component, codes))

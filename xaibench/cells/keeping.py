@@ -1,0 +1,57 @@
+"""How artefacts are named, kept and read."""
+
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from xaibench.errors import NotApplicable
+from xaibench.plan import Use
+from xaibench.registry import load
+from xaibench.shapes import Codes
+from xaibench.store import FAILED, NOT_APPLICABLE, OK, Spec
+from xaibench.work import Work
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def identified(work: Work, kind: str, use: Use) -> dict[str, Any]:
+    """What a plug-in is, for a spec."""
+    return {"code": load(kind, use.use, work.job.plugins).code, "options": use.options}
+
+
+def print_of(codes: Codes) -> str:
+    """What names a set of sequences in a spec."""
+    return blake2b(codes.tobytes(), digest_size=10).hexdigest()
+
+
+def first(work: Work, sequences: int | None) -> Work:
+    """The same work on the first of the explained sequences; None is all of them."""
+    if sequences is None or sequences >= len(work.chosen):
+        return work
+    return replace(work, chosen=work.chosen.take(np.arange(sequences)))
+
+
+def is_there(work: Work, spec: Spec) -> bool:
+    """Whether an artefact was made and holds something."""
+    return work.store.path(spec).is_dir() and work.store.outcome(spec)[0] == OK
+
+
+def arrays_of(work: Work, spec: Spec) -> Arrays:
+    """The arrays of an artefact that is there."""
+    return dict(load_file(work.store.path(spec) / "arrays.safetensors"))
+
+
+def keep_arrays(work: Work, spec: Spec, arrays: Arrays) -> None:
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    work.store.keep(spec, lambda folder: save_file(contiguous, folder / "arrays.safetensors"))
+
+
+def keep_failure(work: Work, spec: Spec, error: Exception) -> None:
+    """Keep the reason why there is no artefact; the next run tries a failure again."""
+    status = NOT_APPLICABLE if isinstance(error, NotApplicable) else FAILED
+    reason = str(error) if status == NOT_APPLICABLE else f"{type(error).__name__}: {error}"
+    work.store.keep(spec, lambda _: None, status=status, reason=" ".join(reason.split()))

@@ -1,0 +1,136 @@
+"""What a model can still learn once a method's most relevant positions are gone from all data."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xaibench import curves
+from xaibench.controls import RANDOM, random_maps
+from xaibench.errors import UsageError
+from xaibench.predict import logits
+from xaibench.randomness import streams
+from xaibench.shapes import Codes, Scores
+from xaibench.store import Spec, key
+from xaibench.values import Sequences, Splits
+from xaibench.work import Work, facts_of
+
+from .explaining import Explaining, explained_targets, scores_of_rows
+from .keeping import identified, keep_arrays, keep_failure, print_of
+from .replacing import donor_of
+from .training import learnt, model_spec, trained
+
+
+class Retraining(NamedTuple):
+    """One retraining: without the most relevant ``fraction`` of the positions, on the first
+    ``train`` sequences (None: all)."""
+
+    operator: str
+    fraction: float
+    train: int | None = None
+
+
+def retrainings_of(work: Work, metric: str) -> list[Retraining]:
+    """What a metric of the plan wants, the intact data first; none for other metrics."""
+    facts, options = facts_of(work, metric), work.plan.metrics[metric].options
+    if facts.curve != "retrained":
+        return []
+    operator = options["operator"]
+    if operator not in work.plan.operators:
+        known = ", ".join(work.plan.operators)
+        raise UsageError(
+            f"metrics.{metric}.operator: wanted an operator of the plan ({known}), got {operator!r}"
+        )
+    fractions = (0.0, *sorted(options["fractions"]))
+    return [Retraining(operator, fraction, options["train"]) for fraction in fractions]
+
+
+def retrainings(work: Work) -> list[Retraining]:
+    """The different retrainings that the plan's metrics want of every method."""
+    every = (each for metric in work.plan.metrics for each in retrainings_of(work, metric))
+    return list(dict.fromkeys(every))
+
+
+def retrained_spec(work: Work, model: str, seed: int, source: str, wanted: Retraining) -> Spec:
+    """Without any position removed, the retraining is the same for every method."""
+    plan = work.plan
+    method: Any = "none"
+    if wanted.fraction:
+        method = RANDOM
+        if source != RANDOM:
+            method = identified(work, "attribution", plan.attribution[source])
+    return {
+        "kind": "retrained",
+        "model": key(model_spec(work, model, seed)),
+        "method": method,
+        "operator": identified(work, "operators", plan.operators[wanted.operator]),
+        "fraction": wanted.fraction,
+        "train": wanted.train,
+        "sequences": print_of(work.chosen.codes),
+        "target": plan.target,
+        "data_seed": plan.data_seed,
+    }
+
+
+def retrained_cell(work: Work, model: str, seed: int, source: str) -> None:
+    """Keep what the retrained models say of the explained sequences, with as much removed."""
+    missing = [
+        (wanted, spec)
+        for wanted in retrainings(work)
+        for spec in (retrained_spec(work, model, seed, source, wanted),)
+        if not work.store.holds(spec)
+    ]
+    if not missing:
+        return
+    maps: dict[int | None, list[Scores]] = {}
+    for wanted, spec in missing:
+        try:
+            if wanted.train not in maps:
+                maps[wanted.train] = list(_maps(work, model, seed, source, wanted))
+            splits = _left(work, maps[wanted.train], wanted)
+            classifier, _ = learnt(work, model, seed, splits, spec, lambda *_: None)
+            outputs = logits(classifier, splits.test.codes)
+        except UsageError:
+            raise
+        except Exception as error:
+            keep_failure(work, spec, error)
+        else:
+            keep_arrays(work, spec, {"logits": outputs})
+
+
+def _parts(work: Work, wanted: Retraining) -> list[Sequences]:
+    """What is learnt from, validated on and asked about."""
+    train, validation = work.splits.train, work.splits.validation
+    if wanted.train is not None and wanted.train < len(train):
+        train = train.take(np.arange(wanted.train))
+    return [train, train if validation is None else validation, work.chosen]
+
+
+def _maps(work: Work, model: str, seed: int, source: str, wanted: Retraining) -> Iterator[Scores]:
+    """A map of each sequence of each part: of the method on the model as it was first trained."""
+    for part in _parts(work, wanted):
+        here = replace(work, chosen=part)
+        if source == RANDOM:
+            yield random_maps(part, 1, work.plan.data_seed)[0]
+            continue
+        explaining = Explaining(here, trained(work, model, seed), seed, source)
+        targets = explained_targets(here, logits(explaining.classifier, part.codes))
+        yield scores_of_rows(explaining, targets)
+
+
+def _left(work: Work, maps: list[Scores], wanted: Retraining) -> Splits:
+    """The splits without the most relevant positions."""
+    parts = [
+        replace(part, codes=_without(replace(work, chosen=part), scores, wanted))
+        for part, scores in zip(_parts(work, wanted), maps, strict=True)
+    ]
+    return Splits(train=parts[0], validation=parts[1], test=parts[2])
+
+
+def _without(work: Work, scores: Scores, wanted: Retraining) -> Codes:
+    codes, valid = work.chosen.codes, work.chosen.valid
+    ties = streams(work.plan.data_seed, "ties", codes)
+    ranked = curves.ranks(scores, valid, ties)
+    count = curves.counts((wanted.fraction,), valid)[0]
+    return curves.replaced(codes, donor_of(work, wanted.operator), ranked, count)

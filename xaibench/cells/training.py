@@ -1,0 +1,176 @@
+"""Trained weights, what models predict, and the floor."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file as load_weights
+from safetensors.torch import save_file as save_weights
+
+from xaibench import dna
+from xaibench.data.audit.floor import floor
+from xaibench.errors import UsageError
+from xaibench.options import supplied
+from xaibench.predict import logits
+from xaibench.randomness import stream
+from xaibench.store import Spec, key
+from xaibench.values import Sequences, Splits
+from xaibench.work import Work, facts_of, found
+
+from .keeping import identified, keep_arrays, keep_failure
+
+Progress = Callable[[int, int, dict[str, float]], None]
+
+RANDOM_LABELS = "random labels"
+
+
+def model_spec(work: Work, model: str, seed: int, *, learnt_from: str = "") -> Spec:
+    """``learnt_from`` says what the model was trained on instead of the train split."""
+    plan = work.plan
+    spec = {
+        "kind": "model",
+        "model": identified(work, "models", plan.models[model]),
+        "training": identified(work, "training", plan.training),
+        "seed": seed,
+        "data": work.data,
+        "data_seed": plan.data_seed,
+    }
+    return {**spec, "learnt_from": learnt_from} if learnt_from else spec
+
+
+def model_specs(work: Work, model: str, seed: int) -> dict[str, Spec]:
+    """By what they learn from, the models that the plan's metrics want of one seed."""
+    wanted = [""]
+    if any(facts_of(work, metric).change == "random_labels" for metric in work.plan.metrics):
+        wanted.append(RANDOM_LABELS)
+    return {source: model_spec(work, model, seed, learnt_from=source) for source in wanted}
+
+
+def build(work: Work, model: str) -> Any:
+    """One model of the plan with fresh weights; UsageError where the data do not suit it."""
+    plugin, options = found(work, "models", work.plan.models[model])
+    train = work.splits.train
+    known = {
+        "classes": len(train.class_names),
+        "length": train.codes.shape[1],
+        "shortest": min(int(dna.lengths(s.codes).min()) for s in (train, work.splits.test)),
+    }
+    try:
+        return plugin.call(**options, **supplied(plugin.call, known))
+    except UsageError as error:
+        raise UsageError(f"models.{model}: {error}") from None
+
+
+def train(work: Work, model: str, seed: int, progress: Progress) -> None:
+    """Train one model under one seed, on each set of labels that is wanted, and keep weights and
+    history."""
+    for source, spec in model_specs(work, model, seed).items():
+        splits = _with_random_labels(work) if source else work.splits
+        if not work.store.holds(spec):
+            train_on(work, model, seed, splits, spec, progress)
+
+
+def train_on(
+    work: Work, model: str, seed: int, splits: Splits, spec: Spec, progress: Progress
+) -> None:
+    """Train on these splits and keep the outcome under ``spec``."""
+    try:
+        classifier, history = learnt(work, model, seed, splits, spec, progress)
+        work.store.keep(spec, lambda folder: _save(classifier, history, folder))
+    except UsageError:
+        raise
+    except Exception as error:
+        keep_failure(work, spec, error)
+
+
+def learnt(
+    work: Work, model: str, seed: int, splits: Splits, spec: Spec, progress: Progress
+) -> tuple[Any, list[dict[str, float]]]:
+    """A model trained on these splits, and its history.
+
+    A training that was cut goes on from the checkpoint of ``spec``, where the loop keeps one.
+    """
+    plugin, options = found(work, "training", work.plan.training)
+    checkpoint = work.store.root / f".training-{key(spec)}"
+    known = {"seed": seed, "progress": progress, "checkpoint": checkpoint}
+    # Initialisation and dropout draw from torch's global generator: give them their own.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(stream(seed, "model").integers(2**62)))
+        classifier = build(work, model)
+        history = plugin.call(classifier, splits, **supplied(plugin.call, known), **options)
+    return classifier, history
+
+
+def _with_random_labels(work: Work) -> Splits:
+    """The splits with the labels of what is learnt from dealt out anew."""
+
+    def dealt(sequences: Sequences) -> Sequences:
+        generator = stream(work.plan.data_seed, RANDOM_LABELS, len(sequences))
+        return replace(sequences, labels=generator.permutation(sequences.labels))
+
+    validation = work.splits.validation
+    return replace(
+        work.splits,
+        train=dealt(work.splits.train),
+        validation=None if validation is None else dealt(validation),
+    )
+
+
+def _save(classifier: Any, history: list[dict[str, float]], folder: Path) -> None:
+    weights = {name: tensor.contiguous() for name, tensor in classifier.state_dict().items()}
+    save_weights(weights, folder / "weights.safetensors")
+    parameters = sum(parameter.numel() for parameter in classifier.parameters())
+    card = {"parameters": parameters, "history": history}
+    (folder / "card.json").write_text(json.dumps(card, indent=1))
+
+
+def card(work: Work, model: str, seed: int) -> dict[str, Any]:
+    """Parameter count and history of a trained model."""
+    path = work.store.path(model_spec(work, model, seed)) / "card.json"
+    return dict(json.loads(path.read_text()))
+
+
+def trained(work: Work, model: str, seed: int) -> Any:
+    """A trained model, in evaluation mode."""
+    return restored(work, model, model_spec(work, model, seed))
+
+
+def restored(work: Work, model: str, spec: Spec) -> Any:
+    """The model whose weights are kept under ``spec``, in evaluation mode."""
+    classifier = build(work, model)
+    classifier.load_state_dict(load_weights(work.store.path(spec) / "weights.safetensors"))
+    return classifier.eval()
+
+
+def predictions_spec(work: Work, model: str, seed: int) -> Spec:
+    return {
+        "kind": "predictions",
+        "model": key(model_spec(work, model, seed)),
+        "data": work.data,
+    }
+
+
+def predict(work: Work, model: str, seed: int) -> None:
+    """Keep the logits of the whole test split."""
+    spec = predictions_spec(work, model, seed)
+    if not work.store.holds(spec):
+        outputs = logits(trained(work, model, seed), work.splits.test.codes)
+        keep_arrays(work, spec, {"logits": outputs})
+
+
+def floor_of(work: Work) -> list[dict[str, Any]]:
+    """What trivial models reach on the test split: name, accuracy, AUROC (None: undefined)."""
+    spec = {"kind": "floor", "data": work.data, "data_seed": work.plan.data_seed}
+
+    def make(folder: Path) -> None:
+        rows = [
+            {**trivial._asdict(), "auroc": None if isnan(trivial.auroc) else trivial.auroc}
+            for trivial in floor(work.splits, work.plan.data_seed)
+        ]
+        (folder / "floor.json").write_text(json.dumps(rows, indent=1))
+
+    return list(json.loads((work.store.keep(spec, make) / "floor.json").read_text()))

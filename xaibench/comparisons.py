@@ -1,0 +1,171 @@
+"""What is compared across operators and across methods: the tables beside the estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xaibench import curves
+from xaibench.cells.explaining import explained_spec
+from xaibench.cells.keeping import arrays_of, is_there
+from xaibench.cells.replacing import Course, curve_spec, donor_of, orders
+from xaibench.controls import RANDOM, random_maps
+from xaibench.distance import confidence, fitted, likelihood_changes
+from xaibench.distance import rankings as between_operators
+from xaibench.metrics.agreement import overlaps, spearmans
+from xaibench.randomness import stream, streams
+from xaibench.shapes import Mask, Scores
+from xaibench.statistics import Drawing, draw, of_values
+from xaibench.work import Work
+
+BACKGROUND = 20_000
+"""So many train sequences, at most, are what a sequence should look like."""
+
+_COUNTED = ["mean", "low", "high", "sequences", "seeds"]
+
+
+def operators(work: Work) -> pd.DataFrame:
+    """How far each operator pushes randomly chosen positions off the data, by fraction.
+
+    ``log_likelihood``: nats a base, of the letters alone; ``confidence``: of the model, its largest
+    probability. Both as the change from the intact sequence.
+    """
+    rows = [*_likelihoods(work), *_confidences(work)]
+    columns = ["model", "operator", "quantity", "fraction", *_COUNTED]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _likelihoods(work: Work) -> Iterator[dict[str, Any]]:
+    if not orders(work):
+        return
+    chosen, seed, fractions = work.chosen, work.plan.data_seed, work.plan.fractions[1:]
+    train = work.splits.train.codes
+    some = stream(seed, "background").permutation(len(train))[:BACKGROUND]
+    background = fitted(train[some])
+    scores = random_maps(chosen, 1, seed)[0]
+    ranked = curves.ranks(scores, chosen.valid, streams(seed, "ties", chosen.codes))
+    drawing = _shared_draws(work)
+    for operator in work.plan.operators:
+        try:
+            donor = donor_of(work, operator)
+        except Exception:
+            continue  # its curves are records that say why there are none
+        changes = likelihood_changes(background, chosen.codes, donor, fractions, ranked)
+        where = {"model": "", "operator": operator, "quantity": "log_likelihood"}
+        for fraction, values in zip(fractions, changes, strict=True):
+            yield {**where, "fraction": fraction, **_counted(values[None], drawing, alone=True)}
+
+
+def _confidences(work: Work) -> Iterator[dict[str, Any]]:
+    drawing = _shared_draws(work)
+    for model, operator in product(work.plan.models, work.plan.operators):
+        course = Course(RANDOM, operator)
+        specs = [curve_spec(work, model, seed, course) for seed in work.plan.seeds]
+        found = [arrays_of(work, spec)["logits"] for spec in specs if is_there(work, spec)]
+        if not found:
+            continue
+        by_seed = [confidence(outputs).mean(axis=0) for outputs in found]
+        changes = np.stack([steps - steps[0] for steps in by_seed])
+        where = {"model": model, "operator": operator, "quantity": "confidence"}
+        for step, fraction in enumerate(work.plan.fractions[1:], start=1):
+            yield {**where, "fraction": fraction, **_counted(changes[:, step], drawing)}
+
+
+def rankings(work: Work, estimates: pd.DataFrame) -> pd.DataFrame:
+    """Whether the methods rank alike under two operators: Kendall's tau-b of their gaps to
+    random."""
+    rows = []
+    gaps = estimates[estimates["question"] == "against random"]
+    gaps = gaps[gaps["operator"].isin([*work.plan.operators])]
+    methods = [*work.plan.attribution]
+    for (model, metric), group in gaps.groupby(["model", "metric"], sort=False):
+        means = {
+            str(operator): part.set_index("method")["mean"].reindex(methods).to_numpy(float)
+            for operator, part in group.groupby("operator", sort=False)
+        }
+        where = {"model": model, "metric": metric}
+        rows += [{**where, **pair._asdict()} for pair in between_operators(means)]
+    return pd.DataFrame(rows, columns=["model", "metric", "operator", "other", "tau", "methods"])
+
+
+def agreement(work: Work) -> pd.DataFrame:
+    """How alike the maps of two methods are on the same model and seed, and on the diagonal those
+    of one method under two seeds."""
+    drawing = _shared_draws(work)
+    rows: list[dict[str, Any]] = []
+    for model in work.plan.models:
+        for measure, compare in _MEASURES.items():
+            rows += _between_methods(work, model, measure, compare, drawing)
+            rows += _between_seeds(work, model, measure, compare, drawing)
+    return pd.DataFrame(rows, columns=["model", "method", "other", "measure", *_COUNTED])
+
+
+Compare = Callable[[list[Scores], Mask], NDArray[np.float64]]
+_MEASURES: dict[str, Compare] = {"spearman": spearmans, "overlap": overlaps}
+
+
+def _between_methods(
+    work: Work, model: str, measure: str, compare: Compare, drawing: Drawing
+) -> Iterator[dict[str, Any]]:
+    kept = {method: _maps(work, model, method, "scores") for method in work.plan.attribution}
+    methods = [method for method, maps in kept.items() if maps]
+    seeds = [seed for seed in work.plan.seeds if all(seed in kept[method] for method in methods)]
+    if not seeds:
+        return
+    valid = work.chosen.valid
+    matrices = np.stack([compare([kept[m][seed] for m in methods], valid) for seed in seeds])
+    for row, column in zip(*np.tril_indices(len(methods), -1), strict=True):
+        where = {"model": model, "method": methods[column], "other": methods[row]}
+        counted = _counted(matrices[:, row, column], drawing)
+        yield {**where, "measure": measure, **counted}
+
+
+def _between_seeds(
+    work: Work, model: str, measure: str, compare: Compare, drawing: Drawing
+) -> Iterator[dict[str, Any]]:
+    """For the true label, for two seeds may predict two classes; a seed's mean with the others."""
+    for method in work.plan.attribution:
+        maps = list(_maps(work, model, method, "scores_of_label").values())
+        if len(maps) < 2:
+            continue
+        matrix = compare(maps, work.chosen.valid)
+        others = ~np.eye(len(maps), dtype=bool)
+        values = np.stack([matrix[row][others[row]].mean(axis=0) for row in range(len(maps))])
+        where = {"model": model, "method": method, "other": method, "measure": measure}
+        yield {**where, **_counted(values, drawing, alone=True)}
+
+
+def _maps(work: Work, model: str, method: str, name: str) -> dict[int, Scores]:
+    """By seed, the kept scores of a method."""
+    specs = {seed: explained_spec(work, model, seed, method) for seed in work.plan.seeds}
+    return {
+        seed: arrays_of(work, spec)[name] for seed, spec in specs.items() if is_there(work, spec)
+    }
+
+
+def _shared_draws(work: Work) -> Drawing:
+    generator = partial(stream, work.plan.data_seed, "comparisons")
+
+    @lru_cache(maxsize=4)
+    def drawing(seeds: int, sequences: int) -> Any:
+        return draw(generator(seeds, sequences), seeds, sequences, flips=0)
+
+    return drawing
+
+
+def _counted(
+    values: NDArray[np.float64], drawing: Drawing, *, alone: bool = False
+) -> dict[str, Any]:
+    """The mean of values ``(seed, sequence)`` with its interval; ``alone``, over sequences only."""
+    found = of_values(values, drawing, sequences_only=alone)
+    low, high = found.low, found.high
+    if found.seeds == 1:
+        low, high = found.sequences_low, found.sequences_high
+    numbers = (found.mean, low, high, found.sequences, found.seeds)
+    return dict(zip(_COUNTED, numbers, strict=True))

@@ -1,0 +1,135 @@
+"""Does a map say what the model loses? Scores beside the true effects of substitutions.
+
+The bases at some positions are replaced by other ones and the model is asked again: every single
+substitution, or random sets of them. ``drops`` are of what is explained; only valid positions
+count.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from xaibench.errors import NotApplicable
+from xaibench.protocols import metric
+from xaibench.shapes import Values
+from xaibench.values import Explained, Subsets, Substitutions
+
+
+@metric(
+    family="faithfulness",
+    better="higher",
+    range=(-1.0, 1.0),
+    of="effects",
+    effects="substitutions",
+    invariant=("scale", "monotone"),
+)
+def substitution_agreement(explained: Explained, effects: Substitutions) -> Values:
+    """Spearman correlation of a map with the true effects of positions; in [-1, 1], higher better.
+
+    The effect of a position is the mean drop over its three substitutions, which is what in silico
+    mutagenesis measures; for an unsigned map it is the size of that mean. NaN where the map or the
+    effects are constant: their order is undefined.
+    """
+    valid = explained.sequences.valid
+    effect = effects.drops.sum(axis=2) / 3  # the own base, a fourth, drops by 0
+    effect = effect if explained.signed else np.abs(effect)
+    ranks = [
+        rankdata(np.where(valid, values.astype(np.float64), np.inf), axis=1)
+        for values in (explained.scores, effect)
+    ]
+    return _correlation(ranks[0], ranks[1], where=valid)
+
+
+@metric(
+    family="faithfulness",
+    better="lower",
+    range=(0.0, 1.0),
+    of="effects",
+    effects="subsets",
+    invariant=("scale",),
+)
+def infidelity(explained: Explained, effects: Subsets) -> Values:
+    """Share of the drops that the summed scores leave unexplained; in [0, 1], lower is better.
+
+    The mean squared difference between the drops and the sums of the map over the replaced
+    positions, over the mean squared drop: 0 where sums are proportional to drops, 1 where they say
+    nothing. Maps differ in unit, so that each sequence's is first multiplied by the best factor
+    that is not negative: a map that points the wrong way says nothing. Both are our choice; the
+    difference is that of *Yeh 2019*. Large sets lose more, so that even a constant map is below 1.
+    NaN where no set changes the output.
+    """
+    sums, drops = _sums(explained, effects), effects.drops.astype(np.float64)
+    fit, size = (sums * drops).sum(0), (sums**2).sum(0)
+    factor = np.divide(np.maximum(fit, 0), size, out=np.zeros_like(fit), where=size > 0)
+    unexplained = ((factor * sums - drops) ** 2).sum(0)
+    total = (drops**2).sum(0)
+    share = np.divide(unexplained, total, out=np.full_like(total, np.nan), where=total > 0)
+    bounded: Values = np.minimum(share, 1)  # without a factor it would be 1: above is rounding
+    return bounded
+
+
+@metric(
+    family="faithfulness",
+    better="higher",
+    range=(-1.0, 1.0),
+    of="effects",
+    effects="subsets",
+    invariant=("scale",),
+)
+def sensitivity_n(explained: Explained, effects: Subsets) -> Values:
+    """Correlation of summed scores with drops over sets of one size; in [-1, 1], higher is better.
+
+    Pearson correlation over the sets of n positions, and the plain mean of it over the sizes.
+    NaN where the sums or the drops of a size are all the same. ``NotApplicable`` where a size has
+    one set only. *Ancona 2018*.
+    """
+    sums, drops = _sums(explained, effects), effects.drops.astype(np.float64)
+    sizes, counts = np.unique(effects.fractions, return_counts=True)
+    if counts.min() < 2:
+        raise NotApplicable(
+            f"wanted two or more sets of every size to correlate over, got one of "
+            f"{sizes[counts.argmin()]:g} of the positions"
+        )
+    of_size = [effects.fractions == size for size in sizes]
+    mean: Values = np.mean([_correlation(sums[own].T, drops[own].T) for own in of_size], axis=0)
+    return mean
+
+
+def _sums(explained: Explained, effects: Subsets) -> NDArray[np.float64]:
+    """``(edit, sequence)``: the scores of the replaced valid positions, added up."""
+    # float64 holds sums of equal float32 exactly: those of a constant map do not differ by rounding
+    scores = np.where(explained.sequences.valid, explained.scores.astype(np.float64), 0)
+    return np.stack([np.where(replaced, scores, 0).sum(axis=1) for replaced in effects.replaced])
+
+
+def _correlation(
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    *,
+    where: NDArray[np.bool_] | None = None,
+) -> Values:
+    """Pearson correlation of the rows of two arrays; NaN where one of them is constant."""
+    where = np.ones(first.shape, bool) if where is None else where
+    defined = _varies(first, where) & _varies(second, where)
+    first, second = _centred(first, where), _centred(second, where)
+    size = np.sqrt((first**2).sum(1) * (second**2).sum(1))
+    product = (first * second).sum(1)
+    correlation = np.divide(product, size, out=np.full(len(size), np.nan), where=defined)
+    bounded: Values = np.clip(correlation, -1, 1)  # a last bit may lie outside
+    return bounded
+
+
+def _varies(values: NDArray[np.float64], where: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    largest = values.max(axis=1, initial=-np.inf, where=where)
+    smallest = values.min(axis=1, initial=np.inf, where=where)
+    varies: NDArray[np.bool_] = largest > smallest
+    return varies
+
+
+def _centred(values: NDArray[np.float64], where: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Minus the mean of the row; 0 elsewhere."""
+    kept = np.where(where, values, 0)
+    mean = kept.sum(axis=1, keepdims=True) / np.maximum(where.sum(axis=1, keepdims=True), 1)
+    return np.where(where, kept - mean, 0)

@@ -1,0 +1,109 @@
+"""Does an explanation look at what the model has learnt?
+
+Each metric compares the explanations of the same sequences, for the same targets, by the trained
+model and by models that have lost what they learnt (*Adebayo 2018*). A map that stays as it was
+comes from the sequence and the architecture alone, so all of these are lower the better; but noise
+and a constant map of zeros fare well too, so these numbers alone recommend no method.
+
+Maps are compared before they are multiplied by the input, which no randomisation changes: where
+both explanations hold hypothetical scores, those of all bases at the valid positions; else the
+scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xaibench.errors import NotApplicable
+from xaibench.metrics.agreement import spearman
+from xaibench.protocols import metric
+from xaibench.shapes import Mask, Values
+from xaibench.values import Explained
+
+
+@metric(
+    family="randomisation",
+    better="lower",
+    range=(-1.0, 1.0),
+    of="change",
+    change="cascading",
+    invariant=("scale", "monotone"),
+)
+def cascading_randomisation(
+    explained: Explained, changed: Sequence[Explained], *, absolute: bool = False
+) -> Values:
+    """Mean Spearman correlation with the maps after all layers from the output down to one were
+    drawn anew; in [-1, 1], lower is better.
+
+    ``changed`` are several re-initialisations of the same layers. A new output layer may turn the
+    sign of a map and leave its shape: such correlations cancel, and only those of ``absolute``
+    scores show it (*Adebayo 2018* give both). NaN where a map is constant. ``NotApplicable`` with
+    no re-initialisation.
+    """
+    return _similarity(explained, changed, absolute)
+
+
+@metric(
+    family="randomisation",
+    better="lower",
+    range=(-1.0, 1.0),
+    of="change",
+    change="independent",
+    invariant=("scale", "monotone"),
+)
+def independent_randomisation(
+    explained: Explained, changed: Sequence[Explained], *, absolute: bool = False
+) -> Values:
+    """Mean Spearman correlation with the maps after one layer alone was drawn anew; in [-1, 1],
+    lower is better.
+
+    ``changed``, ``absolute`` and what is undefined as in ``cascading_randomisation``. A layer that
+    the model does not need leaves every map alone: compare methods, not layers.
+    """
+    return _similarity(explained, changed, absolute)
+
+
+@metric(
+    family="randomisation",
+    better="lower",
+    range=(-1.0, 1.0),
+    of="change",
+    change="random_labels",
+    invariant=("scale", "monotone"),
+)
+def random_label_similarity(
+    explained: Explained, changed: Sequence[Explained], *, absolute: bool = False
+) -> Values:
+    """Mean Spearman correlation with the maps of models trained on permuted labels; in [-1, 1],
+    lower is better.
+
+    ``absolute`` and what is undefined as in ``cascading_randomisation``.
+    """
+    return _similarity(explained, changed, absolute)
+
+
+def _similarity(explained: Explained, changed: Sequence[Explained], absolute: bool) -> Values:
+    if not changed:
+        raise NotApplicable("nothing to compare with: no randomised model gave an explanation")
+    pairs = [spearman(*_compared(explained, each, absolute)) for each in changed]
+    mean: Values = np.mean(pairs, axis=0)
+    return mean
+
+
+def _compared(
+    explained: Explained, changed: Explained, absolute: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32], Mask]:
+    """Both maps and what is valid of them, ``(sequence, position)`` or ``(sequence, base and
+    position)``."""
+    first, second, valid = explained.scores, changed.scores, explained.sequences.valid
+    if explained.hypothetical is not None and changed.hypothetical is not None:
+        bases = explained.hypothetical.shape[1]
+        first = explained.hypothetical.reshape(len(first), -1)
+        second = changed.hypothetical.reshape(len(second), -1)
+        valid = np.tile(valid, (1, bases))
+    if absolute:
+        first, second = np.abs(first), np.abs(second)
+    return first, second, valid
