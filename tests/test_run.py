@@ -40,6 +40,7 @@ metrics:
 operators: [n, uniform]
 random_draws: 4
 controlled: 7
+controls: [rotated]
 """
 
 CENTRE = """

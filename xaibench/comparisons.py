@@ -116,7 +116,7 @@ def _between_methods(
     kept = {method: _maps(work, model, method, "scores") for method in work.plan.attribution}
     methods = [method for method, maps in kept.items() if maps]
     seeds = [seed for seed in work.plan.seeds if all(seed in kept[method] for method in methods)]
-    if not seeds:
+    if not methods or not seeds:
         return
     valid = work.chosen.valid
     matrices = np.stack([compare([kept[m][seed] for m in methods], valid) for seed in seeds])

@@ -48,6 +48,12 @@ def random_maps(sequences: Sequences, draws: int, data_seed: int) -> NDArray[np.
     return np.stack(rows, axis=1)
 
 
+def is_map(scores: Scores, valid: Mask) -> NDArray[np.bool_]:
+    """``(sequence,)``: False where a control found nothing to make a map from."""
+    known: NDArray[np.bool_] = np.logical_not((np.isnan(scores) & valid).any(axis=1))
+    return known
+
+
 def oracle_of_truth(sequences: Sequences) -> Scores:
     """The truth about motifs as a signed map for the label ``(sequence, position)``.
 

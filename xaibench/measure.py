@@ -1,7 +1,7 @@
 """Kept artefacts -> records: every metric of the plan on every explanation, curve and change."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from xaibench.cells.explaining import (
     intact,
 )
 from xaibench.cells.keeping import arrays_of, first
-from xaibench.cells.replacing import Course, map_of, orders
+from xaibench.cells.replacing import Course, followed, orders
 from xaibench.cells.retraining import retrainings_of
 from xaibench.cells.training import model_spec, predictions_spec
 from xaibench.controls import (
@@ -26,6 +26,7 @@ from xaibench.controls import (
     ORACLE,
     PRIORS,
     RANDOM,
+    is_map,
     oracle_of_truth,
     prior_maps,
     random_maps,
@@ -35,7 +36,6 @@ from xaibench.lines import Line, lines_of, problem, retrained_line
 from xaibench.protocols import MetricFacts, method_facts
 from xaibench.records import Block
 from xaibench.registry import load
-from xaibench.shapes import Mask, Scores
 from xaibench.store import FAILED, NOT_APPLICABLE, OK, Spec
 from xaibench.values import Curves, Explained
 from xaibench.work import Work, facts_of, found
@@ -53,11 +53,28 @@ def of_model(work: Work, model: str, seed: int) -> Iterator[Block]:
         return
     yield _accuracy(work, here)
     for method, control in _sources(work):
-        source = replace(here, method=method, control=control)
+        source = Source(work, replace(here, method=method, control=control))
         for label in work.plan.metrics:
             facts = facts_of(work, label)
-            if _is_asked(facts, source):
-                yield from _MEASURED[facts.of](work, replace(source, metric=label), label, facts)
+            if _is_asked(facts, source.block):
+                block = replace(source.block, metric=label)
+                yield from _MEASURED[facts.of](source, block, label, facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Whose maps are measured, and what is made of them; each is made once for all metrics."""
+
+    work: Work
+    block: Block
+    made: dict[str, tuple[list[Explained], Block | None]] = field(default_factory=dict)
+
+    def maps(self, here: Block, target: str) -> tuple[list[Explained], Block | None]:
+        """The maps, one a draw; or the block that says why there are none."""
+        if target not in self.made:
+            self.made[target] = _maps(self.work, self.block, target)
+        found, why = self.made[target]
+        return found, why and replace(why, metric=here.metric)
 
 
 def _accuracy(work: Work, here: Block) -> Block:
@@ -101,7 +118,8 @@ def _is_asked(facts: MetricFacts, source: Block) -> bool:
 # Curves
 
 
-def _of_curves(work: Work, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:
+def _of_curves(source: Source, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:
+    work = source.work
     operators = [""] if facts.curve == "imputed" else list(work.plan.operators)
     if facts.curve == "retrained":
         operators = [work.plan.metrics[label].options["operator"]]
@@ -122,11 +140,8 @@ Pair = tuple[tuple[float, ...], Line, Line | None]
 
 def _of_pair(work: Work, here: Block, label: str, facts: MetricFacts, pair: Pair) -> Block:
     fractions, most, least = pair
-    has_map = np.ones(most.shape[1], bool)
-    if here.control and here.method != ORACLE:
-        course = Course(here.method, here.operator, control=here.control, kind=facts.curve)
-        scores = map_of(work, here.model, here.seed, course)
-        has_map = _has_map(scores, work.chosen.valid[: len(scores)])
+    course = Course(here.method, here.operator, control=here.control, kind=facts.curve)
+    has_map = followed(work, here.model, here.seed, course)[: most.shape[1]]
     left = None if least is None else least[:, has_map]
     value = Curves(np.asarray(fractions), most[:, has_map], left)
     return _measured(work, here, label, work.chosen.names[: len(has_map)], has_map, value)
@@ -161,13 +176,14 @@ def _pairs(
 # Maps
 
 
-def _of_explanation(work: Work, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:
+def _of_explanation(source: Source, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:
     """Metrics of one map; those that need the motif look at the sequences that carry it."""
+    work = source.work
     motif = work.chosen.inside_motif
     if facts.needs_motif and motif is None:
         yield replace(here, status=NOT_APPLICABLE, reason="motif positions are not known")
         return
-    maps, why = _maps(work, here, facts.target)
+    maps, why = source.maps(here, facts.target)
     if why:
         yield why
         return
@@ -182,13 +198,14 @@ def _of_explanation(work: Work, here: Block, label: str, facts: MetricFacts) -> 
 
 def _of_map(work: Work, here: Block, label: str, explained: Explained, *beside: Any) -> Block:
     """A metric of one map; what a control could make no map of has no value."""
-    has_map = _has_map(explained.scores, explained.sequences.valid)
+    has_map = is_map(explained.scores, explained.sequences.valid)
     part = explained if has_map.all() else _rows(explained, np.flatnonzero(has_map))
     return _measured(work, here, label, explained.sequences.names, has_map, part, *beside)
 
 
-def _of_effects(work: Work, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:
+def _of_effects(source: Source, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:
     """Metrics of one map beside what the model loses by edits that are the same for all maps."""
+    work = source.work
     wanted = asked_by(work, label)
     assert wanted is not None  # for the type checker: facts.of says so
     spec = effects_spec(work, here.model, here.seed, wanted)
@@ -202,7 +219,7 @@ def _of_effects(work: Work, here: Block, label: str, facts: MetricFacts) -> Iter
         truth = Explained(some.chosen, oracle, some.chosen.labels, signed=True)
         maps: list[Explained] = [_controlled(work, truth, here.control)]
     else:
-        maps, why = _maps(work, here, facts.target)
+        maps, why = source.maps(here, facts.target)
         if why:
             yield why
             return
@@ -242,8 +259,9 @@ def _controlled(work: Work, explained: Explained, control: str) -> Explained:
 # Changes
 
 
-def _of_change(work: Work, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:
+def _of_change(source: Source, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:
     """Stability: an explanation beside those that another seed or a changed sequence made."""
+    work = source.work
     if facts.change == "seed":
         yield _of_seeds(work, here, label, facts)
         return
@@ -306,12 +324,6 @@ def _compared(
 # What all have in common
 
 
-def _has_map(scores: Scores, valid: Mask) -> NDArray[np.bool_]:
-    """``(sequence,)``: False where a control found nothing to make a map from."""
-    known: NDArray[np.bool_] = np.logical_not((np.isnan(scores) & valid).any(axis=1))
-    return known
-
-
 def _explained(work: Work, here: Block, target: str) -> Explained:
     arrays = arrays_of(work, own_spec(work, here))
     plugin = load("attribution", work.plan.attribution[here.method].use, work.job.plugins)
@@ -364,7 +376,7 @@ def _measured(
     return replace(here, sequences=names[:count], values=values[:count])
 
 
-_MEASURED: dict[str, Callable[[Work, Block, str, MetricFacts], Iterator[Block]]] = {
+_MEASURED: dict[str, Callable[[Source, Block, str, MetricFacts], Iterator[Block]]] = {
     "curves": _of_curves,
     "explanation": _of_explanation,
     "effects": _of_effects,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xaibench import curves
-from xaibench.controls import CONTROLS, ORACLE, RANDOM, random_maps
+from xaibench.controls import CONTROLS, ORACLE, RANDOM, is_map, random_maps
 from xaibench.imputation import Chain, fitted, imputed
 from xaibench.operators import composition, donors
 from xaibench.options import takes
@@ -168,6 +168,8 @@ def curve_cell(work: Work, model: str, seed: int, source: str) -> None:
             maps = maps_of(work, model, seed, course)
             outputs = [[_along(stage(each, here), m, course) for m in maps] for each in before]
             arrays = {"logits": _shaped(outputs, course)}
+            if course.control:
+                arrays["is_map"] = is_map(maps[0], here.chosen.valid).astype(np.uint8)
         except Exception as error:
             keep_failure(work, spec, error)
         else:
@@ -190,6 +192,16 @@ def followed_specs(work: Work, model: str, seed: int, course: Course) -> list[Sp
     if course.method == ORACLE:
         return [oracle_spec(work, model, seed, oracle_operator(work, course))]
     return [explained_spec(work, model, seed, course.method)]
+
+
+def followed(work: Work, model: str, seed: int, course: Course) -> NDArray[np.bool_]:
+    """``(sequence,)``: False where a control found no map to follow."""
+    if not course.made_as.control or course.method == ORACLE:
+        return np.ones(len(work.chosen), bool)
+    kept: NDArray[np.bool_] = arrays_of(work, curve_spec(work, model, seed, course))[
+        "is_map"
+    ].astype(bool)
+    return kept
 
 
 def _shaped(outputs: list[list[Logits]], course: Course) -> Logits:
