@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -81,3 +82,28 @@ def test_a_broken_method_is_named_and_ends_with_exit_code_one(tmp_path, monkeypa
     out, err = capsys.readouterr()
     assert "BROKEN  tells positions apart" in out
     assert err == "failed: tells positions apart\n"
+
+
+def test_the_metric_and_the_operator_of_the_page_run(tmp_path, monkeypatch):
+    source = tmp_path / "mine.py"
+    source.write_text(blocks("python")[2])
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(
+        "dataset: {name: planted, train: 64, test: 20, length: 40}\nseeds: [0]\n"
+        "training: {epochs: 1}\nmodels: {cnn: {filters: [4], kernels: [19]}}\nsequences: 6\n"
+        "attribution: [saliency]\noperators: [transition]\nmetrics: [kept_at_half]\n"
+        "controlled: 6\nreports: [markdown]\n"
+    )
+    command = ["xaibench", "run", str(plan), "-o", str(tmp_path / "run"), "--plugin", str(source)]
+    monkeypatch.setattr("sys.argv", command)
+    with pytest.raises(SystemExit, match="0"):
+        command_line()
+    selftest = pd.read_csv(tmp_path / "run" / "selftest.csv")
+    assert selftest[["metric", "operator"]].to_numpy().tolist() == [["kept_at_half", "transition"]]
+
+
+def test_every_metric_and_operator_stands_on_the_page() -> None:
+    page = (DOCS / "metrics.md").read_text()
+    ours = [*available("metrics"), *available("operators")]
+    missing = [name for name in ours if "package" not in name and f"`{name}`" not in page]
+    assert missing == []

@@ -301,6 +301,18 @@ def test_the_oracle_and_the_controls_can_be_left_out(tmp_path):
     assert (table_of(work, "estimates.csv")["rank"] > 0).any()
 
 
+def test_bfloat16_is_asked_for_and_kept_apart(tmp_path):
+    changes = ("models=[cnn]", "metrics=[deletion]", "attribution=[saliency]", "seeds=[0]")
+    one, _, exact = finished(tmp_path / "both", changes=changes)
+    other, outcome, rough = finished(tmp_path / "both", changes=(*changes, "precision=bfloat16"))
+    assert outcome.computed > 0
+    course = Course("saliency", "uniform")
+    assert curve_spec(one, "cnn", 0, course) != curve_spec(other, "cnn", 0, course)
+    first, second = keyed(exact), keyed(rough)
+    assert second.to_numpy() == pytest.approx(first.to_numpy(), abs=0.3, nan_ok=True)
+    assert not (first == second).all()
+
+
 REVERSED = """
 from xaibench.data.generated.planted import planted
 import numpy as np

@@ -57,3 +57,28 @@ def test_calls_keep_rows_together_and_in_order():
     assert [len(rows) for rows, _ in parts] == [8, 8, 4]
     assert torch.equal(torch.cat([rows for rows, _ in parts]), inputs)
     assert torch.equal(torch.cat([targets for _, targets in parts]), target)
+
+
+class Product(nn.Module):
+    """One matrix product: of 1 + 2^-8, which bfloat16 rounds to 1, with 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 2, bias=False)
+        nn.init.constant_(self.linear.weight, 1 + 2**-8)
+
+    def encode(self, codes):
+        return codes.float()
+
+    def forward(self, inputs):
+        return self.linear(inputs)
+
+
+def test_bfloat16_rounds_the_factors_and_leaves_the_model_in_float32():
+    model, codes = Product(), np.ones((7, 3), np.uint8)
+    assert logits(model, codes)[0, 0] == 3 + 3 * 2**-8
+    rounded = logits(model, codes, precision="bfloat16")
+    assert rounded[0, 0] == 3
+    assert rounded.dtype == np.float32
+    assert model.linear.weight.dtype == torch.float32
+    assert logits(model, codes)[0, 0] == 3 + 3 * 2**-8

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xaibench.predict import logits, rows_of
+from xaibench.protocols import Precision
 from xaibench.shapes import Codes, Labels, Logits, Mask, Scores
 
 Ranks = NDArray[np.int32]
@@ -59,11 +60,12 @@ def curve(
     ends: tuple[Logits, Logits],
     *,
     rows: int | None = None,
+    precision: Precision = "float32",
 ) -> Logits:
     """Logits ``(step, sequence, class)`` along one order.
 
     ``ends`` are the logits of the intact and of the fully replaced sequences, which all orders
-    share and nobody computes twice.
+    share and nobody computes twice; ``precision`` is of the passes between them.
     """
     rows = rows or rows_of(codes.shape[1])
     outputs = np.empty((len(steps), *ends[0].shape), np.float32)
@@ -73,7 +75,7 @@ def curve(
         part = slice(start, start + rows)
         for step, count in enumerate(steps[1:-1, part], start=1):
             edited = replaced(codes[part], donor[part], ranked[part], count)
-            outputs[step, part] = logits(model, edited, rows=rows)
+            outputs[step, part] = logits(model, edited, rows=rows, precision=precision)
     return outputs
 
 

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from xaibench.controls import CONTROLS
 from xaibench.errors import UsageError
 from xaibench.options import resolve, validate, with_paths
+from xaibench.protocols import Precision
 from xaibench.registry import load, nearest
 
 SECTIONS = ("models", "attribution", "metrics", "operators", "reports")
@@ -53,6 +54,7 @@ class Plan(BaseModel):
     ``fractions`` are the points of the curves (``log`` and ``linear`` name two grids),
     ``random_draws`` the orders of the random control. ``controls`` are made of every method's maps;
     they, the oracle and the self-test run on the first ``controlled`` of the explained sequences.
+    ``precision`` is that of the passes along curves.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -68,6 +70,7 @@ class Plan(BaseModel):
     operators: Parts
     fractions: tuple[Fraction, ...] = FRACTIONS
     random_draws: Annotated[int, Field(ge=2)] = 10
+    precision: Precision = "float32"
     controls: tuple[ControlName, ...] = tuple(CONTROLS)
     controlled: Annotated[int, Field(ge=0)] = 100
     reports: Parts

@@ -101,6 +101,9 @@ class MethodFacts:
 Quantity = Literal["logit_difference", "probability", "accuracy", "kept"]
 """What a curve is of: ``curves.quantity`` says what each means."""
 
+Precision = Literal["float32", "bfloat16"]
+"""What convolutions and matrix products take and give; they add up in float32 either way."""
+
 QUANTITIES: tuple[Quantity, ...] = ("logit_difference", "probability", "accuracy")
 
 

@@ -129,6 +129,8 @@ def curve_spec(work: Work, model: str, seed: int, course: Course) -> Spec:
         spec["control"] = course.control
     if course.kind == "imputed":
         spec["data"] = work.data
+    if plan.precision != "float32":
+        spec["precision"] = plan.precision
     if course.kind == "other_models":
         spec["judges"] = [key(model_spec(work, judge, seed)) for judge in judges(work, model)]
     return spec
@@ -267,12 +269,14 @@ def _along(stage: Stage, scores: Scores, course: Course) -> Logits:
     if course.kind == "imputed":
         chain = stage.once("chain", lambda: fitted(work.splits.train.codes))
         edited = (_imputed(work, ranked, count, chain) for count in steps[1:])
-        return np.stack([intact, *(logits(classifier, each) for each in edited)])
+        told = (logits(classifier, each, precision=work.plan.precision) for each in edited)
+        return np.stack([intact, *told])
     donor = stage.once(f"donor {course.operator}", lambda: donor_of(work, course.operator))
     end = stage.once(
         f"end {course.operator}", lambda: logits(classifier, np.where(valid, donor, codes))
     )
-    return curves.curve(classifier, codes, donor, ranked, steps, (intact, end))
+    ends, precision = (intact, end), work.plan.precision
+    return curves.curve(classifier, codes, donor, ranked, steps, ends, precision=precision)
 
 
 def _imputed(work: Work, ranked: curves.Ranks, count: NDArray[np.intp], chain: Chain) -> Codes:

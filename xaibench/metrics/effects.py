@@ -26,7 +26,8 @@ from xaibench.values import Explained, Subsets, Substitutions
     invariant=("scale", "monotone"),
 )
 def substitution_agreement(explained: Explained, effects: Substitutions) -> Values:
-    """Spearman correlation of a map with the true effects of positions; in [-1, 1], higher better.
+    """Spearman correlation of a map with the true effects of positions; in [-1, 1], higher is
+    better.
 
     The effect of a position is the mean drop over its three substitutions, which is what in silico
     mutagenesis measures; for an unsigned map it is the size of that mean. NaN where the map or the
