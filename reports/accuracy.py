@@ -6,7 +6,7 @@ import math
 
 from xaibench.results import Results
 
-from .grid import COUNTS, Cell, Table
+from .grid import COUNTED, Cell, Table
 from .printing import (
     ABSENT,
     LEVEL,
@@ -69,7 +69,7 @@ def accuracy_differences(results: Results) -> Table | None:
     )
     header = ("Models", f"Difference {LEVEL}", "p these models", "p retraining")
     caption = "Difference in accuracy, paired by sequence"
-    return Table(caption, (*header, COUNTS.capitalize()), body)
+    return Table(caption, (*header, COUNTED), body)
 
 
 def _undefined_or(value: float | None) -> Cell:

@@ -7,7 +7,7 @@ from xaibench.results import Results
 from .grid import Column, Table, grid
 from .measured import doubted
 from .measures import first_localisation, named
-from .selection import PRIMARY, estimates_of, methods_of, operator_of
+from .selection import PRIMARY, estimates_of, in_order, methods_of, operator_of
 
 
 def controls(results: Results, model: str) -> list[Table]:
@@ -22,8 +22,8 @@ def _controls(results: Results, model: str, metric: str, operator: str) -> Table
     rows = estimates_of(results, question="against control", model=model, metric=metric)
     rows = rows[rows["operator"] == operator]
     columns = [
-        Column(str(other), rows[rows["other"] == other], marks=rows[rows["other"] == other])
-        for other in rows["other"].unique()
+        Column(other, rows[rows["other"] == other], marks=rows[rows["other"] == other])
+        for other in in_order(results.plan.get("controls"), rows["other"])
     ]
     what = named(metric, operator) + doubted(results, model, (metric, operator))
     return grid(f"{model}: {what}, better than the control by", columns, methods_of(results))

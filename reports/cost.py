@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xaibench.results import Results
 
-from .grid import COUNTS, Cell, Table
+from .grid import COUNTED, Cell, Table
 from .printing import TIMES, number, scientific
 
 
@@ -31,7 +31,7 @@ def cost(results: Results) -> Table | None:
         )
     header = (
         *("Model", "Method", "Forwards", "Backwards", "Milliseconds", "Completeness error"),
-        *("Made again", "Flat maps", COUNTS.capitalize()),
+        *("Made again", "Flat maps", COUNTED),
     )
     words = frozenset({0, 1})
     return Table("Cost of one explained sequence, mean over seeds", header, tuple(body), words)

@@ -27,6 +27,9 @@ CANNOT = "cannot discriminate here"
 COUNTS = f"sequences\N{NO-BREAK SPACE}{TIMES}\N{NO-BREAK SPACE}seeds"
 """Heads the row that says what the numbers above are made of."""
 
+COUNTED = f"Sequences {TIMES} seeds"
+"""Heads a column that says what the numbers beside it are made of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:

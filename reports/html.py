@@ -38,7 +38,9 @@ GAPS = (
     "Dot: the mean gap. Thin line: 95 % interval for retraining. Thick line: for these trained "
     "models. Right of the dashed line is better than random."
 )
-FRONT = "The line joins the methods on the front, which no other beats at their price."
+FRONT = (
+    "Filled, and joined by the line: the methods on the front, which no other beats at their price."
+)
 TRAINING = Section(
     "training",
     "How the models were trained",

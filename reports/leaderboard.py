@@ -9,7 +9,7 @@ import pandas as pd
 
 from xaibench.results import Results
 
-from .grid import CANNOT, COUNTS, Cell, Table, estimated
+from .grid import CANNOT, COUNTED, Cell, Table, estimated
 from .printing import (
     ABSENT,
     LEVEL,
@@ -34,7 +34,7 @@ def leaderboard(results: Results, model: str) -> Table | None:
     head, shares = _shares(normalised(results, model))
     header = (
         *("Method", "Rank", f"Gap to random {LEVEL}", *head, f"These models {LEVEL}"),
-        *("Effect (d_z)", "p these models", "p retraining", COUNTS.capitalize()),
+        *("Effect (d_z)", "p these models", "p retraining", COUNTED),
     )
     body = (
         (*_place(row, decimals, test), *_share(shares, row["method"]), *_tests(row, decimals))

@@ -59,20 +59,25 @@ def stability(results: Results, model: str) -> Table | None:
 def randomisation(results: Results, model: str) -> list[Table]:
     """How alike maps stay when a model's weights are randomised: a table a metric, by layer."""
     values, compared = _rows(results, model, metrics_of(results, "randomisation"))
-    pairs = _pairs(values)
-    by_layer = list(dict.fromkeys(metric for metric, layer in pairs if layer))
+    layers: dict[str, list[str]] = {}
+    for metric, layer in _pairs(values):
+        layers.setdefault(metric, []).extend([layer] if layer else [])
     found = []
-    for metric in by_layer:
-        layers = [layer for one, layer in pairs if one == metric]
+    for metric in (metric for metric, known in layers.items() if known):
+        # what did not apply to a method has no layer: its reason stands in every column
+        absent = _only(values, (metric, ""))
         columns = [
-            Column(layer, _only(values, (metric, layer)), _only(compared, (metric, layer)))
-            for layer in layers
+            Column(
+                layer,
+                pd.concat([_only(values, (metric, layer)), absent]),
+                marks=_only(compared, (metric, layer)),
+            )
+            for layer in layers[metric]
         ]
         caption = f"{model}: {heading(results, metric, '')} by layer"
         found.append(grid(caption, columns, methods_of(results)))
-    rest = [
-        _column(results, model, pair, values, compared) for pair in pairs if pair[0] not in by_layer
-    ]
+    whole = [(metric, "") for metric, known in layers.items() if not known]
+    rest = [_column(results, model, pair, values, compared) for pair in whole]
     found.append(grid(f"{model}: randomisation", rest, methods_of(results)))
     return [table for table in found if table is not None]
 

@@ -7,15 +7,15 @@ import pandas as pd
 
 from xaibench.results import Results
 
-from .grid import CANNOT, COUNTS, Cell, Table, estimated
+from .grid import CANNOT, COUNTED, Cell, Table, estimated
 from .measures import named
 from .printing import decimals_of, number, used, usual_counts
 from .selection import PRIMARY, estimates_of, methods_of, models_of, operators_of
 from .selftest import tested
 
 _QUANTITIES = {
-    "log_likelihood": "Change of log-likelihood, nats a base",
-    "confidence": "Change of the largest probability",
+    "log_likelihood": "Log-likelihood, nats a base",
+    "confidence": "Largest probability",
 }
 """What an operator pushes -> what a reader calls it."""
 
@@ -49,7 +49,7 @@ def distances(results: Results, model: str) -> Table | None:
     failed = _failed(results, model, operators)
     caption = f"{model}: how far operators push the data, and the gap to random under each"
     header = ("", *(operator + failed.get(operator, "") for operator in operators))
-    return Table(caption, (*header, COUNTS.capitalize()), tuple(body))
+    return Table(caption, (*header, COUNTED), tuple(body))
 
 
 def agreement_of_operators(results: Results, model: str) -> Table | None:
@@ -126,7 +126,7 @@ def _shown(pushed: pd.DataFrame) -> list[float]:
 def _pushed(rows: pd.DataFrame) -> str:
     """What is pushed, in words, of rows that share it."""
     quantity, fraction = rows["quantity"].iloc[0], float(rows["fraction"].iloc[0])
-    return f"{_QUANTITIES[quantity]}, {100 * fraction:g}\N{NO-BREAK SPACE}% replaced"
+    return f"{_QUANTITIES[quantity]}, at\N{NO-BREAK SPACE}{100 * fraction:g}\N{NO-BREAK SPACE}%"
 
 
 def _failed(results: Results, model: str, operators: list[str]) -> dict[str, str]:

@@ -38,11 +38,14 @@ def _cost_panel(results: Results, model: str, found: Worth) -> Panel:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda forwards, _: f"{forwards:g}"))
         axes.set(ylim=limits, xlim=(-0.3, 3 * max(forwards.max(), 1)))
         axes.set(xlabel="forwards a sequence", ylabel=found.score)
-        if found.discriminates:
-            _draw_front(axes, forwards, score)
+        on = front(score, forwards) if found.discriminates else np.zeros(len(score), bool)
+        _draw_front(axes, forwards[on], score[on])
         heights = _spread(score, limits)
-        for method, x, y, height in zip(methods, forwards, score, heights, strict=True):
-            axes.plot(x, y, "o", color=style[method].colour, markersize=5)
+        for method, x, y, height, best in zip(methods, forwards, score, heights, on, strict=True):
+            colour = style[method].colour
+            axes.plot(
+                x, y, "o", markersize=5, color=colour, markerfacecolor=colour if best else "white"
+            )
             _name_beside(axes, short(method, 22), (x, y), height)
         seaborn.despine(ax=axes)
         said = ", ".join(
@@ -54,9 +57,8 @@ def _cost_panel(results: Results, model: str, found: Worth) -> Panel:
 
 
 def _draw_front(axes: Axes, forwards: NDArray[np.float64], score: NDArray[np.float64]) -> None:
-    on = np.flatnonzero(front(score, forwards))
-    on = on[np.argsort(forwards[on], kind="stable")]
-    axes.step(forwards[on], score[on], where="post", color=GREY, linewidth=1, zorder=1)
+    order = np.argsort(forwards, kind="stable")
+    axes.step(forwards[order], score[order], where="post", color=GREY, linewidth=1, zorder=1)
 
 
 def _name_beside(axes: Axes, name: str, at: tuple[float, float], height: float) -> None:

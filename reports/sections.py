@@ -167,10 +167,10 @@ def _operators(results: Results, models: list[str]) -> Section:
         "operators",
         "Does it matter what replaces a base?",
         "An operator that pushes sequences far from the data asks the model about what it never "
-        "saw. The change of the log-likelihood is that under words of k bases, fitted to train; "
-        "both changes are those by random replacement of this share of the positions. Kendall's "
-        "tau is 1 where two operators order the methods alike, and 0 where they have nothing in "
-        "common. " + DIFFERENCES,
+        "saw. The first rows tell how much the log-likelihood of a sequence (under words of k "
+        "bases, fitted to train) and the largest probability of the model change when this share "
+        "of the positions, drawn at random, is replaced. Kendall's tau is 1 where two operators "
+        "order the methods alike, and 0 where they have nothing in common. " + DIFFERENCES,
         _present([*every, least_agreement(results)]),
     )
 
@@ -227,9 +227,9 @@ def _agreement(results: Results, models: list[str]) -> Section:
     return Section(
         "agreement",
         "Do the methods agree?",
-        "Two methods on the same model and seed, averaged over sequences. The diagonal tells what "
-        "to expect at most: one method on two models that differ by their seed alone. Agreement "
-        "is no proof, for methods may share a fault.",
+        "Two methods on the same model and seed, averaged over sequences. The diagonal is there to "
+        "compare with: one method on two models that differ by their seed alone. Agreement is no "
+        "proof, for methods may share a fault.",
         tuple(table for model in models for table in matrices(results, model)),
     )
 

@@ -26,19 +26,19 @@ def estimates_of(results: Results, **wanted: str) -> pd.DataFrame:
 
 def models_of(results: Results) -> list[str]:
     """The models, in the order of the plan."""
-    return _in_order(results.plan.get("models"), results.estimates["model"])
+    return in_order(results.plan.get("models"), results.estimates["model"])
 
 
 def methods_of(results: Results) -> list[str]:
     """The methods, in the order of the plan; without what only stands beside them."""
     seen = pd.concat([results.estimates["method"], unmeasured_records(results)["method"]])
-    named = _in_order(results.plan.get("attribution"), seen)
+    named = in_order(results.plan.get("attribution"), seen)
     return [method for method in named if method not in ("", *REFERENCES)]
 
 
 def operators_of(results: Results) -> list[str]:
     """The operators, in the order of the plan."""
-    return _in_order(results.plan.get("operators"), pd.Series(dtype="str"))
+    return in_order(results.plan.get("operators"), pd.Series(dtype="str"))
 
 
 def operator_of(results: Results) -> str:
@@ -54,7 +54,7 @@ def seeds_of(results: Results) -> list[int]:
 def ranking(results: Results, model: str) -> pd.DataFrame:
     """The estimates behind one model's leaderboard, best first; what has no rank stands last."""
     rows = estimates_of(results, question="against random", metric=PRIMARY, model=model)
-    rows = rows[(rows["operator"] == operator_of(results)) & ~rows["method"].isin(REFERENCES)]
+    rows = rows[rows["operator"] == operator_of(results)]
     by_gap = rows.sort_values("mean", ascending=False, kind="stable")
     return by_gap.sort_values("rank", kind="stable")
 
@@ -78,6 +78,7 @@ def unmeasured_records(results: Results) -> pd.DataFrame:
     return rows.assign(**words)
 
 
-def _in_order(planned: object, seen: pd.Series[Any]) -> list[str]:
+def in_order(planned: object, seen: pd.Series[Any]) -> list[str]:
+    """What the plan names, and after it what else was seen."""
     first = [str(name) for name in planned] if isinstance(planned, (dict, list)) else []
     return list(dict.fromkeys([*first, *(str(name) for name in seen.unique())]))

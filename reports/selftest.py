@@ -11,7 +11,7 @@ from xaibench.controls import ORACLE, RANDOM
 from xaibench.results import Results
 from xaibench.selftest import BLURRED, NEGATED
 
-from .grid import CANNOT, COUNTS, Cell, Table, estimated
+from .grid import CANNOT, COUNTED, Cell, Table, estimated
 from .measures import named
 from .printing import ABSENT, LEVEL, decimals_of, usual_counts
 from .selection import estimates_of, models_of
@@ -22,6 +22,9 @@ _COMPARISONS = {
     "Oracle over blurred oracle": (ORACLE, BLURRED),
 }
 """What the columns say -> method and other of the ``self-test`` estimates."""
+
+LONG = 40
+"""With more rows the outcomes open on a click; how many pass is said above them."""
 
 _WORDS = {"yes": "passes", "no": CANNOT, "unknown": f"not known {ABSENT}"}
 
@@ -73,9 +76,10 @@ def outcomes(results: Results) -> Table | None:
         for metric, operator in keys
     )
     words = frozenset(range(len(models) + 1))
-    return (
-        Table("The self-test of every metric", ("Metric", *models), body, words) if body else None
-    )
+    if not body:
+        return None
+    caption, header = "The self-test of every metric", ("Metric", *models)
+    return Table(caption, header, body, words, folded=len(body) > LONG)
 
 
 def summary(results: Results) -> str:
@@ -96,7 +100,7 @@ def comparisons(results: Results, model: str) -> Table | None:
     rows = rows.assign(low=rows["sequences_low"], high=rows["sequences_high"])
     keys = dict.fromkeys(zip(rows["metric"], rows["operator"], strict=True))
     body = tuple(_comparison(results, model, rows, metric, operator) for metric, operator in keys)
-    header = ("Metric", *_COMPARISONS, "Outcome", COUNTS.capitalize())
+    header = ("Metric", *_COMPARISONS, "Outcome", COUNTED)
     caption = f"{model}: mean differences behind the self-test, these models {LEVEL}"
     return Table(caption, header, body, frozenset({0, 4}), folded=True) if body else None
 

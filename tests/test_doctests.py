@@ -8,7 +8,7 @@ from pkgutil import iter_modules
 import pytest
 
 PACKAGES = [
-    *("", ".data", ".data.audit", ".data.generated", ".data.own", ".data.published"),
+    *("", ".cells", ".data", ".data.audit", ".data.generated", ".data.own", ".data.published"),
     *(".metrics", ".models", ".attribution", ".reports"),
 ]
 

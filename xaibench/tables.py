@@ -1,5 +1,7 @@
 """The small tables of a run folder: curves, training, cost, examples, what was run."""
 
+import inspect
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import product
 from typing import Any
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 from xaibench import curves as curve
 from xaibench import dna
+from xaibench.catalogue import first_sentence
 from xaibench.cells import explaining
 from xaibench.cells import training as trainings
 from xaibench.cells.keeping import Arrays, arrays_of, is_there
@@ -220,6 +223,10 @@ def description(work: Work) -> dict[str, Any]:
         "parameters": parameters,
         "signed": signed(work),
         "metrics": {label: _facts(work, label) for label in plan.metrics},
+        "operators": {
+            label: _defined(load("operators", use.use, work.job.plugins).call)
+            for label, use in plan.operators.items()
+        },
         "chance": _chance(work),
         "cautions": _cautions(work),
     }
@@ -237,11 +244,20 @@ def _cautions(work: Work) -> list[str]:
 
 def _facts(work: Work, label: str) -> dict[str, str | bool]:
     facts = facts_of(work, label)
+    plugin = load("metrics", work.plan.metrics[label].use, work.job.plugins)
     return {
         "family": facts.family,
         "better": facts.better,
         "least_relevant_first": facts.needs_least_relevant_first,
+        "definition": _defined(
+            load("metrics", work.plan.metrics[label].use, work.job.plugins).call
+        ),
     }
+
+
+def _defined(call: Callable[..., Any]) -> str:
+    """What a plug-in's author says in one sentence."""
+    return first_sentence(inspect.getdoc(call) or "")
 
 
 def _chance(work: Work) -> dict[str, float]:

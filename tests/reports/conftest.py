@@ -391,6 +391,7 @@ def write(folder: Path, made: Made) -> Path:
         "models": {model: {} for model in made.models},
         "attribution": {method: {} for method in made.methods},
         "operators": list(made.operators),
+        "controls": CONTROLS if made.controls else [],
         "reports": {"html": {"use": "html"}},
     }
     costs = [

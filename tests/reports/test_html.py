@@ -138,6 +138,13 @@ def test_one_method_one_model_one_seed_no_motif_is_a_report(make):
     )
 
 
+def test_a_run_without_controls_is_a_report(make):
+    results = make(models=("cnn",), quality=(("one", 0.9),), operators=("n",), controls=False)
+    reader = parsed(html(results)["report.html"])
+    assert "Which method finds what the model uses?" in reader.text
+    assert not any(word in reader.text for word in ("oracle", "Normalised", "Against controls"))
+
+
 def test_forty_methods_with_long_names_are_a_report(make):
     quality = tuple((f"{LONG}{k}", k / 40) for k in range(40))
     results = make(models=("cnn",), quality=quality, operators=("n",), sequences=5, seeds=(1, 2))

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from xaibench.reports import selftest
-from xaibench.reports.grid import CANNOT, COUNTS
+from xaibench.reports.grid import CANNOT, COUNTED
 from xaibench.reports.printing import TIMES
 from xaibench.reports.sections import sections
 from xaibench.reports.selftest import comparisons, outcomes, summary
@@ -39,7 +40,13 @@ def test_the_differences_stand_with_intervals_over_sequences_and_counts(blind):
     table = comparisons(blind, "attngen")
     low = "\u22121.00 [\u22121.15, \u22120.85] ▼"
     assert told(table)["AUPRC"] == [low, low, "0.10 [\u22120.05, 0.25] ≈", CANNOT, f"11 {TIMES} 5"]
-    assert table.header[-1] == COUNTS.capitalize()
+    assert table.header[-1] == COUNTED
+
+
+def test_many_outcomes_open_on_a_click(run):
+    more = [run.selftest.assign(operator=f"own {k}") for k in range(14)]
+    assert not outcomes(run).folded
+    assert outcomes(replace(run, selftest=pd.concat(more))).folded
 
 
 def test_what_could_not_be_tested_is_not_known_and_says_why(run):

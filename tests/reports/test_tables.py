@@ -9,7 +9,7 @@ from xaibench.controls import PRIORS
 from xaibench.reports.accuracy import accuracy, accuracy_differences, floor
 from xaibench.reports.cautions import cautions
 from xaibench.reports.cost import cost
-from xaibench.reports.grid import COUNTS
+from xaibench.reports.grid import COUNTED, COUNTS
 from xaibench.reports.leaderboard import leaderboard
 from xaibench.reports.measured import between, gaps, measures, randomisation, stability
 from xaibench.reports.printing import TIMES, number
@@ -59,7 +59,7 @@ def test_the_normalised_score_stands_beside_the_gap_with_its_own_counts(run):
     table = leaderboard(run, "cnn")
     assert table.header[3] == f"Normalised [95\N{NO-BREAK SPACE}%], 11 {TIMES} 5"
     assert table.rows[0][3].text == "0.95 [0.88, 1.02]"
-    assert column(table, COUNTS.capitalize())[0] == f"23 {TIMES} 5"
+    assert column(table, COUNTED)[0] == f"23 {TIMES} 5"
 
 
 def test_an_undefined_normalised_score_gives_its_reason(run):
@@ -170,6 +170,17 @@ def test_randomisation_has_a_column_a_layer_in_the_order_of_the_run(run):
     assert table.header == ("Method", "output", "blocks.2", "blocks.0")
 
 
+def test_a_method_without_layers_stays_in_the_table_with_its_reason(run):
+    rows = run.estimates
+    of_metric = rows["metric"] == "cascading_randomisation"
+    gone = of_metric & rows["mean"].isna()
+    first = rows["operator"] == "output"
+    own = rows[~gone | first].assign(operator=rows["operator"].mask(gone, ""))
+    (table,) = randomisation(replace(run, estimates=own), "cnn")
+    assert table.header == ("Method", "output", "blocks.2", "blocks.0")
+    assert all(cell.noted for row in table.rows for cell in row[1:] if row[0].text == "attention")
+
+
 def test_randomisation_without_layers_is_a_table_of_its_own(run):
     rows = run.estimates.replace({"metric": {"gini": "random_label_similarity"}})
     facts = run.environment["metrics"]
@@ -227,7 +238,7 @@ def test_cost_is_that_of_one_sequence(run):
     table = cost(run)
     assert column(table, "Forwards")[1] == number(4600 / 23, 1)
     assert column(table, "Milliseconds")[0] == number(1000 * 1.75 / 23, 1)
-    assert set(column(table, COUNTS.capitalize())) == {f"23 {TIMES} 5"}
+    assert set(column(table, COUNTED)) == {f"23 {TIMES} 5"}
 
 
 def test_the_guards_stand_beside_the_cost(run):
@@ -264,4 +275,4 @@ def test_undefined_values_are_counted(run):
     (said,) = cautions(replace(run, estimates=estimates))
     assert said.startswith(f"{int((estimates['undefined'] > 0).sum())} of {len(estimates)}")
     table = leaderboard(replace(run, estimates=estimates), "cnn")
-    assert f"23 + 4 undefined {TIMES} 5" in column(table, COUNTS.capitalize())
+    assert f"23 + 4 undefined {TIMES} 5" in column(table, COUNTED)
