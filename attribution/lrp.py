@@ -23,7 +23,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from xaibench.errors import NotApplicable
 from xaibench.explain import ExplainedView
-from xaibench.layers import WeightedSum
+from xaibench.layers import MatrixProduct, WeightedSum
 from xaibench.predict import in_calls
 from xaibench.protocols import method
 from xaibench.values import Attribution
@@ -184,10 +184,25 @@ def activation(
 def weighted_sum(
     propagation: Propagation, module: Any, arguments: list[Tensor], output: Tensor
 ) -> Tensor:
-    """All relevance goes to the features, in proportion to weight x feature."""
+    """All relevance goes to the features, the second factor, in proportion to weight x feature."""
     weights, features = arguments
     summed: Tensor = module.forward(weights.detach(), features)
     return summed
+
+
+def layer_norm(
+    propagation: Propagation, module: Any, arguments: list[Tensor], output: Tensor
+) -> Tensor:
+    """A linear map, since what it divides by is taken to be constant (*Ali et al. 2022*); the
+    addends of a feature are itself and the mean, as they are."""
+    (before,) = arguments
+    axes = tuple(range(-len(module.normalized_shape), 0))
+    centred = before - before.mean(axes, keepdim=True)
+    variance = centred.detach().square().mean(axes, keepdim=True)
+    weight = 1 if module.weight is None else module.weight
+    bias = 0 if module.bias is None else module.bias
+    scaled = centred * (variance + module.eps).rsqrt() * weight
+    return _same(output, scaled + bias * propagation.constant(output))
 
 
 def _bias(module: Any) -> Tensor:
@@ -248,7 +263,9 @@ RULES: dict[type[nn.Module], Rule] = {
     nn.Linear: linear,
     nn.Conv1d: convolution,
     nn.BatchNorm1d: batch_normalisation,
+    nn.LayerNorm: layer_norm,
     WeightedSum: weighted_sum,
+    MatrixProduct: weighted_sum,
 }
 
 PASSES: frozenset[type[nn.Module]] = frozenset(

@@ -1,11 +1,11 @@
 """AttnGen (Shabani Nia and Karkehabadi 2026): attention that decides what training may ignore.
 
-The paper gives no architecture, loss or schedule. Ours: additive attention (Bahdanau et al. 2015)
-over the shared trunk at full resolution, used in the forward pass; cross-entropy on the masked
-sequence alone; positions scored by a no-gradient evaluation pass on the intact one.
+The paper gives no architecture, loss or schedule. Ours: additive attention over the shared trunk at
+full resolution, used in the forward pass; cross-entropy on the masked sequence alone; positions
+scored by a no-gradient evaluation pass on the intact one.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -13,16 +13,23 @@ from torch import Tensor, nn
 
 from xaibench.layers import WeightedSum, one_hot
 
-from .masking import Masking
+from .masking import LOW_ATTENTION, Masking, suited
+from .pooling import energies
 from .trunk import Sizes, trunk
 
 
 class AttnGen(nn.Module):
     """Convolutions, attention over positions, and masking of the least attended ones in training.
 
-    ``mask_ratio`` is the share of positions masked in the end; 0 trains the same network without
-    masking.
+    ``attention_as`` says what attention is for. In "pooling" the classifier sees the attended
+    features beside their mean. A "scorer" only looks on: the classifier is that of ``cnn``, and a
+    head of the scorer's own learns beside it to tell the classes by the attended features; its
+    gradient stops before the trunk. What trains a scorer is our choice.
+
+    ``masking: none`` trains the same network without masking.
     """
+
+    any_strides = True
 
     def __init__(
         self,
@@ -32,37 +39,53 @@ class AttnGen(nn.Module):
         filters: Sizes = (32, 64, 64),
         kernels: Sizes = (11, 7, 5),
         attention_units: Annotated[int, Field(ge=1)] = 64,
+        attention_as: Literal["pooling", "scorer"] = "pooling",
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3,
-        mask_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.15,
-        warm_up: Annotated[int, Field(ge=0)] = 2,
-        ramp: Annotated[int, Field(ge=1)] = 5,
+        masking: Masking = LOW_ATTENTION,
     ) -> None:
         super().__init__()
-        self.masking = Masking(mask_ratio, warm_up, ramp)
+        self.masking = suited(masking, self)
         self.trunk = trunk(length, filters, kernels)
-        self.energy = nn.Sequential(
-            nn.Conv1d(filters[-1], attention_units, 1),
-            nn.Tanh(),
-            nn.Conv1d(attention_units, 1, 1, bias=False),
-            nn.Flatten(),
-        )
+        self.energy = energies(filters[-1], attention_units)
         self.softmax = nn.Softmax(dim=1)
-        self.attend = WeightedSum()
         self.mean = nn.AdaptiveAvgPool1d(1)
         self.dropout = nn.Dropout(dropout)
         self.classify = nn.Linear(2 * filters[-1], classes)
+        self.attention_as = attention_as
+        if attention_as == "pooling":
+            self.attend = WeightedSum()
+        else:
+            self.maximum = nn.AdaptiveMaxPool1d(1)
+            self.score = nn.Linear(filters[-1], classes)
 
     def encode(self, codes: Tensor) -> Tensor:
         return one_hot(codes)
 
     def attention(self, inputs: Tensor) -> Tensor:
         """The weight of each position ``(N, L)``; positive, sum 1."""
-        weights: Tensor = self.softmax(self.energy(self.trunk(inputs)))
-        return weights
+        return self._weights(self.trunk(inputs))
 
     def forward(self, inputs: Tensor) -> Tensor:
+        return self._classified(self.trunk(inputs))
+
+    def training_logits(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """The logits that training looks at: those of ``forward``, and of a scorer its own."""
         features = self.trunk(inputs)
-        attended = self.attend(self.softmax(self.energy(features)), features)
-        pooled = torch.cat([attended, self.mean(features).flatten(1)], dim=1)
+        logits = self._classified(features)
+        if self.attention_as == "pooling":
+            return (logits,)
+        seen = features.detach()
+        return logits, self.score(torch.einsum("nl,ndl->nd", self._weights(seen), seen))
+
+    def _weights(self, features: Tensor) -> Tensor:
+        weights: Tensor = self.softmax(self.energy(features))
+        return weights
+
+    def _classified(self, features: Tensor) -> Tensor:
+        if self.attention_as == "pooling":
+            telling = self.attend(self._weights(features), features)
+        else:
+            telling = self.maximum(features).flatten(1)
+        pooled = torch.cat([telling, self.mean(features).flatten(1)], dim=1)
         logits: Tensor = self.classify(self.dropout(pooled))
         return logits

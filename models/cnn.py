@@ -8,11 +8,14 @@ from torch import Tensor, nn
 
 from xaibench.layers import one_hot
 
+from .masking import NONE, Masking, suited
 from .trunk import Sizes, trunk
 
 
 class CNN(nn.Module):
     """Convolutions, then the maximum and the mean of every feature, then one linear layer."""
+
+    any_strides = True
 
     def __init__(
         self,
@@ -22,8 +25,10 @@ class CNN(nn.Module):
         filters: Sizes = (32, 64, 64),
         kernels: Sizes = (11, 7, 5),
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3,
+        masking: Masking = NONE,
     ) -> None:
         super().__init__()
+        self.masking = suited(masking, self)
         self.trunk = trunk(length, filters, kernels)
         self.maximum = nn.AdaptiveMaxPool1d(1)
         self.mean = nn.AdaptiveAvgPool1d(1)

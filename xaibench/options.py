@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any, Literal, Self, get_type_hints
+from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
 
 from pydantic import (
     BaseModel,
@@ -158,13 +158,23 @@ def _mistake(error: ValidationError, schema: Schema, where: str) -> str:
     key = ".".join([part for part in [where, *map(str, first["loc"])] if part])
     if first["type"] == "extra_forbidden":
         *outer, name = map(str, first["loc"])
-        known = [*(Truth if outer[:1] == ["truth"] else schema).model_fields]
+        known = [*_inside(schema, outer).model_fields]
         place = ".".join(filter(None, [where, *outer])) or "plan"
         return f"{place}: unknown key {name!r}; {nearest(name, known)}"
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] in {"missing", "value_error"}:
         return f"{key}: {message[0].lower()}{message[1:]}"
     return f"{key}: {message[0].lower()}{message[1:]}, got {first['input']!r}"
+
+
+def _inside(schema: Schema, path: list[str]) -> Schema:
+    """The schema of the mapping at ``path`` within one of ``schema``."""
+    for name in path:
+        field = schema.model_fields.get(name)
+        hint = None if field is None else field.annotation
+        schemas = [each for each in (hint, *get_args(hint)) if isinstance(each, type(BaseModel))]
+        schema = schemas[0] if schemas else schema
+    return schema
 
 
 def _schema(plugin: Plugin, fields: Fields) -> Schema:

@@ -249,9 +249,7 @@ def _facts(work: Work, label: str) -> dict[str, str | bool]:
         "family": facts.family,
         "better": facts.better,
         "least_relevant_first": facts.needs_least_relevant_first,
-        "definition": _defined(
-            load("metrics", work.plan.metrics[label].use, work.job.plugins).call
-        ),
+        "definition": _defined(plugin.call),
     }
 
 

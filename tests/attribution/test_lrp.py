@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import fusion, parametrizations
 
-from xaibench.attribution.lrp import PASSES, RULES, activation, lrp
+from xaibench.attribution.lrp import PASSES, RULES, Propagation, activation, layer_norm, lrp
 from xaibench.errors import NotApplicable
 from xaibench.explain import ExplainedView, Explanation, explain
 from xaibench.layers import WeightedSum
@@ -511,8 +511,8 @@ def test_normalised_weights_are_weights() -> None:
 
 
 def test_a_module_without_a_rule_is_refused_by_name_and_leaves_no_hook() -> None:
-    model = toy.network(nn.Conv1d(4, 6, 5), nn.LayerNorm(19))
-    with pytest.raises(NotApplicable, match=r"lrp has no rule for body\.1 \(LayerNorm\)"):
+    model = toy.network(nn.Conv1d(4, 6, 5), nn.GroupNorm(2, 6))
+    with pytest.raises(NotApplicable, match=r"lrp has no rule for body\.1 \(GroupNorm\)"):
         by_the_harness(model)
     assert not any(each._forward_hooks or each._forward_pre_hooks for each in model.modules())
 
@@ -585,3 +585,23 @@ def test_a_module_without_a_rule_that_no_relevance_reaches_does_no_harm() -> Non
 
 def test_no_module_has_two_ways() -> None:
     assert not PASSES & RULES.keys()
+
+
+def test_layer_norm_hands_all_but_its_bias_on_through_what_it_centres():
+    """By hand: gradient x input of (x - mean) times a constant; the bias is absorbed."""
+    layer = nn.LayerNorm(5).double()
+    with torch.no_grad():
+        layer.weight.copy_(torch.linspace(-1, 2, 5))
+        layer.bias.copy_(torch.linspace(1, 3, 5))
+    inputs = torch.linspace(0, 7, 30).sin().reshape(3, 2, 5).double().requires_grad_()
+    absorber = torch.ones(3, dtype=torch.float64, requires_grad=True)
+    propagation = Propagation(1, 1, 0, absorber, {})
+    output = layer_norm(propagation, layer, [inputs], layer(inputs))
+    assert torch.equal(output, layer(inputs))
+    gradient, absorbed = torch.autograd.grad(output.sum(), (inputs, absorber))
+    deviation = (inputs.var(2, correction=0, keepdim=True) + layer.eps).sqrt()
+    scale = layer.weight / deviation
+    by_hand = scale - scale.mean(2, keepdim=True)
+    assert torch.allclose(gradient, by_hand)
+    assert torch.allclose(absorbed, layer.bias.sum().expand(3) * 2)
+    assert torch.allclose((gradient * inputs).sum((1, 2)) + absorbed, output.sum((1, 2)))

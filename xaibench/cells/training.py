@@ -1,6 +1,7 @@
 """Trained weights, what models predict, and the floor."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from math import isnan
@@ -80,7 +81,7 @@ def train_on(
     """Train on these splits and keep the outcome under ``spec``."""
     try:
         classifier, history = learnt(work, model, seed, splits, spec, progress)
-        work.store.keep(spec, lambda folder: _save(classifier, history, folder))
+        work.store.keep(spec, lambda folder: _save(classifier, history, spec, folder))
     except UsageError:
         raise
     except Exception as error:
@@ -102,6 +103,7 @@ def learnt(
         torch.manual_seed(int(stream(seed, "model").integers(2**62)))
         classifier = build(work, model)
         history = plugin.call(classifier, splits, **supplied(plugin.call, known), **options)
+    shutil.rmtree(checkpoint, ignore_errors=True)  # a loop may leave it behind
     return classifier, history
 
 
@@ -120,11 +122,14 @@ def _with_random_labels(work: Work) -> Splits:
     )
 
 
-def _save(classifier: Any, history: list[dict[str, float]], folder: Path) -> None:
+def _save(classifier: Any, history: list[dict[str, float]], spec: Spec, folder: Path) -> None:
+    """Weights, and a card that says what they are and how they came about."""
     weights = {name: tensor.contiguous() for name, tensor in classifier.state_dict().items()}
     save_weights(weights, folder / "weights.safetensors")
     parameters = sum(parameter.numel() for parameter in classifier.parameters())
-    card = {"parameters": parameters, "history": history}
+    made_from = {name: spec[name] for name in ("model", "training", "seed", "data", "data_seed")}
+    architecture = {"parameters": parameters, "architecture": str(classifier)}
+    card = {**architecture, "made_from": made_from, "history": history}
     (folder / "card.json").write_text(json.dumps(card, indent=1))
 
 

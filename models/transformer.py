@@ -1,0 +1,147 @@
+"""A small transformer encoder with a site for every base."""
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from xaibench.errors import UsageError
+from xaibench.layers import MatrixProduct, WeightedSum, one_hot
+
+from .masking import NONE, Masking, suited
+from .pooling import energies
+from .trunk import trunk
+
+
+class Transformer(nn.Module):
+    """A convolution, layers of self-attention at full resolution, attention over positions.
+
+    All sizes are our choice. The head is that of ``attngen`` and so is ``attention``: by it the
+    same masking works here. A layer's normalisation stands before what it normalises (Xiong et al.
+    2020). Nothing but the convolution and a penalty on distance (ALiBi, Press et al. 2022), flatter
+    from head to head, tells positions apart, so no position embedding has to be explained.
+    """
+
+    any_strides = True
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        length: int,
+        width: Annotated[int, Field(ge=1)] = 32,
+        kernel: Annotated[int, Field(ge=1)] = 11,
+        layers: Annotated[int, Field(ge=1)] = 2,
+        heads: Annotated[int, Field(ge=1)] = 2,
+        hidden: Annotated[int, Field(ge=1)] = 64,
+        attention_units: Annotated[int, Field(ge=1)] = 64,
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
+        masking: Masking = NONE,
+    ) -> None:
+        super().__init__()
+        if width % heads:
+            raise UsageError(f"heads: wanted a divisor of the width {width}, got {heads}")
+        self.masking = suited(masking, self)
+        self.stem = trunk(length, (width,), (kernel,))
+        self.layers = nn.Sequential(*(Layer(width, heads, hidden, dropout) for _ in range(layers)))
+        self.normalise = nn.LayerNorm(width)
+        self.energy = energies(width, attention_units)
+        self.softmax = nn.Softmax(dim=1)
+        self.attend = WeightedSum()
+        self.mean = nn.AdaptiveAvgPool1d(1)
+        self.dropout = nn.Dropout(dropout)
+        self.classify = nn.Linear(2 * width, classes)
+
+    def encode(self, codes: Tensor) -> Tensor:
+        return one_hot(codes)
+
+    def attention(self, inputs: Tensor) -> Tensor:
+        """The pooling weight of each position ``(N, L)``; positive, sum 1."""
+        return self._weights(self._features(inputs))
+
+    def attentions(self, inputs: Tensor) -> Tensor:
+        """What each position pays to each, ``(N, layer, head, L, L)``; sums over the last are 1."""
+        sites = self.stem(inputs).transpose(1, 2)
+        weights = []
+        for layer in self.layers:
+            assert isinstance(layer, Layer)  # for the type checker
+            weights.append(layer.weights(sites))
+            sites = layer(sites)
+        return torch.stack(weights, dim=1)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        features = self._features(inputs)
+        attended = self.attend(self._weights(features), features)
+        pooled = torch.cat([attended, self.mean(features).flatten(1)], dim=1)
+        logits: Tensor = self.classify(self.dropout(pooled))
+        return logits
+
+    def _features(self, inputs: Tensor) -> Tensor:
+        """``(N, width, L)``."""
+        sites = self.layers(self.stem(inputs).transpose(1, 2))
+        features: Tensor = self.normalise(sites).transpose(1, 2)
+        return features
+
+    def _weights(self, features: Tensor) -> Tensor:
+        weights: Tensor = self.softmax(self.energy(features))
+        return weights
+
+
+class Layer(nn.Module):
+    """Self-attention, then a network for each position alone; each is added to what it saw."""
+
+    slopes: Tensor
+
+    def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.before_attention = nn.LayerNorm(width)
+        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+        self.match, self.softmax, self.mix = MatrixProduct(), nn.Softmax(dim=-1), MatrixProduct()
+        self.gather = nn.Linear(width, width)
+        self.before_network = nn.LayerNorm(width)
+        self.network = nn.Sequential(
+            nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, width)
+        )
+        self.dropout = nn.Dropout(dropout)
+        slopes = 2.0 ** (-8 * torch.arange(1, heads + 1) / heads)
+        self.register_buffer("slopes", slopes.reshape(heads, 1, 1), persistent=False)
+
+    def forward(self, sites: Tensor) -> Tensor:
+        """``(N, L, width)`` -> the same."""
+        attended = self.attended(self.before_attention(sites)).transpose(1, 2).flatten(2)
+        sites = sites + self.dropout(self.gather(attended))
+        added: Tensor = sites + self.dropout(self.network(self.before_network(sites)))
+        return added
+
+    def attended(self, seen: Tensor) -> Tensor:
+        """The values that each position finds, ``(N, head, L, width / head)``."""
+        queries, keys, values = self.projected(seen)
+        mixed: Tensor = self.mix(self._paid(queries, keys, seen), values)
+        return mixed
+
+    def weights(self, sites: Tensor) -> Tensor:
+        """What each position pays to each, ``(N, head, L, L)``; sums over the last are 1."""
+        seen = self.before_attention(sites)
+        queries, keys, _ = self.projected(seen)
+        return self._paid(queries, keys, seen)
+
+    def projected(self, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, each ``(N, head, L, width / head)``."""
+        queries, keys, values = (
+            project(seen).unflatten(2, (self.heads, -1)).transpose(1, 2)
+            for project in (self.query, self.key, self.value)
+        )
+        return queries, keys, values
+
+    def penalties(self, seen: Tensor) -> Tensor:
+        """``(head, L, L)``: the slope of the head times the distance."""
+        place = torch.arange(seen.shape[1], device=seen.device)
+        penalties: Tensor = self.slopes * (place - place.unsqueeze(1)).abs()
+        return penalties
+
+    def _paid(self, queries: Tensor, keys: Tensor, seen: Tensor) -> Tensor:
+        match = self.match(queries, keys.transpose(2, 3)) * queries.shape[3] ** -0.5
+        weights: Tensor = self.softmax(match - self.penalties(seen))
+        return weights
