@@ -1,15 +1,18 @@
 """Every metric, operator and control through the harness, on one small plan."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from xaibench import predict
-from xaibench.cells.explaining import changes
+from xaibench.cells.explaining import changes, explained_spec
 from xaibench.cells.keeping import arrays_of
-from xaibench.cells.replacing import Course, curve_spec, donor_of, map_of, oracle_spec
+from xaibench.cells.replacing import Course, Oracle, curve_spec, donor_of, map_of, oracle_spec
 from xaibench.cells.retraining import Retraining, retrained_spec
-from xaibench.cells.training import RANDOM_LABELS, model_specs, restored, trained
+from xaibench.cells.training import RANDOM_LABELS, _with_random_labels, model_specs, trained
+from xaibench.comparisons import agreement
 from xaibench.controls import CONTROLS, ORACLE, PRIORS, RANDOM
 from xaibench.curves import LEAST, MOST, counts, quantity, ranks
 from xaibench.engine import Task, missing
@@ -133,10 +136,10 @@ def test_motifs_that_nobody_knows_and_a_single_seed_are_not_applicable(tmp_path)
     only = "metrics={deletion: {}, auprc: {}, seed_agreement: {}}"
     _, outcome, records = finished(tmp_path / "few", text=text, changes=(only, "seeds=[0]"))
     assert outcome.failures == []
-    for name, reason in (("auprc", "motif positions"), ("seed_agreement", "no second")):
-        rows = records[records.metric == name]
-        assert set(rows.status) == {"not applicable"}
-        assert reason in " ".join(rows.reason.unique()) or name == "seed_agreement"
+    for name, reason in (("auprc", "motif positions"), ("seed_agreement", "nothing to compare")):
+        rows = records[(records.metric == name) & (records.method == "deeplift")]
+        assert set(rows.status) == {"not applicable"}, name
+        assert reason in " ".join(rows.reason.unique())
 
 
 def test_controls_and_the_oracle_look_at_the_first_few_sequences(whole):
@@ -171,7 +174,7 @@ def test_the_oracle_is_what_is_lost_when_one_position_takes_the_base_of_the_dono
     model = trained(work, "cnn", 3)
     codes = work.chosen.codes[2]
     donor = donor_of(work, "uniform")[2]
-    oracle = arrays_of(work, oracle_spec(work, "cnn", 3, "uniform"))["scores"]
+    oracle = arrays_of(work, oracle_spec(work, "cnn", 3, Oracle("uniform", "predicted")))["scores"]
     assert oracle.shape == (5, 40)
     intact = logits(model, codes[None])[0]
     target = intact.argmax()
@@ -235,10 +238,12 @@ def test_a_retraining_under_an_operator_that_is_not_there_is_refused(tmp_path):
 
 def test_random_labels_are_the_same_labels_dealt_out_anew(whole):
     work, _, _ = whole
-    specs = model_specs(work, "cnn", 0)
-    assert list(specs) == ["", RANDOM_LABELS]
-    own, other = (restored(work, "cnn", spec).state_dict() for spec in specs.values())
-    assert any(not (own[name] == other[name]).all() for name in own)
+    dealt = _with_random_labels(work).train
+    assert (dealt.codes == work.splits.train.codes).all()
+    assert sorted(dealt.labels) == sorted(work.splits.train.labels)
+    agree = (dealt.labels == work.splits.train.labels).mean()
+    assert 0.2 < agree < 0.8
+    assert list(model_specs(work, "cnn", 0)) == ["", RANDOM_LABELS]
 
 
 def test_randomisation_is_recorded_by_layer_from_the_output_down(whole):
@@ -334,7 +339,8 @@ FEWER = (
     "seeds=[0]",
     "controlled=12",
     "metrics={deletion: {}, insertion: {}, road: {}, auprc: {}, sensitivity_n: {draws: 3}, "
-    "substitution_agreement: {}, shift_consistency: {}}",
+    "substitution_agreement: {}, shift_consistency: {}, cascading_randomisation: {}, "
+    "settings_sensitivity: {}, lipschitz: {}}",
 )
 
 
@@ -375,12 +381,97 @@ def test_records_do_not_depend_on_the_order_of_the_sequences(tmp_path):
     assert tables[1].to_numpy() == pytest.approx(tables[0].to_numpy(), abs=1e-5, nan_ok=True)
 
 
-def test_an_oracle_that_is_lost_is_made_again(whole):
-    work, _, _ = whole
+def test_an_oracle_that_is_lost_is_made_again(tmp_path):
+    changes = (
+        *("models=[cnn]", "metrics=[deletion]", "attribution=[saliency]", "seeds=[0]"),
+        "operators=[uniform]",
+    )
+    work, _, first = finished(tmp_path / "run", changes=changes)
     task = Task("cnn", 0, ORACLE)
     assert not missing(work, task)
-    spec = curve_spec(work, "cnn", 0, Course(ORACLE, "uniform", LEAST))
-    path = work.store.path(spec)
-    hidden = path.rename(path.with_name("elsewhere"))
+    shutil.rmtree(work.store.path(curve_spec(work, "cnn", 0, Course(ORACLE, "uniform", LEAST))))
     assert missing(work, task)
-    hidden.rename(path)
+    _, outcome, again = finished(tmp_path / "run", changes=changes)
+    assert outcome.computed == 1
+    pd.testing.assert_frame_equal(first, again)
+
+
+def test_the_oracle_of_other_models_is_for_the_true_label(whole):
+    work, _, _ = whole
+    of_label = Oracle.of(work, Course(ORACLE, "uniform", kind="other_models"))
+    own = Oracle.of(work, Course(ORACLE, "uniform"))
+    assert (of_label.target, own.target) == ("label", "predicted")
+    outputs = logits(trained(work, "cnn", 0), work.chosen.codes[:5])
+    wrong = outputs.argmax(axis=1) != work.chosen.labels[:5]
+    scores = [
+        arrays_of(work, oracle_spec(work, "cnn", 0, each))["scores"] for each in (of_label, own)
+    ]
+    turned = np.where(wrong[:, None], -scores[1], scores[1])
+    assert scores[0] == pytest.approx(turned, abs=1e-6)
+
+
+def test_what_a_mean_map_has_nothing_to_say_of_is_not_asked(whole):
+    _, _, records = whole
+    averaged = records[records.control == "mean map"]
+    assert "seed_agreement" in set(averaged.metric)
+    assert not {"cascading_randomisation", "random_label_similarity"} & set(averaged.metric)
+
+
+def test_sequences_without_a_motif_of_their_class_are_not_applicable(tmp_path):
+    plugin = tmp_path / "own_data.py"
+    plugin.write_text(
+        REVERSED.replace("take(order))", "take(order), train=splits.train)").replace(
+            "    return replace(",
+            "    test = splits.test\n"
+            "    other = np.where(test.evidence < 0, -1, 1 - test.labels[:, None])\n"
+            "    splits = replace(splits, test=replace(test, evidence=other.astype(np.int8)))\n"
+            "    return replace(",
+        )
+    )
+    changes = ("dataset=mine", "metrics=[auprc]", "models=[cnn]", "seeds=[0]")
+    _, outcome, records = finished(tmp_path / "run", changes=changes, plugins=(str(plugin),))
+    assert outcome.failures == []
+    rows = records[records.metric == "auprc"]
+    assert set(rows.reason) == {"no explained sequence carries a motif of its class"}
+
+
+def test_a_run_that_was_cut_after_a_retry_tells_of_the_retry(tmp_path, monkeypatch):
+    plugin = tmp_path / "flaky.py"
+    plugin.write_text(
+        "import os\ndef flaky(model, inputs, target):\n"
+        "    if 'FLAKY' in os.environ:\n        raise RuntimeError('out of memory')\n"
+        "    return inputs[:, 0] + 2 * inputs[:, 1]\n"
+    )
+    options = {
+        "changes": ("models=[cnn]", "metrics=[deletion]", "attribution=[flaky]", "seeds=[0]"),
+        "plugins": (str(plugin),),
+    }
+    monkeypatch.setenv("FLAKY", "yes")
+    _, outcome, _ = finished(tmp_path / "run", **options)
+    assert "out of memory" in outcome.failures[0]
+    monkeypatch.delenv("FLAKY")
+    with monkeypatch.context() as cut:
+        cut.setattr("xaibench.run._write_tables", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            finished(tmp_path / "run", **options)
+    _, outcome, records = finished(tmp_path / "run", **options)
+    assert (outcome.computed, outcome.failures) == (0, [])
+    assert set(records[records.method == "flaky"].status) >= {"ok"}
+
+
+def test_agreement_of_two_methods_does_not_depend_on_a_third(whole, tmp_path):
+    """A method that fails under one seed takes nothing from the others."""
+    work, _, _ = whole
+    before = table_of(work, "agreement.csv")
+    store = work.store
+    spec = explained_spec(work, "attngen", 3, "attention")
+    hidden = store.path(spec).rename(store.path(spec).with_name("elsewhere"))
+    try:
+        after = agreement(work)
+    finally:
+        hidden.rename(store.path(spec))
+    keys = ["model", "method", "other", "measure"]
+    both = before.merge(after, on=keys)
+    apart = both[(both.method != "attention") & (both.other != "attention")]
+    assert len(apart) > 10
+    assert apart.mean_x.to_numpy() == pytest.approx(apart.mean_y.to_numpy(), nan_ok=True)

@@ -247,3 +247,23 @@ def test_an_unknown_control_is_one_line(written):
     assert read(written(SMALL + "controls: [rotated]\n")).controls == ("rotated",)
     with pytest.raises(UsageError, match=r"controls\.0: unknown control; did you mean 'rotated'"):
         read(written(SMALL + "controls: [rotatet]\n"))
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        (
+            "attribution: {oracle: {use: saliency}}",
+            "attribution: wanted another label than 'oracle'",
+        ),
+        ("attribution: {random control: {use: random}}", "another label than 'random control'"),
+        ("metrics: {accuracy: {use: gini}}", "metrics: wanted another label than 'accuracy'"),
+        (
+            "metrics: {deletion: {}, deletion_accuracy: {use: gini}}",
+            "metrics.deletion_accuracy: wanted another label, records of 'deletion' are called so",
+        ),
+    ],
+)
+def test_a_label_that_records_use_themselves_is_refused(written, section, message):
+    with pytest.raises(UsageError, match=message):
+        read(written(SMALL + section + "\n"))

@@ -22,7 +22,8 @@ from xaibench.metrics.agreement import overlaps, spearmans
 from xaibench.randomness import stream, streams
 from xaibench.shapes import Mask, Scores
 from xaibench.statistics import Drawing, draw, of_values
-from xaibench.work import Work
+from xaibench.tables import signed as signed_methods
+from xaibench.work import Work, facts_of
 
 BACKGROUND = 20_000
 """So many train sequences, at most, are what a sequence should look like."""
@@ -78,13 +79,23 @@ def _confidences(work: Work) -> Iterator[dict[str, Any]]:
 
 
 def rankings(work: Work, estimates: pd.DataFrame) -> pd.DataFrame:
-    """Whether the methods rank alike under two operators: Kendall's tau-b of their gaps to
-    random."""
+    """Whether the methods rank alike under two operators: Kendall's tau-b of their gaps to random.
+
+    Of the signed methods alone where the least relevant go first.
+    """
     rows = []
     gaps = estimates[estimates["question"] == "against random"]
     gaps = gaps[gaps["operator"].isin([*work.plan.operators])]
-    methods = [*work.plan.attribution]
+    methods, signed = [*work.plan.attribution], signed_methods(work)
+    apart = {
+        f"{label}_{quantity}"
+        for label in work.plan.metrics
+        for quantity in facts_of(work, label).quantities
+        if facts_of(work, label).needs_least_relevant_first
+    }
     for (model, metric), group in gaps.groupby(["model", "metric"], sort=False):
+        if metric in apart:
+            group = group[group["method"].map(signed)]
         means = {
             str(operator): part.set_index("method")["mean"].reindex(methods).to_numpy(float)
             for operator, part in group.groupby("operator", sort=False)
@@ -114,16 +125,18 @@ def _between_methods(
     work: Work, model: str, measure: str, compare: Compare, drawing: Drawing
 ) -> Iterator[dict[str, Any]]:
     kept = {method: _maps(work, model, method, "scores") for method in work.plan.attribution}
-    methods = [method for method, maps in kept.items() if maps]
-    seeds = [seed for seed in work.plan.seeds if all(seed in kept[method] for method in methods)]
-    if not methods or not seeds:
-        return
-    valid = work.chosen.valid
-    matrices = np.stack([compare([kept[m][seed] for m in methods], valid) for seed in seeds])
-    for row, column in zip(*np.tril_indices(len(methods), -1), strict=True):
-        where = {"model": model, "method": methods[column], "other": methods[row]}
-        counted = _counted(matrices[:, row, column], drawing)
-        yield {**where, "measure": measure, **counted}
+    found: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
+    for seed in work.plan.seeds:
+        methods = [method for method, maps in kept.items() if seed in maps]
+        if len(methods) < 2:
+            continue
+        matrix = compare([kept[method][seed] for method in methods], work.chosen.valid)
+        for row, column in zip(*np.tril_indices(len(methods), -1), strict=True):
+            pair = methods[column], methods[row]
+            found.setdefault(pair, []).append(matrix[row, column])
+    for (method, other), values in found.items():
+        where = {"model": model, "method": method, "other": other, "measure": measure}
+        yield {**where, **_counted(np.stack(values), drawing)}
 
 
 def _between_seeds(

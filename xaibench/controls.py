@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from xaibench.errors import NotApplicable
-from xaibench.randomness import identity, stream, streams
+from xaibench.randomness import streams
 from xaibench.shapes import Labels, Mask, Scores
 from xaibench.values import Sequences
 
@@ -41,11 +41,10 @@ def random_maps(sequences: Sequences, draws: int, data_seed: int) -> NDArray[np.
 
     They depend on the data seed alone, so every model, seed and operator meets the same ones.
     """
-    rows = [
-        stream(data_seed, RANDOM, identity(codes)).random((draws, len(codes)), dtype=np.float32)
-        for codes in sequences.codes
-    ]
-    return np.stack(rows, axis=1)
+    maps = np.empty((draws, *sequences.codes.shape), np.float32)
+    for row, generator in enumerate(streams(data_seed, RANDOM, sequences.codes)):
+        maps[:, row] = generator.random((draws, maps.shape[2]), dtype=np.float32)
+    return maps
 
 
 def is_map(scores: Scores, valid: Mask) -> NDArray[np.bool_]:

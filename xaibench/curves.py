@@ -84,15 +84,12 @@ def quantity(name: str, outputs: Logits, targets: Labels, labels: Labels) -> NDA
 
     ``logit_difference``: the target's logit minus the other's for two classes, else its logit.
     ``probability``: of the target, in [0, 1]. ``accuracy``: 1 where the largest logit is that of
-    the true label, else 0. ``kept``: 1 where it is that of the target.
+    the true label, else 0. ``kept``: 1 where it is that of the target. NaN where a logit is.
     """
     exact = outputs.astype(np.float64)
-    if name == "kept":
-        kept: NDArray[np.bool_] = exact.argmax(-1) == targets
-        return kept.astype(np.float64)
-    if name == "accuracy":
-        right: NDArray[np.bool_] = exact.argmax(-1) == labels
-        return right.astype(np.float64)
+    if name in ("kept", "accuracy"):
+        wanted = exact.argmax(-1) == (targets if name == "kept" else labels)
+        return np.where(np.isnan(exact).any(-1), np.nan, wanted)
     if name == "probability":
         exact = np.exp(exact - exact.max(-1, keepdims=True))
         exact /= exact.sum(-1, keepdims=True)

@@ -36,7 +36,8 @@ def missing(work: Work, task: Task) -> bool:
     """Whether any artefact of a task is not there yet; a failure is tried again."""
     where = (task.model, task.seed)
     if task.source is None:
-        return not all(map(work.store.holds, training.model_specs(work, *where).values()))
+        specs = [*training.model_specs(work, *where).values(), *_retrained(work, task)]
+        return not all(map(work.store.holds, specs))
     if not _usable(work, task):
         return True
     if not all(map(work.store.holds, _first_specs(work, task))):
@@ -52,14 +53,16 @@ def _first_specs(work: Work, task: Task) -> list[Spec]:
         oracles = [replacing.oracle_spec(work, *where, each) for each in replacing.oracles(work)]
         wanted = effects.asked(work)
         return oracles + [effects.effects_spec(work, *where, each) for each in wanted]
-    learnt = [
-        retraining.retrained_spec(work, *where, source, each)
-        for each in retraining.retrainings(work)
-    ]
+    learnt = _retrained(work, task)
     if source == RANDOM:
         return [training.predictions_spec(work, *where), *learnt]
     changes = (explaining.UNCHANGED, *explaining.changes(work, task.model))
     return [explaining.explained_spec(work, *where, source, each) for each in changes] + learnt
+
+
+def _retrained(work: Work, task: Task) -> list[Spec]:
+    found = retraining.retrained_specs(work, task.model, task.seed, task.source)
+    return [spec for _, spec in found]
 
 
 def compute(work: Work, task: Task, progress: Progress | None = None) -> None:
@@ -67,6 +70,8 @@ def compute(work: Work, task: Task, progress: Progress | None = None) -> None:
     where = (task.model, task.seed)
     if task.source is None:
         training.train(work, *where, progress.epoch if progress else lambda *_: None)
+        if _usable(work, task):
+            retraining.retrained_cell(work, *where, None)
         return
     if not _usable(work, task):
         return

@@ -282,8 +282,13 @@ def _families(
     frame: pd.DataFrame, facts: Mapping[str, MetricFacts | None], signed: Mapping[str, bool]
 ) -> pd.Series[int]:
     """The number of the family of each row. Signed methods put evidence against the target last
-    and unsigned ones cannot, so least relevant first they are not compared."""
-    apart = {name for name, each in facts.items() if each and each.needs_least_relevant_first}
+    and unsigned ones cannot, so least relevant first they are not compared; nor are they where a
+    metric asks them different things."""
+    apart = {
+        name
+        for name, each in facts.items()
+        if each and (each.needs_least_relevant_first or each.signs_apart)
+    }
     of_signed = frame["method"].map(lambda name: signed.get(name, True)).astype(bool)
     alone = frame["metric"].isin(apart) & of_signed
     names = [*(frame[name] for name in _FAMILY), alone]

@@ -31,6 +31,7 @@ from xaibench.controls import (
     prior_maps,
     random_maps,
 )
+from xaibench.curves import quantity
 from xaibench.errors import NotApplicable
 from xaibench.lines import Line, lines_of, problem, retrained_line
 from xaibench.protocols import MetricFacts, method_facts
@@ -81,7 +82,7 @@ def _accuracy(work: Work, here: Block) -> Block:
     """1 where a test sequence is classified as labelled, else 0: of the whole test split."""
     outputs = arrays_of(work, predictions_spec(work, here.model, here.seed))["logits"]
     test = work.splits.test
-    right = (outputs.argmax(axis=1) == test.labels).astype(np.float64)
+    right = quantity("accuracy", outputs, test.labels, test.labels)
     return replace(here, metric="accuracy", sequences=test.names, values=right)
 
 
@@ -101,7 +102,8 @@ def _is_asked(facts: MetricFacts, source: Block) -> bool:
     """Whether a metric looks at the maps of a source."""
     own = source.method not in (RANDOM, ORACLE, *PRIORS)
     if facts.of == "change":
-        return own and source.control in ("", "mean map")
+        of_weights = facts.change in OF_WEIGHTS  # compared by base, where a mean map has nothing
+        return own and source.control in ("" if of_weights else "mean map", "")
     if facts.of == "curves" and facts.curve == "retrained":
         return source.method not in (ORACLE, *PRIORS) and not source.control
     if facts.of == "curves":
@@ -124,10 +126,10 @@ def _of_curves(source: Source, here: Block, label: str, facts: MetricFacts) -> I
     if facts.curve == "retrained":
         operators = [work.plan.metrics[label].options["operator"]]
     for operator in operators:
-        for quantity in facts.quantities:
-            name = label if len(facts.quantities) == 1 else f"{label}_{quantity}"
+        for which in facts.quantities:
+            name = label if len(facts.quantities) == 1 else f"{label}_{which}"
             block = replace(here, metric=name, operator=operator)
-            pairs, why = _pairs(work, block, label, facts, quantity)
+            pairs, why = _pairs(work, block, label, facts, which)
             if why:
                 yield why
             for repeat, pair in enumerate(pairs):
@@ -142,19 +144,21 @@ def _of_pair(work: Work, here: Block, label: str, facts: MetricFacts, pair: Pair
     fractions, most, least = pair
     course = Course(here.method, here.operator, control=here.control, kind=facts.curve)
     has_map = followed(work, here.model, here.seed, course)[: most.shape[1]]
+    if not has_map.any():
+        return _no_map(here)
     left = None if least is None else least[:, has_map]
     value = Curves(np.asarray(fractions), most[:, has_map], left)
     return _measured(work, here, label, work.chosen.names[: len(has_map)], has_map, value)
 
 
 def _pairs(
-    work: Work, here: Block, label: str, facts: MetricFacts, quantity: str
+    work: Work, here: Block, label: str, facts: MetricFacts, which: str
 ) -> tuple[list[Pair], Block | None]:
     """The most and the least relevant first lines of a source, one pair a draw; or the block that
     says why there are none. A random order is its own reverse."""
     if facts.curve == "retrained":
         wanted = retrainings_of(work, label)
-        line, why = retrained_line(work, here, wanted, quantity)
+        line, why = retrained_line(work, here, wanted, which)
         return ([] if line is None else [(tuple(w.fraction for w in wanted), line, None)]), why
     sets = []
     orders_wanted = orders(work, facts.curve)
@@ -162,7 +166,7 @@ def _pairs(
         orders_wanted = orders_wanted[:1]
     for order in orders_wanted:
         course = Course(here.method, here.operator, order, here.control, facts.curve)
-        lines, why = lines_of(work, here, course, quantity)
+        lines, why = lines_of(work, here, course, which)
         if why:
             return [], why
         sets.append(lines)
@@ -192,6 +196,10 @@ def _of_explanation(source: Source, here: Block, label: str, facts: MetricFacts)
     rows = np.arange(len(work.chosen))
     if motif is not None and facts.needs_motif:
         rows = np.flatnonzero(motif.any(axis=1))
+    if not len(rows):
+        reason = "no explained sequence carries a motif of its class"
+        yield replace(here, status=NOT_APPLICABLE, reason=reason)
+        return
     for repeat, explained in enumerate(maps):
         yield _of_map(work, replace(here, repeat=repeat), label, _rows(explained, rows))
 
@@ -199,6 +207,8 @@ def _of_explanation(source: Source, here: Block, label: str, facts: MetricFacts)
 def _of_map(work: Work, here: Block, label: str, explained: Explained, *beside: Any) -> Block:
     """A metric of one map; what a control could make no map of has no value."""
     has_map = is_map(explained.scores, explained.sequences.valid)
+    if not has_map.any():
+        return _no_map(here)
     part = explained if has_map.all() else _rows(explained, np.flatnonzero(has_map))
     return _measured(work, here, label, explained.sequences.names, has_map, part, *beside)
 
@@ -345,6 +355,11 @@ def _rows(explained: Explained, rows: NDArray[np.intp]) -> Explained:
         explained.targets[rows],
         explained.signed,
     )
+
+
+def _no_map(here: Block) -> Block:
+    reason = f"the control {here.control!r} could be made of no sequence"
+    return replace(here, status=NOT_APPLICABLE, reason=reason)
 
 
 def _measured(

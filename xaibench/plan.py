@@ -7,12 +7,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
-from xaibench.controls import CONTROLS
+from xaibench.controls import CONTROLS, ORACLE, PRIORS, RANDOM
 from xaibench.errors import UsageError
 from xaibench.options import resolve, validate, with_paths
-from xaibench.protocols import Precision
+from xaibench.protocols import Precision, metric_facts
 from xaibench.registry import load, nearest
 
 SECTIONS = ("models", "attribution", "metrics", "operators", "reports")
@@ -35,6 +42,13 @@ class Use(BaseModel):
 
 Parts = Annotated[dict[str, Use], Field(min_length=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+RESERVED = {
+    "attribution": ("", RANDOM, ORACLE, *PRIORS),
+    "metrics": ("", "accuracy", "training"),
+}
+"""What the columns ``method`` and ``metric`` of records hold beside the labels of a plan."""
 
 
 def _known_control(name: str) -> str:
@@ -74,6 +88,18 @@ class Plan(BaseModel):
     controls: tuple[ControlName, ...] = tuple(CONTROLS)
     controlled: Annotated[int, Field(ge=0)] = 100
     reports: Parts
+
+    @field_validator("attribution", "metrics")
+    @classmethod
+    def _not_reserved(cls, parts: dict[str, Use], info: ValidationInfo) -> dict[str, Use]:
+        """Records name other sources of maps, and the model itself, in the same columns."""
+        reserved = RESERVED[str(info.field_name)]
+        taken = [label for label in parts if label in reserved]
+        if taken:
+            raise ValueError(
+                f"wanted another label than {taken[0]!r}, which records use themselves"
+            )
+        return parts
 
     @field_validator("seeds")
     @classmethod
@@ -151,6 +177,7 @@ def read(
     for key, value in DEFAULTS.items():
         written.setdefault(key, value)
     plan = _filled(_shaped(written, source), source, plugins)
+    _check_metrics(plan, plugins)
     if limit is None or limit >= plan.sequences:
         return plan
     return plan.model_copy(update={"sequences": limit})
@@ -280,6 +307,22 @@ def change_one(written: dict[str, Any], change: str) -> None:
             raise UsageError(f"--set {change}: {name!r} holds {inner!r}, no keys")
         place = inner
     place[last] = value
+
+
+def _check_metrics(plan: Plan, plugins: tuple[str, ...]) -> None:
+    """No label may be what the records of another metric are called."""
+    called = {
+        f"{label}_{quantity}": label
+        for label, use in plan.metrics.items()
+        for facts in [metric_facts(load("metrics", use.use, plugins).call)]
+        if facts.of == "curves" and len(facts.quantities) > 1
+        for quantity in facts.quantities
+    }
+    for label in plan.metrics:
+        if label in called:
+            raise UsageError(
+                f"metrics.{label}: wanted another label, records of {called[label]!r} are called so"
+            )
 
 
 def _shaped(written: dict[str, Any], source: str) -> Plan:

@@ -134,6 +134,7 @@ class MetricFacts:
     needs_motif: bool = False
     needs_sign: bool = False
     needs_least_relevant_first: bool = False
+    signs_apart: bool = False
     change: Change | None = None
     curve: Literal["replaced", "imputed", "retrained", "other_models"] = "replaced"
     quantities: tuple[Quantity, ...] = QUANTITIES

@@ -87,6 +87,8 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
     began = perf_counter()
     every, todo = planned(work)
     _mark_folder(work)
+    if todo:  # what was rendered before is no longer all there is
+        (work.store.root / "rendered.json").unlink(missing_ok=True)
     with shown(len(todo)) as progress:
         for training in (True, False):
             stage = [task for task in todo if (task.source is None) == training]
@@ -253,10 +255,23 @@ def summary(work: Work) -> str:
             f"{len(todo)} of {len(every)} tasks to compute: {trainings} trainings "
             f"({len(work.splits.train)} sequences each), {len(todo) - trainings} explanations "
             "with their curves",
-            f"curves: {passes:,} forward passes",
+            f"forward passes: {passes:,} for curves, {_tried(work, todo):,} for the oracle and "
+            "true effects",
             f"into {work.job.folder}",
         ]
     )
+
+
+def _tried(work: Work, todo: list[Task]) -> int:
+    """Passes with one position, or one set of positions, replaced."""
+    length = work.chosen.codes.shape[1]
+    few = min(work.plan.controlled, len(work.chosen))
+    each: int = few * length * len(replacing.oracles(work))
+    for asked in effects.asked(work):
+        count = min(asked.sequences or len(work.chosen), len(work.chosen))
+        sets = len(asked.fractions) * asked.draws
+        each += count * (sets + length if sets else 3 * length)
+    return each * sum(task.source == ORACLE for task in todo)
 
 
 def _curve_passes(work: Work, task: Task) -> int:

@@ -105,6 +105,9 @@ def test_substitution_agreement_equals_its_slow_twin(weights: NDArray[np.float64
 def test_infidelity_equals_its_slow_twin(noisy: tuple[Explained, Subsets]) -> None:
     expected = []
     for sums, drops in rows(*noisy):
+        for size in set(SIZES):
+            sums[SIZES == size] -= sums[SIZES == size].mean()
+            drops[SIZES == size] -= drops[SIZES == size].mean()
         factors = np.linspace(0, 5, 200_001)  # a search instead of the least squares
         squares = [np.mean((factor * sums - drops) ** 2) for factor in factors]
         expected.append(min(squares) / np.mean(drops**2))
@@ -171,10 +174,17 @@ def test_a_motif_that_acts_as_a_whole_is_no_sum() -> None:
     sets = np.array([[1, 0, 0, 0], [0, 0, 0, 1], [1, 1, 0, 0], [0, 0, 1, 1]], bool)[:, None]
     subsets = Subsets(np.array([0.25, 0.25, 0.5, 0.5]), sets, np.array([[1.0], [0], [1], [1]]))
     motif = explained([[1, 1, 1, 0]])
-    # sums 1, 0, 2, 1: the best factor is 4/6, and (1 + 0 + 1 + 1) (1/3)^2 of 3 is left
-    np.testing.assert_allclose(infidelity(motif, subsets), [1 / 9])
+    # within sizes the sums are 1/2, -1/2, 1/2, -1/2 and the drops 1/2, -1/2, 0, 0: the best factor
+    # is 1/2, and 4 (1/4)^2 of 1/2 is left
+    np.testing.assert_allclose(infidelity(motif, subsets), [1 / 2])
     # over single positions the correlation is 1; over pairs the drops are all the same
     assert np.isnan(sensitivity_n(motif, subsets)).all()
+
+
+def test_a_constant_map_explains_nothing_however_much_large_sets_lose() -> None:
+    codes = np.zeros((1, POSITIONS), np.uint8)
+    subsets = additive(np.ones(codes.shape) + np.arange(POSITIONS) / 50, codes)
+    assert infidelity(explained(np.ones(codes.shape), codes), subsets).tolist() == [1.0]
 
 
 def test_the_correlation_over_sets_is_within_a_size() -> None:

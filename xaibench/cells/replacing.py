@@ -124,7 +124,7 @@ def curve_spec(work: Work, model: str, seed: int, course: Course) -> Spec:
         "data_seed": plan.data_seed,
     }
     if course.method == ORACLE:
-        spec["oracle"] = key(oracle_spec(work, model, seed, oracle_operator(work, course)))
+        spec["oracle"] = key(oracle_spec(work, model, seed, Oracle.of(work, course)))
     if course.control:
         spec["control"] = course.control
     if course.kind == "imputed":
@@ -158,6 +158,8 @@ def curve_cell(work: Work, model: str, seed: int, source: str) -> None:
 
     def stage(label: str, here: Work) -> Stage:
         """Of one model before all or the first of the sequences."""
+        if not is_there(work, model_spec(work, label, seed)):
+            raise RuntimeError(f"the model {label} was not trained")
         where = (label, len(here.chosen))
         if where not in stages:
             stages[where] = Stage(here, trained(work, label, seed))
@@ -192,7 +194,7 @@ def followed_specs(work: Work, model: str, seed: int, course: Course) -> list[Sp
     if course.method == RANDOM:
         return []
     if course.method == ORACLE:
-        return [oracle_spec(work, model, seed, oracle_operator(work, course))]
+        return [oracle_spec(work, model, seed, Oracle.of(work, course))]
     return [explained_spec(work, model, seed, course.method)]
 
 
@@ -232,7 +234,7 @@ def map_of(work: Work, model: str, seed: int, course: Course) -> Scores:
     here = seen(work, course)
     if course.method == ORACLE:
         work, targets = here, here.chosen.labels
-        spec = oracle_spec(work, model, seed, oracle_operator(work, course))
+        spec = oracle_spec(work, model, seed, Oracle.of(work, course))
         scores: Scores = arrays_of(work, spec)["scores"]
     else:
         arrays = arrays_of(work, explained_spec(work, model, seed, course.method))
@@ -313,38 +315,49 @@ def leading_operator(work: Work) -> str:
     return "uniform" if "uniform" in work.plan.operators else next(iter(work.plan.operators))
 
 
-def oracle_operator(work: Work, course: Course) -> str:
-    return course.operator or leading_operator(work)
+class Oracle(NamedTuple):
+    """Under which operator, and for which target, positions are tried one by one."""
+
+    operator: str
+    target: str
+
+    @classmethod
+    def of(cls, work: Work, course: Course) -> "Oracle":
+        """What a course follows; other models judge what was explained of the true label."""
+        target = "label" if course.kind == "other_models" else work.plan.target
+        return cls(course.operator or leading_operator(work), target)
 
 
-def oracle_spec(work: Work, model: str, seed: int, operator: str) -> Spec:
+def oracle_spec(work: Work, model: str, seed: int, oracle: Oracle) -> Spec:
     plan = work.plan
     return {
         "kind": "oracle",
         "model": key(model_spec(work, model, seed)),
         "sequences": print_of(first(work, plan.controlled).chosen.codes),
-        "operator": identified(work, "operators", plan.operators[operator]),
-        "target": plan.target,
+        "operator": identified(work, "operators", plan.operators[oracle.operator]),
+        "target": oracle.target,
         "data_seed": plan.data_seed,
     }
 
 
-def oracles(work: Work) -> list[str]:
-    """The operators under which the plan's courses want an oracle."""
-    return list(dict.fromkeys(oracle_operator(work, each) for each in courses(work, ORACLE)))
+def oracles(work: Work) -> list[Oracle]:
+    """The oracles that the plan's courses follow."""
+    return list(dict.fromkeys(Oracle.of(work, each) for each in courses(work, ORACLE)))
 
 
 def oracle_cell(work: Work, model: str, seed: int) -> None:
-    """Keep, under every operator, what is lost when one position takes the donor's base."""
+    """Keep what is lost when one position takes the donor's base, under every operator."""
     here = first(work, work.plan.controlled)
-    for operator in oracles(work):
-        spec = oracle_spec(work, model, seed, operator)
+    for oracle in oracles(work):
+        spec = oracle_spec(work, model, seed, oracle)
         if work.store.holds(spec):
             continue
         try:
             classifier = trained(work, model, seed)
-            targets = explained_targets(here, logits(classifier, here.chosen.codes))
-            scores = drops_by_donor(classifier, here, donor_of(here, operator), targets)
+            targets = here.chosen.labels
+            if oracle.target == "predicted":
+                targets = explained_targets(here, logits(classifier, here.chosen.codes))
+            scores = drops_by_donor(classifier, here, donor_of(here, oracle.operator), targets)
         except Exception as error:
             keep_failure(work, spec, error)
         else:

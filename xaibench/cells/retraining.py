@@ -73,21 +73,30 @@ def retrained_spec(work: Work, model: str, seed: int, source: str, wanted: Retra
     }
 
 
-def retrained_cell(work: Work, model: str, seed: int, source: str) -> None:
+def retrained_specs(
+    work: Work, model: str, seed: int, source: str | None
+) -> list[tuple[Retraining, Spec]]:
+    """What a source lacks to be told by; without one, the retrainings that remove nothing, which
+    all sources share."""
+    return [
+        (wanted, retrained_spec(work, model, seed, source or RANDOM, wanted))
+        for wanted in retrainings(work)
+        if (source is None) == (wanted.fraction == 0)
+    ]
+
+
+def retrained_cell(work: Work, model: str, seed: int, source: str | None) -> None:
     """Keep what the retrained models say of the explained sequences, with as much removed."""
     missing = [
         (wanted, spec)
-        for wanted in retrainings(work)
-        for spec in (retrained_spec(work, model, seed, source, wanted),)
+        for wanted, spec in retrained_specs(work, model, seed, source)
         if not work.store.holds(spec)
     ]
-    if not missing:
-        return
     maps: dict[int | None, list[Scores]] = {}
     for wanted, spec in missing:
         try:
             if wanted.train not in maps:
-                maps[wanted.train] = list(_maps(work, model, seed, source, wanted))
+                maps[wanted.train] = list(_maps(work, model, seed, source or RANDOM, wanted))
             splits = _left(work, maps[wanted.train], wanted)
             classifier, _ = learnt(work, model, seed, splits, spec, lambda *_: None)
             outputs = logits(classifier, splits.test.codes)

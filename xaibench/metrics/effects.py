@@ -22,6 +22,7 @@ from xaibench.values import Explained, Subsets, Substitutions
     better="higher",
     range=(-1.0, 1.0),
     of="effects",
+    signs_apart=True,
     effects="substitutions",
     invariant=("scale", "monotone"),
 )
@@ -48,6 +49,7 @@ def substitution_agreement(explained: Explained, effects: Substitutions) -> Valu
     better="lower",
     range=(0.0, 1.0),
     of="effects",
+    signs_apart=True,
     effects="subsets",
     invariant=("scale",),
 )
@@ -55,13 +57,15 @@ def infidelity(explained: Explained, effects: Subsets) -> Values:
     """Share of the drops that the summed scores leave unexplained; in [0, 1], lower is better.
 
     The mean squared difference between the drops and the sums of the map over the replaced
-    positions, over the mean squared drop: 0 where sums are proportional to drops, 1 where they say
-    nothing. Maps differ in unit, so that each sequence's is first multiplied by the best factor
-    that is not negative: a map that points the wrong way says nothing. Both are our choice; the
-    difference is that of *Yeh 2019*. Large sets lose more, so that even a constant map is below 1.
-    NaN where no set changes the output.
+    positions, both as differences from the mean over the sets of their size, over the mean square
+    of these drops: 0 where sums are proportional to drops, 1 where they say nothing. Large sets
+    lose more whatever the map says, so that without the means a constant map would do well. Maps
+    differ in unit, so that each sequence's is first multiplied by the best factor that is not
+    negative: a map that points the wrong way says nothing. All this is our choice; the difference
+    is that of *Yeh 2019*. NaN where no set of a size differs from another in its drop.
     """
-    sums, drops = _sums(explained, effects), effects.drops.astype(np.float64)
+    sums = _within_sizes(_sums(explained, effects), effects.fractions)
+    drops = _within_sizes(effects.drops.astype(np.float64), effects.fractions)
     fit, size = (sums * drops).sum(0), (sums**2).sum(0)
     factor = np.divide(np.maximum(fit, 0), size, out=np.zeros_like(fit), where=size > 0)
     unexplained = ((factor * sums - drops) ** 2).sum(0)
@@ -71,11 +75,24 @@ def infidelity(explained: Explained, effects: Subsets) -> Values:
     return bounded
 
 
+def _within_sizes(
+    values: NDArray[np.float64], fractions: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """``(edit, sequence)`` less the mean over the edits of the same size; 0 where these are all
+    the same, whatever rounding says."""
+    left = np.empty_like(values)
+    for fraction in np.unique(fractions):
+        of_size = values[fractions == fraction]
+        left[fractions == fraction] = np.where(np.ptp(of_size, 0) > 0, of_size - of_size.mean(0), 0)
+    return left
+
+
 @metric(
     family="faithfulness",
     better="higher",
     range=(-1.0, 1.0),
     of="effects",
+    signs_apart=True,
     effects="subsets",
     invariant=("scale",),
 )
