@@ -264,6 +264,10 @@ def _chance(work: Work) -> dict[str, float]:
         return {}
     inside = work.chosen.inside_motif.sum(axis=1)
     carries = inside > 0
+    if not carries.any():
+        return {}
     positions = work.chosen.valid.sum(axis=1)[carries]
     chances = {name: chance(inside[carries], positions) for name, chance in CHANCE.items()}
-    return {name: float(np.nanmean(each)) for name, each in chances.items()}
+    return {
+        name: float(np.nanmean(each)) for name, each in chances.items() if not np.isnan(each).all()
+    }
