@@ -136,7 +136,7 @@ def test_motifs_that_nobody_knows_and_a_single_seed_are_not_applicable(tmp_path)
     only = "metrics={deletion: {}, auprc: {}, seed_agreement: {}}"
     _, outcome, records = finished(tmp_path / "few", text=text, changes=(only, "seeds=[0]"))
     assert outcome.failures == []
-    for name, reason in (("auprc", "motif positions"), ("seed_agreement", "nothing to compare")):
+    for name, reason in (("auprc", "motif positions"), ("seed_agreement", "there is one seed")):
         rows = records[(records.metric == name) & (records.method == "deeplift")]
         assert set(rows.status) == {"not applicable"}, name
         assert reason in " ".join(rows.reason.unique())
@@ -408,6 +408,14 @@ def test_the_oracle_of_other_models_is_for_the_true_label(whole):
     ]
     turned = np.where(wrong[:, None], -scores[1], scores[1])
     assert scores[0] == pytest.approx(turned, abs=1e-6)
+
+
+def test_randomised_weights_have_values_and_no_difference_to_random(whole):
+    work, _, _ = whole
+    rows = table_of(work, "estimates.csv")
+    rows = rows[rows.metric == "cascading_randomisation"]
+    assert {"value"} <= set(rows.question) <= {"value", "between models"}
+    assert rows["rank"].isna().all()
 
 
 def test_what_a_mean_map_has_nothing_to_say_of_is_not_asked(whole):

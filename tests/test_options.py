@@ -231,3 +231,18 @@ def test_a_function_fits_the_kinds_that_its_signature_allows(call, kinds):
 def test_an_option_that_no_plan_can_hold_is_refused(own):
     with pytest.raises(UsageError, match=r"here\.act: wanted a value that YAML can hold, got"):
         resolve(own("fancy"), {}, where="here")
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"of": "nothing"}, "of: wanted one of"),
+        ({"of": "curves", "better": "sideways"}, "better: wanted one of"),
+        ({"of": "change"}, "wanted change= of a metric of='change'"),
+        ({"of": "curves", "effects": "subsets"}, "wanted effects= of a metric of='effects'"),
+    ],
+)
+def test_facts_that_cannot_be_are_refused(facts, message):
+    given = {"family": "own", "better": "higher", "range": (0, 1), **facts}
+    with pytest.raises(ValueError, match=message):
+        metric(**given)

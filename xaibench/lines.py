@@ -60,7 +60,7 @@ def _judged(
     """What the other models say of the true label, on average over them."""
     others = judges(work, here.model)
     if not others:
-        return [], _because(here, NOT_APPLICABLE, "there is no other model to judge")
+        return [], _because(here, NOT_APPLICABLE, "there is no other model in the plan to judge")
     if course.method != RANDOM:
         found = _problem_of(work, here, course)
         if found:

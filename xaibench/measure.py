@@ -312,6 +312,9 @@ def _of_one_change(work: Work, here: Block, label: str, change: Change, spec: Sp
 
 
 def _of_seeds(work: Work, here: Block, label: str, facts: MetricFacts) -> Block:
+    if len(work.plan.seeds) == 1:
+        reason = "there is one seed, and no other to agree with"
+        return replace(here, status=NOT_APPLICABLE, reason=reason)
     seeds = [here.seed, *(seed for seed in work.plan.seeds if seed != here.seed)]
     blocks = [replace(here, seed=seed) for seed in seeds]
     lacking = (problem(work, here, own_spec(work, block)) for block in blocks)

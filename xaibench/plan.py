@@ -27,7 +27,7 @@ FRACTIONS = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0
 _HALVED = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
 GRIDS: dict[str, tuple[float, ...]] = {
     "linear": tuple(step / 20 for step in range(21)),
-    "log": (0, *_HALVED, 0.5, *(1 - share for share in reversed(_HALVED)), 1),
+    "log": (0, *_HALVED, 0.5, *(round(1 - share, 3) for share in reversed(_HALVED)), 1),
 }
 """Points of curves by name; ``log`` doubles from both ends, its own complement."""
 

@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    Protocol,
+    TypeVar,
+    get_args,
+    runtime_checkable,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -140,6 +148,23 @@ class MetricFacts:
     quantities: tuple[Quantity, ...] = QUANTITIES
     effects: Literal["substitutions", "subsets"] | None = None
     invariant: tuple[Literal["scale", "monotone"], ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, known in _KNOWN.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}: wanted one of {known}, got {getattr(self, name)!r}")
+        for of, name in (("change", "change"), ("effects", "effects")):
+            if (self.of == of) != (getattr(self, name) is not None):
+                raise ValueError(f"wanted {name}= of a metric of={of!r}, and of no other")
+
+
+_KNOWN = {
+    "of": ("explanation", "curves", "change", "effects"),
+    "better": ("lower", "higher", "neither"),
+    "change": (None, *get_args(Change)),
+    "curve": ("replaced", "imputed", "retrained", "other_models"),
+    "effects": (None, "substitutions", "subsets"),
+}
 
 
 def method(

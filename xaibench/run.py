@@ -247,12 +247,18 @@ def summary(work: Work) -> str:
     every, todo = planned(work)
     plan = work.plan
     trainings = sum(task.source is None for task in todo)
+    retrained = sum(
+        len(retraining.retrained_specs(work, task.model, task.seed, task.source))
+        for task in todo
+        if task.source != ORACLE
+    )
+    again = f" and {retrained} retrainings" if retrained else ""
     passes = sum(_curve_passes(work, task) for task in todo if task.source)
     return "\n".join(
         [
             f"{len(plan.models)} models x {len(plan.seeds)} seeds, "
             f"{len(plan.attribution)} methods, {len(work.chosen)} sequences explained",
-            f"{len(todo)} of {len(every)} tasks to compute: {trainings} trainings "
+            f"{len(todo)} of {len(every)} tasks to compute: {trainings} trainings{again} "
             f"({len(work.splits.train)} sequences each), {len(todo) - trainings} explanations "
             "with their curves",
             f"forward passes: {passes:,} for curves, {_tried(work, todo):,} for the oracle and "
