@@ -44,10 +44,10 @@ def plan(tmp_path, monkeypatch):
 def test_a_plan_runs_from_end_to_end_and_the_second_time_computes_nothing(call, plan, tmp_path):
     code, out, err = call("run", plan, "--jobs", 1)
     assert (code, out.splitlines()[-1]) == (0, "runs/small/report.html")
-    assert "[3/12] cnn, seed 2, training" in err
+    assert "[3/15] cnn, seed 2, training" in err
     assert (tmp_path / "runs" / "small" / "report.md").is_file()
     code, out, _ = call("run", plan, "--jobs", 1)
-    assert (code, out.splitlines()[0]) == (0, "nothing to compute: all 12 tasks were there")
+    assert (code, out.splitlines()[0]) == (0, "nothing to compute: all 15 tasks were there")
     code, out, _ = call("report", "runs/small")
     assert code == 0
     assert "runs/small/report.html" in out.split()
@@ -57,7 +57,7 @@ def test_a_dry_run_computes_nothing(call, plan, tmp_path):
     code, out, _ = call("run", plan, "--dry-run", "--limit", 5, "-o", "elsewhere")
     assert code == 0
     assert "5 sequences explained" in out
-    assert "12 of 12 tasks to compute: 3 trainings" in out
+    assert "15 of 15 tasks to compute: 3 trainings" in out
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -181,7 +181,9 @@ def test_everything_that_can_be_named_is_listed_with_a_line(call):
         line = next(line for line in out.splitlines() if line.split()[:1] == [name])
         assert len(line.split()) > 3, line
     code, out, _ = call("list", "operators")
-    assert [line.split()[0] for line in out.splitlines()] == ["n", "uniform"]
+    listed = [line.split()[0] for line in out.splitlines()]
+    assert {"n", "uniform", "dinucleotide", "window"} <= set(listed)
+    assert listed == sorted(listed)
     assert "broken: the plug-in 'broken'" in call("list", "attribution")[1]
 
 

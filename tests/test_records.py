@@ -4,10 +4,15 @@ from xaibench.records import COLUMNS, Block, frame
 
 BLOCKS = [
     Block(
-        "cnn", 3, "random control", "deletion", "n", 1, ("a", "b", "c"), np.array([1, np.nan, 2])
+        *("cnn", 3, "random control", "", "deletion", "n", 1, ("a", "b", "c")),
+        values=np.array([1, np.nan, 2]),
     ),
-    Block("cnn", 4, "attention", "deletion", "n", status="not applicable", reason="no attention"),
-    Block("attngen", 3, "", "accuracy", "", 0, ("b", "d"), np.array([0.0, 1.0])),
+    Block(
+        *("cnn", 4, "attention", "blurred", "deletion", "n"),
+        status="not applicable",
+        reason="no attention",
+    ),
+    Block("attngen", 3, metric="accuracy", sequences=("b", "d"), values=np.array([0.0, 1.0])),
 ]
 
 
@@ -20,6 +25,7 @@ def test_one_row_a_value_and_one_where_there_is_none():
     assert table.repeat.tolist() == [1, 1, 1, 0, 0, 0]
     assert table.value.isna().tolist() == [False, True, False, True, False, False]
     assert table.reason.astype(str).tolist()[3] == "no attention"
+    assert table.control.astype(str).tolist() == ["", "", "", "blurred", "", ""]
     assert set(table.dataset) == {"planted"}
 
 
