@@ -334,13 +334,6 @@ def explained_targets(work: Work, outputs: Logits) -> Labels:
     return predicted
 
 
-def scores_of(work: Work, model: str, seed: int, method: str, *, target: str = "") -> Scores:
-    """The kept scores ``(sequence, position)`` of a method, for the label where asked."""
-    name = "scores_of_label" if target == "label" else "scores"
-    scores: Scores = arrays_of(work, explained_spec(work, model, seed, method))[name]
-    return scores
-
-
 # References
 
 
