@@ -32,7 +32,7 @@ PLUGIN = Plugin("attribution", "method", method, "test")
 def test_defaults_are_filled_in_as_plain_values():
     options = resolve(PLUGIN, {"steps": 7}, where="here")
     own = {"steps": 7, "kind": "uniform", "widths": [3, 5], "where": None}
-    assert options == {"strands": "forward", **own}
+    assert options == {"strands": "forward", "sequences": None, **own}
 
 
 def test_typed_options_are_those_of_the_signature():

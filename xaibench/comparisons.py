@@ -21,7 +21,7 @@ from xaibench.distance import rankings as between_operators
 from xaibench.metrics.agreement import overlaps, spearmans
 from xaibench.randomness import stream, streams
 from xaibench.shapes import Mask, Scores
-from xaibench.statistics import Drawing, draw, of_values
+from xaibench.statistics.bootstrap import Drawing, draw, of_values
 from xaibench.tables import signed as signed_methods
 from xaibench.work import Work, facts_of
 
@@ -130,7 +130,9 @@ def _between_methods(
         methods = [method for method, maps in kept.items() if seed in maps]
         if len(methods) < 2:
             continue
-        matrix = compare([kept[method][seed] for method in methods], work.chosen.valid)
+        shared = min(len(kept[method][seed]) for method in methods)
+        maps = [kept[method][seed][:shared] for method in methods]
+        matrix = compare(maps, work.chosen.valid[:shared])
         for row, column in zip(*np.tril_indices(len(methods), -1), strict=True):
             pair = methods[column], methods[row]
             found.setdefault(pair, []).append(matrix[row, column])
@@ -147,7 +149,7 @@ def _between_seeds(
         maps = list(_maps(work, model, method, "scores_of_label").values())
         if len(maps) < 2:
             continue
-        matrix = compare(maps, work.chosen.valid)
+        matrix = compare(maps, work.chosen.valid[: len(maps[0])])
         others = ~np.eye(len(maps), dtype=bool)
         values = np.stack([matrix[row][others[row]].mean(axis=0) for row in range(len(maps))])
         where = {"model": model, "method": method, "other": method, "measure": measure}

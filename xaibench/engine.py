@@ -16,7 +16,7 @@ from xaibench.cells.keeping import is_there
 from xaibench.controls import ORACLE, RANDOM
 from xaibench.progress import Progress
 from xaibench.store import Spec
-from xaibench.work import Job, Work, prepare
+from xaibench.work import Job, Work, is_explained, prepare
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ def missing(work: Work, task: Task) -> bool:
         return True
     if not all(map(work.store.holds, _first_specs(work, task))):
         return True
+    if not is_explained(work.plan, task.model):
+        return False
     curves = replacing.curve_specs(work, *where, task.source)
     return not all(work.store.holds(spec) for _, spec in curves)
 
@@ -82,6 +84,8 @@ def compute(work: Work, task: Task, progress: Progress | None = None) -> None:
         training.predict(work, *where)
     else:
         explaining.explain_cell(work, *where, task.source)
+    if not is_explained(work.plan, task.model):
+        return
     replacing.curve_cell(work, *where, task.source)
     if task.source != ORACLE:
         retraining.retrained_cell(work, *where, task.source)
@@ -97,7 +101,7 @@ def perform(
 ) -> None:
     """Compute tasks that do not depend on each other; every result is in the store afterwards."""
     if jobs == 1 or len(tasks) < 2:
-        with _threads(threads):
+        with on_threads(threads):
             for task in tasks:
                 began = perf_counter()
                 compute(work, task, progress)
@@ -126,7 +130,8 @@ def _work(job: bytes) -> Work:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def on_threads(count: int) -> Iterator[None]:
+    """In here torch computes on so many threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

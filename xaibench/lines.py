@@ -13,7 +13,7 @@ from xaibench.cells.retraining import Retraining, retrained_spec
 from xaibench.controls import RANDOM
 from xaibench.records import Block
 from xaibench.shapes import Logits
-from xaibench.store import FAILED, NOT_APPLICABLE, OK, Spec
+from xaibench.store import FAILED, NOT_APPLICABLE, NOT_COMPUTED, OK, Spec
 from xaibench.work import Work
 
 Line = NDArray[np.float64]
@@ -23,7 +23,7 @@ Line = NDArray[np.float64]
 def problem(work: Work, here: Block, spec: Spec) -> Block | None:
     """The block that says why an artefact holds nothing; None where it holds something."""
     if not work.store.path(spec).is_dir():
-        return _because(here, FAILED, "not computed")
+        return _because(here, FAILED, NOT_COMPUTED)
     status, reason = work.store.outcome(spec)
     return None if status == OK else _because(here, status, reason)
 
@@ -43,7 +43,7 @@ def lines_of(
         return [], found
     outputs = arrays_of(work, curve_spec(work, here.model, here.seed, course))["logits"]
     draws = outputs if course.method == RANDOM else outputs[None]
-    rows = len(seen(work, course).chosen)
+    rows = len(seen(work, here.model, course).chosen)
     return [_line(work, each[:, :rows], quantity) for each in draws], None
 
 
@@ -76,7 +76,9 @@ def _judged(
             return [], found
         draws = arrays_of(work, spec)["logits"]
         by_judge.append([_of_label(work, each, quantity) for each in draws])
-    return list(np.mean(by_judge, axis=0)), None
+    shared = min(line.shape[1] for lines in by_judge for line in lines)
+    told = [[line[:, :shared] for line in lines] for lines in by_judge]
+    return list(np.mean(told, axis=0)), None
 
 
 def retrained_line(

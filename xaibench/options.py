@@ -126,6 +126,20 @@ def of_harness(plugin: Plugin, options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: getattr(checked, name) for name in fields}
 
 
+LIMITS = {
+    "attribution": ("sequences",),
+    "models": ("sequences", "seeds"),
+    "operators": ("sequences",),
+}
+"""The options of the harness that say how much is looked at, not what anything is."""
+
+
+def identity(plugin: Plugin, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The resolved options that make a difference to what the plug-in does."""
+    limits = set(LIMITS.get(plugin.kind, ())) - set(_own(plugin))
+    return {name: value for name, value in options.items() if name not in limits}
+
+
 def with_paths(
     plugin: Plugin, options: Mapping[str, Any], change: Callable[[str], Any]
 ) -> dict[str, Any]:
@@ -243,17 +257,23 @@ def _require_keywords(plugin: Plugin, parameters: list[inspect.Parameter]) -> No
 def _of_harness(plugin: Plugin) -> Fields:
     """The options that the harness itself understands, of every dataset, method and metric."""
     if plugin.kind == "attribution":
-        return {"strands": (Literal["forward", "both"], "forward")}
+        return {"strands": (Literal["forward", "both"], "forward"), "sequences": _FEWER}
+    if plugin.kind == "operators":
+        return {"sequences": _FEWER}
+    if plugin.kind == "models":
+        return {"sequences": (Annotated[int, Field(ge=0)] | None, None), "seeds": _FEWER}
     if plugin.kind == "datasets":
         return {"deduplicated": (bool, False), "truth": (Truth | None, None)}
     if plugin.kind != "metrics":
         return {}
     facts = metric_facts(plugin.call)
-    fields: Fields = {"sequences": (Annotated[int, Field(ge=1)] | None, None)}
+    fields: Fields = {"sequences": _FEWER}
     return fields | _OF_CHANGE.get(facts.change or "", {}) | _OF_METRIC.get(_making(facts), {})
 
 
 _COUNT = Annotated[int, Field(ge=1)]
+_FEWER = (_COUNT | None, None)
+"""At most so many; None is all that the plan has."""
 
 _OF_CHANGE: dict[str, Fields] = {
     "substitutions": {"draws": (_COUNT, 5)},

@@ -52,6 +52,16 @@ def prepare(job: Job) -> Work:
     return Work(job, Store(job.folder / "store"), splits, chosen, data)
 
 
+def seeds_of(plan: Plan, model: str) -> tuple[int, ...]:
+    """The seeds under which a model is trained: the plan's, or the first so many of them."""
+    return plan.seeds[: plan.models[model].options.get("seeds")]
+
+
+def is_explained(plan: Plan, model: str) -> bool:
+    """Whether anything is asked of a model beyond what it predicts."""
+    return bool(plan.models[model].options.get("sequences") != 0)
+
+
 def found(work: Work, kind: str, use: Use) -> tuple[Plugin, dict[str, Any]]:
     """A plug-in of the plan and its options, typed as its signature says."""
     plugin = load(kind, use.use, work.job.plugins)

@@ -17,7 +17,7 @@ from xaibench.values import Subsets, Substitutions
 from xaibench.work import Work, facts_of
 
 from .explaining import explained_targets
-from .keeping import Arrays, arrays_of, first, keep_arrays, keep_failure, print_of
+from .keeping import Arrays, arrays_of, first, keep_arrays, keep_failure, looked_at, print_of
 from .replacing import drops_by_donor, single_drops
 from .training import model_spec, trained
 
@@ -57,7 +57,7 @@ def effects_spec(work: Work, model: str, seed: int, wanted: Asked) -> Spec:
         "kind": "effects",
         "of": wanted.kind,
         "model": key(model_spec(work, model, seed)),
-        "sequences": print_of(first(work, wanted.sequences).chosen.codes),
+        "sequences": print_of(first(looked_at(work, model), wanted.sequences).chosen.codes),
         "fractions": wanted.fractions,
         "draws": wanted.draws,
         "target": plan.target,
@@ -71,7 +71,7 @@ def effects_cell(work: Work, model: str, seed: int) -> None:
         spec = effects_spec(work, model, seed, wanted)
         if work.store.holds(spec):
             continue
-        here = first(work, wanted.sequences)
+        here = first(looked_at(work, model), wanted.sequences)
         try:
             classifier = trained(work, model, seed)
             targets = explained_targets(here, logits(classifier, here.chosen.codes))
@@ -83,13 +83,16 @@ def effects_cell(work: Work, model: str, seed: int) -> None:
             keep_arrays(work, spec, arrays)
 
 
-def effects_of(work: Work, spec: Spec) -> tuple[Substitutions | Subsets, NDArray[np.float32]]:
-    """Kept effects, and the oracle's map: each position's own drop."""
+def effects_of(
+    work: Work, spec: Spec, sequences: int
+) -> tuple[Substitutions | Subsets, NDArray[np.float32]]:
+    """Kept effects on the first sequences, and the oracle's map: each position's own drop."""
     arrays = arrays_of(work, spec)
-    drops, oracle = arrays["drops"], arrays["oracle"]
+    drops, oracle = arrays["drops"], arrays["oracle"][:sequences]
     if spec["of"] == "substitutions":
-        return Substitutions(drops), oracle
-    return Subsets(arrays["fractions"], arrays["replaced"].astype(bool), drops), oracle
+        return Substitutions(drops[:sequences]), oracle
+    replaced = arrays["replaced"][:, :sequences].astype(bool)
+    return Subsets(arrays["fractions"], replaced, drops[:, :sequences]), oracle
 
 
 def _substitutions(work: Work, classifier: Any, targets: Labels, wanted: Asked) -> Arrays:

@@ -20,7 +20,16 @@ from xaibench.shapes import Codes, Labels, Logits, Scores
 from xaibench.store import Spec, key
 from xaibench.work import Work, facts_of, found
 
-from .keeping import Arrays, arrays_of, first, identified, keep_arrays, keep_failure, print_of
+from .keeping import (
+    Arrays,
+    arrays_of,
+    first,
+    identified,
+    keep_arrays,
+    keep_failure,
+    looked_at,
+    print_of,
+)
 from .training import RANDOM_LABELS, build, model_spec, restored, trained
 
 REFERENCES = 20
@@ -83,12 +92,12 @@ def changes(work: Work, model: str) -> list[Change]:
 def explained_spec(
     work: Work, model: str, seed: int, method: str, change: Change = UNCHANGED
 ) -> Spec:
-    plan = work.plan
+    plan, here = work.plan, looked_at(work, model, method)
     spec = {
         "kind": "explained",
         "model": key(model_spec(work, model, seed)),
         "method": identified(work, "attribution", plan.attribution[method]),
-        "sequences": print_of(first(work, change.sequences).chosen.codes),
+        "sequences": print_of(first(here, change.sequences).chosen.codes),
         "target": plan.target,
         "data_seed": plan.data_seed,
         "change": change.kind,
@@ -104,6 +113,7 @@ def explain_cell(work: Work, model: str, seed: int, method: str) -> None:
     Where the method fails or does not apply, the artefact says why.
     """
     classifier = trained(work, model, seed)
+    work = looked_at(work, model, method)
     for change in (UNCHANGED, *changes(work, model)):
         spec = explained_spec(work, model, seed, method, change)
         if work.store.holds(spec):

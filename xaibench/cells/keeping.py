@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from xaibench.errors import NotApplicable
+from xaibench.options import identity
 from xaibench.plan import Use
 from xaibench.registry import load
 from xaibench.shapes import Codes
@@ -20,7 +21,8 @@ Arrays = dict[str, NDArray[Any]]
 
 def identified(work: Work, kind: str, use: Use) -> dict[str, Any]:
     """What a plug-in is, for a spec."""
-    return {"code": load(kind, use.use, work.job.plugins).code, "options": use.options}
+    plugin = load(kind, use.use, work.job.plugins)
+    return {"code": plugin.code, "options": identity(plugin, use.options)}
 
 
 def print_of(codes: Codes) -> str:
@@ -33,6 +35,14 @@ def first(work: Work, sequences: int | None) -> Work:
     if sequences is None or sequences >= len(work.chosen):
         return work
     return replace(work, chosen=work.chosen.take(np.arange(sequences)))
+
+
+def looked_at(work: Work, model: str, method: str = "", operator: str = "") -> Work:
+    """The same work on the sequences that the plan wants looked at by all of these."""
+    plan = work.plan
+    uses = (plan.models.get(model), plan.attribution.get(method), plan.operators.get(operator))
+    asked = [use.options.get("sequences") for use in uses if use is not None]
+    return first(work, min((count for count in asked if count is not None), default=None))
 
 
 def is_there(work: Work, spec: Spec) -> bool:

@@ -27,6 +27,7 @@ from .keeping import (
     is_there,
     keep_arrays,
     keep_failure,
+    looked_at,
     print_of,
 )
 from .training import model_spec, trained
@@ -101,11 +102,12 @@ def _of_random(work: Work, kind: str) -> list[str]:
     return asked[:1]
 
 
-def seen(work: Work, course: Course) -> Work:
+def seen(work: Work, model: str, course: Course) -> Work:
     """The work on the sequences that a course looks at: oracle and controls on the first few."""
+    here = looked_at(work, model, course.method, course.operator)
     if course.method == ORACLE or course.control:
-        return first(work, work.plan.controlled)
-    return work
+        return first(here, work.plan.controlled)
+    return here
 
 
 def curve_spec(work: Work, model: str, seed: int, course: Course) -> Spec:
@@ -117,7 +119,7 @@ def curve_spec(work: Work, model: str, seed: int, course: Course) -> Spec:
         "model": key(model_spec(work, model, seed)),
         "scores": key(explained_spec(work, model, seed, course.method)) if own else None,
         "draws": plan.random_draws if course.method == RANDOM else None,
-        "sequences": print_of(seen(work, course).chosen.codes),
+        "sequences": print_of(seen(work, model, course).chosen.codes),
         "operator": _operator(work, course),
         "order": "random" if course.method == RANDOM else course.order,
         "fractions": plan.fractions,
@@ -166,7 +168,7 @@ def curve_cell(work: Work, model: str, seed: int, source: str) -> None:
         return stages[where]
 
     for course, spec in missing:
-        here = seen(work, course)
+        here = seen(work, model, course)
         before = judges(work, model) if course.kind == "other_models" else [model]
         try:
             maps = maps_of(work, model, seed, course)
@@ -201,7 +203,7 @@ def followed_specs(work: Work, model: str, seed: int, course: Course) -> list[Sp
 def followed(work: Work, model: str, seed: int, course: Course) -> NDArray[np.bool_]:
     """``(sequence,)``: False where a control found no map to follow."""
     if not course.made_as.control or course.method == ORACLE:
-        return np.ones(len(work.chosen), bool)
+        return np.ones(len(seen(work, model, course).chosen), bool)
     kept: NDArray[np.bool_] = arrays_of(work, curve_spec(work, model, seed, course))[
         "is_map"
     ].astype(bool)
@@ -222,7 +224,8 @@ def _shaped(outputs: list[list[Logits]], course: Course) -> Logits:
 def maps_of(work: Work, model: str, seed: int, course: Course) -> list[Scores]:
     """The maps whose order a course follows: one, or the draws of the random control."""
     if course.method == RANDOM:
-        return list(random_maps(work.chosen, work.plan.random_draws, work.plan.data_seed))
+        chosen = seen(work, model, course).chosen
+        return list(random_maps(chosen, work.plan.random_draws, work.plan.data_seed))
     return [map_of(work, model, seed, course)]
 
 
@@ -231,7 +234,7 @@ def map_of(work: Work, model: str, seed: int, course: Course) -> Scores:
 
     Controls are made from the maps of all explained sequences.
     """
-    here = seen(work, course)
+    here, work = seen(work, model, course), looked_at(work, model, course.method)
     if course.method == ORACLE:
         work, targets = here, here.chosen.labels
         spec = oracle_spec(work, model, seed, Oracle.of(work, course))
@@ -328,12 +331,16 @@ class Oracle(NamedTuple):
         return cls(course.operator or leading_operator(work), target)
 
 
+def _before_oracle(work: Work, model: str, oracle: Oracle) -> Work:
+    return first(looked_at(work, model, operator=oracle.operator), work.plan.controlled)
+
+
 def oracle_spec(work: Work, model: str, seed: int, oracle: Oracle) -> Spec:
     plan = work.plan
     return {
         "kind": "oracle",
         "model": key(model_spec(work, model, seed)),
-        "sequences": print_of(first(work, plan.controlled).chosen.codes),
+        "sequences": print_of(_before_oracle(work, model, oracle).chosen.codes),
         "operator": identified(work, "operators", plan.operators[oracle.operator]),
         "target": oracle.target,
         "data_seed": plan.data_seed,
@@ -347,8 +354,8 @@ def oracles(work: Work) -> list[Oracle]:
 
 def oracle_cell(work: Work, model: str, seed: int) -> None:
     """Keep what is lost when one position takes the donor's base, under every operator."""
-    here = first(work, work.plan.controlled)
     for oracle in oracles(work):
+        here = _before_oracle(work, model, oracle)
         spec = oracle_spec(work, model, seed, oracle)
         if work.store.holds(spec):
             continue
