@@ -263,7 +263,11 @@ def _of_harness(plugin: Plugin) -> Fields:
     if plugin.kind == "models":
         return {"sequences": (Annotated[int, Field(ge=0)] | None, None), "seeds": _FEWER}
     if plugin.kind == "datasets":
-        return {"deduplicated": (bool, False), "truth": (Truth | None, None)}
+        return {
+            "deduplicated": (bool, False),
+            "truth": (Truth | None, None),
+            "fallback": (dict[str, Any] | None, None),
+        }
     if plugin.kind != "metrics":
         return {}
     facts = metric_facts(plugin.call)

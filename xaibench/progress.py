@@ -51,6 +51,11 @@ class Terminal:
         self.bars.update(self.epochs, visible=True, completed=epoch, total=epochs, note=note)
 
 
+def said(words: str) -> None:
+    """What a person must know before anything runs."""
+    print(f"xaibench: {words}", file=sys.stderr)
+
+
 @contextmanager
 def shown(total: int) -> Iterator[Progress]:
     """The progress of ``total`` tasks, in the form that standard error can show."""

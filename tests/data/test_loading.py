@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xaibench.data.loading import load_splits
+from xaibench.data.loading import STANDS_IN, load_splits
 from xaibench.errors import UsageError
 from xaibench.options import resolve
 from xaibench.plan import Use
@@ -88,3 +88,28 @@ def test_scanned_motifs_give_any_dataset_its_truth(loaded):
 def test_a_dataset_that_cannot_be_used_is_one_line(loaded, name, options, message):
     with pytest.raises(UsageError, match=message):
         loaded(name, **options)
+
+
+def test_a_dataset_that_is_not_here_may_be_stood_in_for_loudly(loaded):
+    splits = loaded("broken", fallback={"name": "some"})
+    assert splits.facts[STANDS_IN] == "broken"
+    assert splits.note.startswith("NOT broken, which could not be had, but some.")
+    assert len(splits.test) == 8
+
+
+def test_a_dataset_that_is_here_is_not_stood_in_for(loaded):
+    splits = loaded(fallback={"name": "broken"})
+    assert STANDS_IN not in splits.facts
+
+
+@pytest.mark.parametrize(
+    ("fallback", "message"),
+    [
+        ({"path": "a.csv"}, r"dataset\.fallback: wanted name: NAME and its options, got"),
+        ({"name": "some", "twise": True}, r"dataset\.fallback: unknown key 'twise'; did you mean"),
+        ({"name": "none"}, "wanted Splits, got int"),
+    ],
+)
+def test_a_fallback_that_cannot_be_used_is_one_line(loaded, fallback, message):
+    with pytest.raises(UsageError, match=message):
+        loaded("broken", fallback=fallback)

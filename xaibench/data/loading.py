@@ -1,22 +1,59 @@
 """A dataset by name: its splits, without what leaks and with what is known of its motifs."""
 
+from dataclasses import replace
+from pathlib import PurePath
+from typing import Any
+
 import numpy as np
 
 from xaibench.data.audit.leakage import deduplicated
 from xaibench.data.splitting import with_validation
 from xaibench.data.truth import annotated, scanned
 from xaibench.errors import UsageError
-from xaibench.options import Truth, of_harness, supplied, typed, with_paths
+from xaibench.options import Truth, of_harness, resolve, supplied, typed, with_paths
 from xaibench.plan import Use, locate
 from xaibench.registry import Plugin, load
 from xaibench.values import Splits
+
+STANDS_IN = "stands in for"
+"""Of ``Splits.facts``: the dataset that the plan named first and that is not here."""
 
 
 def load_splits(use: Use, *, data_seed: int, source: str, plugins: tuple[str, ...]) -> Splits:
     """What a dataset of a plan holds; ``source`` is the plan that its paths are relative to.
 
-    Raises UsageError (one line) where there is nothing to learn from or to test on.
+    Where that cannot be had, its ``fallback``, which says so in its note and its facts. Raises
+    UsageError (one line) where there is nothing to learn from or to test on.
     """
+    fallback = use.options.get("fallback")
+    try:
+        return _splits(use, data_seed=data_seed, source=source, plugins=plugins)
+    except UsageError:
+        if fallback is None:
+            raise
+    instead = _use_of(fallback, plugins)
+    splits = _splits(instead, data_seed=data_seed, source=source, plugins=plugins)
+    wanted, got = _named(use), _named(instead)
+    note = f"NOT {wanted}, which could not be had, but {got}. {splits.note}".strip()
+    return replace(splits, note=note, facts={STANDS_IN: wanted, **splits.facts})
+
+
+def _use_of(fallback: dict[str, Any], plugins: tuple[str, ...]) -> Use:
+    given = dict(fallback)
+    name = given.pop("name", None)
+    if not isinstance(name, str):
+        raise UsageError(f"dataset.fallback: wanted name: NAME and its options, got {fallback!r}")
+    plugin = load("datasets", name, plugins)
+    return Use(use=name, options=resolve(plugin, given, where="dataset.fallback"))
+
+
+def _named(use: Use) -> str:
+    """What a reader would call the data of a plan."""
+    named = use.options.get("dataset") or PurePath(str(use.options.get("path") or "")).name
+    return str(named or use.use)
+
+
+def _splits(use: Use, *, data_seed: int, source: str, plugins: tuple[str, ...]) -> Splits:
     plugin = load("datasets", use.use, plugins)
     options = with_paths(plugin, use.options, lambda path: locate(path, source))
     splits = _called(plugin, options, data_seed)

@@ -1,0 +1,28 @@
+"""Claims of papers, put to the test by rules that were fixed before anything ran."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+
+import pandas as pd
+
+from xaibench.statistics.corrections import holm
+from xaibench.work import Work
+
+from . import attngen
+from .finding import Finding
+
+CLAIMS: dict[str, Callable[[Work, pd.DataFrame], Iterator[Finding]]] = {"attngen": attngen.findings}
+"""By the name that a plan gives under ``claims``: what a paper claims, as a run finds it."""
+
+COLUMNS = [*Finding.columns()[:10], "p_holm", *Finding.columns()[10:]]
+
+
+def claims(work: Work, estimates: pd.DataFrame) -> pd.DataFrame:
+    """A row a claim; ``p_holm`` is corrected over all of them."""
+    if work.plan.claims is None:
+        return pd.DataFrame(columns=COLUMNS)
+    found = CLAIMS[work.plan.claims](work, estimates)
+    frame = pd.DataFrame([asdict(each) for each in found])
+    return frame.assign(p_holm=holm(frame["p"]))[COLUMNS]

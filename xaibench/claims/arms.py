@@ -1,0 +1,84 @@
+"""Which models of a plan are the arms of a comparison of maskings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xaibench.cells.keeping import is_there
+from xaibench.cells.training import card, model_spec
+from xaibench.plan import Plan
+from xaibench.work import Work, seeds_of
+
+ATTNGEN = "attngen"
+
+
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """Labels of the plan; empty where it has no such model.
+
+    ``cnn`` has no attention; the others are one network: ``unmasked``, with the least attended
+    positions ``masked`` (by ratio), and with ``random`` ones (by ratio).
+    """
+
+    cnn: str
+    unmasked: str
+    masked: dict[float, str]
+    random: dict[float, str]
+
+
+def arms_of(plan: Plan) -> Arms:
+    """Told by what the models are, not by their labels; the first of a kind counts."""
+
+    def labels(use: str, policy: str) -> dict[float, str]:
+        found: dict[float, str] = {}
+        for label, model in plan.models.items():
+            masking = model.options.get("masking") or {}
+            if model.use == use and masking.get("policy") == policy:
+                found.setdefault(float(masking["ratio"]), label)
+        return dict(sorted(found.items()))
+
+    def first(named: dict[float, str]) -> str:
+        return next(iter(named.values()), "")
+
+    plain, unmasked = labels("cnn", "none"), labels(ATTNGEN, "none")
+    masked, random = labels(ATTNGEN, "low_attention"), labels(ATTNGEN, "random")
+    return Arms(first(plain), first(unmasked), masked, random)
+
+
+def histories(work: Work, model: str) -> dict[int, list[dict[str, float]]]:
+    """By seed, the history of each training that succeeded."""
+    return {
+        seed: card(work, model, seed)["history"]
+        for seed in seeds_of(work.plan, model)
+        if model and is_there(work, model_spec(work, model, seed))
+    }
+
+
+def validation(work: Work, models: list[str]) -> tuple[list[int], NDArray[np.float64]]:
+    """The seeds that all the models share, and ``(model, seed)`` the validation accuracy of the
+    weights that were kept."""
+    kept = [
+        {seed: _of_kept(work.plan, history) for seed, history in histories(work, model).items()}
+        for model in models
+    ]
+    seeds = sorted(set.intersection(*map(set, kept))) if kept else []
+    return seeds, np.array([[each[seed] for seed in seeds] for each in kept])
+
+
+def _of_kept(plan: Plan, history: list[dict[str, Any]]) -> float:
+    if plan.training.options.get("keep", "last") == "last":
+        return float(history[-1]["validation_accuracy"])
+    best = min(history, key=lambda row: float(row["validation_loss"]))
+    return float(best["validation_accuracy"])
+
+
+def chosen_ratio(work: Work, masked: dict[float, str]) -> float | None:
+    """The ratio whose arm has the best mean validation accuracy; the test split is not asked."""
+    seeds, accuracies = validation(work, list(masked.values()))
+    if not seeds:
+        return None
+    return list(masked)[int(accuracies.mean(axis=1).argmax())]

@@ -1,0 +1,262 @@
+"""What AttnGen's paper claims (*Shabani Nia and Karkehabadi 2026*, arXiv 2605.14073).
+
+The paper gives single numbers on demo_human_or_worm: no intervals, no seeds, no controls. The rules
+here are ours, and were fixed before any run whose result the project reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from xaibench.cells.replacing import leading_operator
+from xaibench.controls import RANDOM
+from xaibench.convergence import convergence
+from xaibench.data.loading import STANDS_IN
+from xaibench.work import Work
+
+from .arms import Arms, arms_of, chosen_ratio, histories, validation
+from .deletion import near_chance
+from .finding import (
+    FAILS,
+    HOLDS,
+    UNKNOWN,
+    Finding,
+    Words,
+    above,
+    of_estimate,
+    over_seeds,
+    untold,
+)
+
+BETTER = "96.73 % against 95.83 % (validation, one number each)"
+STEADIER = ("AttnGen's training is more stable", "more stable (no number)")
+CRITICS = "not reported; asked for by critics"
+BEST = (0.1, 0.2)
+
+ABOVE = "holds if the interval lies above 0, does not if its upper end is below 0"
+ABOVE_BY = "holds if the interval lies above 0, does not if its upper end is below 0.2 points"
+OPTIMUM = "holds if the best ratio on validation is in [.10, .20] in at least 4 of 5 seeds (80 %); "
+OPTIMUM += "does not if it is elsewhere in as many"
+
+
+def findings(work: Work, estimates: pd.DataFrame) -> Iterator[Finding]:
+    """Each claim as the run finds it, with the controls that critics asked for."""
+    arms = arms_of(work.plan)
+    ratio = chosen_ratio(work, arms.masked)
+    if ratio is None:
+        yield untold("AttnGen", BETTER, "the run trained no model with the least attended masked")
+        return
+    model = arms.masked[ratio]
+    every = (
+        *_accuracy(work, estimates, arms, ratio),
+        *_convergence(work, arms, model),
+        _steadiness(work, arms, model),
+        *near_chance(work, arms.masked, ratio),
+        _optimum(work, arms),
+        *_controls(work, estimates, model),
+    )
+    about = _about_the_data(work)
+    for finding in every:
+        yield replace(finding, caveat="; ".join(filter(None, (finding.caveat, about))))
+
+
+def _about_the_data(work: Work) -> str:
+    """Said beside every claim: other data than the paper's."""
+    instead = work.splits.facts.get(STANDS_IN)
+    if instead:
+        return f"on a stand-in for {instead}"
+    named = work.plan.dataset.options.get("dataset") == "demo_human_or_worm"
+    return "" if named else "on other data than the paper's"
+
+
+# Accuracy
+
+
+def _accuracy(work: Work, estimates: pd.DataFrame, arms: Arms, ratio: float) -> Iterator[Finding]:
+    """Test accuracy in shares; the ratio was chosen on validation."""
+    model = arms.masked[ratio]
+    picked = f"ratio {ratio:g} chosen on validation of {len(arms.masked)}"
+    yield _more_accurate(
+        estimates, ("AttnGen is more accurate than the CNN", BETTER), (model, arms.cnn), picked
+    )
+    yield _more_accurate(
+        estimates,
+        ("masking makes the network with attention more accurate", CRITICS),
+        (model, arms.unmasked),
+        picked,
+    )
+    same = arms.random.get(ratio, next(iter(arms.random.values()), ""))
+    beside = next((other for other in arms.random if arms.random[other] == same), ratio)
+    yield _more_accurate(
+        estimates,
+        ("masking by attention is better than masking at random", CRITICS),
+        (arms.masked.get(beside, model), same),
+        f"both at ratio {beside:g}",
+    )
+
+
+def _more_accurate(
+    estimates: pd.DataFrame, words: tuple[str, str], pair: tuple[str, str], caveat: str
+) -> Finding:
+    found = _between(estimates, *pair)
+    if found is None:
+        return untold(*words, f"no accuracies of {pair[0]} and {pair[1] or 'such a model'}")
+    row, sign = found
+    told = Words(*words, f"test accuracy, {pair[0]} minus {pair[1]}")
+    return of_estimate(told, row, ABOVE_BY, sign=sign, least=0.002, caveat=caveat)
+
+
+def _between(estimates: pd.DataFrame, model: str, other: str) -> tuple[Any, int] | None:
+    """The row that compares the accuracy of two models, and the sign that puts ``model`` first."""
+    rows = estimates[
+        (estimates["question"] == "between models") & (estimates["metric"] == "accuracy")
+    ]
+    for first, second, sign in ((model, other, 1), (other, model, -1)):
+        here = rows[(rows["model"] == first) & (rows["other"] == second)]
+        if len(here) and not np.isnan(here["mean"].iloc[0]):
+            return here.iloc[0], sign
+    return None
+
+
+# Convergence and stability
+
+
+def _convergence(work: Work, arms: Arms, model: str) -> Iterator[Finding]:
+    measured: dict[str, Callable[[Any], float]] = {
+        "epochs to 95 % validation accuracy": lambda each: -each.epochs_to_95,
+        "epochs to 99 % of the own final accuracy": lambda each: -each.epochs_to_99_of_final,
+        "area under the validation curve": lambda each: each.area,
+    }
+    for quantity, value in measured.items():
+        minus = "CNN minus AttnGen" if quantity.startswith("epochs") else "AttnGen minus CNN"
+        words = ("AttnGen converges faster than the CNN", "faster (no number)")
+        told = Words(*words, f"{quantity}, {minus}")
+        yield _of_histories(work, told, (model, arms.cnn), value)
+    spread = "spread of validation accuracy over the last 5 epochs, CNN minus AttnGen"
+    yield _of_histories(
+        work, Words(*STEADIER, spread), (model, arms.cnn), lambda each: -each.spread
+    )
+
+
+def _of_histories(
+    work: Work,
+    words: Words,
+    pair: tuple[str, str],
+    value: Callable[[Any], float],
+) -> Finding:
+    first, second = (histories(work, label) for label in pair)
+    shared = sorted(first.keys() & second.keys())
+    if not shared:
+        return untold(*words[:2], f"no trainings of {pair[0]} and {pair[1] or 'such a model'}")
+    differences = [value(convergence(first[s])) - value(convergence(second[s])) for s in shared]
+    never = int(np.isnan(differences).sum())
+    caveat = f"not told by {never} of {len(shared)} seeds" if never else ""
+    return over_seeds(words, np.array(differences), ABOVE, caveat=caveat)
+
+
+def _steadiness(work: Work, arms: Arms, model: str) -> Finding:
+    """The variance of accuracy between seeds: F, which asks for accuracies that are normal."""
+    seeds, accuracies = validation(work, [model, arms.cnn] if arms.cnn else [])
+    if len(seeds) < 2:
+        return untold(*STEADIER, "the spread between seeds asks for two of them, and a CNN")
+    masked, plain = accuracies.std(axis=1, ddof=1)
+    freedom = len(seeds) - 1
+    ratio = float(plain / masked) if masked else np.nan
+    low, high = (ratio / stats.f.ppf(end, freedom, freedom) ** 0.5 for end in (0.975, 0.025))
+    tail = stats.f.cdf(ratio**2, freedom, freedom)
+    return Finding(
+        *STEADIER,
+        quantity="standard deviation of validation accuracy between seeds, CNN over AttnGen",
+        mean=ratio,
+        low=float(low),
+        high=float(high),
+        seeds=len(seeds),
+        sequences=0,
+        test="F of two variances",
+        p=float(2 * min(tail, 1 - tail)),
+        verdict=above(low - 1, high - 1),
+        rule="holds if the interval lies above 1, does not if its upper end is below 1",
+    )
+
+
+# The ratio
+
+
+def _optimum(work: Work, arms: Arms) -> Finding:
+    words = ("masking 10 to 20 % of the positions is best", "10-20 % best")
+    arm = {0.0: arms.unmasked, **arms.masked} if arms.unmasked else dict(arms.masked)
+    seeds, accuracies = validation(work, list(arm.values()))
+    if len(arm) < 3 or not seeds:
+        return untold(*words, "wanted at least three ratios, trained")
+    ratios = np.array(list(arm))
+    best = ratios[accuracies.argmax(axis=0)]
+    inside, asked = (int(_is_moderate(each).sum()) for each in (best, ratios))
+    by_chance = asked / len(ratios)
+    found = stats.binomtest(inside, len(seeds), by_chance, alternative="greater")
+    interval = stats.binomtest(inside, len(seeds)).proportion_ci(0.95)
+    return Finding(
+        *words,
+        quantity="share of seeds whose best ratio on validation is in [.10, .20]",
+        mean=inside / len(seeds),
+        low=float(interval.low),
+        high=float(interval.high),
+        seeds=len(seeds),
+        sequences=0,
+        test=f"binomial, one-sided, against {asked} of {len(ratios)} ratios",
+        p=float(found.pvalue),
+        verdict=_of_share(inside / len(seeds), len(seeds)),
+        rule=OPTIMUM,
+        caveat=f"best by seed: {', '.join(f'{each:g}' for each in best)}",
+    )
+
+
+def _is_moderate(ratios: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return (ratios >= BEST[0]) & (ratios <= BEST[1])
+
+
+def _of_share(share: float, seeds: int) -> str:
+    if seeds < 5:
+        return UNKNOWN
+    if share >= 0.8:
+        return HOLDS
+    return FAILS if share <= 0.2 else UNKNOWN
+
+
+# What critics asked for
+
+
+def _controls(work: Work, estimates: pd.DataFrame, model: str) -> Iterator[Finding]:
+    """Attention beside random orders, controls of its own map, and other methods."""
+    methods = [label for label, use in work.plan.attribution.items() if use.use == "attention"]
+    if not methods:
+        return
+    operator = leading_operator(work)
+    here = estimates[
+        (estimates["model"] == model)
+        & (estimates["method"] == methods[0])
+        & (estimates["metric"] == "deletion_logit_difference")
+        & (estimates["operator"] == operator)
+        & estimates["question"].isin(["against random", "against control"])
+    ]
+    for _, row in here.iterrows():
+        claim = f"attention finds more than {_WORDS.get(row['other'], row['other'])}"
+        quantity = f"area of deletion (logit difference, {operator}), control minus attention"
+        if not np.isnan(row["mean"]):
+            yield of_estimate(Words(claim, CRITICS, quantity), row.to_dict(), ABOVE, caveat=model)
+
+
+_WORDS = {
+    RANDOM: "random orders",
+    "rotated": "its own map moved along (run lengths kept)",
+    "another sequence": "the map of another sequence",
+    "mean map": "the mean of all maps",
+    "negated": "its own map turned round",
+    "blurred": "its own map smeared",
+}

@@ -1,0 +1,124 @@
+"""Whether a model is at chance once what it attends to most is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xaibench.cells.replacing import Course
+from xaibench.controls import RANDOM
+from xaibench.lines import lines_of
+from xaibench.randomness import stream
+from xaibench.records import Block
+from xaibench.statistics.bootstrap import of_differences, of_values
+from xaibench.statistics.draws import Draws, draw
+from xaibench.values import Estimate
+from xaibench.work import Work, is_explained, seeds_of
+
+from .finding import FAILS, HOLDS, UNKNOWN, Finding, above, all_of, untold
+
+NEAR_CHANCE = (0.4, 0.6)
+DELETED = (0.1, 0.2)
+CHANCE = (
+    "holds if at 10 % and at 20 % the interval of the accuracy lies in [.40, .60] and that of "
+    "random minus attention above 0; does not if at either the accuracy's interval lies outside "
+    "[.40, .60] or that of the difference below 0"
+)
+OUTSIDE = "N is in AttnGen's training distribution and not in the CNN's"
+
+
+def near_chance(work: Work, masked: dict[float, str], ratio: float) -> Iterator[Finding]:
+    """One finding an operator, on the arm of the chosen ratio or the nearest explained one."""
+    words = ("deleting what AttnGen attends to most leaves chance", "96.9 % to near chance")
+    explained = [r for r in masked if is_explained(work.plan, masked[r])]
+    methods = [label for label, use in work.plan.attribution.items() if use.use == "attention"]
+    if not explained or not methods or not set(DELETED) <= set(work.plan.fractions):
+        yield untold(*words, "wanted attention of an explained AttnGen, and points at .1 and .2")
+        return
+    nearest = min(explained, key=lambda other: abs(other - ratio))
+    for operator in work.plan.operators:
+        found = _deleted(work, masked[nearest], methods[0], operator)
+        if found is None:
+            yield untold(*words, f"no curves under operator {operator}")
+            continue
+        caveat = f"ratio {nearest:g}"
+        if work.plan.operators[operator].use == "n":
+            caveat += f"; {OUTSIDE}"
+        yield _of_deletion(words, operator, found, caveat)
+
+
+Deleted = dict[float, tuple[Estimate, Estimate, float]]
+"""By fraction: accuracy by attention, random minus attention, and the accuracy at random."""
+
+
+def _deleted(work: Work, model: str, method: str, operator: str) -> Deleted | None:
+    by_attention = _accuracies(work, model, method, operator)
+    by_chance = _accuracies(work, model, RANDOM, operator)
+    if not by_attention or not by_chance:
+        return None
+    drawing = partial(_drawn, work.plan.data_seed)
+    found = {}
+    for fraction in DELETED:
+        step = work.plan.fractions.index(fraction)
+        attended, chance = (
+            np.stack([line[step] for line in lines]) for lines in (by_attention, by_chance)
+        )
+        shared = attended.shape[1]
+        apart = of_differences(chance[:, :shared] - attended, drawing)
+        found[fraction] = of_values(attended, drawing), apart, float(chance[:, :shared].mean())
+    return found
+
+
+def _drawn(data_seed: int, seeds: int, sequences: int) -> Draws:
+    return draw(stream(data_seed, "claims", seeds, sequences), seeds, sequences)
+
+
+def _accuracies(work: Work, model: str, method: str, operator: str) -> list[NDArray[np.float64]]:
+    """A seed, ``(step, sequence)``: 1 where the label is still predicted; of random orders the
+    mean."""
+    found = []
+    for seed in seeds_of(work.plan, model):
+        here = Block(model, seed, method, operator=operator)
+        lines, _ = lines_of(work, here, Course(method, operator), "accuracy")
+        if lines:
+            found.append(np.mean(lines, axis=0))
+    return found
+
+
+def _of_deletion(words: tuple[str, str], operator: str, found: Deleted, caveat: str) -> Finding:
+    told = [
+        f"{fraction:.0%}: attention {attended.mean:.3f} [{attended.low:.3f}, {attended.high:.3f}], "
+        f"random {chance:.3f}"
+        for fraction, (attended, _, chance) in found.items()
+    ]
+    most = DELETED[-1]
+    attended = found[most][0]
+    of_parts = [apart.p_seeds for _, apart, _ in found.values()]
+    return Finding(
+        *words,
+        quantity=f"accuracy at {most:.0%} deletion, operator {operator}",
+        mean=attended.mean,
+        low=attended.low,
+        high=attended.high,
+        seeds=attended.seeds,
+        sequences=attended.sequences,
+        test="paired t over seeds of random minus attention, the larger p of both fractions",
+        p=float(np.max(of_parts)),
+        verdict=all_of([_chance(attended, apart) for attended, apart, _ in found.values()]),
+        rule=CHANCE,
+        caveat="; ".join([*told, caveat]),
+    )
+
+
+def _chance(attended: Estimate, apart: Estimate) -> str:
+    """Near chance, and below random deletion of as many positions."""
+    low, high = NEAR_CHANCE
+    if np.isnan(attended.low):
+        return UNKNOWN
+    if attended.high < low or attended.low > high:
+        return FAILS
+    near = HOLDS if low <= attended.low and attended.high <= high else UNKNOWN
+    return all_of([near, above(apart.low, apart.high)])
