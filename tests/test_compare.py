@@ -1,0 +1,613 @@
+"""Runs side by side: differences that are known to the last digit, gates, and what is refused."""
+
+import json
+import shutil
+import sys
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from scipy import stats
+
+from xaibench.cli import main
+from xaibench.compare.comparison import Comparison, compare
+from xaibench.compare.differing import Difference
+from xaibench.compare.gates import Gate, gate
+from xaibench.compare.unpaired import of_unpaired, welch
+from xaibench.errors import UsageError
+from xaibench.results import CERTAINTY, COLUMNS
+from xaibench.statistics.corrections import holm
+from xaibench.statistics.draws import draw
+
+SEQUENCES = 8
+RANDOM = "random control"
+FACTS = {
+    "deletion": ("faithfulness", "lower", "curves", ""),
+    "auprc": ("localisation", "higher", "explanation", ""),
+    "sensitivity": ("stability", "lower", "change", "substitutions"),
+    "seed_agreement": ("stability", "higher", "change", "seed"),
+    "gini": ("complexity", "neither", "explanation", ""),
+}
+METRICS = {
+    "auprc": "",
+    "deletion_logit_difference": "uniform",
+    "gini": "",
+    "seed_agreement": "",
+    "sensitivity": "",
+}
+
+
+@dataclass
+class Made:
+    """A run folder: values are noise of their own plus what is added to them here."""
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    models: tuple[str, ...] = ("cnn", "attngen")
+    methods: tuple[str, ...] = ("saliency", "deeplift")
+    sequences: int = SEQUENCES
+    more: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """Added to the values of a (method, metric): a number, or values ``(seed, sequence)``."""
+    noise: int = 0
+    """Another number is other trained models."""
+    plan: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    missing: tuple[tuple[str, str], ...] = ()
+    """(method, metric) whose records failed."""
+    classes: str = "ACGT"
+
+
+def rows(made: Made) -> list[tuple[Any, ...]]:
+    found: list[tuple[Any, ...]] = []
+
+    def add(model: str, method: str, metric: str, operator: str, values: Any, draws: int = 1):
+        values = values + np.asarray(made.more.get((method, metric), 0.0))
+        for place, seed in enumerate(made.seeds):
+            for draw_ in range(draws):
+                where = ("planted", model, seed, method, "", metric, operator, draw_)
+                if (method, metric) in made.missing:
+                    found.append((*where, "", np.nan, "failed", "ValueError: nothing"))
+                    continue
+                found.extend(
+                    (*where, f"test {k}", value + 0.25 * draw_, "ok", "")
+                    for k, value in enumerate(np.broadcast_to(values, shape)[place])
+                )
+
+    shape = len(made.seeds), made.sequences
+    for number, model in enumerate(made.models):
+        noise = np.random.default_rng([made.noise, number])
+        add(model, "", "accuracy", "", noise.integers(0, 2, shape).astype(float))
+        add(model, RANDOM, "deletion_logit_difference", "uniform", 3 + noise.random(shape), 2)
+        for method in made.methods:
+            for metric, operator in METRICS.items():
+                add(model, method, metric, operator, noise.random(shape).round(6))
+    return found
+
+
+def write(folder: Path, made: Made) -> Path:
+    folder.mkdir(parents=True)
+    plan = {
+        "seeds": list(made.seeds),
+        "data_seed": 0,
+        "training": {"epochs": 3},
+        "models": {model: {"use": model, "dropout": 0.1} for model in made.models},
+        "attribution": {method: {"use": method} for method in made.methods},
+        "metrics": {label: {"use": label} for label in FACTS},
+        "operators": {"uniform": {"use": "uniform"}},
+        "reports": {"html": {"use": "html"}},
+        **made.plan,
+    }
+    keys = ("family", "better", "of", "change")
+    environment = {
+        "versions": {"xaibench": "0.1.0"},
+        "threads": 1,
+        "data": "9f2c41",
+        "dataset": {"name": "planted", "sizes": {"train": 40, "explained": made.sequences}},
+        "metrics": {label: dict(zip(keys, told, strict=True)) for label, told in FACTS.items()},
+        **made.environment,
+    }
+    (folder / "plan.yaml").write_text(yaml.safe_dump(plan, sort_keys=False))
+    (folder / "environment.json").write_text(json.dumps(environment))
+    letters = [{"name": "test 3", "letters": made.classes}]
+    (folder / "examples.json").write_text(json.dumps(letters))
+    records = pd.DataFrame(rows(made), columns=list(COLUMNS["results.parquet"]))
+    words = ["dataset", "model", "method", "control", "metric", "operator", "sequence", "status"]
+    records.astype(dict.fromkeys(words, "category")).to_parquet(folder / "results.parquet")
+    for name in COLUMNS:
+        if name.endswith(".csv") and name not in CERTAINTY:
+            pd.DataFrame(columns=list(COLUMNS[name])).to_csv(folder / name, index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """``compared({...}, {...}, gates=[...])``: made-up runs, each against the first."""
+    written: dict[str, Path] = {}
+
+    def folder(name: str, run: dict[str, Any]) -> Path:
+        known = f"{name} {run}"
+        if known not in written:
+            written[known] = write(tmp_path_factory.mktemp("runs") / name, Made(**run))
+        return written[known]
+
+    def found(*runs: dict[str, Any], gates: list[str] | None = None) -> Comparison:
+        folders = [folder(f"run{k}", run) for k, run in enumerate(runs)]
+        return compare(folders, [words.split() for words in gates or ()])
+
+    return found
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Calls the command line; gives exit code, standard output and standard error."""
+
+    def called(*words):
+        monkeypatch.setattr(sys, "argv", ["xaibench", "compare", *map(str, words)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        output = capsys.readouterr()
+        return stopped.value.code or 0, output.out, output.err
+
+    return called
+
+
+def row(found: Comparison, metric: str, method: str, model: str = "cnn") -> pd.Series:
+    (pair,) = found.pairs
+    wanted = {"metric": metric, "method": method, "model": model}
+    (index,) = pair.rows.index[(pair.rows[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+    return pair.rows.loc[index]
+
+
+# What differs by a known number
+
+
+@pytest.mark.parametrize(
+    ("metric", "added", "better"),
+    [
+        ("auprc", 0.125, 0.125),
+        ("sensitivity", 0.125, -0.125),
+        ("deletion_logit_difference", 0.125, -0.125),
+        ("gini", 0.125, 0.125),
+    ],
+)
+def test_a_shift_is_found_to_the_last_digit_and_is_positive_where_the_second_is_better(
+    compared, metric, added, better
+):
+    found = compared({}, {"more": {("saliency", metric): added}})
+    shifted = row(found, metric, "saliency")
+    assert shifted["mean"] == pytest.approx(better, abs=1e-12)
+    assert shifted[["low", "high"]].tolist() == pytest.approx([better] * 2, abs=1e-12)
+    assert (shifted["sequences"], shifted["seeds"]) == (SEQUENCES, 3)
+    # one of 2^7 sign patterns and its mirror are as far from 0, plus what was drawn
+    assert shifted["p_sequences"] < 0.03
+    other = row(found, metric, "deeplift")
+    assert (other["mean"], other["p_sequences"], other["equal"]) == (0, 1, True)
+
+
+def test_the_means_of_both_differ_by_the_mean_difference(compared):
+    found = compared({}, {"more": {("saliency", "auprc"): 0.125}})
+    shifted = row(found, "auprc", "saliency")
+    assert shifted["second_mean"] - shifted["first_mean"] == pytest.approx(0.125)
+    values = pd.DataFrame(rows(Made()), columns=list(COLUMNS["results.parquet"]))
+    own = values.query("model == 'cnn' and method == 'saliency' and metric == 'auprc'")
+    assert shifted["first_mean"] == pytest.approx(own["value"].mean())
+
+
+def test_of_curves_the_gap_to_random_is_compared(compared):
+    """A model that is surer of everything has larger areas, and no better explanation."""
+    metric = "deletion_logit_difference"
+    methods = ("saliency", "deeplift", RANDOM)
+    found = compared({}, {"more": {(method, metric): 5.0 for method in methods}})
+    surer = row(found, metric, "saliency")
+    assert surer["compared"] == "gap to random"
+    assert surer["mean"] == pytest.approx(0, abs=1e-12)
+
+
+def test_identical_runs_differ_by_nothing_with_p_1(compared):
+    found = compared({}, {})
+    (pair,) = found.pairs
+    assert pair.differences == ()
+    assert pair.cautions == ()
+    assert pair.same_models == {"cnn": True, "attngen": True}
+    assert pair.rows["equal"].all()
+    assert (pair.rows[["mean", "low", "high"]] == 0).all(axis=None)
+    assert (pair.rows[["p_sequences", "p_sequences_holm"]] == 1).all(axis=None)
+
+
+def test_the_tests_of_a_row_are_those_of_scipy(compared):
+    added = np.random.default_rng(3).normal(0.2, 0.3, (3, SEQUENCES))
+    found = row(compared({}, {"more": {("saliency", "auprc"): added}}), "auprc", "saliency")
+    t = stats.ttest_1samp(added.mean(axis=1), 0)
+    assert found["p_seeds"] == pytest.approx(t.pvalue)
+    flips = stats.permutation_test(
+        (added.mean(axis=0),), np.mean, permutation_type="samples", n_resamples=np.inf
+    )
+    # 9,999 drawn flips of a p near 0.1: three standard errors
+    assert found["p_sequences"] == pytest.approx(flips.pvalue, abs=0.01)
+
+
+def test_holm_runs_over_the_rows_of_a_family_that_differ(compared):
+    added = np.random.default_rng(3).normal(0.1, 0.3, (3, SEQUENCES))
+    more = {("saliency", "sensitivity"): added, ("deeplift", "seed_agreement"): added}
+    (pair,) = compared({}, {"more": more}).pairs
+    stability = pair.rows[(pair.rows["family"] == "stability") & ~pair.rows["equal"].astype(bool)]
+    assert len(stability) == 4
+    for name in ("p_sequences", "p_seeds"):
+        np.testing.assert_array_equal(stability[f"{name}_holm"], holm(stability[name]))
+
+
+def test_agreement_between_seeds_has_an_interval_over_sequences_alone(compared):
+    added = np.random.default_rng(3).normal(0.1, 0.3, (3, SEQUENCES))
+    found = row(
+        compared({}, {"more": {("saliency", "seed_agreement"): added}}),
+        "seed_agreement",
+        "saliency",
+    )
+    assert np.isnan(found["p_seeds"])
+    assert found["low"] == found["sequences_low"]
+
+
+# What is shared
+
+
+def test_only_shared_sequences_and_seeds_are_compared(compared):
+    found = compared({}, {"seeds": (0, 1, 2, 5), "sequences": 11})
+    (pair,) = found.pairs
+    assert pair.shared.paired
+    assert pair.shared.seeds == (0, 1, 2)
+    assert pair.shared.sequences == SEQUENCES
+    assert set(pair.rows["sequences"]) == {SEQUENCES}
+    assert set(pair.rows["first_seeds"]) == set(pair.rows["second_seeds"]) == {3}
+    assert Difference("sequences", "explained", "8 (8 shared)", "11 (8 shared)") in pair.differences
+    assert Difference("plan", "seeds", "[0, 1, 2]", "[0, 1, 2, 5]") in pair.differences
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "paired"),
+    [
+        ((0, 1, 2), (1, 2, 3), True),
+        ((0, 1, 2), (2, 3, 4, 5), False),
+        ((0, 1, 2), (3, 4), False),
+        ((0,), (0, 1, 2), True),
+        ((0,), (1,), False),
+    ],
+)
+def test_seeds_are_paired_where_two_or_all_of_a_run_are_shared(compared, first, second, paired):
+    (pair,) = compared({"seeds": first}, {"seeds": second}).pairs
+    assert pair.shared.paired is paired
+
+
+def test_without_shared_seeds_averages_are_compared_by_sequence(compared):
+    found = compared({}, {"seeds": (3, 4, 5, 6), "noise": 1})
+    compared_row = row(found, "auprc", "saliency")
+    one, other = (
+        pd.DataFrame(rows(made), columns=list(COLUMNS["results.parquet"]))
+        .query("model == 'cnn' and method == 'saliency' and metric == 'auprc'")
+        .pivot(index="seed", columns="sequence", values="value")
+        for made in (Made(), Made(seeds=(3, 4, 5, 6), noise=1))
+    )
+    assert compared_row["mean"] == pytest.approx(other.mean(axis=None) - one.mean(axis=None))
+    t = stats.ttest_ind(other.mean(axis=1), one.mean(axis=1), equal_var=False)
+    assert compared_row["p_seeds"] == pytest.approx(t.pvalue)
+    assert (compared_row["first_seeds"], compared_row["second_seeds"]) == (3, 4)
+    assert found.pairs[0].same_models == {"cnn": False, "attngen": False}
+
+
+def test_the_same_weights_are_known_by_the_curves_of_random_positions(compared):
+    more = {("", "accuracy"): 0.0, (RANDOM, "deletion_logit_difference"): 1e-9}
+    (pair,) = compared({}, {"more": more}).pairs
+    assert pair.same_models == {"cnn": False, "attngen": False}
+
+
+def test_other_data_are_compared_where_an_example_shows_that_names_mean_the_same(compared):
+    (pair,) = compared({}, {"environment": {"data": "77aa"}}).pairs
+    assert Difference("data", "fingerprint", "9f2c41", "77aa") in pair.differences
+    assert pair.cautions[0].startswith("The data are not the same: sequences are paired by")
+
+
+def test_a_metric_that_means_another_thing_is_left_out(compared):
+    keys = ("family", "better", "of", "change")
+    turned = {label: dict(zip(keys, told, strict=True)) for label, told in FACTS.items()}
+    turned["auprc"]["better"] = "lower"
+    (pair,) = compared({}, {"environment": {"metrics": turned}}).pairs
+    assert "auprc" not in set(pair.rows["metric"])
+    assert pair.cautions == ("Left out, for they mean another thing in each run: auprc.",)
+
+
+def test_what_makes_a_label_another_thing_is_said(compared):
+    plan = {
+        "training": {"epochs": 4},
+        "models": {"cnn": {"use": "cnn", "dropout": 0.2}, "attngen": {"use": "attngen"}},
+        "attribution": {"saliency": {"use": "saliency", "correct": True}},
+        "random_draws": 3,
+        "clusters": True,
+    }
+    (pair,) = compared({}, {"plan": plan, "environment": {"versions": {"xaibench": "0.2"}}}).pairs
+    said = " ".join(pair.cautions)
+    for words in (
+        "made by xaibench 0.1.0 and 0.2",
+        "Every model was trained in another way (training.epochs)",
+        "cnn is another model in each run (models.cnn.dropout)",
+        "saliency has other options in each run (attribution.saliency.correct)",
+        "do not measure alike (random_draws)",
+        "resample groups of sequences",
+    ):
+        assert words in said
+    key = "attribution.saliency.correct"
+    assert Difference("plan", key, "", "true") in pair.differences
+
+
+def test_of_three_runs_each_is_compared_with_the_first(compared):
+    found = compared({}, {"more": {("saliency", "auprc"): 0.25}}, {"noise": 1})
+    assert [(pair.first.letter, pair.second.letter) for pair in found.pairs] == [
+        ("A", "B"),
+        ("A", "C"),
+    ]
+
+
+# Gates
+
+
+def test_a_gate_fails_where_the_drop_is_larger_than_allowed_and_no_chance(compared):
+    more = {("saliency", "auprc"): -0.125}
+    found = compared({}, {"more": more}, gates=["auprc saliency 0.12", "auprc saliency 0.13"])
+    assert [each.verdict for each in found.gates] == ["failed", "failed", "held", "held"]
+    assert {each.population for each in found.gates} == {"these models"}
+    assert found.failed
+
+
+@pytest.mark.parametrize("metric", ["sensitivity", "deletion_logit_difference"])
+def test_where_lower_is_better_a_rise_is_a_drop(compared, metric):
+    found = compared({}, {"more": {("saliency", metric): 0.125}}, gates=[f"{metric} saliency 0.1"])
+    assert {each.verdict for each in found.gates} == {"failed"}
+
+
+def test_a_large_drop_that_may_be_chance_fails_nothing(compared):
+    added = np.zeros((3, SEQUENCES))
+    added[:, 0] = -1.6
+    found = compared({}, {"more": {("saliency", "auprc"): added}}, gates=["auprc saliency 0.1"])
+    assert {each.verdict for each in found.gates} == {"cannot be told"}
+    assert found.gates[0].why == "the drop is larger than allowed, and may be chance"
+    assert not found.failed
+
+
+def test_a_gate_that_held_says_what_it_leaves_open(compared):
+    added = np.zeros((3, SEQUENCES))
+    added[:, 0] = -1.6
+    found = compared({}, {"more": {("saliency", "auprc"): added}}, gates=["auprc saliency 0.25"])
+    assert [each.why for each in found.gates] == ["a larger drop is not excluded"] * 2
+
+
+def test_models_trained_anew_are_judged_by_retraining(compared):
+    anew = {(RANDOM, "deletion_logit_difference"): 1e-9}
+    spread = np.array([[-0.5], [-0.1], [-0.3]]) * np.ones(SEQUENCES)
+    more = {**anew, ("saliency", "auprc"): spread}
+    found = compared({}, {"more": more}, gates=["auprc saliency 0.02"])
+    p = stats.ttest_1samp([-0.5, -0.1, -0.3], 0).pvalue
+    assert {each.population for each in found.gates} == {"retraining"}
+    assert [each.p for each in found.gates] == pytest.approx([2 * p] * 2)
+    assert {each.verdict for each in found.gates} == {"cannot be told"}
+
+
+def test_two_seeds_cannot_tell_of_retraining_and_the_gate_says_so(compared):
+    more = {(RANDOM, "deletion_logit_difference"): 1e-9, ("saliency", "auprc"): -0.125}
+    runs = {"seeds": (0, 1)}, {"seeds": (0, 1), "more": more}
+    found = compared(*runs, gates=["auprc saliency 0.02"])
+    assert {each.population for each in found.gates} == {"these models"}
+    assert found.gates[0].why == "fewer than three seeds: chance in training is not in this p"
+
+
+def test_p_of_gates_is_corrected_over_the_rows_of_all_gates(compared):
+    added = np.random.default_rng(3).normal(-0.2, 0.3, (3, SEQUENCES))
+    found = compared(
+        {},
+        {"more": {("saliency", "auprc"): added, ("saliency", "sensitivity"): -added}},
+        gates=["auprc saliency 0.1", "sensitivity saliency 0.1"],
+    )
+    plain = [each.row["p_sequences"] for each in found.gates]
+    assert [each.p for each in found.gates] == holm(plain).tolist()
+    assert len(plain) == 4
+
+
+def test_a_method_that_broke_does_not_pass_its_gate(compared):
+    missing = (("saliency", "auprc"),)
+    found = compared({}, {"missing": missing}, gates=["auprc saliency 0.02"])
+    assert {each.verdict for each in found.gates} == {"failed"}
+    assert found.gates[0].why == "B has no value (failed: ValueError: nothing)"
+
+
+def test_a_method_that_never_worked_cannot_be_told(compared):
+    missing = (("saliency", "auprc"),)
+    found = compared({"missing": missing}, {}, gates=["auprc saliency 0.02"])
+    assert {each.verdict for each in found.gates} == {"cannot be told"}
+
+
+def test_accuracy_is_gated_with_a_dash_for_the_method(compared):
+    found = compared({}, {"more": {("", "accuracy"): -0.5}}, gates=["accuracy - 0.1"])
+    assert {each.verdict for each in found.gates} == {"failed"}
+    assert gate(["accuracy", "-", "0.1"]) == Gate("accuracy", "", 0.1)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("auprc saliency", "--fail-if-drop: wanted METRIC METHOD DROP, got auprc saliency"),
+        ("", "wanted METRIC METHOD DROP, got nothing"),
+        ("auprc saliency much", "wanted a drop that is a number and not negative, got 'much'"),
+        ("auprc saliency -0.02", "not negative, got '-0.02'"),
+        ("auprc saliency nan", "not negative, got 'nan'"),
+        ("auprk saliency 0.02", "no metric 'auprk' in both A and B; did you mean 'auprc'"),
+        ("auprc salience 0.02", "no 'auprc' of 'salience' in both A and B; did you mean 'salienc"),
+        ("accuracy saliency 0.02", "no 'accuracy' of 'saliency' in both A and B; known: -"),
+        ("gini saliency 0.02", "of 'gini' neither more nor less is better"),
+    ],
+)
+def test_a_gate_that_cannot_be_is_refused(compared, words, message):
+    with pytest.raises(UsageError, match=message.replace("?", r"\?")):
+        compared({}, {}, gates=[words])
+
+
+# What is refused
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    first = write(tmp_path / "a", Made())
+    with pytest.raises(UsageError, match="nowhere: wanted the folder of a run"):
+        compare([first, tmp_path / "nowhere"])
+    with pytest.raises(UsageError, match="compare: wanted the folders of two runs or more, got 1"):
+        compare([first])
+    with pytest.raises(UsageError, match="are the same folder"):
+        compare([first, tmp_path / "x" / ".." / "a"])
+    with pytest.raises(UsageError, match="wanted at most 26 runs, got 27"):
+        compare([tmp_path / str(k) for k in range(27)])
+
+
+def test_an_unfinished_run_is_refused(compared):
+    with pytest.raises(UsageError, match="wanted a finished run, this one was stopped"):
+        compared({}, {"environment": {"unfinished": {"done": 2, "tasks": 3}}})
+
+
+def test_a_run_of_another_version_is_refused(compared):
+    told = {"auprc": {"family": "localisation", "better": "higher"}}
+    with pytest.raises(UsageError, match=r"another version: it does not tell what .* \('of'\)"):
+        compared({}, {"environment": {"metrics": told}})
+
+
+def test_a_table_of_another_version_is_refused(tmp_path):
+    first, second = (write(tmp_path / name, Made()) for name in "ab")
+    pd.read_parquet(second / "results.parquet").drop(columns="operator").to_parquet(
+        second / "results.parquet"
+    )
+    with pytest.raises(UsageError, match=r"results.parquet: wanted the column operator"):
+        compare([first, second])
+
+
+def test_runs_that_share_nothing_are_refused(tmp_path):
+    first = write(tmp_path / "a", Made())
+    elsewhere = {"data": "77aa"}
+    other = write(tmp_path / "b", Made(environment=elsewhere, classes="TTTT"))
+    with pytest.raises(UsageError, match="a and b share nothing: the data differ, and 'test 3' is"):
+        compare([first, other])
+    (other / "examples.json").write_text("[]")
+    with pytest.raises(UsageError, match="share nothing for sure: the data differ, and no example"):
+        compare([first, other])
+    unlike = write(tmp_path / "c", Made(models=("transformer",)))
+    with pytest.raises(UsageError, match="no model, method and metric was measured in both"):
+        compare([first, unlike])
+    records = pd.read_parquet(unlike / "results.parquet")
+    records["sequence"] = "peak " + records["sequence"].astype(str)
+    records.to_parquet(unlike / "results.parquet")
+    with pytest.raises(UsageError, match="share nothing: no sequence was explained in both"):
+        compare([first, unlike])
+
+
+# Seeds that are not shared
+
+
+def test_welch_is_that_of_scipy():
+    one, other = np.array([0.1, 0.4, 0.35]), np.array([0.5, 0.45, 0.7, 0.62])
+    found = welch(one, other)
+    t = stats.ttest_ind(other, one, equal_var=False)
+    interval = t.confidence_interval(0.95)
+    assert found.p == pytest.approx(t.pvalue)
+    assert found.interval == pytest.approx((interval.low, interval.high))
+
+
+def test_welch_of_one_seed_or_of_seeds_that_agree_is_undefined():
+    assert np.isnan(welch(np.array([0.1]), np.array([0.2, 0.3])).p)
+    assert np.isnan(welch(np.array([0.1, 0.1]), np.array([0.2, 0.2])).p)
+
+
+@cache
+def drawn(seeds: int, sequences: int):
+    return draw(np.random.default_rng([seeds, sequences]), seeds, sequences, resamples=500, flips=9)
+
+
+def test_runs_of_equal_seeds_draw_theirs_apart():
+    """Were they drawn together, the differences of like-minded seeds would hide their spread."""
+    spread = np.array([[-1.0], [0.0], [1.0], [2.0]]) * np.ones(7)
+    found = of_unpaired(spread, spread + np.linspace(0, 1e-3, 7), drawn)
+    assert found.high - found.low > 1
+
+
+def test_an_unpaired_interval_covers_as_often_as_it_says():
+    """A difference of 0 with noise of sequences, shared, and of seeds, not shared."""
+    inside, runs = 0, 200
+    for repeat in range(runs):
+        noise = np.random.default_rng(repeat)
+        sequences = noise.normal(0, 1, 23)
+        one, other = (
+            sequences + noise.normal(0, 0.3, (seeds, 1)) + noise.normal(0, 0.3, (seeds, 23))
+            for seeds in (4, 5)
+        )
+        found = of_unpaired(one, other, drawn)
+        inside += found.low <= 0 <= found.high
+    # 190 of 200 are wanted; at 0.95 fewer than 180 have a probability of 0.002
+    assert inside >= 180
+
+
+def test_unpaired_values_of_other_sequences_are_refused():
+    with pytest.raises(ValueError, match="second: wanted 3 sequences, got 4"):
+        of_unpaired(np.zeros((2, 3)), np.zeros((2, 4)), drawn)
+
+
+def test_unpaired_values_without_any_are_undefined():
+    nothing = np.full((2, 3), np.nan)
+    assert of_unpaired(nothing, np.zeros((2, 3)), drawn).reason == (
+        "no sequence has a value in both runs"
+    )
+
+
+# The command line
+
+
+def test_the_command_prints_writes_and_is_the_same_twice(call, tmp_path):
+    first = write(tmp_path / "a", Made())
+    second = write(tmp_path / "b", Made(more={("saliency", "auprc"): 0.25}))
+    code, out, err = call(first, second, "-o", tmp_path / "out")
+    assert (code, err) == (0, "")
+    assert out.startswith("b compared with a\n")
+    files = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert files == ["comparison.csv", "comparison.html", "comparison.txt"]
+    before = [(tmp_path / "out" / name).read_bytes() for name in files]
+    shutil.rmtree(tmp_path / "out")
+    assert call(first, second, "-o", tmp_path / "out") == (code, out, err)
+    assert [(tmp_path / "out" / name).read_bytes() for name in files] == before
+
+
+def test_exit_code_3_is_that_of_a_gate_that_failed(call, tmp_path):
+    first = write(tmp_path / "a", Made())
+    second = write(tmp_path / "b", Made(more={("saliency", "auprc"): -0.25}))
+    held = ("--fail-if-drop", "auprc", "deeplift", "0", "--fail-if-drop", "accuracy", "-", "0.02")
+    code, out, _ = call(first, second, *held)
+    assert code == 0
+    assert "Gates: 4 held" in out
+    code, out, err = call("--fail-if-drop", "auprc", "saliency", "0.02", *held, first, second)
+    assert (code, err) == (3, "")
+    assert "Gates: 2 failed, 4 held" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("a",), "compare: wanted the folders of two runs or more, got 1"),
+        (("a", "a"), "compare: a and a are the same folder"),
+        (("a", "c"), "c: wanted the folder of a run, found no folder"),
+        (("a", "b", "-o", "a/plan.yaml"), "a/plan.yaml: cannot be written: File exists"),
+        (("a", "b", "--fail-if-drop"), "--fail-if-drop: wanted METRIC METHOD DROP, got nothing"),
+        (("a", "b", "--fail-if-drop", "x", "y"), "wanted METRIC METHOD DROP, got x y"),
+        (("a", "b", "--fail-if-drop", "x", "y", "1"), "no metric 'x' in both A and B; known: "),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(call, tmp_path, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        write(tmp_path / name, Made())
+    code, out, err = call(*words)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert err.startswith("xaibench: ")
+    assert message in err

@@ -1,0 +1,107 @@
+"""Runs compared, each with the first; what is said of it comes from ``xaibench.comparisons``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from xaibench.compare.differing import Difference, cautions, differences
+from xaibench.compare.gates import Judged, gate, judged
+from xaibench.compare.rows import rows
+from xaibench.compare.runs import Run, read_runs
+from xaibench.compare.sharing import Shared, same_models, shared
+from xaibench.errors import UsageError
+from xaibench.registry import available, load
+from xaibench.store import write
+
+PRINTED = "text"
+"""The form that the command line prints."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two runs: what differs, what makes a label mean another thing, and the shared figures.
+
+    ``same_models`` tells of each model in both whether its weights are seen to be the same;
+    ``rows`` are those of ``compare.rows``.
+    """
+
+    first: Run
+    second: Run
+    shared: Shared
+    differences: tuple[Difference, ...]
+    cautions: tuple[str, ...]
+    same_models: dict[str, bool]
+    rows: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a form of the comparison is made from: a plug-in is called with it and gives
+    ``{file name: text}``."""
+
+    runs: tuple[Run, ...]
+    pairs: tuple[Pair, ...]
+    gates: tuple[Judged, ...]
+
+    @property
+    def failed(self) -> bool:
+        return any(each.verdict == "failed" for each in self.gates)
+
+
+def compare(folders: Sequence[Path], gates: Iterable[Iterable[str]] = ()) -> Comparison:
+    """The runs in these folders, each against the first; ``gates`` are METRIC METHOD DROP each.
+
+    UsageError where a folder is no finished run, two share nothing, or a gate is about nothing.
+    """
+    wanted = [gate(words) for words in gates]
+    runs = read_runs(folders)
+    pairs = tuple(_pair(runs[0], other) for other in runs[1:])
+    alike = {
+        (pair.second.letter, model): same
+        for pair in pairs
+        for model, same in pair.same_models.items()
+    }
+    every = pd.concat([pair.rows for pair in pairs], ignore_index=True)
+    return Comparison(runs, pairs, judged(wanted, every, same_models=alike))
+
+
+def _pair(first: Run, second: Run) -> Pair:
+    found = shared(first, second)
+    return Pair(
+        first,
+        second,
+        found,
+        tuple(differences(first, second)),
+        (*cautions(first, second), *_unlike(found)),
+        same_models(found, first, second),
+        rows(found, first, second),
+    )
+
+
+def _unlike(found: Shared) -> Iterable[str]:
+    if found.unlike:
+        yield f"Left out, for they mean another thing in each run: {', '.join(found.unlike)}."
+
+
+def printed(comparison: Comparison) -> str:
+    """What the command line says."""
+    (text,) = load("comparisons", PRINTED).call(comparison).values()
+    return str(text)
+
+
+def written(comparison: Comparison, folder: Path) -> list[Path]:
+    """The files of every form, written into a folder; UsageError where that cannot be."""
+    paths = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for form in available("comparisons"):
+            for name, text in load("comparisons", form).call(comparison).items():
+                write(folder / name, text)
+                paths.append(folder / name)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be written: {error.strerror}") from None
+    return paths

@@ -1,0 +1,159 @@
+"""In what two runs differ, apart from their results: a line a thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from xaibench.compare.runs import Run, sequences_of, version_of
+
+_ABSENT = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not the same; ``first`` or ``second`` is empty where a run has none."""
+
+    topic: str
+    key: str
+    first: str
+    second: str
+
+
+def differences(first: Run, second: Run) -> list[Difference]:
+    """What is not the same in the plan, the data, the versions and the machine; what was explained
+    under which seeds."""
+    plans = first.results.plan, second.results.plan
+    one, other = first.results.environment, second.results.environment
+    found = [Difference("plan", *change) for change in _changes(*plans)]
+    found += [Difference("data", *change) for change in _changes(_data(one), _data(other))]
+    found += [
+        Difference("versions", *change) for change in _changes(_versions(one), _versions(other))
+    ]
+    found += [Difference("machine", *change) for change in _changes(_machine(one), _machine(other))]
+    return [*found, *_counted("sequences", "explained", sequences_of(first), sequences_of(second))]
+
+
+def cautions(first: Run, second: Run) -> list[str]:
+    """What makes the same label mean another thing in the other run."""
+    changed = [key for key, *_ in _changes(first.results.plan, second.results.plan)]
+    return [
+        *_versions_apart(first, second),
+        *_data_apart(first, second),
+        *_models_apart(changed, _shared(first, second, "models")),
+        *_methods_apart(changed, _shared(first, second, "attribution")),
+        *_measured_apart(changed),
+        *_resampled(first, second),
+    ]
+
+
+def same_data(first: Run, second: Run) -> bool:
+    """Whether the fingerprints of the data are equal."""
+    one, other = (run.results.environment.get("data") for run in (first, second))
+    return one is not None and one == other
+
+
+def _changes(first: Any, second: Any, where: str = "") -> Iterator[tuple[str, str, str]]:
+    """Key, dotted, and both values, wherever two nested mappings are not equal."""
+    if not (isinstance(first, Mapping) and isinstance(second, Mapping)):
+        if first != second:
+            yield where, _told(first), _told(second)
+        return
+    for key in dict.fromkeys([*first, *second]):
+        inner = f"{where}.{key}" if where else str(key)
+        yield from _changes(first.get(key, _ABSENT), second.get(key, _ABSENT), inner)
+
+
+def _told(value: Any) -> str:
+    """A value as the plan would write it, on one line."""
+    if value is _ABSENT:
+        return ""
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=float("inf"))
+    return text.removesuffix("\n...\n").strip()
+
+
+def _data(environment: Mapping[str, Any]) -> dict[str, Any]:
+    dataset = dict(environment.get("dataset") or {})
+    sizes = {
+        key: size for key, size in dict(dataset.pop("sizes", {})).items() if key != "explained"
+    }
+    dataset.pop("note", None)  # in words, what the facts and the plan say
+    return {"fingerprint": environment.get("data"), "sizes": sizes, **dataset}
+
+
+def _versions(environment: Mapping[str, Any]) -> Any:
+    return environment.get("versions") or {}
+
+
+def _machine(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """What rounding depends on."""
+    return {name: environment.get(name) for name in ("processor", "cores", "threads")}
+
+
+def _counted(topic: str, key: str, one: set[str], other: set[str]) -> Iterator[Difference]:
+    if one != other:
+        shared = f"{len(one & other):,} shared"
+        yield Difference(topic, key, f"{len(one):,} ({shared})", f"{len(other):,} ({shared})")
+
+
+def _shared(first: Run, second: Run, section: str) -> list[str]:
+    one, other = first.results.plan[section], second.results.plan[section]
+    return [str(label) for label in one if label in other]
+
+
+def _versions_apart(first: Run, second: Run) -> Iterator[str]:
+    one, other = (version_of(run.results.environment) for run in (first, second))
+    if one.split(".")[:2] != other.split(".")[:2]:
+        yield (
+            f"The runs were made by xaibench {one or 'of an unknown version'} and "
+            f"{other or 'of an unknown version'}: a metric may mean another thing in each."
+        )
+
+
+def _data_apart(first: Run, second: Run) -> Iterator[str]:
+    if not same_data(first, second):
+        yield (
+            "The data are not the same: sequences are paired by their names, and the models "
+            "learnt from other data."
+        )
+
+
+def _models_apart(changed: list[str], labels: list[str]) -> Iterator[str]:
+    training = [key for key in changed if key == "training" or key.startswith("training.")]
+    if training:
+        yield f"Every model was trained in another way ({', '.join(training)})."
+    yield from _options_apart(changed, "models", labels, "is another model in each run")
+
+
+def _methods_apart(changed: list[str], labels: list[str]) -> Iterator[str]:
+    yield from _options_apart(changed, "attribution", labels, "has other options in each run")
+
+
+def _options_apart(changed: list[str], section: str, labels: list[str], said: str) -> Iterator[str]:
+    for label in labels:
+        options = [key for key in changed if key.startswith(f"{section}.{label}.")]
+        if options:
+            yield f"{label} {said} ({', '.join(options)}): its rows compare the two."
+
+
+def _measured_apart(changed: list[str]) -> Iterator[str]:
+    """What is replaced, by what, how often, and for which class."""
+    sections = ("metrics.", "operators.")
+    single = ("target", "fractions", "random_draws", "data_seed", "metrics", "operators")
+    measured = [key for key in changed if key.startswith(sections) or key in single]
+    if measured:
+        yield (
+            f"The runs do not measure alike ({', '.join(measured)}): where that concerns a metric, "
+            "its difference is also one of measuring."
+        )
+
+
+def _resampled(first: Run, second: Run) -> Iterator[str]:
+    if first.results.plan.get("clusters") or second.results.plan.get("clusters"):
+        yield (
+            "The runs resample groups of sequences; a run folder does not tell the groups, so that "
+            "sequences are resampled one by one here and the intervals are too narrow."
+        )

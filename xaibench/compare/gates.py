@@ -1,0 +1,151 @@
+"""Whether a run got worse than another by more than is allowed: ``--fail-if-drop``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from xaibench.errors import UsageError
+from xaibench.registry import nearest
+from xaibench.statistics.corrections import holm
+
+OPTION = "--fail-if-drop"
+OF_THE_MODEL = "-"
+"""Stands where a method would, for what no explanation has a part in, such as accuracy."""
+
+LEVEL = 0.05
+FEWEST_SEEDS = 3
+"""With two, t over seeds has one degree of freedom and tells next to nothing."""
+
+THESE, RETRAINING = "these models", "retraining"
+Verdict = Literal["held", "failed", "cannot be told"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A metric of a method may not drop by more than ``most``, on any model, by any operator."""
+
+    metric: str
+    method: str
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A gate on one row: ``p`` is corrected over the rows of all gates, and of ``population``."""
+
+    gate: Gate
+    row: Mapping[str, Any]
+    p: float
+    population: str
+    verdict: Verdict
+    why: str
+
+
+def gate(words: Iterable[str]) -> Gate:
+    """A gate from METRIC METHOD DROP; UsageError where these are not three, or no such drop."""
+    given = list(words)
+    if len(given) != 3:
+        came = " ".join(given) or "nothing"
+        raise UsageError(f"{OPTION}: wanted METRIC METHOD DROP, got {came}")
+    metric, method, drop = given
+    try:
+        most = float(drop)
+    except ValueError:
+        most = math.nan
+    if not (math.isfinite(most) and most >= 0):
+        raise UsageError(
+            f"{OPTION} {metric} {method}: wanted a drop that is a number and not negative, "
+            f"got {drop!r}"
+        )
+    return Gate(metric, "" if method == OF_THE_MODEL else method, most)
+
+
+def judged(
+    gates: Iterable[Gate], rows: pd.DataFrame, *, same_models: Mapping[tuple[str, str], bool]
+) -> tuple[Judged, ...]:
+    """Every gate on every row that it is about.
+
+    ``rows`` are those of all compared runs; ``same_models`` says of a run's letter and a model
+    whether its weights are those of the first run. UsageError where a gate is about no row.
+
+    A gate fails where the drop is larger than allowed and its p, two-sided, is below 0.05 after
+    Holm over the rows that the gates are about: those were asked for, the others were not. The p is
+    of what could have made the drop by chance. Where the trained models are the same that is the
+    choice of sequences alone (*these models*); where they were trained anew it is training too
+    (*retraining*), which fewer than three seeds cannot tell: then it is of these models again, and
+    the reason says so. It also fails where the first run has values and the second none.
+    """
+    asked = [(each, row) for each in gates for row in _about(each, rows)]
+    alike = [same_models.get((row["second"], row["model"]), False) for _, row in asked]
+    chosen = [_p(row, same) for (_, row), same in zip(asked, alike, strict=True)]
+    corrected = holm([p for p, *_ in chosen]).tolist()
+    return tuple(
+        Judged(each, row, p, population, *_verdict(each, row, p, why))
+        for (each, row), p, (_, population, why) in zip(asked, corrected, chosen, strict=True)
+    )
+
+
+def _about(each: Gate, rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Its rows in every pair of runs."""
+    found: list[dict[str, Any]] = []
+    for (first, second), pair in rows.groupby(["first", "second"], sort=False):
+        of_method = _of_method(each, pair, f"in both {first} and {second}")
+        found += [dict(row) for _, row in of_method.iterrows()]
+    return found
+
+
+def _of_method(each: Gate, rows: pd.DataFrame, where: str) -> pd.DataFrame:
+    known = sorted(rows["metric"].unique())
+    if each.metric not in known:
+        wrong = nearest(each.metric, known)
+        raise UsageError(f"{OPTION}: no metric {each.metric!r} {where}; {wrong}")
+    of_metric = rows[rows["metric"] == each.metric]
+    if (of_metric["better"] == "neither").any():
+        raise UsageError(f"{OPTION}: of {each.metric!r} neither more nor less is better")
+    method = each.method or OF_THE_MODEL
+    methods = [name or OF_THE_MODEL for name in of_metric["method"].unique()]
+    if method not in methods:
+        wrong = nearest(method, methods)
+        raise UsageError(f"{OPTION}: no {each.metric!r} of {method!r} {where}; {wrong}")
+    return of_metric[of_metric["method"] == each.method]
+
+
+def _p(row: Mapping[str, Any], same_models: bool) -> tuple[float, str, str]:
+    """The p that a gate goes by, of what, and why not of retraining where it should have been."""
+    if same_models:
+        return row["p_sequences"], THESE, ""
+    seeds = min(row["first_seeds"], row["second_seeds"])
+    if seeds >= FEWEST_SEEDS and not np.isnan(row["p_seeds"]):
+        return row["p_seeds"], RETRAINING, ""
+    why = "fewer than three seeds" if seeds < FEWEST_SEEDS else "no test over seeds"
+    return row["p_sequences"], THESE, f"{why}: chance in training is not in this p"
+
+
+def _verdict(each: Gate, row: Mapping[str, Any], p: float, why: str) -> tuple[Verdict, str]:
+    drop = -row["mean"]
+    if np.isnan(drop):
+        return _without_values(row)
+    if drop <= each.most:
+        return "held", _not_excluded(each, row)
+    if p < LEVEL:
+        return "failed", why
+    return "cannot be told", why or "the drop is larger than allowed, and may be chance"
+
+
+def _without_values(row: Mapping[str, Any]) -> tuple[Verdict, str]:
+    reason = row["reason"]
+    if np.isnan(row["second_mean"]) and not np.isnan(row["first_mean"]):
+        return "failed", f"{row['second']} has no value ({reason})"
+    return "cannot be told", reason
+
+
+def _not_excluded(each: Gate, row: Mapping[str, Any]) -> str:
+    """What a gate that held leaves open."""
+    low = row["low"] if not np.isnan(row["low"]) else row["sequences_low"]
+    return "a larger drop is not excluded" if -low > each.most else ""

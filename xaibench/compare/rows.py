@@ -1,0 +1,161 @@
+"""How much better or worse the second run is: a row a model, method, metric and operator."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xaibench.compare.runs import Run
+from xaibench.compare.sharing import Shared, cells
+from xaibench.compare.unpaired import of_unpaired
+from xaibench.controls import RANDOM
+from xaibench.panels import Cell, Panel, joined, minus, paired
+from xaibench.protocols import MetricFacts
+from xaibench.statistics.bootstrap import defined_part, of_differences, undefined
+from xaibench.statistics.corrections import holm
+from xaibench.values import Estimate
+
+COLUMNS = [
+    *("first", "second", "family", "model", "method", "metric", "operator", "better", "compared"),
+    *("first_mean", "second_mean", *Estimate.columns()),
+    *("first_seeds", "second_seeds", "equal", "p_sequences_holm", "p_seeds_holm"),
+]
+"""``first`` and ``second`` are the letters of the runs, ``compared`` what is: the value of the
+metric, or its gap to random. ``mean`` and its intervals are of second minus first, positive where
+the second is better (where neither direction is, the plain difference). ``equal``: no value
+differs."""
+
+Values = NDArray[np.float64]
+
+
+def rows(found: Shared, first: Run, second: Run) -> pd.DataFrame:
+    """Every shared figure with its difference, in ``COLUMNS``; Holm over the rows of a family
+    that differ at all."""
+    frame = pd.DataFrame(
+        [
+            {**_compared(found, *pair), **_where(first, second, pair[0])}
+            for pair in cells(found, first, second)
+        ],
+        columns=COLUMNS,
+    )
+    return _in_order(_corrected(frame), first)
+
+
+def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows without any difference are no tests, for nothing can be found there by chance: their p
+    stays, and the others are corrected for each other alone."""
+    differ = ~frame["equal"].astype(bool)
+    for name in ("p_sequences", "p_seeds"):
+        families = frame[differ].groupby("family", sort=False)[name]
+        adjusted = families.transform(lambda p: holm(p.to_numpy()))
+        frame[f"{name}_holm"] = adjusted.reindex(frame.index).where(differ, frame[name])
+    return frame
+
+
+def _where(first: Run, second: Run, cell: Cell) -> dict[str, str]:
+    what = {name: getattr(cell, name) for name in ("model", "method", "metric", "operator")}
+    return {"first": first.letter, "second": second.letter, **what}
+
+
+def _compared(found: Shared, cell: Cell, other: Cell) -> dict[str, Any]:
+    facts = found.asked.facts[cell.metric]
+    assert facts is not None  # records of other metrics were left out
+    one, two = (_looked_at(found, each, facts) for each in (cell, other))
+    both = paired(one, two) if found.paired else _on_shared_sequences(one, two)
+    sign = -1 if facts.better == "lower" and facts.of != "curves" else 1
+    estimate = _estimate(found, *both, sign=sign, of_seeds=facts.change == "seed")
+    means = _means(*both, together=found.paired)
+    if np.isnan(estimate.mean):  # whichever run has values at all says so
+        means = _mean(one.values), _mean(two.values)
+    return {
+        "family": facts.family,
+        "better": facts.better,
+        "compared": "gap to random" if facts.of == "curves" else "value",
+        "first_mean": means[0],
+        "second_mean": means[1],
+        **asdict(estimate),
+        "first_seeds": len(both[0].values),
+        "second_seeds": len(both[1].values),
+        "equal": found.paired and _equal(*both),
+    }
+
+
+def _looked_at(found: Shared, cell: Cell, facts: MetricFacts) -> Panel:
+    """The values of a metric; of curves, how much better they are than random positions, for
+    curves depend on how sure a model is."""
+    if facts.of == "curves":
+        return found.asked.gap(cell, cell._replace(method=RANDOM))
+    return found.asked.panel(cell)
+
+
+def _estimate(found: Shared, first: Panel, second: Panel, *, sign: int, of_seeds: bool) -> Estimate:
+    reason = joined(first.reason, second.reason)
+    if not first.values.size or not second.values.size:
+        return undefined(reason or "there are no pairs of values")
+    drawing = found.asked.drawing
+    if found.paired:
+        values = sign * minus(second, first).values
+        estimate = of_differences(values, drawing, sequences_only=of_seeds)
+    else:
+        one, other = (sign * panel.values for panel in (first, second))
+        estimate = of_unpaired(one, other, drawing, sequences_only=of_seeds)
+    return replace(estimate, reason=joined(estimate.reason, reason))
+
+
+def _on_shared_sequences(first: Panel, second: Panel) -> tuple[Panel, Panel]:
+    """Both on the sequences that both have, each with its own seeds."""
+    both = np.intersect1d(first.sequences, second.sequences, assume_unique=True)
+    one, other = (
+        Panel(panel.values[:, np.isin(panel.sequences, both)], panel.seeds, both, panel.reason)
+        for panel in (first, second)
+    )
+    return one, other
+
+
+def _means(first: Panel, second: Panel, *, together: bool) -> tuple[float, float]:
+    """The mean of each where the difference is defined, so that they differ by its mean."""
+    unknown = (
+        np.isnan(first.values) | np.isnan(second.values)
+        if together
+        else (np.isnan(first.values).all(axis=0) | np.isnan(second.values).all(axis=0))
+    )
+    one, other = (_mean(np.where(unknown, np.nan, panel.values)) for panel in (first, second))
+    return one, other
+
+
+def _mean(values: Values) -> float:
+    """That of the seed means; NaN where no value is defined."""
+    defined = defined_part(values)
+    return float(np.nanmean(defined, axis=1).mean()) if defined.size else np.nan
+
+
+def _equal(first: Panel, second: Panel) -> bool:
+    return bool(first.values.size and np.array_equal(first.values, second.values, equal_nan=True))
+
+
+def _in_order(frame: pd.DataFrame, first: Run) -> pd.DataFrame:
+    """As the plan names things; what the models themselves reach comes first."""
+    plan = first.results.plan
+    known = {name: list(plan.get(section) or ()) for name, section in _SECTIONS.items()}
+    places = pd.DataFrame(
+        {
+            "family": np.where(frame["family"] == "model", -1, pd.factorize(frame["family"])[0]),
+            "metric": pd.factorize(frame["metric"])[0],
+            **{name: frame[name].map(_places(labels)) for name, labels in known.items()},
+        }
+    )
+    by = ["family", "metric", *known]
+    order = places.fillna(-1).sort_values(by, kind="stable").index
+    ordered: pd.DataFrame = frame.loc[order].reset_index(drop=True)
+    return ordered
+
+
+_SECTIONS = {"operator": "operators", "model": "models", "method": "attribution"}
+
+
+def _places(labels: list[Any]) -> dict[str, int]:
+    return {str(label): place for place, label in enumerate(labels)}

@@ -1,0 +1,104 @@
+"""The runs that are compared: read, named by a letter, refused where nothing can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import ascii_uppercase
+from typing import Any
+
+import pandas as pd
+
+from xaibench.errors import UsageError
+from xaibench.protocols import MetricFacts
+from xaibench.provenance import mend
+from xaibench.results import Results, read
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One of the runs; ``letter`` names it in print, ``name`` is the end of its folder."""
+
+    letter: str
+    name: str
+    results: Results
+    facts: Mapping[str, MetricFacts]
+
+
+def read_runs(folders: Sequence[Path]) -> tuple[Run, ...]:
+    """The runs in these folders, A, B ... in their order; UsageError where one is no finished run,
+    comes twice, or is alone."""
+    if len(folders) < 2:
+        raise UsageError(f"compare: wanted the folders of two runs or more, got {len(folders)}")
+    if len(folders) > len(ascii_uppercase):
+        raise UsageError(f"compare: wanted at most {len(ascii_uppercase)} runs, got {len(folders)}")
+    known: dict[Path, Path] = {}
+    for folder in folders:
+        other = known.setdefault(folder.resolve(), folder)
+        if other is not folder:
+            raise UsageError(f"compare: {other} and {folder} are the same folder")
+    return tuple(
+        _run(letter, name, folder)
+        for letter, name, folder in zip(ascii_uppercase, _names(folders), folders, strict=False)
+    )
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The last part of each folder, and where two are alike the part before it too."""
+    parts = [folder.resolve().parts for folder in folders]
+    last = [each[-1] for each in parts]
+    alone = [last.count(name) == 1 for name in last]
+    return [
+        name if one else "/".join(each[-2:])
+        for name, one, each in zip(last, alone, parts, strict=True)
+    ]
+
+
+def _run(letter: str, name: str, folder: Path) -> Run:
+    results = read(folder)
+    if results.environment.get("unfinished"):
+        raise UsageError(
+            f"{folder}: wanted a finished run, this one was stopped; its command again goes on"
+        )
+    return Run(letter, name, results, _facts(folder, results.environment))
+
+
+def _facts(folder: Path, environment: Mapping[str, Any]) -> dict[str, MetricFacts]:
+    """What the run says of its metrics, by their labels."""
+    told = environment.get("metrics")
+    try:
+        return {str(label): _of(each) for label, each in dict(told or {}).items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{folder / 'environment.json'}: a run of another version: it does not tell what its "
+            f"metrics look at ({error}){mend(folder)}"
+        ) from None
+
+
+def _of(told: Mapping[str, Any]) -> MetricFacts:
+    of, change = told["of"], told["change"] or None
+    effects: Any = "substitutions" if of == "effects" else None
+    anything = (float("-inf"), float("inf"))
+    return MetricFacts(told["family"], told["better"], anything, of, change=change, effects=effects)
+
+
+def version_of(environment: Mapping[str, Any]) -> str:
+    """The version of xaibench that made a run."""
+    versions = environment.get("versions")
+    return str(versions.get("xaibench", "")) if isinstance(versions, dict) else ""
+
+
+def of_explanations(records: pd.DataFrame) -> pd.DataFrame:
+    """The records of the methods' own maps that have a value."""
+    own = (records["control"] == "") & (records["method"] != "") & (records["status"] == "ok")
+    return records[own]
+
+
+def seeds_of(run: Run) -> set[int]:
+    return {int(seed) for seed in run.results.records["seed"].unique()}
+
+
+def sequences_of(run: Run) -> set[str]:
+    """The names of the sequences that were explained."""
+    return {str(name) for name in of_explanations(run.results.records)["sequence"].unique()}

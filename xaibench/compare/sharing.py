@@ -1,0 +1,150 @@
+"""What two runs have in common: the same sequences, seeds, and things measured on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import union_categoricals
+
+from xaibench.asked import Asked, ask, facts_of
+from xaibench.compare.differing import same_data
+from xaibench.compare.runs import Run, seeds_of, sequences_of
+from xaibench.controls import ORACLE, PRIORS, RANDOM
+from xaibench.errors import UsageError
+from xaibench.panels import Cell, Panel
+from xaibench.protocols import MetricFacts
+
+_WORDS = ("model", "method", "control", "metric", "operator", "sequence", "status", "reason")
+_FEWEST = 2
+"""With fewer seeds in common, while both runs have more, all are used and none is paired."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The seeds of two runs, the sequences explained in both, and the values of both, in panels
+    whose ``dataset`` is the letter of the run."""
+
+    first_seeds: tuple[int, ...]
+    second_seeds: tuple[int, ...]
+    sequences: int
+    asked: Asked
+    unlike: tuple[str, ...]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Those of both."""
+        return tuple(seed for seed in self.first_seeds if seed in self.second_seeds)
+
+    @property
+    def paired(self) -> bool:
+        """Whether seeds are compared one by one: two are shared, or all that a run has."""
+        fewest = min(len(self.first_seeds), len(self.second_seeds), _FEWEST)
+        return len(self.seeds) >= fewest
+
+
+def shared(first: Run, second: Run) -> Shared:
+    """What the runs share; UsageError where that is nothing."""
+    sequences = sequences_of(first) & sequences_of(second)
+    pair = f"{first.name} and {second.name} share nothing"
+    if not sequences:
+        raise UsageError(f"compare: {pair}: no sequence was explained in both")
+    if not same_data(first, second):
+        _check_letters(first, second, pair)
+    facts, unlike = _agreed(first, second)
+    one, other = (tuple(sorted(seeds_of(run))) for run in (first, second))
+    data_seed = int(first.results.plan.get("data_seed", 0))
+    asked = ask(_stacked(first, second, facts), facts=facts, data_seed=data_seed, control=RANDOM)
+    found = Shared(one, other, len(sequences), asked, unlike)
+    if not any(cells(found, first, second)):
+        raise UsageError(f"compare: {pair}: no model, method and metric was measured in both")
+    return found
+
+
+def cells(found: Shared, first: Run, second: Run) -> Iterator[tuple[Cell, Cell]]:
+    """What was measured in both: of the methods, and of the models themselves."""
+    for cell in found.asked.panels:
+        other = cell._replace(dataset=second.letter)
+        if cell.dataset == first.letter and cell.method != RANDOM and other in found.asked.panels:
+            yield cell, other
+
+
+def same_models(found: Shared, first: Run, second: Run) -> dict[str, bool]:
+    """Of each model in both, whether its trained weights are seen to be the same: its values are
+    equal to the last digit, those on curves of random positions among them, under every seed."""
+    alike: dict[str, list[bool]] = {}
+    graded = set()
+    for cell, panel in found.asked.panels.items():
+        other = found.asked.panels.get(cell._replace(dataset=second.letter))
+        if cell.dataset == first.letter and cell.method in ("", RANDOM) and other is not None:
+            alike.setdefault(cell.model, []).append(_equal(panel, other))
+            facts = found.asked.facts[cell.metric]
+            if cell.method == RANDOM and facts is not None and facts.of == "curves":
+                graded.add(cell.model)
+    return {model: model in graded and all(equal) for model, equal in alike.items()}
+
+
+def _equal(first: Panel, second: Panel) -> bool:
+    seeds = np.array_equal(first.seeds, second.seeds)
+    return seeds and np.array_equal(first.values, second.values, equal_nan=True)
+
+
+def _check_letters(first: Run, second: Run, pair: str) -> None:
+    """Names such as ``test 3`` say little: of other data they are believed where the examples of
+    both runs show that they stand for the same letters."""
+    one, other = (
+        {str(each.get("name")): each.get("letters") for each in run.results.examples}
+        for run in (first, second)
+    )
+    both = [name for name in one if name in other]
+    wrong = [name for name in both if one[name] != other[name]]
+    if wrong:
+        raise UsageError(f"compare: {pair}: the data differ, and {wrong[0]!r} is another sequence")
+    if not both:
+        raise UsageError(
+            f"compare: {pair} for sure: the data differ, and no example stands in both runs by "
+            "which sequences of the same name could be known for the same"
+        )
+
+
+def _agreed(first: Run, second: Run) -> tuple[dict[str, MetricFacts], tuple[str, ...]]:
+    """The facts of the metrics that mean the same in both, and the labels that do not."""
+    both = [label for label in first.facts if label in second.facts]
+    unlike = [
+        label
+        for label in both
+        if first.facts[label] != second.facts[label]
+        or _plug_in(first, label) != _plug_in(second, label)
+    ]
+    agreed = {label: first.facts[label] for label in both if label not in unlike}
+    return agreed, tuple(unlike)
+
+
+def _plug_in(run: Run, label: str) -> object:
+    planned: Any = run.results.plan.get("metrics")
+    options = planned.get(label) if isinstance(planned, dict) else None
+    return options.get("use", label) if isinstance(options, dict) else label
+
+
+def _stacked(first: Run, second: Run, facts: Mapping[str, MetricFacts]) -> pd.DataFrame:
+    """The records of both that are compared; ``dataset`` is the letter of the run."""
+    kept = [_kept(run.results.records, facts) for run in (first, second)]
+    columns: dict[str, Any] = {
+        name: union_categoricals([records[name].astype("category") for records in kept])
+        for name in _WORDS
+    }
+    for name in ("seed", "value"):
+        columns[name] = np.concatenate([records[name].to_numpy() for records in kept])
+    letters = np.repeat(np.arange(2), [len(records) for records in kept])
+    labels = pd.Index([first.letter, second.letter])
+    columns["dataset"] = pd.Categorical.from_codes(letters, labels)
+    return pd.DataFrame(columns)
+
+
+def _kept(records: pd.DataFrame, facts: Mapping[str, MetricFacts]) -> pd.DataFrame:
+    known = [name for name in records["metric"].unique() if facts_of(str(name), facts) is not None]
+    own = (records["control"] == "") & ~records["method"].isin([ORACLE, *PRIORS])
+    return records[own & records["metric"].isin(known)]
