@@ -1,0 +1,107 @@
+"""What resampling draws: which sequences, which seeds, which signs.
+
+All seeds saw the same sequences, so one draw of sequences serves every seed. Sequences of one
+chromosome or region are not independent; where clusters are named, whole clusters are drawn and
+turned, and the cluster is the unit that an interval counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 2000
+FLIPS = 9999
+LARGEST = 200_000_000
+
+Clusters = NDArray[np.intp]
+"""``(sequence,)``: the number of the chromosome or region that each sequence lies in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """What resampling draws. Comparisons of the same size may share one.
+
+    ``sequence_counts`` ``(draw, sequence)`` and ``seed_counts`` ``(draw, seed)`` say how often each
+    is in a bootstrap sample; ``signs`` ``(flip, sequence)`` are -1 or 1. ``clusters`` is how many
+    clusters were drawn whole, None where each sequence was drawn for itself.
+    """
+
+    sequence_counts: NDArray[np.uint16]
+    seed_counts: NDArray[np.uint16]
+    signs: NDArray[np.int8]
+    clusters: int | None = None
+
+    @property
+    def units(self) -> int:
+        """How many things were drawn from: sequences, or clusters of them."""
+        return self.sequence_counts.shape[1] if self.clusters is None else self.clusters
+
+
+Drawing = Callable[..., Draws]
+"""``(seeds, sequences) -> Draws``: ``draw`` with all but the size decided, perhaps remembered.
+Where the values have clusters it is called with ``clusters=`` too, those of the sequences left."""
+
+
+def draw(
+    generator: np.random.Generator,
+    seeds: int,
+    sequences: int,
+    *,
+    resamples: int = RESAMPLES,
+    flips: int = FLIPS,
+    clusters: Clusters | None = None,
+) -> Draws:
+    """The draws for values ``(seed, sequence)``; fewer where there are very many sequences, so
+    that no table of draws holds more than ``LARGEST`` numbers.
+
+    With ``clusters`` a sample holds as many clusters as there are, so its number of sequences
+    varies. ``ValueError`` where these are not one number a sequence.
+    """
+    most = max(LARGEST // max(sequences, 1), 100)
+    resamples, flips = min(resamples, most), min(flips, most)
+    if clusters is not None:
+        return _draw_clusters(generator, seeds, resamples, flips, _members(clusters, sequences))
+    return Draws(
+        _counts(generator, resamples, sequences),
+        _counts(generator, resamples, seeds),
+        _signs(generator, flips, sequences),
+    )
+
+
+def _draw_clusters(
+    generator: np.random.Generator, seeds: int, resamples: int, flips: int, members: Clusters
+) -> Draws:
+    clusters = int(members.max()) + 1
+    return Draws(
+        _counts(generator, resamples, clusters)[:, members],
+        _counts(generator, resamples, seeds),
+        _signs(generator, flips, clusters)[:, members],
+        clusters,
+    )
+
+
+def _members(clusters: Clusters, sequences: int) -> Clusters:
+    """The cluster of each sequence, numbered from 0 without a gap."""
+    if np.shape(clusters) != (sequences,):
+        raise ValueError(
+            f"clusters: wanted one number for each of {sequences} sequences, "
+            f"got the shape {np.shape(clusters)}"
+        )
+    return np.unique(clusters, return_inverse=True)[1]
+
+
+def _counts(generator: np.random.Generator, draws: int, population: int) -> NDArray[np.uint16]:
+    """``(draw, population)``: how often each is in a sample with replacement of that size."""
+    counts = np.empty((draws, population), np.uint16)
+    for row in counts:
+        row[:] = np.bincount(generator.integers(population, size=population), minlength=population)
+    return counts
+
+
+def _signs(generator: np.random.Generator, flips: int, population: int) -> NDArray[np.int8]:
+    halves = generator.integers(0, 2, size=(flips, population), dtype=np.int8)
+    return halves * np.int8(2) - np.int8(1)

@@ -1,0 +1,122 @@
+"""Who is best, and whether the order of several methods is more than chance."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from xaibench.statistics.draws import Draws
+from xaibench.statistics.effect_sizes import ROUNDING
+from xaibench.statistics.intervals import drawn_seed_means, weighted_mean
+
+Float = NDArray[np.float64]
+Better = Literal["lower", "higher"]
+
+
+class Friedman(NamedTuple):
+    """Whether several methods rank alike, over blocks that each ranked all of them.
+
+    ``mean_ranks`` ``(method,)``: 1 is best. Two methods differ where their mean ranks are further
+    apart than ``critical_difference``. ``blocks`` were used, ``dropped`` had a NaN. Where
+    ``statistic`` and ``p`` are NaN, ``reason`` says why.
+    """
+
+    statistic: float
+    p: float
+    mean_ranks: Float
+    critical_difference: float
+    blocks: int
+    dropped: int
+    reason: str
+
+
+def rank(values: ArrayLike, better: Better) -> Float:
+    """Rank 1 is the best; equals share the better rank; NaN is not ranked.
+
+    >>> rank([0.2, np.nan, 0.9, 0.2], "higher").tolist()
+    [2.0, nan, 1.0, 2.0]
+    """
+    values = np.asarray(values, np.float64)
+    ranks: Float = stats.rankdata(
+        -values if better == "higher" else values, method="min", nan_policy="omit"
+    ).astype(np.float64)
+    return ranks
+
+
+def friedman(values: Float, better: Better = "higher", *, level: float = 0.95) -> Friedman:
+    """The ranks of methods over values ``(block, method)``, tested (*Friedman 1937*).
+
+    A block is what was measured under every method: a sequence for these trained models, a seed for
+    retraining. Equals share the mean of their ranks. p is that of chi-squared, which is rough for
+    fewer than 10 blocks. A block with a NaN is dropped.
+    """
+    known = ~np.isnan(values).any(axis=1)
+    kept, methods = values[known], values.shape[1]
+    ranks = stats.rankdata(-kept if better == "higher" else kept, axis=1)
+    reason = _why_no_friedman(ranks)
+    statistic = p = np.nan
+    if not reason:
+        found = stats.friedmanchisquare(*ranks.T)
+        statistic, p = float(found.statistic), float(found.pvalue)
+    return Friedman(
+        statistic,
+        p,
+        ranks.mean(axis=0) if len(kept) else np.full(methods, np.nan),
+        critical_difference(methods, len(kept), level=level),
+        len(kept),
+        int((~known).sum()),
+        reason,
+    )
+
+
+def critical_difference(methods: int, blocks: int, *, level: float = 0.95) -> float:
+    """How far mean ranks of two of these methods must be apart (*Nemenyi 1963; Demsar 2006*).
+
+    It holds for all pairs together. NaN with fewer than two methods or blocks.
+
+    >>> round(critical_difference(4, 14), 3)
+    1.254
+    """
+    if min(methods, blocks) < 2:
+        return np.nan
+    q = stats.studentized_range.ppf(level, methods, np.inf)
+    return float(q * np.sqrt(methods * (methods + 1) / (12 * blocks)))
+
+
+def best_shares(values: Float, draws: Draws, better: Better = "higher") -> Float:
+    """``(method,)``: in which share of crossed bootstrap draws each has the best mean, 0 to 1.
+
+    ``values`` are ``(method, seed, sequence)``; equals share a draw. A method without a value is
+    NaN and out of the contest; of the others only sequences count that are defined for every one of
+    them under every seed. All is NaN where no sequence is.
+    """
+    contest = ~np.isnan(values).all(axis=(1, 2))
+    shares = np.full(len(values), np.nan)
+    common = ~np.isnan(values[contest]).any(axis=(0, 1))
+    if not (contest.any() and common.any()):
+        return shares
+    held = np.where(common, values[contest], np.nan)
+    weights = draws.seed_counts.astype(np.float64)
+    means = np.stack([weighted_mean(drawn_seed_means(each, draws), weights) for each in held])
+    shares[contest] = _shared(means if better == "higher" else -means)
+    return shares
+
+
+def _shared(means: Float) -> Float:
+    """The mean over draws of a win, shared by equals, of means ``(method, draw)``."""
+    means = means[:, ~np.isnan(means).any(axis=0)]
+    best = means >= means.max(axis=0) - ROUNDING * np.abs(means).max(axis=0)
+    shares: Float = (best / best.sum(axis=0)).mean(axis=1)
+    return shares
+
+
+def _why_no_friedman(ranks: Float) -> str:
+    blocks, methods = ranks.shape
+    if methods < 3:
+        return "two methods: a paired test says more" if methods == 2 else "one method: no test"
+    if blocks < 2:
+        return "one block: no test" if blocks else "no block: no test"
+    return "" if np.ptp(ranks) else "all methods are equal in every block"
