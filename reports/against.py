@@ -7,7 +7,11 @@ from xaibench.results import Results
 from .grid import Column, Table, grid
 from .measured import doubted
 from .measures import first_localisation, named
+from .printing import direction
 from .selection import PRIMARY, estimates_of, in_order, methods_of, operator_of
+
+BLURRED = "blurred"
+"""The control that is the map itself, smeared."""
 
 
 def controls(results: Results, model: str) -> list[Table]:
@@ -16,6 +20,18 @@ def controls(results: Results, model: str) -> list[Table]:
     wanted += [(metric, "") for metric in first_localisation(results)[:1]]
     found = (_controls(results, model, *pair) for pair in wanted)
     return [table for table in found if table is not None]
+
+
+def unbeaten(results: Results, model: str, metric: str, operator: str) -> dict[str, list[str]]:
+    """Method -> the controls that it is not known to be better than; ``blurred`` is none of them,
+    for a motif may well be smooth."""
+    rows = estimates_of(results, question="against control", model=model, metric=metric)
+    rows = rows[(rows["operator"] == operator) & (rows["other"] != BLURRED) & rows["mean"].notna()]
+    found: dict[str, list[str]] = {}
+    for _, row in rows.iterrows():
+        if direction(row) != 1:
+            found.setdefault(str(row["method"]), []).append(str(row["other"]))
+    return found
 
 
 def _controls(results: Results, model: str, metric: str, operator: str) -> Table | None:

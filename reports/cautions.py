@@ -29,6 +29,17 @@ def cautions(results: Results) -> list[str]:
     return [*few, *noise, *_undefined(results), *own]
 
 
+def unfinished(results: Results) -> list[str]:
+    """Said before all else: what is missing below is missing for this reason."""
+    told = results.environment.get("unfinished")
+    if not told:
+        return []
+    return [
+        f"Unfinished: {told['done']} of {told['tasks']} tasks done. The tables hold what there is; "
+        "the rest is absent or said to be not computed. The command of the run again goes on."
+    ]
+
+
 def _few_sequences(results: Results) -> list[str]:
     sizes = (results.environment.get("dataset") or {}).get("sizes") or {}
     explained = sizes.get("explained", FEW_SEQUENCES)

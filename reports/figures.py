@@ -1,58 +1,34 @@
-"""The figures of a report, each one small panel: SVG in, page layout out of their hands."""
+"""The figures of a run, each one small panel: what is drawn, page layout out of their hands."""
 
 from __future__ import annotations
 
-import io
-import math
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
-import seaborn
 from markupsafe import Markup
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from xaibench.controls import RANDOM
 from xaibench.results import Results
 
+from .chart import Axis, Band, Entry, Line, Mark, Name, chart, limits_of
+from .drawing import Drawing
+from .drawing import short as shortened
 from .grid import CANNOT
 from .paths import without_folders
 from .selection import PRIMARY, methods_of, operator_of, ranking
 from .selftest import tested
+from .style import GREY, INK, Style, styles
+from .vector import svg
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#5b3a8c", "#e69f00")
-"""After Okabe and Ito (2008), told apart with every common colour vision."""
+LONGEST = 24
+"""Letters of a name in a figure; of a longer one the middle gives way."""
 
-DASHES = ("", "5 2", "1.5 1.5")
-"""What tells the second and third eight methods from the first, as SVG writes it."""
-
-Layout = Literal["constrained"] | None
-MARGINS = {"left": 0.18, "right": 0.97, "bottom": 0.19, "top": 0.96}
-"""Of a panel with one axis: room for five digits and a word beside it."""
-
-GREY = "#6b6b6b"
-INK = "#222222"
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """How a method is drawn, everywhere."""
-
-    colour: str
-    dashes: str
-
-    @property
-    def line(self) -> tuple[float, tuple[float, ...] | None]:
-        """The dashes as matplotlib wants them."""
-        lengths = tuple(float(length) for length in self.dashes.split())
-        return (0.0, lengths or None)
+CONTROL = Style(GREY, "4 2")
+DARK = Style(INK, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,52 +36,23 @@ class Panel:
     """One drawn figure; ``alt`` says in words what it shows."""
 
     title: str
-    svg: str
+    drawing: Drawing
     alt: str
+
+    @property
+    def svg(self) -> str:
+        """The figure alone, with its own style sheet."""
+        return svg(self.drawing, self.alt)
+
+    @property
+    def markup(self) -> Markup:
+        """The figure inside a page that has the style sheet."""
+        return Markup(svg(self.drawing, self.alt, alone=False))
 
     @property
     def address(self) -> Markup:
         """The figure as a ``data:`` address, safe in an attribute."""
         return Markup("data:image/svg+xml;base64," + b64encode(self.svg.encode()).decode())
-
-
-def styles(methods: Sequence[str]) -> dict[str, Style]:
-    """A style for each method by its place in the plan, and grey dashes for the control."""
-    chosen = {
-        method: Style(COLOURS[place % 8], DASHES[place // 8 % 3])
-        for place, method in enumerate(methods)
-    }
-    return chosen | {RANDOM: Style(GREY, "4 2")}
-
-
-@contextmanager
-def sheet(width: float, height: float, *, layout: Layout = "constrained") -> Iterator[Figure]:
-    """An empty figure (inches) in the report's style; matplotlib's own settings come back.
-
-    The constrained layout measures every label, which doubles the time of a small figure.
-    """
-    settings = {
-        **seaborn.axes_style("ticks"),
-        "font.family": "DejaVu Sans",
-        "font.size": 8.5,
-        "axes.labelsize": 8.5,
-        "axes.linewidth": 0.7,
-        "axes.edgecolor": GREY,
-        "xtick.labelsize": 8,
-        "ytick.labelsize": 8,
-        "svg.hashsalt": "xaibench",
-        "svg.fonttype": "path",
-        "text.parse_math": False,
-    }
-    with matplotlib.rc_context(settings):
-        yield Figure(figsize=(width, height), layout=layout)
-
-
-def panel(figure: Figure, title: str, alt: str) -> Panel:
-    """The figure as SVG, the same bytes each time."""
-    text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None}, facecolor="white")
-    return Panel(title, text.getvalue(), alt)
 
 
 def gap_panels(results: Results) -> list[Panel]:
@@ -123,26 +70,29 @@ def _gap_panel(
     results: Results, model: str, rows: pd.DataFrame, limits: tuple[float, float]
 ) -> Panel:
     style = styles(methods_of(results))
-    with sheet(3.5, 0.62 + 0.24 * len(rows)) as figure:
-        axes = figure.add_subplot()
-        for place, (_, row) in enumerate(rows.iterrows()):
-            colour = style[row["method"]].colour
-            inner = (row["sequences_low"], row["sequences_high"])
-            axes.plot((row["low"], row["high"]), (place, place), color=colour, linewidth=1.2)
-            axes.plot(inner, (place, place), color=colour, linewidth=4, alpha=0.45)
-            axes.plot(row["mean"], place, "o", color=colour, markersize=5)
-        axes.axvline(0, color=GREY, linewidth=1, linestyle=(0, (4, 2)))
-        names = [short(method, 22) for method in rows["method"]]
-        axes.set_yticks(range(len(rows)), names)
-        axes.set_ylim(len(rows) - 0.4, -0.6)
-        axes.set_xlim(*limits)
-        axes.set_xlabel("gap to random")
-        seaborn.despine(ax=axes, left=True)
-        axes.tick_params(axis="y", length=0)
-        said = ", ".join(f"{row['method']} {row['mean']:.2f}" for _, row in rows.iterrows())
-        failed = tested(results, model, PRIMARY, operator_of(results)).failed
-        title = f"{model}: {CANNOT}" if failed else model
-        return panel(figure, title, f"Gap to random deletion on {model}: {said}")
+    height = np.array([-0.6, len(rows) - 0.4])
+    entries: list[Entry] = [Line(np.zeros(2), height, CONTROL, 1.2)]
+    for place, row in enumerate(rows.to_dict("records")):
+        entries += _interval(row, place, style[row["method"]])
+    y = Axis("", (len(rows) - 0.4, -0.6), words=tuple(short(name) for name in rows["method"]))
+    drawing = chart(Axis("gap to random", limits), y, entries, height=62 + 20 * len(rows))
+    said = ", ".join(f"{name} {mean:.2f}" for name, mean in _pairs(rows, "mean"))
+    failed = tested(results, model, PRIMARY, operator_of(results)).failed
+    title = f"{model}: {CANNOT}" if failed else model
+    return Panel(title, drawing, f"Gap to random deletion on {model}: {said}")
+
+
+def _interval(row: Mapping[Any, Any], place: int, style: Style) -> Iterator[Entry]:
+    """Dot, thin line for retraining, thick line for these trained models."""
+    at = np.array([place, place], float)
+    for names, width, opacity in ((("low", "high"), 1.2, 1.0), (INNER, 5.0, 0.45)):
+        ends = np.array([row[name] for name in names])
+        if np.isfinite(ends).all():
+            yield Line(ends, at, style, width, opacity, solid=True)
+    yield Mark(row["mean"], place, style)
+
+
+INNER = ("sequences_low", "sequences_high")
 
 
 def curve_panels(results: Results, operator: str, quantity: str, order: str) -> list[Panel]:
@@ -151,8 +101,7 @@ def curve_panels(results: Results, operator: str, quantity: str, order: str) -> 
     rows = rows[(rows["operator"] == operator) & (rows["quantity"] == quantity)]
     # random orders have no direction, so they belong to both
     rows = rows[(rows["order"] == order) | (rows["method"] == RANDOM)]
-    drawn = rows[["mean"]].to_numpy(float).ravel()
-    limits = limits_of(drawn)
+    limits = limits_of(rows[["mean"]].to_numpy(float).ravel())
     style = styles(methods_of(results))
     return [
         _curve_panel(model, rows[rows["model"] == model], style, limits, (quantity, order))
@@ -168,32 +117,57 @@ def _curve_panel(
     named: tuple[str, str],
 ) -> Panel:
     quantity, order = (word.replace("_", " ") for word in named)
-    with sheet(3.5, 2.5, layout=None) as figure:
-        figure.subplots_adjust(**MARGINS)
-        axes = figure.add_subplot()
-        present = set(rows["method"])
-        for method in [RANDOM, *(name for name in style if name in present - {RANDOM})]:
-            curve = rows[rows["method"] == method]
-            curve = curve.drop_duplicates("fraction").sort_values("fraction")
-            _draw_curve(axes, curve, style[method], shade=0.2 if method == RANDOM else 0.08)
-        axes.set(xlim=(0, 1), ylim=limits, xlabel=f"share replaced, {order}", ylabel=quantity)
-        seaborn.despine(ax=axes)
-        names = ", ".join(name for name in style if name in present)
-        return panel(figure, model, f"{quantity} of {model}, {order}, for {names}")
+    found = {
+        str(method): curve.drop_duplicates("fraction").sort_values("fraction")
+        for method, curve in rows.groupby("method", sort=False)
+    }
+    drawn = [RANDOM, *(method for method in style if method != RANDOM)]
+    curves = {
+        method: _columns(found[method], "fraction", "mean", "low", "high")
+        for method in drawn
+        if method in found
+    }
+    drawing = curves_chart(
+        curves, style, x=f"share replaced, {order}", y=Axis(quantity, limits), bands=True
+    )
+    names = ", ".join(method for method in style if method in curves)
+    return Panel(model, drawing, f"{quantity} of {model}, {order}, for {names}")
 
 
-def _draw_curve(axes: Axes, curve: pd.DataFrame, style: Style, *, shade: float) -> None:
-    at = curve["fraction"].to_numpy(float)
-    low, high = curve["low"].to_numpy(float), curve["high"].to_numpy(float)
-    axes.fill_between(at, low, high, color=style.colour, alpha=shade, linewidth=0)
-    mean = curve["mean"].to_numpy(float)
-    axes.plot(at, mean, color=style.colour, linestyle=style.line, linewidth=1.4)
+Curve = Sequence[np.ndarray]
+"""Fractions, mean, low and high, ``(step,)`` each."""
+
+
+def curves_chart(
+    curves: Mapping[str, Curve], style: Mapping[str, Style], *, x: str, y: Axis, bands: bool
+) -> Drawing:
+    """Curves over shares replaced, the random control a grey band; named from the highest down.
+
+    ``bands`` are drawn for the methods too.
+    """
+    lines = {name: Line(at, mean, style[name]) for name, (at, mean, _, _) in curves.items()}
+    shades = [
+        Band(at, *_within(low, high, y.limits), style[name], 0.22 if name == RANDOM else 0.08)
+        for name, (at, _, low, high) in curves.items()
+        if bands or name == RANDOM
+    ]
+    areas = {name: float(np.trapezoid(line.heights, line.at)) for name, line in lines.items()}
+    falling = sorted(areas, key=lambda name: -areas[name])
+    names = [Name(short(name), style[name]) for name in falling]
+    return chart(Axis(x, (0.0, 1.0)), y, [*shades, *lines.values()], names)
+
+
+def _within(
+    low: np.ndarray, high: np.ndarray, limits: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of a band, kept inside the axes."""
+    return np.clip(low, *limits), np.clip(high, *limits)
 
 
 HISTORY = (
-    ("loss", {"train_loss": "train", "validation_loss": "validation"}),
-    ("accuracy", {"train_accuracy": "train", "validation_accuracy": "validation"}),
-    ("masked share", {"mask_ratio": "train"}),
+    ("loss", {"train_loss": "training", "validation_loss": "validation"}),
+    ("accuracy", {"train_accuracy": "training", "validation_accuracy": "validation"}),
+    ("masked share", {"mask_ratio": "training"}),
 )
 """What is drawn of a training: the axis, and the columns on it with what they were measured on."""
 
@@ -203,57 +177,52 @@ def training_panels(results: Results) -> dict[str, list[Panel]]:
     rows = results.training
     panels: dict[str, list[Panel]] = {}
     for axis, columns in HISTORY:
-        here = [column for column in columns if column in rows and rows[column].notna().any()]
-        if not here or not rows[here].fillna(0).to_numpy(float).any():
+        here = {
+            column: name
+            for column, name in columns.items()
+            if column in rows and rows[column].notna().any()
+        }
+        if not here or not rows[list(here)].fillna(0).to_numpy(float).any():
             continue
-        limits = limits_of(rows[here].to_numpy(float).ravel())
+        y = Axis(axis, limits_of(rows[list(here)].to_numpy(float).ravel()))
         panels[axis.capitalize()] = [
-            _training_panel(rows[rows["model"] == model], model, axis, here, limits)
-            for model in _models(rows)
+            _training_panel(rows[rows["model"] == model], model, y, here) for model in _models(rows)
         ]
     return panels
 
 
-def _training_panel(
-    rows: pd.DataFrame, model: str, axis: str, columns: Sequence[str], limits: tuple[float, float]
-) -> Panel:
-    with sheet(3.5, 2.2, layout=None) as figure:
-        figure.subplots_adjust(**MARGINS)
-        axes = figure.add_subplot()
-        for column in columns:
-            colour = GREY if column.startswith("train") else INK
-            line = (0.0, (3.0, 1.5)) if column.startswith("train") else (0.0, None)
-            for _, seed in rows.groupby("seed"):
-                axes.plot(seed["epoch"], seed[column], color=colour, alpha=0.3, linewidth=0.7)
-            mean = rows.groupby("epoch")[column].mean()
-            axes.plot(mean.index, mean, color=colour, linestyle=line, linewidth=1.6)
-        axes.set(xlabel="epoch", ylabel=axis, ylim=limits)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        seaborn.despine(ax=axes)
-        names = " and ".join(column.replace("_", " ") for column in columns)
-        return panel(figure, model, f"{names} of {model} by epoch, a thin line a seed")
+def _training_panel(rows: pd.DataFrame, model: str, y: Axis, columns: Mapping[str, str]) -> Panel:
+    entries: list[Entry] = []
+    names = []
+    for column, name in columns.items():
+        style = CONTROL if name == "training" else DARK
+        for _, seed in rows.groupby("seed"):
+            at, heights = _columns(seed, "epoch", column)
+            entries.append(Line(at, heights, style, 0.7, 0.35, solid=True))
+        mean = rows.groupby("epoch")[column].mean()
+        at, heights = mean.index.to_numpy(float), mean.to_numpy(float)
+        entries.append(Line(at, heights, style, 1.8))
+        names.append((-float(np.nanmean(heights)), Name(name, style)))
+    epochs = rows["epoch"].to_numpy(float)
+    ends = (float(epochs.min()), max(float(epochs.max()), float(epochs.min()) + 1))
+    falling = [name for _, name in sorted(names, key=lambda pair: pair[0])]
+    drawing = chart(Axis("epoch", ends, whole=True), y, entries, falling, height=220)
+    said = " and ".join(column.replace("_", " ") for column in columns)
+    return Panel(model, drawing, f"{said} of {model} by epoch, a thin line a seed")
 
 
-def short(name: str, most: int) -> str:
-    """A name that fits: its middle gives way.
+def short(name: str, most: int = LONGEST) -> str:
+    """A name that fits into a figure, and tells no folder."""
+    return shortened(without_folders(name), most)
 
-    >>> short("integrated_gradients_of_everything", 15)
-    'integra…rything'
-    """
-    name = without_folders(name)
-    half = (most - 1) // 2
-    return name if len(name) <= most else f"{name[:half]}…{name[-half:]}"
+
+def _columns(rows: pd.DataFrame, *names: str) -> list[np.ndarray]:
+    return [rows[name].to_numpy(float) for name in names]
+
+
+def _pairs(rows: pd.DataFrame, column: str) -> Iterator[tuple[str, float]]:
+    return zip(rows["method"], rows[column], strict=True)
 
 
 def _models(rows: pd.DataFrame) -> list[str]:
     return [str(model) for model in rows["model"].unique()]
-
-
-def limits_of(values: np.ndarray) -> tuple[float, float]:
-    """The ends of an axis that shows these values with a little air."""
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return (0.0, 1.0)
-    low, high = float(known.min()), float(known.max())
-    air = 0.05 * (high - low) or 0.05 * max(math.fabs(high), 1.0)
-    return (low - air, high + air)

@@ -40,6 +40,31 @@ SELF_TEST = (
 CONTROLS = "A map made from a method's own, or from the sequence alone, that a method must beat."
 
 
+CERTAINTY = (
+    (
+        "Mean rank",
+        "Each sequence ranks the methods by its values averaged over seeds, 1 is best; two means "
+        "differ where they are further apart than the critical difference (Friedman, Nemenyi).",
+    ),
+    (
+        "P(best)",
+        "The share of bootstrap draws of sequences and seeds in which a method has the best mean: "
+        "a description of this run, no test.",
+    ),
+    ("d_z", "The mean of paired differences over their standard deviation."),
+    (
+        "Cliff's delta",
+        "The share of pairs of values, one of each side, in which the first is better, less that "
+        "in which it is worse.",
+    ),
+    (
+        "Found four times in five",
+        "By a two-sided t test at .05, with as many seeds or sequences and differences that "
+        "spread as much as these.",
+    ),
+)
+
+
 def glossary(results: Results) -> list[tuple[str, str]]:
     """The words a reader needs, each with its meaning in this run."""
     draws = results.plan.get("random_draws", DRAWS)
@@ -58,6 +83,7 @@ def glossary(results: Results) -> list[tuple[str, str]]:
         *_chance(results),
         *_metrics(results),
         *ALWAYS,
+        *(CERTAINTY if len(results.ranks) else ()),
     ]
 
 

@@ -3,44 +3,28 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from xaibench.controls import RANDOM
 from xaibench.results import Results
 
-from . import figures
-from .cautions import cautions
-from .figures import Panel, styles
+from .assets import assets
+from .cautions import cautions, unfinished
+from .contents import contents
+from .drawn import Figures, drawn
+from .examples import example_browser
 from .glossary import glossary
-from .logos import WINDOW, logo_panels
+from .pairs import pairs
 from .paths import shareable, without_folders
 from .printing import brief
-from .scatter import cost_panels
 from .sections import Section, plan_text, sections, title
-from .selection import methods_of, models_of, operator_of, seeds_of
+from .selection import methods_of, models_of, seeds_of
+from .standings import standings
+from .style import styles
 from .verdict import Name, verdicts
 
-MOST = "most relevant first"
-"""The order of deletion, as the curves of a run name it."""
-
-APART = "With the least relevant first, signed and unsigned methods are not to be compared."
-
-CURVES = 48
-"""How many panels of curves a report draws before it leaves some out: each is about 60 kB."""
-
-GAPS = (
-    "Dot: the mean gap. Thin line: 95 % interval for retraining. Thick line: for these trained "
-    "models. Right of the dashed line is better than random."
-)
-FRONT = (
-    "Filled, and joined by the line: the methods on the front, which no other beats at their price."
-)
 TRAINING = Section(
     "training",
     "How the models were trained",
@@ -48,45 +32,36 @@ TRAINING = Section(
     "validation sequences.",
     (),
 )
-LOGOS = Section(
-    "logos",
+EXAMPLES = Section(
+    "examples",
     "Examples, base by base",
-    f"A letter is as high as its score, each row on its own scale; below the line is evidence "
-    f"against the explained class. Shaded: the known motif. At most {WINDOW} positions are shown.",
+    "A few of the explained sequences under every method, under the first seed. Which they are is "
+    "a rule, named with each, and no choice of the best looking.",
     (),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Panels that belong together; ``methods`` are those the legend names.
-
-    ``wide`` panels stand below each other; ``folded`` ones open on a click.
-    """
-
-    title: str
-    panels: tuple[Panel, ...]
-    methods: tuple[str, ...] = ()
-    wide: bool = False
-    folded: bool = False
-    note: str = ""
+READING = Section("reading", "How to read this", "", ())
 
 
 def html(results: Results) -> dict[str, str]:
     """``report.html``: the run for a reader, figures, style and all in one file."""
     results = shareable(results)
-    drawn = _figures(results)
+    figures, browser = drawn(results), example_browser(results)
+    shown = _with_figures(sections(results), figures, browser)
     page = (
         _environment()
         .get_template("report.html.j2")
         .render(
             title=title(results),
-            css=_style_sheet(),
+            assets=assets(),
             facts=_facts(results),
             verdicts=verdicts(results),
             cautions=cautions(results),
-            sections=_with_figures(sections(results), drawn),
-            figures=drawn,
+            unfinished=unfinished(results),
+            boards={"leaderboard": standings(results), "between": pairs(results)},
+            sections=shown,
+            contents=contents([*shown, READING]),
+            figures=figures,
+            browser=browser,
             styles=styles(methods_of(results)),
             plan=plan_text(results),
             glossary=glossary(results),
@@ -109,18 +84,18 @@ def _environment() -> Environment:
     return environment
 
 
-def _style_sheet() -> Markup:
-    return Markup(files("xaibench.reports").joinpath("static/report.css").read_text("utf-8"))
-
-
-def _with_figures(found: list[Section], drawn: dict[str, list[Figures]]) -> list[Section]:
-    """The sections, with those that only hold figures after the ones they belong to."""
-    after = {"accuracy": TRAINING, "deletion": LOGOS}
-    every = []
-    for section in found:
-        every.append(section)
-        if section.slug in after and drawn[after[section.slug].slug]:
-            every.append(after[section.slug])
+def _with_figures(
+    found: list[Section], figures: dict[str, list[Figures]], browser: Markup
+) -> list[Section]:
+    """The sections, with those that only hold figures: training after the models, examples before
+    what failed and the words at the end."""
+    slugs = [section.slug for section in found]
+    every = list(found)
+    if browser:
+        last = min(slugs.index(slug) for slug in ("unmeasured", "methods", "run") if slug in slugs)
+        every.insert(last, EXAMPLES)
+    if figures["training"]:
+        every.insert(slugs.index("accuracy") + 1 if "accuracy" in slugs else 0, TRAINING)
     return every
 
 
@@ -143,48 +118,3 @@ def _facts(results: Results) -> list[str]:
     ]
     said = [f"{count:,} {word}{'' if count == 1 else 's'}" for count, word in counts]
     return [*said, str(results.environment.get("date", ""))]
-
-
-def _figures(results: Results) -> dict[str, list[Figures]]:
-    """The figures of each section, by its slug."""
-    gaps = figures.gap_panels(results)
-    return {
-        "leaderboard": [Figures("", tuple(gaps), note=GAPS)] if gaps else [],
-        "training": [
-            Figures(name, tuple(panels))
-            for name, panels in figures.training_panels(results).items()
-        ],
-        "deletion": _curves(results),
-        "cost": [Figures("", tuple(drawn), note=FRONT)] if (drawn := cost_panels(results)) else [],
-        "logos": [Figures(name, tuple(panels), wide=True) for name, panels in logo_panels(results)],
-    }
-
-
-def _curves(results: Results) -> list[Figures]:
-    """Curves by order, operator and quantity; those of the leaderboard come first."""
-    rows = results.curves
-    own = rows[rows["method"] != RANDOM]
-    keys = _drawn(results, own[["order", "operator", "quantity"]].drop_duplicates())
-    first = operator_of(results)
-    legend = tuple(method for method in methods_of(results) if method in set(own["method"]))
-    found = []
-    for order, operator, quantity in sorted(
-        keys.itertuples(index=False, name=None), key=lambda key: (key[0] != MOST, key[1] != first)
-    ):
-        panels = figures.curve_panels(results, operator, quantity, order)
-        words = f"{quantity}, operator {operator}, {order}".replace("_", " ")
-        name = words[:1].upper() + words[1:]
-        main = order == MOST and operator == first
-        note = "" if order == MOST else APART
-        drawn = Figures(name, tuple(panels), (*legend, RANDOM), folded=not main, note=note)
-        found.append(drawn)
-    return found
-
-
-def _drawn(results: Results, keys: pd.DataFrame) -> pd.DataFrame:
-    """Which curves are drawn: all, or where those are too many only the logit difference under
-    operators that are not the leaderboard's."""
-    if len(keys) * len(models_of(results)) <= CURVES:
-        return keys
-    main = keys["operator"] == operator_of(results)
-    return keys[main | (keys["quantity"] == "logit_difference")]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from xaibench.controls import RANDOM
 from xaibench.results import Results
 
 from .grid import CANNOT, COUNTED, Cell, Table, estimated
@@ -20,7 +22,7 @@ from .printing import (
     probability,
     usual_counts,
 )
-from .selection import PRIMARY, estimates_of, operator_of, ranking
+from .selection import PRIMARY, estimates_of, matching, operator_of, ranking
 from .selftest import Tested, tested
 
 
@@ -41,7 +43,39 @@ def leaderboard(results: Results, model: str) -> Table | None:
         for _, row in rows.iterrows()
     )
     caption = f"{model}: the gap to random deletion (logit difference, {operator})"
-    return Table(caption, header, tuple(body))
+    return Table(caption, header, tuple(body), folded=True)
+
+
+def by_seed(results: Results, model: str) -> Table | None:
+    """The gap to random of every seed; None where the run kept no values, or has one seed."""
+    gaps = _gaps_by_seed(results, model)
+    methods = [str(method) for method in ranking(results, model)["method"] if method in gaps.index]
+    if len(gaps.columns) < 2 or not methods:
+        return None
+    decimals = decimals_of(ranking(results, model))
+    body = tuple(
+        (
+            Cell(method, method=method),
+            *(Cell(number(float(gap), decimals)) for gap in np.asarray(gaps.loc[method])),
+        )
+        for method in methods
+    )
+    header = ("Method", *(f"Seed {seed}" for seed in gaps.columns))
+    caption = f"{model}: the gap to random under every seed"
+    return Table(caption, header, body, folded=True)
+
+
+def _gaps_by_seed(results: Results, model: str) -> pd.DataFrame:
+    """Methods down, seeds across: means over the sequences that method and control share."""
+    wanted = {"model": model, "metric": PRIMARY, "operator": operator_of(results)}
+    rows = matching(results.records, control="", status="ok", **wanted)
+    keys = ["method", "seed", "sequence"]
+    means = rows.groupby(keys, observed=True, sort=False)["value"].mean().unstack("method")
+    if RANDOM not in means:
+        return pd.DataFrame()
+    means.columns = means.columns.astype(str)
+    gaps = means.drop(columns=RANDOM).rsub(means[RANDOM], axis=0)
+    return gaps.groupby("seed").mean().T
 
 
 def normalised(results: Results, model: str) -> pd.DataFrame:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import pandas as pd
 
 from xaibench.results import TEXT, Results
 
-from .cautions import cautions
+from .cautions import cautions, unfinished
 from .glossary import glossary
 from .grid import Cell, Table
 from .measures import metrics_of
@@ -19,8 +20,16 @@ from .selection import PRIMARY, REFERENCES, operator_of
 from .verdict import Name, Verdict, verdicts
 
 _SPECIAL = str.maketrans(
-    {"<": "&lt;", ">": "&gt;", "&": "&amp;", "|": "\\|", "`": "\\`", "*": "\\*", "\n": " "}
+    {
+        **{"<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " "},
+        **{letter: f"\\{letter}" for letter in "\\|`*~$"},
+    }
 )
+_EDGE = re.compile(r"(?<![\w\\])_|_(?!\w)|(?<=\])\(")
+"""An underscore that could begin or end stress, and what could begin the address of a link."""
+
+OPEN = ("claims", "leaderboard", "between", "accuracy", "unmeasured")
+"""The sections whose tables are there at once; those of all others open on a click."""
 
 
 def markdown(results: Results) -> dict[str, str]:
@@ -29,12 +38,16 @@ def markdown(results: Results) -> dict[str, str]:
     text = "\n\n".join(
         [
             f"# {plain(title(results))}",
+            *(f"> **{plain(caution)}**" for caution in unfinished(results)),
             *(_verdict(verdict) for verdict in verdicts(results)),
             *(f"> {plain(caution)}" for caution in cautions(results)),
             *(_section(section) for section in sections(results)),
-            f"### The plan, in full\n\n{_indented(plan_text(results))}",
+            _folded("The plan, in full", [_indented(plan_text(results))]),
             "## How to read this",
-            "\n".join(f"- **{word}**: {plain(meaning)}" for word, meaning in glossary(results)),
+            _folded(
+                "Every word and metric",
+                ["\n".join(f"- **{word}**: {plain(said)}" for word, said in glossary(results))],
+            ),
         ]
     )
     tables = {name: _csv(frame) for name, frame in _frames(results).items()}
@@ -47,7 +60,7 @@ def plain(text: str) -> str:
     >>> plain("a|b <c>")
     'a\\\\|b &lt;c&gt;'
     """
-    return text.translate(_SPECIAL)
+    return _EDGE.sub(lambda found: f"\\{found[0]}", text.translate(_SPECIAL))
 
 
 def _verdict(verdict: Verdict) -> str:
@@ -56,12 +69,23 @@ def _verdict(verdict: Verdict) -> str:
 
 
 def _part(part: str | Name) -> str:
-    return f"**{plain(part.text)}**" if isinstance(part, Name) else plain(part)
+    if isinstance(part, str):
+        return plain(part)
+    return f"**{plain(part.text)}**" if part.trusted else plain(part.text)
 
 
 def _section(section: Section) -> str:
     words = [f"## {plain(section.title)}", *([plain(section.lead)] if section.lead else [])]
-    return "\n\n".join([*words, *(_table(table) for table in section.tables)])
+    tables = [_table(table) for table in section.tables]
+    if tables and section.slug not in OPEN:
+        tables = [_folded(f"{len(tables)} table{'s' if len(tables) > 1 else ''}", tables)]
+    return "\n\n".join([*words, *tables])
+
+
+def _folded(summary: str, parts: Iterable[str]) -> str:
+    """What opens on a click."""
+    head = f"<details><summary>{plain(summary)}</summary>"
+    return "\n\n".join([head, *parts, "</details>"])
 
 
 def _table(table: Table) -> str:

@@ -44,16 +44,20 @@ def measures(results: Results, model: str, section: str) -> Table | None:
     return grid(f"{model}: {section}", columns, names, footer=CHANCE)
 
 
-def stability(results: Results, model: str) -> Table | None:
-    """The metrics of stability, each beside the difference to the same number of the mean map."""
+def stability(results: Results, model: str) -> list[Table]:
+    """The metrics of stability, and their differences to the same number of the mean map."""
     values, compared = _rows(results, model, metrics_of(results, "stability"))
     mean_map = estimates_of(results, question="against control", model=model, other=MEAN_MAP)
-    columns = []
+    own, beside = [], []
     for pair in _pairs(values):
-        beside = _only(mean_map, pair)
-        columns.append(_column(results, model, pair, values, compared))
-        columns.append(Column(f"{named(*pair)}, against the mean map's", beside, marks=beside))
-    return grid(f"{model}: stability", columns, [*methods_of(results), *REFERENCES])
+        difference = _only(mean_map, pair)
+        own.append(_column(results, model, pair, values, compared))
+        beside.append(Column(named(*pair), difference, marks=difference))
+    names = [*methods_of(results), *REFERENCES]
+    caption = f"{model}: better than the stability of the method's mean map by"
+    tables = (grid(f"{model}: stability", own, names), grid(caption, beside, names))
+    found = [table for table in tables if table is not None]
+    return [*found[:1], *(replace(table, folded=True) for table in found[1:])]
 
 
 def randomisation(results: Results, model: str) -> list[Table]:
@@ -112,7 +116,8 @@ def between(results: Results, model: str, other: str) -> Table | None:
     wanted = [(PRIMARY, operator_of(results)), *((metric, "") for metric in local)]
     columns = [Column(named(*pair), _only(rows, pair), marks=_only(rows, pair)) for pair in wanted]
     caption = f"{model} \N{MINUS SIGN} {other}: above 0, the method is better on {model}"
-    return grid(caption, columns, methods_of(results))
+    table = grid(caption, columns, methods_of(results))
+    return None if table is None else replace(table, folded=True)
 
 
 def doubted(results: Results, model: str, pair: Pair) -> str:

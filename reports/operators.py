@@ -72,7 +72,7 @@ def agreement_of_operators(results: Results, model: str) -> Table | None:
         for one in operators
     )
     caption = f"{model}: Kendall's tau between operators, {named(PRIMARY, '')}, {usual} methods"
-    return Table(caption, ("Operator", *operators), body)
+    return Table(caption, ("Operator", *operators), body, folded=True)
 
 
 def least_agreement(results: Results) -> Table | None:

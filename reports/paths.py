@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -51,6 +52,7 @@ def last_part(option: str) -> str:
     return own if own == "~" else re.split(r"[/\\]", option.rstrip("/\\"))[-1]
 
 
+@lru_cache(maxsize=1)  # the reports of one rendering share it, and what is cached of it
 def shareable(results: Results) -> Results:
     """The results as a report may tell them: no absolute path in an option, a fact or a reason.
 
@@ -95,5 +97,9 @@ def _folders(value: Any) -> Iterator[str]:
 
 
 def _with_reasons(table: pd.DataFrame, told: Callable[[str], str]) -> pd.DataFrame:
-    reasons = table["reason"].astype(str)
-    return table.assign(reason=reasons.map({one: told(one) for one in reasons.unique()}))
+    reasons = table["reason"]
+    # records have millions of rows and few reasons: categories are told once
+    known = isinstance(reasons.dtype, pd.CategoricalDtype)
+    words = reasons.cat.categories if known else reasons.astype(str).unique()
+    reasons = reasons if known else reasons.astype(str)
+    return table.assign(reason=reasons.map({one: told(str(one)) for one in words}))

@@ -56,6 +56,14 @@ def probability(p: float) -> str:
     return "<0.001" if p < 0.001 else number(p, 3)
 
 
+def corrected_p(estimate: pd.Series[Any]) -> tuple[float, str]:
+    """The corrected p value and the population it is of: retraining where that was tested."""
+    of_seeds = float(estimate["p_seeds_holm"])
+    if not math.isnan(of_seeds):
+        return of_seeds, "retraining"
+    return float(estimate["p_sequences_holm"]), "these models"
+
+
 def scientific(value: float) -> str:
     """A number that may be very small."""
     return ABSENT if math.isnan(value) else f"{value:.1e}".replace("-", "\N{MINUS SIGN}")

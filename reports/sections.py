@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from pathlib import PurePath
 from typing import Any
@@ -12,18 +13,22 @@ import yaml
 
 from xaibench.results import Results
 
+from .account import account, works
 from .accuracy import accuracy, accuracy_differences, floor
 from .against import controls
 from .agreement import matrices
-from .cost import cost
+from .certainty import VERDICTS, can_show, certainty
+from .claims import claims, rules
+from .cost import cost, guards
 from .grid import Cell, Table
-from .leaderboard import leaderboard
+from .leaderboard import by_seed, leaderboard
 from .measured import between, gaps, measures, randomisation, stability
 from .measures import curve_of, metrics_of, parts_signed_from_unsigned
 from .operators import agreement_of_operators, distances, least_agreement
 from .printing import ABSENT
 from .selection import methods_of, models_of, seeds_of
-from .selftest import comparisons, outcomes, summary
+from .selftest import comparisons, failures, outcomes, summary
+from .training import converged, masked
 from .unmeasured import unmeasured
 from .worth import score_and_cost
 
@@ -32,6 +37,12 @@ AGAINST_RANDOM = (
     "Figures in brackets are 95 % intervals; with one seed they are over sequences only."
 )
 MARKS = "↑ higher is better, ↓ lower. " + AGAINST_RANDOM
+GUARDS = (
+    "Guards watch every explanation: the completeness error is the largest, as a share of the "
+    "change of the output (RMS); made again is how far the scores of a few sequences move, as a "
+    "share of the largest, when they are explained in other company; flat maps score every "
+    "position the same."
+)
 DIFFERENCES = (
     "▲ better, ▼ worse, ≈ the interval of the paired difference holds 0, so it cannot be told."
 )
@@ -47,30 +58,34 @@ class Section:
     tables: tuple[Table, ...]
 
 
+@lru_cache(maxsize=1)
 def sections(results: Results) -> list[Section]:
     """Every section that this run has something to say in; ``what was run`` stands last."""
     models = models_of(results)
     every = (
+        _claims(results),
         _leaderboard(results, models),
+        _between(results, models),
+        _certainty(results),
         _accuracy(results),
-        _selftest(results, models),
         _faithfulness(results, models),
         _controls(results, models),
         _operators(results, models),
-        _localisation(results, models),
         _stability(results, models),
+        _localisation(results, models),
         _randomisation(results, models),
         _complexity(results, models),
-        _agreement(results, models),
-        _between(results, models),
         _other(results, models),
+        _selftest(results, models),
+        _agreement(results, models),
+        _cost(results, models),
         Section(
             "unmeasured",
             "What did not apply or failed",
             "A method that has no meaning for a model is no failure; one that raised is.",
             _present([unmeasured(results)]),
         ),
-        _cost(results, models),
+        _methods(results),
         Section("run", "What was run", "", (about(results), models_table(results))),
     )
     return [section for section in every if section.tables]
@@ -91,7 +106,17 @@ def _leaderboard(results: Results, models: list[str]) -> Section:
         "random minus method: 0 is no better than chance, larger is better. " + normalised + "d_z "
         "is the mean of the paired differences over their standard deviation; p values are "
         "two-sided and corrected after Holm over the methods of a model.",
-        _present(leaderboard(results, model) for model in models),
+        _present(of(results, model) for model in models for of in (leaderboard, by_seed)),
+    )
+
+
+def _claims(results: Results) -> Section:
+    return Section(
+        "claims",
+        "Do the claims hold?",
+        "The rules of the verdicts were fixed before the run; anything between them cannot be told "
+        "at this n. p values are corrected after Holm over all claims. " + rules(results),
+        _present([claims(results)]),
     )
 
 
@@ -102,19 +127,48 @@ def _accuracy(results: Results) -> Section:
         "An explanation is worth as much as the model it explains, and a model that does no "
         "better than the floor may have learnt no more than it. k-mers: logistic regression on "
         "how often each word of k bases occurs.",
-        _present([accuracy(results), floor(results), accuracy_differences(results)]),
+        _present(
+            [
+                accuracy(results),
+                floor(results),
+                accuracy_differences(results),
+                converged(results),
+                masked(results),
+            ]
+        ),
+    )
+
+
+def _certainty(results: Results) -> Section:
+    return Section(
+        "certainty",
+        "How sure is this?",
+        f"{can_show(results)} P(best) is the share of resamplings, of sequences and of seeds, in "
+        "which a method has the best mean; which method leads, the same data have said. "
+        f"{VERDICTS}".strip(),
+        tuple(certainty(results)),
     )
 
 
 def _selftest(results: Results, models: list[str]) -> Section:
-    return Section(
-        "selftest",
-        "Can these metrics tell good from bad on this model?",
+    lead = (
         "A metric is put to maps whose order is known before it may order methods: the oracle must "
         "come out above random, random above the negated oracle, and the blurred oracle must not "
         "come out above the oracle, by intervals for these trained models. A metric that fails "
-        "cannot discriminate here and ranks nothing. " + summary(results) + DIFFERENCES,
-        _present([outcomes(results), *(comparisons(results, model) for model in models)]),
+        "cannot discriminate here and ranks nothing. " + summary(results) + DIFFERENCES + " "
+    )
+    return Section(
+        "selftest",
+        "What was not ranked, and why?",
+        (lead if len(results.selftest) else "") + GUARDS,
+        _present(
+            [
+                failures(results),
+                guards(results),
+                outcomes(results),
+                *(comparisons(results, model) for model in models),
+            ]
+        ),
     )
 
 
@@ -197,7 +251,7 @@ def _stability(results: Results, models: list[str]) -> Section:
         "for every sequence, where controls ran. Agreement and consistency are Spearman "
         "correlations, agreement for the true label; sensitivity is the largest relative change "
         "under single substitutions. " + _defined(results) + MARKS,
-        _present(stability(results, model) for model in models),
+        tuple(table for model in models for table in stability(results, model)),
     )
 
 
@@ -256,14 +310,18 @@ def _other(results: Results, models: list[str]) -> Section:
 def _cost(results: Results, models: list[str]) -> Section:
     return Section(
         "cost",
-        "What it costs, and what the guards saw",
+        "What it costs",
         "● on the front: no other method is at least as good and cheaper; the cheapest is on it "
-        "however little it finds. Passes of one sequence through the model; the completeness error "
-        "is the largest, as a share of the change of the output (RMS). Made again: how far the "
-        "scores of a few sequences move, as a share of the largest, when they are explained in "
-        "other company; flat maps score every position the same.",
+        "however little it finds. Forwards and backwards are passes of one sequence through the "
+        "model.",
         _present([*(score_and_cost(results, model) for model in models), cost(results)]),
     )
+
+
+def _methods(results: Results) -> Section:
+    text = account(results)
+    title = "What was done, for a methods section"
+    return Section("methods", title, text, _present([works(text)]))
 
 
 def about(results: Results) -> Table:
@@ -315,6 +373,8 @@ def title(results: Results) -> str:
     path = PurePath(str(options.get("path") or "")).name
     data = results.environment.get("dataset") or {}
     name = options.get("dataset") or path or data.get("name", "a DNA classifier")
+    if "stands in for" in (data.get("facts") or {}):
+        name = f"a stand-in for {name}"
     return f"Which explanation to trust: {name}"
 
 
@@ -336,4 +396,5 @@ def _pairs(named: Any) -> str:
     """A mapping in one line."""
     if not isinstance(named, dict):
         return "" if named is None else str(named)
-    return ", ".join(f"{name} {said}" for name, said in named.items())
+    inner = {name: f"({_pairs(v)})" if isinstance(v, dict) else v for name, v in named.items()}
+    return ", ".join(f"{name} {said}" for name, said in inner.items())

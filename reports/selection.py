@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from xaibench.controls import ORACLE, PRIORS, RANDOM
@@ -18,10 +20,15 @@ PRIMARY = "deletion_logit_difference"
 
 def estimates_of(results: Results, **wanted: str) -> pd.DataFrame:
     """The estimates whose columns hold these words."""
-    rows = results.estimates
+    return matching(results.estimates, **wanted)
+
+
+def matching(rows: pd.DataFrame, **wanted: str) -> pd.DataFrame:
+    """The rows whose columns hold these words."""
+    kept = np.ones(len(rows), bool)
     for column, word in wanted.items():
-        rows = rows[rows[column] == word]
-    return rows
+        kept &= (rows[column] == word).to_numpy(bool)
+    return rows[kept]
 
 
 def models_of(results: Results) -> list[str]:
@@ -36,17 +43,27 @@ def methods_of(results: Results) -> list[str]:
     return [method for method in named if method not in ("", *REFERENCES)]
 
 
+def random_of(results: Results) -> list[str]:
+    """The methods that are random numbers, under whatever label."""
+    planned = results.plan.get("attribution")
+    options = planned if isinstance(planned, dict) else {}
+    used = {name: (options.get(name) or {}).get("use", name) for name in methods_of(results)}
+    return [name for name, plug_in in used.items() if plug_in == "random"]
+
+
 def operators_of(results: Results) -> list[str]:
     """The operators, in the order of the plan."""
     return in_order(results.plan.get("operators"), pd.Series(dtype="str"))
 
 
+@lru_cache(maxsize=1)
 def operator_of(results: Results) -> str:
     """The operator of the leaderboard: ``uniform``, or the first of a run without it."""
     ran = estimates_of(results, question="against random", metric=PRIMARY)["operator"].unique()
     return "uniform" if "uniform" in ran or not len(ran) else str(ran[0])
 
 
+@lru_cache(maxsize=1)
 def seeds_of(results: Results) -> list[int]:
     return sorted(int(seed) for seed in results.records["seed"].unique())
 
@@ -59,17 +76,19 @@ def ranking(results: Results, model: str) -> pd.DataFrame:
     return by_gap.sort_values("rank", kind="stable")
 
 
+def chances_of_best(results: Results, model: str) -> dict[str, float]:
+    """Method -> how often it has the largest gap when the data are resampled, where that ran."""
+    rows = matching(results.ranks, model=model, metric=PRIMARY, operator=operator_of(results))
+    return dict(zip(rows["method"].astype(str), rows["best"].astype(float), strict=True))
+
+
 def values_of(results: Results, metric: str, model: str) -> pd.DataFrame:
     """The estimates of a metric itself, a row a method."""
     rows = estimates_of(results, question="value", metric=metric, model=model)
     return rows[~rows["method"].isin(REFERENCES)]
 
 
-def own_records(results: Results) -> pd.DataFrame:
-    """The records of the maps themselves, those of controls made from them left out."""
-    return results.records[results.records["control"] == ""]
-
-
+@lru_cache(maxsize=1)
 def unmeasured_records(results: Results) -> pd.DataFrame:
     """The records of what did not apply or failed."""
     rows = results.records[results.records["status"] != "ok"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -14,7 +15,7 @@ from xaibench.selftest import BLURRED, NEGATED
 from .grid import CANNOT, COUNTED, Cell, Table, estimated
 from .measures import named
 from .printing import ABSENT, LEVEL, decimals_of, usual_counts
-from .selection import estimates_of, models_of
+from .selection import estimates_of, matching, models_of
 
 _COMPARISONS = {
     "Oracle over random": (ORACLE, RANDOM),
@@ -23,8 +24,8 @@ _COMPARISONS = {
 }
 """What the columns say -> method and other of the ``self-test`` estimates."""
 
-LONG = 40
-"""With more rows the outcomes open on a click; how many pass is said above them."""
+LONG = 8
+"""With more rows the outcomes open on a click; what failed stands above them."""
 
 _WORDS = {"yes": "passes", "no": CANNOT, "unknown": f"not known {ABSENT}"}
 
@@ -44,12 +45,10 @@ class Tested:
         return self.passed == "no"
 
 
+@lru_cache(maxsize=512)
 def tested(results: Results, model: str, metric: str, operator: str) -> Tested:
     """How a metric did on a model under an operator."""
-    rows = results.selftest
-    wanted = {"model": model, "metric": metric, "operator": operator}
-    for column, word in wanted.items():
-        rows = rows[rows[column] == word]
+    rows = matching(results.selftest, model=model, metric=metric, operator=operator)
     if rows.empty:
         return Tested("", "")
     reason = str(rows["reason"].iloc[0]).removeprefix(f"{CANNOT}: ")
@@ -80,6 +79,25 @@ def outcomes(results: Results) -> Table | None:
         return None
     caption, header = "The self-test of every metric", ("Metric", *models)
     return Table(caption, header, body, words, folded=len(body) > LONG)
+
+
+def failures(results: Results) -> Table | None:
+    """The metrics that rank nothing on a model, and why; None where all passed."""
+    rows = results.selftest[results.selftest["passed"] != "yes"]
+    order = {model: place for place, model in enumerate(models_of(results))}
+    rows = rows.sort_values("model", key=lambda models: models.map(order), kind="stable")
+    body = tuple(
+        (
+            Cell(str(row["model"])),
+            Cell(named(str(row["metric"]), str(row["operator"]))),
+            Cell(_WORDS.get(str(row["passed"]), "")),
+            Cell(str(row["reason"]).removeprefix(f"{CANNOT}: ")),
+        )
+        for _, row in rows.iterrows()
+    )
+    header = ("Model", "Metric", "Outcome", "Reason")
+    caption, words = "What did not pass its self-test", frozenset(range(4))
+    return Table(caption, header, body, words, folded=len(body) > LONG) if body else None
 
 
 def summary(results: Results) -> str:

@@ -3,29 +3,51 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from xaibench.randomness import stream
 from xaibench.results import Results
-from xaibench.statistics import estimate
 
+from .against import unbeaten
+from .leaderboard import normalised
 from .measures import better_of, chance_of, first_localisation, first_upper, label, named
-from .printing import brief, decimals_of, direction, ends, interval, mean_and_interval, number
-from .selection import PRIMARY, models_of, operator_of, own_records, ranking, values_of
+from .printing import (
+    brief,
+    corrected_p,
+    decimals_of,
+    direction,
+    ends,
+    interval,
+    mean_and_interval,
+    number,
+    probability,
+)
+from .selection import (
+    PRIMARY,
+    chances_of_best,
+    estimates_of,
+    models_of,
+    operator_of,
+    random_of,
+    ranking,
+    values_of,
+)
 from .selftest import operators_that_pass, tested
+
+MOST = 6
+"""How many methods a sentence names; of more it says how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A method inside a sentence."""
+    """A method inside a sentence; ``trusted`` where the sentence recommends it."""
 
     text: str
+    trusted: bool = False
 
 
 Sentence = tuple[str | Name, ...]
@@ -39,15 +61,16 @@ class Verdict:
     sentences: tuple[Sentence, ...]
 
 
+@lru_cache(maxsize=1)
 def verdicts(results: Results) -> list[Verdict]:
     """For each model: the best method by deletion and by localisation, and what equals it."""
     return [
         Verdict(
             model,
             (
-                *_accuracy(results, model),
                 *_faithfulness(results, model),
                 *_localisation(results, model),
+                *_accuracy(results, model),
             ),
         )
         for model in models_of(results)
@@ -59,18 +82,17 @@ def _accuracy(results: Results, model: str) -> list[Sentence]:
     if rows.empty or math.isnan(rows["mean"].iloc[0]):
         return []
     row = rows.iloc[0]
-    right: Sentence = ("The model classifies ", _share(row), " of the sequences correctly.")
-    return [right, *_beside_the_floor(results, row)]
+    return [(f"The model is right on {_share(row)} of the sequences{_floor(results, row)}.",)]
 
 
-def _beside_the_floor(results: Results, row: pd.Series[Any]) -> list[Sentence]:
+def _floor(results: Results, row: pd.Series[Any]) -> str:
     """Said where the accuracy of a model is not clearly above that of the best trivial one."""
     floor = results.environment.get("floor") or []
     best = max(floor, key=lambda trivial: float(trivial["accuracy"]), default=None)
     if best is None or ends(row)[0] > best["accuracy"]:
-        return []
+        return ""
     reached = f"{number(100 * best['accuracy'], 1)} %"
-    return [(f"That is not clearly above a trivial model ({best['name']}: {reached}).",)]
+    return f", not clearly more than a trivial model ({best['name']}: {reached})"
 
 
 def _share(row: pd.Series[Any]) -> str:
@@ -88,23 +110,66 @@ def _faithfulness(results: Results, model: str) -> list[Sentence]:
     operator = operator_of(results)
     if tested(results, model, PRIMARY, operator).failed:
         return _blind(results, model, PRIMARY, operator)
-    best, others = known.iloc[0], list(known["method"][1:])
-    name = Name(str(best["method"]))
-    gap = mean_and_interval(best, decimals_of(known))
-    if direction(best) != 1:
-        return _unsure(known, name, gap)
-    ahead: Sentence = (
-        name,
-        f" finds best what the model uses: replacing its top positions (operator {operator}) ",
-        f"lowers the logit difference by {gap} more than random positions",
-    )
-    measure = (PRIMARY, operator)
-    equals = equal_to_best(results, model, measure, best=name.text, others=others, sign=-1)
+    known = known[~known["method"].isin(random_of(results))]
+    if known.empty:
+        return [("Only random numbers were measured.",)]
+    if direction(known.iloc[0]) != 1:
+        return _unsure(known)
     return [
-        (*ahead, *_equals(equals, others)),
+        *_leading(results, model, known),
+        *_spoilt(results, model, known),
         *_against_random(known),
-        *_untested(results, model, *measure),
+        *_untested(results, model, PRIMARY, operator),
     ]
+
+
+def _leading(results: Results, model: str, known: pd.DataFrame) -> list[Sentence]:
+    """Who finds best what the model uses, by how much and how sure."""
+    best, operator = known.iloc[0], operator_of(results)
+    name = str(best["method"])
+    equals = equal_to_best(results, model, (PRIMARY, operator), best=name)
+    ahead = set(_standing(known, 1))
+    leaders = [name, *(method for method in equals or () if method in ahead)]
+    gap = f"gap to random {mean_and_interval(best, decimals_of(known))}"
+    p, population = corrected_p(best)
+    tests = f", corrected p {_equal(probability(p))} ({population})" if not math.isnan(p) else ""
+    numbers = f"{gap}{_normalised(results, model, name)}{tests}{_chance(results, model, name)}"
+    what = "what the model uses"
+    if len(leaders) > 1:
+        tied = f" find {what} equally well, as far as can be told; "
+        return [(*_names(leaders, trusted=True), tied, f"{name}: {numbers}.")]
+    others = list(known["method"][1:])
+    told = _equals(equals, others)
+    return [(Name(name, trusted=True), f" finds best {what}: {numbers}", *told)]
+
+
+def _normalised(results: Results, model: str, method: str) -> str:
+    """The gap as a share of the oracle's, where an oracle was measured."""
+    rows = normalised(results, model)
+    rows = rows[(rows["method"] == method) & rows["mean"].notna()]
+    if rows.empty:
+        return ""
+    return f", normalised {mean_and_interval(rows.iloc[0], decimals_of(rows))}"
+
+
+def _chance(results: Results, model: str, method: str) -> str:
+    chance = chances_of_best(results, model).get(method, math.nan)
+    return "" if math.isnan(chance) else f", best in {number(100 * chance, 0)} % of resamplings"
+
+
+def _equal(p: str) -> str:
+    """A p value after the letter: ``< 0.001`` or ``= 0.012``."""
+    return f"< {p[1:]}" if p.startswith("<") else p
+
+
+def _spoilt(results: Results, model: str, known: pd.DataFrame) -> list[Sentence]:
+    """The methods that beat random positions and not the controls made from their own maps."""
+    found = unbeaten(results, model, PRIMARY, operator_of(results))
+    ahead = [name for name in _standing(known, 1) if name in found]
+    if not ahead:
+        return []
+    kinds = {name: f" ({', '.join(found[name])})" for name in ahead}
+    return [("Not above a control made from their own map: ", *_names(ahead, after=kinds), ".")]
 
 
 def _blind(results: Results, model: str, metric: str, operator: str) -> list[Sentence]:
@@ -130,12 +195,15 @@ def _because(reason: str) -> str:
     return f": {brief(reason).rstrip('.')}" if reason else ""
 
 
-def _unsure(known: pd.DataFrame, name: Name, gap: str) -> list[Sentence]:
+def _unsure(known: pd.DataFrame) -> list[Sentence]:
     """Where the interval of the largest gap to random holds 0."""
-    ahead = _standing(known, 1)
+    best, ahead = known.iloc[0], _standing(known, 1)
+    gap = mean_and_interval(best, decimals_of(known))
+    name = Name(str(best["method"]))
     first: Sentence = ("The largest gap to random, that of ", name, f", is {gap}, which holds 0.")
     if ahead:
-        return [first, ("Better than random: ", *_names(ahead), "."), *_against_random(known)]
+        better: Sentence = ("Better than random: ", *_names(ahead), ".")
+        return [first, better, *_against_random(known)]
     here = [str(method) for method in known[known["sequences_low"] > 0]["method"]]
     fixed: Sentence = ("Better than random on these trained models: ", *_names(here), ".")
     none: Sentence = ("No method is distinguishable from random.",)
@@ -160,75 +228,40 @@ def _motif(results: Results, model: str, metric: str) -> list[Sentence]:
     lower = better_of(results, metric) == "lower"
     known = known.sort_values("mean", ascending=lower, kind="stable")
     best, others = known.iloc[0], list(known["method"][1:])
-    name = Name(str(best["method"]))
+    name = str(best["method"])
     chance = chance_of(results, metric)
     than = f", chance {number(chance, 2)}" if chance is not None else ""
     scored = f"{label(metric)} {mean_and_interval(best, decimals_of(known))}{than}"
     if chance is not None and not lower and ends(best)[0] <= chance:
         none = "No method finds the known motif better than chance; the best is "
-        return [(none, name, f", {scored}.")]
-    sign = -1 if lower else 1
-    equals = equal_to_best(results, model, (metric, ""), best=name.text, others=others, sign=sign)
-    found: Sentence = (name, f" finds the known motif best: {scored}")
-    return [(*found, *_equals(equals, others)), *_untested(results, model, metric, "")]
+        return [(none, Name(name), f", {scored}.")]
+    told = _equals(equal_to_best(results, model, (metric, ""), best=name), others)
+    found: Sentence = (Name(name, trusted=True), f" finds the known motif best: {scored}")
+    return [(*found, *told), *_untested(results, model, metric, "")]
 
 
 def equal_to_best(
-    results: Results,
-    model: str,
-    measure: tuple[str, str],
-    *,
-    best: str,
-    others: Sequence[str],
-    sign: int,
+    results: Results, model: str, measure: tuple[str, str], *, best: str
 ) -> list[str] | None:
     """The methods whose paired difference to the best has an interval that holds 0.
 
-    ``measure`` is ``(metric, operator)``; ``sign`` is 1 where higher is better, else -1. None
-    where the run kept no values to pair.
+    ``measure`` is ``(metric, operator)``. None where the run tells no differences to this best.
     """
-    values = _by_sequence(results, model, *measure)
-    if best not in values:
-        return None
-    return [
-        other
-        for other in others
-        if other in values and not _ahead(sign * (values[best] - values[other]), model, other)
-    ]
-
-
-def _ahead(differences: NDArray[np.float64], model: str, other: str) -> bool:
-    """Whether differences ``(seed, sequence)`` lie above 0."""
-    found = estimate(differences, generator=stream(0, "report", model, other))
-    low = found.sequences_low if math.isnan(found.low) else found.low
-    return bool(low > 0)
-
-
-def _by_sequence(
-    results: Results, model: str, metric: str, operator: str
-) -> dict[str, NDArray[np.float64]]:
-    """Method -> ``(seed, sequence)``, all over the same seeds and sequences."""
-    rows = own_records(results)
-    for column, word in (("model", model), ("metric", metric), ("operator", operator)):
-        rows = rows[rows[column] == word]
-    rows = rows[rows["status"] == "ok"]
+    metric, operator = measure
+    rows = estimates_of(results, question="against best", model=model, metric=metric, other=best)
+    rows = rows[(rows["operator"] == operator) & rows["mean"].notna()]
     if rows.empty:
-        return {}
-    wide = rows.pivot_table(
-        index="seed", columns=["method", "sequence"], values="value", observed=True
-    )
-    methods = [str(method) for method in rows["method"].unique()]
-    pairs = {method: [(method, name) for name in rows["sequence"].unique()] for method in methods}
-    return {
-        method: wide.reindex(columns=pd.MultiIndex.from_tuples(columns)).to_numpy(np.float64)
-        for method, columns in pairs.items()
-    }
+        return None
+    held = [name for name in _standing(rows, 0) if name != best]
+    return [name for name in held if name not in random_of(results)]
 
 
 def _equals(equals: list[str] | None, others: Sequence[str]) -> Sentence:
     """How the sentence about the best method ends."""
-    if equals is None or not others:
+    if not others:
         return (".",)
+    if equals is None:
+        return ("; whether others equal it was not measured.",)
     if not equals:
         return ("; every other method is distinguishable from it.",)
     return ("; not distinguishable from it: ", *_names(equals), ".")
@@ -251,8 +284,15 @@ def _standing(known: pd.DataFrame, wanted: int) -> list[str]:
     return [str(row["method"]) for _, row in known.iterrows() if direction(row) == wanted]
 
 
-def _names(names: Sequence[str]) -> list[str | Name]:
+def _names(
+    names: Sequence[str], *, trusted: bool = False, after: Mapping[str, str] | None = None
+) -> list[str | Name]:
+    """``a, b and c``, each with what stands ``after`` it; of very many how many more."""
+    shown = list(names) if len(names) <= MOST + 1 else list(names[:MOST])
+    rest = len(names) - len(shown)
     parts: list[str | Name] = []
-    for name in names:
-        parts += [", ", Name(name)]
-    return parts[1:]
+    for place, name in enumerate(shown):
+        last = place == len(shown) - 1 and not rest
+        parts += [" and " if last else ", ", Name(name, trusted)]
+        parts += [after[name]] if after else []
+    return [*parts[1:], *([f" and {rest} more"] if rest else [])]

@@ -73,7 +73,7 @@ def test_a_method_that_raises_fails_alone(call, plan, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("run", "nothing.yaml"), "no plan or preset 'nothing.yaml'; known: demo"),
+        (("run", "nothing.yaml"), "no plan or preset 'nothing.yaml'; known: .*demo"),
         (("run", "small.yaml", "--set", "sequence=3"), "unknown key 'sequence'; did you mean"),
         (("run", "small.yaml", "--set", "models.cnn.dropout=2"), "models.cnn.dropout: .* got 2"),
         (("run", "small.yaml", "--plugin", "no.py"), "--plugin no.py: cannot be imported"),

@@ -8,8 +8,9 @@ from pkgutil import iter_modules
 import pytest
 
 PACKAGES = [
-    *("", ".cells", ".data", ".data.audit", ".data.generated", ".data.own", ".data.published"),
-    *(".metrics", ".models", ".attribution", ".reports"),
+    *("", ".cells", ".compare", ".certainty", ".claims"),
+    *(".data", ".data.audit", ".data.generated", ".data.own", ".data.published"),
+    *(".metrics", ".statistics", ".models", ".attribution", ".reports"),
 ]
 
 

@@ -1,6 +1,7 @@
 """From records to estimates."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -8,11 +9,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from xaibench import estimates as questions
+from xaibench.asked import ask
 from xaibench.controls import ORACLE, PRIORS
-from xaibench.estimates import COLUMNS, estimates
+from xaibench.estimates import COLUMNS
 from xaibench.protocols import MetricFacts
 from xaibench.randomness import stream
-from xaibench.statistics import difference, draw, estimate, holm, of_ratio
+from xaibench.statistics.bootstrap import difference, draw, estimate
+from xaibench.statistics.corrections import holm
+from xaibench.statistics.ratios import of_ratio
 from xaibench.values import Estimate
 
 CONTROL = "random control"
@@ -103,8 +108,18 @@ def records() -> pd.DataFrame:
     return made()
 
 
-def of(records: pd.DataFrame, random_method: str | None = "noise") -> pd.DataFrame:
-    return estimates(records, facts=FACTS, random_method=random_method, data_seed=0)
+def estimates(
+    records: pd.DataFrame,
+    *,
+    signed: dict[str, bool] | None = None,
+    reference: str | None = None,
+    **options,
+) -> pd.DataFrame:
+    return questions.estimates(ask(records, **options), signed=signed, reference=reference)
+
+
+def of(records: pd.DataFrame, random_method: str | None = "noise", **options) -> pd.DataFrame:
+    return estimates(records, facts=FACTS, random_method=random_method, data_seed=0, **options)
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +176,8 @@ def test_every_question_is_asked_once_of_every_method_and_metric(frame: pd.DataF
         # the random method is not compared with itself on the two metrics of stability
         "against random": 2 * (of_methods - 2),
         "between models": of_methods + 1,
+        # nothing is ranked on the two metrics of stability, and the best not held against itself
+        "against best": 2 * 2 * (len(METRICS) - 2),
     }
     assert not frame.duplicated(COLUMNS[:7]).any()
 
@@ -295,7 +312,7 @@ def test_against_random_ranks_as_the_leaderboard(frame) -> None:
 
 def test_neither_the_control_nor_the_model_nor_a_pair_of_models_is_ranked(frame) -> None:
     unranked = frame["method"].isin([CONTROL, ""]) | (frame["question"] == "between models")
-    unranked |= frame["metric"].isin(STABILITY)
+    unranked |= frame["metric"].isin(STABILITY) | (frame["question"] == "against best")
     assert frame.loc[unranked, "rank"].isna().all()
     assert frame.loc[~unranked, "rank"].notna().all()
 
@@ -431,6 +448,97 @@ def test_least_relevant_first_signed_and_unsigned_methods_are_families_of_their_
     assert insertion.p_seeds_holm["good"] == insertion.p_seeds["good"]
     deletion = found[found.metric == "deletion_accuracy"].set_index("method")
     assert deletion["rank"].to_dict() == {"good": 1, "noise": 2, "bad": 3}
+
+
+# The best and the reference
+
+
+@pytest.mark.parametrize("metric", ["deletion_logit_difference", "insertion_probability", "auprc"])
+def test_against_best_is_the_paired_difference_to_the_method_of_rank_one(records, frame, metric):
+    rows = frame.query("question == 'against best' and model == 'cnn' and metric == @metric")
+    assert dict(zip(rows["method"], rows["other"], strict=True)) == {"bad": "good", "noise": "good"}
+    sides = [slow(records, model="cnn", method=name, metric=metric) for name in ("bad", "good")]
+    if metric.startswith("deletion"):
+        sides.reverse()
+    assert_is(only(rows, method="bad"), expected(difference, *sides))
+    assert (rows["mean"] < 0).all()
+    np.testing.assert_allclose(rows["p_seeds_holm"], holm(rows["p_seeds"]))
+
+
+def test_a_metric_that_fails_its_self_test_has_no_best(full) -> None:
+    turned = full.copy()
+    oracle = (turned["method"] == ORACLE) & (turned["metric"] == "auprc")
+    turned.loc[oracle, "value"] *= -1
+    rows = of(turned, reference="good").query("metric == 'auprc'")
+    assert not {"against best", "against reference"} & {*rows["question"]}
+
+
+def test_against_reference_is_the_paired_difference_to_the_method_that_is_named(records, frame):
+    found = of(records, reference="noise")
+    rows = found[found["question"] == "against reference"]
+    assert set(rows["other"]) == {"noise"}
+    assert set(rows["method"]) == {"good", "bad"}
+    assert len(rows) == 2 * 2 * (len(METRICS) - 2)
+    where = {"model": "attngen", "metric": "auprc"}
+    sides = [slow(records, method=name, **where) for name in ("good", "noise")]
+    assert_is(only(rows, method="good", **where), expected(difference, *sides))
+    rest = found[found["question"] != "against reference"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(rest, frame)
+
+
+def test_a_reference_without_values_gives_rows_of_nan_with_the_reason(records) -> None:
+    kept = records[(records["method"] != "bad") | (records["model"] != "cnn")]
+    rows = of(kept, reference="bad").query("question == 'against reference' and model == 'cnn'")
+    assert set(rows["method"]) == {"good", "noise"}
+    assert rows["mean"].isna().all()
+    assert set(rows["reason"]) == {"there are no values of bad on cnn"}
+
+
+def test_a_method_is_compared_with_the_best_and_the_reference_of_its_own_family(records) -> None:
+    facts = {**FACTS, "insertion": replace(FACTS["insertion"], needs_least_relevant_first=True)}
+    signed = {"good": True, "bad": False, "noise": False}
+    found = estimates(
+        records, facts=facts, random_method="noise", data_seed=0, signed=signed, reference="bad"
+    ).query("model == 'cnn' and metric == 'insertion_probability'")
+    for question, pair in (
+        ("against best", ("bad", "noise")),
+        ("against reference", ("noise", "bad")),
+    ):
+        row = only(found, question=question)
+        assert (row["method"], row["other"]) == pair
+
+
+# Groups
+
+
+def test_whole_groups_are_resampled_where_they_are_given(records, frame) -> None:
+    groups = dict(zip(SEQUENCES, "xxyyyzzz", strict=True))
+    found = of(records, groups=groups)
+    where = {"model": "cnn", "method": "good", "metric": "auprc"}
+    row = only(found, question="value", **where)
+    # numbered in the order of the sequences, which panels sort by name: a b c d e f g h
+    clusters = np.array([list(dict.fromkeys(groups[name] for name in sorted(groups))).index(
+        groups[name]) for name in sorted(groups)])  # fmt: skip
+    generator = stream(0, "statistics", 3, 8, clusters.tobytes())
+    values = slow(records, **where)
+    assert_is(row, estimate(values, generator=generator, clusters=clusters))
+    single = only(frame, question="value", **where)
+    assert row["mean"] == single["mean"]
+    assert row["sequences_low"] != single["sequences_low"]
+
+
+def test_a_sequence_without_a_group_is_resampled_alone(records) -> None:
+    every = dict(zip(SEQUENCES, SEQUENCES, strict=True))
+    some = {name: name for name in "abc"}
+    pd.testing.assert_frame_equal(of(records, groups=every), of(records, groups=some))
+
+
+def test_groups_of_undefined_values_are_not_drawn(full) -> None:
+    """Five of the eight sequences have an oracle; the groups are those of these."""
+    groups = dict(zip(SEQUENCES, "xxyyyzzz", strict=True))
+    rows = of(full, groups=groups).query("question == 'normalised' and metric == 'auprc'")
+    assert rows["mean"].notna().all()
+    assert (rows["sequences"] == 5).all()
 
 
 # Controls, the oracle and the self-test
@@ -569,7 +677,7 @@ def test_normalised_says_why_there_is_no_oracle_where_one_was_wanted(full) -> No
 
 
 def test_without_an_oracle_nothing_is_normalised_or_tested(frame) -> None:
-    assert set(frame["question"]) == {"value", "against random", "between models"}
+    assert not {"normalised", "self-test", "against control"} & {*frame["question"]}
 
 
 @pytest.mark.parametrize("metric", ["deletion_logit_difference", "insertion_probability", "auprc"])
@@ -671,5 +779,5 @@ def test_a_curve_metric_of_one_quantity_is_recorded_as_its_label(records) -> Non
 
 
 def test_how_many_draws_are_remembered_changes_no_estimate(full, answered, monkeypatch) -> None:
-    monkeypatch.setattr("xaibench.estimates._KEPT", 1)
+    monkeypatch.setattr("xaibench.asked._KEPT", 1)
     pd.testing.assert_frame_equal(of(full), answered, check_exact=True)

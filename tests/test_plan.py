@@ -1,8 +1,24 @@
+import re
+import shlex
+from itertools import pairwise
+from pathlib import Path
+
 import pytest
 import yaml
 
+from xaibench.catalogue import lines
 from xaibench.errors import UsageError
-from xaibench.plan import FRACTIONS, GRIDS, dump, locate, presets, read
+from xaibench.plan import (
+    FRACTIONS,
+    GRIDS,
+    Plan,
+    dump,
+    locate,
+    presets,
+    read,
+    read_any,
+    read_back,
+)
 
 SMALL = """
 dataset: {name: planted, train: 100}
@@ -72,9 +88,145 @@ def test_limit_caps_and_never_raises_the_number_of_sequences(written):
     assert read(written(SMALL + "sequences: 5\n"), limit=7).sequences == 5
 
 
+SIZES = ("quick", "standard", "thorough")
+SERIES = "datasets: {one: planted, other: {name: composition, train: 90}}\nmodels: [cnn]\n"
+
+
+def each_of(plan):
+    return [plan] if isinstance(plan, Plan) else list(plan.values())
+
+
 @pytest.mark.parametrize("preset", presets())
 def test_every_preset_has_seeds_enough_for_intervals(preset):
-    assert len(read(preset).seeds) >= 3
+    source = f"demo+{preset}" if preset in SIZES else preset
+    assert all(len(plan.seeds) >= 3 for plan in each_of(read_any(source)))
+
+
+@pytest.mark.parametrize("preset", presets())
+def test_every_preset_begins_with_a_sentence_about_it(preset):
+    (line,) = [line for line in lines("presets") if line.split()[0] == preset]
+    assert len(line.split()) > 6
+    assert line.endswith(".")
+
+
+def test_sizes_differ_in_how_much_and_not_in_what(written):
+    sizes = [read(written(f"extends: [demo, {size}]\n")) for size in SIZES]
+    for counted in ("seeds", "metrics", "operators"):
+        counts = [len(getattr(plan, counted)) for plan in sizes]
+        assert counts == sorted({*counts}), counted
+    for count in ("sequences", "controlled", "random_draws"):
+        counts = [getattr(plan, count) for plan in sizes]
+        assert counts == sorted({*counts}), count
+    epochs = [plan.training.options["epochs"] for plan in sizes]
+    assert epochs == sorted({*epochs})
+    for same in ("dataset", "models", "attribution", "target"):
+        assert getattr(sizes[0], same) == getattr(sizes[2], same), same
+
+
+def test_a_plan_lies_over_the_size_that_it_extends(written):
+    plan = read(written(SMALL + "extends: quick\nsequences: 7\n"))
+    assert (plan.sequences, plan.random_draws) == (7, 5)
+    assert list(plan.metrics) == ["deletion", "auprc", "seed_agreement"]
+    assert plan.dataset.options["train"] == 100
+
+
+def test_of_several_plans_extended_the_later_wins(written):
+    written("dataset: planted\nseeds: [1]\nsequences: 5\nmodels: [cnn]\n", "one.yaml")
+    written("seeds: [2]\nmodels: {attngen: {}}\n", "other.yaml")
+    plan = read(written("extends: [one.yaml, other.yaml]\n"))
+    assert (plan.seeds, plan.sequences, list(plan.models)) == ((2,), 5, ["attngen"])
+    plan = read(written("extends: [other.yaml, one.yaml]\nseeds: [3]\n"))
+    assert (plan.seeds, list(plan.models)) == ((3,), ["cnn"])
+
+
+def test_a_plus_on_the_command_line_lays_plans_over_each_other(written, tmp_path, monkeypatch):
+    by_file = read(written("extends: [demo, quick]\n"))
+    assert read("demo+quick") == by_file
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "a.csv").touch()
+    text = "dataset: {name: file, path: a.csv}\nmodels: [cnn]\n"
+    written(text, "own/mine.yaml")
+    plan = read("own/mine.yaml+quick")
+    assert (plan.dataset.options["path"], plan.sequences) == ("own/a.csv", 60)
+    assert read("quick+own/mine.yaml") == plan
+    written(SMALL + "sequences: 3\n", "a+b.yaml")
+    assert read("a+b.yaml").sequences == 3
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("demo+thorugh", "no plan or preset 'thorugh'; did you mean 'thorough'?"),
+        ("demo+", "no plan or preset .*; known: .*demo"),
+        ("quick", r"^quick: says how much, not of what: .* planted\+quick, or extends: quick"),
+        ("quick+thorough", r"says how much, not of what"),
+    ],
+)
+def test_a_bad_sum_is_one_line(source, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        read(source)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_series_is_a_plan_for_each_dataset(written):
+    plans = read_any(written(SERIES), limit=9)
+    assert list(plans) == ["one", "other"]
+    assert [plan.dataset.use for plan in plans.values()] == ["planted", "composition"]
+    assert plans["other"].dataset.options["train"] == 90
+    assert {plan.sequences for plan in plans.values()} == {9}
+    alone = written("dataset: {name: composition, train: 90}\nmodels: [cnn]\n", "alone.yaml")
+    assert read(alone, limit=9) == plans["other"]
+    again = read(written(dump(plans["other"]), "again.yaml"))
+    assert again == plans["other"]
+
+
+def test_datasets_may_be_a_list_of_names(written):
+    plans = read_any(written("datasets: [composition, planted]\nmodels: [cnn]\n"))
+    assert list(plans) == ["composition", "planted"]
+
+
+def test_set_reaches_a_dataset_of_a_series(written):
+    series = written(SERIES)
+    plans = read_any(series, changes=("datasets.one.train=70", "datasets.third=planted"))
+    assert [plan.dataset.options["train"] for plan in plans.values()] == [70, 90, 8000]
+    with pytest.raises(
+        UsageError, match=r"datasets\.one: unknown key 'trian'; did you mean 'train'"
+    ):
+        read_any(series, changes=("datasets.one.trian=7",))
+
+
+def test_a_dataset_of_ones_own_takes_the_place_of_a_series(written):
+    written(SERIES, "series.yaml")
+    own = read(written("extends: series.yaml\ndataset: planted\n"))
+    assert own.dataset.use == "planted"
+    written("extends: series.yaml\ndatasets: {mine: composition}\n", "over.yaml")
+    assert list(read_any(str(written("extends: over.yaml\n")))) == ["mine"]
+
+
+def test_files_of_a_series_move_with_it_and_need_not_be_there(below):
+    (below / "base" / "series.yaml").write_text(
+        "datasets: {there: {name: file, path: own.csv}, not: {name: file, path: no.csv}}\n"
+        "models: [cnn]\n"
+    )
+    (below / "plans" / "over.yaml").write_text("extends: ../base/series.yaml\n")
+    plans = read_any("plans/over.yaml")
+    paths = [plan.dataset.options["path"] for plan in plans.values()]
+    assert paths == ["../base/own.csv", "no.csv"]
+
+
+def test_a_plan_of_several_datasets_is_no_plan_of_one(written):
+    with pytest.raises(UsageError, match="wanted a plan of one dataset, got one of one, other"):
+        read(written(SERIES))
+
+
+def test_a_resolved_plan_is_read_back_with_the_files_of_its_source(below):
+    plan = read("plans/over.yaml")
+    (below / "runs" / "plan.yaml").write_text(dump(plan))
+    assert read_back("runs/plan.yaml", source="plans/over.yaml", plugins=()) == plan
+    (below / "base" / "own.csv").unlink()
+    with pytest.raises(UsageError, match="no file"):
+        read_back("runs/plan.yaml", source="plans/over.yaml", plugins=())
 
 
 @pytest.mark.parametrize(
@@ -110,6 +262,18 @@ def test_every_preset_has_seeds_enough_for_intervals(preset):
         ),
         ("dataset: {name: file, path: no.csv}\nmodels: [cnn]\n", "no file 'no.csv'"),
         ("dataset: {path: no.csv}\nmodels: [cnn]\n", "dataset: wanted name: NAME"),
+        (SMALL + "extends: 3\n", "extends: wanted a preset or file, or a list of them, got 3"),
+        (SMALL + "extends: [demo, 3]\n", r"extends: wanted a preset or file, .* got \['demo', 3\]"),
+        (SMALL + "datasets: [planted]\n", "wanted dataset or datasets, got both"),
+        ("datasets: []\nmodels: [cnn]\n", r"datasets: wanted labels and their .*, got \[\]"),
+        ("datasets: {}\nmodels: [cnn]\n", r"datasets: wanted labels and their .*, got \{\}"),
+        ("datasets: planted\nmodels: [cnn]\n", "datasets: wanted labels and .*, got 'planted'"),
+        ("datasets: [planted, planted]\nmodels: [cnn]\n", "datasets: wanted different names"),
+        ("datasets: {a/b: planted}\nmodels: [cnn]\n", "labels that can name folders, got 'a/b'"),
+        ("datasets: {..: planted}\nmodels: [cnn]\n", r"labels that can name .*, got '\.\.'"),
+        ("datasets: {1: planted}\nmodels: [cnn]\n", "labels that can name folders, got 1"),
+        ("datasets: {a: 3}\nmodels: [cnn]\n", r"datasets\.a: wanted options, got 3"),
+        ("datasets: {a: {train: 3}}\nmodels: [cnn]\n", r"datasets\.a: wanted name: NAME"),
     ],
 )
 def test_a_bad_plan_is_one_line(written, text, message):
@@ -267,3 +431,26 @@ def test_an_unknown_control_is_one_line(written):
 def test_a_label_that_records_use_themselves_is_refused(written, section, message):
     with pytest.raises(UsageError, match=message):
         read(written(SMALL + section + "\n"))
+
+
+PAGE = (Path(__file__).parent.parent / "docs" / "plans.md").read_text()
+
+
+@pytest.mark.parametrize("block", re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.M | re.S))
+def test_every_plan_of_the_page_can_be_read(written, tmp_path, block):
+    (tmp_path / "peaks.csv.gz").touch()
+    assert all(plan.models for plan in each_of(read_any(written(block))))
+
+
+@pytest.mark.parametrize("command", re.findall(r"^xaibench run .*$", PAGE, re.M))
+def test_every_run_of_the_page_names_a_plan(command):
+    words = shlex.split(command)
+    changes = tuple(after for word, after in pairwise(words) if word == "--set")
+    plans = each_of(read_any(words[2], changes=changes))
+    assert plans
+    for change in changes:
+        assert change.partition("=")[2] in dump(plans[0])
+
+
+def test_every_preset_stands_on_the_page():
+    assert [name for name in presets() if f"`{name}`" not in PAGE] == []

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from xaibench.errors import UsageError
-from xaibench.results import COLUMNS, TEXT, read
+from xaibench.results import CERTAINTY, COLUMNS, TEXT, read
 
 PLAN = {
     "seeds": [3],
@@ -55,6 +55,15 @@ def test_a_table_without_rows_is_a_table(folder):
     results = read(folder)
     assert (len(results.selftest), len(results.agreement)) == (0, 0)
     assert list(results.operators) == list(COLUMNS["operators.csv"])
+
+
+def test_a_run_from_before_a_table_was_written_has_no_rows_of_it(folder):
+    for name in CERTAINTY:
+        (folder / name).unlink()
+    results = read(folder)
+    for name in CERTAINTY:
+        table = getattr(results, name.removesuffix(".csv"))
+        assert (len(table), list(table)) == (0, list(COLUMNS[name]))
 
 
 def test_words_stay_words_even_where_they_say_na(folder):

@@ -14,10 +14,11 @@ import torch
 from xaibench.cells.training import trained
 from xaibench.controls import RANDOM, random_maps
 from xaibench.errors import UsageError
+from xaibench.forecast import summary
 from xaibench.plan import read
 from xaibench.predict import logits
 from xaibench.randomness import identity, stream
-from xaibench.run import OUTPUTS, begin, conclusion, planned, render, run, summary
+from xaibench.run import OUTPUTS, begin, conclusion, planned, render, run
 from xaibench.work import Job
 
 PLAN = """

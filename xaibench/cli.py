@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -32,6 +33,11 @@ Plugins = Annotated[
 ]
 
 
+_GATE, _BETWEEN = "--fail-if-drop", "\x1f"
+"""An option of three words, and what stands between them once they are one: typer knows no lists
+of more."""
+
+
 class Kind(StrEnum):
     """What can be listed."""
 
@@ -47,7 +53,9 @@ class Kind(StrEnum):
 
 @app.command()
 def run(
-    plan: Annotated[str, typer.Argument(help="A preset, or a plan in YAML.")] = "demo",
+    plan: Annotated[
+        str, typer.Argument(help="A preset, or a plan in YAML; with a size: planted+quick.")
+    ] = "demo",
     folder: Annotated[
         Path | None, typer.Option("-o", "--output", help="The run's folder [runs/NAME].")
     ] = None,
@@ -65,39 +73,84 @@ def run(
     threads: Annotated[
         int, typer.Option(min=1, help="Torch threads in each; results differ in rounding.")
     ] = 1,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be computed.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be computed, and how long it takes.")
+    ] = False,
 ) -> None:
     """Train, explain, measure, and write the report; again: resume, or do nothing."""
     # Threads that wait should sleep: where processes share the cores, spinning costs five-fold.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from xaibench import forecast, series
     from xaibench import run as running
-    from xaibench.plan import read
+    from xaibench.plan import name_of, read_any
     from xaibench.work import Job
 
-    given = tuple(plugins or ())
-    read_plan = read(plan, changes=tuple(changes or ()), plugins=given, limit=limit)
-    folder = folder or Path("runs") / Path(plan).stem
-    work = running.begin(Job(read_plan, plan, given, folder))
-    if dry_run:
-        typer.echo(running.summary(work))
+    given, jobs = tuple(plugins or ()), jobs or min(os.cpu_count() or 1, 8)
+    read = read_any(plan, changes=tuple(changes or ()), plugins=given, limit=limit)
+    folder, how = folder or Path("runs") / name_of(plan), {"jobs": jobs, "threads": threads}
+    if isinstance(read, dict):
+        each = series.jobs_of(read, plan, given, folder)
+        if dry_run:
+            _fail(series.foresee(each, **how, say=typer.echo))
+        else:
+            _fail(series.run(each, name_of(plan), **how, command=_command(), say=typer.echo))
         return
-    jobs = jobs or min(os.cpu_count() or 1, 8)
-    outcome = running.run(work, jobs=jobs, threads=threads, command=_command())
+    work = running.begin(Job(read, plan, given, folder))
+    if dry_run:
+        typer.echo(forecast.summary(work, **how))
+        return
+    outcome = running.run(work, **how, command=_command())
     typer.echo(running.conclusion(work, outcome))
     _fail(outcome.failures)
 
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="The folder of a run.")], plugins: Plugins = None
+    folder: Annotated[Path, typer.Argument(help="The folder of a run, finished or not.")],
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="html, markdown, latex ... [those of the plan]. Repeatable."),
+    ] = None,
+    plugins: Plugins = None,
 ) -> None:
-    """Render the reports of a run again, without computing."""
-    from xaibench.run import render
+    """Render the reports of a run again, without computing; of one that was stopped, so far."""
+    from xaibench import series
+    from xaibench.run import report
 
-    written, failures = render(folder, tuple(plugins or ()))
+    render = series.render if series.is_series(folder) else report
+    written, failures = render(folder, tuple(plugins or ()), tuple(formats or ()))
     for path in written:
         typer.echo(path)
     _fail(failures)
+
+
+@app.command()
+def compare(
+    folders: Annotated[list[Path], typer.Argument(help="The folders of two runs or more.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Where comparison.html and .csv go.")
+    ] = None,
+    gates: Annotated[
+        list[str] | None,
+        typer.Option(
+            _GATE,
+            metavar="METRIC METHOD DROP",
+            help="Exit code 3 where a later run is worse by more. METHOD is - for accuracy. "
+            "Repeatable.",
+        ),
+    ] = None,
+) -> None:
+    """How runs differ from the first of them: plan, data, versions, and every shared figure."""
+    from xaibench.compare import comparison
+
+    asked = [gate.split(_BETWEEN) if gate else [] for gate in gates or ()]
+    found = comparison.compare(folders, asked)
+    files = comparison.written(found, output) if output else []
+    typer.echo(comparison.printed(found), nl=False)
+    for path in files:
+        typer.echo(path)
+    if found.failed:
+        raise typer.Exit(3)
 
 
 @app.command("list")
@@ -209,6 +262,16 @@ def _command() -> str:
     return shlex.join(["xaibench", *words])
 
 
+def _joined(words: list[str]) -> list[str]:
+    """The words of a call, the three after each ``--fail-if-drop`` as one."""
+    left, joined = iter(words), []
+    for word in left:
+        joined.append(word)
+        if word == _GATE:
+            joined.append(_BETWEEN.join(islice(left, 3)))
+    return joined
+
+
 _WrongWords: Any = typer.BadParameter.__mro__[1]
 """What typer raises for any word that it cannot take; its name moved between versions."""
 
@@ -225,7 +288,7 @@ def _mistake(message: str) -> NoReturn:
 def main() -> None:
     """The console script; what a user can mend is one line and exit code 2."""
     try:
-        code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+        code = app(args=_joined(sys.argv[1:]) or ["--help"], standalone_mode=False)
     except UsageError as error:
         _mistake(str(error))
     except _WrongWords as error:

@@ -17,7 +17,7 @@ from xaibench.cells.explaining import (
     explained_spec,
     intact,
 )
-from xaibench.cells.keeping import arrays_of, first
+from xaibench.cells.keeping import arrays_of, first, looked_at
 from xaibench.cells.replacing import Course, followed, orders
 from xaibench.cells.retraining import retrainings_of
 from xaibench.cells.training import model_spec, predictions_spec
@@ -37,9 +37,9 @@ from xaibench.lines import Line, lines_of, problem, retrained_line
 from xaibench.protocols import MetricFacts, method_facts
 from xaibench.records import Block
 from xaibench.registry import load
-from xaibench.store import FAILED, NOT_APPLICABLE, OK, Spec
+from xaibench.store import FAILED, NOT_APPLICABLE, Spec
 from xaibench.values import Curves, Explained
-from xaibench.work import Work, facts_of, found
+from xaibench.work import Work, facts_of, found, is_explained, seeds_of
 
 OF_ORACLE = ("", "negated", "blurred")
 """What is made of the oracle's map, for the self-test of a metric."""
@@ -48,13 +48,16 @@ OF_ORACLE = ("", "negated", "blurred")
 def of_model(work: Work, model: str, seed: int) -> Iterator[Block]:
     """All records of one model under one seed."""
     here = Block(model, seed)
-    status, reason = work.store.outcome(model_spec(work, model, seed))
-    if status != OK:
-        yield replace(here, metric="training", status=status, reason=reason)
+    untrained = problem(work, here, model_spec(work, model, seed))
+    if untrained:
+        yield replace(untrained, metric="training")
         return
     yield _accuracy(work, here)
+    if not is_explained(work.plan, model):
+        return
     for method, control in _sources(work):
-        source = Source(work, replace(here, method=method, control=control))
+        block = replace(here, method=method, control=control)
+        source = Source(looked_at(work, model, method), block, looked_at(work, model))
         for label in work.plan.metrics:
             facts = facts_of(work, label)
             if _is_asked(facts, source.block):
@@ -64,10 +67,15 @@ def of_model(work: Work, model: str, seed: int) -> Iterator[Block]:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Whose maps are measured, and what is made of them; each is made once for all metrics."""
+    """Whose maps are measured, and what is made of them; each is made once for all metrics.
+
+    ``work`` is on the sequences that the source explains, ``whole`` on all
+    that are explained of its model.
+    """
 
     work: Work
     block: Block
+    whole: Work
     made: dict[str, tuple[list[Explained], Block | None]] = field(default_factory=dict)
 
     def maps(self, here: Block, target: str) -> tuple[list[Explained], Block | None]:
@@ -80,7 +88,11 @@ class Source:
 
 def _accuracy(work: Work, here: Block) -> Block:
     """1 where a test sequence is classified as labelled, else 0: of the whole test split."""
-    outputs = arrays_of(work, predictions_spec(work, here.model, here.seed))["logits"]
+    spec = predictions_spec(work, here.model, here.seed)
+    why = problem(work, here, spec)
+    if why:
+        return replace(why, metric="accuracy")
+    outputs = arrays_of(work, spec)["logits"]
     test = work.splits.test
     right = quantity("accuracy", outputs, test.labels, test.labels)
     return replace(here, metric="accuracy", sequences=test.names, values=right)
@@ -218,13 +230,13 @@ def _of_effects(source: Source, here: Block, label: str, facts: MetricFacts) -> 
     work = source.work
     wanted = asked_by(work, label)
     assert wanted is not None  # for the type checker: facts.of says so
-    spec = effects_spec(work, here.model, here.seed, wanted)
+    spec = effects_spec(source.whole, here.model, here.seed, wanted)
     why = problem(work, here, spec)
     if why:
         yield why
         return
-    effects, oracle = effects_of(work, spec)
     some = first(work, wanted.sequences)
+    effects, oracle = effects_of(work, spec, len(some.chosen))
     if here.method == ORACLE:
         truth = Explained(some.chosen, oracle, some.chosen.labels, signed=True)
         maps: list[Explained] = [_controlled(work, truth, here.control)]
@@ -312,10 +324,11 @@ def _of_one_change(work: Work, here: Block, label: str, change: Change, spec: Sp
 
 
 def _of_seeds(work: Work, here: Block, label: str, facts: MetricFacts) -> Block:
-    if len(work.plan.seeds) == 1:
+    every = seeds_of(work.plan, here.model)
+    if len(every) == 1:
         reason = "there is one seed, and no other to agree with"
         return replace(here, status=NOT_APPLICABLE, reason=reason)
-    seeds = [here.seed, *(seed for seed in work.plan.seeds if seed != here.seed)]
+    seeds = [here.seed, *(seed for seed in every if seed != here.seed)]
     blocks = [replace(here, seed=seed) for seed in seeds]
     lacking = (problem(work, here, own_spec(work, block)) for block in blocks)
     why = next(filter(None, lacking), None)

@@ -60,6 +60,11 @@ def panels(records: pd.DataFrame) -> dict[Cell, Panel]:
     }
 
 
+def sequences_of(records: pd.DataFrame) -> list[str]:
+    """The names of the sequences, at the numbers that panels give them."""
+    return [str(name) for name in np.sort(np.asarray(pd.factorize(records["sequence"])[1]))]
+
+
 def paired(first: Panel, second: Panel) -> tuple[Panel, Panel]:
     """Both where both have the seed and the sequence."""
     shared = partial(np.intersect1d, assume_unique=True, return_indices=True)

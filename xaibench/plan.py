@@ -1,6 +1,7 @@
 """The plan: what to train, explain and measure. Strict, typed, read from YAML."""
 
 import os
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -68,6 +69,9 @@ class Plan(BaseModel):
     ``fractions`` are the points of the curves (``log`` and ``linear`` name two grids),
     ``random_draws`` the orders of the random control. ``controls`` are made of every method's maps;
     they, the oracle and the self-test run on the first ``controlled`` of the explained sequences.
+    With ``clusters`` estimates resample whole groups of the data (chromosome, region) instead of
+    sequences. ``reference`` is the method that every other is compared with. ``claims`` names the
+    paper whose claims are put to the test.
     ``precision`` is that of the passes along curves.
     """
 
@@ -87,6 +91,9 @@ class Plan(BaseModel):
     precision: Precision = "float32"
     controls: tuple[ControlName, ...] = tuple(CONTROLS)
     controlled: Annotated[int, Field(ge=0)] = 100
+    claims: Literal["attngen"] | None = None
+    clusters: bool = False
+    reference: str | None = None
     reports: Parts
 
     @field_validator("attribution", "metrics")
@@ -100,6 +107,14 @@ class Plan(BaseModel):
                 f"wanted another label than {taken[0]!r}, which records use themselves"
             )
         return parts
+
+    @field_validator("reference")
+    @classmethod
+    def _planned(cls, reference: str | None, info: ValidationInfo) -> str | None:
+        planned = [*info.data.get("attribution", {})]
+        if reference is not None and planned and reference not in planned:
+            raise ValueError(f"wanted a label of attribution; {nearest(reference, planned)}")
+        return reference
 
     @field_validator("seeds")
     @classmethod
@@ -126,7 +141,8 @@ class Plan(BaseModel):
             or list(fractions) != sorted({*fractions})
         ):
             raise ValueError(f"wanted rising fractions from 0 to 1, got {list(fractions)}")
-        return fractions
+        # written as the default is: artefacts are named by the words of the plan
+        return (0, *fractions[1:-1], 1)
 
 
 DEFAULTS: dict[str, Any] = {
@@ -159,6 +175,15 @@ def presets() -> list[str]:
     return sorted(path.name.removesuffix(".yaml") for path in folder.iterdir())
 
 
+def name_of(source: str) -> str:
+    """What a run of a plan is called.
+
+    >>> name_of("plans/mine.yaml+quick")
+    'mine+quick'
+    """
+    return "+".join(Path(part).stem for part in _parts(source))
+
+
 def read(
     source: str,
     *,
@@ -168,16 +193,60 @@ def read(
 ) -> Plan:
     """The plan of a preset or YAML file, with every option filled in and every name known.
 
-    ``changes`` are ``key=value`` with dots between keys and YAML values; ``limit`` caps
-    ``sequences``. Raises UsageError with one line that names the key.
+    ``one+other`` is ``other`` laid over ``one``, as ``extends: [one, other]`` would. ``changes``
+    are ``key=value`` with dots between keys and YAML values; ``limit`` caps ``sequences``. Raises
+    UsageError with one line that names the key, also for a plan of several datasets.
     """
-    written = _written(source, plugins)
+    plan = read_any(source, changes=changes, plugins=plugins, limit=limit)
+    if isinstance(plan, dict):
+        raise UsageError(f"{source}: wanted a plan of one dataset, got one of {', '.join(plan)}")
+    return plan
+
+
+def read_any(
+    source: str,
+    *,
+    changes: tuple[str, ...] = (),
+    plugins: tuple[str, ...] = (),
+    limit: int | None = None,
+) -> Plan | dict[str, Plan]:
+    """The plan as ``read`` gives it, or where it names ``datasets`` a plan for each, by label.
+
+    Whether the files of such a dataset are there is left to its run, so that one that is not does
+    not stop the others.
+    """
+    written = _changed(_written(source, plugins), changes)
+    _check_datasets(written, source)
+    if "datasets" not in written:
+        plan = _filled(_shaped(written, source), source, plugins)
+        _check_paths(plan.dataset, "datasets", source, plugins)
+        return _limited(plan, limit)
+    each = {
+        label: _option_filled(Use(**_use(one, where, key="name")), "datasets", where, plugins)
+        for label, one in _datasets(written.pop("datasets")).items()
+        for where in [f"datasets.{label}"]
+    }
+    first = next(iter(each.values()))
+    shaped = _shaped({**written, "dataset": {"name": first.use, **first.options}}, source)
+    plan = _limited(_filled(shaped, source, plugins), limit)
+    return {label: plan.model_copy(update={"dataset": dataset}) for label, dataset in each.items()}
+
+
+def read_back(path: str, *, source: str, plugins: tuple[str, ...]) -> Plan:
+    """The resolved plan in a run's folder, its files looked for as those of ``source`` are."""
+    plan = _filled(_shaped(_changed(_written(path, plugins), ()), path), source, plugins)
+    _check_paths(plan.dataset, "datasets", source, plugins)
+    return plan
+
+
+def _changed(written: dict[str, Any], changes: tuple[str, ...]) -> dict[str, Any]:
+    """With what the command line says, and the defaults of what nobody says."""
     for change in changes:
         change_one(written, change)
-    for key, value in DEFAULTS.items():
-        written.setdefault(key, value)
-    plan = _filled(_shaped(written, source), source, plugins)
-    _check_metrics(plan, plugins)
+    return {**DEFAULTS, **written}
+
+
+def _limited(plan: Plan, limit: int | None) -> Plan:
     if limit is None or limit >= plan.sequences:
         return plan
     return plan.model_copy(update={"sequences": limit})
@@ -198,27 +267,87 @@ def locate(path: str, source: str) -> Path:
     raise UsageError(f"no file {path!r} (looked beside the plan{looked})")
 
 
+def _parts(source: str) -> list[str]:
+    """The plans that a word of the command line names; a file may have a plus in its name."""
+    return [source] if Path(source).is_file() else source.split("+")
+
+
 def _folder(source: str) -> Path:
-    return Path() if source in presets() else Path(source).parent
+    """What the paths in a plan are relative to."""
+    named = source in presets() or len(_parts(source)) > 1
+    return Path() if named else Path(source).parent
 
 
 def _written(source: str, plugins: tuple[str, ...], above: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The mapping in a plan, laid section by section over the one that it ``extends``."""
+    """The mapping in a plan, laid section by section over those that it ``extends``."""
     if os.path.realpath(source) in map(os.path.realpath, above):
         raise UsageError(f"extends: wanted an end, got {' -> '.join([*above, source])}")
     written = _mapping(source)
     for section in SECTIONS:
         if section in written:
             written[section] = _labelled(written[section], section)
-    if "extends" not in written:
-        return written
-    below = str(written.pop("extends"))
-    if below not in presets() and not Path(below).is_absolute():
-        below = str(Path(source).parent / below)
-    inherited = _written(below, plugins, (*above, source))
-    if "dataset" in inherited and "dataset" not in written:
-        inherited["dataset"] = _moved(inherited["dataset"], below, source, plugins)
-    return {**inherited, **written}
+    if "datasets" in written:
+        written["datasets"] = _datasets(written["datasets"])
+    laid: dict[str, Any] = {}
+    for name in _extended(written.pop("extends", []), source):
+        below = _written(name, plugins, (*above, source))
+        laid = _laid(laid, _seen_from(below, name, source, plugins))
+    return _laid(laid, written)
+
+
+def _extended(names: Any, source: str) -> list[str]:
+    """The plans below one, each as a preset or as a path from here."""
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UsageError(f"extends: wanted a preset or file, or a list of them, got {names!r}")
+    beside = _folder(source)  # joined to an absolute path it falls away
+    return [name if name in presets() else str(beside / name) for name in names]
+
+
+def _laid(below: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """One mapping over another; what to look at is said as one dataset or as several."""
+    said = ("dataset", "datasets")
+    kept = {key: value for key, value in below.items() if key not in said or not {*said} & {*over}}
+    return {**kept, **over}
+
+
+def _datasets(given: Any) -> dict[str, Any]:
+    """Datasets by label, each a folder of its run; a list of names labels them by these."""
+    if isinstance(given, list) and all(isinstance(name, str) for name in given):
+        if len({*given}) < len(given):
+            raise UsageError(f"datasets: wanted different names, got {given}")
+        given = {name: name for name in given} or given
+    if not isinstance(given, Mapping) or not given:
+        raise UsageError(f"datasets: wanted labels and their datasets, or names, got {given!r}")
+    for label in given:
+        if not isinstance(label, str) or not re.fullmatch(r"(?!\.)[^/\\\0]+", label):
+            raise UsageError(f"datasets: wanted labels that can name folders, got {label!r}")
+    return {label: {"name": one} if isinstance(one, str) else one for label, one in given.items()}
+
+
+def _check_datasets(written: dict[str, Any], source: str) -> None:
+    """One way or the other, and a size says neither."""
+    if "dataset" in written and "datasets" in written:
+        raise UsageError(f"{source}: wanted dataset or datasets, got both")
+    sized = all(part in presets() for part in _parts(source))
+    if sized and "dataset" not in written and "datasets" not in written:
+        raise UsageError(
+            f"{source}: says how much, not of what: wanted a plan with it, such as "
+            f"planted+{source}, or extends: {source} in one with a dataset and models"
+        )
+
+
+def _seen_from(
+    below: dict[str, Any], name: str, source: str, plugins: tuple[str, ...]
+) -> dict[str, Any]:
+    """The mapping of the plan ``name`` with the paths of its datasets as seen from ``source``."""
+    seen = dict(below)
+    if "dataset" in below:
+        seen["dataset"] = _moved(below["dataset"], name, source, plugins)
+    if "datasets" in below:
+        each = below["datasets"].items()
+        seen["datasets"] = {label: _moved(one, name, source, plugins) for label, one in each}
+    return seen
 
 
 def _moved(dataset: Any, below: str, source: str, plugins: tuple[str, ...]) -> dict[str, Any]:
@@ -235,6 +364,8 @@ def _moved(dataset: Any, below: str, source: str, plugins: tuple[str, ...]) -> d
 
 
 def _mapping(source: str) -> dict[str, Any]:
+    if len(parts := _parts(source)) > 1:
+        return {"extends": parts}
     if source in presets():
         text = (files("xaibench") / "presets" / f"{source}.yaml").read_text()
     elif Path(source).is_file():
@@ -301,6 +432,8 @@ def change_one(written: dict[str, Any], change: str) -> None:
         inner = place.setdefault(name, {})
         if name in SECTIONS:
             inner = place[name] = _labelled(inner or DEFAULTS.get(name, {}), name)
+        if name == "datasets" and inner:
+            inner = place[name] = _datasets(inner)
         if inner is None:
             inner = place[name] = {}
         if not isinstance(inner, dict):
@@ -359,10 +492,9 @@ def _filled(plan: Plan, source: str, plugins: tuple[str, ...]) -> Plan:
     """The plan with each plug-in found and its options checked against its signature."""
 
     def fill(kind: str, use: Use, where: str) -> Use:
-        plugin = load(kind, use.use, plugins)
-        options = resolve(plugin, use.options, where=where)
-        with_paths(plugin, options, lambda path: locate(path, source))  # refuses what is not there
-        return Use(use=use.use, options=options)
+        filled = _option_filled(use, kind, where, plugins)
+        _check_paths(filled, kind, source, plugins)
+        return filled
 
     sections = {
         section: {
@@ -371,9 +503,21 @@ def _filled(plan: Plan, source: str, plugins: tuple[str, ...]) -> Plan:
         }
         for section in SECTIONS
     }
-    dataset = fill("datasets", plan.dataset, "dataset")
     training = fill("training", plan.training, "training")
-    return plan.model_copy(update={**sections, "dataset": dataset, "training": training})
+    dataset = _option_filled(plan.dataset, "datasets", "dataset", plugins)
+    filled = plan.model_copy(update={**sections, "dataset": dataset, "training": training})
+    _check_metrics(filled, plugins)
+    return filled
+
+
+def _option_filled(use: Use, kind: str, where: str, plugins: tuple[str, ...]) -> Use:
+    plugin = load(kind, use.use, plugins)
+    return Use(use=use.use, options=resolve(plugin, use.options, where=where))
+
+
+def _check_paths(use: Use, kind: str, source: str, plugins: tuple[str, ...]) -> None:
+    """Refuse a file that is not there."""
+    with_paths(load(kind, use.use, plugins), use.options, lambda path: locate(path, source))
 
 
 def dump(plan: Plan) -> str:

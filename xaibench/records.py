@@ -1,14 +1,14 @@
 """One row a value: the tidy table that everything printed is made from."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench.store import OK
+from xaibench.store import FAILED, NOT_COMPUTED, OK
 
 WORDS = ("dataset", "model", "method", "control", "metric", "operator", "status", "reason")
 COLUMNS = (
@@ -36,6 +36,12 @@ class Block:
     values: NDArray[np.float64] | None = None
     status: str = OK
     reason: str = ""
+
+
+def excused(block: Block) -> Block:
+    """The block as a run tells it that was stopped: what was not computed did not fail."""
+    not_yet = block.status == FAILED and block.reason == NOT_COMPUTED
+    return replace(block, status=NOT_COMPUTED) if not_yet else block
 
 
 def frame(blocks: Iterable[Block], dataset: str) -> pd.DataFrame:

@@ -12,11 +12,14 @@ import pandas as pd
 import yaml
 
 from xaibench.errors import UsageError
+from xaibench.provenance import check, mend
 
 TEXT = {
     *("question", "dataset", "model", "other", "method", "control", "metric", "operator"),
     *("quantity", "order", "measure", "status", "reason"),
     *("oracle_over_random", "random_over_negated", "blurred_not_over_oracle", "passed"),
+    *("test", "population", "correction", "component"),
+    *("claim", "published", "verdict", "rule", "caveat"),
 }
 """The columns that hold words; an empty one, or one that says NA, is that word."""
 
@@ -53,14 +56,37 @@ COLUMNS = {
         *("model", "method", "other", "measure"),
         *("mean", "low", "high", "sequences", "seeds"),
     ),
+    "tests.csv": (
+        *("question", "model", "other", "method", "metric", "operator", "seed", "test"),
+        *("population", "statistic", "p", "p_corrected", "correction", "pairs", "smallest"),
+        *("effect", "delta", "reason"),
+    ),
+    "ranks.csv": (
+        *("model", "metric", "operator", "method", "mean_rank", "critical_difference"),
+        *("p_friedman", "blocks", "best", "reason"),
+    ),
+    "variance.csv": (
+        *("model", "method", "metric", "operator", "component", "variance", "share", "reason"),
+    ),
+    "detectable.csv": (
+        *("model", "other", "method", "metric", "operator", "question", "population"),
+        *("n", "spread", "detectable", "reason"),
+    ),
+    "claims.csv": (
+        *("claim", "published", "quantity", "mean", "low", "high", "seeds", "sequences", "test"),
+        *("p", "p_holm", "verdict", "rule", "caveat"),
+    ),
 }
 """What each table must have; it may have more."""
+
+CERTAINTY = ("tests.csv", "ranks.csv", "variance.csv", "detectable.csv", "claims.csv")
+"""The tables that earlier runs lack: where one is missing it has no rows."""
 
 SECTIONS = ("models", "attribution", "reports")
 """What a plan must hold for its run to be rendered, each a mapping of labels."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Results:
     """One run, as its folder tells it (``docs/design.md``, "A run folder")."""
 
@@ -75,13 +101,17 @@ class Results:
     operators: pd.DataFrame
     rankings: pd.DataFrame
     agreement: pd.DataFrame
+    tests: pd.DataFrame
+    ranks: pd.DataFrame
+    variance: pd.DataFrame
+    detectable: pd.DataFrame
+    claims: pd.DataFrame
     examples: list[dict[str, Any]]
 
 
 def read(folder: Path) -> Results:
-    """The results in a run folder; UsageError (one line) where the folder is no finished run."""
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: wanted the folder of a run, found no folder")
+    """The results in a run folder; UsageError (one line) where it holds no run that can be read."""
+    check(folder, COLUMNS)
     return Results(
         plan=_plan(folder),
         environment=_content(folder, "environment.json", _json, dict),
@@ -94,6 +124,11 @@ def read(folder: Path) -> Results:
         operators=_table(folder, "operators.csv"),
         rankings=_table(folder, "rankings.csv"),
         agreement=_table(folder, "agreement.csv"),
+        tests=_table(folder, "tests.csv"),
+        ranks=_table(folder, "ranks.csv"),
+        variance=_table(folder, "variance.csv"),
+        detectable=_table(folder, "detectable.csv"),
+        claims=_table(folder, "claims.csv"),
         examples=_content(folder, "examples.json", _json, list),
     )
 
@@ -118,7 +153,8 @@ def _content(folder: Path, name: str, parse: Callable[[Path], Any], kind: type) 
     try:
         content = parse(path)
     except FileNotFoundError as error:
-        raise UsageError(f"{folder}: no run of xaibench here, {name} is missing") from error
+        missing = f"{folder}: no run of xaibench here, {name} is missing{mend(folder)}"
+        raise UsageError(missing) from error
     except Exception as error:
         # each reader has its own family of errors, and to a user they all say this
         raise UsageError(f"{path}: unreadable, {_one_line(error)}") from error
@@ -129,11 +165,14 @@ def _content(folder: Path, name: str, parse: Callable[[Path], Any], kind: type) 
 
 
 def _table(folder: Path, name: str) -> pd.DataFrame:
+    if name in CERTAINTY and not (folder / name).exists():
+        return pd.DataFrame(columns=list(COLUMNS[name]))
     parse = pd.read_parquet if name.endswith(".parquet") else _csv
     table: pd.DataFrame = _content(folder, name, parse, pd.DataFrame)
     missing = [column for column in COLUMNS[name] if column not in table]
     if missing:
-        raise UsageError(f"{folder / name}: wanted the column {missing[0]}, got {list(table)}")
+        wanted = f"wanted the column {missing[0]}, got {list(table)}{mend(folder)}"
+        raise UsageError(f"{folder / name}: {wanted}")
     return table
 
 

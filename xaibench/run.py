@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -14,26 +14,33 @@ from typing import Any
 
 import pandas as pd
 
-from xaibench import __version__, comparisons, results, tables
-from xaibench.cells import effects, replacing, retraining
+from xaibench import __version__, certainty, comparisons, results, tables
+from xaibench.asked import ask
+from xaibench.begun import Begun, begun_in, mark, unmark
+from xaibench.cells import effects, retraining
 from xaibench.cells.training import build, floor_of
+from xaibench.claims import claims
+from xaibench.clusters import counts, groups_of
 from xaibench.controls import ORACLE, RANDOM
+from xaibench.data.loading import STANDS_IN
 from xaibench.engine import Task, missing, perform
 from xaibench.errors import UsageError
 from xaibench.estimates import estimates
+from xaibench.examples import examples
 from xaibench.measure import of_model
 from xaibench.plan import SECTIONS, Plan, dump
-from xaibench.progress import shown
-from xaibench.records import frame
+from xaibench.progress import said, shown
+from xaibench.records import Block, excused, frame
 from xaibench.registry import load
+from xaibench.rendering import render
 from xaibench.selftest import self_test
 from xaibench.store import FAILED, write
-from xaibench.work import Job, Work, facts_of, prepare
+from xaibench.work import Job, Work, facts_of, is_explained, prepare, seeds_of
 
 OUTPUTS = (
     *("plan.yaml", "environment.json", "results.parquet", "estimates.csv", "selftest.csv"),
     *("curves.csv", "operators.csv", "rankings.csv", "agreement.csv"),
-    *("training.csv", "cost.csv", "examples.json"),
+    *("training.csv", "cost.csv", "examples.json", *results.CERTAINTY),
 )
 LIBRARIES = ("torch", "captum", "numpy", "scipy", "pandas", "scikit-learn")
 
@@ -51,16 +58,19 @@ def tasks(plan: Plan) -> Iterator[Task]:
     """Every task of a plan: the nested loop. Training comes before what it makes possible."""
     for source in (None, RANDOM, ORACLE, *plan.attribution):
         for model in plan.models:
-            for seed in plan.seeds:
-                yield Task(model, seed, source)
+            if source in (None, RANDOM) or is_explained(plan, model):
+                for seed in seeds_of(plan, model):
+                    yield Task(model, seed, source)
 
 
 def begin(job: Job) -> Work:
     """The work of a job, after all that can be refused before anything runs has been."""
     work = prepare(job)
+    if STANDS_IN in work.splits.facts:
+        said(work.splits.note)
     for model in job.plan.models:
         _check_model(work, model)
-    for refuses in (retraining.retrainings, effects.asked):
+    for refuses in (retraining.retrainings, effects.asked, groups_of):
         refuses(work)  # options of metrics that cannot be
     _check_folder(work)
     return work
@@ -86,7 +96,10 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
     """Compute what is missing, then write the tables and reports unless they are there."""
     began = perf_counter()
     every, todo = planned(work)
+    called = {"command": command, "date": _now(), "jobs": jobs, "threads": threads}
     _mark_folder(work)
+    if todo or not _finished(work, _stamp(work)):
+        mark(work, called)
     if todo:  # what was rendered before is no longer all there is
         (work.store.root / "rendered.json").unlink(missing_ok=True)
     with shown(len(todo)) as progress:
@@ -97,33 +110,38 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
     stamp, folder = _stamp(work), work.job.folder
     failures: list[str] = []
     if todo or not _finished(work, stamp):
-        _write_tables(work, jobs=jobs, threads=threads, command=command, began=began)
+        _write_tables(work, _measured(work))
+        seconds = round(perf_counter() - began, 1)
+        _write_environment(work, {**called, "date": _now(), "seconds": seconds})
+        unmark(work)
         written, failures = render(folder, work.job.plugins)
         if not failures:
-            rendered = {"stamp": stamp, "files": [path.name for path in written]}
-            write(work.store.root / "rendered.json", json.dumps(rendered))
+            files = [path.relative_to(folder).as_posix() for path in written]
+            write(work.store.root / "rendered.json", json.dumps({"stamp": stamp, "files": files}))
     return Outcome(len(todo), len(every), _failures(folder) + failures)
 
 
-def render(folder: Path, plugins: tuple[str, ...] = ()) -> tuple[list[Path], list[str]]:
-    """Write the reports of a run folder again, from its tables alone.
+def report(
+    folder: Path, plugins: tuple[str, ...] = (), formats: tuple[str, ...] = ()
+) -> tuple[list[Path], list[str]]:
+    """The reports of a run folder again; of a run that was stopped, what there is so far.
 
-    Returns the files, and a line for each report that failed; the others are written.
+    No model is trained and nothing is explained. Returns what ``render`` does.
     """
-    read = results.read(folder)
-    written, failures = [], []
-    for label, use in read.plan["reports"].items():
-        plugin = load("reports", use["use"], plugins)
-        options = {name: value for name, value in use.items() if name != "use"}
-        try:
-            texts = dict(plugin.call(read, **options))
-        except Exception as error:
-            failures.append(f"report {label}: {type(error).__name__}: {error}")
-            continue
-        for name, text in texts.items():
-            write(folder / name, text)
-            written.append(folder / name)
-    return written, failures
+    begun = begun_in(folder)
+    if begun is not None:
+        write_so_far(begun, folder, plugins)
+    return render(folder, plugins or (begun.found(folder) if begun else ()), formats)
+
+
+def write_so_far(begun: Begun, folder: Path, plugins: tuple[str, ...] = ()) -> None:
+    """The tables of a run that has not come to its end, from the artefacts that it kept."""
+    work = prepare(begun.job(folder, plugins))
+    _check_folder(work)
+    every, todo = planned(work)
+    done = {"done": len(every) - len(todo), "tasks": len(every)}
+    _write_tables(work, map(excused, _measured(work)))
+    _write_environment(work, {**begun.told, "unfinished": done})
 
 
 def _check_folder(work: Work) -> None:
@@ -176,20 +194,29 @@ def _finished(work: Work, stamp: str) -> bool:
     return bool(known["stamp"] == stamp) and all((folder / name).is_file() for name in names)
 
 
-def _write_tables(work: Work, *, jobs: int, threads: int, command: str, began: float) -> None:
+def _measured(work: Work) -> Iterator[Block]:
+    """All records of a run."""
+    for model in work.plan.models:
+        for seed in seeds_of(work.plan, model):
+            yield from of_model(work, model, seed)
+
+
+def _write_tables(work: Work, blocks: Iterable[Block]) -> None:
     plan, folder = work.plan, work.job.folder
-    where = [(model, seed) for model in plan.models for seed in plan.seeds]
-    blocks = (block for at in where for block in of_model(work, *at))
     records = frame(blocks, plan.dataset.use)
     facts = {label: facts_of(work, label) for label in plan.metrics}
-    estimated = estimates(
+    every = ask(
         records,
         facts=facts,
         control=RANDOM,
         random_method=tables.random_method(plan),
-        signed=tables.signed(work),
+        groups=groups_of(work),
         data_seed=plan.data_seed,
     )
+    estimated = estimates(every, signed=tables.signed(work), reference=plan.reference)
+    for name, table in certainty.tables(every, estimated, records, tables.signed(work)).items():
+        _write_csv(folder / name, table)
+    _write_csv(folder / "claims.csv", claims(work, estimated))
     buffer = records.to_parquet(index=False)
     write(folder / "results.parquet", buffer if buffer is not None else b"")
     _write_csv(folder / "estimates.csv", estimated)
@@ -200,19 +227,23 @@ def _write_tables(work: Work, *, jobs: int, threads: int, command: str, began: f
     _write_csv(folder / "agreement.csv", comparisons.agreement(work))
     _write_csv(folder / "training.csv", tables.training(work))
     _write_csv(folder / "cost.csv", tables.cost(work))
-    write(folder / "examples.json", json.dumps(tables.examples(work)))
+    write(folder / "examples.json", json.dumps(examples(work)))
     write(folder / "plan.yaml", dump(plan))
-    seconds = round(perf_counter() - began, 1)
+
+
+def _write_environment(work: Work, told: dict[str, Any]) -> None:
     environment = {
-        "command": command,
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "seconds": seconds,
-        "jobs": jobs,
-        "threads": threads,
+        **told,
+        "tables": list(results.COLUMNS),
         **machine(),
         **tables.description(work),
+        "clusters": counts(work),
     }
-    write(folder / "environment.json", json.dumps(environment, indent=1))
+    write(work.job.folder / "environment.json", json.dumps(environment, indent=1))
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def machine() -> dict[str, Any]:
@@ -240,55 +271,6 @@ def _failures(folder: Path) -> list[str]:
     columns = ["model", "seed", "method", "metric", "reason"]
     rows = records[columns].astype(str).drop_duplicates(["model", "seed", "method", "reason"])
     return [", ".join(filter(None, row)) for row in rows.itertuples(index=False)]
-
-
-def summary(work: Work) -> str:
-    """What a run would do, without doing it."""
-    every, todo = planned(work)
-    plan = work.plan
-    trainings = sum(task.source is None for task in todo)
-    retrained = sum(
-        len(retraining.retrained_specs(work, task.model, task.seed, task.source))
-        for task in todo
-        if task.source != ORACLE
-    )
-    again = f" and {retrained} retrainings" if retrained else ""
-    passes = sum(_curve_passes(work, task) for task in todo if task.source)
-    return "\n".join(
-        [
-            f"{len(plan.models)} models x {len(plan.seeds)} seeds, "
-            f"{len(plan.attribution)} methods, {len(work.chosen)} sequences explained",
-            f"{len(todo)} of {len(every)} tasks to compute: {trainings} trainings{again} "
-            f"({len(work.splits.train)} sequences each), {len(todo) - trainings} explanations "
-            "with their curves",
-            f"forward passes: {passes:,} for curves, {_tried(work, todo):,} for the oracle and "
-            "true effects",
-            f"into {work.job.folder}",
-        ]
-    )
-
-
-def _tried(work: Work, todo: list[Task]) -> int:
-    """Passes with one position, or one set of positions, replaced."""
-    length = work.chosen.codes.shape[1]
-    few = min(work.plan.controlled, len(work.chosen))
-    each: int = few * length * len(replacing.oracles(work))
-    for asked in effects.asked(work):
-        count = min(asked.sequences or len(work.chosen), len(work.chosen))
-        sets = len(asked.fractions) * asked.draws
-        each += count * (sets + length if sets else 3 * length)
-    return each * sum(task.source == ORACLE for task in todo)
-
-
-def _curve_passes(work: Work, task: Task) -> int:
-    """Passes of one sequence through the model for the curves of a task."""
-    points = len(work.plan.fractions) - 2
-    return sum(
-        len(replacing.seen(work, course).chosen)
-        * points
-        * (work.plan.random_draws if course.method == RANDOM else 1)
-        for course in replacing.courses(work, str(task.source))
-    )
 
 
 def conclusion(work: Work, outcome: Outcome) -> str:

@@ -14,6 +14,8 @@ Spec = Mapping[str, Any]
 """What an artefact is and what it came from, as JSON; its ``kind`` begins the folder's name."""
 
 OK, FAILED, NOT_APPLICABLE = "ok", "failed", "not applicable"
+NOT_COMPUTED = "not computed"
+"""The reason where an artefact is not there, and the status where a run has not come so far."""
 
 
 def key(spec: Spec) -> str:

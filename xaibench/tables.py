@@ -1,4 +1,4 @@
-"""The small tables of a run folder: curves, training, cost, examples, what was run."""
+"""The small tables of a run folder: curves, training, cost, what was run."""
 
 import inspect
 from collections.abc import Callable
@@ -11,27 +11,24 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xaibench import curves as curve
-from xaibench import dna
 from xaibench.catalogue import first_sentence
 from xaibench.cells import explaining
 from xaibench.cells import training as trainings
 from xaibench.cells.keeping import Arrays, arrays_of, is_there
 from xaibench.cells.replacing import Course, orders
 from xaibench.controls import RANDOM
+from xaibench.data.loading import STANDS_IN
 from xaibench.guards import Guards
 from xaibench.lines import lines_of
 from xaibench.metrics.localisation import CHANCE
 from xaibench.plan import Plan
-from xaibench.predict import logits
 from xaibench.protocols import method_facts
 from xaibench.randomness import stream
 from xaibench.records import Block
 from xaibench.registry import load
-from xaibench.shapes import Mask
-from xaibench.statistics import Draws, bands, draw
+from xaibench.statistics.bootstrap import Draws, bands, draw
 from xaibench.work import Work, facts_of
 
-EXAMPLES = 4
 RESAMPLES = 1000
 
 
@@ -120,7 +117,7 @@ def cost(work: Work) -> pd.DataFrame:
             measured = [*arrays["cost"].tolist(), *arrays["guards"].tolist()]
             numbers = dict(zip(columns, measured, strict=True))
             where = {"model": model, "seed": seed, "method": method}
-            rows.append({**where, **numbers, "sequences": len(work.chosen)})
+            rows.append({**where, **numbers, "sequences": len(arrays["scores"])})
     return pd.DataFrame(rows, columns=["model", "seed", "method", *columns, "sequences"])
 
 
@@ -128,64 +125,6 @@ def _kept(work: Work, model: str, seed: int, method: str) -> Arrays | None:
     """The explanation of a method, where there is one."""
     spec = explaining.explained_spec(work, model, seed, method)
     return arrays_of(work, spec) if is_there(work, spec) else None
-
-
-def examples(work: Work) -> list[dict[str, Any]]:
-    """A few of the explained sequences with the scores of every method under the first seed.
-
-    Sequences with a motif come first; these are the first of the choice, not the best looking.
-    """
-    chosen = work.chosen
-    inside = np.zeros_like(chosen.valid) if chosen.inside_motif is None else chosen.inside_motif
-    rows = np.argsort(~inside.any(axis=1), kind="stable")[:EXAMPLES]
-    return [_example(work, int(row)) for row in rows]
-
-
-def _example(work: Work, row: int) -> dict[str, Any]:
-    plan, chosen, seed = work.plan, work.chosen, work.plan.seeds[0]
-    known = int(dna.lengths(chosen.codes[row][None])[0])
-    models: dict[str, Any] = {}
-    scores: dict[str, dict[str, list[float]]] = {}
-    for model in plan.models:
-        if not is_there(work, trainings.model_spec(work, model, seed)):
-            continue
-        models[model] = _prediction(work, model, seed, row)
-        kept = {method: _kept(work, model, seed, method) for method in plan.attribution}
-        scores[model] = {
-            method: [float(f"{score:.4g}") for score in arrays["scores"][row, :known]]
-            for method, arrays in kept.items()
-            if arrays is not None
-        }
-    return {
-        "name": chosen.names[row],
-        "letters": dna.to_letters(chosen.codes[row][None])[0],
-        "label": chosen.class_names[chosen.labels[row]],
-        "models": models,
-        "motif": [] if chosen.inside_motif is None else stretches(chosen.inside_motif[row]),
-        "scores": scores,
-        "signed": signed(work),
-    }
-
-
-def _prediction(work: Work, model: str, seed: int, row: int) -> dict[str, Any]:
-    codes = work.chosen.codes[row][None]
-    outputs = logits(trainings.trained(work, model, seed), codes)
-    target = outputs.argmax(axis=1).astype(np.int64)
-    probability = curve.quantity("probability", outputs, target, target)
-    return {
-        "predicted": work.chosen.class_names[target[0]],
-        "probability": round(float(probability[0]), 4),
-    }
-
-
-def stretches(inside: Mask) -> list[list[int]]:
-    """Start and end of every run of True in ``(position,)``, 0-based, half-open.
-
-    >>> stretches(np.array([False, True, True, False, True]))
-    [[1, 3], [4, 5]]
-    """
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]).astype(np.int8)))
-    return [[int(start), int(end)] for start, end in edges.reshape(-1, 2)]
 
 
 def signed(work: Work) -> dict[str, bool]:
@@ -219,7 +158,7 @@ def description(work: Work) -> dict[str, Any]:
     return {
         "data": work.data,
         "dataset": dataset,
-        "floor": trainings.floor_of(work),
+        "floor": trainings.kept_floor(work),
         "parameters": parameters,
         "signed": signed(work),
         "metrics": {label: _facts(work, label) for label in plan.metrics},
@@ -234,12 +173,14 @@ def description(work: Work) -> dict[str, Any]:
 
 def _cautions(work: Work) -> list[str]:
     """What a reader must know of the data that no table tells."""
+    instead = [work.splits.note] if STANDS_IN in work.splits.facts else []
     references = explaining.kept_references(work)
     if references is None:
-        return []
+        return instead
     alone = int((references == work.chosen.codes[:, None]).all(axis=(1, 2)).sum())
     words = f"{alone} of {len(references)} explained sequences are their own only dinucleotide"
-    return [f"{words} shuffle: methods with references find nothing there."] if alone else []
+    shuffled = f"{words} shuffle: methods with references find nothing there."
+    return [*instead, shuffled] if alone else instead
 
 
 def _facts(work: Work, label: str) -> dict[str, str | bool]:
@@ -248,6 +189,8 @@ def _facts(work: Work, label: str) -> dict[str, str | bool]:
     return {
         "family": facts.family,
         "better": facts.better,
+        "of": facts.of,
+        "change": facts.change or "",
         "least_relevant_first": facts.needs_least_relevant_first,
         "definition": _defined(plugin.call),
     }

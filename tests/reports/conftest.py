@@ -158,9 +158,42 @@ def estimate_rows(made: Made, model: str) -> list[dict[str, object]]:
                 add("between models", method, metric, operator, other, values)
     for other in made.models[made.models.index(model) + 1 :]:
         add("between models", "", "accuracy", "", other, tested(-0.008, 0.01, made))
+    rows += behind_rows(made, model)
     if made.controls:
         rows += controlled_rows(made, model)
     return rows
+
+
+def behind_rows(made: Made, model: str) -> list[dict[str, object]]:
+    """How far each method is behind the best one: equal to it where qualities differ by little."""
+    present = [(name, quality) for name, quality in made.quality if not made.absent(model, name)]
+    best, most = max(present, key=lambda one: one[1])
+    measures = [(metric, operator, size / 2) for metric, operator, size in curve_metrics(made)]
+    measures += [(metric, "", 0.8) for metric in LOCALISATION if made.motifs]
+    what = {"question": "against best", "dataset": "planted", "model": model, "other": best}
+    return [
+        {**what, "method": name, "metric": metric, "operator": operator}
+        | tested(size * (quality - most), 0.1 * size, made)
+        for metric, operator, size in measures
+        if (model, metric) not in made.blind
+        for name, quality in present
+        if name != best
+    ]
+
+
+def rank_rows(made: Made) -> pd.DataFrame:
+    """How often each method is the best: more often than all that are worse together."""
+    rows = []
+    for model in made.models:
+        present = [
+            (name, quality) for name, quality in made.quality if not made.absent(model, name)
+        ]
+        for operator in made.operators:
+            for name, quality in present:
+                place = made.rank(model, quality)
+                told = (place, 0.4, 0.001, made.sequences, 0.5**place, "")
+                rows.append((model, "deletion_logit_difference", operator, name, *told))
+    return pd.DataFrame(rows, columns=list(COLUMNS["ranks.csv"]))
 
 
 def controlled_rows(made: Made, model: str) -> list[dict[str, object]]:
@@ -413,6 +446,7 @@ def write(folder: Path, made: Made) -> Path:
     operator_rows(made).to_csv(folder / "operators.csv", index=False)
     ranking_rows(made).to_csv(folder / "rankings.csv", index=False)
     agreement_rows(made).to_csv(folder / "agreement.csv", index=False)
+    rank_rows(made).to_csv(folder / "ranks.csv", index=False)
     table = pd.DataFrame(estimates, columns=list(COLUMNS["estimates.csv"]))
     table.to_csv(folder / "estimates.csv", index=False)
     return folder
@@ -436,3 +470,13 @@ def make(tmp_path: Path):
         return read(write(tmp_path / "run", Made(**changes)))
 
     return results
+
+
+@pytest.fixture(scope="session")
+def written():
+    """``written(folder, models=..., ...)``: the folder of another made-up run."""
+
+    def folder_of(folder: Path, **changes: object) -> Path:
+        return write(folder, Made(**changes))
+
+    return folder_of

@@ -75,5 +75,7 @@ def test_a_run_without_controls_has_no_self_test(make):
     assert comparisons(results, "cnn") is None
     assert summary(results) == ""
     assert selftest.tested(results, "cnn", DELETION, "uniform").passed == ""
-    slugs = {section.slug for section in sections(results)}
-    assert not slugs & {"selftest", "controls", "operators", "agreement", "complexity"}
+    found = {section.slug: section for section in sections(results)}
+    assert not set(found) & {"controls", "operators", "agreement", "complexity"}
+    assert [table.caption for table in found["selftest"].tables] == ["What the guards saw"]
+    assert "oracle" not in found["selftest"].lead

@@ -8,7 +8,7 @@ import pandas as pd
 from xaibench.controls import PRIORS
 from xaibench.reports.accuracy import accuracy, accuracy_differences, floor
 from xaibench.reports.cautions import cautions
-from xaibench.reports.cost import cost
+from xaibench.reports.cost import cost, guards
 from xaibench.reports.grid import COUNTED, COUNTS
 from xaibench.reports.leaderboard import leaderboard
 from xaibench.reports.measured import between, gaps, measures, randomisation, stability
@@ -151,17 +151,20 @@ def test_of_many_metrics_of_curves_only_the_leaderboards_is_open(run, make):
 
 
 def test_stability_stands_beside_the_mean_maps_and_has_no_rank(run):
-    table = stability(run, "cnn")
-    assert table.header[1:3] == (
-        *("agreement between seeds ↑", "agreement between seeds, against the mean map's"),
-    )
-    assert rows_of(table)["random"][1] == "\u22120.80 [\u22120.90, \u22120.70] ▼"
-    assert rows_of(table)[COUNTS][:2] == [f"23 {TIMES} 5", f"11 {TIMES} 5"]
-    assert not any("rank" in head.lower() for head in table.header)
+    own, beside = stability(run, "cnn")
+    assert own.header[1] == "agreement between seeds ↑"
+    assert beside.caption == "cnn: better than the stability of the method's mean map by"
+    assert beside.header[1:] == ("agreement between seeds",)
+    assert rows_of(beside)["random"] == ["\u22120.80 [\u22120.90, \u22120.70] ▼"]
+    assert rows_of(own)[COUNTS][0] == f"23 {TIMES} 5"
+    assert rows_of(beside)[COUNTS] == [f"11 {TIMES} 5"]
+    assert (own.folded, beside.folded) == (False, True)
+    assert not any("rank" in head.lower() for head in (*own.header, *beside.header))
 
 
 def test_stability_without_controls_is_the_metrics_alone(make):
-    assert len(stability(make(controls=False), "cnn").header) == 4
+    (own,) = stability(make(controls=False), "cnn")
+    assert len(own.header) == 4
 
 
 def test_randomisation_has_a_column_a_layer_in_the_order_of_the_run(run):
@@ -241,8 +244,8 @@ def test_cost_is_that_of_one_sequence(run):
     assert set(column(table, COUNTED)) == {f"23 {TIMES} 5"}
 
 
-def test_the_guards_stand_beside_the_cost(run):
-    table = cost(run)
+def test_the_guards_have_a_table_of_their_own(run):
+    table = guards(run)
     assert set(column(table, "Made again")) == {"3.0e\N{MINUS SIGN}07"}
     assert set(column(table, "Flat maps")) == {"12.5 %"}
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xaibench.reports.scatter import _spread, cost_panels
+from xaibench.reports.scatter import cost_panels
 from xaibench.reports.worth import front, score_and_cost, worth
 
 
@@ -78,10 +78,3 @@ def test_every_method_is_named_beside_the_figure(run):
     assert panel.title == "cnn"
     assert "deeplift 0.95 at 0" in panel.alt
     assert "integrated_gradients 0.93 at 200" in panel.alt
-
-
-def test_names_lie_in_order_and_apart(run):
-    values = np.array([3.0, 3.0, 2.99, 1.0, 0.0, 0.0])
-    heights = _spread(values, (-0.1, 3.1))
-    assert (np.diff(heights) <= -1 / 12 + 1e-12).all()
-    assert 0 <= heights.min() <= heights.max() <= 1

@@ -169,7 +169,6 @@ def predict(work: Work, model: str, seed: int) -> None:
 
 def floor_of(work: Work) -> list[dict[str, Any]]:
     """What trivial models reach on the test split: name, accuracy, AUROC (None: undefined)."""
-    spec = {"kind": "floor", "data": work.data, "data_seed": work.plan.data_seed}
 
     def make(folder: Path) -> None:
         rows = [
@@ -178,4 +177,15 @@ def floor_of(work: Work) -> list[dict[str, Any]]:
         ]
         (folder / "floor.json").write_text(json.dumps(rows, indent=1))
 
-    return list(json.loads((work.store.keep(spec, make) / "floor.json").read_text()))
+    work.store.keep(_floor_spec(work), make)
+    return kept_floor(work)
+
+
+def kept_floor(work: Work) -> list[dict[str, Any]]:
+    """The floor of a run that has come so far; nothing before."""
+    path = work.store.path(_floor_spec(work)) / "floor.json"
+    return list(json.loads(path.read_text())) if path.is_file() else []
+
+
+def _floor_spec(work: Work) -> Spec:
+    return {"kind": "floor", "data": work.data, "data_seed": work.plan.data_seed}

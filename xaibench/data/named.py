@@ -28,7 +28,8 @@ def named(
     ``changes`` are ``key=value``, the dataset's options, as on the command line of a run.
     """
     of_dataset = tuple(f"dataset.{change}" for change in changes)
-    if word in presets() or Path(word).suffix in _PLANS:
+    is_preset = word in presets() and word not in available("datasets")
+    if is_preset or Path(word).suffix in _PLANS:
         plan = read(word, changes=of_dataset, plugins=plugins)
         use, data_seed, source = plan.dataset, plan.data_seed, word
     else:

@@ -1,0 +1,164 @@
+"""One page over the runs of a series: how good each model is, and which method to trust on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from xaibench.results import Results
+
+from .assets import fingerprint
+from .leaderboard import normalised
+from .paths import without_folders
+from .printing import ABSENT, decimals_of, direction, ends, interval, number
+from .selection import PRIMARY, estimates_of, methods_of, models_of, operator_of, ranking, values_of
+from .selftest import tested
+
+FIGURES = ("accuracy", "gap", "normalised")
+"""Columns with a mean and the two ends of its interval."""
+
+COLUMNS = (
+    *("dataset", "model", "accuracy", "accuracy_low", "accuracy_high", "floor", "floor_model"),
+    *("best", "gap", "gap_low", "gap_high", "normalised", "normalised_low", "normalised_high"),
+    *("not_distinguishable", "reason", "report"),
+)
+"""Those of ``overview.csv``, before a rank for each method."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is said of a model on a dataset, or why there is nothing to say; ``ranks`` by method."""
+
+    figures: dict[str, Any]
+    ranks: dict[str, float]
+
+
+def index(name: str, runs: Iterable[tuple[str, Results | str]]) -> dict[str, str]:
+    """``index.html`` and ``overview.csv``; ``runs`` are labels with results, or with the reason why
+    there are none."""
+    rows = [row for label, run in runs for row in _rows(label, run)]
+    methods = list(dict.fromkeys(method for row in rows for method in row.ranks))
+    table = pd.DataFrame(
+        [{**row.figures, **{f"rank {m}": row.ranks.get(m) for m in methods}} for row in rows],
+        columns=[*COLUMNS, *(f"rank {method}" for method in methods)],
+    )
+    page = _page(name, table, methods)
+    csv = table.to_csv(index=False, lineterminator="\n")
+    return {"index.html": page, "overview.csv": csv}
+
+
+def _rows(label: str, run: Results | str) -> Iterator[Row]:
+    if isinstance(run, str):
+        yield Row({"dataset": label, "reason": without_folders(run)}, {})
+        return
+    forms = {use["use"] for use in run.plan["reports"].values()}
+    place = f"{label}/report.html" if "html" in forms else ""
+    for model in models_of(run):
+        about = {"dataset": label, "model": model, "report": place}
+        yield Row({**about, **_accuracy(run, model), **_best(run, model)}, _ranks(run, model))
+
+
+def _accuracy(run: Results, model: str) -> dict[str, Any]:
+    """Beside the best of the trivial models."""
+    floor = run.environment.get("floor") or []
+    known: list[dict[str, Any]] = [{}, *sorted(floor, key=lambda each: float(each["accuracy"]))]
+    trivial = known[-1]
+    beside = {"floor": trivial.get("accuracy"), "floor_model": trivial.get("name", "")}
+    rows = values_of(run, "accuracy", model)
+    return {**_figure("accuracy", rows), **beside}
+
+
+def _best(run: Results, model: str) -> dict[str, Any]:
+    """The method with the largest gap to random, or why none is named."""
+    rows = ranking(run, model)
+    rows = rows[rows["mean"].notna()]
+    test = tested(run, model, PRIMARY, operator_of(run))
+    if rows.empty:
+        return {"reason": "no deletion was measured"}
+    if test.failed:
+        return {"reason": f"deletion cannot tell good from bad: {without_folders(test.reason)}"}
+    best = str(rows["method"].iloc[0])
+    shares = normalised(run, model)
+    unsure = direction(rows.iloc[0]) != 1
+    return {
+        "best": best,
+        **_figure("gap", rows),
+        **_figure("normalised", shares[shares["method"] == best]),
+        "not_distinguishable": "; ".join(_equal(run, model, best)),
+        "reason": "the gap to random holds 0" if unsure else "",
+    }
+
+
+def _equal(run: Results, model: str, best: str) -> list[str]:
+    """The methods whose paired difference to the best has an interval that does not lie off 0."""
+    rows = estimates_of(run, question="against best", metric=PRIMARY, model=model, other=best)
+    rows = rows[rows["operator"] == operator_of(run)]
+    return [str(row["method"]) for _, row in rows.iterrows() if direction(row) == 0]
+
+
+def _ranks(run: Results, model: str) -> dict[str, float]:
+    rows = ranking(run, model)
+    known = dict(zip(rows["method"].astype(str), rows["rank"].astype(float), strict=True))
+    return {method: known[method] for method in methods_of(run) if method in known}
+
+
+def _figure(name: str, rows: pd.DataFrame) -> dict[str, float]:
+    """The first row's mean and interval."""
+    if rows.empty:
+        return {}
+    low, high = ends(rows.iloc[0])
+    return {name: float(rows["mean"].iloc[0]), f"{name}_low": low, f"{name}_high": high}
+
+
+# The page
+
+
+def _page(name: str, table: pd.DataFrame, methods: list[str]) -> str:
+    style = Markup(files("xaibench.reports").joinpath("static/report.css").read_text("utf-8"))
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        loader=PackageLoader("xaibench.reports"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    decimals = {name: _decimals(table, name) for name in FIGURES}
+    return environment.get_template("overview.html.j2").render(
+        name=name,
+        style=style,
+        fingerprint=Markup(fingerprint(style)),
+        datasets=table["dataset"].nunique(),
+        models=table["model"].nunique(),
+        rows=[_printed(row, decimals) for row in table.to_dict("records")],
+        methods=methods,
+    )
+
+
+def _decimals(table: pd.DataFrame, name: str) -> int:
+    ends = {f"{name}_low": "low", f"{name}_high": "high"}
+    return decimals_of(table[[*ends]].rename(columns=ends).astype(float))
+
+
+def _printed(row: dict[Any, Any], decimals: dict[str, int]) -> dict[str, Any]:
+    """A row in words, with empty ones where nothing is known."""
+    words = {key: "" if isinstance(value, float) else value for key, value in row.items()}
+    ranks = {key: number(row[key], 0) for key in row if str(key).startswith("rank ")}
+    figures = {name: _with_interval(row, name, decimals[name]) for name in FIGURES}
+    floor = number(float(row["floor"]), decimals["accuracy"])
+    link = quote(words["report"] or "")
+    return {**words, **ranks, **figures, "floor": floor, "report": link}
+
+
+def _with_interval(row: dict[Any, Any], name: str, decimals: int) -> str:
+    mean, low, high = (float(row[column]) for column in (name, f"{name}_low", f"{name}_high"))
+    if math.isnan(mean):
+        return ABSENT
+    return f"{number(mean, decimals)} {interval(low, high, decimals)}".strip()

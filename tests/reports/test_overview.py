@@ -1,0 +1,140 @@
+"""The page over several runs: one row a model, and a dataset that failed is told as such."""
+
+import math
+import re
+from io import StringIO
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from xaibench.reports.overview import COLUMNS, index
+from xaibench.results import Results, read
+
+from .conftest import Made, write
+
+WORDS = {"model": "str", "best": "str", "not_distinguishable": "str", "reason": "str"}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Results | str]]:
+    """Two that ran, with 3 models and 1, and one that could not."""
+
+    def made(**changes: object) -> Results:
+        return read(write(tmp_path_factory.mktemp("runs") / "run", Made(**changes)))
+
+    blind = made(models=("attngen",), blind=(("attngen", "deletion_logit_difference"),))
+    return [
+        ("planted & <b>", made()),
+        ("blind", blind),
+        ("gone", "no folder /home/somebody/sets/gone; <script>"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def files(runs: list[tuple[str, Results | str]]) -> dict[str, str]:
+    return index("my series", runs)
+
+
+@pytest.fixture(scope="module")
+def table(files: dict[str, str]) -> pd.DataFrame:
+    return pd.read_csv(StringIO(files["overview.csv"]), dtype=WORDS, keep_default_na=True)
+
+
+def test_there_is_a_row_for_every_model_of_every_dataset(table: pd.DataFrame) -> None:
+    assert tuple(table.columns[: len(COLUMNS)]) == COLUMNS
+    assert table["dataset"].tolist() == ["planted & <b>"] * 3 + ["blind", "gone"]
+    assert table["model"].tolist()[:4] == ["cnn", "attngen", "attention only", "attngen"]
+
+
+def test_the_figures_are_those_of_the_estimates(
+    runs: list[tuple[str, Results | str]], table: pd.DataFrame
+) -> None:
+    run = runs[0][1]
+    assert isinstance(run, Results)
+    rows = run.estimates[run.estimates["model"] == "attngen"]
+    gaps = rows[
+        (rows["question"] == "against random")
+        & (rows["metric"] == "deletion_logit_difference")
+        & (rows["operator"] == "uniform")
+    ].set_index("method")
+    said = table[(table["dataset"] == "planted & <b>") & (table["model"] == "attngen")].iloc[0]
+    best = gaps["mean"].idxmax()
+    assert said["best"] == best
+    assert (said["gap"], said["gap_low"], said["gap_high"]) == tuple(
+        gaps.loc[best, ["mean", "low", "high"]]
+    )
+    accuracy = rows[(rows["question"] == "value") & (rows["metric"] == "accuracy")]
+    assert said["accuracy"] == accuracy["mean"].iloc[0]
+    assert said["floor"] == max(each["accuracy"] for each in run.environment["floor"])
+    for method, rank in gaps["rank"].items():
+        assert said[f"rank {method}"] == rank or (
+            math.isnan(rank) and math.isnan(said[f"rank {method}"])
+        )
+
+
+def test_what_equals_the_best_has_a_paired_difference_that_holds_0(
+    runs: list[tuple[str, Results | str]], table: pd.DataFrame
+) -> None:
+    run = runs[0][1]
+    assert isinstance(run, Results)
+    rows = run.estimates[run.estimates["question"] == "against best"]
+    rows = rows[
+        (rows["metric"] == "deletion_logit_difference")
+        & (rows["operator"] == "uniform")
+        & (rows["model"] == "cnn")
+    ]
+    holds = rows[(rows["low"] <= 0) & (rows["high"] >= 0)]["method"].tolist()
+    assert holds
+    assert table["not_distinguishable"][0].split("; ") == holds
+
+
+def test_nothing_is_recommended_by_a_metric_that_failed_its_self_test(table: pd.DataFrame) -> None:
+    (row,) = table[table["dataset"] == "blind"].to_dict("records")
+    assert isinstance(row["best"], float)
+    assert math.isnan(row["best"])
+    assert row["reason"].startswith("deletion cannot tell good from bad")
+
+
+def test_a_dataset_without_a_run_says_why_and_nobodys_folders(files: dict[str, str]) -> None:
+    assert "<strong>gone</strong>: no run. no folder gone; &lt;script&gt;" in files["index.html"]
+    for text in files.values():
+        assert "/home/somebody" not in text
+    assert "<script" not in files["index.html"]
+
+
+def test_the_page_leads_to_every_report_and_asks_nothing_of_the_network(
+    files: dict[str, str],
+) -> None:
+    links = re.findall(r'href="([^"#][^"]*)"', files["index.html"])
+    assert set(links) == {"data:,", "planted%20%26%20%3Cb%3E/report.html", "blind/report.html"}
+    assert not re.search(r'(?:src|href)="(?:https?:)?//', files["index.html"])
+
+
+def test_the_same_runs_give_the_same_page(
+    runs: list[tuple[str, Results | str]], files: dict[str, str]
+) -> None:
+    assert index("my series", iter(runs)) == files
+
+
+def test_a_series_of_which_nothing_ran_is_still_a_page() -> None:
+    texts = index("none", [("a", "not fetched")])
+    assert "<strong>a</strong>: no run. not fetched" in texts["index.html"]
+    assert "Ranks" not in texts["index.html"]
+    assert texts["overview.csv"].splitlines()[1].startswith("a,")
+
+
+def test_a_run_without_the_page_has_no_link(tmp_path: Path) -> None:
+    write(tmp_path / "run", Made(models=("cnn",)))
+    plan = tmp_path / "run" / "plan.yaml"
+    plan.write_text(plan.read_text().replace("use: html", "use: markdown"))
+    texts = index("plain", [("run", read(tmp_path / "run"))])
+    assert 'href="run' not in texts["index.html"]
+
+
+def test_one_seed_has_the_interval_of_these_trained_models(tmp_path: Path) -> None:
+    write(tmp_path / "run", Made(models=("cnn",), seeds=(0,)))
+    run = read(tmp_path / "run")
+    table = pd.read_csv(StringIO(index("one", [("run", run)])["overview.csv"]))
+    rows = run.estimates[run.estimates["question"] == "against random"]
+    assert table["gap_low"][0] in set(rows["sequences_low"])

@@ -1,0 +1,242 @@
+"""A run that was stopped tells what there is, and goes on as if nothing had been."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from xaibench import engine
+from xaibench.begun import begun_in, mark, seen_from
+from xaibench.cells import explaining, training
+from xaibench.errors import UsageError
+from xaibench.plan import dump, presets, read, read_back
+from xaibench.results import read as read_results
+from xaibench.run import begin, report, run
+from xaibench.work import Job
+
+PLAN = """
+dataset: {name: planted, train: 64, test: 20, length: 40}
+seeds: [0, 3]
+training: {epochs: 1, batch_size: 32}
+models:
+  cnn: {filters: [4], kernels: [19]}
+attribution: [saliency, own, random]
+sequences: 7
+metrics:
+  deletion: {}
+  auprc: {}
+  seed_agreement: {}
+  substitution_sensitivity: {sequences: 5, draws: 2}
+  substitution_agreement: {sequences: 5}
+operators: [uniform]
+random_draws: 3
+controlled: 5
+controls: [mean map]
+reports: [html, markdown]
+"""
+TASKS = 2 * (1 + 2 + 3)
+"""Per seed: the training, the random control, the oracle and three methods."""
+
+OWN = "def own(model, inputs, target):\n    return inputs[:, 0] + inputs[:, 2]\n"
+
+
+def work_of(folder: Path):
+    """The job of a plan that lies beside its run, with a plug-in that does too."""
+    place = folder.parent
+    plan, plugin = place / "tiny.yaml", place / "own.py"
+    plan.write_text(PLAN)
+    plugin.write_text(OWN)
+    given = (str(plugin),)
+    return begin(Job(read(str(plan), plugins=given), str(plan), given, folder))
+
+
+def stopped(folder: Path, monkeypatch: pytest.MonkeyPatch, *, after: int) -> Path:
+    """A run that a key interrupts after so many tasks."""
+    compute, done = engine.compute, []
+
+    def once_more(*words):
+        if len(done) == after:
+            raise KeyboardInterrupt
+        done.append(words)
+        compute(*words)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "compute", once_more)
+        with pytest.raises(KeyboardInterrupt):
+            run(work_of(folder), jobs=1, threads=1, command="xaibench run tiny.yaml")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def halfway(tmp_path_factory):
+    """Stopped where both models are trained, and one of them is explained by one method."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        folder = tmp_path_factory.mktemp("halfway") / "run"
+        yield stopped(folder, monkeypatch, after=7)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The same run, not stopped."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    outcome = run(work_of(folder), jobs=1, threads=1, command="xaibench run tiny.yaml")
+    assert outcome.failures == []
+    return folder
+
+
+def moved(folder: Path, place: Path) -> Path:
+    """A copy of a run with what lies beside it."""
+    for name in ("tiny.yaml", "own.py"):
+        shutil.copy(folder.parent / name, place)
+    return Path(shutil.copytree(folder, place / "run"))
+
+
+@pytest.fixture
+def nothing_computed(monkeypatch):
+    """No test of a report may train or explain."""
+
+    def refuse(*_, **__):
+        raise AssertionError("computed")
+
+    for module, name in [
+        (engine, "compute"),
+        (training, "train"),
+        (training, "floor"),
+        (explaining, "explain"),
+    ]:
+        monkeypatch.setattr(module, name, refuse)
+
+
+@pytest.mark.usefixtures("nothing_computed")
+def test_a_stopped_run_reports_what_there_is_and_says_so_at_the_top(halfway):
+    written, failures = report(halfway)
+    assert failures == []
+    assert {"report.html", "report.md"} <= {path.name for path in written}
+    told = read_results(halfway)
+    assert told.environment["unfinished"] == {"done": 7, "tasks": TASKS}
+    for name in ("report.html", "report.md"):
+        text = (halfway / name).read_text()
+        assert f"7 of {TASKS} tasks" in text
+        assert text.index(f"7 of {TASKS} tasks") < text.index("How good are the models?")
+
+
+@pytest.mark.usefixtures("nothing_computed")
+def test_what_was_not_computed_is_said_and_did_not_fail(halfway):
+    report(halfway)
+    records = read_results(halfway).records
+    assert set(records["status"]) == {"ok", "not computed"}
+    lacking = records[records["status"] == "not computed"]
+    assert {"own", "random"} <= set(lacking["method"])
+    assert lacking["value"].isna().all()
+    kept = records[(records["method"] == "saliency") & (records["status"] == "ok")]
+    assert set(kept["seed"]) == {0}
+    assert {"deletion_logit_difference", "auprc"} <= set(kept["metric"])
+    assert "not computed" in (halfway / "report.md").read_text()
+
+
+@pytest.mark.usefixtures("nothing_computed")
+@pytest.mark.parametrize("most", [True, False])
+@pytest.mark.parametrize(
+    "kind", ["model", "predictions", "oracle", "effects", "explained", "curve", "floor"]
+)
+def test_whatever_artefacts_are_missing_the_rest_is_reported(whole, tmp_path, kind, most):
+    folder = moved(whole, tmp_path)
+    kept = sorted((folder / "store").glob(f"{kind}-*"))
+    assert kept
+    for path in kept if most else kept[:1]:
+        shutil.rmtree(path)
+    work = work_of(folder)
+    mark(work, {"command": "xaibench run tiny.yaml"})
+    _, failures = report(folder)
+    assert failures == []
+    assert set(read_results(folder).records["status"]) <= {"ok", "not computed", "not applicable"}
+
+
+def test_the_same_report_twice_is_the_same_to_the_byte(halfway):
+    def digests():
+        report(halfway, formats=("html", "markdown", "latex"))
+        files = [
+            path for path in halfway.rglob("*") if path.is_file() and "store" not in path.parts
+        ]
+        return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+    assert digests() == digests()
+
+
+def test_the_run_goes_on_after_a_report_and_ends_as_one_that_was_not_stopped(
+    tmp_path, halfway, whole
+):
+    folder = moved(halfway, tmp_path)
+    report(folder)
+    outcome = run(work_of(folder), jobs=1, threads=1, command="xaibench run tiny.yaml")
+    assert (outcome.computed, outcome.tasks, outcome.failures) == (TASKS - 7, TASKS, [])
+    assert begun_in(folder) is None
+    again = read_results(folder)
+    assert "unfinished" not in again.environment
+    pd.testing.assert_frame_equal(again.records, read_results(whole).records)
+    assert "Unfinished" not in (folder / "report.md").read_text()
+
+
+def test_the_folder_tells_no_place_of_the_machine(halfway):
+    begun = json.loads((halfway / "store" / "begun.json").read_text())
+    assert begun["source"] == "../tiny.yaml"
+    assert begun["plugins"] == ["../own.py"]
+    assert str(halfway.parent) not in (halfway / "plan.yaml").read_text()
+
+
+@pytest.mark.parametrize("preset", presets())
+def test_a_plan_read_back_names_the_same_artefacts(preset, tmp_path):
+    """Their names are hashes of the plan's words, and 0 and 0.0 are two words."""
+    try:
+        plan = read(preset)
+    except UsageError:
+        pytest.skip("of several datasets, or a part of a plan")
+    path = tmp_path / "plan.yaml"
+    path.write_text(dump(plan))
+    again = read_back(str(path), source=preset, plugins=())
+    assert json.dumps(again.model_dump(mode="json")) == json.dumps(plan.model_dump(mode="json"))
+
+
+def test_a_file_far_from_the_run_is_known_by_its_name_alone(tmp_path, monkeypatch):
+    own = tmp_path / "own.py"
+    own.touch()
+    assert seen_from(tmp_path / "runs" / "one", str(own)) == "../../own.py"
+    assert seen_from(Path("/xaibench/runs"), str(own)) == "own.py"
+    assert seen_from(tmp_path, "my_package.methods") == "my_package.methods"
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "ada")
+    assert seen_from(tmp_path / "bob" / "run", str(own)) == "own.py"
+
+
+def test_tables_from_before_are_not_taken_for_those_of_the_plan_that_began(whole, tmp_path):
+    """Both would be read as one run, though the plan has changed since."""
+    folder = moved(whole, tmp_path)
+    mark(work_of(folder), {})
+    with pytest.raises(UsageError, match=r"unfinished run.*xaibench report"):
+        read_results(folder)
+
+
+def test_a_run_on_data_that_changed_is_refused(halfway, tmp_path):
+    folder = moved(halfway, tmp_path)
+    plan = folder / "plan.yaml"
+    plan.write_text(plan.read_text().replace("train: 64", "train: 65"))
+    with pytest.raises(UsageError, match="holds a run on other data"):
+        report(folder)
+
+
+def test_a_spoilt_mark_is_told_in_one_line(halfway, tmp_path):
+    folder = moved(halfway, tmp_path)
+    (folder / "store" / "begun.json").write_text("{")
+    with pytest.raises(UsageError, match=r"begun.json: unreadable, run the command .* again"):
+        report(folder)
+
+
+def test_a_plug_in_that_lies_elsewhere_now_can_be_given(halfway, tmp_path):
+    folder = moved(halfway, tmp_path)
+    (tmp_path / "own.py").rename(tmp_path / "other.py")
+    with pytest.raises(UsageError, match=r"--plugin \.\./own\.py: cannot be imported"):
+        report(folder)
+    _, failures = report(folder, plugins=(str(tmp_path / "other.py"),))
+    assert failures == []

@@ -1,0 +1,132 @@
+"""What every question is asked of: the panels of a run, the facts of its metrics, shared draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xaibench.controls import ORACLE, PRIORS
+from xaibench.panels import Cell, Panel, minus, panels, sequences_of
+from xaibench.protocols import MetricFacts
+from xaibench.randomness import stream
+from xaibench.statistics.draws import Clusters, Drawing, Draws, draw
+
+_ACCURACY = MetricFacts(family="model", better="higher", range=(0, 1), of="explanation")
+
+_KEPT = 2**28
+"""Bytes of draws that are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The values of a run, and how they are resampled.
+
+    ``control`` is the method of the control's records. ``random_method`` is the label of the random
+    method, with which stability is compared, for there are no changes of the control. ``seeds``
+    and ``groups`` are those behind the numbers of seeds and sequences in panels; ``groups`` is None
+    where sequences are resampled one by one.
+    """
+
+    panels: Mapping[Cell, Panel]
+    seeds: NDArray[np.int64]
+    facts: Mapping[str, MetricFacts | None]
+    control: str
+    random_method: str | None
+    groups: Clusters | None
+    drawing: Drawing
+
+    def panel(self, cell: Cell) -> Panel:
+        missing = f"there are no values of {cell.source or 'the model'} on {cell.model}"
+        return self.panels.get(cell, Panel(reason=missing))
+
+    def gap(self, first: Cell, second: Cell) -> Panel:
+        """How much better the first is than the second, by seed and sequence."""
+        facts, one, other = self.facts[first.metric], self.panel(first), self.panel(second)
+        return minus(other, one) if facts and facts.better == "lower" else minus(one, other)
+
+    def random(self, cell: Cell) -> Cell:
+        """The random maps that a method is compared with."""
+        facts = self.facts[cell.metric]
+        of_change = facts is not None and facts.of == "change"
+        return cell._replace(method=(self.random_method or "random") if of_change else self.control)
+
+    def clusters(self, panel: Panel) -> Clusters | None:
+        """The groups of its sequences, where whole groups are resampled."""
+        return None if self.groups is None else self.groups[panel.sequences]
+
+    def of_methods(self) -> Iterator[tuple[Cell, MetricFacts]]:
+        """The methods' own maps under metrics of which one value is better than another."""
+        others = ("", self.control, ORACLE, *PRIORS)
+        for cell in self.panels:
+            facts = self.facts[cell.metric]
+            if facts is None or facts.better == "neither":
+                continue
+            if not cell.control and cell.method not in others:
+                yield cell, facts
+
+
+def ask(
+    records: pd.DataFrame,
+    *,
+    facts: Mapping[str, MetricFacts],
+    data_seed: int,
+    control: str = "random control",
+    random_method: str | None = None,
+    groups: Mapping[str, str] | None = None,
+) -> Asked:
+    """What is to be asked of records.
+
+    ``facts`` holds those of each metric by its label in the plan. ``groups`` gives the group of a
+    sequence by its name, where whole groups are resampled; one without is a group of its own.
+    """
+    found = panels(records)
+    known = {metric: facts_of(metric, facts) for metric in {cell.metric for cell in found}}
+    numbered = None if groups is None else _numbered(sequences_of(records), groups)
+    seeds = np.unique(records["seed"].to_numpy(np.int64))
+    return Asked(found, seeds, known, control, random_method, numbered, _shared_draws(data_seed))
+
+
+def facts_of(metric: str, facts: Mapping[str, MetricFacts]) -> MetricFacts | None:
+    """A curve metric is recorded as its label, an underscore and the quantity; one of a single
+    quantity as its label."""
+    known = {"accuracy": _ACCURACY, **facts}
+    if metric in known:
+        return known[metric]
+    labels = [
+        label
+        for label, each in facts.items()
+        if each.of == "curves" and len(each.quantities) > 1 and metric.startswith(f"{label}_")
+    ]
+    return facts[max(labels, key=len)] if labels else None
+
+
+def _numbered(names: list[str], groups: Mapping[str, str]) -> Clusters:
+    """``(sequence,)``: the number of the group of each sequence."""
+    of_each = [(name in groups, groups.get(name, name)) for name in names]
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(of_each))}
+    return np.array([numbers[group] for group in of_each], np.intp)
+
+
+def _shared_draws(data_seed: int) -> Drawing:
+    """The draws depend on the size (and the clusters) alone, so that comparisons can share them."""
+    kept: dict[tuple[int | bytes, ...], Draws] = {}
+
+    def drawing(seeds: int, sequences: int, *, clusters: Clusters | None = None) -> Draws:
+        size = (seeds, sequences) if clusters is None else (seeds, sequences, clusters.tobytes())
+        draws = kept.pop(size, None)
+        kept[size] = draws or draw(
+            stream(data_seed, "statistics", *size), seeds, sequences, clusters=clusters
+        )
+        while len(kept) > 1 and sum(map(_bytes, kept.values())) > _KEPT:
+            del kept[next(iter(kept))]  # the one not asked for the longest
+        return kept[size]
+
+    return drawing
+
+
+def _bytes(draws: Draws) -> int:
+    return draws.sequence_counts.nbytes + draws.seed_counts.nbytes + draws.signs.nbytes

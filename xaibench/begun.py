@@ -1,0 +1,87 @@
+"""What a run leaves when it begins, so that its folder can tell of it before it ends."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xaibench.errors import UsageError
+from xaibench.plan import dump, presets, read_back
+from xaibench.provenance import BEGUN
+from xaibench.store import write
+from xaibench.work import Job, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """How a run was called: the plan's ``source`` and the ``plugins`` as seen from its folder."""
+
+    source: str
+    plugins: tuple[str, ...]
+    told: dict[str, Any]
+
+    def job(self, folder: Path, plugins: tuple[str, ...] = ()) -> Job:
+        """The job of the run, its files found again; ``plugins`` are given anew, if any are."""
+        source = _found(self.source, folder) or str(folder / "plan.yaml")
+        given = plugins or self.found(folder)
+        plan = read_back(str(folder / "plan.yaml"), source=source, plugins=given)
+        return Job(plan, source, given, folder)
+
+    def found(self, folder: Path) -> tuple[str, ...]:
+        """The plug-ins that the run was given, as they can be found from here."""
+        return tuple(_found(word, folder) or word for word in self.plugins)
+
+
+def mark(work: Work, told: dict[str, Any]) -> None:
+    """Write the plan, and beside the artefacts what else is needed to go on.
+
+    ``told`` is what the environment will say of the call.
+    """
+    job = work.job
+    begun = {
+        "source": job.source if job.source in presets() else seen_from(job.folder, job.source),
+        "plugins": [seen_from(job.folder, plugin) for plugin in job.plugins],
+        "told": told,
+    }
+    write(job.folder / "plan.yaml", dump(job.plan))
+    write(job.folder / BEGUN, json.dumps(begun, indent=1))
+
+
+def unmark(work: Work) -> None:
+    """The tables of the whole run are written."""
+    (work.job.folder / BEGUN).unlink(missing_ok=True)
+
+
+def begun_in(folder: Path) -> Begun | None:
+    """How the run in a folder was called that has not come to its end; None where it has."""
+    path = folder / BEGUN
+    if not path.is_file():
+        return None
+    try:
+        kept = json.loads(path.read_text())
+        return Begun(str(kept["source"]), tuple(map(str, kept["plugins"])), dict(kept["told"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path}: unreadable, run the command of the run again: {error}") from None
+
+
+def seen_from(folder: Path, word: str) -> str:
+    """A file as seen from the run folder; its name alone where they lie far apart.
+
+    A word that names no file, such as a module, stays.
+    """
+    if not Path(word).exists():
+        return word
+    file, here = Path(word).resolve(), folder.resolve()
+    shared = Path(os.path.commonpath([file, here]))
+    # the way between them would tell of people and places
+    far = shared in (Path(here.anchor), Path.home().parent)
+    return file.name if far else os.path.relpath(file, here)
+
+
+def _found(word: str, folder: Path) -> str | None:
+    """A file as seen from the run folder or from here, or a preset."""
+    if word in presets():
+        return word
+    here = [path for path in (folder / word, Path(word)) if path.is_file()]
+    return str(here[0]) if here else None

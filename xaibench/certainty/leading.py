@@ -1,0 +1,96 @@
+"""The comparisons that a run is about: those of the leaderboard, and the models' accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xaibench.asked import Asked
+from xaibench.estimates import between
+from xaibench.families import cells_of
+from xaibench.panels import Cell, Panel, joined, paired
+
+PRIMARY = "deletion_logit_difference"
+"""The metric of the leaderboard."""
+
+WHERE = ("question", "model", "other", "method", "metric", "operator")
+"""What names a comparison, as in the estimates."""
+
+_QUESTIONS = ("against random", "against best", "against reference", "between models")
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A paired difference: its row of the estimates, and both sides, larger being better.
+
+    The sides hold ``(seed, sequence)``, both NaN where either is.
+    """
+
+    row: pd.Series[Any]
+    first: Panel
+    second: Panel
+
+    @property
+    def where(self) -> dict[str, Any]:
+        return {name: self.row[name] for name in WHERE}
+
+    @property
+    def differences(self) -> Panel:
+        reason = joined(self.first.reason, self.second.reason)
+        values = self.first.values - self.second.values
+        return replace(self.first, values=values, reason=reason)
+
+
+def operator_of(estimates: pd.DataFrame) -> str:
+    """The operator of the leaderboard: ``uniform``, or the first of a run without it."""
+    board = estimates[estimates["question"] == "against random"]
+    ran = board.loc[board["metric"] == PRIMARY, "operator"].unique()
+    return "uniform" if "uniform" in ran or not len(ran) else str(ran[0])
+
+
+def comparisons(asked: Asked, estimates: pd.DataFrame) -> Iterator[Comparison]:
+    """Those of the leaderboard's metric and operator, then those of the models' accuracy."""
+    board = (estimates["metric"] == PRIMARY) & (estimates["operator"] == operator_of(estimates))
+    asked_of = estimates["question"].isin(_QUESTIONS)
+    for wanted in (board, estimates["metric"] == "accuracy"):
+        rows = estimates[wanted & asked_of]
+        for cell, (_, row) in zip(cells_of(rows), rows.iterrows(), strict=True):
+            yield Comparison(row, *_both(*_sides(cell, row, asked)))
+
+
+def means(values: Values, axis: int) -> Values:
+    """Over what is defined; without the rows of the other axis that hold nothing."""
+    known = ~np.isnan(values)
+    sums, counts = np.where(known, values, 0).sum(axis), known.sum(axis)
+    found: Values = sums[counts > 0] / counts[counts > 0]
+    return found
+
+
+def _sides(cell: Cell, row: pd.Series[Any], asked: Asked) -> tuple[Panel, Panel]:
+    if row["question"] == "between models":
+        return between(cell.model, row["other"], cell, asked)
+    other = cell._replace(method=row["other"])
+    return _turned(cell, asked), _turned(other, asked)
+
+
+def _turned(cell: Cell, asked: Asked) -> Panel:
+    """Its values, larger being better."""
+    facts, panel = asked.facts[cell.metric], asked.panel(cell)
+    falls = facts is not None and facts.better == "lower"
+    return replace(panel, values=-panel.values) if falls else panel
+
+
+def _both(first: Panel, second: Panel) -> tuple[Panel, Panel]:
+    one, other = paired(first, second)
+    holes = np.isnan(one.values) | np.isnan(other.values)
+    left, right = (
+        replace(each, values=np.where(holes, np.nan, each.values)) for each in (one, other)
+    )
+    return left, right

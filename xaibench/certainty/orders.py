@@ -1,0 +1,112 @@
+"""Whether the order of the methods is more than chance, and who may be the best."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from itertools import chain
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xaibench.asked import Asked
+from xaibench.families import apart, boards, cells_of
+from xaibench.panels import Panel, joined
+from xaibench.statistics.ranks import Better, Friedman, best_shares, friedman
+
+COLUMNS = [
+    *("model", "metric", "operator", "method", "mean_rank", "critical_difference", "p_friedman"),
+    *("blocks", "best", "reason"),
+]
+
+Values = NDArray[np.float64]
+
+
+class Stack(NamedTuple):
+    """Panels ``(panel, seed, sequence)`` on the seeds that all have and the sequences that all
+    have a value of; ``sequences`` are the numbers of these."""
+
+    values: Values
+    sequences: NDArray[np.intp]
+
+
+def stacked(panels: list[Panel]) -> Stack:
+    """What panels share."""
+    seeds = reduce(np.intersect1d, [panel.seeds for panel in panels])
+    sequences = reduce(np.intersect1d, [panel.sequences for panel in panels])
+    values = np.stack(
+        [
+            panel.values[np.isin(panel.seeds, seeds)][:, np.isin(panel.sequences, sequences)]
+            for panel in panels
+        ]
+    )
+    whole = ~np.isnan(values).any(axis=(0, 1))
+    return Stack(values[:, :, whole], sequences[whole])
+
+
+def ranks(
+    asked: Asked, estimates: pd.DataFrame, signed: Mapping[str, bool] | None = None
+) -> pd.DataFrame:
+    """One row a ranked method, in the columns ``COLUMNS``, of every metric that ranks several.
+
+    ``mean_rank`` (1 is best), ``critical_difference`` and ``p_friedman`` are of these models: their
+    ``blocks`` are sequences (or groups, where these are resampled), averaged over seeds. ``best``
+    is the share of crossed bootstrap draws, of sequences and seeds, in which the method has the
+    best mean. All are made of the sequences that every method has a value of.
+    """
+    alone = apart(estimates, asked, signed or {})
+    every = (board for board in boards(estimates, alone) if len(board) > 1)
+    rows = chain.from_iterable(_rows(board, asked) for board in every)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _rows(board: pd.DataFrame, asked: Asked) -> Iterator[dict[str, Any]]:
+    cells = cells_of(board)
+    facts = asked.facts[cells[0].metric]
+    better: Better = "lower" if facts is not None and facts.better == "lower" else "higher"
+    stack = stacked([asked.panel(cell) for cell in cells])
+    tested = friedman(_blocks(stack, asked).T, better)
+    shares = _best(stack, better, asked)
+    few = "one seed: best in other sequences, not after retraining"
+    reason = joined(tested.reason, few if stack.values.shape[1] == 1 else "")
+    for cell, mean_rank, best in zip(cells, tested.mean_ranks, shares, strict=True):
+        yield {
+            "model": cell.model,
+            "metric": cell.metric,
+            "operator": cell.operator,
+            "method": cell.method,
+            **_told(tested),
+            "mean_rank": mean_rank,
+            "best": best,
+            "reason": reason,
+        }
+
+
+def _told(tested: Friedman) -> dict[str, float]:
+    return {
+        "critical_difference": tested.critical_difference,
+        "p_friedman": tested.p,
+        "blocks": tested.blocks,
+    }
+
+
+def _blocks(stack: Stack, asked: Asked) -> Values:
+    """``(method, block)``: the mean over seeds, and over the sequences of a group."""
+    means: Values = stack.values.mean(axis=1)
+    if asked.groups is None:
+        return means
+    _, members = np.unique(asked.groups[stack.sequences], return_inverse=True)
+    sums = np.stack([np.bincount(members, weights=row) for row in means])
+    blocks: Values = sums / np.bincount(members)
+    return blocks
+
+
+def _best(stack: Stack, better: Better, asked: Asked) -> Values:
+    methods, seeds, sequences = stack.values.shape
+    if not seeds * sequences:
+        return np.full(methods, np.nan)
+    clusters = None if asked.groups is None else asked.groups[stack.sequences]
+    options = {} if clusters is None else {"clusters": clusters}
+    return best_shares(stack.values, asked.drawing(seeds, sequences, **options), better)

@@ -1,0 +1,109 @@
+"""Where the spread of the leaderboard comes from: sequences, seeds, operators, random draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xaibench.asked import Asked
+from xaibench.certainty.leading import PRIMARY, operator_of
+from xaibench.certainty.orders import stacked
+from xaibench.families import cells_of
+from xaibench.panels import Cell
+from xaibench.statistics.components import RESIDUAL, components, terms
+from xaibench.store import OK
+
+COLUMNS = ["model", "method", "metric", "operator", "component", "variance", "share", "reason"]
+
+_DRAWN = ("draw", "seed", "sequence")
+
+Row = dict[str, Any]
+Values = NDArray[np.float64]
+
+
+def variance(asked: Asked, estimates: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
+    """One row a component of variance of the leaderboard's quantity, in the columns ``COLUMNS``.
+
+    Of a method: of its gap to random, with the operator as a component where several ran
+    (``operator`` is then empty). Of the random control: of its value under the leaderboard's
+    operator, with the drawn order as a component. ``share`` is that of the sum of those known.
+    """
+    board = estimates[estimates["question"] == "against random"]
+    board = board[(board["metric"] == PRIMARY) & (board["operator"] == operator_of(estimates))]
+    methods = chain.from_iterable(_of_method(cell, asked) for cell in cells_of(board))
+    control = _of_control(records, asked.control, operator_of(estimates))
+    return pd.DataFrame([*methods, *control], columns=COLUMNS)
+
+
+def _of_method(cell: Cell, asked: Asked) -> Iterator[Row]:
+    """Of gaps ``(operator, seed, sequence)``."""
+    there = [each for each in asked.panels if each._replace(operator=cell.operator) == cell]
+    gaps = [asked.gap(each, asked.random(each)) for each in there]
+    several = [gap for gap in gaps if gap.values.size]
+    if not several:
+        yield from _rows(cell, np.empty((0, 0)), ("seed", "sequence"), asked.panel(cell).reason)
+        return
+    values = stacked(several).values
+    if len(several) > 1:
+        factors = ("operator", "seed", "sequence")
+        yield from _rows(cell._replace(operator=""), values, factors)
+    else:
+        yield from _rows(cell, values[0], factors=("seed", "sequence"))
+
+
+def _of_control(records: pd.DataFrame, control: str, operator: str) -> Iterator[Row]:
+    """Of areas ``(draw, seed, sequence)``."""
+    wanted = {"method": control, "control": "", "metric": PRIMARY, "operator": operator}
+    rows = records[(records["status"] == OK).to_numpy()]
+    for column, word in wanted.items():
+        rows = rows[(rows[column] == word).to_numpy()]
+    for (dataset, model), part in rows.groupby(["dataset", "model"], sort=False, observed=True):
+        cell = Cell(str(dataset), str(model), control, "", PRIMARY, operator)
+        values = _crossed(part)
+        yield from _rows(cell, values, _DRAWN, found=_within_sequences(values))
+
+
+def _within_sequences(values: Values) -> dict[str, float]:
+    """The order that is drawn first for one sequence has nothing to do with that for another: what
+    draws bring is what they bring alone and together with the sequence."""
+    found = terms(values, _DRAWN)
+    drawn = found.pop("draw") + found.pop("draw x sequence")
+    rest = sum(part for term, part in found.items() if " x " in term)
+    parts = {"draw": drawn, "seed": found["seed"], "sequence": found["sequence"], RESIDUAL: rest}
+    return {name: float(np.maximum(part, 0)) for name, part in parts.items()}
+
+
+def _crossed(rows: pd.DataFrame) -> Values:
+    """``(draw, seed, sequence)``, NaN where there is no record."""
+    codes = [pd.factorize(rows[name]) for name in ("repeat", "seed", "sequence")]
+    values = np.full([len(labels) for _, labels in codes], np.nan)
+    values[tuple(numbers for numbers, _ in codes)] = rows["value"]
+    return values
+
+
+def _rows(
+    cell: Cell,
+    values: Values,
+    factors: tuple[str, ...],
+    why: str = "",
+    found: dict[str, float] | None = None,
+) -> Iterator[Row]:
+    where = {name: getattr(cell, name) for name in COLUMNS[:4]}
+    single = [factor for factor, size in zip(factors, values.shape, strict=True) if size == 1]
+    few = f"one {' and one '.join(single)}: not to be told apart" if single else ""
+    found = found or components(values, factors)
+    total = np.nansum([*found.values()])
+    for component, part in found.items():
+        told = {"component": component, "variance": part, "share": np.nan, "reason": ""}
+        if np.isnan(part):
+            told["reason"] = why or few or "fewer than two things vary"
+        elif total > 0:
+            told["share"] = part / total
+        else:
+            told["reason"] = "there is no variance"
+        yield {**where, **told}

@@ -1,0 +1,32 @@
+"""Groups of sequences that are resampled whole: sequences of a region are not independent."""
+
+from __future__ import annotations
+
+from xaibench.errors import UsageError
+from xaibench.work import Work
+
+
+def groups_of(work: Work) -> dict[str, str] | None:
+    """The group of every test sequence by its name, or None where sequences are resampled.
+
+    UsageError where the plan asks for clusters and the explained sequences have fewer than two.
+    """
+    if not work.plan.clusters:
+        return None
+    test, chosen = work.splits.test, work.chosen
+    if test.groups is None or chosen.groups is None:
+        raise UsageError("clusters: wanted data with groups (chromosome, region), these have none")
+    if len(set(chosen.groups)) < 2:
+        raise UsageError(
+            f"clusters: wanted two groups to resample, all {len(chosen)} explained sequences are "
+            f"of {chosen.groups[0]!r}"
+        )
+    return dict(zip(test.names, test.groups, strict=True))
+
+
+def counts(work: Work) -> dict[str, int]:
+    """How many groups are resampled; nothing where sequences are."""
+    if not work.plan.clusters:
+        return {}
+    parts = {"explained": work.chosen, "test": work.splits.test}
+    return {name: len(set(part.groups or ())) for name, part in parts.items()}

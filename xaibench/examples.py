@@ -1,0 +1,225 @@
+"""A few explained sequences in full: letters, truth, maps and curves, for a person to look at."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xaibench import curves, dna
+from xaibench.cells import explaining
+from xaibench.cells import training as trainings
+from xaibench.cells.keeping import arrays_of, is_there
+from xaibench.cells.replacing import Course, curve_spec, leading_operator
+from xaibench.controls import RANDOM
+from xaibench.lines import Line, lines_of
+from xaibench.predict import logits
+from xaibench.records import Block
+from xaibench.shapes import Evidence, Logits, Mask
+from xaibench.tables import signed
+from xaibench.work import Work
+
+FEWEST, MOST = 6, 8
+"""So many examples a run keeps, where it explains so many sequences."""
+
+CLASSES = 4
+"""No more classes than these have an example of their own."""
+
+QUANTITY = "logit_difference"
+"""What the curves of an example show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What one model says of the explained sequences, ``(sequence,)`` each: the class that it
+    predicts and the probability that it gives it."""
+
+    predicted: NDArray[np.int64]
+    probability: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One model under the first seed: its predictions, the maps and the deletion curves by method.
+
+    ``random`` holds the curves of the random orders, one a draw.
+    """
+
+    told: Predictions
+    scores: dict[str, NDArray[np.float32]]
+    lines: dict[str, Line]
+    random: list[Line]
+
+
+def examples(work: Work) -> list[dict[str, Any]]:
+    """The examples of a run, with the maps of every method and their curves under the first seed.
+
+    Which sequences they are, and why, is a rule (``chosen_rows``).
+    """
+    seen = {
+        model: _seen(work, model)
+        for model in work.plan.models
+        if is_there(work, trainings.model_spec(work, model, work.plan.seeds[0]))
+    }
+    chosen = work.chosen
+    inside = chosen.inside_motif
+    carries: Mask = np.zeros(len(chosen), bool) if inside is None else np.any(inside, axis=1)
+    told = {model: each.told for model, each in seen.items() if len(each.told.predicted)}
+    rows = chosen_rows(chosen.labels, chosen.class_names, carries, told)
+    return [_example(work, row, "; ".join(why), seen) for row, why in rows.items()]
+
+
+def chosen_rows(
+    labels: NDArray[np.int64],
+    class_names: tuple[str, ...],
+    carries: NDArray[np.bool_],
+    told: Mapping[str, Predictions],
+) -> dict[int, list[str]]:
+    """Row of each example -> why it is one, in the order of the choice.
+
+    The first sequence of each class (classes with a known motif before others, and one that carries
+    it), the first that each model gets wrong, the one that the first model is least and that it is most sure of, then
+    the first that are left; ``carries`` ``(sequence,)`` says which have a motif.
+    """
+    reasons: list[tuple[int, str]] = []
+    classes = [labels == place for place in range(len(class_names))]
+    motif_first = sorted(
+        range(len(classes)), key=lambda place: not (classes[place] & carries).any()
+    )
+    for place in motif_first[:CLASSES]:
+        with_motif = classes[place] & carries
+        what = "with a known motif of class" if with_motif.any() else "of class"
+        own = _first(with_motif, classes[place])
+        reasons += [(row, f"the first {what} {class_names[place]}") for row in own]
+    for model, each in told.items():
+        wrong = each.predicted != labels[: len(each.predicted)]
+        reasons += [(row, f"the first that {model} gets wrong") for row in _first(wrong)]
+    for model, each in list(told.items())[:1]:
+        sure = each.probability
+        reasons.append((int(sure.argmin()), f"the one {model} is least sure of"))
+        reasons.append((int(sure.argmax()), f"the one {model} is most sure of"))
+    rows: dict[int, list[str]] = {}
+    for row, reason in reasons:
+        if row in rows or len(rows) < MOST:
+            rows.setdefault(row, []).append(reason)
+    for row in np.argsort(~carries, kind="stable").tolist():
+        if len(rows) < FEWEST:
+            rows.setdefault(row, ["next in the order of the run"])
+    return rows
+
+
+def _first(*masks: Mask) -> list[int]:
+    """The first row of the first mask that has one."""
+    return next(([int(mask.argmax())] for mask in masks if mask.any()), [])
+
+
+def _seen(work: Work, model: str) -> Seen:
+    seed, operator = work.plan.seeds[0], leading_operator(work)
+    scores: dict[str, NDArray[np.float32]] = {}
+    lines: dict[str, Line] = {}
+    for method in work.plan.attribution:
+        spec = explaining.explained_spec(work, model, seed, method)
+        if is_there(work, spec):
+            scores[method] = arrays_of(work, spec)["scores"]
+        here = Block(model, seed, method, operator=operator)
+        line, _ = lines_of(work, here, Course(method, operator), QUANTITY)
+        lines |= {method: line[0]} if line else {}
+    here = Block(model, seed, RANDOM, operator=operator)
+    random, _ = lines_of(work, here, Course(RANDOM, operator), QUANTITY)
+    return Seen(_predictions(work, model), scores, lines, random)
+
+
+def _predictions(work: Work, model: str) -> Predictions:
+    """From kept logits where there are any."""
+    seed = work.plan.seeds[0]
+    spec = curve_spec(work, model, seed, Course(RANDOM, leading_operator(work)))
+    if is_there(work, spec):
+        outputs: Logits = arrays_of(work, spec)["logits"][0, 0]
+    else:
+        outputs = logits(trainings.trained(work, model, seed), work.chosen.codes)
+    predicted = outputs.argmax(axis=1).astype(np.int64)
+    return Predictions(predicted, curves.quantity("probability", outputs, predicted, predicted))
+
+
+def _example(work: Work, row: int, why: str, seen: dict[str, Seen]) -> dict[str, Any]:
+    chosen = work.chosen
+    known = int(dna.lengths(chosen.codes[row][None])[0])
+    evidence = None if chosen.evidence is None else chosen.evidence[row]
+    return {
+        "name": chosen.names[row],
+        "chosen": why,
+        "letters": dna.to_letters(chosen.codes[row][None])[0],
+        "label": chosen.class_names[chosen.labels[row]],
+        "models": {model: _told(work, each.told, row) for model, each in seen.items()},
+        "motif": [] if chosen.inside_motif is None else stretches(chosen.inside_motif[row]),
+        "evidence": [] if evidence is None else _speaking(evidence, chosen.class_names),
+        "scores": {
+            model: {
+                method: _rounded(scores[row, :known])
+                for method, scores in each.scores.items()
+                if row < len(scores)
+            }
+            for model, each in seen.items()
+        },
+        "curves": {model: _curves(work, each, row) for model, each in seen.items()},
+        "signed": signed(work),
+    }
+
+
+def _told(work: Work, told: Predictions, row: int) -> dict[str, Any]:
+    if row >= len(told.predicted):
+        return {}
+    return {
+        "predicted": work.chosen.class_names[told.predicted[row]],
+        "probability": round(float(told.probability[row]), 4),
+    }
+
+
+def _curves(work: Work, seen: Seen, row: int) -> dict[str, Any]:
+    """The curves of one sequence, most relevant first, and the mean and range of random orders;
+    nothing where none were kept."""
+    own = {
+        method: _rounded(line[:, row]) for method, line in seen.lines.items() if row < line.shape[1]
+    }
+    if not own:
+        return {}
+    draws = np.array([line[:, row] for line in seen.random if row < line.shape[1]])
+    return {
+        "operator": leading_operator(work),
+        "quantity": QUANTITY,
+        "fractions": list(work.plan.fractions),
+        "methods": own,
+        "random": _band(draws) if len(draws) else {},
+    }
+
+
+def _band(draws: NDArray[np.float64]) -> dict[str, list[float]]:
+    """Mean and range over the draws of ``(draw, step)``."""
+    ends = {"mean": draws.mean(axis=0), "low": draws.min(axis=0), "high": draws.max(axis=0)}
+    return {name: _rounded(end) for name, end in ends.items()}
+
+
+def _rounded(values: NDArray[Any]) -> list[float]:
+    return [float(f"{value:.4g}") for value in values]
+
+
+def stretches(inside: Mask) -> list[list[int]]:
+    """Start and end of every run of True in ``(position,)``, 0-based, half-open.
+
+    >>> stretches(np.array([False, True, True, False, True]))
+    [[1, 3], [4, 5]]
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]).astype(np.int8)))
+    return [[int(start), int(end)] for start, end in edges.reshape(-1, 2)]
+
+
+def _speaking(evidence: Evidence, class_names: tuple[str, ...]) -> list[list[Any]]:
+    """Start, end and class of every run of positions that speak for one class."""
+    edges = [0, *(np.flatnonzero(np.diff(evidence)) + 1).tolist(), len(evidence)]
+    return [
+        [start, end, class_names[evidence[start]]]
+        for start, end in pairwise(edges)
+        if evidence[start] >= 0
+    ]

@@ -1,0 +1,95 @@
+"""Which methods are compared with each other: corrections and ranks within a family."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import pandas as pd
+
+from xaibench.asked import Asked
+from xaibench.controls import ORACLE, PRIORS
+from xaibench.panels import Cell
+from xaibench.selftest import PLACE, verdicts
+from xaibench.statistics.corrections import holm
+from xaibench.statistics.ranks import rank
+
+_FAMILY = ("question", "dataset", "model", "other", "metric", "operator")
+"""The methods that share these are ranked against each other and corrected together."""
+
+_RANKED = ("against random", "value")
+"""By which question methods are ranked; the first that ranks any says which is the best."""
+
+_NEVER_RANKED = ("stability", "randomisation", "complexity")
+"""Families that a useless map can win: a constant one is perfectly stable."""
+
+
+def apart(frame: pd.DataFrame, asked: Asked, signed: Mapping[str, bool]) -> pd.Series[bool]:
+    """Which rows are of signed methods by a metric that keeps these from the unsigned ones.
+
+    Signed methods put evidence against the target last and unsigned ones cannot, so least relevant
+    first they are not compared; nor are they where a metric asks them different things.
+    """
+    metrics = {
+        name
+        for name, each in asked.facts.items()
+        if each and (each.needs_least_relevant_first or each.signs_apart)
+    }
+    of_signed = frame["method"].map(lambda name: signed.get(name, True)).astype(bool)
+    return frame["metric"].isin(metrics) & of_signed
+
+
+def families(
+    frame: pd.DataFrame, apart: pd.Series[bool], names: Sequence[str] = _FAMILY
+) -> pd.Series[int]:
+    """The number of the family of each row: the methods that share ``names``."""
+    return frame.groupby([*(frame[name] for name in names), apart], sort=False).ngroup()
+
+
+def corrected(frame: pd.DataFrame, families: pd.Series[int]) -> pd.DataFrame:
+    """With the p values after Holm over the methods of a family."""
+    for name in ("p_sequences", "p_seeds"):
+        tested = frame[name].dropna()
+        adjusted = tested.groupby(families, sort=False).transform(lambda p: holm(p.to_numpy()))
+        frame[f"{name}_holm"] = adjusted.reindex(frame.index)
+    return frame
+
+
+def ranked(frame: pd.DataFrame, families: pd.Series[int], asked: Asked) -> pd.DataFrame:
+    """Methods by their mean, within a model, where the metric can rank them."""
+    methods = ~frame["method"].isin(["", asked.control, ORACLE, *PRIORS])
+    can = methods & frame["question"].isin(_RANKED) & frame["metric"].map(_ranks(asked))
+    tests = verdicts(frame)
+    failed = pd.MultiIndex.from_frame(tests.loc[tests["passed"] == "no", PLACE])
+    can &= ~pd.MultiIndex.from_frame(frame[PLACE]).isin(failed)
+    falls = {name: bool(each and each.better == "lower") for name, each in asked.facts.items()}
+    falling = frame["metric"].map(falls).astype(bool) & (frame["question"] == "value")
+    merit = frame["mean"].where(~falling, -frame["mean"])[can.astype(bool)]
+    ranks = merit.groupby(families, sort=False).transform(
+        lambda means: rank(means.to_numpy(), "higher")
+    )
+    frame["rank"] = ranks.reindex(frame.index)
+    return frame
+
+
+def boards(frame: pd.DataFrame, apart: pd.Series[bool]) -> Iterator[pd.DataFrame]:
+    """The rows that rank the methods of a model by a metric, one board after another, in order."""
+    with_rank = frame[frame["rank"].notna()]
+    for _, board in with_rank.groupby([*PLACE, apart[with_rank.index]], sort=False):
+        for question in _RANKED:
+            rows = board[board["question"] == question]
+            if len(rows):
+                yield rows
+                break
+
+
+def cells_of(rows: pd.DataFrame) -> list[Cell]:
+    """The method's own map that each row is about."""
+    return [Cell(*words) for words in rows.assign(control="")[[*Cell._fields]].to_numpy()]
+
+
+def _ranks(asked: Asked) -> dict[str, bool]:
+    """Which metrics rank at all."""
+    return {
+        name: facts is not None and facts.better != "neither" and facts.family not in _NEVER_RANKED
+        for name, facts in asked.facts.items()
+    }

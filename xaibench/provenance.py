@@ -1,0 +1,54 @@
+"""Who wrote a run folder: whether it can be read, and what to do where it cannot."""
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from xaibench import __version__
+from xaibench.errors import UsageError
+
+BEGUN = Path("store") / "begun.json"
+"""Lies in a run folder from the beginning of a run until its tables are written."""
+
+
+def check(folder: Path, tables: Collection[str]) -> None:
+    """Refuse what is no folder of a run, and a run whose tables are not all known here."""
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "no folder"
+        raise UsageError(f"{folder}: wanted the folder of a run, found {found}")
+    if not any(folder.iterdir()):
+        raise UsageError(f"{folder}: no run of xaibench here, the folder is empty")
+    told = _environment(folder)
+    if (folder / BEGUN).is_file() and "unfinished" not in told:
+        ways = f"'xaibench report {folder}' tells what there is, its command again goes on"
+        raise UsageError(f"{folder}: an unfinished run; {ways}")
+    if (folder / "store" / "data.json").is_file() and not (folder / "plan.yaml").is_file():
+        raise UsageError(f"{folder}: an unfinished run that kept no plan; run its command again")
+    strange = [name for name in told.get("tables") or () if name not in tables]
+    if strange:
+        raise UsageError(f"{folder}: holds {strange[0]}, which is not known here{mend(folder)}")
+
+
+def mend(folder: Path) -> str:
+    """The end of a message about a table that is not as this version knows it.
+
+    Nothing where the folder does not say which version made it.
+    """
+    versions = _environment(folder).get("versions")
+    maker = versions.get("xaibench") if isinstance(versions, dict) else None
+    if maker is None:
+        return ""
+    again = "run its command again"
+    if maker == __version__:
+        return f"; made by xaibench {maker}, as this is: {again}"
+    return f"; made by xaibench {maker}, this is {__version__}: report it with that, or {again}"
+
+
+def _environment(folder: Path) -> dict[str, Any]:
+    """What the folder says of itself, where it can be read; its reader tells where it cannot."""
+    try:
+        told = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}

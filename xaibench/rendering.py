@@ -1,0 +1,52 @@
+"""Reports of a run folder, from its tables alone."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from xaibench import results
+from xaibench.options import resolve, typed
+from xaibench.registry import Plugin, load
+from xaibench.store import write
+
+
+def render(
+    folder: Path, plugins: tuple[str, ...] = (), formats: tuple[str, ...] = ()
+) -> tuple[list[Path], list[str]]:
+    """Write the reports of a run folder: those of its plan, or the ``formats`` that are named.
+
+    Returns the files, and a line for each report that failed; the others are written. Raises
+    UsageError before anything is written where a report is unknown.
+    """
+    read = results.read(folder)
+    uses = _wanted(read.plan["reports"], formats)
+    called = {label: _called(label, use, plugins) for label, use in uses.items()}
+    written, failures = [], []
+    for label, (plugin, options) in called.items():
+        try:
+            texts = dict(plugin.call(read, **options))
+        except Exception as error:
+            failures.append(f"report {label}: {type(error).__name__}: {error}")
+            continue
+        for name, text in texts.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            write(folder / name, text)
+            written.append(folder / name)
+    return written, failures
+
+
+def _wanted(planned: dict[str, Any], formats: tuple[str, ...]) -> dict[str, Any]:
+    """The reports that are asked for, with the options of the plan where it names them."""
+    if not formats:
+        return planned
+    by_use = {use["use"]: use for use in planned.values()}
+    return {name: planned.get(name) or by_use.get(name) or {"use": name} for name in formats}
+
+
+def _called(
+    label: str, use: Mapping[str, Any], plugins: tuple[str, ...]
+) -> tuple[Plugin, dict[str, Any]]:
+    """A report's plug-in and its options, as its signature types them."""
+    plugin = load("reports", use["use"], plugins)
+    options = {name: value for name, value in use.items() if name != "use"}
+    return plugin, typed(plugin, resolve(plugin, options, where=f"reports.{label}"))

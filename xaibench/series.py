@@ -1,0 +1,159 @@
+"""Several datasets under one plan: a run each, in a folder each, and a page over all of them."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from xaibench import forecast, results
+from xaibench import run as running
+from xaibench.errors import UsageError
+from xaibench.plan import Plan
+from xaibench.registry import load
+from xaibench.results import Results
+from xaibench.store import write
+from xaibench.work import Job
+
+MARK = "series.json"
+"""Lies in the folder of a series: its name, and by label why there is no run, if there is none."""
+
+Say = Callable[[str], None]
+
+
+def jobs_of(
+    plans: Mapping[str, Plan], source: str, plugins: tuple[str, ...], folder: Path
+) -> dict[str, Job]:
+    """The job of each dataset, in a folder of its own below that of the series."""
+    _check_folder(folder)
+    return {label: Job(plan, source, plugins, folder / label) for label, plan in plans.items()}
+
+
+def run(
+    each: Mapping[str, Job], name: str, *, jobs: int, threads: int, command: str, say: Say
+) -> list[str]:
+    """Run one after the other, then write the page over all; a line for each thing that failed.
+
+    A dataset that cannot be run does not stop the others; UsageError where none can.
+    """
+    folder = _folder(each)
+    failures: list[str] = []
+    absent = dict.fromkeys(each, "")
+    for label, job in each.items():
+        try:
+            work = running.begin(job)
+            _mark(folder, name, absent)
+            outcome = running.run(work, jobs=jobs, threads=threads, command=command)
+        except UsageError as error:
+            absent[label] = str(error)
+            continue
+        say(f"{label}: {running.conclusion(work, outcome)}")
+        failures += [f"{label}: {failure}" for failure in outcome.failures]
+    _refuse_if_all(absent)
+    _mark(folder, name, absent)
+    written, unwritten = overview(folder)
+    for path in written[:1]:
+        say(str(path))
+    return [*failures, *_lines(absent), *unwritten]
+
+
+def foresee(each: Mapping[str, Job], *, jobs: int, threads: int, say: Say) -> list[str]:
+    """Say what each run would take, and all together; a line for each that cannot begin."""
+    absent = dict.fromkeys(each, "")
+    told = []
+    for label, job in each.items():
+        try:
+            work = running.begin(job)
+        except UsageError as error:
+            absent[label] = str(error)
+            continue
+        told.append(forecast.forecast(work, jobs=jobs, threads=threads))
+        say(f"{label}: {forecast.words(work, told[-1], jobs=jobs)}")
+    _refuse_if_all(absent)
+    say(forecast.total(told, jobs=jobs))
+    return _lines(absent)
+
+
+def is_series(folder: Path) -> bool:
+    """Whether a folder is that of a series."""
+    return (folder / MARK).is_file()
+
+
+def render(
+    folder: Path, plugins: tuple[str, ...] = (), formats: tuple[str, ...] = ()
+) -> tuple[list[Path], list[str]]:
+    """The reports of every run of a series again, and the page over all.
+
+    Returns the files, and a line for each thing that failed.
+    """
+    written, failures = [], []
+    for label in _known(folder)["datasets"]:
+        if not (folder / label).is_dir():
+            continue
+        try:
+            files, failed = running.report(folder / label, plugins, formats)
+        except UsageError as error:
+            files, failed = [], [str(error)]
+        written += files
+        failures += [f"{label}: {failure}" for failure in failed]
+    files, failed = overview(folder)
+    return [*files, *written], [*failures, *failed]
+
+
+def overview(folder: Path) -> tuple[list[Path], list[str]]:
+    """Write the page over all runs and its table; the files, and a line where that failed."""
+    known = _known(folder)
+    runs = _runs(folder, known["datasets"])
+    try:
+        texts = load("overviews", "index").call(known["name"], runs)
+    except Exception as error:
+        return [], [f"overview: {type(error).__name__}: {error}"]
+    for name, text in texts.items():
+        write(folder / name, text)
+    return [folder / name for name in texts], []
+
+
+def _runs(folder: Path, absent: Mapping[str, str]) -> Iterator[tuple[str, Results | str]]:
+    """One run at a time, for they may be large; or why there is none."""
+    for label, reason in absent.items():
+        try:
+            found: Results | str = results.read(folder / label)
+        except UsageError as error:
+            found = reason or str(error)
+        yield label, found
+
+
+def _known(folder: Path) -> dict[str, Any]:
+    """What the mark of a series says."""
+    try:
+        known = json.loads((folder / MARK).read_text())
+        return {"name": str(known["name"]), "datasets": dict(known["datasets"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{folder / MARK}: unreadable, {' '.join(str(error).split())}") from None
+
+
+def _mark(folder: Path, name: str, absent: Mapping[str, str]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write(folder / MARK, json.dumps({"name": name, "datasets": absent}, indent=1))
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be written: {error.strerror}") from None
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.is_dir() and any(folder.iterdir()) and not is_series(folder):
+        raise UsageError(f"{folder}: wanted a new folder or one of a series, found other files")
+
+
+def _folder(each: Mapping[str, Job]) -> Path:
+    return next(iter(each.values())).folder.parent
+
+
+def _refuse_if_all(absent: Mapping[str, str]) -> None:
+    if all(absent.values()):
+        label, reason = next(iter(absent.items()))
+        others = f"; nor {', '.join([*absent][1:])}" if len(absent) > 1 else ""
+        raise UsageError(f"{label}: {reason}{others}")
+
+
+def _lines(absent: Mapping[str, str]) -> list[str]:
+    return [f"{label}: {reason}" for label, reason in absent.items() if reason]

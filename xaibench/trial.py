@@ -1,0 +1,189 @@
+"""How long one of everything takes on this machine: a pass, an explanation, a training."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import process_time as now
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from xaibench import dna
+from xaibench.cells.explaining import REFERENCES, Explaining, explained_by
+from xaibench.cells.keeping import first
+from xaibench.cells.training import build
+from xaibench.engine import on_threads
+from xaibench.errors import NotApplicable, UsageError
+from xaibench.explain import asks_for
+from xaibench.options import supplied
+from xaibench.predict import logits, rows_of
+from xaibench.values import Sequences, Splits
+from xaibench.work import Work, found, is_explained
+
+LEARNT = 256
+"""So many sequences are learnt from."""
+
+LONGEST = 2.0
+"""Seconds that all models together train for; each is cut at the end of an epoch."""
+
+FEW, MORE, QUICK = 2, 8, 0.03
+"""So many sequences are explained, and then more of them where that took less than ``QUICK``
+seconds: a method that is quick is quicker on many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Seconds of one model: of a pass of a sequence, of a whole training, and of explaining a
+    sequence, by method. ``refused`` are the methods that do not apply, ``hypothetical`` those that
+    score all bases of a position; ``weights`` is the size of its parameters and buffers in bytes.
+    """
+
+    passing: float = 0.0
+    training: float = 0.0
+    explaining: Mapping[str, float] = field(default_factory=dict)
+    refused: frozenset[str] = frozenset()
+    hypothetical: frozenset[str] = frozenset()
+    weights: int = 0
+
+
+def tried(work: Work, *, threads: int) -> dict[str, Tried]:
+    """Every model of a plan with fresh weights, on so many threads of torch.
+
+    What fails here takes no time; the run will say why.
+    """
+    with on_threads(threads), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return {model: _of_model(work, model) for model in work.plan.models}
+
+
+def _of_model(work: Work, model: str) -> Tried:
+    try:
+        classifier = build(work, model)
+        passing = _pass(work, classifier)
+    except UsageError:
+        raise
+    except Exception:  # a broken model fails in the run, alone
+        return Tried()
+    explained = work.plan.attribution if is_explained(work.plan, model) else ()
+    told = {method: _method(work, classifier, method) for method in explained}
+    training = _training(work, classifier)
+    slow = [method for method in explained if told[method].seconds * FEW > QUICK]
+    again = {method: _method(work, classifier, method) for method in slow}
+    return Tried(
+        passing,
+        training,
+        {method: min(told[method], again.get(method, told[method])).seconds for method in told},
+        frozenset(method for method, one in told.items() if one.refused),
+        frozenset(method for method, one in told.items() if one.all_bases),
+        sum(each.numel() * each.element_size() for each in classifier.state_dict().values()),
+    )
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    began = now()
+    call()
+    return now() - began
+
+
+def _pass(work: Work, classifier: Any) -> float:
+    """A pass of as many sequences as go through a model together; the first one warms up."""
+    length = work.chosen.codes.shape[1]
+    codes = np.resize(work.chosen.codes, (rows_of(length), length))
+    precision = work.plan.precision
+    logits(classifier, codes[:2], precision=precision)
+    passes = [_seconds(lambda: logits(classifier, codes, precision=precision)) for _ in range(3)]
+    return min(passes) / len(codes)
+
+
+# Explaining
+
+
+class _Told(NamedTuple):
+    """Seconds a sequence, whether the method does not apply, and whether it scores all bases."""
+
+    seconds: float
+    refused: bool = False
+    all_bases: bool = False
+
+
+def _method(work: Work, classifier: Any, method: str) -> _Told:
+    """What a method takes on these weights.
+
+    A slow one may look as finely as it has to, and longest where nothing was learnt: it is asked of
+    fresh weights and of others, and the smaller figure counts.
+    """
+    told = _asked(first(work, FEW), classifier, method)
+    if told.refused or told.seconds * FEW > QUICK:
+        return told
+    return _asked(first(work, MORE), classifier, method)
+
+
+def _asked(work: Work, classifier: Any, method: str) -> _Told:
+    here = Explaining(work, classifier, 0, method)
+    plugin, options = here.plugin
+    codes, references = work.chosen.codes, None
+    if asks_for(plugin.call, "references"):
+        references = dna.references(codes, REFERENCES, work.plan.data_seed)
+    began, all_bases = now(), False
+    try:
+        told = explained_by(here, codes, work.chosen.labels, options, references)
+        all_bases = told.hypothetical is not None
+    except NotApplicable:
+        return _Told(0.0, refused=True)
+    except Exception:  # on such weights a promise may be broken; the time has passed
+        pass
+    return _Told((now() - began) / len(codes), all_bases=all_bases)
+
+
+# Training
+
+
+class _Enough(Exception):
+    """A training has been watched for long enough."""
+
+
+def _training(work: Work, classifier: Any) -> float:
+    """Seconds of a training, in proportion to one on few sequences; 0 for a broken model, which
+    fails in the run, alone. The first epoch of all warms up."""
+    splits = _fewer(work.splits)
+    try:
+        _watched(work, classifier, splits, longest=0.0)
+        seconds = _watched(work, classifier, splits, longest=LONGEST / len(work.plan.models))
+    except UsageError:
+        raise
+    except Exception:
+        return 0.0
+    return seconds * len(work.splits.train) / len(splits.train)
+
+
+def _watched(work: Work, classifier: Any, splits: Splits, *, longest: float) -> float:
+    """The seconds of all epochs, in proportion to as many as end before ``longest``."""
+    plugin, options = found(work, "training", work.plan.training)
+    began, epochs = now(), (1, 1)
+
+    def progress(epoch: int, of: int, row: dict[str, float]) -> None:
+        nonlocal epochs
+        epochs = epoch, of
+        if now() - began > longest:
+            raise _Enough
+
+    with tempfile.TemporaryDirectory() as folder, suppress(_Enough):
+        known = {"seed": 0, "progress": progress, "checkpoint": Path(folder) / "state"}
+        plugin.call(classifier, splits, **supplied(plugin.call, known), **options)
+    seen, every = epochs
+    return (now() - began) * every / seen
+
+
+def _fewer(splits: Splits) -> Splits:
+    """As many to learn from as are tried, and of the others the same share."""
+    share = min(1.0, LEARNT / len(splits.train))
+
+    def few(sequences: Sequences) -> Sequences:
+        count = max(round(share * len(sequences)), 1)
+        return sequences.take(np.arange(count))
+
+    validation = None if splits.validation is None else few(splits.validation)
+    return Splits(train=few(splits.train), validation=validation, test=few(splits.test))
