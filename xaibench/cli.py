@@ -73,6 +73,9 @@ def run(
     threads: Annotated[
         int, typer.Option(min=1, help="Torch threads in each; results differ in rounding.")
     ] = 1,
+    device: Annotated[
+        str | None, typer.Option(help="Where models are trained, such as cuda [cpu].")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be computed, and how long it takes.")
     ] = False,
@@ -86,7 +89,8 @@ def run(
     from xaibench.work import Job
 
     given, jobs = tuple(plugins or ()), jobs or min(os.cpu_count() or 1, 8)
-    read = read_any(plan, changes=tuple(changes or ()), plugins=given, limit=limit)
+    changed = (*(changes or ()), *([f"training.device={device}"] if device else []))
+    read = read_any(plan, changes=changed, plugins=given, limit=limit)
     folder, how = folder or Path("runs") / name_of(plan), {"jobs": jobs, "threads": threads}
     if isinstance(read, dict):
         each = series.jobs_of(read, plan, given, folder)
