@@ -7,7 +7,8 @@ All tables of a run with made-up numbers, as many rows as such a run has: curve 
 operator with ten random orders and five controls, localisation, stability, randomisation by layer.
 Measured: the command as a person would give it, from the start of Python to the last file, wall and
 CPU seconds and the peak of memory; then the size of ``report.html``. Exit code 1 where the median
-is above 10 s of wall or the page above 5 MB, the bars of the project.
+is above 10 s of CPU or the page above 5 MB, the bars of the project: one thread renders, so that on
+a machine with nothing else to do wall is CPU, and on a busy one it tells of the neighbours.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from xaibench.controls import ORACLE, RANDOM
 from xaibench.records import Block, frame
 from xaibench.results import COLUMNS
 
-WALL, SIZE = 10.0, 5_000_000
+SECONDS, SIZE = 10.0, 5_000_000
 """The bars: seconds, and bytes of the page."""
 
 QUANTITIES = ("logit_difference", "probability", "accuracy")
@@ -93,7 +94,7 @@ def _measure(folder: Path, rounds: int) -> int:
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
     print(f"xaibench report: {wall:.1f} s wall, {cpu:.1f} s CPU (medians of {rounds} rounds)")
     print(f"peak memory {memory:.2f} GB; report.html {bytes_of_page / 1e6:.2f} MB")
-    return int(wall > WALL or bytes_of_page > SIZE)
+    return int(cpu > SECONDS or bytes_of_page > SIZE)
 
 
 def _write(folder: Path, size: Size) -> dict[str, int]:

@@ -23,7 +23,7 @@ PIXELS = 96
 
 PNG_PIXELS = 2 * PIXELS
 
-SETTINGS: dict[str, Any] = {
+SETTINGS: Any = {
     "font.family": "DejaVu Sans",
     "svg.hashsalt": "xaibench",
     "svg.fonttype": "path",
@@ -38,8 +38,7 @@ def sheet(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
 
     The settings of matplotlib come back afterwards.
     """
-    with matplotlib.rc_context():
-        matplotlib.rcParams.update(SETTINGS)
+    with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=(width / PIXELS, height / PIXELS))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()

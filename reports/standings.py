@@ -134,7 +134,8 @@ def _behind(behind: pd.Series[Any] | None, row: pd.Series[Any], shared: _Shared)
 
 
 def _chance(chance: float) -> Place:
-    return Place("" if math.isnan(chance) else number(chance, 2), chance)
+    text = "<0.01" if chance < 0.005 else number(chance, 2)
+    return Place("" if math.isnan(chance) else text, chance)
 
 
 def _number(milliseconds: float) -> Place:

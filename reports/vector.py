@@ -9,6 +9,7 @@ from itertools import pairwise
 from markupsafe import escape
 
 from .drawing import SIZE, Area, Dot, Drawing, Point, Shape, Stroke, Words
+from .paths import without_folders
 
 
 def svg(drawing: Drawing, alt: str, *, alone: bool = True) -> str:
@@ -19,7 +20,7 @@ def svg(drawing: Drawing, alt: str, *, alone: bool = True) -> str:
     width = f' width="{_number(drawing.width)}" height="{_number(drawing.height)}"' if alone else ""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" '
-        f'aria-label="{escape(alt)}" {size}{width}>{style}{body}</svg>'
+        f'aria-label="{escape(without_folders(alt))}" {size}{width}>{style}{body}</svg>'
     )
 
 

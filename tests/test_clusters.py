@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from xaibench.clusters import counts, groups_of
+from xaibench.clusters import counts, groups_of, numbers_of
 from xaibench.errors import UsageError
 from xaibench.plan import dump, read
 from xaibench.values import Sequences, Splits
@@ -59,3 +59,10 @@ def test_a_reference_must_be_a_method_of_the_plan() -> None:
     wanted = r"reference: wanted a label of attribution; did you mean 'saliency'\?"
     with pytest.raises(UsageError, match=wanted):
         read("demo", changes=("reference=salency",))
+
+
+def test_explained_sequences_of_one_group_have_one_number() -> None:
+    asked = work(GROUPS, chosen=(1, 4, 0, 3))
+    assert numbers_of(asked, 4).tolist() == [1, 2, 0, 2]
+    assert numbers_of(asked, 2).tolist() == [0, 1]
+    assert numbers_of(work(GROUPS, clusters=False), 2) is None

@@ -1,7 +1,6 @@
 """From records to estimates."""
 
 from dataclasses import replace
-from functools import partial
 from itertools import product
 
 import numpy as np

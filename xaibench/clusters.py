@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from xaibench.errors import UsageError
 from xaibench.work import Work
 
@@ -30,3 +33,12 @@ def counts(work: Work) -> dict[str, int]:
         return {}
     parts = {"explained": work.chosen, "test": work.splits.test}
     return {name: len(set(part.groups or ())) for name, part in parts.items()}
+
+
+def numbers_of(work: Work, sequences: int) -> NDArray[np.intp] | None:
+    """The number of the group of each of the first explained sequences, or None where sequences are
+    resampled."""
+    if not work.plan.clusters or work.chosen.groups is None:
+        return None
+    numbers: NDArray[np.intp] = np.unique(work.chosen.groups[:sequences], return_inverse=True)[1]
+    return numbers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -15,13 +15,15 @@ from xaibench import curves
 from xaibench.cells.explaining import explained_spec
 from xaibench.cells.keeping import arrays_of, is_there
 from xaibench.cells.replacing import Course, curve_spec, donor_of, orders
+from xaibench.clusters import numbers_of
 from xaibench.controls import RANDOM, random_maps
 from xaibench.distance import confidence, fitted, likelihood_changes
 from xaibench.distance import rankings as between_operators
 from xaibench.metrics.agreement import overlaps, spearmans
 from xaibench.randomness import stream, streams
 from xaibench.shapes import Mask, Scores
-from xaibench.statistics.bootstrap import Drawing, draw, of_values
+from xaibench.statistics.bootstrap import of_values
+from xaibench.statistics.draws import Clusters, Draws, draw
 from xaibench.tables import signed as signed_methods
 from xaibench.work import Work, facts_of
 
@@ -51,7 +53,6 @@ def _likelihoods(work: Work) -> Iterator[dict[str, Any]]:
     background = fitted(train[some])
     scores = random_maps(chosen, 1, seed)[0]
     ranked = curves.ranks(scores, chosen.valid, streams(seed, "ties", chosen.codes))
-    drawing = _shared_draws(work)
     for operator in work.plan.operators:
         try:
             donor = donor_of(work, operator)
@@ -60,11 +61,10 @@ def _likelihoods(work: Work) -> Iterator[dict[str, Any]]:
         changes = likelihood_changes(background, chosen.codes, donor, fractions, ranked)
         where = {"model": "", "operator": operator, "quantity": "log_likelihood"}
         for fraction, values in zip(fractions, changes, strict=True):
-            yield {**where, "fraction": fraction, **_counted(values[None], drawing, alone=True)}
+            yield {**where, "fraction": fraction, **_counted(work, values[None], alone=True)}
 
 
 def _confidences(work: Work) -> Iterator[dict[str, Any]]:
-    drawing = _shared_draws(work)
     for model, operator in product(work.plan.models, work.plan.operators):
         course = Course(RANDOM, operator)
         specs = [curve_spec(work, model, seed, course) for seed in work.plan.seeds]
@@ -75,7 +75,7 @@ def _confidences(work: Work) -> Iterator[dict[str, Any]]:
         changes = np.stack([steps - steps[0] for steps in by_seed])
         where = {"model": model, "operator": operator, "quantity": "confidence"}
         for step, fraction in enumerate(work.plan.fractions[1:], start=1):
-            yield {**where, "fraction": fraction, **_counted(changes[:, step], drawing)}
+            yield {**where, "fraction": fraction, **_counted(work, changes[:, step])}
 
 
 def rankings(work: Work, estimates: pd.DataFrame) -> pd.DataFrame:
@@ -108,12 +108,11 @@ def rankings(work: Work, estimates: pd.DataFrame) -> pd.DataFrame:
 def agreement(work: Work) -> pd.DataFrame:
     """How alike the maps of two methods are on the same model and seed, and on the diagonal those
     of one method under two seeds."""
-    drawing = _shared_draws(work)
     rows: list[dict[str, Any]] = []
     for model in work.plan.models:
         for measure, compare in _MEASURES.items():
-            rows += _between_methods(work, model, measure, compare, drawing)
-            rows += _between_seeds(work, model, measure, compare, drawing)
+            rows += _between_methods(work, model, measure, compare)
+            rows += _between_seeds(work, model, measure, compare)
     return pd.DataFrame(rows, columns=["model", "method", "other", "measure", *_COUNTED])
 
 
@@ -122,7 +121,7 @@ _MEASURES: dict[str, Compare] = {"spearman": spearmans, "overlap": overlaps}
 
 
 def _between_methods(
-    work: Work, model: str, measure: str, compare: Compare, drawing: Drawing
+    work: Work, model: str, measure: str, compare: Compare
 ) -> Iterator[dict[str, Any]]:
     kept = {method: _maps(work, model, method, "scores") for method in work.plan.attribution}
     found: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
@@ -138,11 +137,11 @@ def _between_methods(
             found.setdefault(pair, []).append(matrix[row, column])
     for (method, other), values in found.items():
         where = {"model": model, "method": method, "other": other, "measure": measure}
-        yield {**where, **_counted(np.stack(values), drawing)}
+        yield {**where, **_counted(work, np.stack(values))}
 
 
 def _between_seeds(
-    work: Work, model: str, measure: str, compare: Compare, drawing: Drawing
+    work: Work, model: str, measure: str, compare: Compare
 ) -> Iterator[dict[str, Any]]:
     """For the true label, for two seeds may predict two classes; a seed's mean with the others."""
     for method in work.plan.attribution:
@@ -153,7 +152,7 @@ def _between_seeds(
         others = ~np.eye(len(maps), dtype=bool)
         values = np.stack([matrix[row][others[row]].mean(axis=0) for row in range(len(maps))])
         where = {"model": model, "method": method, "other": method, "measure": measure}
-        yield {**where, **_counted(values, drawing, alone=True)}
+        yield {**where, **_counted(work, values, alone=True)}
 
 
 def _maps(work: Work, model: str, method: str, name: str) -> dict[int, Scores]:
@@ -164,21 +163,23 @@ def _maps(work: Work, model: str, method: str, name: str) -> dict[int, Scores]:
     }
 
 
-def _shared_draws(work: Work) -> Drawing:
-    generator = partial(stream, work.plan.data_seed, "comparisons")
-
-    @lru_cache(maxsize=4)
-    def drawing(seeds: int, sequences: int) -> Any:
-        return draw(generator(seeds, sequences), seeds, sequences, flips=0)
-
-    return drawing
+@lru_cache(maxsize=4)
+def _draws(data_seed: int, seeds: int, sequences: int, clusters: tuple[int, ...] | None) -> Draws:
+    generator = stream(data_seed, "comparisons", seeds, sequences)
+    numbers = None if clusters is None else np.array(clusters)
+    return draw(generator, seeds, sequences, flips=0, clusters=numbers)
 
 
-def _counted(
-    values: NDArray[np.float64], drawing: Drawing, *, alone: bool = False
-) -> dict[str, Any]:
-    """The mean of values ``(seed, sequence)`` with its interval; ``alone``, over sequences only."""
-    found = of_values(values, drawing, sequences_only=alone)
+def _counted(work: Work, values: NDArray[np.float64], *, alone: bool = False) -> dict[str, Any]:
+    """The mean of values ``(seed, sequence)`` of the first explained sequences, with its interval;
+    ``alone``, over sequences only."""
+
+    def drawing(seeds: int, sequences: int, *, clusters: Clusters | None = None) -> Draws:
+        groups = None if clusters is None else tuple(clusters.tolist())
+        return _draws(work.plan.data_seed, seeds, sequences, groups)
+
+    clusters = numbers_of(work, values.shape[1])
+    found = of_values(values, drawing, clusters=clusters, sequences_only=alone)
     low, high = found.low, found.high
     if found.seeds == 1:
         low, high = found.sequences_low, found.sequences_high

@@ -80,8 +80,8 @@ def chosen_rows(
     """Row of each example -> why it is one, in the order of the choice.
 
     The first sequence of each class (classes with a known motif before others, and one that carries
-    it), the first that each model gets wrong, the one that the first model is least and that it is most sure of, then
-    the first that are left; ``carries`` ``(sequence,)`` says which have a motif.
+    it), the first that each model gets wrong, the one that the first model is least and that it is
+    most sure of, then the first that are left; ``carries`` ``(sequence,)`` says which have a motif.
     """
     reasons: list[tuple[int, str]] = []
     classes = [labels == place for place in range(len(class_names))]

@@ -16,6 +16,7 @@ from xaibench.cells import explaining
 from xaibench.cells import training as trainings
 from xaibench.cells.keeping import Arrays, arrays_of, is_there
 from xaibench.cells.replacing import Course, orders
+from xaibench.clusters import numbers_of
 from xaibench.controls import RANDOM
 from xaibench.data.loading import STANDS_IN
 from xaibench.guards import Guards
@@ -48,7 +49,7 @@ def curves(work: Work) -> pd.DataFrame:
     ):
         where = {"model": model, "method": source, "operator": operator, "quantity": quantity}
         for order, lines in _lines(work, model, source, operator, quantity).items():
-            means, lows, highs = bands(lines, _draws(plan.data_seed, *lines.shape[:2]))
+            means, lows, highs = bands(lines, _draws(work, *lines.shape[:2]))
             rows += [
                 {
                     **where,
@@ -68,11 +69,18 @@ def curves(work: Work) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "high", "sequences", "seeds"])
 
 
-@lru_cache
-def _draws(data_seed: int, seeds: int, sequences: int) -> Draws:
+def _draws(work: Work, seeds: int, sequences: int) -> Draws:
     """Shared by all curves of one size."""
+    numbers = numbers_of(work, sequences)
+    clusters = None if numbers is None else tuple(numbers.tolist())
+    return _drawn(work.plan.data_seed, seeds, sequences, clusters)
+
+
+@lru_cache
+def _drawn(data_seed: int, seeds: int, sequences: int, clusters: tuple[int, ...] | None) -> Draws:
     generator = stream(data_seed, "curves")
-    return draw(generator, seeds, sequences, resamples=RESAMPLES, flips=0)
+    numbers = None if clusters is None else np.array(clusters)
+    return draw(generator, seeds, sequences, resamples=RESAMPLES, flips=0, clusters=numbers)
 
 
 def _lines(

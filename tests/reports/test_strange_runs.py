@@ -49,7 +49,8 @@ def few(count: int) -> tuple[tuple[str, float], ...]:
 def nasty(write: Writer, folder: Path) -> Path:
     names = tuple((name, 0.9 - k / 10) for k, name in enumerate(NASTY))
     models = (SCRIPT, LONG.replace("method", "model"))
-    return write(folder, models=models, quality=names, classes=(SCRIPT, "a&b"), seeds=(0, 4))
+    about = {"operators": ("uniform",), "classes": (SCRIPT, "a&b"), "seeds": (0, 4)}
+    return write(folder, models=models, quality=names, **about)
 
 
 def changed(name: str, change: Callable[[pd.DataFrame], pd.DataFrame], **about: object) -> Folder:
@@ -174,10 +175,15 @@ class Page(HTMLParser):
         self.open.pop()
 
 
-def test_the_page_is_well_formed_and_runs_nothing_of_a_name(strange, run):
+@pytest.fixture(scope="module")
+def plain(run) -> Page:
+    """The page of a run without anything strange."""
+    return Page(load("reports", "html").call(run)["report.html"])
+
+
+def test_the_page_is_well_formed_and_runs_nothing_of_a_name(strange, plain):
     _, _, files = strange
     page = Page(str(files["report.html"]))
-    plain = Page(load("reports", "html").call(run)["report.html"])
     assert page.open == []
     assert page.handlers == []
     assert page.tags.count("script") <= plain.tags.count("script")

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xaibench.cells.replacing import Course
+from xaibench.clusters import numbers_of
 from xaibench.controls import RANDOM
 from xaibench.lines import lines_of
 from xaibench.randomness import stream
 from xaibench.records import Block
 from xaibench.statistics.bootstrap import of_differences, of_values
-from xaibench.statistics.draws import Draws, draw
+from xaibench.statistics.draws import Clusters, Draws, draw
 from xaibench.values import Estimate
 from xaibench.work import Work, is_explained, seeds_of
 
@@ -55,36 +56,44 @@ Deleted = dict[float, tuple[Estimate, Estimate, float]]
 
 
 def _deleted(work: Work, model: str, method: str, operator: str) -> Deleted | None:
+    """None where there are no curves of both under one seed."""
     by_attention = _accuracies(work, model, method, operator)
     by_chance = _accuracies(work, model, RANDOM, operator)
-    if not by_attention or not by_chance:
+    seeds = sorted(by_attention.keys() & by_chance.keys())
+    if not seeds:
         return None
-    drawing = partial(_drawn, work.plan.data_seed)
+    count = by_attention[seeds[0]].shape[1]
+    over = partial(_drawn, work.plan.data_seed)
+    clusters = numbers_of(work, count)
     found = {}
     for fraction in DELETED:
         step = work.plan.fractions.index(fraction)
         attended, chance = (
-            np.stack([line[step] for line in lines]) for lines in (by_attention, by_chance)
+            np.stack([lines[seed][step, :count] for seed in seeds])
+            for lines in (by_attention, by_chance)
         )
-        shared = attended.shape[1]
-        apart = of_differences(chance[:, :shared] - attended, drawing)
-        found[fraction] = of_values(attended, drawing), apart, float(chance[:, :shared].mean())
+        alone = of_values(attended, over, clusters=clusters)
+        apart = of_differences(chance - attended, over, clusters=clusters)
+        found[fraction] = alone, apart, float(chance.mean())
     return found
 
 
-def _drawn(data_seed: int, seeds: int, sequences: int) -> Draws:
-    return draw(stream(data_seed, "claims", seeds, sequences), seeds, sequences)
+def _drawn(data_seed: int, seeds: int, sequences: int, clusters: Clusters | None = None) -> Draws:
+    generator = stream(data_seed, "claims", seeds, sequences)
+    return draw(generator, seeds, sequences, clusters=clusters)
 
 
-def _accuracies(work: Work, model: str, method: str, operator: str) -> list[NDArray[np.float64]]:
-    """A seed, ``(step, sequence)``: 1 where the label is still predicted; of random orders the
+def _accuracies(
+    work: Work, model: str, method: str, operator: str
+) -> dict[int, NDArray[np.float64]]:
+    """By seed, ``(step, sequence)``: 1 where the label is still predicted; of random orders the
     mean."""
-    found = []
+    found = {}
     for seed in seeds_of(work.plan, model):
         here = Block(model, seed, method, operator=operator)
         lines, _ = lines_of(work, here, Course(method, operator), "accuracy")
         if lines:
-            found.append(np.mean(lines, axis=0))
+            found[seed] = np.mean(lines, axis=0)
     return found
 
 
