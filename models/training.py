@@ -66,7 +66,8 @@ def supervised(
     Returns the history, a row an epoch: ``epoch`` (from 1), ``steps`` so far, ``train_loss`` and
     ``train_accuracy`` (on what the model was shown), ``validation_loss``, ``validation_accuracy``,
     ``mask_ratio`` (wanted), ``masked`` (the share of valid positions), ``masked_in_motif`` (of the
-    masked ones, the share inside motifs; NaN where none is masked or known), ``seconds``.
+    masked ones, the share inside motifs; NaN where none is masked or known), ``seconds``, and
+    ``kept``, 1 for the epoch whose weights the model has in the end.
     ``progress`` hears of each row, and of the ``seconds_left``. Batches and draws of an epoch come
     from ``stream(seed, "training", epoch from 0)`` and masks from these, the weights and
     ``masked_positions``: an epoch repeated from its checkpoint repeats its masks.
@@ -93,6 +94,9 @@ def supervised(
         progress(len(state.history), epochs, {**row, "seconds_left": _left(state.history, epochs)})
     model.load_state_dict(state.kept)
     model.cpu()
+    kept = _kept(state.history, keep)
+    for place, row in enumerate(state.history):
+        row["kept"] = float(place == kept)
     if checkpoint is not None:
         checkpoints.remove(checkpoint)
     return state.history
@@ -164,6 +168,12 @@ def _is_best(history: History, keep: Keep) -> bool:
             return False
         before = [row for row in before if row["mask_ratio"] == most]
     return all(last["validation_loss"] < row["validation_loss"] for row in before)
+
+
+def _kept(history: History, keep: Keep) -> int:
+    """The place of the epoch whose weights are kept."""
+    places = range(len(history))
+    return max(p for p in places if keep == "last" or _is_best(history[: p + 1], keep))
 
 
 def _left(history: History, epochs: int) -> float:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from xaibench.leading import PRIMARY
 from xaibench.results import Results
 
 from .grid import Column, Table, grid
 from .measured import doubted
 from .measures import first_localisation, named
 from .printing import direction
-from .selection import PRIMARY, estimates_of, in_order, methods_of, operator_of
+from .selection import estimates_of, in_order, methods_of, operator_of
 
 BLURRED = "blurred"
 """The control that is the map itself, smeared."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
 import pandas as pd
 
+from xaibench.leading import PRIMARY
 from xaibench.results import Results
 from xaibench.statistics.detectable import smallest_p
 
@@ -19,26 +19,22 @@ from .printing import (
     corrected_p,
     decimals_of,
     direction,
+    listed,
     mean_and_interval,
     number,
     probability,
     why,
 )
-from .selection import (
-    PRIMARY,
-    estimates_of,
-    in_order,
-    models_of,
-    operator_of,
-    random_of,
-    ranking,
-)
+from .selection import estimates_of, in_order, matching, models_of, operator_of, random_of, ranking
 
 LEADS, BEHIND, PERHAPS, TIED = "leads", "behind", "perhaps behind", "not told apart"
+AHEAD = "ahead where both were asked"
 
 VERDICTS = (
     f"{BEHIND.capitalize()}: the interval of the difference to the method that leads lies below 0, "
-    f"and the corrected p below .05; {PERHAPS}: the interval alone; {TIED}: the interval holds 0."
+    f"and the corrected p below .05; {PERHAPS}: the interval alone; {TIED}: the interval holds 0; "
+    f"{AHEAD}: it lies above 0 on the sequences that both have, as can be where not all methods "
+    "have the same."
 )
 _TESTS = {
     "t, seeds": ("paired t", "retraining"),
@@ -68,7 +64,7 @@ def certainty(results: Results) -> list[Table]:
 
 def order(results: Results, model: str) -> Table | None:
     """The methods of a model by rank, and how sure that is; None where nothing was ranked."""
-    told = _only(results.ranks, model=model, metric=PRIMARY, operator=operator_of(results))
+    told = matching(results.ranks, model=model, metric=PRIMARY, operator=operator_of(results))
     rows = ranking(results, model)
     ranked = rows[rows["rank"].notna() & rows["method"].isin(told["method"])]
     if ranked.empty:
@@ -112,7 +108,7 @@ def verdict(behind: pd.Series[Any]) -> str:
     if way is None:
         return ABSENT
     if way >= 0:
-        return TIED
+        return AHEAD if way else TIED
     return BEHIND if corrected_p(behind)[0] < 0.05 else PERHAPS
 
 
@@ -130,14 +126,14 @@ def _blocks(results: Results, told: pd.DataFrame) -> str:
 
 def secondary(results: Results, model: str) -> Table | None:
     """The corrected p values of every test of a model's methods, and effect sizes."""
-    rows = _only(results.tests, model=model, metric=PRIMARY)
+    rows = matching(results.tests, model=model, metric=PRIMARY)
     rows = rows[rows["question"] != "between models"]
     return _of_tests(f"{model}: corrected p by other tests", rows)
 
 
 def between(results: Results, model: str, other: str) -> Table | None:
     """The tests of two models' difference in accuracy, and in the gaps of the methods."""
-    rows = _only(results.tests, model=model, other=other, question="between models")
+    rows = matching(results.tests, model=model, other=other, question="between models")
     caption = f"{model}{_MINUS}{other}: corrected p by other tests"
     return _of_tests(caption, rows)
 
@@ -146,7 +142,7 @@ def _of_tests(caption: str, rows: pd.DataFrame) -> Table | None:
     """None where nothing could be tested."""
     body = []
     for key in _keys(rows[rows["p"].notna() & (rows["test"] != "McNemar")]):
-        own = _only(rows, **key)
+        own = matching(rows, **key)
         body.append((Cell(_compared(**key)), *_p_values(own), *_sizes(own)))
     for _, row in rows[rows["test"] == "McNemar"].iterrows():
         name = f"accuracy, McNemar, seed {number(row['seed'], 0)}"
@@ -171,7 +167,9 @@ def _compared(*, question: str, model: str, other: str, method: str, metric: str
 
 
 def _p_values(rows: pd.DataFrame) -> list[Cell]:
-    found = [_only(rows, test=test, population=population) for test, population in _TESTS.values()]
+    found = [
+        matching(rows, test=test, population=population) for test, population in _TESTS.values()
+    ]
     return [_p(each.iloc[0]) if len(each) else Cell("") for each in found]
 
 
@@ -180,8 +178,8 @@ def _p(row: pd.Series[Any]) -> Cell:
 
 
 def _sizes(rows: pd.DataFrame) -> list[Cell]:
-    seeds = _only(rows, test="paired t").iloc[:1]
-    sequences = _only(rows, test="sign flips", population="these models").iloc[:1]
+    seeds = matching(rows, test="paired t").iloc[:1]
+    sequences = matching(rows, test="sign flips", population="these models").iloc[:1]
     wanted = ((seeds, "effect"), (sequences, "effect"), (sequences, "delta"))
     return [
         Cell(number(float(part[name].iloc[0]), 2), note=part["reason"].iloc[0] or "no spread")
@@ -193,13 +191,13 @@ def _sizes(rows: pd.DataFrame) -> list[Cell]:
 
 def variances(results: Results, model: str) -> Table | None:
     """Which share of the variance of single gaps each thing brings; None where none is known."""
-    rows = _only(results.variance, model=model)
+    rows = matching(results.variance, model=model)
     if rows["share"].isna().all():
         return None
     heads = [name for name in _COMPONENTS if name in set(rows["component"])]
     body = []
     for method in in_order([], rows["method"]):
-        own = {str(row["component"]): row for _, row in _only(rows, method=method).iterrows()}
+        own = {str(row["component"]): row for _, row in matching(rows, method=method).iterrows()}
         shares = (_share(own[name]) if name in own else Cell("") for name in heads)
         body.append((Cell(method, method=method), *shares))
     header = ("Method", *(name.capitalize() for name in heads))
@@ -221,8 +219,8 @@ def detectable(results: Results) -> Table | None:
         return None
     body = []
     for key in _keys(rows):
-        own = _only(rows, **key)
-        parts = [_only(own, population=each) for each in ("retraining", "these models")]
+        own = matching(rows, **key)
+        parts = [matching(own, population=each) for each in ("retraining", "these models")]
         models = [key["model"], key["other"]][: 2 if key["question"] == "between models" else 1]
         where = _MINUS.join(models)
         body.append((Cell(f"{where}: {_compared(**key)}"), *(_found(part) for part in parts)))
@@ -254,7 +252,7 @@ def _of_groups(results: Results) -> str:
 
 def _of_signs(results: Results) -> str:
     """How small a p the tests that go by signs can give."""
-    rows = _only(results.tests, test="Wilcoxon", population="retraining")
+    rows = matching(results.tests, test="Wilcoxon", population="retraining")
     seeds = int(rows["pairs"].max()) if len(rows) else 0
     if seeds == 1:
         return "With one seed nothing can be said of retraining."
@@ -270,26 +268,16 @@ def _of_signs(results: Results) -> str:
 
 def _of_differences(results: Results) -> str:
     """The difference to the best that would be missed one time in five, by model."""
-    rows = _only(results.detectable, question="against best", population="retraining")
+    rows = matching(results.detectable, question="against best", population="retraining")
     rows = rows[~rows["method"].isin(random_of(results))]
     middle = [
-        (model, float(_only(rows, model=model)["detectable"].median()))
+        (model, float(matching(rows, model=model)["detectable"].median()))
         for model in models_of(results)
     ]
     known = [f"{number(size, 2)} on {model}" for model, size in middle if not math.isnan(size)]
     if not known:
         return ""
     return (
-        f"A true difference to the best of less than {_joined(known)} (the middle of the methods) "
+        f"A true difference to the best of less than {listed(known)} (the middle of the methods) "
         "would be missed more than one time in five."
     )
-
-
-def _joined(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
-
-
-def _only(rows: pd.DataFrame, **wanted: str) -> pd.DataFrame:
-    for column, word in wanted.items():
-        rows = rows[rows[column] == word]
-    return rows

@@ -42,6 +42,10 @@ WORKS = {
         "The meaning and use of the area under a receiver operating characteristic (ROC) curve. "
         "Radiology"
     ),
+    "Hesterberg 2015": (
+        "What teachers should know about the bootstrap: resampling in the undergraduate statistics "
+        "curriculum. The American Statistician"
+    ),
     "Holm 1979": (
         "A simple sequentially rejective multiple test procedure. Scandinavian Journal of "
         "Statistics"

@@ -10,6 +10,7 @@ import pandas as pd
 from xaibench.results import Results
 
 from .grid import Cell, Table
+from .measures import first_upper
 from .printing import ABSENT, LEVEL, decimals_of, mean_and_interval, number, probability
 
 HEADER = (
@@ -29,10 +30,10 @@ def claims(results: Results) -> Table | None:
 
 
 def rules(results: Results) -> str:
-    """The rules of the verdicts, each once, as they were fixed before the run."""
+    """The rules of the verdicts, as they were fixed before the run, each with its claims."""
     rows = results.claims
-    told = rows[rows["rule"] != ""].drop_duplicates("rule")
-    return " ".join(f"{row['claim'].capitalize()}: {row['rule']}." for _, row in told.iterrows())
+    told = rows[rows["rule"] != ""].groupby("rule", sort=False)["claim"].unique()
+    return " ".join(f"{first_upper('; '.join(named))}: {rule}." for rule, named in told.items())
 
 
 def _row(row: pd.Series[Any]) -> tuple[Cell, ...]:

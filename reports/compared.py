@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from .printing import (
     direction,
     ends,
     interval,
+    listed,
     mean_and_interval,
     number,
     probability,
@@ -62,7 +63,7 @@ class Said:
 
 def title(comparison: Comparison) -> str:
     first, *others = (run.name for run in comparison.runs)
-    return f"{_listed(others)} compared with {first}"
+    return f"{listed(others)} compared with {first}"
 
 
 def verdicts(comparison: Comparison) -> list[Said]:
@@ -154,14 +155,14 @@ def _sentences(pair: Pair) -> Iterator[str]:
 def _shared(pair: Pair) -> str:
     found = pair.shared
     count = f"{found.sequences:,} explained sequence{'' if found.sequences == 1 else 's'}"
-    both = [_listed(map(str, seeds)) for seeds in (found.first_seeds, found.second_seeds)]
+    both = [listed(map(str, seeds)) for seeds in (found.first_seeds, found.second_seeds)]
     if not found.paired:
         return (
             f"{count} are shared, the seeds are not ({both[0]}; {both[1]}): differences are paired "
             "by sequence alone. The interval draws the seeds of each run apart or is Welch's, "
             "whichever is wider; p retraining is Welch's t."
         )
-    seeds = _listed(map(str, found.seeds))
+    seeds = listed(map(str, found.seeds))
     alone = "" if both[0] == both[1] else f" Other seeds ({both[0]}; {both[1]}) are left out."
     word = "seed" if len(found.seeds) == 1 else "seeds"
     return f"{count} and {word} {seeds} are shared, and differences are paired by both.{alone}"
@@ -173,10 +174,10 @@ def _trained(same_models: dict[str, bool]) -> Iterator[str]:
     anew = [model for model, alike in same_models.items() if not alike]
     if same:
         yield (
-            f"The same trained models in both, by their values on random deletion: {_listed(same)}."
+            f"The same trained models in both, by their values on random deletion: {listed(same)}."
         )
     if anew:
-        yield f"Trained anew, as far as can be seen: {_listed(anew)}."
+        yield f"Trained anew, as far as can be seen: {listed(anew)}."
 
 
 def _changed(pair: Pair) -> Iterator[str]:
@@ -290,9 +291,3 @@ def _told(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _empty(rows: pd.DataFrame) -> pd.Series[bool]:
     return rows["mean"].isna()
-
-
-def _listed(names: Iterable[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last

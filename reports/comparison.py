@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from importlib.resources import files
 from textwrap import fill
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from xaibench.compare.comparison import Comparison
 
-from .assets import fingerprint
+from .assets import unscripted
 from .compared import Said, gates, parts, title, verdicts
 from .grid import Cell, Table
+from .page import template
 from .paths import without_folders
 from .printing import brief
 
@@ -23,19 +21,14 @@ _WIDTH = 100
 
 def html(comparison: Comparison) -> dict[str, str]:
     """``comparison.html``: runs side by side for a reader, in one file without a script."""
-    style = Markup(files("xaibench.reports").joinpath("static/report.css").read_text("utf-8"))
-    page = (
-        _environment()
-        .get_template("comparison.html.j2")
-        .render(
-            title=title(comparison),
-            runs=comparison.runs,
-            style=style,
-            fingerprint=Markup(fingerprint(style)),
-            gates=gates(comparison),
-            verdicts=verdicts(comparison),
-            parts=parts(comparison),
-        )
+    page = template("comparison").render(
+        title=title(comparison),
+        assets=unscripted(),
+        styles={},
+        runs=comparison.runs,
+        gates=gates(comparison),
+        verdicts=verdicts(comparison),
+        parts=parts(comparison),
     )
     return {"comparison.html": page}
 
@@ -61,18 +54,6 @@ def csv(comparison: Comparison) -> dict[str, str]:
         rows.insert(2 * place, f"{side}_run", rows[side].map(names))
     rows["reason"] = rows["reason"].map(without_folders)
     return {"comparison.csv": rows.to_csv(index=False, lineterminator="\n")}
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        loader=PackageLoader("xaibench.reports"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["brief"] = brief
-    return environment
 
 
 def _verdict(said: Said) -> Iterator[str]:

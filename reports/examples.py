@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from xaibench.controls import RANDOM
@@ -20,6 +18,7 @@ from xaibench.results import Results
 from .chart import Axis, limits_of, ticks
 from .figures import curves_chart, short
 from .letters import BASE, HIGH, Logo, heights_of, logo
+from .page import template
 from .paths import without_folders
 from .selection import methods_of, models_of
 from .style import Style, styles
@@ -97,22 +96,10 @@ def example_browser(results: Results) -> Markup:
         return Markup("")
     left_out = len(results.examples) - len(shown)
     models = [without_folders(model) for model in models_of(results)]
-    page = _template().render(
+    page = template("examples").render(
         examples=shown, models=models, left_out=left_out, base=BASE, high=HIGH, digits=DIGITS
     )
     return Markup(page)
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        loader=PackageLoader("xaibench.reports"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("examples.html.j2")
 
 
 def examples_shown(results: Results) -> list[Example]:

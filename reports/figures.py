@@ -12,6 +12,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from xaibench.controls import RANDOM
+from xaibench.leading import PRIMARY
 from xaibench.results import Results
 
 from .chart import Axis, Band, Entry, Line, Mark, Name, chart, limits_of
@@ -19,7 +20,7 @@ from .drawing import Drawing
 from .drawing import short as shortened
 from .grid import CANNOT
 from .paths import without_folders
-from .selection import PRIMARY, methods_of, operator_of, ranking
+from .selection import methods_of, operator_of, ranking
 from .selftest import tested
 from .style import GREY, INK, Style, styles
 from .vector import svg

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from xaibench.leading import PRIMARY
 from xaibench.results import Results
 
 from .chart import Axis, Band, Entry, Line, Mark, Name, chart, limits_of
 from .figures import Panel, short
-from .selection import PRIMARY, methods_of, models_of, operator_of, operators_of
+from .selection import methods_of, models_of, operator_of, operators_of
 from .style import Style, styles
 
 QUANTITIES = {

@@ -10,15 +10,16 @@ from .printing import ABSENT, number
 
 OPERATORS = {"n": "n is an unknown base", "uniform": "uniform a random one"}
 
+GAP = "How far the method's area lies on the good side of that of random orders."
+INTERVAL = (
+    "For retraining: the wider of a crossed bootstrap over seeds and {units} and of t over seed "
+    "means."
+)
+GROUP = (
+    "Sequences that are not independent, such as those of a chromosome. Whole groups are drawn by "
+    "the bootstrap and turned by sign flips; of those explained there are {groups}."
+)
 ALWAYS = (
-    ("Gap to random", "How far the method's area lies on the good side of that of random orders."),
-    (
-        "95 % interval",
-        "For retraining: the wider of a crossed bootstrap over seeds and sequences "
-        "and of t over seed means.",
-    ),
-    ("These models", "The trained models held fixed: only the sequences could have been others."),
-    ("p these models", "Sign flips of the paired differences over sequences."),
     ("p retraining", "Paired t over the means of the seeds: few seeds can show little."),
     ("Undefined", "A value that has no meaning for a sequence; it is left out and counted."),
     (ABSENT, "Not known; the letter beside it gives the reason."),
@@ -40,27 +41,24 @@ SELF_TEST = (
 CONTROLS = "A map made from a method's own, or from the sequence alone, that a method must beat."
 
 
-CERTAINTY = (
-    (
-        "Mean rank",
-        "Each sequence ranks the methods by its values averaged over seeds, 1 is best; two means "
-        "differ where they are further apart than the critical difference (Friedman, Nemenyi).",
-    ),
-    (
-        "P(best)",
-        "The share of bootstrap draws of sequences and seeds in which a method has the best mean: "
-        "a description of this run, no test.",
-    ),
+MEAN_RANK = (
+    "Each {unit} ranks the methods by its values averaged over seeds, 1 is best; two means differ "
+    "where they are further apart than the critical difference (Friedman, Nemenyi)."
+)
+BEST = (
+    "The share of bootstrap draws of {units} and seeds in which a method has the best mean: a "
+    "description of this run, no test."
+)
+FOUND = (
+    "By a two-sided t test at .05, with as many seeds or {units} and differences that spread as "
+    "much as these."
+)
+EFFECTS = (
     ("d_z", "The mean of paired differences over their standard deviation."),
     (
         "Cliff's delta",
         "The share of pairs of values, one of each side, in which the first is better, less that "
         "in which it is worse.",
-    ),
-    (
-        "Found four times in five",
-        "By a two-sided t test at .05, with as many seeds or sequences and differences that "
-        "spread as much as these.",
     ),
 )
 
@@ -82,8 +80,36 @@ def glossary(results: Results) -> list[tuple[str, str]]:
         *_controls(results),
         *_chance(results),
         *_metrics(results),
+        ("Gap to random", GAP),
+        *_resampled(results),
         *ALWAYS,
-        *(CERTAINTY if len(results.ranks) else ()),
+        *(_certainty(results) if len(results.ranks) else ()),
+    ]
+
+
+def _resampled(results: Results) -> list[tuple[str, str]]:
+    """Intervals and tests, of sequences or of the groups that are resampled whole."""
+    groups = (results.environment.get("clusters") or {}).get("explained")
+    units = "groups of sequences" if groups else "sequences"
+    fixed = f"The trained models held fixed: only the {units} could have been others."
+    group = [("Group", GROUP.format(groups=groups))] if groups else []
+    return [
+        ("95 % interval", INTERVAL.format(units=units)),
+        *group,
+        ("These models", fixed),
+        ("p these models", f"Sign flips of the paired differences over {units}."),
+    ]
+
+
+def _certainty(results: Results) -> list[tuple[str, str]]:
+    unit, units = "sequence", "sequences"
+    if results.environment.get("clusters"):
+        unit, units = "group of sequences", "groups of sequences"
+    return [
+        ("Mean rank", MEAN_RANK.format(unit=unit)),
+        ("P(best)", BEST.format(units=units)),
+        *EFFECTS,
+        ("Found four times in five", FOUND.format(units=units)),
     ]
 
 

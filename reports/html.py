@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+import shlex
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from xaibench.results import Results
@@ -16,14 +16,14 @@ from .contents import contents
 from .drawn import Figures, drawn
 from .examples import example_browser
 from .glossary import glossary
+from .page import template
 from .pairs import pairs
 from .paths import shareable, without_folders
-from .printing import brief
 from .sections import Section, plan_text, sections, title
 from .selection import methods_of, models_of, seeds_of
 from .standings import standings
 from .style import styles
-from .verdict import Name, verdicts
+from .verdict import verdicts
 
 TRAINING = Section(
     "training",
@@ -47,41 +47,24 @@ def html(results: Results) -> dict[str, str]:
     results = shareable(results)
     figures, browser = drawn(results), example_browser(results)
     shown = _with_figures(sections(results), figures, browser)
-    page = (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            title=title(results),
-            assets=assets(),
-            facts=_facts(results),
-            verdicts=verdicts(results),
-            cautions=cautions(results),
-            unfinished=unfinished(results),
-            boards={"leaderboard": standings(results), "between": pairs(results)},
-            sections=shown,
-            contents=contents([*shown, READING]),
-            figures=figures,
-            browser=browser,
-            styles=styles(methods_of(results)),
-            plan=plan_text(results),
-            glossary=glossary(results),
-        )
+    page = template("report", _finalize).render(
+        title=title(results),
+        assets=assets(),
+        facts=_facts(results),
+        verdicts=verdicts(results),
+        cautions=cautions(results),
+        unfinished=unfinished(results),
+        boards={"leaderboard": standings(results), "between": pairs(results)},
+        sections=shown,
+        contents=contents([*shown, READING]),
+        figures=figures,
+        browser=browser,
+        styles=styles(methods_of(results)),
+        again=_again(results),
+        plan=plan_text(results),
+        glossary=glossary(results),
     )
     return {"report.html": page}
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        loader=PackageLoader("xaibench.reports"),
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["brief"] = brief
-    environment.tests["name"] = lambda part: isinstance(part, Name)
-    return environment
 
 
 def _with_figures(
@@ -104,6 +87,13 @@ def _finalize(value: Any) -> Any:
     if isinstance(value, str) and not isinstance(value, Markup):
         return without_folders(value)
     return value
+
+
+def _again(results: Results) -> str:
+    """The command that runs the plan again, with the plug-ins that came from elsewhere."""
+    plugins = results.environment.get("plugins") or ()
+    words = ("xaibench run plan.yaml -o again", *(f"--plugin {shlex.quote(w)}" for w in plugins))
+    return " ".join(words)
 
 
 def _facts(results: Results) -> list[str]:

@@ -8,13 +8,14 @@ from typing import Any
 
 import pandas as pd
 
+from xaibench.leading import PRIMARY
 from xaibench.results import Results
 
 from .leaderboard import normalised
 from .measures import better_of, heading, label, metrics_of, named
 from .paths import shareable, without_folders
 from .printing import ABSENT, decimals_of, direction, mean_and_interval, number, probability
-from .selection import PRIMARY, estimates_of, methods_of, models_of, operator_of, ranking, values_of
+from .selection import estimates_of, methods_of, models_of, operator_of, ranking, values_of
 from .selftest import tested
 from .tex import Float, bold, escaped, figure, floated, in_parts, slug
 from .tex import label as reference

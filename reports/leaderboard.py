@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from xaibench.controls import RANDOM
+from xaibench.leading import PRIMARY
 from xaibench.results import Results
 
 from .grid import CANNOT, COUNTED, Cell, Table, estimated
@@ -22,7 +23,7 @@ from .printing import (
     probability,
     usual_counts,
 )
-from .selection import PRIMARY, estimates_of, matching, operator_of, ranking
+from .selection import estimates_of, matching, operator_of, ranking
 from .selftest import Tested, tested
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from xaibench.leading import PRIMARY
 from xaibench.results import TEXT, Results
 
 from .cautions import cautions, unfinished
@@ -16,7 +17,7 @@ from .measures import metrics_of
 from .paths import shareable, without_folders
 from .printing import brief
 from .sections import Section, plan_text, sections, title
-from .selection import PRIMARY, REFERENCES, operator_of
+from .selection import REFERENCES, operator_of
 from .verdict import Name, Verdict, verdicts
 
 _SPECIAL = str.maketrans(

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from xaibench.leading import PRIMARY
 from xaibench.results import Results
 
 from .grid import CANNOT, Column, Table, grid
@@ -22,7 +23,7 @@ from .measures import (
     signed,
 )
 from .printing import number
-from .selection import PRIMARY, REFERENCES, estimates_of, methods_of, operator_of
+from .selection import REFERENCES, estimates_of, methods_of, operator_of
 from .selftest import tested
 
 CHANCE = "chance level"

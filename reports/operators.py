@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from xaibench.leading import PRIMARY
 from xaibench.results import Results
 
 from .grid import CANNOT, COUNTED, Cell, Table, estimated
 from .measures import named
 from .printing import decimals_of, number, used, usual_counts
-from .selection import PRIMARY, estimates_of, methods_of, models_of, operators_of
+from .selection import estimates_of, methods_of, models_of, operators_of
 from .selftest import tested
 
 _QUANTITIES = {

@@ -5,21 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
+from xaibench.leading import PRIMARY
 from xaibench.results import Results
 
-from .assets import fingerprint
+from .assets import unscripted
 from .leaderboard import normalised
+from .leading import Leading, beside_best, leading
+from .page import template
 from .paths import without_folders
-from .printing import ABSENT, decimals_of, direction, ends, interval, number
-from .selection import PRIMARY, estimates_of, methods_of, models_of, operator_of, ranking, values_of
+from .printing import ABSENT, decimals_of, ends, interval, listed, number
+from .selection import methods_of, models_of, operator_of, ranking, values_of
 from .selftest import tested
 
 FIGURES = ("accuracy", "gap", "normalised")
@@ -77,31 +77,30 @@ def _accuracy(run: Results, model: str) -> dict[str, Any]:
 
 
 def _best(run: Results, model: str) -> dict[str, Any]:
-    """The method with the largest gap to random, or why none is named."""
-    rows = ranking(run, model)
-    rows = rows[rows["mean"].notna()]
-    test = tested(run, model, PRIMARY, operator_of(run))
-    if rows.empty:
-        return {"reason": "no deletion was measured"}
-    if test.failed:
-        return {"reason": f"deletion cannot tell good from bad: {without_folders(test.reason)}"}
-    best = str(rows["method"].iloc[0])
-    shares = normalised(run, model)
-    unsure = direction(rows.iloc[0]) != 1
+    """The method that leads, as the report of the run names it, or why none does."""
+    found = leading(run, model)
+    if found.outcome != "leads":
+        return {"reason": _none_leads(run, model, found)}
+    best, shares = found.first, normalised(run, model)
+    beside = beside_best(run, model, (PRIMARY, operator_of(run)), best=best)
+    ahead = [name for name, way in beside.items() if way == 1]
     return {
         "best": best,
-        **_figure("gap", rows),
+        **_figure("gap", found.candidates),
         **_figure("normalised", shares[shares["method"] == best]),
-        "not_distinguishable": "; ".join(_equal(run, model, best)),
-        "reason": "the gap to random holds 0" if unsure else "",
+        "not_distinguishable": "; ".join(name for name, way in beside.items() if way == 0),
+        "reason": f"ahead of it where both were asked: {listed(ahead)}" if ahead else "",
     }
 
 
-def _equal(run: Results, model: str, best: str) -> list[str]:
-    """The methods whose paired difference to the best has an interval that does not lie off 0."""
-    rows = estimates_of(run, question="against best", metric=PRIMARY, model=model, other=best)
-    rows = rows[rows["operator"] == operator_of(run)]
-    return [str(row["method"]) for _, row in rows.iterrows() if direction(row) == 0]
+def _none_leads(run: Results, model: str, found: Leading) -> str:
+    if found.outcome == "unsure":
+        return f"the largest gap to random, that of {found.first}, {found.doubt}"
+    if found.outcome == "blind":
+        reason = tested(run, model, PRIMARY, operator_of(run)).reason
+        return f"deletion cannot tell good from bad: {without_folders(reason)}"
+    unmeasured = found.outcome == "unmeasured"
+    return "no deletion was measured" if unmeasured else "only random numbers were measured"
 
 
 def _ranks(run: Results, model: str) -> dict[str, float]:
@@ -122,19 +121,10 @@ def _figure(name: str, rows: pd.DataFrame) -> dict[str, float]:
 
 
 def _page(name: str, table: pd.DataFrame, methods: list[str]) -> str:
-    style = Markup(files("xaibench.reports").joinpath("static/report.css").read_text("utf-8"))
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        loader=PackageLoader("xaibench.reports"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     decimals = {name: _decimals(table, name) for name in FIGURES}
-    return environment.get_template("overview.html.j2").render(
-        name=name,
-        style=style,
-        fingerprint=Markup(fingerprint(style)),
+    return template("overview").render(
+        title=name,
+        assets=unscripted(),
         datasets=table["dataset"].nunique(),
         models=table["model"].nunique(),
         rows=[_printed(row, decimals) for row in table.to_dict("records")],

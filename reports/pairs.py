@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from xaibench.leading import PRIMARY
 from xaibench.results import Results
 
 from .board import (
@@ -23,7 +24,7 @@ from .board import (
 )
 from .leaderboard import normalised
 from .printing import decimals_of, direction
-from .selection import PRIMARY, estimates_of, models_of, operator_of
+from .selection import estimates_of, models_of, operator_of
 
 MINUS = "\N{MINUS SIGN}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,16 @@ def brief(reason: str) -> str:
     (160, 'no motif')
     """
     return reason if len(reason) <= BRIEF else reason[: BRIEF - 1].rstrip() + "…"
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words in a row; nothing where there are none.
+
+    >>> listed("abc"), listed("a")
+    ('a, b and c', 'a')
+    """
+    *most, last = [*words] or [""]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def number(value: float, decimals: int = 2) -> str:

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from xaibench import leading
 from xaibench.controls import ORACLE, PRIORS, RANDOM
+from xaibench.leading import PRIMARY
 from xaibench.results import Results
 
 REFERENCES = (RANDOM, ORACLE, *PRIORS)
 """What is no method but stands beside them."""
-
-PRIMARY = "deletion_logit_difference"
-"""The metric of the leaderboard."""
 
 
 def estimates_of(results: Results, **wanted: str) -> pd.DataFrame:
@@ -58,9 +57,8 @@ def operators_of(results: Results) -> list[str]:
 
 @lru_cache(maxsize=1)
 def operator_of(results: Results) -> str:
-    """The operator of the leaderboard: ``uniform``, or the first of a run without it."""
-    ran = estimates_of(results, question="against random", metric=PRIMARY)["operator"].unique()
-    return "uniform" if "uniform" in ran or not len(ran) else str(ran[0])
+    """The operator of the leaderboard."""
+    return leading.operator_of(results.estimates)
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from xaibench.leading import PRIMARY
 from xaibench.results import Results
 
 from .against import unbeaten
@@ -24,15 +25,7 @@ from .board import (
 )
 from .leaderboard import normalised
 from .printing import brief, decimals_of, direction, number
-from .selection import (
-    PRIMARY,
-    chances_of_best,
-    estimates_of,
-    models_of,
-    operator_of,
-    random_of,
-    ranking,
-)
+from .selection import chances_of_best, estimates_of, models_of, operator_of, random_of, ranking
 from .selftest import tested
 
 HEADS = (

@@ -20,7 +20,7 @@ _MEASURES = {
     "epochs_to_95": (f"Epochs to 95\N{NO-BREAK SPACE}% {LEVEL}", 1),
     "epochs_to_99_of_final": (f"Epochs to 99\N{NO-BREAK SPACE}% of own final {LEVEL}", 1),
     "area": (f"Area under the curve {LEVEL}", 4),
-    "spread": (f"Spread, last 5 epochs {LEVEL}", 4),
+    "spread": (f"Spread, last epochs {LEVEL}", 4),
 }
 """What is printed of a ``Convergence``: its head, and decimals."""
 

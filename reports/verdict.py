@@ -10,10 +10,12 @@ from typing import Any
 
 import pandas as pd
 
+from xaibench.leading import PRIMARY
 from xaibench.results import Results
 
 from .against import unbeaten
 from .leaderboard import normalised
+from .leading import Leading, beside_best, leading
 from .measures import better_of, chance_of, first_localisation, first_upper, label, named
 from .printing import (
     brief,
@@ -27,13 +29,9 @@ from .printing import (
     probability,
 )
 from .selection import (
-    PRIMARY,
     chances_of_best,
-    estimates_of,
     models_of,
     operator_of,
-    random_of,
-    ranking,
     values_of,
 )
 from .selftest import operators_that_pass, tested
@@ -103,18 +101,16 @@ def _share(row: pd.Series[Any]) -> str:
 
 
 def _faithfulness(results: Results, model: str) -> list[Sentence]:
-    rows = ranking(results, model)
-    known = rows[rows["mean"].notna()]
-    if known.empty:
+    found, operator = leading(results, model), operator_of(results)
+    known = found.candidates
+    if found.outcome == "unmeasured":
         return [("No method has a place on the leaderboard: no deletion was measured.",)]
-    operator = operator_of(results)
-    if tested(results, model, PRIMARY, operator).failed:
+    if found.outcome == "blind":
         return _blind(results, model, PRIMARY, operator)
-    known = known[~known["method"].isin(random_of(results))]
-    if known.empty:
+    if found.outcome == "only random":
         return [("Only random numbers were measured.",)]
-    if direction(known.iloc[0]) != 1:
-        return _unsure(known)
+    if found.outcome == "unsure":
+        return _unsure(found)
     return [
         *_leading(results, model, known),
         *_spoilt(results, model, known),
@@ -127,19 +123,18 @@ def _leading(results: Results, model: str, known: pd.DataFrame) -> list[Sentence
     """Who finds best what the model uses, by how much and how sure."""
     best, operator = known.iloc[0], operator_of(results)
     name = str(best["method"])
-    equals = equal_to_best(results, model, (PRIMARY, operator), best=name)
-    ahead = set(_standing(known, 1))
-    leaders = [name, *(method for method in equals or () if method in ahead)]
+    beside = beside_best(results, model, (PRIMARY, operator), best=name)
+    above = set(_standing(known, 1))
+    leaders = [name, *(method for method in _at(beside, 0) if method in above)]
     gap = f"gap to random {mean_and_interval(best, decimals_of(known))}"
     p, population = corrected_p(best)
     tests = f", corrected p {_equal(probability(p))} ({population})" if not math.isnan(p) else ""
     numbers = f"{gap}{_normalised(results, model, name)}{tests}{_chance(results, model, name)}"
     what = "what the model uses"
     if len(leaders) > 1:
-        tied = f" find {what} equally well, as far as can be told; "
-        return [(*_names(leaders, trusted=True), tied, f"{name}: {numbers}.")]
-    others = list(known["method"][1:])
-    told = _equals(equals, others)
+        tied = f" find {what} equally well, as far as can be told; {name}: {numbers}"
+        return [(*_names(leaders, trusted=True), tied, *_ahead(beside), ".")]
+    told = _beside(beside, list(known["method"][1:]))
     return [(Name(name, trusted=True), f" finds best {what}: {numbers}", *told)]
 
 
@@ -195,12 +190,12 @@ def _because(reason: str) -> str:
     return f": {brief(reason).rstrip('.')}" if reason else ""
 
 
-def _unsure(known: pd.DataFrame) -> list[Sentence]:
-    """Where the interval of the largest gap to random holds 0."""
-    best, ahead = known.iloc[0], _standing(known, 1)
-    gap = mean_and_interval(best, decimals_of(known))
-    name = Name(str(best["method"]))
-    first: Sentence = ("The largest gap to random, that of ", name, f", is {gap}, which holds 0.")
+def _unsure(found: Leading) -> list[Sentence]:
+    """Where the interval of the largest gap to random does not lie above 0."""
+    known, name = found.candidates, Name(found.first)
+    ahead = _standing(known, 1)
+    gap = f"{mean_and_interval(known.iloc[0], decimals_of(known))}, which {found.doubt}"
+    first: Sentence = ("The largest gap to random, that of ", name, f", is {gap}.")
     if ahead:
         better: Sentence = ("Better than random: ", *_names(ahead), ".")
         return [first, better, *_against_random(known)]
@@ -235,36 +230,32 @@ def _motif(results: Results, model: str, metric: str) -> list[Sentence]:
     if chance is not None and not lower and ends(best)[0] <= chance:
         none = "No method finds the known motif better than chance; the best is "
         return [(none, Name(name), f", {scored}.")]
-    told = _equals(equal_to_best(results, model, (metric, ""), best=name), others)
+    told = _beside(beside_best(results, model, (metric, ""), best=name), others)
     found: Sentence = (Name(name, trusted=True), f" finds the known motif best: {scored}")
     return [(*found, *told), *_untested(results, model, metric, "")]
 
 
-def equal_to_best(
-    results: Results, model: str, measure: tuple[str, str], *, best: str
-) -> list[str] | None:
-    """The methods whose paired difference to the best has an interval that holds 0.
-
-    ``measure`` is ``(metric, operator)``. None where the run tells no differences to this best.
-    """
-    metric, operator = measure
-    rows = estimates_of(results, question="against best", model=model, metric=metric, other=best)
-    rows = rows[(rows["operator"] == operator) & rows["mean"].notna()]
-    if rows.empty:
-        return None
-    held = [name for name in _standing(rows, 0) if name != best]
-    return [name for name in held if name not in random_of(results)]
-
-
-def _equals(equals: list[str] | None, others: Sequence[str]) -> Sentence:
+def _beside(beside: Mapping[str, int | None], others: Sequence[str]) -> Sentence:
     """How the sentence about the best method ends."""
     if not others:
         return (".",)
-    if equals is None:
+    if not beside:
         return ("; whether others equal it was not measured.",)
-    if not equals:
+    equals, ahead = _at(beside, 0), _ahead(beside)
+    if not equals and not ahead:
         return ("; every other method is distinguishable from it.",)
-    return ("; not distinguishable from it: ", *_names(equals), ".")
+    told = ("; not distinguishable from it: ", *_names(equals)) if equals else ()
+    return (*told, *ahead, ".")
+
+
+def _ahead(beside: Mapping[str, int | None]) -> Sentence:
+    """Said of methods whose mean is of other sequences than that of the best."""
+    names = _at(beside, 1)
+    return ("; ahead of it where both were asked: ", *_names(names)) if names else ()
+
+
+def _at(beside: Mapping[str, int | None], wanted: int) -> list[str]:
+    return [name for name, way in beside.items() if way == wanted]
 
 
 def _against_random(known: pd.DataFrame) -> list[Sentence]:

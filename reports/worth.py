@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xaibench.leading import PRIMARY
 from xaibench.results import Results
 
 from .grid import CANNOT, Cell, Table, estimated
 from .leaderboard import normalised
 from .printing import decimals_of, number, usual_counts
-from .selection import PRIMARY, operator_of, ranking
+from .selection import operator_of, ranking
 from .selftest import tested
 
 

@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 
 from xaibench import predict
+from xaibench.cells.courses import Course
+from xaibench.cells.donors import donor_of
 from xaibench.cells.explaining import changes, explained_spec
 from xaibench.cells.keeping import arrays_of
-from xaibench.cells.replacing import Course, Oracle, curve_spec, donor_of, map_of, oracle_spec
+from xaibench.cells.oracle import Oracle, oracle_spec
+from xaibench.cells.replacing import curve_spec, map_of
 from xaibench.cells.retraining import Retraining, retrained_spec
 from xaibench.cells.training import RANDOM_LABELS, _with_random_labels, model_specs, trained
 from xaibench.comparisons import agreement

@@ -7,6 +7,7 @@ import pytest
 import torch
 from test_run import work_of
 
+from xaibench.cells.retraining import retrained_cell
 from xaibench.engine import Task
 from xaibench.errors import UsageError
 from xaibench.forecast import FOLDER, KINDS, Amount, Forecast, forecast, summary, total
@@ -172,6 +173,25 @@ def test_retrainings_learn_from_as_much_as_they_are_given(tmp_path, known):
     assert todo[Task("cnn", 0, "saliency")].explained == 11 + 8 + 3 * 5 + 36 + beside
     retrainings = 2 * 2 * (1 + 1 + 3)  # nothing removed, at random, by each method
     assert f"4 trainings and {retrainings} retrainings" in summary(work)
+
+
+def test_retrainings_that_are_there_are_not_counted_again(ran, known):
+    """What removes nothing is learnt once, whatever else is removed."""
+    work, _ = ran
+
+    def asked(*fractions):
+        options = {"operator": "n", "train": 36, "sequences": None, "fractions": list(fractions)}
+        metrics = {**work.plan.metrics, "roar": Use(use="roar", options=options)}
+        plan = work.plan.model_copy(update={"metrics": metrics})
+        return replace(work, job=replace(work.job, plan=plan))
+
+    one, sources = asked(0.5), 1 + 3  # at random and by each method
+    assert f"0 trainings and {2 * 2 * (1 + sources)} retrainings" in summary(one)
+    for model in work.plan.models:
+        retrained_cell(one, model, 0, None)
+    assert f"0 trainings and {2 * 2 * (1 + sources) - 2} retrainings" in summary(one)
+    todo = forecast(asked(0.5, 0.7)).todo
+    assert sum(each.retrainings for each in todo.values()) == 2 * 2 * (1 + 2 * sources) - 2
 
 
 def test_a_series_sums_what_its_runs_take():

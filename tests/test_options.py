@@ -1,4 +1,5 @@
 import functools
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -6,10 +7,19 @@ import pytest
 from pydantic import Field
 
 from xaibench.errors import UsageError
-from xaibench.options import Truth, fits, of_harness, resolve, supplied, typed, with_paths
+from xaibench.options import (
+    Truth,
+    fits,
+    identity,
+    of_harness,
+    resolve,
+    supplied,
+    typed,
+    with_paths,
+)
 from xaibench.protocols import method as is_method
 from xaibench.protocols import metric
-from xaibench.registry import KINDS, Plugin, load
+from xaibench.registry import KINDS, Plugin, available, load
 
 
 def method(
@@ -72,14 +82,45 @@ def test_a_metric_takes_the_options_that_the_harness_understands():
     assert typed(metric, {"sequences": 4, "draws": 7, "of": 5}) == {"of": 5}
 
 
+def limiting(*, sequences: int = 5):
+    """How it is called says what of."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "call", "name"),
+    [
+        ("attribution", lambda model, inputs, target, *, strands="both": None, "strands"),
+        ("operators", lambda codes, generator, *, sequences="many": None, "sequences"),
+        ("models", limiting, "sequences"),
+        ("models", lambda *, seeds=(0, 1): None, "seeds"),
+        ("datasets", lambda *, truth=None: None, "truth"),
+        ("metrics", lambda explained, *, sequences="all": explained, "sequences"),
+    ],
+)
+def test_an_option_called_as_one_of_the_harness_is_refused(kind, call, name):
+    with pytest.raises(UsageError, match=f"^mine: its option '{name}' .*wanted another name$"):
+        resolve(Plugin(kind, "mine", call, ""), {}, where="")
+
+
+def test_an_option_called_as_one_of_another_kind_is_its_own():
+    assert resolve(Plugin("datasets", "mine", limiting, ""), {}, where="")["sequences"] == 5
+    assert identity(Plugin("training", "mine", limiting, ""), {"sequences": 5}) == {"sequences": 5}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_plugin_of_the_package_has_an_option_called_as_one_of_the_harness(kind):
+    own = (name for name, point in available(kind).items() if point.value.startswith("xaibench."))
+    for plugin in (load(kind, name) for name in own):
+        parameters = signature(plugin.call).parameters
+        assert not {*of_harness(plugin, {})} & {*parameters}, plugin.name
+
+
 def test_a_name_supplied_to_one_kind_is_an_option_of_another():
     def dataset(*, data_seed, length: int = 200):
         pass
 
     assert resolve(Plugin("datasets", "d", dataset, ""), {}, where="")["length"] == 200
-    assert resolve(Plugin("models", "d", dataset, ""), {"data_seed": 1}, where="") == {
-        "data_seed": 1
-    }
+    assert resolve(Plugin("models", "d", dataset, ""), {"data_seed": 1}, where="")["data_seed"] == 1
 
 
 def test_only_what_a_signature_asks_for_is_supplied():
@@ -122,7 +163,8 @@ def test_the_harness_reads_its_own_options_of_a_dataset():
     planted = load("datasets", "planted")
     given = {"truth": {"motifs": {"CTCF": 1}}, "deduplicated": True}
     ours = of_harness(planted, resolve(planted, given, where="dataset"))
-    assert ours == {"deduplicated": True, "truth": Truth(motifs={"CTCF": "1"})}
+    truth = Truth(motifs={"CTCF": "1"})
+    assert ours == {"deduplicated": True, "truth": truth, "fallback": None}
 
 
 TYPED = """

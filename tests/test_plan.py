@@ -2,23 +2,24 @@ import re
 import shlex
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
 from xaibench.catalogue import lines
+from xaibench.claims import CLAIMS
 from xaibench.errors import UsageError
 from xaibench.plan import (
     FRACTIONS,
     GRIDS,
     Plan,
     dump,
-    locate,
-    presets,
     read,
     read_any,
     read_back,
 )
+from xaibench.written import locate, presets
 
 SMALL = """
 dataset: {name: planted, train: 100}
@@ -454,3 +455,9 @@ def test_every_run_of_the_page_names_a_plan(command):
 
 def test_every_preset_stands_on_the_page():
     assert [name for name in presets() if f"`{name}`" not in PAGE] == []
+
+
+def test_a_plan_knows_the_papers_whose_claims_are_known():
+    known, nothing = get_args(Plan.model_fields["claims"].annotation)
+    assert set(get_args(known)) == set(CLAIMS)
+    assert nothing is type(None)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from xaibench import engine
-from xaibench.begun import begun_in, mark, seen_from
+from xaibench.begun import begun_in, mark, named_from_here, seen_from
 from xaibench.cells import explaining, training
 from xaibench.errors import UsageError
 from xaibench.plan import dump, read, read_back
@@ -210,6 +210,25 @@ def test_a_file_far_from_the_run_is_known_by_its_name_alone(tmp_path, monkeypatc
     assert seen_from(tmp_path, "my_package.methods") == "my_package.methods"
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "ada")
     assert seen_from(tmp_path / "bob" / "run", str(own)) == "own.py"
+
+
+def test_the_environment_names_the_plug_ins_that_were_given(halfway, whole):
+    """The report prints the command with them; these files lie outside of the current folder."""
+    report(halfway, formats=("markdown",))
+    for folder in (halfway, whole):
+        assert read_results(folder).environment["plugins"] == ["own.py"]
+
+
+def test_a_plug_in_is_named_without_the_folders_around_the_current_one(tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    (here / "mine").mkdir(parents=True)
+    for file in (here / "mine" / "own.py", tmp_path / "other.py"):
+        file.touch()
+    monkeypatch.chdir(here)
+    assert named_from_here("mine/own.py") == "mine/own.py"
+    assert named_from_here(str(here / "mine" / "own.py")) == "mine/own.py"
+    assert named_from_here("../other.py") == "other.py"
+    assert named_from_here("my_package.methods") == "my_package.methods"
 
 
 def test_tables_from_before_are_not_taken_for_those_of_the_plan_that_began(whole, tmp_path):

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from xaibench.errors import UsageError
-from xaibench.plan import dump, presets, read_back
+from xaibench.plan import dump, read_back
 from xaibench.provenance import BEGUN
 from xaibench.store import write
 from xaibench.work import Job, Work
+from xaibench.written import presets
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,16 @@ def seen_from(folder: Path, word: str) -> str:
     # the way between them would tell of people and places
     far = shared in (Path(here.anchor), Path.home().parent)
     return file.name if far else os.path.relpath(file, here)
+
+
+def named_from_here(word: str) -> str:
+    """A file as seen from the current folder, for a command to run again; the name alone of one
+    outside, whose folders would tell of people and places. A module stays.
+    """
+    if not Path(word).exists():
+        return word
+    file = Path(os.path.abspath(word))  # where a link leads is of this machine too
+    return str(file.relative_to(Path.cwd())) if file.is_relative_to(Path.cwd()) else file.name
 
 
 def _found(word: str, folder: Path) -> str | None:

@@ -6,8 +6,8 @@ from importlib.resources import files
 
 from xaibench.errors import UsageError
 from xaibench.options import fits
-from xaibench.plan import presets
 from xaibench.registry import available, load, members
+from xaibench.written import presets
 
 
 def lines(kind: str, plugins: tuple[str, ...] = ()) -> list[str]:

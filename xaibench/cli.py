@@ -85,8 +85,9 @@ def run(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from xaibench import forecast, series
     from xaibench import run as running
-    from xaibench.plan import name_of, read_any
+    from xaibench.plan import read_any
     from xaibench.work import Job
+    from xaibench.written import name_of
 
     given, jobs = tuple(plugins or ()), jobs or min(os.cpu_count() or 1, 8)
     changed = (*(changes or ()), *([f"training.device={device}"] if device else []))

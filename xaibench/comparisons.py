@@ -12,9 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xaibench import curves
+from xaibench.cells.courses import Course, orders
+from xaibench.cells.donors import donor_of
 from xaibench.cells.explaining import explained_spec
 from xaibench.cells.keeping import arrays_of, is_there
-from xaibench.cells.replacing import Course, curve_spec, donor_of, orders
+from xaibench.cells.replacing import curve_spec
 from xaibench.clusters import numbers_of
 from xaibench.controls import RANDOM, random_maps
 from xaibench.distance import confidence, fitted, likelihood_changes

@@ -14,13 +14,13 @@ import numpy as np
 History = Sequence[Mapping[str, float]]
 
 LAST = 5
-"""So many last epochs are called the end of a training."""
+"""So many last epochs are called the end of a training, or half of fewer than ten."""
 
 
 class Convergence(NamedTuple):
     """Epochs and steps to an accuracy of 95 % and to 99 % of the accuracy after the last epoch
     (lower is faster); the area under the validation curve (higher is better); the spread over the
-    last five epochs (lower is steadier). NaN where never reached, not told or undefined."""
+    last five epochs, or the last half of fewer than ten (lower is steadier). NaN where never reached, not told or undefined."""
 
     epochs_to_95: float
     steps_to_95: float
@@ -67,10 +67,12 @@ def area(history: History) -> float:
     return float(np.trapezoid(accuracies) / (len(accuracies) - 1))
 
 
-def spread(history: History, *, last: int = LAST) -> float:
+def spread(history: History, *, last: int | None = None) -> float:
     """The standard deviation of validation accuracy over the last epochs, in [0, 1]. NaN where
     there are fewer epochs than that, or only one of them."""
     accuracies = _accuracies(history)
+    if last is None:
+        last = min(LAST, len(accuracies) // 2)
     if len(accuracies) < last or last < 2:
         return float("nan")
     return float(np.std(accuracies[-last:], ddof=1))

@@ -11,7 +11,7 @@ from time import perf_counter
 
 import torch
 
-from xaibench.cells import effects, explaining, replacing, retraining, training
+from xaibench.cells import effects, explaining, oracle, replacing, retraining, training
 from xaibench.cells.keeping import is_there
 from xaibench.controls import ORACLE, RANDOM
 from xaibench.progress import Progress
@@ -52,7 +52,7 @@ def _first_specs(work: Work, task: Task) -> list[Spec]:
     """What a task of a source makes before its curves."""
     where, source = (task.model, task.seed), str(task.source)
     if source == ORACLE:
-        oracles = [replacing.oracle_spec(work, *where, each) for each in replacing.oracles(work)]
+        oracles = [oracle.oracle_spec(work, *where, each) for each in oracle.oracles(work)]
         wanted = effects.asked(work)
         return oracles + [effects.effects_spec(work, *where, each) for each in wanted]
     learnt = _retrained(work, task)
@@ -78,7 +78,7 @@ def compute(work: Work, task: Task, progress: Progress | None = None) -> None:
     if not _usable(work, task):
         return
     if task.source == ORACLE:
-        replacing.oracle_cell(work, *where)
+        oracle.oracle_cell(work, *where)
         effects.effects_cell(work, *where)
     elif task.source == RANDOM:
         training.predict(work, *where)

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from xaibench import curves, dna
 from xaibench.cells import explaining
 from xaibench.cells import training as trainings
+from xaibench.cells.courses import Course
+from xaibench.cells.donors import leading_operator
 from xaibench.cells.keeping import arrays_of, is_there
-from xaibench.cells.replacing import Course, curve_spec, leading_operator
+from xaibench.cells.replacing import curve_spec
 from xaibench.controls import RANDOM
 from xaibench.lines import Line, lines_of
 from xaibench.predict import logits

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
 
+import numpy as np
 import pandas as pd
 
 from xaibench.asked import Asked
 from xaibench.controls import ORACLE, PRIORS
-from xaibench.panels import Cell
+from xaibench.panels import Cell, Panel
 from xaibench.selftest import PLACE, verdicts
+from xaibench.statistics.bootstrap import defined_part
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.ranks import rank
 
@@ -55,7 +58,8 @@ def corrected(frame: pd.DataFrame, families: pd.Series[int]) -> pd.DataFrame:
 
 
 def ranked(frame: pd.DataFrame, families: pd.Series[int], asked: Asked) -> pd.DataFrame:
-    """Methods by their mean, within a model, where the metric can rank them."""
+    """Methods by their mean, within a model, where the metric can rank them; where they were asked
+    about different sequences, by their mean over those that all were asked about."""
     methods = ~frame["method"].isin(["", asked.control, ORACLE, *PRIORS])
     can = methods & frame["question"].isin(_RANKED) & frame["metric"].map(_ranks(asked))
     tests = verdicts(frame)
@@ -63,12 +67,35 @@ def ranked(frame: pd.DataFrame, families: pd.Series[int], asked: Asked) -> pd.Da
     can &= ~pd.MultiIndex.from_frame(frame[PLACE]).isin(failed)
     falls = {name: bool(each and each.better == "lower") for name, each in asked.facts.items()}
     falling = frame["metric"].map(falls).astype(bool) & (frame["question"] == "value")
-    merit = frame["mean"].where(~falling, -frame["mean"])[can.astype(bool)]
+    merit = _on_shared(frame[can.astype(bool)], families, asked)
+    merit = merit.where(~falling[merit.index], -merit)
     ranks = merit.groupby(families, sort=False).transform(
         lambda means: rank(means.to_numpy(), "higher")
     )
     frame["rank"] = ranks.reindex(frame.index)
     return frame
+
+
+def _on_shared(frame: pd.DataFrame, families: pd.Series[int], asked: Asked) -> pd.Series[float]:
+    """The means of rows, those of a family over the same sequences."""
+    means = frame["mean"].copy()
+    known = frame[means.notna()]
+    for _, rows in known.groupby(families[known.index], sort=False):
+        cells = cells_of(rows)
+        if len({len(asked.panel(cell).sequences) for cell in cells}) == 1:
+            continue
+        panels = [_panel(*each, asked) for each in zip(rows["question"], cells, strict=True)]
+        shared = reduce(np.intersect1d, [panel.sequences for panel in panels])
+        for index, panel in zip(rows.index, panels, strict=True):
+            values = defined_part(panel.values[:, np.isin(panel.sequences, shared)])
+            means[index] = np.nanmean(values, axis=1).mean() if values.size else np.nan
+    return means
+
+
+def _panel(question: str, cell: Cell, asked: Asked) -> Panel:
+    if question == "value":
+        return asked.panel(cell)
+    return asked.gap(cell, asked.random(cell))
 
 
 def boards(frame: pd.DataFrame, apart: pd.Series[bool]) -> Iterator[pd.DataFrame]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter, process_time
 
-from xaibench.cells import effects, explaining, replacing, retraining, training
+from xaibench.cells import courses, effects, explaining, oracle, replacing, retraining, training
 from xaibench.cells.keeping import first, looked_at
 from xaibench.controls import ORACLE, RANDOM
 from xaibench.engine import Task
@@ -32,10 +32,13 @@ NOT_COUNTED = "reading the data, the floor, tables and reports"
 @dataclass(slots=True)
 class Amount:
     """What a task still has to do: passes of a sequence by the model that is asked and what for,
-    sequences explained, trainings on all of train; and the bytes that it keeps."""
+    sequences explained, trainings and retrainings, what these learn from as a share of all of train
+    (``trained``), and the bytes that it keeps."""
 
     passes: Counter[tuple[str, str]] = field(default_factory=Counter)
     explained: int = 0
+    trainings: int = 0
+    retrainings: int = 0
     trained: float = 0.0
     stored: int = 0
 
@@ -124,7 +127,8 @@ def _count_trainings(work: Work, task: Task, model: Tried, amount: Amount) -> No
     where = (task.model, task.seed)
     if task.source is None:
         for spec in training.model_specs(work, *where).values():
-            amount.trained += _lacks(work, spec, amount, model.weights)
+            amount.trainings += _lacks(work, spec, amount, model.weights)
+        amount.trained += amount.trainings
     if task.source == ORACLE:
         return
     maps = set()
@@ -133,6 +137,7 @@ def _count_trainings(work: Work, task: Task, model: Tried, amount: Amount) -> No
         if _lacks(work, spec, amount, len(work.chosen) * _classes(work) * 4):
             learnt = min(wanted.train or every, every)
             amount.trained += learnt / every
+            amount.retrainings += 1
             maps.add(learnt)
     if task.source not in (None, RANDOM):
         beside = len(work.splits.validation or ()) + len(work.chosen)
@@ -150,10 +155,10 @@ def _count_predictions(work: Work, task: Task, model: Tried, amount: Amount) -> 
 def _count_oracle(work: Work, task: Task, model: Tried, amount: Amount) -> None:
     if task.source != ORACLE:
         return
-    for oracle in replacing.oracles(work):
-        here = looked_at(work, task.model, operator=oracle.operator)
+    for each in oracle.oracles(work):
+        here = looked_at(work, task.model, operator=each.operator)
         positions = int(first(here, work.plan.controlled).chosen.valid.sum())
-        spec = replacing.oracle_spec(work, task.model, task.seed, oracle)
+        spec = oracle.oracle_spec(work, task.model, task.seed, each)
         if _lacks(work, spec, amount, positions * 4):
             amount.passes[task.model, "the oracle and true effects"] += positions
 
@@ -193,11 +198,11 @@ def _count_curves(work: Work, task: Task, model: Tried, amount: Amount) -> None:
     if task.source is None:
         return
     steps = len(work.plan.fractions)
-    for course in replacing.courses(work, task.source):
+    for course in courses.courses(work, task.source):
         others = course.kind == "other_models"
-        asked = replacing.judges(work, task.model) if others else [task.model]
+        asked = courses.judges(work, task.model) if others else [task.model]
         draws = work.plan.random_draws if course.method == RANDOM else 1
-        count = len(replacing.seen(work, task.model, course).chosen) * draws
+        count = len(courses.seen(work, task.model, course).chosen) * draws
         spec = replacing.curve_spec(work, task.model, task.seed, course)
         if _lacks(work, spec, amount, len(asked) * steps * count * _classes(work) * 4):
             for each in asked:
@@ -231,16 +236,13 @@ def _what(work: Work, told: Forecast) -> Iterator[str]:
         f"{len(plan.models)} models x {max(seeds)} seeds, {len(plan.attribution)} methods, "
         f"{len(work.chosen)} sequences explained"
     )
-    trainings = sum(task.source is None for task in todo)
-    retrained = sum(
-        len(retraining.retrained_specs(work, task.model, task.seed, task.source))
-        for task in todo
-        if task.source != ORACLE
-    )
-    again = f" and {retrained} retrainings" if retrained else ""
+    trainings = sum(amount.trainings for amount in todo.values())
+    retrainings = sum(amount.retrainings for amount in todo.values())
+    again = f" and {retrainings} retrainings" if retrainings else ""
+    explanations = sum(task.source is not None for task in todo)
     yield (
         f"{len(todo)} of {told.tasks} tasks to compute: {trainings} trainings{again} "
-        f"({len(work.splits.train)} sequences each), {len(todo) - trainings} explanations "
+        f"({len(work.splits.train)} sequences each), {explanations} explanations "
         "with their curves"
     )
     passes: Counter[str] = Counter()

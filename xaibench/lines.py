@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xaibench import curves
+from xaibench.cells.courses import Course, judges, seen
 from xaibench.cells.explaining import explained_targets
 from xaibench.cells.keeping import arrays_of
-from xaibench.cells.replacing import Course, curve_spec, followed_specs, judges, seen
+from xaibench.cells.replacing import curve_spec, followed_specs
 from xaibench.cells.retraining import Retraining, retrained_spec
 from xaibench.controls import RANDOM
 from xaibench.records import Block

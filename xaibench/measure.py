@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xaibench.cells.courses import Course, orders
 from xaibench.cells.effects import asked_by, effects_of, effects_spec
 from xaibench.cells.explaining import (
     OF_WEIGHTS,
@@ -18,7 +19,7 @@ from xaibench.cells.explaining import (
     intact,
 )
 from xaibench.cells.keeping import arrays_of, first, looked_at
-from xaibench.cells.replacing import Course, followed, orders
+from xaibench.cells.replacing import followed
 from xaibench.cells.retraining import retrainings_of
 from xaibench.cells.training import model_spec, predictions_spec
 from xaibench.controls import (

@@ -75,13 +75,25 @@ def resolve(plugin: Plugin, options: Mapping[str, Any], *, where: str) -> dict[s
     """The options of a plug-in with its defaults filled in, as plain JSON values.
 
     Raises UsageError naming ``where`` and the option, also where a default is no plain value or
-    is not of the type that stands beside it.
+    is not of the type that stands beside it, and where an option is called as one of the harness.
     """
-    schema = _schema(plugin, {**_of_harness(plugin), **_own(plugin)})
+    own, ours = _own(plugin), _of_harness(plugin)
+    _require_different(plugin, own, ours)
+    schema = _schema(plugin, {**ours, **own})
     checked = validate(schema, dict(options), where=where)
     plain = {name: _plain(checked, name, where) for name in schema.model_fields}
     validate(schema, plain, where=where)
     return plain
+
+
+def _require_different(plugin: Plugin, own: Fields, ours: Fields) -> None:
+    """What a plan writes under one name cannot be meant for both."""
+    shared = [name for name in own if name in ours]
+    if shared:
+        raise UsageError(
+            f"{plugin.name}: its option {shared[0]!r} has the name of one of the harness'; "
+            "wanted another name"
+        )
 
 
 def _plain(checked: BaseModel, name: str, where: str) -> Any:
@@ -136,7 +148,7 @@ LIMITS = {
 
 def identity(plugin: Plugin, options: Mapping[str, Any]) -> dict[str, Any]:
     """The resolved options that make a difference to what the plug-in does."""
-    limits = set(LIMITS.get(plugin.kind, ())) - set(_own(plugin))
+    limits = LIMITS.get(plugin.kind, ())
     return {name: value for name, value in options.items() if name not in limits}
 
 

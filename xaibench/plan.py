@@ -1,10 +1,5 @@
-"""The plan: what to train, explain and measure. Strict, typed, read from YAML."""
+"""The plan: what to train, explain and measure. Strict and typed."""
 
-import os
-import re
-from collections.abc import Mapping
-from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -22,8 +17,16 @@ from xaibench.errors import UsageError
 from xaibench.options import resolve, validate, with_paths
 from xaibench.protocols import Precision, metric_facts
 from xaibench.registry import load, nearest
+from xaibench.written import (
+    SECTIONS,
+    check_datasets,
+    datasets_of,
+    labelled,
+    locate,
+    mapping_of,
+    use_of,
+)
 
-SECTIONS = ("models", "attribution", "metrics", "operators", "reports")
 FRACTIONS = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1)
 _HALVED = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
 GRIDS: dict[str, tuple[float, ...]] = {
@@ -145,45 +148,6 @@ class Plan(BaseModel):
         return (0, *fractions[1:-1], 1)
 
 
-DEFAULTS: dict[str, Any] = {
-    "training": {"use": "supervised"},
-    "attribution": [
-        *("attention", "integrated_gradients", "deeplift", "saliency", "input_x_gradient"),
-        "random",
-    ],
-    "metrics": {
-        "deletion": {},
-        "insertion": {},
-        "flip_rate": {},
-        "substitution_agreement": {"sequences": 50},
-        "auprc": {},
-        "relevance_mass": {},
-        "pointing_game": {},
-        "seed_agreement": {},
-        "substitution_sensitivity": {},
-        "reverse_complement_consistency": {},
-        "effective_positions": {},
-    },
-    "operators": ["n", "uniform"],
-    "reports": ["html", "markdown"],
-}
-
-
-def presets() -> list[str]:
-    """The plans that ship with the package."""
-    folder = files("xaibench") / "presets"
-    return sorted(path.name.removesuffix(".yaml") for path in folder.iterdir())
-
-
-def name_of(source: str) -> str:
-    """What a run of a plan is called.
-
-    >>> name_of("plans/mine.yaml+quick")
-    'mine+quick'
-    """
-    return "+".join(Path(part).stem for part in _parts(source))
-
-
 def read(
     source: str,
     *,
@@ -215,15 +179,15 @@ def read_any(
     Whether the files of such a dataset are there is left to its run, so that one that is not does
     not stop the others.
     """
-    written = _changed(_written(source, plugins), changes)
-    _check_datasets(written, source)
+    written = mapping_of(source, changes=changes, plugins=plugins)
+    check_datasets(written, source)
     if "datasets" not in written:
         plan = _filled(_shaped(written, source), source, plugins)
         _check_paths(plan.dataset, "datasets", source, plugins)
         return _limited(plan, limit)
     each = {
-        label: _option_filled(Use(**_use(one, where, key="name")), "datasets", where, plugins)
-        for label, one in _datasets(written.pop("datasets")).items()
+        label: _option_filled(Use(**use_of(one, where, key="name")), "datasets", where, plugins)
+        for label, one in datasets_of(written.pop("datasets")).items()
         for where in [f"datasets.{label}"]
     }
     first = next(iter(each.values()))
@@ -234,16 +198,9 @@ def read_any(
 
 def read_back(path: str, *, source: str, plugins: tuple[str, ...]) -> Plan:
     """The resolved plan in a run's folder, its files looked for as those of ``source`` are."""
-    plan = _filled(_shaped(_changed(_written(path, plugins), ()), path), source, plugins)
+    plan = _filled(_shaped(mapping_of(path, plugins=plugins), path), source, plugins)
     _check_paths(plan.dataset, "datasets", source, plugins)
     return plan
-
-
-def _changed(written: dict[str, Any], changes: tuple[str, ...]) -> dict[str, Any]:
-    """With what the command line says, and the defaults of what nobody says."""
-    for change in changes:
-        change_one(written, change)
-    return {**DEFAULTS, **written}
 
 
 def _limited(plan: Plan, limit: int | None) -> Plan:
@@ -252,240 +209,20 @@ def _limited(plan: Plan, limit: int | None) -> Plan:
     return plan.model_copy(update={"sequences": limit})
 
 
-def locate(path: str, source: str) -> Path:
-    """A relative path is looked for beside the plan, in the folder ``XAIBENCH_DATA``, and here.
-
-    Here is the current folder: from where a run began, the ``plan.yaml`` in its folder runs too.
-    """
-    data = os.environ.get("XAIBENCH_DATA")
-    folders = [_folder(source), *([Path(data)] if data else []), Path()]
-    for folder in folders:
-        found = folder / Path(path).expanduser()
-        if found.exists():
-            return found
-    looked = ", in XAIBENCH_DATA and here" if data else " and here; XAIBENCH_DATA is not set"
-    raise UsageError(f"no file {path!r} (looked beside the plan{looked})")
-
-
-def _parts(source: str) -> list[str]:
-    """The plans that a word of the command line names; a file may have a plus in its name."""
-    return [source] if Path(source).is_file() else source.split("+")
-
-
-def _folder(source: str) -> Path:
-    """What the paths in a plan are relative to."""
-    named = source in presets() or len(_parts(source)) > 1
-    return Path() if named else Path(source).parent
-
-
-def _written(source: str, plugins: tuple[str, ...], above: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The mapping in a plan, laid section by section over those that it ``extends``."""
-    if os.path.realpath(source) in map(os.path.realpath, above):
-        raise UsageError(f"extends: wanted an end, got {' -> '.join([*above, source])}")
-    written = _mapping(source)
-    for section in SECTIONS:
-        if section in written:
-            written[section] = _labelled(written[section], section)
-    if "datasets" in written:
-        written["datasets"] = _datasets(written["datasets"])
-    laid: dict[str, Any] = {}
-    for name in _extended(written.pop("extends", []), source):
-        below = _written(name, plugins, (*above, source))
-        laid = _laid(laid, _seen_from(below, name, source, plugins))
-    return _laid(laid, written)
-
-
-def _extended(names: Any, source: str) -> list[str]:
-    """The plans below one, each as a preset or as a path from here."""
-    names = [names] if isinstance(names, str) else names
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UsageError(f"extends: wanted a preset or file, or a list of them, got {names!r}")
-    beside = _folder(source)  # joined to an absolute path it falls away
-    return [name if name in presets() else str(beside / name) for name in names]
-
-
-def _laid(below: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """One mapping over another; what to look at is said as one dataset or as several."""
-    said = ("dataset", "datasets")
-    kept = {key: value for key, value in below.items() if key not in said or not {*said} & {*over}}
-    return {**kept, **over}
-
-
-def _datasets(given: Any) -> dict[str, Any]:
-    """Datasets by label, each a folder of its run; a list of names labels them by these."""
-    if isinstance(given, list) and all(isinstance(name, str) for name in given):
-        if len({*given}) < len(given):
-            raise UsageError(f"datasets: wanted different names, got {given}")
-        given = {name: name for name in given} or given
-    if not isinstance(given, Mapping) or not given:
-        raise UsageError(f"datasets: wanted labels and their datasets, or names, got {given!r}")
-    for label in given:
-        if not isinstance(label, str) or not re.fullmatch(r"(?!\.)[^/\\\0]+", label):
-            raise UsageError(f"datasets: wanted labels that can name folders, got {label!r}")
-    return {label: {"name": one} if isinstance(one, str) else one for label, one in given.items()}
-
-
-def _check_datasets(written: dict[str, Any], source: str) -> None:
-    """One way or the other, and a size says neither."""
-    if "dataset" in written and "datasets" in written:
-        raise UsageError(f"{source}: wanted dataset or datasets, got both")
-    sized = all(part in presets() for part in _parts(source))
-    if sized and "dataset" not in written and "datasets" not in written:
-        raise UsageError(
-            f"{source}: says how much, not of what: wanted a plan with it, such as "
-            f"planted+{source}, or extends: {source} in one with a dataset and models"
-        )
-
-
-def _seen_from(
-    below: dict[str, Any], name: str, source: str, plugins: tuple[str, ...]
-) -> dict[str, Any]:
-    """The mapping of the plan ``name`` with the paths of its datasets as seen from ``source``."""
-    seen = dict(below)
-    if "dataset" in below:
-        seen["dataset"] = _moved(below["dataset"], name, source, plugins)
-    if "datasets" in below:
-        each = below["datasets"].items()
-        seen["datasets"] = {label: _moved(one, name, source, plugins) for label, one in each}
-    return seen
-
-
-def _moved(dataset: Any, below: str, source: str, plugins: tuple[str, ...]) -> dict[str, Any]:
-    """A dataset with the files that lie beside the plan ``below``, as seen from ``source``."""
-    use = _use(dataset, "dataset", key="name")
-
-    def moved(path: str) -> str:
-        there = _folder(below) / path
-        beside = not Path(path).is_absolute() and there.exists()
-        return os.path.relpath(there, _folder(source)) if beside else path
-
-    plugin = load("datasets", use["use"], plugins)
-    return {"name": use["use"], **with_paths(plugin, use["options"], moved)}
-
-
-def _mapping(source: str) -> dict[str, Any]:
-    if len(parts := _parts(source)) > 1:
-        return {"extends": parts}
-    if source in presets():
-        text = (files("xaibench") / "presets" / f"{source}.yaml").read_text()
-    elif Path(source).is_file():
-        try:
-            text = Path(source).read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{source}: cannot be read: {error}") from None
-    else:
-        raise UsageError(f"no plan or preset {source!r}; {nearest(source, presets())}")
-    try:
-        mapping = yaml.load(text, _Loader)  # a SafeLoader underneath
-    except yaml.YAMLError as error:
-        raise UsageError(f"{source}: is no YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(mapping, dict):
-        raise UsageError(f"{source}: wanted a mapping of keys, got {type(mapping).__name__}")
-    return mapping
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key that stands twice is a mistake, not the loss of the first."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        """Before anything is merged: what ``<<`` brings may be written over."""
-        node = super().compose_mapping_node(anchor)
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        twice = {key for key in keys if keys.count(key) > 1}
-        if twice:
-            raise yaml.composer.ComposerError(None, None, f"{twice} twice", node.start_mark)
-        return node
-
-
-def _labelled(section: Any, where: str) -> dict[str, Any]:
-    """A section given as a list of names is a mapping without options."""
-    if isinstance(section, list) and all(isinstance(name, str) for name in section):
-        return {name: {} for name in section}
-    if isinstance(section, dict) and all(isinstance(name, str) for name in section):
-        return {name: {} if options is None else options for name, options in section.items()}
-    raise UsageError(f"{where}: wanted a list of names or a mapping, got {section!r}")
-
-
-def assigned(change: str) -> tuple[str, Any]:
-    """The key and the YAML value of ``key=value``.
-
-    >>> assigned("dataset.motifs={CTCF: 1}")
-    ('dataset.motifs', {'CTCF': 1})
-    """
-    key, equals, value = change.partition("=")
-    if not equals or not all(key.split(".")):
-        raise UsageError(f"--set {change}: wanted key=value")
-    try:
-        return key, yaml.load(value, _Loader)  # a SafeLoader underneath
-    except yaml.YAMLError:
-        raise UsageError(f"--set {change}: the value is no YAML") from None
-
-
-def change_one(written: dict[str, Any], change: str) -> None:
-    """Write ``key=value`` over what a plan says, dots between keys."""
-    key, value = assigned(change)
-    *outer, last = key.split(".")
-    if key == "extends":
-        raise UsageError(f"--set {change}: wanted 'extends' in the plan itself")
-    place = written
-    for name in outer:
-        inner = place.setdefault(name, {})
-        if name in SECTIONS:
-            inner = place[name] = _labelled(inner or DEFAULTS.get(name, {}), name)
-        if name == "datasets" and inner:
-            inner = place[name] = _datasets(inner)
-        if inner is None:
-            inner = place[name] = {}
-        if not isinstance(inner, dict):
-            raise UsageError(f"--set {change}: {name!r} holds {inner!r}, no keys")
-        place = inner
-    place[last] = value
-
-
-def _check_metrics(plan: Plan, plugins: tuple[str, ...]) -> None:
-    """No label may be what the records of another metric are called."""
-    called = {
-        f"{label}_{quantity}": label
-        for label, use in plan.metrics.items()
-        for facts in [metric_facts(load("metrics", use.use, plugins).call)]
-        if facts.of == "curves" and len(facts.quantities) > 1
-        for quantity in facts.quantities
-    }
-    for label in plan.metrics:
-        if label in called:
-            raise UsageError(
-                f"metrics.{label}: wanted another label, records of {called[label]!r} are called so"
-            )
-
-
 def _shaped(written: dict[str, Any], source: str) -> Plan:
     shaped = dict(written)
     for section in SECTIONS:
         if section in shaped:
-            labelled = _labelled(shaped[section], section)
             shaped[section] = {
-                label: _use(options, f"{section}.{label}", default=label)
-                for label, options in labelled.items()
+                label: use_of(options, f"{section}.{label}", default=label)
+                for label, options in labelled(shaped[section], section).items()
             }
-    shaped["training"] = _use(shaped["training"], "training", default="supervised")
+    shaped["training"] = use_of(shaped["training"], "training", default="supervised")
     if "dataset" in shaped:
-        shaped["dataset"] = _use(shaped["dataset"], "dataset", key="name")
+        shaped["dataset"] = use_of(shaped["dataset"], "dataset", key="name")
     plan = validate(Plan, shaped, where="")
     assert isinstance(plan, Plan)  # for the type checker
     return plan
-
-
-def _use(given: Any, where: str, *, key: str = "use", default: str | None = None) -> dict[str, Any]:
-    """``{use: name, option: value}`` or a bare name, as the fields of ``Use``."""
-    if isinstance(given, str):
-        given = {key: given}
-    if not isinstance(given, Mapping):
-        raise UsageError(f"{where}: wanted options, got {given!r}")
-    options = {name: value for name, value in given.items() if name != key}
-    name = given.get(key, default)
-    if not isinstance(name, str):
-        raise UsageError(f"{where}: wanted {key}: NAME, got {given!r}")
-    return {"use": name, "options": options}
 
 
 def _filled(plan: Plan, source: str, plugins: tuple[str, ...]) -> Plan:
@@ -518,6 +255,22 @@ def _option_filled(use: Use, kind: str, where: str, plugins: tuple[str, ...]) ->
 def _check_paths(use: Use, kind: str, source: str, plugins: tuple[str, ...]) -> None:
     """Refuse a file that is not there."""
     with_paths(load(kind, use.use, plugins), use.options, lambda path: locate(path, source))
+
+
+def _check_metrics(plan: Plan, plugins: tuple[str, ...]) -> None:
+    """No label may be what the records of another metric are called."""
+    called = {
+        f"{label}_{quantity}": label
+        for label, use in plan.metrics.items()
+        for facts in [metric_facts(load("metrics", use.use, plugins).call)]
+        if facts.of == "curves" and len(facts.quantities) > 1
+        for quantity in facts.quantities
+    }
+    for label in plan.metrics:
+        if label in called:
+            raise UsageError(
+                f"metrics.{label}: wanted another label, records of {called[label]!r} are called so"
+            )
 
 
 def dump(plan: Plan) -> str:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from xaibench import __version__, certainty, comparisons, results, tables
 from xaibench.asked import ask
-from xaibench.begun import Begun, begun_in, mark, unmark
+from xaibench.begun import Begun, begun_in, mark, named_from_here, unmark
 from xaibench.cells import effects, retraining
 from xaibench.cells.training import build, floor_of
 from xaibench.claims import claims
@@ -28,7 +28,7 @@ from xaibench.errors import UsageError
 from xaibench.estimates import estimates
 from xaibench.examples import examples
 from xaibench.measure import of_model
-from xaibench.plan import SECTIONS, Plan, dump
+from xaibench.plan import Plan, dump
 from xaibench.progress import said, shown
 from xaibench.records import Block, excused, frame
 from xaibench.registry import load
@@ -36,6 +36,7 @@ from xaibench.rendering import render
 from xaibench.selftest import self_test
 from xaibench.store import FAILED, write
 from xaibench.work import Job, Work, facts_of, is_explained, prepare, seeds_of
+from xaibench.written import SECTIONS
 
 OUTPUTS = (
     *("plan.yaml", "environment.json", "results.parquet", "estimates.csv", "selftest.csv"),
@@ -96,7 +97,13 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
     """Compute what is missing, then write the tables and reports unless they are there."""
     began = perf_counter()
     every, todo = planned(work)
-    called = {"command": command, "date": _now(), "jobs": jobs, "threads": threads}
+    called = {
+        "command": command,
+        "plugins": [named_from_here(plugin) for plugin in work.job.plugins],
+        "date": _now(),
+        "jobs": jobs,
+        "threads": threads,
+    }
     _mark_folder(work)
     if todo or not _finished(work, _stamp(work)):
         mark(work, called)

@@ -14,8 +14,8 @@ from xaibench import curves as curve
 from xaibench.catalogue import first_sentence
 from xaibench.cells import explaining
 from xaibench.cells import training as trainings
+from xaibench.cells.courses import Course, orders
 from xaibench.cells.keeping import Arrays, arrays_of, is_there
-from xaibench.cells.replacing import Course, orders
 from xaibench.clusters import numbers_of
 from xaibench.controls import RANDOM
 from xaibench.data.loading import STANDS_IN

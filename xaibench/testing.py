@@ -11,12 +11,12 @@ from xaibench.errors import NotApplicable
 from xaibench.explain import Explanation, explain, name_of
 from xaibench.metrics.localisation import auprc, chance_auprc
 from xaibench.options import resolve, typed
-from xaibench.plan import assigned
 from xaibench.protocols import method_facts
 from xaibench.registry import load
 from xaibench.shapes import Codes, Labels, Scores
 from xaibench.toys import MODELS, MOTIF, references, sequences
 from xaibench.values import NO_CLASS, Explained, Sequences
+from xaibench.written import assigned
 
 TOLERANCE = 1e-5
 """What company and order may change of a score, as a share of the largest of its model."""

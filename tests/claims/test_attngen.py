@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from xaibench.claims import CLAIMS, COLUMNS, attngen, claims, deletion
-from xaibench.claims.arms import Arms, arms_of, chosen_ratio
-from xaibench.claims.attngen import _optimum, _steadiness
+from xaibench.claims.arms import Arms, arms_of, chosen_ratio, explained_ratio, validation
+from xaibench.claims.attngen import _convergence, _optimum, _steadiness
 from xaibench.claims.deletion import _chance
 from xaibench.claims.finding import FAILS, HOLDS, UNKNOWN
 from xaibench.plan import read
@@ -66,7 +66,8 @@ def test_every_claim_has_a_row_with_its_rule_or_a_reason(ran):
     told = table[table["seeds"] > 0]
     assert (told["rule"] != "").all()
     assert (told["test"] != "").all()
-    assert (table["caveat"].str.contains("on other data than the paper's")).all()
+    assert table["caveat"].str.contains("on other data than the paper's").all()
+    assert table["caveat"].str.contains("composition alone reaches").all()
     assert {"n", "uniform"} == set(
         table["quantity"].str.extract(r"deletion, operator (\w+)")[0].dropna()
     )
@@ -119,6 +120,8 @@ def validating(monkeypatch, accuracies):
 
     monkeypatch.setattr(attngen, "validation", told)
     monkeypatch.setattr("xaibench.claims.arms.validation", told)
+    monkeypatch.setattr(attngen, "trained", lambda _, masked: masked)
+    monkeypatch.setattr("xaibench.claims.arms.trained", lambda _, masked: masked)
 
 
 ARMS = Arms("cnn", "twin", {0.1: "few", 0.3: "some"}, {})
@@ -182,3 +185,53 @@ def test_deletion_asks_for_the_points_that_the_claim_is_about(ran):
     )
     assert len(found) == 1
     assert "points at .1 and .2" in found[0].caveat
+
+
+def test_attention_is_put_beside_its_controls_on_the_nearest_explained_arm(ran):
+    table = results(ran[1]).claims
+    rows = table[table["claim"].str.startswith("attention finds more than")]
+    assert {"random orders", "its own map moved along (run lengths kept)"} == set(
+        rows["claim"].str.removeprefix("attention finds more than ")
+    )
+    assert rows["caveat"].str.startswith("ratio 0.1;").all()
+    assert explained_ratio(ran[0].plan, arms_of(ran[0].plan).masked, 0.3) == 0.1
+
+
+def trained_so(monkeypatch, model, cnn):
+    """Histories of five seeds each, as validation accuracies by epoch."""
+
+    def told(work, label):
+        every = model if label == "few" else cnn
+        return {
+            seed: [
+                {"epoch": epoch, "steps": epoch, "validation_accuracy": accuracy}
+                for epoch, accuracy in enumerate(accuracies, start=1)
+            ]
+            for seed, accuracies in enumerate(every)
+        }
+
+    monkeypatch.setattr(attngen, "histories", told)
+
+
+def test_a_model_that_never_gets_there_is_not_faster(ran, monkeypatch):
+    """It is an epoch earlier under two seeds, and never arrives under the other three."""
+    late, never = [0.5, 0.9, 0.96, 0.97], [0.5, 0.9, 0.9, 0.9]
+    soon = [0.5, 0.96, 0.96, 0.97]
+    trained_so(monkeypatch, [never] * 3 + [soon] * 2, [soon] * 3 + [late] * 2)
+    found = next(iter(_convergence(ran[0], ARMS, "few")))
+    assert found.mean == pytest.approx((3 * (2 - 5) + 2 * 1) / 5)
+    assert found.verdict == UNKNOWN
+    assert "never reached by AttnGen under 3 and by the CNN under 0 of 5 seeds" in found.caveat
+
+
+def test_the_accuracy_of_a_model_is_that_of_the_weights_it_has(ran, monkeypatch):
+    history = [{"validation_accuracy": 0.9, "kept": 1.0}, {"validation_accuracy": 0.7, "kept": 0.0}]
+    monkeypatch.setattr("xaibench.claims.arms.histories", lambda *_: {3: history})
+    assert validation(ran[0], ["few"])[1].tolist() == [[0.9]]
+
+
+def test_a_tie_for_the_best_ratio_counts_for_the_claim(ran, monkeypatch):
+    validating(monkeypatch, {"twin": [0.9] * 5, "few": [0.9] * 5, "some": [0.3] * 5})
+    found = _optimum(ran[0], ARMS)
+    assert found.mean == 1
+    assert "0 and 0.1" in found.caveat

@@ -56,10 +56,9 @@ def test_a_number_a_seed_is_tested_by_t():
     assert found.p == pytest.approx(0.1181, abs=1e-4)
 
 
-@pytest.mark.parametrize("differences", [[np.nan, np.nan], [2.0]])
-def test_too_few_seeds_tell_nothing(differences):
+@pytest.mark.parametrize("differences", [[np.nan, np.nan], [2.0], [1.0, 1.0], [1.0] * 5])
+def test_too_few_seeds_tell_nothing_nor_do_seeds_that_agree_to_the_digit(differences):
     found = over_seeds(WORDS, np.array(differences), "rule")
-    assert np.isnan(found.low)
     assert np.isnan(found.p)
     assert found.verdict == UNKNOWN
 

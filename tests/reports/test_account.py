@@ -45,6 +45,61 @@ def test_one_seed_claims_nothing_about_retraining(make):
     assert "oracle" not in said
 
 
+def explained(run, **plan):
+    """What is said of a run that explained 3,000 sequences, with other parts of the plan."""
+    data = run.environment["dataset"]
+    sizes = data["sizes"] | {"explained": 3000}
+    environment = run.environment | {"dataset": data | {"sizes": sizes}}
+    return account(replace(run, plan=run.plan | plan, environment=environment))
+
+
+def test_models_of_other_numbers_of_seeds_are_said_to_have_them(run):
+    few = run.records[(run.records["model"] != "cnn") | (run.records["seed"] < 3)]
+    said = account(replace(run, records=few))
+    assert "were trained under 3 to 5 seeds on 8,000" in said
+    assert "with one seed" not in said
+    single = run.records[(run.records["model"] != "cnn") | (run.records["seed"] < 1)]
+    said = account(replace(run, records=single))
+    assert "1 to 5 seeds on" in said
+    assert "of a model with one seed there is the bootstrap alone" in said
+
+
+def test_what_looks_at_fewer_sequences_is_said_to(run):
+    every = explained(run)
+    assert "of 3,000 test sequences was explained" in every
+    assert "at most" not in every
+    assert "that all were asked" not in every
+    methods = {"deeplift": {"sequences": 300}, "saliency": {}, "random": {"sequences": 9000}}
+    models = {"cnn": {"sequences": 0}, "attngen": {"sequences": None}, "attention only": {}}
+    said = explained(run, attribution=methods, models=models)
+    assert "of 300 to 3,000 test sequences was explained by" in said
+    assert "Nothing was explained of cnn." in said
+    assert "bases, over the sequences that all were asked about." in said
+    model = explained(run, models={"cnn": {"sequences": 70}, "attngen": {"sequences": 70}})
+    assert "of 70 test sequences was explained" in model
+    metrics = {"auprc": {"sequences": 50}, "gini": {}, "entropy": {"sequences": 4000}}
+    operators = {"n": {"use": "n"}, "uniform": {"sequences": 200}, "window": {"sequences": 100}}
+    said = explained(run, metrics=metrics, operators=operators)
+    assert ", each on at most 50 to 3,000 sequences; bases were replaced in" in said
+    assert "in at most 200 under uniform and at most 100 under window." in said
+
+
+def test_groups_that_are_resampled_whole_are_said_to_be(run, make):
+    groups = {"clusters": {"explained": 9, "test": 12}}
+    said = account(replace(run, environment=run.environment | groups))
+    assert "draws seeds and whole groups of sequences crosswise" in said
+    assert "sign flips over whole groups of sequences, corrected" in said
+    assert "are of 9 groups" in said
+    one = make(models=("cnn",), seeds=(0,))
+    said = account(replace(one, environment=one.environment | groups))
+    assert "a bootstrap over whole groups of sequences and hold for these trained models" in said
+    assert "group" not in account(one)
+
+
+def test_the_self_test_is_told_with_all_its_checks(run):
+    assert "or put the blurred oracle above the oracle." in account(run)
+
+
 def test_gradients_and_shuffles_are_cited_where_they_were_used(run):
     def said(*methods):
         plan = run.plan | {"attribution": {name: {} for name in methods}}

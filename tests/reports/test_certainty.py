@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from xaibench.reports.certainty import (
+    AHEAD,
     BEHIND,
     LEADS,
     PERHAPS,
@@ -116,6 +117,8 @@ def test_a_method_close_to_the_best_is_not_told_apart(run) -> None:
         (-0.5, -0.1, 0.049, BEHIND),
         (-0.5, -0.1, 0.05, PERHAPS),
         (-0.5, 0.1, 0.001, TIED),
+        (0.0, 0.1, 0.001, TIED),
+        (0.1, 0.5, 0.001, AHEAD),
         (np.nan, np.nan, 0.001, ABSENT),
     ],
 )

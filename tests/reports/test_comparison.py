@@ -66,6 +66,7 @@ def test_the_page_asks_nothing_of_the_network_and_has_no_script(worse):
     page = html(worse)["comparison.html"]
     assert "<script" not in page
     assert "default-src 'none'" in page
+    assert "script-src 'none'" in page
     assert not re.search(r"(src|href)=\"(?!#|data:)", page)
 
 

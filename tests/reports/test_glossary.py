@@ -26,6 +26,19 @@ def test_the_explained_class_is_that_of_the_plan(run):
     assert "agreement for the true label" in lead(run, "stability")
 
 
+def test_words_of_what_is_resampled_name_the_groups(run):
+    by_sequence = dict(glossary(run))
+    assert "Group" not in by_sequence
+    assert by_sequence["p these models"].endswith("over sequences.")
+    grouped = replace(run, environment=run.environment | {"clusters": {"explained": 9}})
+    said = dict(glossary(grouped))
+    assert "there are 9." in said["Group"]
+    for word in ("95 % interval", "These models", "p these models", "P(best)", "Mean rank"):
+        assert "of sequences" in said[word]
+        assert "group" not in by_sequence[word]
+    assert "seeds or groups" in said["Found four times in five"]
+
+
 def test_the_random_control_has_as_many_orders_as_the_plan_draws(run):
     assert words(run, random_draws=13)["Random control"].startswith("13 random orders")
 

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
+from markupsafe import escape
 
 from xaibench.reports import drawn
 from xaibench.reports.assets import assets
@@ -135,6 +136,15 @@ def test_every_section_is_there(page):
     ):
         assert f'<section id="{slug}"' in page
         assert slug == "verdict" or f'<a href="#{slug}">' in page
+
+
+def test_the_command_to_run_it_again_names_the_plug_ins_of_the_run(make, page):
+    assert ">xaibench run plan.yaml -o again</pre>" in page
+    results = make(models=("cnn",), quality=(("deeplift", 0.9),))
+    plugins = {"plugins": ["my methods.py", "mine.metrics"]}
+    told = html(replace(results, environment=results.environment | plugins))["report.html"]
+    command = "xaibench run plan.yaml -o again --plugin 'my methods.py' --plugin mine.metrics"
+    assert f">{escape(command)}</pre>" in told
 
 
 def test_the_page_stays_small(page):

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import pandas as pd
 import pytest
 
 from xaibench.reports.overview import COLUMNS, index
+from xaibench.reports.verdict import Name, verdicts
 from xaibench.results import Results, read
 
 from .conftest import Made, write
 
+RANDOM = {"use": "random"}
 WORDS = {"model": "str", "best": "str", "not_distinguishable": "str", "reason": "str"}
 
 
@@ -94,6 +97,60 @@ def test_nothing_is_recommended_by_a_metric_that_failed_its_self_test(table: pd.
     assert isinstance(row["best"], float)
     assert math.isnan(row["best"])
     assert row["reason"].startswith("deletion cannot tell good from bad")
+
+
+def said_of(run: Results) -> dict[str, object]:
+    text = index("one", [("run", run)])["overview.csv"]
+    (row,) = pd.read_csv(StringIO(text), dtype=WORDS, keep_default_na=False).to_dict("records")
+    return {str(name): value for name, value in row.items()}
+
+
+QUALITIES = (
+    (("noise", 0.99), ("deeplift", 0.9), ("same", 0.9), ("far", 0.2)),
+    (("noise", 0.99), ("one", 0.01), ("two", 0.02)),
+    (("noise", 0.99), ("one", -0.6)),
+    (("noise", 0.99),),
+)
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_the_index_names_the_method_that_the_report_recommends(
+    tmp_path: Path, quality: tuple[tuple[str, float], ...]
+) -> None:
+    run = read(write(tmp_path / "run", Made(models=("cnn",), quality=quality, motifs=False)))
+    planned: dict[str, object] = {name: {} for name, _ in quality}
+    run = replace(run, plan=run.plan | {"attribution": planned | {"noise": {"use": "random"}}})
+    (verdict,) = verdicts(run)
+    trusted = [
+        part.text
+        for sentence in verdict.sentences
+        for part in sentence
+        if isinstance(part, Name) and part.trusted
+    ]
+    row = said_of(run)
+    named = [row["best"], *str(row["not_distinguishable"]).split("; ")]
+    assert [name for name in named if name] == trusted
+    assert bool(row["reason"]) == (not trusted)
+
+
+def test_where_none_leads_the_index_says_why(tmp_path: Path) -> None:
+    run = read(write(tmp_path / "run", Made(models=("cnn",), quality=QUALITIES[1][1:])))
+    assert said_of(run)["reason"] == "the largest gap to random, that of two, holds 0"
+    alone = replace(run, plan=run.plan | {"attribution": dict.fromkeys(("one", "two"), RANDOM)})
+    assert said_of(alone)["reason"] == "only random numbers were measured"
+    nothing = replace(run, estimates=run.estimates[run.estimates["question"] == "value"])
+    assert said_of(nothing)["reason"] == "no deletion was measured"
+
+
+def test_a_method_ahead_of_the_best_is_told_apart_from_what_equals_it(tmp_path: Path) -> None:
+    quality = (("one", 0.9), ("rare", 0.9))
+    run = read(write(tmp_path / "run", Made(models=("cnn",), quality=quality)))
+    rows = run.estimates
+    behind = rows["question"] == "against best"
+    rows = rows.assign(low=rows["low"].mask(behind, 0.1), high=rows["high"].mask(behind, 0.3))
+    row = said_of(replace(run, estimates=rows))
+    assert (row["best"], row["not_distinguishable"]) == ("one", "")
+    assert row["reason"] == "ahead of it where both were asked: rare"
 
 
 def test_a_dataset_without_a_run_says_why_and_nobodys_folders(files: dict[str, str]) -> None:

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from xaibench.leading import PRIMARY
 from xaibench.reports.board import Head, Line, Place, Scale, scale_of, without_empty_columns
 from xaibench.reports.leaderboard import by_seed
 from xaibench.reports.pairs import pairs
 from xaibench.reports.printing import ABSENT
-from xaibench.reports.selection import PRIMARY
 from xaibench.reports.standings import standings
 from xaibench.results import COLUMNS
 

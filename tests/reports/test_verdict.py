@@ -1,12 +1,15 @@
 """The sentences follow from the numbers."""
 
+import math
 from dataclasses import replace
 
 import pandas as pd
+import pytest
 
 from xaibench.controls import ORACLE, PRIORS
-from xaibench.reports.selection import PRIMARY
-from xaibench.reports.verdict import Name, equal_to_best, verdicts
+from xaibench.leading import PRIMARY
+from xaibench.reports.leading import beside_best, leading
+from xaibench.reports.verdict import Name, verdicts
 
 
 def sentences(results, model="cnn"):
@@ -101,6 +104,42 @@ def test_a_smaller_gap_that_is_sure_is_named_beside_a_larger_one_that_is_not(mak
     assert "Not distinguishable from random: unsure." in said
 
 
+def with_ends(results, low, high, **where):
+    """The results with another interval where the columns hold these words."""
+    rows = results.estimates
+    found = pd.concat([rows[name] == word for name, word in where.items()], axis=1).all(axis=1)
+    ends = {"low": low, "sequences_low": low, "high": high, "sequences_high": high}
+    changed = {name: rows[name].mask(found, end) for name, end in ends.items()}
+    return replace(results, estimates=rows.assign(**changed))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "doubt"),
+    [(-0.1, 0.2, "holds 0"), (-0.2, -0.1, "lies below 0"), (math.nan, math.nan, "has no interval")],
+)
+def test_why_the_first_does_not_lead_is_said_as_it_is(make, low, high, doubt):
+    results = make(models=("cnn",), quality=(("one", 0.7),), motifs=False)
+    unsure = with_ends(results, low, high, question="against random")
+    assert leading(unsure, "cnn").outcome == "unsure"
+    assert any(one.endswith(f", which {doubt}.") for one in sentences(unsure))
+
+
+def test_a_method_ahead_of_the_best_where_both_were_asked_is_not_said_to_equal_it(make):
+    results = make(models=("cnn",), quality=(("one", 0.9), ("rare", 0.7)))
+    where = {"question": "against best", "method": "rare"}
+    ahead = [one for one in sentences(with_ends(results, 0.1, 0.3, **where)) if "ahead" in one]
+    assert len(ahead) == 2  # by deletion and by the motif
+    assert all(one.endswith("; ahead of it where both were asked: rare.") for one in ahead)
+    assert not any("distinguishable" in one for one in ahead)
+
+
+def test_a_method_ahead_of_two_that_lead_together_is_said_to_be(run):
+    where = {"question": "against best", "method": "saliency", "model": "cnn", "metric": PRIMARY}
+    said = sentences(with_ends(run, 0.1, 0.3, **where))
+    assert "equally well" in said[0]
+    assert said[0].endswith("; ahead of it where both were asked: saliency.")
+
+
 def test_localisation_is_told_with_the_level_of_chance(run):
     assert any("finds the known motif best: AUPRC 0.86" in one for one in sentences(run))
     assert any("chance 0.12" in one for one in sentences(run))
@@ -108,13 +147,13 @@ def test_localisation_is_told_with_the_level_of_chance(run):
 
 def test_a_method_whose_difference_to_the_best_holds_0_equals_it(make):
     results = make(models=("cnn",), quality=(("one", 0.9), ("same", 0.9), ("far", 0.2)))
-    assert equal_to_best(results, "cnn", (PRIMARY, "uniform"), best="one") == ["same"]
+    assert beside_best(results, "cnn", (PRIMARY, "uniform"), best="one") == {"same": 0, "far": -1}
 
 
 def test_a_run_that_tells_no_differences_to_the_best_is_said_to(run):
     rest = run.estimates[run.estimates["question"] != "against best"]
     silent = replace(run, estimates=rest)
-    assert equal_to_best(silent, "cnn", (PRIMARY, "uniform"), best="deeplift") is None
+    assert beside_best(silent, "cnn", (PRIMARY, "uniform"), best="deeplift") == {}
     assert sentences(silent)[0].endswith("; whether others equal it was not measured.")
 
 

@@ -18,7 +18,7 @@ from xaibench.work import Work, facts_of
 
 from .explaining import explained_targets
 from .keeping import Arrays, arrays_of, first, keep_arrays, keep_failure, looked_at, print_of
-from .replacing import drops_by_donor, single_drops
+from .oracle import drops_by_donor, single_drops
 from .training import model_spec, trained
 
 

@@ -1,8 +1,8 @@
 """Logits while positions are replaced in the order of a map: of a method, a control, the oracle."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,19 +10,17 @@ from numpy.typing import NDArray
 from xaibench import curves
 from xaibench.controls import CONTROLS, ORACLE, RANDOM, is_map, random_maps
 from xaibench.imputation import Chain, fitted, imputed
-from xaibench.operators import composition, donors
-from xaibench.options import takes
 from xaibench.predict import logits
 from xaibench.randomness import streams
-from xaibench.shapes import Codes, Labels, Logits, Scores
+from xaibench.shapes import Codes, Logits, Scores
 from xaibench.store import Spec, key
-from xaibench.values import N
-from xaibench.work import Work, facts_of, found
+from xaibench.work import Work
 
-from .explaining import explained_spec, explained_targets
+from .courses import Course, courses, judges, seen
+from .donors import donor_of
+from .explaining import explained_spec
 from .keeping import (
     arrays_of,
-    first,
     identified,
     is_there,
     keep_arrays,
@@ -30,84 +28,8 @@ from .keeping import (
     looked_at,
     print_of,
 )
+from .oracle import Oracle, oracle_spec
 from .training import model_spec, trained
-
-SINGLE = 2**13
-"""So many sequences with one position replaced are made at a time."""
-
-
-class Course(NamedTuple):
-    """One way of replacing: in the order of whose map, by which operator, judged by whom.
-
-    ``method`` is a label of the plan, the random control or the oracle; ``control`` what is made of
-    its map. ``kind`` is a curve's way to be made (``protocols.MetricFacts.curve``), but for
-    ``retrained``, which has cells of its own.
-    """
-
-    method: str
-    operator: str = ""
-    order: str = curves.MOST
-    control: str = ""
-    kind: str = "replaced"
-
-    @property
-    def made_as(self) -> "Course":
-        """A negated map's order is the reverse of its own: nothing is computed for it."""
-        if self.control != "negated":
-            return self
-        other = curves.LEAST if self.order == curves.MOST else curves.MOST
-        return self._replace(control="", order=other)
-
-
-def orders(work: Work, kind: str = "replaced") -> list[str]:
-    """The orders that the plan's metrics ask for of one kind of curve."""
-    facts = [facts_of(work, label) for label in work.plan.metrics]
-    curved = [fact for fact in facts if fact.of == "curves" and fact.curve == kind]
-    least = any(fact.needs_least_relevant_first for fact in curved)
-    return [curves.MOST] * bool(curved) + [curves.LEAST] * least
-
-
-def courses(work: Work, source: str) -> list[Course]:
-    """Every course that the plan asks for of a method, of the random control or of the oracle."""
-    wanted = list(_plain(work, source))
-    if source == ORACLE and work.plan.controlled:
-        wanted += [course._replace(control="blurred") for course in wanted]
-        wanted += [course._replace(control="negated") for course in wanted if not course.control]
-    elif source != RANDOM and work.plan.controlled:
-        wanted += [
-            Course(source, operator, control=control)
-            for operator in work.plan.operators
-            for control in work.plan.controls
-            if orders(work)
-        ]
-    return list(dict.fromkeys(course.made_as for course in wanted))
-
-
-def _plain(work: Work, source: str) -> Iterator[Course]:
-    """The courses of a source's own map."""
-    if source == ORACLE and not work.plan.controlled:
-        return
-    for kind in ("replaced", "imputed", "other_models"):
-        wanted = _of_random(work, kind) if source == RANDOM else orders(work, kind)
-        operators = [""] if kind == "imputed" else work.plan.operators
-        for operator in operators:
-            yield from (Course(source, operator, order, kind=kind) for order in wanted)
-
-
-def _of_random(work: Work, kind: str) -> list[str]:
-    """A random order is its own reverse; what other models say along it is theirs already."""
-    if kind == "other_models":
-        return []
-    asked = orders(work, kind) or (orders(work, "other_models") if kind == "replaced" else [])
-    return asked[:1]
-
-
-def seen(work: Work, model: str, course: Course) -> Work:
-    """The work on the sequences that a course looks at: oracle and controls on the first few."""
-    here = looked_at(work, model, course.method, course.operator)
-    if course.method == ORACLE or course.control:
-        return first(here, work.plan.controlled)
-    return here
 
 
 def curve_spec(work: Work, model: str, seed: int, course: Course) -> Spec:
@@ -142,11 +64,6 @@ def _operator(work: Work, course: Course) -> Any:
     if course.kind == "imputed":
         return course.kind
     return identified(work, "operators", work.plan.operators[course.operator])
-
-
-def judges(work: Work, model: str) -> list[str]:
-    """The other models of the plan."""
-    return [other for other in work.plan.models if other != model]
 
 
 def curve_cell(work: Work, model: str, seed: int, source: str) -> None:
@@ -289,119 +206,3 @@ def _imputed(work: Work, ranked: curves.Ranks, count: NDArray[np.intp], chain: C
     codes, valid = work.chosen.codes, work.chosen.valid
     taken = (ranked < count[:, None]) & valid
     return imputed(codes, taken, chain, streams(work.plan.data_seed, "imputed", codes))
-
-
-# Donors
-
-
-def donor_of(work: Work, operator: str) -> Codes:
-    """What replaced positions take: one draw a sequence, the same for all models and methods."""
-    use, codes = work.plan.operators[operator], work.chosen.codes
-    plugin, options = found(work, "operators", use)
-    if "composition" in takes(plugin.call):
-        options["composition"] = composition(work.splits.train.codes)
-    generators = streams(work.plan.data_seed, f"donor {use.use}", codes)
-    donor = donors(plugin.call, codes, generators, **options)
-    if donor.shape != codes.shape or donor.dtype != np.uint8 or donor.max(initial=0) > N:
-        raise ValueError(
-            f"{plugin.name}: wanted a donor of codes 0 to 4, uint8 {codes.shape[1:]}, got "
-            f"{donor.dtype} {donor.shape[1:]} up to {donor.max(initial=0)}"
-        )
-    return donor
-
-
-# The oracle
-
-
-def leading_operator(work: Work) -> str:
-    """The operator of the leaderboard: ``uniform`` where the plan has it, else its first."""
-    return "uniform" if "uniform" in work.plan.operators else next(iter(work.plan.operators))
-
-
-class Oracle(NamedTuple):
-    """Under which operator, and for which target, positions are tried one by one."""
-
-    operator: str
-    target: str
-
-    @classmethod
-    def of(cls, work: Work, course: Course) -> "Oracle":
-        """What a course follows; other models judge what was explained of the true label."""
-        target = "label" if course.kind == "other_models" else work.plan.target
-        return cls(course.operator or leading_operator(work), target)
-
-
-def _before_oracle(work: Work, model: str, oracle: Oracle) -> Work:
-    return first(looked_at(work, model, operator=oracle.operator), work.plan.controlled)
-
-
-def oracle_spec(work: Work, model: str, seed: int, oracle: Oracle) -> Spec:
-    plan = work.plan
-    return {
-        "kind": "oracle",
-        "model": key(model_spec(work, model, seed)),
-        "sequences": print_of(_before_oracle(work, model, oracle).chosen.codes),
-        "operator": identified(work, "operators", plan.operators[oracle.operator]),
-        "target": oracle.target,
-        "data_seed": plan.data_seed,
-    }
-
-
-def oracles(work: Work) -> list[Oracle]:
-    """The oracles that the plan's courses follow."""
-    return list(dict.fromkeys(Oracle.of(work, each) for each in courses(work, ORACLE)))
-
-
-def oracle_cell(work: Work, model: str, seed: int) -> None:
-    """Keep what is lost when one position takes the donor's base, under every operator."""
-    for oracle in oracles(work):
-        here = _before_oracle(work, model, oracle)
-        spec = oracle_spec(work, model, seed, oracle)
-        if work.store.holds(spec):
-            continue
-        try:
-            classifier = trained(work, model, seed)
-            targets = here.chosen.labels
-            if oracle.target == "predicted":
-                targets = explained_targets(here, logits(classifier, here.chosen.codes))
-            scores = drops_by_donor(classifier, here, donor_of(here, oracle.operator), targets)
-        except Exception as error:
-            keep_failure(work, spec, error)
-        else:
-            keep_arrays(work, spec, {"scores": scores.astype(np.float32)})
-
-
-def drops_by_donor(
-    classifier: Any, work: Work, donor: Codes, targets: Labels
-) -> NDArray[np.float64]:
-    """``(sequence, position)``: 0 where the donor has the sequence's own base."""
-    codes, valid = work.chosen.codes, work.chosen.valid
-    drops = np.zeros(codes.shape)
-    rows, positions = np.nonzero(valid & (donor != codes))
-    bases = donor[rows, positions]
-    drops[rows, positions] = single_drops(classifier, codes, targets, (rows, positions, bases))
-    return drops
-
-
-def single_drops(
-    classifier: Any,
-    codes: Codes,
-    targets: Labels,
-    edits: tuple[NDArray[np.intp], NDArray[np.intp], Codes],
-) -> NDArray[np.float64]:
-    """``(edit,)``: what is explained of a sequence minus that with one base in its place.
-
-    ``edits`` are the rows, the positions and the bases.
-    """
-
-    def explained(codes: Codes, targets: Labels) -> NDArray[np.float64]:
-        return curves.quantity("logit_difference", logits(classifier, codes), targets, targets)
-
-    intact = explained(codes, targets)
-    parts = []
-    for start in range(0, len(edits[0]), SINGLE):
-        rows, positions, bases = (each[start : start + SINGLE] for each in edits)
-        edited = codes[rows]
-        edited[np.arange(len(rows)), positions] = bases
-        parts.append(intact[rows] - explained(edited, targets[rows]))
-    return np.concatenate([np.empty(0), *parts])

@@ -16,9 +16,9 @@ from xaibench.store import Spec, key
 from xaibench.values import Sequences, Splits
 from xaibench.work import Work, facts_of
 
+from .donors import donor_of
 from .explaining import Explaining, explained_targets, scores_of_rows
 from .keeping import identified, keep_arrays, keep_failure, print_of
-from .replacing import donor_of
 from .training import learnt, model_spec, trained
 
 

@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from xaibench.asked import Asked
 from xaibench.estimates import between
 from xaibench.families import cells_of
+from xaibench.leading import PRIMARY, operator_of
 from xaibench.panels import Cell, Panel, joined, paired
-
-PRIMARY = "deletion_logit_difference"
-"""The metric of the leaderboard."""
 
 WHERE = ("question", "model", "other", "method", "metric", "operator")
 """What names a comparison, as in the estimates."""
@@ -46,13 +44,6 @@ class Comparison:
         reason = joined(self.first.reason, self.second.reason)
         values = self.first.values - self.second.values
         return replace(self.first, values=values, reason=reason)
-
-
-def operator_of(estimates: pd.DataFrame) -> str:
-    """The operator of the leaderboard: ``uniform``, or the first of a run without it."""
-    board = estimates[estimates["question"] == "against random"]
-    ran = board.loc[board["metric"] == PRIMARY, "operator"].unique()
-    return "uniform" if "uniform" in ran or not len(ran) else str(ran[0])
 
 
 def comparisons(asked: Asked, estimates: pd.DataFrame) -> Iterator[Comparison]:

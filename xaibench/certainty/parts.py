@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xaibench.asked import Asked
-from xaibench.certainty.leading import PRIMARY, operator_of
 from xaibench.certainty.orders import stacked
 from xaibench.families import cells_of
+from xaibench.leading import PRIMARY, operator_of
 from xaibench.panels import Cell
 from xaibench.statistics.components import RESIDUAL, components, terms
 from xaibench.store import OK

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from xaibench.cells.keeping import is_there
 from xaibench.cells.training import card, model_spec
 from xaibench.plan import Plan
-from xaibench.work import Work, seeds_of
+from xaibench.work import Work, is_explained, seeds_of
 
 ATTNGEN = "attngen"
 
@@ -62,23 +61,34 @@ def validation(work: Work, models: list[str]) -> tuple[list[int], NDArray[np.flo
     """The seeds that all the models share, and ``(model, seed)`` the validation accuracy of the
     weights that were kept."""
     kept = [
-        {seed: _of_kept(work.plan, history) for seed, history in histories(work, model).items()}
+        {seed: _of_kept(history) for seed, history in histories(work, model).items()}
         for model in models
     ]
     seeds = sorted(set.intersection(*map(set, kept))) if kept else []
     return seeds, np.array([[each[seed] for seed in seeds] for each in kept])
 
 
-def _of_kept(plan: Plan, history: list[dict[str, Any]]) -> float:
-    if plan.training.options.get("keep", "last") == "last":
-        return float(history[-1]["validation_accuracy"])
-    best = min(history, key=lambda row: float(row["validation_loss"]))
-    return float(best["validation_accuracy"])
+def _of_kept(history: list[dict[str, float]]) -> float:
+    """Of the epoch that the training says was kept; the last where it does not say."""
+    kept = [row for row in history if row.get("kept")] or history
+    return float(kept[-1]["validation_accuracy"])
+
+
+def trained(work: Work, masked: dict[float, str]) -> dict[float, str]:
+    """The arms that finished under any seed."""
+    return {ratio: label for ratio, label in masked.items() if histories(work, label)}
 
 
 def chosen_ratio(work: Work, masked: dict[float, str]) -> float | None:
     """The ratio whose arm has the best mean validation accuracy; the test split is not asked."""
-    seeds, accuracies = validation(work, list(masked.values()))
+    here = trained(work, masked)
+    seeds, accuracies = validation(work, list(here.values()))
     if not seeds:
         return None
-    return list(masked)[int(accuracies.mean(axis=1).argmax())]
+    return list(here)[int(accuracies.mean(axis=1).argmax())]
+
+
+def explained_ratio(plan: Plan, masked: dict[float, str], ratio: float) -> float | None:
+    """The ratio itself, or the nearest whose arm is explained; None where none is."""
+    explained = [other for other in masked if is_explained(plan, masked[other])]
+    return min(explained, key=lambda other: abs(other - ratio), default=None)

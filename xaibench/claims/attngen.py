@@ -15,13 +15,22 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from xaibench.cells.replacing import leading_operator
+from xaibench.cells.donors import leading_operator
+from xaibench.cells.training import floor_of
 from xaibench.controls import RANDOM
-from xaibench.convergence import convergence
+from xaibench.convergence import History, convergence
 from xaibench.data.loading import STANDS_IN
 from xaibench.work import Work
 
-from .arms import Arms, arms_of, chosen_ratio, histories, validation
+from .arms import (
+    Arms,
+    arms_of,
+    chosen_ratio,
+    explained_ratio,
+    histories,
+    trained,
+    validation,
+)
 from .deletion import near_chance
 from .finding import (
     FAILS,
@@ -36,9 +45,13 @@ from .finding import (
 )
 
 BETTER = "96.73 % against 95.83 % (validation, one number each)"
+FASTER = ("AttnGen converges faster than the CNN", "faster (no number)")
 STEADIER = ("AttnGen's training is more stable", "more stable (no number)")
 CRITICS = "not reported; asked for by critics"
 BEST = (0.1, 0.2)
+
+Of = Callable[[History], tuple[float, bool]]
+"""What is told of a history, more being better, and whether that is only a bound."""
 
 ABOVE = "holds if the interval lies above 0, does not if its upper end is below 0"
 ABOVE_BY = "holds if the interval lies above 0, does not if its upper end is below 0.2 points"
@@ -60,20 +73,25 @@ def findings(work: Work, estimates: pd.DataFrame) -> Iterator[Finding]:
         _steadiness(work, arms, model),
         *near_chance(work, arms.masked, ratio),
         _optimum(work, arms),
-        *_controls(work, estimates, model),
+        *_controls(work, estimates, arms, ratio),
     )
     about = _about_the_data(work)
+    left = arms.masked.keys() - trained(work, arms.masked).keys()
+    if left:
+        about += f"; no training of ratio {', '.join(f'{each:g}' for each in sorted(left))}"
     for finding in every:
         yield replace(finding, caveat="; ".join(filter(None, (finding.caveat, about))))
 
 
 def _about_the_data(work: Work) -> str:
-    """Said beside every claim: other data than the paper's."""
+    """Said beside every claim: other data than the paper's, and what composition alone reaches."""
+    best = max(floor_of(work), key=lambda trivial: float(trivial["accuracy"]))
+    composition = f"composition alone reaches {best['accuracy']:.3f} ({best['name']})"
     instead = work.splits.facts.get(STANDS_IN)
     if instead:
-        return f"on a stand-in for {instead}"
+        return f"on a stand-in for {instead}; {composition}"
     named = work.plan.dataset.options.get("dataset") == "demo_human_or_worm"
-    return "" if named else "on other data than the paper's"
+    return composition if named else f"on other data than the paper's; {composition}"
 
 
 # Accuracy
@@ -129,35 +147,59 @@ def _between(estimates: pd.DataFrame, model: str, other: str) -> tuple[Any, int]
 
 
 def _convergence(work: Work, arms: Arms, model: str) -> Iterator[Finding]:
-    measured: dict[str, Callable[[Any], float]] = {
-        "epochs to 95 % validation accuracy": lambda each: -each.epochs_to_95,
-        "epochs to 99 % of the own final accuracy": lambda each: -each.epochs_to_99_of_final,
-        "area under the validation curve": lambda each: each.area,
-    }
-    for quantity, value in measured.items():
-        minus = "CNN minus AttnGen" if quantity.startswith("epochs") else "AttnGen minus CNN"
-        words = ("AttnGen converges faster than the CNN", "faster (no number)")
-        told = Words(*words, f"{quantity}, {minus}")
-        yield _of_histories(work, told, (model, arms.cnn), value)
-    spread = "spread of validation accuracy over the last 5 epochs, CNN minus AttnGen"
+    pair = (model, arms.cnn)
+    for quantity, of in _EPOCHS.items():
+        words = Words(*FASTER, f"{quantity}, CNN minus AttnGen")
+        yield _of_histories(work, words, pair, of)
     yield _of_histories(
-        work, Words(*STEADIER, spread), (model, arms.cnn), lambda each: -each.spread
+        work, Words(*FASTER, "area under the validation curve, AttnGen minus CNN"), pair, _area
     )
+    spread = "spread of validation accuracy over the last epochs, CNN minus AttnGen"
+    yield _of_histories(work, Words(*STEADIER, spread), pair, _calm)
 
 
-def _of_histories(
-    work: Work,
-    words: Words,
-    pair: tuple[str, str],
-    value: Callable[[Any], float],
-) -> Finding:
+def _epochs_to_95(history: History) -> tuple[float, bool]:
+    return _sooner(history, convergence(history).epochs_to_95)
+
+
+def _epochs_to_99_of_final(history: History) -> tuple[float, bool]:
+    return _sooner(history, convergence(history).epochs_to_99_of_final)
+
+
+def _area(history: History) -> tuple[float, bool]:
+    return convergence(history).area, False
+
+
+def _calm(history: History) -> tuple[float, bool]:
+    return -convergence(history).spread, False
+
+
+def _sooner(history: History, epoch: float) -> tuple[float, bool]:
+    """More is sooner. Never reached counts as one epoch after the last, which is the least that it
+    can have been, and is said."""
+    never = bool(np.isnan(epoch))
+    return -(len(history) + 1.0 if never else epoch), never
+
+
+_EPOCHS: dict[str, Of] = {
+    "epochs to 95 % validation accuracy": _epochs_to_95,
+    "epochs to 99 % of the own final accuracy": _epochs_to_99_of_final,
+}
+
+
+def _of_histories(work: Work, words: Words, pair: tuple[str, str], of: Of) -> Finding:
+    """The paired difference of what is told of each history, and whether it is only a bound."""
     first, second = (histories(work, label) for label in pair)
     shared = sorted(first.keys() & second.keys())
     if not shared:
         return untold(*words[:2], f"no trainings of {pair[0]} and {pair[1] or 'such a model'}")
-    differences = [value(convergence(first[s])) - value(convergence(second[s])) for s in shared]
-    never = int(np.isnan(differences).sum())
-    caveat = f"not told by {never} of {len(shared)} seeds" if never else ""
+    told = [(of(first[seed]), of(second[seed])) for seed in shared]
+    differences = [one - other for (one, _), (other, _) in told]
+    never = [sum(bound) for bound in zip(*((a, b) for (_, a), (_, b) in told), strict=True)]
+    caveat = ""
+    if any(never):
+        caveat = f"never reached by AttnGen under {never[0]} and by the CNN under {never[1]} of "
+        caveat += f"{len(shared)} seeds, counted as one epoch after the last"
     return over_seeds(words, np.array(differences), ABOVE, caveat=caveat)
 
 
@@ -191,13 +233,14 @@ def _steadiness(work: Work, arms: Arms, model: str) -> Finding:
 
 def _optimum(work: Work, arms: Arms) -> Finding:
     words = ("masking 10 to 20 % of the positions is best", "10-20 % best")
-    arm = {0.0: arms.unmasked, **arms.masked} if arms.unmasked else dict(arms.masked)
+    arm = trained(work, ({0.0: arms.unmasked} if arms.unmasked else {}) | arms.masked)
     seeds, accuracies = validation(work, list(arm.values()))
     if len(arm) < 3 or not seeds:
         return untold(*words, "wanted at least three ratios, trained")
     ratios = np.array(list(arm))
-    best = ratios[accuracies.argmax(axis=0)]
-    inside, asked = (int(_is_moderate(each).sum()) for each in (best, ratios))
+    moderate = (ratios >= BEST[0]) & (ratios <= BEST[1])
+    best = accuracies == accuracies.max(axis=0)  # a tie is inside where any of it is
+    inside, asked = int(best[moderate].any(axis=0).sum()), int(moderate.sum())
     by_chance = asked / len(ratios)
     found = stats.binomtest(inside, len(seeds), by_chance, alternative="greater")
     interval = stats.binomtest(inside, len(seeds)).proportion_ci(0.95)
@@ -213,12 +256,12 @@ def _optimum(work: Work, arms: Arms) -> Finding:
         p=float(found.pvalue),
         verdict=_of_share(inside / len(seeds), len(seeds)),
         rule=OPTIMUM,
-        caveat=f"best by seed: {', '.join(f'{each:g}' for each in best)}",
+        caveat="best by seed: " + ", ".join(_listed(ratios[column]) for column in best.T),
     )
 
 
-def _is_moderate(ratios: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return (ratios >= BEST[0]) & (ratios <= BEST[1])
+def _listed(ratios: NDArray[np.float64]) -> str:
+    return " and ".join(f"{ratio:g}" for ratio in ratios)
 
 
 def _of_share(share: float, seeds: int) -> str:
@@ -232,24 +275,28 @@ def _of_share(share: float, seeds: int) -> str:
 # What critics asked for
 
 
-def _controls(work: Work, estimates: pd.DataFrame, model: str) -> Iterator[Finding]:
-    """Attention beside random orders, controls of its own map, and other methods."""
+def _controls(work: Work, estimates: pd.DataFrame, arms: Arms, ratio: float) -> Iterator[Finding]:
+    """Attention beside random orders and beside controls of its own map, on the arm of the ratio or
+    the nearest that is explained."""
+    nearest = explained_ratio(work.plan, arms.masked, ratio)
     methods = [label for label, use in work.plan.attribution.items() if use.use == "attention"]
-    if not methods:
-        return
     operator = leading_operator(work)
-    here = estimates[
-        (estimates["model"] == model)
-        & (estimates["method"] == methods[0])
+    rows = estimates[
+        (estimates["model"] == arms.masked.get(nearest or ratio))
+        & estimates["method"].isin(methods[:1])
         & (estimates["metric"] == "deletion_logit_difference")
         & (estimates["operator"] == operator)
         & estimates["question"].isin(["against random", "against control"])
+        & estimates["mean"].notna()
     ]
-    for _, row in here.iterrows():
+    if rows.empty:
+        why = "wanted attention, deletion and an explained AttnGen"
+        yield untold("attention finds more than chance", CRITICS, why)
+    for _, row in rows.iterrows():
         claim = f"attention finds more than {_WORDS.get(row['other'], row['other'])}"
         quantity = f"area of deletion (logit difference, {operator}), control minus attention"
-        if not np.isnan(row["mean"]):
-            yield of_estimate(Words(claim, CRITICS, quantity), row.to_dict(), ABOVE, caveat=model)
+        told = Words(claim, CRITICS, quantity)
+        yield of_estimate(told, row.to_dict(), ABOVE, caveat=f"ratio {nearest:g}")
 
 
 _WORDS = {

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.cells.replacing import Course
+from xaibench.cells.courses import Course
 from xaibench.clusters import numbers_of
 from xaibench.controls import RANDOM
 from xaibench.lines import lines_of
@@ -17,8 +17,9 @@ from xaibench.records import Block
 from xaibench.statistics.bootstrap import of_differences, of_values
 from xaibench.statistics.draws import Clusters, Draws, draw
 from xaibench.values import Estimate
-from xaibench.work import Work, is_explained, seeds_of
+from xaibench.work import Work, seeds_of
 
+from .arms import explained_ratio
 from .finding import FAILS, HOLDS, UNKNOWN, Finding, above, all_of, untold
 
 NEAR_CHANCE = (0.4, 0.6)
@@ -34,12 +35,11 @@ OUTSIDE = "N is in AttnGen's training distribution and not in the CNN's"
 def near_chance(work: Work, masked: dict[float, str], ratio: float) -> Iterator[Finding]:
     """One finding an operator, on the arm of the chosen ratio or the nearest explained one."""
     words = ("deleting what AttnGen attends to most leaves chance", "96.9 % to near chance")
-    explained = [r for r in masked if is_explained(work.plan, masked[r])]
+    nearest = explained_ratio(work.plan, masked, ratio)
     methods = [label for label, use in work.plan.attribution.items() if use.use == "attention"]
-    if not explained or not methods or not set(DELETED) <= set(work.plan.fractions):
+    if nearest is None or not methods or not set(DELETED) <= set(work.plan.fractions):
         yield untold(*words, "wanted attention of an explained AttnGen, and points at .1 and .2")
         return
-    nearest = min(explained, key=lambda other: abs(other - ratio))
     for operator in work.plan.operators:
         found = _deleted(work, masked[nearest], methods[0], operator)
         if found is None:

@@ -107,7 +107,7 @@ def over_seeds(
         sequences=0,
         test=T_TEST,
         p=found.p,
-        verdict=above(low, high),
+        verdict=UNKNOWN if np.isnan(found.p) else above(low, high),
         rule=rule,
         caveat="; ".join(filter(None, (caveat, found.reason))),
     )

@@ -11,9 +11,10 @@ from xaibench.data.splitting import with_validation
 from xaibench.data.truth import annotated, scanned
 from xaibench.errors import UsageError
 from xaibench.options import Truth, of_harness, resolve, supplied, typed, with_paths
-from xaibench.plan import Use, locate
+from xaibench.plan import Use
 from xaibench.registry import Plugin, load
 from xaibench.values import Splits
+from xaibench.written import locate
 
 STANDS_IN = "stands in for"
 """Of ``Splits.facts``: the dataset that the plan named first and that is not here."""

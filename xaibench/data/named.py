@@ -12,9 +12,10 @@ from xaibench.data.own.reading import has_fasta, is_bed
 from xaibench.data.published.benchmark_sets import SETS
 from xaibench.errors import UsageError
 from xaibench.options import resolve
-from xaibench.plan import Use, change_one, locate, presets, read
+from xaibench.plan import Use, read
 from xaibench.registry import available, load
 from xaibench.values import Splits
+from xaibench.written import change_one, locate, presets
 
 _PLANS = {".yaml", ".yml"}
 

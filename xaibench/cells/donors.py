@@ -1,0 +1,32 @@
+"""What replaced positions take."""
+
+import numpy as np
+
+from xaibench.operators import composition, donors
+from xaibench.options import takes
+from xaibench.randomness import streams
+from xaibench.shapes import Codes
+from xaibench.values import N
+from xaibench.work import Work, found
+
+
+def donor_of(work: Work, operator: str) -> Codes:
+    """What replaced positions take: one draw a sequence, the same for all models and methods."""
+    use, codes = work.plan.operators[operator], work.chosen.codes
+    plugin, options = found(work, "operators", use)
+    if "composition" in takes(plugin.call):
+        options["composition"] = composition(work.splits.train.codes)
+    generators = streams(work.plan.data_seed, f"donor {use.use}", codes)
+    donor = donors(plugin.call, codes, generators, **options)
+    if donor.shape != codes.shape or donor.dtype != np.uint8 or donor.max(initial=0) > N:
+        raise ValueError(
+            f"{plugin.name}: wanted a donor of codes 0 to 4, uint8 {codes.shape[1:]}, got "
+            f"{donor.dtype} {donor.shape[1:]} up to {donor.max(initial=0)}"
+        )
+    return donor
+
+
+def leading_operator(work: Work) -> str:
+    """The operator that the plan makes the leaderboard's, before anything ran: ``uniform`` where it
+    has it, else its first; ``leading.operator_of`` says which one a run's estimates have."""
+    return "uniform" if "uniform" in work.plan.operators else next(iter(work.plan.operators))

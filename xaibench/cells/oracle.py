@@ -1,0 +1,111 @@
+"""The oracle: what a model loses when one position alone takes another base."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xaibench import curves
+from xaibench.controls import ORACLE
+from xaibench.predict import logits
+from xaibench.shapes import Codes, Labels
+from xaibench.store import Spec, key
+from xaibench.work import Work
+
+from .courses import Course, courses
+from .donors import donor_of, leading_operator
+from .explaining import explained_targets
+from .keeping import first, identified, keep_arrays, keep_failure, looked_at, print_of
+from .training import model_spec, trained
+
+SINGLE = 2**13
+"""So many sequences with one position replaced are made at a time."""
+
+
+class Oracle(NamedTuple):
+    """Under which operator, and for which target, positions are tried one by one."""
+
+    operator: str
+    target: str
+
+    @classmethod
+    def of(cls, work: Work, course: Course) -> "Oracle":
+        """What a course follows; other models judge what was explained of the true label."""
+        target = "label" if course.kind == "other_models" else work.plan.target
+        return cls(course.operator or leading_operator(work), target)
+
+
+def _before_oracle(work: Work, model: str, oracle: Oracle) -> Work:
+    return first(looked_at(work, model, operator=oracle.operator), work.plan.controlled)
+
+
+def oracle_spec(work: Work, model: str, seed: int, oracle: Oracle) -> Spec:
+    plan = work.plan
+    return {
+        "kind": "oracle",
+        "model": key(model_spec(work, model, seed)),
+        "sequences": print_of(_before_oracle(work, model, oracle).chosen.codes),
+        "operator": identified(work, "operators", plan.operators[oracle.operator]),
+        "target": oracle.target,
+        "data_seed": plan.data_seed,
+    }
+
+
+def oracles(work: Work) -> list[Oracle]:
+    """The oracles that the plan's courses follow."""
+    return list(dict.fromkeys(Oracle.of(work, each) for each in courses(work, ORACLE)))
+
+
+def oracle_cell(work: Work, model: str, seed: int) -> None:
+    """Keep what is lost when one position takes the donor's base, under every operator."""
+    for oracle in oracles(work):
+        here = _before_oracle(work, model, oracle)
+        spec = oracle_spec(work, model, seed, oracle)
+        if work.store.holds(spec):
+            continue
+        try:
+            classifier = trained(work, model, seed)
+            targets = here.chosen.labels
+            if oracle.target == "predicted":
+                targets = explained_targets(here, logits(classifier, here.chosen.codes))
+            scores = drops_by_donor(classifier, here, donor_of(here, oracle.operator), targets)
+        except Exception as error:
+            keep_failure(work, spec, error)
+        else:
+            keep_arrays(work, spec, {"scores": scores.astype(np.float32)})
+
+
+def drops_by_donor(
+    classifier: Any, work: Work, donor: Codes, targets: Labels
+) -> NDArray[np.float64]:
+    """``(sequence, position)``: 0 where the donor has the sequence's own base."""
+    codes, valid = work.chosen.codes, work.chosen.valid
+    drops = np.zeros(codes.shape)
+    rows, positions = np.nonzero(valid & (donor != codes))
+    bases = donor[rows, positions]
+    drops[rows, positions] = single_drops(classifier, codes, targets, (rows, positions, bases))
+    return drops
+
+
+def single_drops(
+    classifier: Any,
+    codes: Codes,
+    targets: Labels,
+    edits: tuple[NDArray[np.intp], NDArray[np.intp], Codes],
+) -> NDArray[np.float64]:
+    """``(edit,)``: what is explained of a sequence minus that with one base in its place.
+
+    ``edits`` are the rows, the positions and the bases.
+    """
+
+    def explained(codes: Codes, targets: Labels) -> NDArray[np.float64]:
+        return curves.quantity("logit_difference", logits(classifier, codes), targets, targets)
+
+    intact = explained(codes, targets)
+    parts = []
+    for start in range(0, len(edits[0]), SINGLE):
+        rows, positions, bases = (each[start : start + SINGLE] for each in edits)
+        edited = codes[rows]
+        edited[np.arange(len(rows)), positions] = bases
+        parts.append(intact[rows] - explained(edited, targets[rows]))
+    return np.concatenate([np.empty(0), *parts])
