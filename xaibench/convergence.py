@@ -20,7 +20,8 @@ LAST = 5
 class Convergence(NamedTuple):
     """Epochs and steps to an accuracy of 95 % and to 99 % of the accuracy after the last epoch
     (lower is faster); the area under the validation curve (higher is better); the spread over the
-    last five epochs, or the last half of fewer than ten (lower is steadier). NaN where never reached, not told or undefined."""
+    last five epochs, or the last half of fewer than ten (lower is steadier). NaN where never
+    reached, not told or undefined."""
 
     epochs_to_95: float
     steps_to_95: float
