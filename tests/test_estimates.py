@@ -300,6 +300,20 @@ def test_rank_one_is_the_best_method_within_a_model(frame) -> None:
     }
 
 
+def test_methods_asked_about_different_sequences_are_ranked_by_those_they_share(records) -> None:
+    """``bad`` was not asked about the hard ones, on which ``good`` fails by more than it is worse."""
+    hard = ~records["sequence"].isin(["b", "c"])
+    few = records[~(hard & (records["method"] == "bad"))].copy()
+    few.loc[hard & (few["method"] == "good") & (few["metric"] == "auprc"), "value"] -= 10
+    found = of(few)
+    rows = found[(found["metric"] == "auprc") & (found["model"] == "cnn")]
+    for question in ("value", "against random"):
+        board = rows[rows["question"] == question].set_index("method")
+        assert board["mean"]["good"] < board["mean"]["bad"]
+        assert board["rank"][["good", "noise", "bad"]].tolist() == [1, 2, 3]
+    assert set(rows[rows["question"] == "against best"]["other"]) == {"good"}
+
+
 def test_against_random_ranks_as_the_leaderboard(frame) -> None:
     board = frame[
         (frame["question"] == "against random")

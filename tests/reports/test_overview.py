@@ -130,6 +130,7 @@ def test_the_index_names_the_method_that_the_report_recommends(
     row = said_of(run)
     named = [row["best"], *str(row["not_distinguishable"]).split("; ")]
     assert [name for name in named if name] == trusted
+    assert "noise" not in named
     assert bool(row["reason"]) == (not trusted)
 
 

@@ -15,11 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from xaibench.cells.donors import leading_operator
 from xaibench.cells.training import floor_of
 from xaibench.controls import RANDOM
 from xaibench.convergence import History, convergence
 from xaibench.data.loading import STANDS_IN
+from xaibench.leading import PRIMARY, operator_of
 from xaibench.work import Work
 
 from .arms import (
@@ -280,11 +280,11 @@ def _controls(work: Work, estimates: pd.DataFrame, arms: Arms, ratio: float) -> 
     the nearest that is explained."""
     nearest = explained_ratio(work.plan, arms.masked, ratio)
     methods = [label for label, use in work.plan.attribution.items() if use.use == "attention"]
-    operator = leading_operator(work)
+    operator = operator_of(estimates)
     rows = estimates[
         (estimates["model"] == arms.masked.get(nearest or ratio))
         & estimates["method"].isin(methods[:1])
-        & (estimates["metric"] == "deletion_logit_difference")
+        & (estimates["metric"] == PRIMARY)
         & (estimates["operator"] == operator)
         & estimates["question"].isin(["against random", "against control"])
         & estimates["mean"].notna()
