@@ -301,7 +301,7 @@ def test_rank_one_is_the_best_method_within_a_model(frame) -> None:
 
 
 def test_methods_asked_about_different_sequences_are_ranked_by_those_they_share(records) -> None:
-    """``bad`` was not asked about the hard ones, on which ``good`` fails by more than it is worse."""
+    """``bad`` was not asked about the hard ones, on which ``good`` falls below it."""
     hard = ~records["sequence"].isin(["b", "c"])
     few = records[~(hard & (records["method"] == "bad"))].copy()
     few.loc[hard & (few["method"] == "good") & (few["metric"] == "auprc"), "value"] -= 10
