@@ -87,11 +87,26 @@ def test_the_history_has_a_row_an_epoch_and_progress_hears_of_each(splits):
     assert [row["mask_ratio"] for row in history] == [0.0, 0.25, 0.5]
     assert [(epoch, epochs) for epoch, epochs, _ in told] == [(1, 3), (2, 3), (3, 3)]
     assert all(row["seconds"] > 0 for row in history)
-    assert all(told[at][2].items() >= history[at].items() for at in (0, 1))
+    of_end = {"kept"}  # which epoch it is, only the end tells
+    assert all(told[at][2].keys() >= history[at].keys() - of_end for at in (0, 1))
+    assert all(
+        told[at][2][name] == history[at][name] for at in (0, 1) for name in ("steps", "train_loss")
+    )
     left = [row["seconds_left"] for _, _, row in told]
     assert left[0] == pytest.approx(2 * history[0]["seconds"])
     assert left[1] == pytest.approx((history[0]["seconds"] + history[1]["seconds"]) / 2)
     assert left[2] == 0
+
+
+@pytest.mark.parametrize(("keep", "place"), [("last", 3), ("best_masked", None), ("best", None)])
+def test_the_history_tells_whose_weights_were_kept(splits, keep, place):
+    model, history, _ = trained(masked(), splits, keep=keep, epochs=4)
+    (kept,) = [at for at, row in enumerate(history) if row["kept"]]
+    assert place in (None, kept)
+    outputs = torch.from_numpy(logits(model, splits.validation.codes))
+    labels = torch.from_numpy(splits.validation.labels)
+    loss = torch.nn.functional.cross_entropy(outputs, labels).item()
+    assert loss == pytest.approx(history[kept]["validation_loss"], abs=1e-6)
 
 
 def test_the_share_that_is_masked_can_be_read_back(splits):
