@@ -13,20 +13,44 @@ from .grid import Cell, Table
 from .measures import first_upper
 from .printing import ABSENT, LEVEL, decimals_of, mean_and_interval, number, probability
 
-HEADER = (
-    *("Claim", "Published", "Measured", f"Ours {LEVEL}", "n", "Test", "p corrected", "Verdict"),
-    "Caveat",
-)
 
-
-def claims(results: Results) -> Table | None:
-    """A row a claim; None for a run that puts none to the test."""
+def claims(results: Results) -> list[Table]:
+    """A row a claim, and behind a fold how each was tested; nothing for a run that tests none."""
     rows = results.claims
     if rows.empty:
-        return None
-    body = tuple(_row(row) for _, row in rows.iterrows())
-    words = frozenset({0, 1, 2, 5, 7, 8})
-    return Table("The claims, one by one", HEADER, body, words=words)
+        return []
+    return [_verdicts(rows), _tests(rows)]
+
+
+def _verdicts(rows: pd.DataFrame) -> Table:
+    header = ("Claim", "Verdict", "Published", "Measured", f"Ours {LEVEL}", "p corrected")
+    body = tuple(
+        (
+            Cell(row["claim"]),
+            Cell(row["verdict"]),
+            Cell(row["published"]),
+            Cell(row["quantity"]),
+            Cell(_measured(row), note=row["caveat"]),
+            Cell(probability(row["p_holm"]), note="no test"),
+        )
+        for _, row in rows.iterrows()
+    )
+    return Table("The claims, one by one", header, body, words=frozenset({0, 1, 2, 3}))
+
+
+def _tests(rows: pd.DataFrame) -> Table:
+    header = ("Measured", "Test", "n", "Caveat")
+    body = tuple(
+        (
+            Cell(row["quantity"] or row["claim"]),
+            Cell(row["test"] or ABSENT),
+            Cell(_seen(row)),
+            Cell(row["caveat"]),
+        )
+        for _, row in rows.iterrows()
+    )
+    words = frozenset({0, 1, 2, 3})
+    return Table("How each claim was tested, and caveats", header, body, words=words, folded=True)
 
 
 def rules(results: Results) -> str:
@@ -36,20 +60,14 @@ def rules(results: Results) -> str:
     return " ".join(f"{first_upper('; '.join(named))}: {rule}." for rule, named in told.items())
 
 
-def _row(row: pd.Series[Any]) -> tuple[Cell, ...]:
-    # two digits of a half width, and no fewer than three decimals: accuracies differ by points
-    decimals = max(decimals_of(row.to_frame().T), 3)
-    measured = ABSENT if math.isnan(row["mean"]) else mean_and_interval(row, decimals)
-    seen = [f"{number(row['seeds'], 0)} seeds"] if row["seeds"] else []
-    seen += [f"{number(row['sequences'], 0)} sequences"] if row["sequences"] else []
-    return (
-        Cell(row["claim"]),
-        Cell(row["published"]),
-        Cell(row["quantity"]),
-        Cell(measured, note=row["caveat"]),
-        Cell(", ".join(seen)),
-        Cell(row["test"]),
-        Cell(probability(row["p_holm"]), note="no test"),
-        Cell(row["verdict"]),
-        Cell(row["caveat"]),
-    )
+def _measured(row: pd.Series[Any]) -> str:
+    """Three decimals or more: accuracies differ by points."""
+    if math.isnan(row["mean"]):
+        return ABSENT
+    return mean_and_interval(row, max(decimals_of(row.to_frame().T), 3))
+
+
+def _seen(row: pd.Series[Any]) -> str:
+    """How many seeds and sequences; a claim about training has no sequences."""
+    counts = [(row["seeds"], "seeds"), (row["sequences"], "sequences")]
+    return ", ".join(f"{number(count, 0)} {word}" for count, word in counts if count) or ABSENT

@@ -116,7 +116,7 @@ def _claims(results: Results) -> Section:
         "Do the claims hold?",
         "The rules of the verdicts were fixed before the run; anything between them cannot be told "
         "at this n. p values are corrected after Holm over all claims. " + rules(results),
-        _present([claims(results)]),
+        tuple(claims(results)),
     )
 
 
