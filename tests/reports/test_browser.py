@@ -222,11 +222,9 @@ def test_the_contents_tell_where_the_reader_is(visit):
     here = page.locator(".contents [aria-current]")
     assert here.all_inner_texts() == ["Verdict"]
     page.locator("#stability").evaluate("section => section.scrollIntoView({behavior: 'instant'})")
-    page.wait_for_function(
-        "document.querySelector('.contents [aria-current]').hash === '#stability'"
-    )
+    page.wait_for_selector(".contents [aria-current][href='#stability']")
     page.evaluate("scrollTo({top: document.documentElement.scrollHeight, behavior: 'instant'})")
-    page.wait_for_function("document.querySelector('.contents [aria-current]').hash === '#reading'")
+    page.wait_for_selector(".contents [aria-current][href='#reading']")
 
 
 def test_without_scripts_everything_is_there_and_nothing_pretends_to_work(visit):
