@@ -235,3 +235,9 @@ def test_a_tie_for_the_best_ratio_counts_for_the_claim(ran, monkeypatch):
     found = _optimum(ran[0], ARMS)
     assert found.mean == 1
     assert "0 and 0.1" in found.caveat
+
+
+def test_a_plan_without_a_cnn_cannot_tell_who_is_faster(ran):
+    found = list(_convergence(ran[0], replace(ARMS, cnn=""), "few"))
+    assert {each.verdict for each in found} == {UNKNOWN}
+    assert all("no trainings of few and such a model" in each.caveat for each in found)

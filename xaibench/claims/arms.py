@@ -49,11 +49,13 @@ def arms_of(plan: Plan) -> Arms:
 
 
 def histories(work: Work, model: str) -> dict[int, list[dict[str, float]]]:
-    """By seed, the history of each training that succeeded."""
+    """By seed, the history of each training that succeeded; none where there is no such model."""
+    if not model:
+        return {}
     return {
         seed: card(work, model, seed)["history"]
         for seed in seeds_of(work.plan, model)
-        if model and is_there(work, model_spec(work, model, seed))
+        if is_there(work, model_spec(work, model, seed))
     }
 
 
