@@ -26,10 +26,10 @@ from xaibench.work import Work, found, is_explained
 LEARNT = 256
 """So many sequences are learnt from."""
 
-LONGEST = 2.0
+LONGEST = 0.6
 """Seconds that all models together train for; each is cut at the end of an epoch."""
 
-FEW, MORE, QUICK = 2, 8, 0.03
+FEW, MORE, QUICK = 1, 8, 0.02
 """So many sequences are explained, and then more of them where that took less than ``QUICK``
 seconds: a method that is quick is quicker on many."""
 
@@ -67,15 +67,13 @@ def _of_model(work: Work, model: str) -> Tried:
         raise
     except Exception:  # a broken model fails in the run, alone
         return Tried()
-    explained = work.plan.attribution if is_explained(work.plan, model) else ()
-    told = {method: _method(work, classifier, method) for method in explained}
     training = _training(work, classifier)
-    slow = [method for method in explained if told[method].seconds * FEW > QUICK]
-    again = {method: _method(work, classifier, method) for method in slow}
+    explained = work.plan.attribution if is_explained(work.plan, model) else ()
+    told = {method: _method(work, model, classifier, method) for method in explained}
     return Tried(
         passing,
         training,
-        {method: min(told[method], again.get(method, told[method])).seconds for method in told},
+        {method: one.seconds for method, one in told.items()},
         frozenset(method for method, one in told.items() if one.refused),
         frozenset(method for method, one in told.items() if one.all_bases),
         sum(each.numel() * each.element_size() for each in classifier.state_dict().values()),
@@ -109,15 +107,17 @@ class _Told(NamedTuple):
     all_bases: bool = False
 
 
-def _method(work: Work, classifier: Any, method: str) -> _Told:
-    """What a method takes on these weights.
+def _method(work: Work, model: str, classifier: Any, method: str) -> _Told:
+    """What a method takes on weights that have learnt a little.
 
-    A slow one may look as finely as it has to, and longest where nothing was learnt: it is asked of
-    fresh weights and of others, and the smaller figure counts.
+    A slow one may look as finely as it has to, and the longer the less was learnt: it is asked of
+    fresh weights too, and the smaller figure counts.
     """
     told = _asked(first(work, FEW), classifier, method)
-    if told.refused or told.seconds * FEW > QUICK:
+    if told.refused:
         return told
+    if told.seconds * FEW > QUICK:
+        return min(told, _asked(first(work, FEW), build(work, model), method))
     return _asked(first(work, MORE), classifier, method)
 
 
