@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from xaibench.errors import NotApplicable
-from xaibench.explain import ExplainedView
 from xaibench.layers import MatrixProduct, WeightedSum
 from xaibench.predict import ROWS, rows_of
 from xaibench.protocols import method
 from xaibench.values import Attribution
+from xaibench.view import ExplainedView
 
 from .references import hypothetical, origin
 

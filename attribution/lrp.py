@@ -22,11 +22,11 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from xaibench.errors import NotApplicable
-from xaibench.explain import ExplainedView
 from xaibench.layers import MatrixProduct, WeightedSum
 from xaibench.predict import in_calls
 from xaibench.protocols import method
 from xaibench.values import Attribution
+from xaibench.view import ExplainedView
 
 from .deeplift import ELEMENTWISE
 

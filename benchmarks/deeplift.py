@@ -31,8 +31,8 @@ from torch import Tensor, nn
 
 from xaibench import dna
 from xaibench.attribution.deeplift import deeplift
-from xaibench.explain import ExplainedView
 from xaibench.layers import one_hot
+from xaibench.view import ExplainedView
 
 
 def main() -> None:

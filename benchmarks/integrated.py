@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from xaibench.attribution.integrated import integrated_gradients
-from xaibench.explain import ExplainedView
 from xaibench.predict import in_calls
+from xaibench.view import ExplainedView
 
 STEPS = 50
 

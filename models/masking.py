@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from xaibench.errors import UsageError
-from xaibench.explain import ExplainedView, explainable
 from xaibench.predict import evaluating
 from xaibench.protocols import HasAttention
 from xaibench.shapes import Codes, Labels, Mask
+from xaibench.untouched import explainable
 from xaibench.values import N
+from xaibench.view import ExplainedView
 
 
 class Policy(NamedTuple):

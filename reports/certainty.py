@@ -13,6 +13,7 @@ from xaibench.results import Results
 from xaibench.statistics.detectable import smallest_p
 
 from .grid import Cell, Table
+from .leading import leading
 from .printing import (
     ABSENT,
     LEVEL,
@@ -27,14 +28,15 @@ from .printing import (
 )
 from .selection import estimates_of, in_order, matching, models_of, operator_of, random_of, ranking
 
-LEADS, BEHIND, PERHAPS, TIED = "leads", "behind", "perhaps behind", "not told apart"
+LEADS, FIRST = "leads", "first"
+BEHIND, PERHAPS, TIED = "behind", "perhaps behind", "not told apart"
 AHEAD = "ahead where both were asked"
 
 VERDICTS = (
-    f"{BEHIND.capitalize()}: the interval of the difference to the method that leads lies below 0, "
-    f"and the corrected p below .05; {PERHAPS}: the interval alone; {TIED}: the interval holds 0; "
-    f"{AHEAD}: it lies above 0 on the sequences that both have, as can be where not all methods "
-    "have the same."
+    f"{FIRST.capitalize()}: none leads, as the verdict says; {BEHIND}: the interval of the "
+    f"difference to the first lies below 0, and the corrected p below .05; {PERHAPS}: the interval "
+    f"alone; {TIED}: the interval holds 0; {AHEAD}: it lies above 0 on the sequences that both "
+    "have, as can be where not all methods have the same."
 )
 _TESTS = {
     "t, seeds": ("paired t", "retraining"),
@@ -74,21 +76,25 @@ def order(results: Results, model: str) -> Table | None:
     behind = behind[behind["operator"] == operator_of(results)]
     differences = {str(row["method"]): row for _, row in behind.iterrows()}
     decimals = decimals_of(behind)
+    first = LEADS if leading(results, model).outcome == "leads" else FIRST
     body = tuple(
-        _place(by_method[method], differences.get(method), decimals) for method in ranked["method"]
+        _place(by_method[method], differences.get(method), first, decimals)
+        for method in ranked["method"]
     )
     header = ("Method", "Verdict", "P(best)", f"To the best {LEVEL}", "Corrected p", "Mean rank")
     caption = f"{model}: ranked on each of {_blocks(results, told)}"
     return Table(caption, header, body, frozenset({0, 1}))
 
 
-def _place(rank: pd.Series[Any], behind: pd.Series[Any] | None, decimals: int) -> tuple[Cell, ...]:
+def _place(
+    rank: pd.Series[Any], behind: pd.Series[Any] | None, first: str, decimals: int
+) -> tuple[Cell, ...]:
     note, best = str(rank["reason"]), rank["best"]
     name = Cell(rank["method"], method=rank["method"])
     chance = Cell("<0.01" if best < 0.005 else number(best, 2), note=note)
     place = Cell(number(rank["mean_rank"], 1), note=note)
     if behind is None:
-        return name, Cell(LEADS), chance, Cell(""), Cell(""), place
+        return name, Cell(first), chance, Cell(""), Cell(""), place
     why_not = str(behind["reason"])
     p, population = corrected_p(behind)
     few = " (these models)" if population == "these models" and not math.isnan(p) else ""

@@ -20,7 +20,7 @@ from xaibench.compare.differing import Difference
 from xaibench.compare.gates import Gate, gate
 from xaibench.compare.unpaired import of_unpaired, welch
 from xaibench.errors import UsageError
-from xaibench.results import CERTAINTY, COLUMNS
+from xaibench.results import COLUMNS, LATER
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.draws import draw
 
@@ -118,7 +118,7 @@ def write(folder: Path, made: Made) -> Path:
     words = ["dataset", "model", "method", "control", "metric", "operator", "sequence", "status"]
     records.astype(dict.fromkeys(words, "category")).to_parquet(folder / "results.parquet")
     for name in COLUMNS:
-        if name.endswith(".csv") and name not in CERTAINTY:
+        if name.endswith(".csv") and name not in LATER:
             pd.DataFrame(columns=list(COLUMNS[name])).to_csv(folder / name, index=False)
     return folder
 

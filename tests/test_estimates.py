@@ -792,5 +792,5 @@ def test_a_curve_metric_of_one_quantity_is_recorded_as_its_label(records) -> Non
 
 
 def test_how_many_draws_are_remembered_changes_no_estimate(full, answered, monkeypatch) -> None:
-    monkeypatch.setattr("xaibench.asked._KEPT", 1)
+    monkeypatch.setattr("xaibench.statistics.draws._KEPT", 1)
     pd.testing.assert_frame_equal(of(full), answered, check_exact=True)

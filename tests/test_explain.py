@@ -10,20 +10,14 @@ from torch import Tensor, nn
 
 from xaibench.dna import reverse_complement
 from xaibench.errors import NotApplicable
-from xaibench.explain import (
-    ExplainedView,
-    Explanation,
-    asks_for,
-    audit,
-    explain,
-    left_as_found,
-    on_both_strands,
-    other_strands,
-)
+from xaibench.explain import Explanation, asks_for, explain, on_both_strands, other_strands
 from xaibench.layers import WeightedSum, one_hot
+from xaibench.parts import parts_of
 from xaibench.protocols import method
 from xaibench.shapes import Codes
+from xaibench.untouched import left_as_found
 from xaibench.values import Attribution
+from xaibench.view import ExplainedView
 
 CODES = toy.sequences()
 TARGETS = np.array([0, 1, 1])
@@ -204,7 +198,7 @@ def test_completeness_is_undefined_where_nothing_changes() -> None:
 
 
 def test_the_audit_names_modules_and_the_functions_outside_of_them() -> None:
-    assert audit(toy.Functional(), CODES[:1]) == (
+    assert parts_of(toy.Functional(), CODES[:1]) == (
         "Modules: Conv1d x 1, Linear x 1; functions outside of them: relu x 1, flatten x 1."
     )
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from xaibench.errors import UsageError
-from xaibench.results import CERTAINTY, COLUMNS, TEXT, read
+from xaibench.results import COLUMNS, LATER, TEXT, read
 
 PLAN = {
     "seeds": [3],
@@ -58,10 +58,10 @@ def test_a_table_without_rows_is_a_table(folder):
 
 
 def test_a_run_from_before_a_table_was_written_has_no_rows_of_it(folder):
-    for name in CERTAINTY:
+    for name in LATER:
         (folder / name).unlink()
     results = read(folder)
-    for name in CERTAINTY:
+    for name in LATER:
         table = getattr(results, name.removesuffix(".csv"))
         assert (len(table), list(table)) == (0, list(COLUMNS[name]))
 

@@ -12,13 +12,9 @@ from numpy.typing import NDArray
 from xaibench.controls import ORACLE, PRIORS
 from xaibench.panels import Cell, Panel, minus, panels, sequences_of
 from xaibench.protocols import MetricFacts
-from xaibench.randomness import stream
-from xaibench.statistics.draws import Clusters, Drawing, Draws, draw
+from xaibench.statistics.draws import Clusters, Drawing, shared_draws
 
 _ACCURACY = MetricFacts(family="model", better="higher", range=(0, 1), of="explanation")
-
-_KEPT = 2**28
-"""Bytes of draws that are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +83,9 @@ def ask(
     known = {metric: facts_of(metric, facts) for metric in {cell.metric for cell in found}}
     numbered = None if groups is None else _numbered(sequences_of(records), groups)
     seeds = np.unique(records["seed"].to_numpy(np.int64))
-    return Asked(found, seeds, known, control, random_method, numbered, _shared_draws(data_seed))
+    return Asked(
+        found, seeds, known, control, random_method, numbered, shared_draws(data_seed, "statistics")
+    )
 
 
 def facts_of(metric: str, facts: Mapping[str, MetricFacts]) -> MetricFacts | None:
@@ -109,24 +107,3 @@ def _numbered(names: list[str], groups: Mapping[str, str]) -> Clusters:
     of_each = [(name in groups, groups.get(name, name)) for name in names]
     numbers = {group: number for number, group in enumerate(dict.fromkeys(of_each))}
     return np.array([numbers[group] for group in of_each], np.intp)
-
-
-def _shared_draws(data_seed: int) -> Drawing:
-    """The draws depend on the size (and the clusters) alone, so that comparisons can share them."""
-    kept: dict[tuple[int | bytes, ...], Draws] = {}
-
-    def drawing(seeds: int, sequences: int, *, clusters: Clusters | None = None) -> Draws:
-        size = (seeds, sequences) if clusters is None else (seeds, sequences, clusters.tobytes())
-        draws = kept.pop(size, None)
-        kept[size] = draws or draw(
-            stream(data_seed, "statistics", *size), seeds, sequences, clusters=clusters
-        )
-        while len(kept) > 1 and sum(map(_bytes, kept.values())) > _KEPT:
-            del kept[next(iter(kept))]  # the one not asked for the longest
-        return kept[size]
-
-    return drawing
-
-
-def _bytes(draws: Draws) -> int:
-    return draws.sequence_counts.nbytes + draws.seed_counts.nbytes + draws.signs.nbytes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -25,7 +24,7 @@ from xaibench.metrics.agreement import overlaps, spearmans
 from xaibench.randomness import stream, streams
 from xaibench.shapes import Mask, Scores
 from xaibench.statistics.bootstrap import of_values
-from xaibench.statistics.draws import Clusters, Draws, draw
+from xaibench.statistics.draws import Drawing, shared_draws
 from xaibench.tables import signed as signed_methods
 from xaibench.work import Work, facts_of
 
@@ -41,12 +40,13 @@ def operators(work: Work) -> pd.DataFrame:
     ``log_likelihood``: nats a base, of the letters alone; ``confidence``: of the model, its largest
     probability. Both as the change from the intact sequence.
     """
-    rows = [*_likelihoods(work), *_confidences(work)]
+    drawing = _drawing(work)
+    rows = [*_likelihoods(work, drawing), *_confidences(work, drawing)]
     columns = ["model", "operator", "quantity", "fraction", *_COUNTED]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _likelihoods(work: Work) -> Iterator[dict[str, Any]]:
+def _likelihoods(work: Work, drawing: Drawing) -> Iterator[dict[str, Any]]:
     if not orders(work):
         return
     chosen, seed, fractions = work.chosen, work.plan.data_seed, work.plan.fractions[1:]
@@ -63,10 +63,14 @@ def _likelihoods(work: Work) -> Iterator[dict[str, Any]]:
         changes = likelihood_changes(background, chosen.codes, donor, fractions, ranked)
         where = {"model": "", "operator": operator, "quantity": "log_likelihood"}
         for fraction, values in zip(fractions, changes, strict=True):
-            yield {**where, "fraction": fraction, **_counted(work, values[None], alone=True)}
+            yield {
+                **where,
+                "fraction": fraction,
+                **_counted(work, values[None], drawing, alone=True),
+            }
 
 
-def _confidences(work: Work) -> Iterator[dict[str, Any]]:
+def _confidences(work: Work, drawing: Drawing) -> Iterator[dict[str, Any]]:
     for model, operator in product(work.plan.models, work.plan.operators):
         course = Course(RANDOM, operator)
         specs = [curve_spec(work, model, seed, course) for seed in work.plan.seeds]
@@ -77,7 +81,7 @@ def _confidences(work: Work) -> Iterator[dict[str, Any]]:
         changes = np.stack([steps - steps[0] for steps in by_seed])
         where = {"model": model, "operator": operator, "quantity": "confidence"}
         for step, fraction in enumerate(work.plan.fractions[1:], start=1):
-            yield {**where, "fraction": fraction, **_counted(work, changes[:, step])}
+            yield {**where, "fraction": fraction, **_counted(work, changes[:, step], drawing)}
 
 
 def rankings(work: Work, estimates: pd.DataFrame) -> pd.DataFrame:
@@ -111,10 +115,10 @@ def agreement(work: Work) -> pd.DataFrame:
     """How alike the maps of two methods are on the same model and seed, and on the diagonal those
     of one method under two seeds."""
     rows: list[dict[str, Any]] = []
-    for model in work.plan.models:
-        for measure, compare in _MEASURES.items():
-            rows += _between_methods(work, model, measure, compare)
-            rows += _between_seeds(work, model, measure, compare)
+    drawing = _drawing(work)
+    for model, measure in product(work.plan.models, _MEASURES):
+        rows += _between_methods(work, model, measure, drawing)
+        rows += _between_seeds(work, model, measure, drawing)
     return pd.DataFrame(rows, columns=["model", "method", "other", "measure", *_COUNTED])
 
 
@@ -123,7 +127,7 @@ _MEASURES: dict[str, Compare] = {"spearman": spearmans, "overlap": overlaps}
 
 
 def _between_methods(
-    work: Work, model: str, measure: str, compare: Compare
+    work: Work, model: str, measure: str, drawing: Drawing
 ) -> Iterator[dict[str, Any]]:
     kept = {method: _maps(work, model, method, "scores") for method in work.plan.attribution}
     found: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
@@ -133,28 +137,28 @@ def _between_methods(
             continue
         shared = min(len(kept[method][seed]) for method in methods)
         maps = [kept[method][seed][:shared] for method in methods]
-        matrix = compare(maps, work.chosen.valid[:shared])
+        matrix = _MEASURES[measure](maps, work.chosen.valid[:shared])
         for row, column in zip(*np.tril_indices(len(methods), -1), strict=True):
             pair = methods[column], methods[row]
             found.setdefault(pair, []).append(matrix[row, column])
     for (method, other), values in found.items():
         where = {"model": model, "method": method, "other": other, "measure": measure}
-        yield {**where, **_counted(work, np.stack(values))}
+        yield {**where, **_counted(work, np.stack(values), drawing)}
 
 
 def _between_seeds(
-    work: Work, model: str, measure: str, compare: Compare
+    work: Work, model: str, measure: str, drawing: Drawing
 ) -> Iterator[dict[str, Any]]:
     """For the true label, for two seeds may predict two classes; a seed's mean with the others."""
     for method in work.plan.attribution:
         maps = list(_maps(work, model, method, "scores_of_label").values())
         if len(maps) < 2:
             continue
-        matrix = compare(maps, work.chosen.valid[: len(maps[0])])
+        matrix = _MEASURES[measure](maps, work.chosen.valid[: len(maps[0])])
         others = ~np.eye(len(maps), dtype=bool)
         values = np.stack([matrix[row][others[row]].mean(axis=0) for row in range(len(maps))])
         where = {"model": model, "method": method, "other": method, "measure": measure}
-        yield {**where, **_counted(work, values, alone=True)}
+        yield {**where, **_counted(work, values, drawing, alone=True)}
 
 
 def _maps(work: Work, model: str, method: str, name: str) -> dict[int, Scores]:
@@ -165,21 +169,15 @@ def _maps(work: Work, model: str, method: str, name: str) -> dict[int, Scores]:
     }
 
 
-@lru_cache(maxsize=4)
-def _draws(data_seed: int, seeds: int, sequences: int, clusters: tuple[int, ...] | None) -> Draws:
-    generator = stream(data_seed, "comparisons", seeds, sequences)
-    numbers = None if clusters is None else np.array(clusters)
-    return draw(generator, seeds, sequences, flips=0, clusters=numbers)
+def _drawing(work: Work) -> Drawing:
+    return shared_draws(work.plan.data_seed, "comparisons", flips=0)
 
 
-def _counted(work: Work, values: NDArray[np.float64], *, alone: bool = False) -> dict[str, Any]:
+def _counted(
+    work: Work, values: NDArray[np.float64], drawing: Drawing, *, alone: bool = False
+) -> dict[str, Any]:
     """The mean of values ``(seed, sequence)`` of the first explained sequences, with its interval;
     ``alone``, over sequences only."""
-
-    def drawing(seeds: int, sequences: int, *, clusters: Clusters | None = None) -> Draws:
-        groups = None if clusters is None else tuple(clusters.tolist())
-        return _draws(work.plan.data_seed, seeds, sequences, groups)
-
     clusters = numbers_of(work, values.shape[1])
     found = of_values(values, drawing, clusters=clusters, sequences_only=alone)
     low, high = found.low, found.high

@@ -1,11 +1,10 @@
-"""The explained view of a model, the call of a method, and the guards around it."""
+"""The call of a method, and what it must keep to."""
 
 from __future__ import annotations
 
 import inspect
 import re
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,74 +13,24 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch import Tensor
 
 from xaibench.dna import reverse_complement, unreverse
 from xaibench.errors import NotApplicable
+from xaibench.parts import parts_of
 from xaibench.predict import rows_of
 from xaibench.protocols import method_facts
 from xaibench.randomness import identity, stream, streams
 from xaibench.shapes import Codes, Labels, Scores
+from xaibench.untouched import explainable, unchanged
 from xaibench.values import Attribution, N
+from xaibench.view import ExplainedView, encoded
 
 BATCH = 64
 """So many sequences, or fewer long ones, are explained together."""
 
 _ROUNDINGS = 32
 """Errors up to so many roundings of an output break no promise of completeness."""
-
-
-class ExplainedView(nn.Module):
-    """A classifier seen by a method: its output is what is explained for each class.
-
-    ``forwards`` and ``backwards`` count rows: of inputs that went through the model, and of outputs
-    that a gradient came back to. ``rounding`` is the spacing of numbers at the largest logit seen:
-    no change of the output can be known better.
-    """
-
-    def __init__(self, classifier: Any) -> None:
-        super().__init__()
-        self.classifier = classifier
-        self.forwards = 0
-        self.backwards = 0
-        self.rounding = 0.0
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """``(N, C, S)`` -> ``(N, class)``: the logit minus the other's for two classes, else the
-        logit. The step from logits is linear."""
-        self.forwards += len(inputs)
-        logits: Tensor = self.classifier(inputs)
-        self._note_rounding(logits.detach())
-        explained = logits - logits.flip(1) if logits.shape[1] == 2 else logits
-        if explained.requires_grad:
-            explained.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
-        return explained
-
-    def attention(self, inputs: Tensor) -> Tensor:
-        """``(N, C, S)`` -> the model's weights ``(N, S)``; NotApplicable where it has none."""
-        if not hasattr(self.classifier, "attention"):
-            raise NotApplicable("the model has no attention")
-        self.forwards += len(inputs)
-        weights: Tensor = self.classifier.attention(inputs)
-        return weights
-
-    def attentions(self, inputs: Tensor) -> Tensor:
-        """``(N, C, S)`` -> the weights of every layer of self-attention ``(N, layer, head, site,
-        site)``; NotApplicable where there is none."""
-        if not hasattr(self.classifier, "attentions"):
-            raise NotApplicable("the model has no layers of self-attention")
-        self.forwards += len(inputs)
-        layers: Tensor = self.classifier.attentions(inputs)
-        return layers
-
-    def _note_rounding(self, logits: Tensor) -> None:
-        if logits.numel():
-            largest = logits.abs().max().item()
-            self.rounding = max(self.rounding, largest * torch.finfo(logits.dtype).eps)
-
-    def _count_backward(self, gradient: Tensor) -> None:
-        self.backwards += len(gradient)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +88,7 @@ def explain(
         rows = slice(start, start + batch_size)
         theirs = None if references is None else references[rows]
         with explainable(model), torch.enable_grad(), _seeded(seed, component, codes[start]):
-            inputs = _encode(model, codes[rows]).requires_grad_()
+            inputs = encoded(model, codes[rows]).requires_grad_()
             target = torch.from_numpy(targets[rows].copy()).to(inputs.device, torch.int64)
             supplied = _supplied(method, model, codes[rows], theirs, seed, component)
             with unchanged(model, name_of(method)), _gradients_wanted(name_of(method)):
@@ -152,7 +101,7 @@ def explain(
         raise ValueError(
             f"{name_of(method)} promises contributions that sum to the change of the output within "
             f"{promised:g} of its root mean square; the largest error is {error:.3g}, the root "
-            f"mean square {change:.3g}. {audit(model, codes[:1])}"
+            f"mean square {change:.3g}. {parts_of(model, codes[:1])}"
         )
     none = np.empty((0, codes.shape[1]), np.float32)
     scores = np.concatenate([none, *(batch.scores for batch in batches)])
@@ -203,91 +152,6 @@ def name_of(method: Callable[..., Any]) -> str:
     return str(getattr(method, "__name__", type(method).__name__))
 
 
-_HOOKS = (
-    "_forward_hooks",
-    "_forward_hooks_with_kwargs",
-    "_forward_hooks_always_called",
-    "_forward_pre_hooks",
-    "_forward_pre_hooks_with_kwargs",
-    "_backward_hooks",
-    "_backward_pre_hooks",
-)
-
-
-@contextmanager
-def left_as_found(model: nn.Module) -> Iterator[None]:
-    """Put the mode of every module, its hooks, and what gradients the parameters have and want
-    back as they were, also on an error. Weights are not copied."""
-    modes = [(module, module.training) for module in model.modules()]
-    hooks = [(vars(m)[name], dict(vars(m)[name])) for m in model.modules() for name in _HOOKS]
-    gradients = [(p, p.requires_grad, p.grad) for p in model.parameters()]
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
-        for registered, before in hooks:
-            registered.clear()
-            registered.update(before)
-        for parameter, wanted, gradient in gradients:
-            parameter.requires_grad_(wanted)
-            parameter.grad = gradient
-
-
-@contextmanager
-def explainable(model: nn.Module) -> Iterator[None]:
-    """In here the model is in eval mode and gradients are those of inputs, not of weights."""
-    with left_as_found(model):
-        model.eval().requires_grad_(False)
-        for parameter in model.parameters():
-            parameter.grad = None  # nobody adds to a gradient that somebody else keeps
-        yield
-
-
-@contextmanager
-def unchanged(model: nn.Module, name: str) -> Iterator[None]:
-    """ValueError where a method changed weights or buffers (they are put back, also on an error),
-    left a module in training mode, a hook behind, or a parameter that wants a gradient."""
-    state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    before = {key: (tensor.data, tensor.detach().clone()) for key, tensor in state.items()}
-    parts = [(vars(m)[name], dict(vars(m)[name])) for m in model.modules() for name in _PARTS]
-    hooks = _hooks(model)
-    swapped, changed = False, []
-    try:
-        yield
-    finally:
-        swapped = any(now[key] is not part for now, were in parts for key, part in were.items())
-        for now, were in parts:
-            now.update(were)
-        changed = [key for key in before if _was_changed(state[key], *before[key])]
-        for key in changed:
-            state[key].data, values = before[key]
-            state[key].data.copy_(values)
-    if swapped:
-        raise ValueError(f"{name} put other parts into the model")
-    if changed:
-        raise ValueError(f"{name} changed the model's weights or buffers: {changed[0]}")
-    if any(module.training for module in model.modules()):
-        raise ValueError(f"{name} left the model in training mode")
-    if _hooks(model) != hooks:
-        raise ValueError(f"{name} left hooks on the model")
-    if any(parameter.requires_grad for parameter in model.parameters()):
-        raise ValueError(f"{name} left parameters of the model that want gradients")
-
-
-_PARTS = ("_modules", "_parameters", "_buffers")
-
-
-def _was_changed(tensor: Tensor, data: Tensor, values: Tensor) -> bool:
-    """Whether a tensor has other memory, another type or other values than it had."""
-    same = tensor.data_ptr() == data.data_ptr() and tensor.dtype == values.dtype
-    return not same or not torch.equal(tensor.detach(), values)
-
-
-def _hooks(model: nn.Module) -> int:
-    return sum(len(vars(module)[name]) for module in model.modules() for name in _HOOKS)
-
-
 @contextmanager
 def _gradients_wanted(name: str) -> Iterator[None]:
     """Torch's word for a model that passes no gradient to its input, in ours."""
@@ -310,13 +174,6 @@ def _seeded(seed: int, component: str, codes: Codes) -> Iterator[None]:
         yield
 
 
-def _encode(model: Any, codes: Codes) -> Tensor:
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    with torch.no_grad():
-        inputs: Tensor = model.encode(torch.from_numpy(codes.copy()).to(device))
-    return inputs.detach()
-
-
 def _supplied(
     method: Callable[..., Any],
     model: Any,
@@ -337,8 +194,8 @@ def _supplied(
         if references is None:
             raise ValueError(f"references: {name_of(method)} asks for them, got None")
         sequences, count, length = references.shape
-        encoded = _encode(model, references.reshape(sequences * count, length))
-        supplied["references"] = encoded.reshape(sequences, count, *encoded.shape[1:])
+        given = encoded(model, references.reshape(sequences * count, length))
+        supplied["references"] = given.reshape(sequences, count, *given.shape[1:])
     return supplied
 
 
@@ -382,49 +239,3 @@ def _completeness(batches: list[_Batch]) -> tuple[float, float]:
     errors = np.concatenate([np.zeros(1), *(batch.errors for batch in batches)])
     changes = np.concatenate([np.zeros(0), *(batch.changes for batch in batches)])
     return float(errors.max()), float(np.sqrt(np.mean(changes**2))) if len(changes) else 0.0
-
-
-def audit(model: Any, codes: Codes) -> str:
-    """What a forward pass of the model is made of, for a message: its leaf modules, and the
-    functions that it calls outside of them, which rules for modules cannot see."""
-    calls = _Calls()
-    leaves = [module for module in model.modules() if not any(module.children())]
-    with explainable(model), torch.no_grad():
-        for leaf in leaves:
-            if leaf is not model:
-                leaf.register_forward_pre_hook(calls.enter)
-                leaf.register_forward_hook(calls.leave)
-        inputs = _encode(model, codes)
-        with calls:
-            model(inputs)
-    return (
-        f"Modules: {_listed(calls.modules)}; functions outside of them: {_listed(calls.outside)}."
-    )
-
-
-class _Calls(TorchFunctionMode):
-    """Counts leaf modules, and the torch functions called while none of them runs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.modules: Counter[str] = Counter()
-        self.outside: Counter[str] = Counter()
-        self._depth = 0
-
-    def enter(self, module: nn.Module, arguments: Any) -> None:
-        self._depth += 1
-        self.modules[type(module).__name__] += 1
-
-    def leave(self, module: nn.Module, arguments: Any, output: Any) -> None:
-        self._depth -= 1
-
-    def __torch_function__(
-        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        if not self._depth and function.__name__ != "__get__":
-            self.outside[function.__name__] += 1
-        return function(*args, **(kwargs or {}))
-
-
-def _listed(counts: Counter[str]) -> str:
-    return ", ".join(f"{name} x {count}" for name, count in counts.items()) or "none"

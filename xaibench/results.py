@@ -79,7 +79,7 @@ COLUMNS = {
 }
 """What each table must have; it may have more."""
 
-CERTAINTY = ("tests.csv", "ranks.csv", "variance.csv", "detectable.csv", "claims.csv")
+LATER = ("tests.csv", "ranks.csv", "variance.csv", "detectable.csv", "claims.csv")
 """The tables that earlier runs lack: where one is missing it has no rows."""
 
 SECTIONS = ("models", "attribution", "reports")
@@ -165,7 +165,7 @@ def _content(folder: Path, name: str, parse: Callable[[Path], Any], kind: type) 
 
 
 def _table(folder: Path, name: str) -> pd.DataFrame:
-    if name in CERTAINTY and not (folder / name).exists():
+    if name in LATER and not (folder / name).exists():
         return pd.DataFrame(columns=list(COLUMNS[name]))
     parse = pd.read_parquet if name.endswith(".parquet") else _csv
     table: pd.DataFrame = _content(folder, name, parse, pd.DataFrame)

@@ -41,7 +41,7 @@ from xaibench.written import SECTIONS
 OUTPUTS = (
     *("plan.yaml", "environment.json", "results.parquet", "estimates.csv", "selftest.csv"),
     *("curves.csv", "operators.csv", "rankings.csv", "agreement.csv"),
-    *("training.csv", "cost.csv", "examples.json", *results.CERTAINTY),
+    *("training.csv", "cost.csv", "examples.json", *results.LATER),
 )
 LIBRARIES = ("torch", "captum", "numpy", "scipy", "pandas", "scikit-learn")
 

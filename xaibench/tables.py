@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable
-from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -24,10 +23,10 @@ from xaibench.lines import lines_of
 from xaibench.metrics.localisation import CHANCE
 from xaibench.plan import Plan
 from xaibench.protocols import method_facts
-from xaibench.randomness import stream
 from xaibench.records import Block
 from xaibench.registry import load
-from xaibench.statistics.bootstrap import Draws, bands, draw
+from xaibench.statistics.bootstrap import bands
+from xaibench.statistics.draws import shared_draws
 from xaibench.work import Work, facts_of
 
 RESAMPLES = 1000
@@ -43,13 +42,16 @@ def curves(work: Work) -> pd.DataFrame:
     """The mean of every curve at every fraction, with its 95 % interval."""
     plan = work.plan
     rows = []
+    drawing = shared_draws(plan.data_seed, "curves", resamples=RESAMPLES, flips=0)
     sources = (RANDOM, *plan.attribution)
     for model, source, operator, quantity in product(
         plan.models, sources, plan.operators, curve.QUANTITIES
     ):
         where = {"model": model, "method": source, "operator": operator, "quantity": quantity}
         for order, lines in _lines(work, model, source, operator, quantity).items():
-            means, lows, highs = bands(lines, _draws(work, *lines.shape[:2]))
+            means, lows, highs = bands(
+                lines, drawing(*lines.shape[:2], clusters=numbers_of(work, lines.shape[1]))
+            )
             rows += [
                 {
                     **where,
@@ -67,20 +69,6 @@ def curves(work: Work) -> pd.DataFrame:
             ]
     columns = ["model", "method", "operator", "quantity", "order", "fraction", "mean", "low"]
     return pd.DataFrame(rows, columns=[*columns, "high", "sequences", "seeds"])
-
-
-def _draws(work: Work, seeds: int, sequences: int) -> Draws:
-    """Shared by all curves of one size."""
-    numbers = numbers_of(work, sequences)
-    clusters = None if numbers is None else tuple(numbers.tolist())
-    return _drawn(work.plan.data_seed, seeds, sequences, clusters)
-
-
-@lru_cache
-def _drawn(data_seed: int, seeds: int, sequences: int, clusters: tuple[int, ...] | None) -> Draws:
-    generator = stream(data_seed, "curves")
-    numbers = None if clusters is None else np.array(clusters)
-    return draw(generator, seeds, sequences, resamples=RESAMPLES, flips=0, clusters=numbers)
 
 
 def _lines(

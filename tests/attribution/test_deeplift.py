@@ -15,10 +15,11 @@ from toy import MODELS
 
 from xaibench.attribution.deeplift import LINEAR, RULES, deeplift, rescale, secant
 from xaibench.errors import NotApplicable
-from xaibench.explain import ExplainedView, explain
+from xaibench.explain import explain
 from xaibench.layers import MatrixProduct, WeightedSum
 from xaibench.protocols import method
 from xaibench.values import Attribution
+from xaibench.view import ExplainedView
 
 CODES = toy.sequences()
 REFERENCES = toy.references(CODES)

@@ -15,7 +15,8 @@ from xaibench.attribution.integrated import (
     gradient_shap,
     integrated_gradients,
 )
-from xaibench.explain import ExplainedView, explain
+from xaibench.explain import explain
+from xaibench.view import ExplainedView
 
 QUADRATURE = {"rtol": 1e-7, "atol": 1e-7}
 """Captum keeps the weights of quadrature in single precision."""

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from xaibench.attribution.layers import grad_cam
 from xaibench.errors import NotApplicable
-from xaibench.explain import ExplainedView, Explanation, explain
+from xaibench.explain import Explanation, explain
 from xaibench.models.attngen import AttnGen
 from xaibench.protocols import method_facts
+from xaibench.view import ExplainedView
 
 CODES = toy.sequences()
 VALID = torch.from_numpy(CODES < 4)

@@ -5,7 +5,6 @@ from pydantic import ValidationError
 
 from xaibench.attribution.gradient import saliency
 from xaibench.errors import UsageError
-from xaibench.explain import ExplainedView
 from xaibench.models.attngen import AttnGen
 from xaibench.models.cnn import CNN
 from xaibench.models.masking import (
@@ -20,6 +19,7 @@ from xaibench.models.masking import (
 from xaibench.options import resolve, typed
 from xaibench.registry import Plugin
 from xaibench.values import N
+from xaibench.view import ExplainedView
 
 VALID = np.array([[True] * 8, [True] * 5 + [False] * 3])
 WEIGHTS = np.array([[8, 1, 7, 2, 6, 3, 5, 4], [5, 1, 4, 2, 3, 0, 0, 0]], np.float32)

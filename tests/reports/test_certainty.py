@@ -10,6 +10,7 @@ import pytest
 from xaibench.reports.certainty import (
     AHEAD,
     BEHIND,
+    FIRST,
     LEADS,
     PERHAPS,
     TIED,
@@ -105,6 +106,15 @@ def test_the_methods_stand_in_their_order_and_the_first_leads(run) -> None:
     assert rows["saliency"][0] == BEHIND
     assert "23 sequences" in table.caption
     assert "mean ranks 0.40 apart differ" in table.caption
+
+
+def test_the_first_does_not_lead_where_it_is_not_told_from_random(run) -> None:
+    estimates = run.estimates.copy()
+    gaps = (estimates["question"] == "against random") & (estimates["model"] == "attngen")
+    estimates.loc[gaps, "low"] = -1.0
+    rows = rows_of(order(replace(run, estimates=estimates), "attngen"))
+    assert rows["deeplift"][0] == FIRST
+    assert LEADS not in {row[0] for row in rows.values()}
 
 
 def test_a_method_close_to_the_best_is_not_told_apart(run) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +11,9 @@ from xaibench.cells.courses import Course
 from xaibench.clusters import numbers_of
 from xaibench.controls import RANDOM
 from xaibench.lines import lines_of
-from xaibench.randomness import stream
 from xaibench.records import Block
 from xaibench.statistics.bootstrap import of_differences, of_values
-from xaibench.statistics.draws import Clusters, Draws, draw
+from xaibench.statistics.draws import shared_draws
 from xaibench.values import Estimate
 from xaibench.work import Work, seeds_of
 
@@ -63,7 +61,7 @@ def _deleted(work: Work, model: str, method: str, operator: str) -> Deleted | No
     if not seeds:
         return None
     count = by_attention[seeds[0]].shape[1]
-    over = partial(_drawn, work.plan.data_seed)
+    over = shared_draws(work.plan.data_seed, "claims")
     clusters = numbers_of(work, count)
     found = {}
     for fraction in DELETED:
@@ -76,11 +74,6 @@ def _deleted(work: Work, model: str, method: str, operator: str) -> Deleted | No
         apart = of_differences(chance - attended, over, clusters=clusters)
         found[fraction] = alone, apart, float(chance.mean())
     return found
-
-
-def _drawn(data_seed: int, seeds: int, sequences: int, clusters: Clusters | None = None) -> Draws:
-    generator = stream(data_seed, "claims", seeds, sequences)
-    return draw(generator, seeds, sequences, clusters=clusters)
 
 
 def _accuracies(

@@ -13,9 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from xaibench.randomness import stream
+
 RESAMPLES = 2000
 FLIPS = 9999
 LARGEST = 200_000_000
+
+_KEPT = 2**28
+"""Bytes of draws that are remembered."""
 
 Clusters = NDArray[np.intp]
 """``(sequence,)``: the number of the chromosome or region that each sequence lies in."""
@@ -70,6 +75,35 @@ def draw(
         _counts(generator, resamples, seeds),
         _signs(generator, flips, sequences),
     )
+
+
+def shared_draws(
+    data_seed: int, purpose: str, *, resamples: int = RESAMPLES, flips: int = FLIPS
+) -> Drawing:
+    """Draws that depend on the size (and the clusters) alone, so that comparisons can share them;
+    those of a few sizes are remembered."""
+    kept: dict[tuple[int | bytes, ...], Draws] = {}
+
+    def drawing(seeds: int, sequences: int, *, clusters: Clusters | None = None) -> Draws:
+        size = (seeds, sequences) if clusters is None else (seeds, sequences, clusters.tobytes())
+        draws = kept.pop(size, None)
+        kept[size] = draws or draw(
+            stream(data_seed, purpose, *size),
+            seeds,
+            sequences,
+            resamples=resamples,
+            flips=flips,
+            clusters=clusters,
+        )
+        while len(kept) > 1 and sum(map(_bytes, kept.values())) > _KEPT:
+            del kept[next(iter(kept))]  # the one not asked for the longest
+        return kept[size]
+
+    return drawing
+
+
+def _bytes(draws: Draws) -> int:
+    return draws.sequence_counts.nbytes + draws.seed_counts.nbytes + draws.signs.nbytes
 
 
 def _draw_clusters(

@@ -1,0 +1,48 @@
+"""The values of one metric, or why there are none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xaibench.errors import NotApplicable
+from xaibench.records import Block
+from xaibench.store import FAILED, NOT_APPLICABLE
+from xaibench.work import Work, found
+
+
+def without_map(here: Block) -> Block:
+    reason = f"the control {here.control!r} could be made of no sequence"
+    return replace(here, status=NOT_APPLICABLE, reason=reason)
+
+
+def measured(
+    work: Work,
+    here: Block,
+    label: str,
+    names: tuple[str, ...],
+    has_map: NDArray[np.bool_],
+    *compared: Any,
+) -> Block:
+    """The values of one metric, or why there are none; NaN for sequences without a map.
+
+    ``compared`` holds what the metric is called with, of the sequences that have one.
+    """
+    use = work.plan.metrics[label]
+    plugin, options = found(work, "metrics", use)
+    values = np.full(len(names), np.nan)
+    try:
+        measured = np.asarray(plugin.call(*compared, **options), dtype=np.float64)
+        if measured.shape != (int(has_map.sum()),):
+            wanted = f"({int(has_map.sum())},)"
+            raise ValueError(f"wanted one number a sequence, {wanted}, got {measured.shape}")
+        values[has_map] = measured
+    except NotApplicable as reason:
+        return replace(here, status=NOT_APPLICABLE, reason=str(reason))
+    except Exception as error:
+        return replace(here, status=FAILED, reason=f"{type(error).__name__}: {error}")
+    count = use.options["sequences"] or len(names)
+    return replace(here, sequences=names[:count], values=values[:count])

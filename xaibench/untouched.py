@@ -1,0 +1,93 @@
+"""A model is explained, and stays as it was: what is put back, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+_HOOKS = (
+    "_forward_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+    "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+)
+
+
+@contextmanager
+def left_as_found(model: nn.Module) -> Iterator[None]:
+    """Put the mode of every module, its hooks, and what gradients the parameters have and want
+    back as they were, also on an error. Weights are not copied."""
+    modes = [(module, module.training) for module in model.modules()]
+    hooks = [(vars(m)[name], dict(vars(m)[name])) for m in model.modules() for name in _HOOKS]
+    gradients = [(p, p.requires_grad, p.grad) for p in model.parameters()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        for registered, before in hooks:
+            registered.clear()
+            registered.update(before)
+        for parameter, wanted, gradient in gradients:
+            parameter.requires_grad_(wanted)
+            parameter.grad = gradient
+
+
+@contextmanager
+def explainable(model: nn.Module) -> Iterator[None]:
+    """In here the model is in eval mode and gradients are those of inputs, not of weights."""
+    with left_as_found(model):
+        model.eval().requires_grad_(False)
+        for parameter in model.parameters():
+            parameter.grad = None  # nobody adds to a gradient that somebody else keeps
+        yield
+
+
+@contextmanager
+def unchanged(model: nn.Module, name: str) -> Iterator[None]:
+    """ValueError where a method changed weights or buffers (they are put back, also on an error),
+    left a module in training mode, a hook behind, or a parameter that wants a gradient."""
+    state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    before = {key: (tensor.data, tensor.detach().clone()) for key, tensor in state.items()}
+    parts = [(vars(m)[name], dict(vars(m)[name])) for m in model.modules() for name in _PARTS]
+    hooks = _hooks(model)
+    swapped, changed = False, []
+    try:
+        yield
+    finally:
+        swapped = any(now[key] is not part for now, were in parts for key, part in were.items())
+        for now, were in parts:
+            now.update(were)
+        changed = [key for key in before if _was_changed(state[key], *before[key])]
+        for key in changed:
+            state[key].data, values = before[key]
+            state[key].data.copy_(values)
+    if swapped:
+        raise ValueError(f"{name} put other parts into the model")
+    if changed:
+        raise ValueError(f"{name} changed the model's weights or buffers: {changed[0]}")
+    if any(module.training for module in model.modules()):
+        raise ValueError(f"{name} left the model in training mode")
+    if _hooks(model) != hooks:
+        raise ValueError(f"{name} left hooks on the model")
+    if any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError(f"{name} left parameters of the model that want gradients")
+
+
+_PARTS = ("_modules", "_parameters", "_buffers")
+
+
+def _was_changed(tensor: Tensor, data: Tensor, values: Tensor) -> bool:
+    """Whether a tensor has other memory, another type or other values than it had."""
+    same = tensor.data_ptr() == data.data_ptr() and tensor.dtype == values.dtype
+    return not same or not torch.equal(tensor.detach(), values)
+
+
+def _hooks(model: nn.Module) -> int:
+    return sum(len(vars(module)[name]) for module in model.modules() for name in _HOOKS)

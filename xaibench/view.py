@@ -1,0 +1,71 @@
+"""A model as a method of explanation sees it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xaibench.errors import NotApplicable
+from xaibench.shapes import Codes
+
+
+class ExplainedView(nn.Module):
+    """A classifier seen by a method: its output is what is explained for each class.
+
+    ``forwards`` and ``backwards`` count rows: of inputs that went through the model, and of outputs
+    that a gradient came back to. ``rounding`` is the spacing of numbers at the largest logit seen:
+    no change of the output can be known better.
+    """
+
+    def __init__(self, classifier: Any) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.forwards = 0
+        self.backwards = 0
+        self.rounding = 0.0
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """``(N, C, S)`` -> ``(N, class)``: the logit minus the other's for two classes, else the
+        logit. The step from logits is linear."""
+        self.forwards += len(inputs)
+        logits: Tensor = self.classifier(inputs)
+        self._note_rounding(logits.detach())
+        explained = logits - logits.flip(1) if logits.shape[1] == 2 else logits
+        if explained.requires_grad:
+            explained.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
+        return explained
+
+    def attention(self, inputs: Tensor) -> Tensor:
+        """``(N, C, S)`` -> the model's weights ``(N, S)``; NotApplicable where it has none."""
+        if not hasattr(self.classifier, "attention"):
+            raise NotApplicable("the model has no attention")
+        self.forwards += len(inputs)
+        weights: Tensor = self.classifier.attention(inputs)
+        return weights
+
+    def attentions(self, inputs: Tensor) -> Tensor:
+        """``(N, C, S)`` -> the weights of every layer of self-attention ``(N, layer, head, site,
+        site)``; NotApplicable where there is none."""
+        if not hasattr(self.classifier, "attentions"):
+            raise NotApplicable("the model has no layers of self-attention")
+        self.forwards += len(inputs)
+        layers: Tensor = self.classifier.attentions(inputs)
+        return layers
+
+    def _note_rounding(self, logits: Tensor) -> None:
+        if logits.numel():
+            largest = logits.abs().max().item()
+            self.rounding = max(self.rounding, largest * torch.finfo(logits.dtype).eps)
+
+    def _count_backward(self, gradient: Tensor) -> None:
+        self.backwards += len(gradient)
+
+
+def encoded(model: Any, codes: Codes) -> Tensor:
+    """Codes ``(N, L)`` as the model takes them, on its device."""
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    with torch.no_grad():
+        inputs: Tensor = model.encode(torch.from_numpy(codes.copy()).to(device))
+    return inputs.detach()
