@@ -109,7 +109,9 @@ def _plain(model: nn.Module, splits: Splits, batch: int) -> None:
     codes, labels = torch.from_numpy(splits.train.codes), torch.from_numpy(splits.train.labels)
     steps = len(codes) // batch
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, steps, pct_start=0.1)
+    # the schedule cannot divide 10 steps into a tenth and the rest
+    cycle = max(steps, 11)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, cycle, pct_start=0.1)
     model.train()
     for rows in torch.randperm(len(codes))[: steps * batch].split(batch):
         loss = nn.functional.cross_entropy(model(one_hot(codes[rows])), labels[rows])

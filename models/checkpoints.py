@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,10 @@ from torch import Tensor
 
 FILE = "state.safetensors"
 
-History = list[dict[str, float]]
+Row = dict[str, Any]
+"""Of an epoch: numbers, and as text the ``masks`` (``masks.py``)."""
+
+History = list[Row]
 
 
 @dataclass(slots=True)
@@ -77,11 +79,6 @@ def read(state: State, folder: Path) -> None:
     _set_generators(_of("generator", tensors))
 
 
-def remove(folder: Path) -> None:
-    """A training that is done goes on no more."""
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 def _named(what: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {f"{what} {name}": tensor for name, tensor in tensors.items()}
 
@@ -98,6 +95,8 @@ def _generators() -> dict[str, Tensor]:
 
 
 def _set_generators(states: dict[str, Tensor]) -> None:
-    torch.set_rng_state(states.pop("cpu"))
-    for device, state in states.items():
-        torch.cuda.set_rng_state(state, int(device))
+    """Those of devices that are not here wait for nobody."""
+    torch.set_rng_state(states["cpu"])
+    for device in range(torch.cuda.device_count()):
+        if str(device) in states:
+            torch.cuda.set_rng_state(states[str(device)], device)

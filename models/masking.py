@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from xaibench.errors import UsageError
-from xaibench.predict import evaluating
+from xaibench.predict import device_of, evaluating
 from xaibench.protocols import HasAttention
 from xaibench.shapes import Codes, Labels, Mask
 from xaibench.untouched import explainable
@@ -217,8 +217,7 @@ def _gradient(model: Any, codes: Codes, labels: Labels) -> NDArray[np.float32]:
 
 
 def _encoded(model: Any, codes: Codes) -> torch.Tensor:
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    encoded: torch.Tensor = model.encode(torch.from_numpy(codes).to(device))
+    encoded: torch.Tensor = model.encode(torch.from_numpy(codes).to(device_of(model)))
     return encoded
 
 

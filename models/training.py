@@ -22,8 +22,8 @@ from xaibench.randomness import stream
 from xaibench.shapes import Codes, Labels, Mask
 from xaibench.values import N, Sequences, Splits
 
-from . import checkpoints
-from .checkpoints import History, State
+from . import checkpoints, masks
+from .checkpoints import History, Row, State
 from .masking import NONE, Masking, masked_positions, replaced
 from .speed import faster
 
@@ -57,20 +57,23 @@ def supervised(
     kept did not change. With ``reverse_complement`` each sequence is turned half of the time.
 
     ``bfloat16`` computes layers by autocast; weights, losses, validation and all that comes after
-    are in float32. On a CPU the same seed gives the same weights, to the bit, for one number of
-    threads; other devices do not promise it.
+    are in float32. Masks then go by attention or gradients computed in bfloat16. On a CPU the same
+    seed gives the same weights, to the bit, for one number of threads; other devices do not promise
+    it.
 
     The state is written into the folder ``checkpoint`` after every epoch, and read from there: a
-    training that was killed gives the weights of one that was not. It is left there at the end.
+    training that was killed gives the weights of one that was not, and one that was done gives them
+    at once. It is left there at the end: whoever keeps the weights removes it.
 
     Returns the history, a row an epoch: ``epoch`` (from 1), ``steps`` so far, ``train_loss`` and
     ``train_accuracy`` (on what the model was shown), ``validation_loss``, ``validation_accuracy``,
     ``mask_ratio`` (wanted), ``masked`` (the share of valid positions), ``masked_in_motif`` (of the
-    masked ones, the share inside motifs; NaN where none is masked or known), ``seconds``, and
-    ``kept``, 1 for the epoch whose weights the model has in the end.
-    ``progress`` hears of each row, and of the ``seconds_left``. Batches and draws of an epoch come
-    from ``stream(seed, "training", epoch from 0)`` and masks from these, the weights and
-    ``masked_positions``: an epoch repeated from its checkpoint repeats its masks.
+    masked ones, the share inside motifs; NaN where none is masked or known), ``seconds``,
+    ``masks`` (of the first sequences, a text for ``masks.read``; absent where nothing is masked),
+    and ``kept``, 1 for the epoch whose weights the model has in the end.
+    ``progress`` hears of each row but its masks, and of the ``seconds_left``. Batches and draws of
+    an epoch come from ``stream(seed, "training", epoch from 0)`` and masks from these, the weights
+    and ``masked_positions``: an epoch repeated from its checkpoint repeats its masks.
     """
     if splits.validation is None:
         raise ValueError("splits: wanted a validation split, got None")
@@ -91,14 +94,12 @@ def supervised(
             state.kept = {name: each.clone() for name, each in model.state_dict().items()}
         if checkpoint is not None:
             checkpoints.write(state, checkpoint)
-        progress(len(state.history), epochs, {**row, "seconds_left": _left(state.history, epochs)})
+        progress(len(state.history), epochs, _told(state.history, epochs))
     model.load_state_dict(state.kept)
     model.cpu()
     kept = _kept(state.history, keep)
     for place, row in enumerate(state.history):
         row["kept"] = float(place == kept)
-    if checkpoint is not None:
-        checkpoints.remove(checkpoint)
     return state.history
 
 
@@ -121,10 +122,13 @@ class Setting:
 class Batch(NamedTuple):
     """What a model is shown of some sequences: as they are, and masked, or None where nothing is.
 
-    ``masked`` ``(sequence, position)`` is True where something is hidden; ``inside_motif`` as in
-    ``Sequences``.
+    ``rows`` of train they are; ``turned`` ``(sequence,)`` is True where one reads as its other
+    strand. ``masked`` ``(sequence, position)`` is True where something is hidden; ``inside_motif``
+    as in ``Sequences``.
     """
 
+    rows: NDArray[np.intp]
+    turned: NDArray[np.bool_]
     intact: Codes
     shown: Codes | None
     labels: Labels
@@ -176,21 +180,26 @@ def _kept(history: History, keep: Keep) -> int:
     return max(p for p in places if keep == "last" or _is_best(history[: p + 1], keep))
 
 
+def _told(history: History, epochs: int) -> dict[str, float]:
+    """What progress hears: the numbers of the last epoch, and how long the others will take."""
+    numbers = {name: value for name, value in history[-1].items() if name != masks.KEY}
+    return {**numbers, "seconds_left": _left(history, epochs)}
+
+
 def _left(history: History, epochs: int) -> float:
     return float(np.mean([row["seconds"] for row in history])) * (epochs - len(history))
 
 
-def _epoch(
-    state: State, train: Sequences, validation: Sequences, setting: Setting
-) -> dict[str, float]:
+def _epoch(state: State, train: Sequences, validation: Sequences, setting: Setting) -> Row:
     """One pass over train; its row of the history."""
     began = perf_counter()
     epoch, model = len(state.history), state.model
     ratio = setting.masking.ratio_at(epoch, state.history)
-    tallies = []
+    tallies, hidden = [], np.zeros_like(train.codes[: masks.SEQUENCES], np.bool_)
     with faster(model) if setting.device.type == "cpu" else nullcontext():
         for batch in _shown(model, train, epoch, ratio, setting):
             tallies.append(_step(state, batch, setting))
+            _note_masked(hidden, batch, train.codes)
     train_loss, train_accuracy = np.mean([tally[:2] for tally in tallies], axis=0)
     valid, masked, in_motif = np.sum([tally[2:] for tally in tallies], axis=0)
     before = state.history[-1]["steps"] if state.history else 0
@@ -204,6 +213,7 @@ def _epoch(
         "masked": float(masked / valid) if valid else float("nan"),
         "masked_in_motif": float(in_motif / masked) if masked else float("nan"),
         "seconds": perf_counter() - began,
+        **masks.written(hidden),
     }
 
 
@@ -216,10 +226,13 @@ def _shown(
     for rows in _shuffled(len(train), setting.batch_size, generator):
         codes, labels = train.codes[rows], train.labels[rows]
         motif = None if inside is None else inside[rows]
+        here = np.zeros(len(rows), np.bool_)
         if setting.both_strands:
-            codes, motif = _some_turned(codes, motif, generator)
+            here = generator.random(len(rows)) < 0.5
+            codes, motif = _some_turned(codes, motif, here)
+        batch = Batch(rows, here, codes, None, labels, np.zeros(codes.shape, np.bool_), motif)
         if not ratio:
-            yield Batch(codes, None, labels, np.zeros(codes.shape, np.bool_), motif)
+            yield batch
             continue
         with setting.computing():
             masked = masked_positions(
@@ -232,7 +245,7 @@ def _shown(
                 generator=generator,
             )
         shown = replaced(setting.masking, codes, masked, generator)
-        yield Batch(codes, shown, labels, masked, motif)
+        yield batch._replace(shown=shown, masked=masked)
 
 
 def _batches(sequences: int, batch_size: int) -> int:
@@ -248,15 +261,24 @@ def _shuffled(
 
 
 def _some_turned(
-    codes: Codes, motif: Mask | None, generator: np.random.Generator
+    codes: Codes, motif: Mask | None, here: NDArray[np.bool_]
 ) -> tuple[Codes, Mask | None]:
-    """Half of the sequences, by chance, as their other strand reads."""
-    here = generator.random(len(codes)) < 0.5
+    """Sequences, those ``here`` ``(sequence,)`` as their other strand reads."""
     other = np.where(here[:, None], turned(codes), codes)
-    if motif is None:
-        return other, None
-    motif_turned = unreverse(motif.astype(np.float32), codes) > 0
-    return other, np.where(here[:, None], motif_turned, motif)
+    return other, None if motif is None else _turned_mask(motif, codes, here)
+
+
+def _turned_mask(mask: Mask, codes: Codes, here: NDArray[np.bool_]) -> Mask:
+    """A mask of ``codes`` where these are turned, or that of what was turned back again."""
+    return np.where(here[:, None], unreverse(mask.astype(np.float32), codes) > 0, mask)
+
+
+def _note_masked(hidden: Mask, batch: Batch, codes: Codes) -> None:
+    """Write into ``hidden``, of the first sequences of ``codes``, what a batch masks of them, in
+    their own direction."""
+    first = batch.rows < len(hidden)
+    rows = batch.rows[first]
+    hidden[rows] = _turned_mask(batch.masked[first], codes[rows], batch.turned[first])
 
 
 def _step(state: State, batch: Batch, setting: Setting) -> tuple[float, float, int, int, float]:

@@ -127,7 +127,8 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """A sortable table; ``only`` says what its switch leaves, ``note`` how it is read."""
+    """A sortable table; ``only`` says what its switch leaves, ``note`` how it is read, ``gloss``
+    what its main columns mean, for whoever reads no further."""
 
     slug: str
     caption: str
@@ -135,6 +136,7 @@ class Board:
     lines: tuple[Line, ...]
     only: str
     note: str = ""
+    gloss: str = ""
 
     @property
     def models(self) -> list[str]:

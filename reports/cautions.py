@@ -60,7 +60,7 @@ def _few_seeds(results: Results) -> list[str]:
         ]
     few = (
         f"Only {seeds} seeds: what would change with retraining is hardly known, so the intervals "
-        "are wide and may reach beyond what a value can be."
+        "are wide."
     )
     return [few] if seeds < FEW else []
 

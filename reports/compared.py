@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,8 @@ import pandas as pd
 from xaibench.compare.comparison import Comparison, Pair
 from xaibench.compare.gates import LEVEL as SIGNIFICANT
 from xaibench.compare.gates import OF_THE_MODEL, Judged
+from xaibench.compare.rows import ROUNDING, incomparable
+from xaibench.compare.trained import Trained
 from xaibench.controls import RANDOM
 
 from .grid import COUNTED, Cell, Table
@@ -38,6 +40,11 @@ MINUS = "\N{MINUS SIGN}"
 _ARROWS = {"higher": " ↑", "lower": " ↓"}
 _TITLES = {"model": "Accuracy"}
 _OF_CURVES = "gap to random"
+_TRAINED = {
+    "same": "The same trained models in both, by their {shown}: {names}.",
+    "anew": "Trained anew, by their {shown}: {names}.",
+    "unknown": "Trained anew or the same, nothing in the folders tells: {names}.",
+}
 FEW = 12
 """So many rows a table may have and stand open though it is not the first of its family."""
 
@@ -121,7 +128,7 @@ def _parts(pair: Pair) -> Iterator[Part]:
         lead = (
             f"Rows with a corrected p below {SIGNIFICANT:g} in either column. {_marks(pair)} p "
             "values are two-sided and corrected after Holm over the rows of a family that differ "
-            "at all."
+            "by more than rounding."
         )
         changed = _table(pair, told, "Told apart by a corrected p", metric=True)
         yield Part(f"{slug}-changed", "What changed", lead, (changed,))
@@ -140,16 +147,24 @@ def _heading(pair: Pair) -> str:
 
 def _sentences(pair: Pair) -> Iterator[str]:
     yield _shared(pair)
-    yield from _trained(pair.same_models)
-    equal, empty = int(pair.rows["equal"].sum()), int(_empty(pair.rows).sum())
-    count = len(pair.rows) - empty
+    yield from _trained(pair.trained)
+    of_both = pair.rows[~incomparable(pair.rows)]
+    equal, empty = int(of_both["equal"].sum()), int(_empty(of_both).sum())
+    count, rounding = len(of_both) - empty, int(of_both["rounding"].sum())
     if count and equal == count:
-        yield f"All {count:,} figures that both have are equal to the last digit."
+        yield f"All {count:,} figures that both have are equal{_exactly(rounding)}."
         return
-    yield f"{count:,} figures are compared; {equal:,} of them are equal to the last digit."
+    yield f"{count:,} figures are compared; {equal:,} of them are equal{_exactly(rounding)}."
     yield from _changed(pair)
     if empty:
         yield f"{empty:,} more have no value in one run or in both."
+
+
+def _exactly(rounding: int) -> str:
+    """How equal the equal figures are."""
+    if not rounding:
+        return " to the last digit"
+    return f", {rounding:,} but for rounding (at most {ROUNDING:g} of the metric's size)"
 
 
 def _shared(pair: Pair) -> str:
@@ -162,22 +177,29 @@ def _shared(pair: Pair) -> str:
             "by sequence alone. The interval draws the seeds of each run apart or is Welch's, "
             "whichever is wider; p retraining is Welch's t."
         )
-    seeds = listed(map(str, found.seeds))
-    alone = "" if both[0] == both[1] else f" Other seeds ({both[0]}; {both[1]}) are left out."
-    word = "seed" if len(found.seeds) == 1 else "seeds"
-    return f"{count} and {word} {seeds} are shared, and differences are paired by both.{alone}"
+    paired = f"{count} and {_seeds(found.seeds)} are shared, and differences are paired by both."
+    alone = " and ".join(_left_out(pair))
+    return f"{paired} Left out: {alone}." if alone else paired
 
 
-def _trained(same_models: dict[str, bool]) -> Iterator[str]:
+def _left_out(pair: Pair) -> Iterator[str]:
+    """The seeds that one of the runs has alone."""
+    found = pair.shared
+    for run, seeds in ((pair.first, found.first_seeds), (pair.second, found.second_seeds)):
+        alone = [seed for seed in seeds if seed not in found.seeds]
+        if alone:
+            yield f"{_seeds(alone)} of {run.letter}"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'' if len(seeds) == 1 else 's'} {listed(map(str, seeds))}"
+
+
+def _trained(models: Mapping[str, Trained]) -> Iterator[str]:
     """Whether training is part of the differences."""
-    same = [model for model, alike in same_models.items() if alike]
-    anew = [model for model, alike in same_models.items() if not alike]
-    if same:
-        yield (
-            f"The same trained models in both, by their values on random deletion: {listed(same)}."
-        )
-    if anew:
-        yield f"Trained anew, as far as can be seen: {listed(anew)}."
+    for verdict, shown in dict.fromkeys(models.values()):
+        names = listed(name for name, each in models.items() if each == (verdict, shown))
+        yield _TRAINED[verdict].format(names=names, shown=shown)
 
 
 def _changed(pair: Pair) -> Iterator[str]:

@@ -58,16 +58,9 @@ def drawn(results: Results) -> dict[str, list[Figures]]:
 
 
 def _curves(results: Results) -> list[Figures]:
-    """Curves by order, operator and quantity; those of the leaderboard come first."""
-    rows = results.curves
-    own = rows[rows["method"] != RANDOM]
-    keys = chosen(results, own[["order", "operator", "quantity"]].drop_duplicates())
     first = operator_of(results)
     found = []
-    for order, operator, quantity in sorted(
-        keys.itertuples(index=False, name=None),
-        key=lambda key: (key[1] != first, key[2] != "logit_difference", key[0] != MOST),
-    ):
+    for order, operator, quantity in curves_drawn(results):
         panels = figures.curve_panels(results, operator, quantity, order)
         words = f"{quantity}, operator {operator}, {order}".replace("_", " ")
         name = words[:1].upper() + words[1:]
@@ -76,6 +69,18 @@ def _curves(results: Results) -> list[Figures]:
         group = Figures(name, tuple(panels), folded=not main, note=note)
         found.append(group)
     return found
+
+
+def curves_drawn(results: Results) -> list[tuple[str, str, str]]:
+    """Order, operator and quantity of the curves; those of the leaderboard come first."""
+    rows = results.curves
+    own = rows[rows["method"] != RANDOM]
+    keys = chosen(results, own[["order", "operator", "quantity"]].drop_duplicates())
+    first = operator_of(results)
+    return sorted(
+        keys.itertuples(index=False, name=None),
+        key=lambda key: (key[1] != first, key[2] != "logit_difference", key[0] != MOST),
+    )
 
 
 def chosen(results: Results, keys: pd.DataFrame) -> pd.DataFrame:

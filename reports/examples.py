@@ -16,13 +16,12 @@ from xaibench.controls import RANDOM
 from xaibench.results import Results
 
 from .chart import Axis, limits_of, ticks
-from .figures import curves_chart, short
+from .figures import Panel, curves_chart, short
 from .letters import BASE, HIGH, Logo, heights_of, logo
 from .page import template
 from .paths import without_folders
 from .selection import methods_of, models_of
 from .style import Style, styles
-from .vector import svg
 
 LETTERS = 40_000
 """How many letters a page draws before it leaves examples out: each takes about 50 bytes."""
@@ -180,7 +179,7 @@ def _view(
         str(predicted or "not known"),
         "" if probability is None else f"{probability:.3f}",
         None if predicted is None else predicted == example["label"],
-        _curve(curves, model, style) if curves else None,
+        _curve(curves, model, style).markup if curves else None,
         str(curves.get("operator", "")),
         tuple(
             _map(example["letters"], method, by_method[method], style, shown) for method in known
@@ -211,7 +210,18 @@ def _list(parts: list[int]) -> str:
     return " ".join(map(str, parts))
 
 
-def _curve(curves: Mapping[str, Any], model: str, style: Mapping[str, Style]) -> Markup:
+def curve_panels_of_examples(results: Results) -> dict[tuple[int, int], Panel]:
+    """The curves of every example, by its number and that of the model."""
+    style, models = styles(methods_of(results)), models_of(results)
+    return {
+        (number, place): _curve(example["curves"][model], model, style)
+        for number, example in enumerate(results.examples, start=1)
+        for place, model in enumerate(models, start=1)
+        if (example.get("curves") or {}).get(model)
+    }
+
+
+def _curve(curves: Mapping[str, Any], model: str, style: Mapping[str, Style]) -> Panel:
     """The deletion curve of this very sequence under each method, random orders as a band."""
     at = np.asarray(curves["fractions"], float)
     random = {name: np.asarray(values, float) for name, values in curves["random"].items()}
@@ -227,7 +237,7 @@ def _curve(curves: Mapping[str, Any], model: str, style: Mapping[str, Style]) ->
     y = Axis(str(curves.get("quantity", "logit difference")).replace("_", " "), limits_of(values))
     drawing = curves_chart(every, style, x="share replaced, most relevant first", y=y, bands=False)
     alt = f"{y.label} of this sequence on {model} while its most relevant positions are replaced"
-    return Markup(svg(drawing, alt, alone=False))
+    return Panel(model, drawing, alt)
 
 
 def window(example: Mapping[str, Any], width: int) -> tuple[int, int]:

@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from xaibench.results import Results
 
 from . import figures as panels
+from .drawn import curves_drawn
+from .examples import curve_panels_of_examples
 from .figures import Panel
 from .further import operator_panels, rank_panels
 from .logos import logo_files
 from .paths import shareable, without_folders
 from .printed import printed
 from .scatter import cost_panels
-from .selection import operator_of, operators_of
+from .selection import operators_of
 
 FOLDER = "figures"
 
@@ -53,19 +55,19 @@ def _named(results: Results) -> Iterator[tuple[str, Panel]]:
     for group, drawn in groups.items():
         for number, panel in enumerate(drawn, start=1):
             yield f"{group}_{number}_{_plain(panel.title.partition(':')[0])}", panel
+    for (number, place), panel in curve_panels_of_examples(results).items():
+        yield f"example_{number}_{place}_{_plain(panel.title)}", panel
 
 
 def _curves(results: Results) -> dict[str, list[Panel]]:
-    """All quantities under the operator of the leaderboard, the logit difference under all."""
-    rows = results.curves
-    keys = rows[rows["order"].isin(ORDERS)][["order", "operator", "quantity"]].drop_duplicates()
-    leading, operators = operator_of(results), operators_of(results)
+    """The curves that the page draws."""
+    operators = operators_of(results)
     found = {}
-    for order, operator, quantity in keys.itertuples(index=False, name=None):
-        if operator == leading or quantity == "logit_difference":
-            number = operators.index(operator) + 1 if operator in operators else 0
-            name = f"{ORDERS[order]}_{quantity}_{number}_{_plain(operator)}"
-            found[name] = panels.curve_panels(results, operator, quantity, order)
+    for order, operator, quantity in curves_drawn(results):
+        number = operators.index(operator) + 1 if operator in operators else 0
+        area = ORDERS.get(order, _plain(order))
+        name = f"{area}_{quantity}_{number}_{_plain(operator)}"
+        found[name] = panels.curve_panels(results, operator, quantity, order)
     return found
 
 

@@ -102,7 +102,7 @@ def curve_panels(results: Results, operator: str, quantity: str, order: str) -> 
     rows = rows[(rows["operator"] == operator) & (rows["quantity"] == quantity)]
     # random orders have no direction, so they belong to both
     rows = rows[(rows["order"] == order) | (rows["method"] == RANDOM)]
-    limits = limits_of(rows[["mean"]].to_numpy(float).ravel())
+    limits = limits_of(rows[["mean", "low", "high"]].to_numpy(float).ravel())
     style = styles(methods_of(results))
     return [
         _curve_panel(model, rows[rows["model"] == model], style, limits, (quantity, order))
@@ -148,7 +148,7 @@ def curves_chart(
     """
     lines = {name: Line(at, mean, style[name]) for name, (at, mean, _, _) in curves.items()}
     shades = [
-        Band(at, *_within(low, high, y.limits), style[name], 0.22 if name == RANDOM else 0.08)
+        Band(at, low, high, style[name], 0.22 if name == RANDOM else 0.08)
         for name, (at, _, low, high) in curves.items()
         if bands or name == RANDOM
     ]
@@ -156,13 +156,6 @@ def curves_chart(
     falling = sorted(areas, key=lambda name: -areas[name])
     names = [Name(short(name), style[name]) for name in falling]
     return chart(Axis(x, (0.0, 1.0)), y, [*shades, *lines.values()], names)
-
-
-def _within(
-    low: np.ndarray, high: np.ndarray, limits: tuple[float, float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """The ends of a band, kept inside the axes."""
-    return np.clip(low, *limits), np.clip(high, *limits)
 
 
 HISTORY = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from xaibench.results import Results
 
 from .cautions import DRAWS
+from .certainty import VERDICTS
 from .measures import first_upper, label
 from .printing import ABSENT, number
 
@@ -108,6 +109,7 @@ def _certainty(results: Results) -> list[tuple[str, str]]:
     return [
         ("Mean rank", MEAN_RANK.format(unit=unit)),
         ("P(best)", BEST.format(units=units)),
+        ("Verdict of a method", VERDICTS),
         *EFFECTS,
         ("Found four times in five", FOUND.format(units=units)),
     ]

@@ -27,6 +27,7 @@ from .printing import decimals_of, direction
 from .selection import estimates_of, models_of, operator_of
 
 MINUS = "\N{MINUS SIGN}"
+NOWHERE = Place("", math.nan)
 
 
 def pairs(results: Results) -> Board | None:
@@ -36,14 +37,16 @@ def pairs(results: Results) -> Board | None:
     if rows.empty:
         return None
     shares = {model: _shares(results, model) for model in models_of(results)}
+    between = _between_shares(results)
     scale, decimals = scale_of(rows), decimals_of(rows)
     lines = [
-        _line(row, scale, decimals, shares)
+        _line(row, scale, decimals, shares, between)
         for pair in combinations(models_of(results), 2)
         for _, row in rows[(rows["model"] == pair[0]) & (rows["other"] == pair[1])].iterrows()
     ]
     heads, kept = without_empty_columns(_heads(results), lines)
-    note = "Above 0 (right of the dashed line) the method finds more on the first model."
+    note = "Above 0 (right of the dashed line) the method finds more on the first model. Gaps grow "
+    note += "with the scale of a model's logits, shares of the oracle's gap do not."
     caption = "The same method on two models: difference of the gaps to random"
     return Board("pairs", caption, heads, kept, only="differs between the models", note=note)
 
@@ -56,13 +59,19 @@ def _heads(results: Results) -> tuple[Head, ...]:
         Head("Method", words=True),
         Head("Difference", "Of the gaps to random, paired.", falls=True, drawn=True),
         Head("p", "Two-sided, corrected after Holm over the methods of two models."),
+        Head("Normalised difference", "Of the shares of the oracle's gap, paired.", falls=True),
+        Head("p, normalised", "Two-sided, corrected after Holm over the methods of two models."),
         Head(f"Normalised, {first}", "The gap as a share of the oracle's.", falls=True),
         Head(f"Normalised, {second}", "The gap as a share of the oracle's.", falls=True),
     )
 
 
 def _line(
-    row: pd.Series[Any], scale: Scale, decimals: int, shares: dict[str, dict[str, Place]]
+    row: pd.Series[Any],
+    scale: Scale,
+    decimals: int,
+    shares: dict[str, dict[str, Place]],
+    between: dict[tuple[str, ...], tuple[Place, Place]],
 ) -> Line:
     first, second, method = str(row["model"]), str(row["other"]), str(row["method"])
     places = (
@@ -70,9 +79,24 @@ def _line(
         Place(method, method=method),
         figure(row, decimals, scale=scale),
         corrected(row),
-        *(shares[model].get(method, Place("", math.nan)) for model in (first, second)),
+        *between.get((first, second, method), (NOWHERE, NOWHERE)),
+        *(shares[model].get(method, NOWHERE) for model in (first, second)),
     )
     return Line((first, second), method, direction(row) in (1, -1), places)
+
+
+def _between_shares(results: Results) -> dict[tuple[str, ...], tuple[Place, Place]]:
+    """By the two models and the method: the difference of the normalised scores, and its p."""
+    rows = estimates_of(results, question="normalised between models", metric=PRIMARY)
+    rows = rows[rows["operator"] == operator_of(results)]
+    decimals = decimals_of(rows)
+    return {
+        (str(row["model"]), str(row["other"]), str(row["method"])): (
+            figure(row, decimals),
+            corrected(row),
+        )
+        for _, row in rows.iterrows()
+    }
 
 
 def _shares(results: Results, model: str) -> dict[str, Place]:

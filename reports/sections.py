@@ -17,7 +17,7 @@ from .account import account, works
 from .accuracy import accuracy, accuracy_differences, floor
 from .against import controls
 from .agreement import matrices
-from .certainty import VERDICTS, can_show, certainty
+from .certainty import can_show, certainty
 from .claims import claims, rules
 from .cost import cost, guards
 from .grid import Cell, Table
@@ -143,9 +143,10 @@ def _certainty(results: Results) -> Section:
     return Section(
         "certainty",
         "How sure is this?",
-        f"{can_show(results)} P(best) is the share of resamplings, of sequences and of seeds, in "
-        "which a method has the best mean; which method leads, the same data have said. "
-        f"{VERDICTS}".strip(),
+        "Each method is compared with the first on the same sequences and seeds, and its verdict "
+        "says whether the two can be told apart. P(best) is how often a method has the best mean "
+        "when sequences and seeds are drawn anew; it flatters the first, which was found on the "
+        f"same data. {can_show(results)}".strip(),
         tuple(certainty(results)),
     )
 
@@ -314,8 +315,16 @@ def _cost(results: Results, models: list[str]) -> Section:
         "● on the front: no other method is at least as good and cheaper; the cheapest is on it "
         "however little it finds. Forwards and backwards are passes of one sequence through the "
         "model.",
-        _present([*(score_and_cost(results, model) for model in models), cost(results)]),
+        _costs(results, models),
     )
+
+
+def _costs(results: Results, models: list[str]) -> tuple[Table, ...]:
+    """Cost beside the score, and alone only where a method has a cost and no score."""
+    scored = _present(score_and_cost(results, model) for model in models)
+    weighed = sum(len(table.rows) for table in scored)
+    every = results.cost[["model", "method"]].drop_duplicates()
+    return scored if weighed == len(every) else _present([*scored, cost(results)])
 
 
 def _methods(results: Results) -> Section:
@@ -364,7 +373,9 @@ def models_table(results: Results) -> Table:
 
 def plan_text(results: Results) -> str:
     """The resolved plan as YAML."""
-    return yaml.safe_dump(results.plan, sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(
+        results.plan, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
+    )
 
 
 def title(results: Results) -> str:
@@ -393,8 +404,9 @@ def _list(words: Any) -> str:
 
 
 def _pairs(named: Any) -> str:
-    """A mapping in one line."""
+    """A mapping in one line, without what is not set."""
     if not isinstance(named, dict):
         return "" if named is None else str(named)
-    inner = {name: f"({_pairs(v)})" if isinstance(v, dict) else v for name, v in named.items()}
+    known = {name: v for name, v in named.items() if v is not None}
+    inner = {name: f"({_pairs(v)})" if isinstance(v, dict) else v for name, v in known.items()}
     return ", ".join(f"{name} {said}" for name, said in inner.items())

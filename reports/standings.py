@@ -24,10 +24,23 @@ from .board import (
     without_empty_columns,
 )
 from .leaderboard import normalised
+from .measures import signed
 from .printing import brief, decimals_of, direction, number
 from .selection import chances_of_best, estimates_of, models_of, operator_of, random_of, ranking
 from .selftest import tested
 
+GAP = (
+    "Gap to random, in logits: how far a method's deletion curve lies below that of random "
+    "positions, on average; 0 is no better than random."
+)
+NORMALISED = (
+    " Normalised, without unit: the gap as a share of that of an order that knows the answer, "
+    "which is 1."
+)
+BOTH_KINDS = (
+    " Signed methods replace evidence against the class last, and unsigned ones cannot tell it "
+    "apart: part of a difference between the two kinds may be this."
+)
 HEADS = (
     Head("Model", words=True),
     Head("Method", words=True),
@@ -53,12 +66,13 @@ HEADS = (
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What all lines have in common."""
+    """What all lines have in common; ``unsigned`` are to be told from others that are signed."""
 
     scale: Scale
     decimals: int
     share_decimals: int
     random: frozenset[str]
+    unsigned: frozenset[str]
 
 
 def standings(results: Results) -> Board | None:
@@ -69,12 +83,22 @@ def standings(results: Results) -> Board | None:
         return None
     every = pd.concat(known)
     shares = pd.concat([normalised(results, model) for model, _ in rows])
-    random = frozenset(random_of(results))
-    shared = _Shared(scale_of(every), decimals_of(every), decimals_of(shares), random)
+    random, unsigned = frozenset(random_of(results)), _unsigned(results, every)
+    shared = _Shared(scale_of(every), decimals_of(every), decimals_of(shares), random, unsigned)
     lines = [line for model, frame in rows for line in _lines(results, model, frame, shared)]
     heads, lines_kept = without_empty_columns(HEADS, lines)
     caption = f"Deletion, logit difference, operator {operator_of(results)}"
-    return Board("standings", caption, heads, lines_kept, only="beats random", note=_note(results))
+    note = _note(results) + BOTH_KINDS * bool(unsigned)
+    gloss = GAP + NORMALISED * any(head.text == "Normalised" for head in heads)
+    return Board("standings", caption, heads, lines_kept, "beats random", note, gloss)
+
+
+def _unsigned(results: Results, rows: pd.DataFrame) -> frozenset[str]:
+    """The unsigned methods that were measured beside signed ones, without random numbers."""
+    measured = {str(name) for name in rows[rows["mean"].notna()]["method"]}
+    measured -= {*random_of(results)}
+    unsigned = {name for name in measured if not signed(results, name)}
+    return frozenset(unsigned) if unsigned != measured else frozenset()
 
 
 def _note(results: Results) -> str:
@@ -93,7 +117,7 @@ def _lines(results: Results, model: str, rows: pd.DataFrame, shared: _Shared) ->
     lines = []
     for _, row in rows.iterrows():
         method = str(row["method"])
-        remark = _remark(row, spoilt.get(method, []), shared.random, failed=failed)
+        remark = _remark(row, spoilt.get(method, []), shared, failed=failed)
         places = (
             Place(model),
             Place(method, method=method, remark=remark),
@@ -135,15 +159,17 @@ def _number(milliseconds: float) -> Place:
     return Place(number(milliseconds, 1) if not math.isnan(milliseconds) else "", milliseconds)
 
 
-def _remark(row: pd.Series[Any], spoilt: list[str], random: frozenset[str], *, failed: bool) -> str:
+def _remark(row: pd.Series[Any], spoilt: list[str], shared: _Shared, *, failed: bool) -> str:
     """What a reader must know before trusting a line."""
     if math.isnan(row["mean"]):
         return brief(str(row["reason"]))
     if failed:
         return "not ranked: the metric failed its self-test"
-    if str(row["method"]) in random:
+    if str(row["method"]) in shared.random:
         return "random numbers"
-    return f"not above its control: {', '.join(spoilt)}" if spoilt else ""
+    kind = ["unsigned"] if str(row["method"]) in shared.unsigned else []
+    above = [f"not above its control: {', '.join(spoilt)}"] if spoilt else []
+    return "; ".join([*kind, *above])
 
 
 def _milliseconds(results: Results, model: str) -> dict[str, float]:

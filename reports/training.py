@@ -17,8 +17,8 @@ from .printing import ABSENT, LEVEL, interval, number
 from .selection import models_of
 
 _MEASURES = {
-    "epochs_to_95": (f"Epochs to 95\N{NO-BREAK SPACE}% {LEVEL}", 1),
-    "epochs_to_99_of_final": (f"Epochs to 99\N{NO-BREAK SPACE}% of own final {LEVEL}", 1),
+    "epochs_to_95": (f"Epochs to 95\N{NO-BREAK SPACE}% {LEVEL}, steps", 1),
+    "epochs_to_99_of_final": (f"Epochs to 99\N{NO-BREAK SPACE}% of own final {LEVEL}, steps", 1),
     "area": (f"Area under the curve {LEVEL}", 4),
     "spread": (f"Spread, last epochs {LEVEL}", 4),
 }
@@ -60,7 +60,12 @@ def _over_seeds(found: list[Convergence], name: str, decimals: int) -> Cell:
     known = every[~np.isnan(every)]
     if not len(known):
         return Cell(ABSENT, note="never reached, or too few epochs")
-    text = f"{number(float(known.mean()), decimals)} {interval(*of_t(known), decimals)}".strip()
+    most = 1.0 if name in ("area", "spread") else math.inf
+    low, high = np.clip(of_t(known), 0, most)  # t over few seeds reaches beyond
+    text = f"{number(float(known.mean()), decimals)} {interval(low, high, decimals)}".strip()
+    steps = np.array([getattr(each, name.replace("epochs", "steps")) for each in found])
+    if name.startswith("epochs") and not np.isnan(steps).all():
+        text += f", {number(float(np.nanmean(steps)), 0)}"
     missing = len(every) - len(known)
     return Cell(text + (f" (not {missing} of {len(every)})" if missing else ""))
 
@@ -82,6 +87,9 @@ def masked(results: Results) -> Table | None:
             body.append((Cell(model), share, *([_share(inside)] if knows else [])))
     header = ("Model", "Share of positions masked", f"Of these inside motifs {LEVEL}")
     caption = "What masking hid in the last epoch of training"
+    share_of_all = results.environment["dataset"].get("inside_motif")
+    if knows and share_of_all:
+        caption += f"; of all positions {number(share_of_all, 4)} are inside motifs"
     return Table(caption, header[: 3 if knows else 2], tuple(body))
 
 

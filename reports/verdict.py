@@ -24,6 +24,7 @@ from .printing import (
     direction,
     ends,
     interval,
+    listed,
     mean_and_interval,
     number,
     probability,
@@ -32,6 +33,7 @@ from .selection import (
     chances_of_best,
     models_of,
     operator_of,
+    random_of,
     values_of,
 )
 from .selftest import operators_that_pass, tested
@@ -211,28 +213,73 @@ def _localisation(results: Results, model: str) -> list[Sentence]:
     sound = [metric for metric in metrics if not tested(results, model, metric, "").failed]
     failed = metrics[:1] if sound[:1] != metrics[:1] else []
     blind = [said for metric in failed for said in _blind(results, model, metric, "")]
-    return [*blind, *(said for metric in sound[:1] for said in _motif(results, model, metric))]
+    return [*blind, *(said for metric in sound[:1] for said in _motif(results, model, sound))]
 
 
-def _motif(results: Results, model: str, metric: str) -> list[Sentence]:
-    """Which method finds the known motif best."""
-    rows = values_of(results, metric, model)
-    known = rows[rows["mean"].notna()]
+def _motif(results: Results, model: str, metrics: Sequence[str]) -> list[Sentence]:
+    """Which method finds the known motif best by the first metric, and which by the others."""
+    metric = metrics[0]
+    known = _best_first(results, model, metric)
     if known.empty:
         return []
-    lower = better_of(results, metric) == "lower"
-    known = known.sort_values("mean", ascending=lower, kind="stable")
     best, others = known.iloc[0], list(known["method"][1:])
-    name = str(best["method"])
+    name, by = str(best["method"]), label(metric)
     chance = chance_of(results, metric)
     than = f", chance {number(chance, 2)}" if chance is not None else ""
-    scored = f"{label(metric)} {mean_and_interval(best, decimals_of(known))}{than}"
-    if chance is not None and not lower and ends(best)[0] <= chance:
-        none = "No method finds the known motif better than chance; the best is "
+    scored = f"{mean_and_interval(best, decimals_of(known))}{than}"
+    if _is_chance(results, metric, best):
+        none = f"By {by}, no method finds the known motif better than chance; the best is "
         return [(none, Name(name), f", {scored}.")]
-    told = _beside(beside_best(results, model, (metric, ""), best=name), others)
-    found: Sentence = (Name(name, trusted=True), f" finds the known motif best: {scored}")
-    return [(*found, *told), *_untested(results, model, metric, "")]
+    *told, end = _beside(beside_best(results, model, (metric, ""), best=name), others)
+    elsewhere = _elsewhere(results, model, metrics[1:], best=name)
+    found = (f"By {by}, ", Name(name, trusted=True), f" finds the known motif best: {scored}")
+    return [(*found, *told, *_before_end(elsewhere, end)), *_untested(results, model, metric, "")]
+
+
+def _before_end(clause: Sentence, end: str | Name) -> Sentence:
+    """A clause put before the full stop with which the last part of a sentence ends."""
+    return (str(end).removesuffix("."), *clause, ".") if clause else (end,)
+
+
+def _best_first(results: Results, model: str, metric: str) -> pd.DataFrame:
+    """The known values of a metric, the best method on top."""
+    rows = values_of(results, metric, model)
+    lower = better_of(results, metric) == "lower"
+    return rows[rows["mean"].notna()].sort_values("mean", ascending=lower, kind="stable")
+
+
+def _is_chance(results: Results, metric: str, best: pd.Series[Any]) -> bool:
+    """Whether the best value does not lie above that of chance, where that is known."""
+    chance = chance_of(results, metric)
+    if chance is None or better_of(results, metric) == "lower":
+        return False
+    return bool(ends(best)[0] <= chance)
+
+
+def _elsewhere(results: Results, model: str, metrics: Sequence[str], *, best: str) -> Sentence:
+    """The metrics by which other methods come before the best one, and which methods these are."""
+    by_names: dict[tuple[str, ...], list[str]] = {}
+    for metric in metrics:
+        names = _ahead_by(results, model, metric, best)
+        if names:
+            by_names.setdefault(names, []).append(label(metric))
+    clauses = [
+        (f"; by {listed(by)} {'it is' if len(names) == 1 else 'they are'} ", *_names(names))
+        for names, by in by_names.items()
+    ]
+    return tuple(part for clause in clauses for part in clause)
+
+
+def _ahead_by(results: Results, model: str, metric: str, best: str) -> tuple[str, ...]:
+    """The methods with the best value, where ``best`` is told apart from them or has no difference
+    to them; none where that value is no better than chance."""
+    known = _best_first(results, model, metric)
+    known = known[~known["method"].isin(random_of(results))]
+    if known.empty or _is_chance(results, metric, known.iloc[0]):
+        return ()
+    names = tuple(str(name) for name in known["method"][known["mean"] == known["mean"].iloc[0]])
+    beside = beside_best(results, model, (metric, ""), best=names[0])
+    return () if best in names or beside.get(best) == 0 else names
 
 
 def _beside(beside: Mapping[str, int | None], others: Sequence[str]) -> Sentence:
@@ -243,7 +290,8 @@ def _beside(beside: Mapping[str, int | None], others: Sequence[str]) -> Sentence
         return ("; whether others equal it was not measured.",)
     equals, ahead = _at(beside, 0), _ahead(beside)
     if not equals and not ahead:
-        return ("; every other method is distinguishable from it.",)
+        known = " whose difference has an interval" if None in beside.values() else ""
+        return (f"; better than every other method{known}.",)
     told = ("; not distinguishable from it: ", *_names(equals)) if equals else ()
     return (*told, *ahead, ".")
 

@@ -22,7 +22,8 @@ from .selftest import tested
 class Worth:
     """What the methods of one model find and what they cost, a row a method, best first.
 
-    ``rows`` are the estimates of the score with ``forwards`` and ``milliseconds`` of one sequence.
+    ``rows`` are the estimates of the score with ``forwards``, ``backwards`` and ``milliseconds`` of
+    one sequence.
     ``score`` names it. ``discriminates`` is False where its metric failed the self-test.
     """
 
@@ -78,13 +79,14 @@ def score_and_cost(results: Results, model: str) -> Table | None:
             Cell(row["method"], method=row["method"]),
             estimated(row, found.decimals, usual=usual),
             Cell(number(row["forwards"], 1) + marks["forwards"][place]),
+            Cell(number(row["backwards"], 1)),
             Cell(number(row["milliseconds"], 1) + marks["milliseconds"][place]),
         )
         for place, (_, row) in enumerate(rows.iterrows())
     )
     caption = f"{model}: {found.score} against cost ({usual})"
     caption += "" if found.discriminates else f"; {CANNOT}, so no front"
-    header = ("Method", found.score.capitalize(), "Forwards", "Milliseconds")
+    header = ("Method", found.score.capitalize(), "Forwards", "Backwards", "Milliseconds")
     return Table(caption, header, body)
 
 
@@ -97,7 +99,8 @@ def _marks(found: Worth, cost: str) -> list[str]:
 def _each(results: Results, model: str) -> pd.DataFrame:
     """What one sequence costs each method: the mean over seeds."""
     rows = results.cost[results.cost["model"] == model]
-    sums = rows.groupby("method", sort=False)[["forwards", "seconds", "sequences"]].sum()
-    each = sums[["forwards"]].div(sums["sequences"], axis=0)
+    counted = ["forwards", "backwards", "seconds", "sequences"]
+    sums = rows.groupby("method", sort=False)[counted].sum()
+    each = sums[["forwards", "backwards"]].div(sums["sequences"], axis=0)
     each["milliseconds"] = 1000 * sums["seconds"] / sums["sequences"]
     return each.reset_index()

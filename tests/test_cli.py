@@ -1,11 +1,15 @@
 """The words that a person types, and what comes back: text, exit code, no traceback."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
+from xaibench.alone import alone
 from xaibench.cli import main
 from xaibench.errors import UsageError
 
@@ -119,6 +123,47 @@ def test_a_wrong_word_is_named(call, words, message):
     code, out, err = call(*words)
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert re.search(message, err), err
+
+
+@pytest.mark.parametrize(
+    ("kind", "mend"),
+    [
+        ("atribution", "did you mean 'attribution'?"),
+        (
+            "nonsense",
+            "known: datasets, models, training, attribution, metrics, operators, reports, presets",
+        ),
+    ],
+)
+def test_a_list_of_what_there_is_none_of_is_one_line_as_other_mistakes(call, kind, mend):
+    assert call("list", kind) == (2, "", f"xaibench: no list of {kind!r}; {mend}\n")
+
+
+@pytest.mark.parametrize("words", [(), ("data",)])
+def test_help_ends_every_sentence(call, words):
+    _, out, _ = call(*words, "--help")
+    assert "list " in out
+    assert "..." not in out.partition("Options:")[2]
+
+
+def test_a_request_to_end_says_what_an_interrupt_does(call, plan, monkeypatch):
+    def terminated(*arguments, **options):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("xaibench.run.run", terminated)
+    code, out, err = call("run", plan)
+    assert (code, out) == (143, "")
+    assert err.splitlines() == ["xaibench: stopped; the same command goes on where it was"]
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_second_run_in_a_folder_is_one_line_and_exit_code_2(call, plan, tmp_path):
+    with alone(tmp_path / "runs" / "small" / "store"):
+        code, out, err = call("run", plan, "--jobs", 1)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert err.startswith("xaibench: runs/small: another run is under way in this folder")
 
 
 def test_a_message_of_many_lines_is_one_line(call, plan, tmp_path):

@@ -5,6 +5,7 @@ import shutil
 import sys
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from xaibench.cli import main
 from xaibench.compare.comparison import Comparison, compare
 from xaibench.compare.differing import Difference
 from xaibench.compare.gates import Gate, gate
+from xaibench.compare.rows import ROUNDING
+from xaibench.compare.trained import Trained, digest
 from xaibench.compare.unpaired import of_unpaired, welch
 from xaibench.errors import UsageError
 from xaibench.results import COLUMNS, LATER
@@ -26,6 +29,8 @@ from xaibench.statistics.draws import draw
 
 SEQUENCES = 8
 RANDOM = "random control"
+CURVES = "values on curves of random positions"
+OTHER_CURVES = {(RANDOM, "deletion_logit_difference"): 0.25}
 FACTS = {
     "deletion": ("faithfulness", "lower", "curves", ""),
     "auprc": ("localisation", "higher", "explanation", ""),
@@ -59,6 +64,12 @@ class Made:
     missing: tuple[tuple[str, str], ...] = ()
     """(method, metric) whose records failed."""
     classes: str = "ACGT"
+    losses: tuple[float, ...] = ()
+    """Of the epochs of every training; without any there is no history."""
+    weights: float | None = None
+    """What the store keeps as the weights of every model, plus the seed."""
+    reversed: bool = False
+    """Whether the tensors of a file are written in another order."""
 
 
 def rows(made: Made) -> list[tuple[Any, ...]]:
@@ -94,7 +105,10 @@ def write(folder: Path, made: Made) -> Path:
         "seeds": list(made.seeds),
         "data_seed": 0,
         "training": {"epochs": 3},
-        "models": {model: {"use": model, "dropout": 0.1} for model in made.models},
+        "models": {
+            model: {"use": model, "dropout": (number + 1) / 10}
+            for number, model in enumerate(made.models)
+        },
         "attribution": {method: {"use": method} for method in made.methods},
         "metrics": {label: {"use": label} for label in FACTS},
         "operators": {"uniform": {"use": "uniform"}},
@@ -120,7 +134,48 @@ def write(folder: Path, made: Made) -> Path:
     for name in COLUMNS:
         if name.endswith(".csv") and name not in LATER:
             pd.DataFrame(columns=list(COLUMNS[name])).to_csv(folder / name, index=False)
+    history = [
+        (model, seed, epoch, loss + seed, np.nan, 0.5 + made.noise)
+        for model, seed in product(made.models, made.seeds)
+        for epoch, loss in enumerate(made.losses, start=1)
+    ]
+    columns = ["model", "seed", "epoch", "train_loss", "validation_loss", "seconds"]
+    pd.DataFrame(history, columns=columns).to_csv(folder / "training.csv", index=False)
+    if made.weights is not None:
+        keep(folder / "store", made, plan, str(environment["data"]))
     return folder
+
+
+def keep(store: Path, made: Made, plan: dict[str, Any], data: str) -> None:
+    """The trained weights of every model, and one that learnt from random labels."""
+    own = [(model, seed, {}) for model, seed in product(made.models, made.seeds)]
+    for number, (model, seed, more) in enumerate(
+        [*own, (made.models[0], 0, {"learnt_from": "random labels"})]
+    ):
+        options = {name: value for name, value in plan["models"][model].items() if name != "use"}
+        spec = {
+            "model": {"code": f"{model} 0.1.0", "options": options},
+            "training": {"code": "supervised 0.1.0", "options": plan["training"]},
+            **{"seed": seed, "data": data, **more},
+        }
+        folder = store / f"model-{number:02}"
+        folder.mkdir(parents=True)
+        (folder / "spec.json").write_text(json.dumps({"status": "ok", "spec": spec}))
+        tensors = {"bias": [9.0], "kernel": [made.weights + seed, 2.0, 3.0]}
+        names = sorted(tensors, reverse=made.reversed)
+        save(folder / "weights.safetensors", {name: tensors[name] for name in names})
+
+
+def save(path: Path, tensors: dict[str, list[float]]) -> None:
+    """A safetensors file by its description, the tensors in the order given."""
+    header, content = {"__metadata__": {"first": next(iter(tensors))}}, b""
+    for name, values in tensors.items():
+        array = np.array(values, np.float32)
+        offsets = [len(content), len(content) + array.nbytes]
+        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": offsets}
+        content += array.tobytes()
+    told = json.dumps(header).encode()
+    path.write_bytes(len(told).to_bytes(8, "little") + told + content)
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +267,7 @@ def test_identical_runs_differ_by_nothing_with_p_1(compared):
     (pair,) = found.pairs
     assert pair.differences == ()
     assert pair.cautions == ()
-    assert pair.same_models == {"cnn": True, "attngen": True}
+    assert pair.trained == dict.fromkeys(("cnn", "attngen"), Trained("same", CURVES))
     assert pair.rows["equal"].all()
     assert (pair.rows[["mean", "low", "high"]] == 0).all(axis=None)
     assert (pair.rows[["p_sequences", "p_sequences_holm"]] == 1).all(axis=None)
@@ -260,7 +315,7 @@ def test_only_shared_sequences_and_seeds_are_compared(compared):
     assert pair.shared.paired
     assert pair.shared.seeds == (0, 1, 2)
     assert pair.shared.sequences == SEQUENCES
-    assert set(pair.rows["sequences"]) == {SEQUENCES}
+    assert set(pair.rows.loc[pair.rows["compared"] != "", "sequences"]) == {SEQUENCES}
     assert set(pair.rows["first_seeds"]) == set(pair.rows["second_seeds"]) == {3}
     assert Difference("sequences", "explained", "8 (8 shared)", "11 (8 shared)") in pair.differences
     assert Difference("plan", "seeds", "[0, 1, 2]", "[0, 1, 2, 5]") in pair.differences
@@ -294,13 +349,8 @@ def test_without_shared_seeds_averages_are_compared_by_sequence(compared):
     t = stats.ttest_ind(other.mean(axis=1), one.mean(axis=1), equal_var=False)
     assert compared_row["p_seeds"] == pytest.approx(t.pvalue)
     assert (compared_row["first_seeds"], compared_row["second_seeds"]) == (3, 4)
-    assert found.pairs[0].same_models == {"cnn": False, "attngen": False}
-
-
-def test_the_same_weights_are_known_by_the_curves_of_random_positions(compared):
-    more = {("", "accuracy"): 0.0, (RANDOM, "deletion_logit_difference"): 1e-9}
-    (pair,) = compared({}, {"more": more}).pairs
-    assert pair.same_models == {"cnn": False, "attngen": False}
+    of_both = Trained("anew", "other seeds")
+    assert found.pairs[0].trained == {"cnn": of_both, "attngen": of_both}
 
 
 def test_other_data_are_compared_where_an_example_shows_that_names_mean_the_same(compared):
@@ -349,6 +399,150 @@ def test_of_three_runs_each_is_compared_with_the_first(compared):
     ]
 
 
+# Whether models are the same
+
+
+def only(found: Comparison) -> Trained:
+    """What is said of every model alike."""
+    (said,) = set(found.pairs[0].trained.values())
+    return said
+
+
+def test_the_same_weights_are_known_where_a_run_has_more_seeds_and_sequences(compared):
+    found = compared({"sequences": 11, "weights": 1.5}, {"seeds": (0, 1), "weights": 1.5})
+    assert only(found) == Trained("same", "kept weights")
+
+
+def test_kept_weights_tell_before_anything_else_does(compared):
+    other = compared({"weights": 1.5}, {"weights": 1.25})
+    assert only(other) == Trained("anew", "kept weights")
+    same = compared({"weights": 1.5, "losses": (0.5,)}, {"weights": 1.5, "losses": (0.75,)})
+    assert only(same) == Trained("same", "kept weights")
+
+
+def test_weights_are_the_same_in_whatever_order_a_file_holds_them(compared, tmp_path):
+    found = compared({"weights": 1.5}, {"weights": 1.5, "reversed": True})
+    assert only(found) == Trained("same", "kept weights")
+    files = [tmp_path / name for name in "abc"]
+    save(files[0], {"bias": [1.0], "kernel": [2.0, 3.0]})
+    save(files[1], {"kernel": [2.0, 3.0], "bias": [1.0]})
+    save(files[2], {"bias": [2.0], "kernel": [1.0, 3.0]})
+    assert files[0].read_bytes() != files[1].read_bytes()
+    assert digest(files[0]) == digest(files[1]) != digest(files[2])
+
+
+def test_weights_of_which_it_is_not_clear_whose_they_are_tell_nothing(tmp_path):
+    """Such as those that an earlier version left in the store: its code had another name."""
+    first = write(tmp_path / "a", Made(weights=1.5, models=("cnn",)))
+    second = write(tmp_path / "b", Made(weights=1.5, models=("cnn",), more=OTHER_CURVES))
+    assert only(compare([first, second])) == Trained("same", "kept weights")
+    last = max((second / "store").glob("model-*"))
+    told = json.loads((last / "spec.json").read_text())
+    del told["spec"]["learnt_from"]
+    told["spec"] |= {"seed": 1}
+    (last / "spec.json").write_text(json.dumps(told))
+    assert only(compare([first, second])) == Trained("unknown")
+
+
+def test_an_equal_training_is_known_by_its_history(compared):
+    runs = [{"losses": (0.5, 0.25), "more": more} for more in ({}, OTHER_CURVES)]
+    assert only(compared(*runs)) == Trained("same", "training history")
+
+
+@pytest.mark.parametrize("losses", [(0.5, 0.26), (0.5,), (0.5, 0.25, 0.2)])
+def test_another_course_of_training_is_a_new_training(compared, losses):
+    found = compared({"losses": (0.5, 0.25)}, {"losses": losses, "more": OTHER_CURVES})
+    assert only(found) == Trained("anew", "training history")
+
+
+def test_an_equal_course_of_another_training_tells_nothing(compared):
+    """It may have kept the weights of another epoch."""
+    plan = {"training": {"epochs": 3, "keep": "last"}}
+    other = {"losses": (0.5, 0.25), "more": OTHER_CURVES, "plan": plan}
+    assert only(compared({"losses": (0.5, 0.25)}, other)) == Trained("unknown")
+
+
+def test_other_answers_on_the_same_sequences_are_a_new_training(compared):
+    more = {("", "accuracy"): -0.5}
+    found = compared({"losses": (0.5,)}, {"losses": (0.5,), "more": more})
+    assert only(found) == Trained("anew", "accuracy on the same sequences")
+    elsewhere = {"environment": {"data": "77aa"}, "losses": (0.5,), "more": more | OTHER_CURVES}
+    assert only(compared({"losses": (0.5,)}, elsewhere)) == Trained("unknown")
+
+
+def test_curves_of_random_positions_that_differ_by_a_digit_tell_nothing(compared):
+    more = {(RANDOM, "deletion_logit_difference"): 1e-9}
+    assert only(compared({}, {"more": more})) == Trained("unknown")
+
+
+def test_a_model_that_was_trained_anew_under_one_seed_is_so(tmp_path):
+    first, second = (write(tmp_path / name, Made(weights=1.5)) for name in "ab")
+    save(second / "store" / "model-01" / "weights.safetensors", {"bias": [0.0]})
+    said = compare([first, second]).pairs[0].trained
+    assert said == {
+        "cnn": Trained("anew", "kept weights"),
+        "attngen": Trained("same", "kept weights"),
+    }
+
+
+def test_models_are_compared_under_the_seeds_that_each_has(tmp_path):
+    """A plan may give one model fewer seeds than the others."""
+    first, second = (write(tmp_path / name, Made(weights=1.5)) for name in "ab")
+    records = pd.read_parquet(second / "results.parquet")
+    kept = (records["model"] != "attngen") | (records["seed"] != 2)
+    records[kept].to_parquet(second / "results.parquet")
+    shutil.rmtree(second / "store" / "model-05")
+    said = compare([first, second]).pairs[0].trained
+    assert said["attngen"] == Trained("same", "kept weights")
+
+
+# Rounding, and what is not comparable
+
+
+def test_what_differs_by_rounding_alone_is_equal_and_not_tested(compared):
+    noise = np.random.default_rng(3).uniform(-1, 1, (3, SEQUENCES)) * ROUNDING / 4
+    (pair,) = compared({}, {"more": {("saliency", "auprc"): noise}}).pairs
+    rounded = pair.rows[pair.rows["rounding"].astype(bool)]
+    assert set(zip(rounded["metric"], rounded["method"], strict=True)) == {("auprc", "saliency")}
+    assert rounded["equal"].all()
+    assert (rounded[["mean", "low", "high"]] == 0).all(axis=None)
+    assert (rounded["p_sequences_holm"] == 1).all()
+    assert rounded["p_seeds_holm"].isna().all()
+
+
+def test_what_differs_by_more_than_rounding_in_one_value_is_not_equal(compared):
+    noise = np.zeros((3, SEQUENCES))
+    noise[1, 4] = 3 * ROUNDING
+    found = compared({}, {"more": {("saliency", "auprc"): noise}})
+    differs = row(found, "auprc", "saliency")
+    assert (differs["equal"], differs["rounding"]) == (False, False)
+    assert differs["mean"] > 0
+
+
+def test_rounding_is_in_proportion_to_the_metric(compared):
+    """A curve of a thousand logits is rounded as such, however small its gap to random is."""
+    metric = "deletion_logit_difference"
+    large = {("saliency", metric): 1000.0, (RANDOM, metric): 1000.0}
+    found = compared({"more": large}, {"more": {**large, ("saliency", metric): 1000 + 1e-4}})
+    assert row(found, metric, "saliency")["rounding"]
+    small = compared({}, {"more": {("saliency", metric): 1e-4}})
+    assert not row(small, metric, "saliency")["equal"]
+
+
+@pytest.mark.parametrize("seeds", [(0, 1), (0, 1, 3), (3, 4, 5)])
+def test_agreement_between_other_seeds_is_not_compared(compared, seeds):
+    added = np.random.default_rng(3).normal(0.5, 0.1, (len(seeds), SEQUENCES))
+    more = {(method, "seed_agreement"): added for method in ("saliency", "deeplift")}
+    found = compared({}, {"seeds": seeds, "more": more}, gates=["seed_agreement saliency 0"])
+    left_out = row(found, "seed_agreement", "saliency")
+    assert left_out["compared"] == ""
+    assert np.isnan(left_out[["mean", "p_sequences", "p_sequences_holm"]].astype(float)).all()
+    assert left_out["reason"].startswith("each value is an average over the other seeds of its run")
+    assert {each.verdict for each in found.gates} == {"cannot be told"}
+    (said,) = [each for each in found.pairs[0].cautions if each.startswith("Left out")]
+    assert said.endswith("and the runs do not have the same: seed_agreement.")
+
+
 # Gates
 
 
@@ -380,6 +574,22 @@ def test_a_gate_that_held_says_what_it_leaves_open(compared):
     added[:, 0] = -1.6
     found = compared({}, {"more": {("saliency", "auprc"): added}}, gates=["auprc saliency 0.25"])
     assert [each.why for each in found.gates] == ["a larger drop is not excluded"] * 2
+
+
+def test_the_p_of_a_gate_is_that_of_no_difference_and_not_of_the_drop_that_is_allowed(compared):
+    """The interval of the drop holds the drop that is allowed, and the gate fails."""
+    added = np.linspace(-0.2, -0.05, SEQUENCES) * np.ones((3, 1))
+    found = compared({}, {"more": {("saliency", "auprc"): added}}, gates=["auprc saliency 0.12"])
+    (first, _) = found.gates
+    assert -first.row["high"] < 0.12 < -first.row["mean"]
+    assert first.p == holm([first.row["p_sequences"]] * 2)[0] < 0.05
+    assert first.verdict == "failed"
+
+
+def test_a_gate_that_allows_nothing_holds_where_runs_differ_by_rounding(compared):
+    more = {("saliency", "auprc"): -1e-8}
+    found = compared({}, {"more": more}, gates=["auprc saliency 0"])
+    assert [each.verdict for each in found.gates] == ["held", "held"]
 
 
 def test_models_trained_anew_are_judged_by_retraining(compared):

@@ -20,12 +20,13 @@ from xaibench.statistics.ratios import of_ratio
 from xaibench.values import Estimate
 
 CONTROL = "random control"
+ANY = (-np.inf, np.inf)
 FACTS = {
-    "deletion": MetricFacts("faithfulness", "lower", (-np.inf, np.inf), "curves"),
-    "insertion": MetricFacts("faithfulness", "higher", (-np.inf, np.inf), "curves"),
-    "auprc": MetricFacts("localisation", "higher", (0, 1), "explanation", needs_motif=True),
-    "seed_agreement": MetricFacts("stability", "higher", (-1, 1), "change", change="seed"),
-    "sensitivity": MetricFacts("stability", "lower", (0, np.inf), "change", change="substitutions"),
+    "deletion": MetricFacts("faithfulness", "lower", ANY, "curves"),
+    "insertion": MetricFacts("faithfulness", "higher", ANY, "curves"),
+    "auprc": MetricFacts("localisation", "higher", ANY, "explanation", needs_motif=True),
+    "seed_agreement": MetricFacts("stability", "higher", ANY, "change", change="seed"),
+    "sensitivity": MetricFacts("stability", "lower", ANY, "change", change="substitutions"),
 }
 SEEDS, SEQUENCES, REPEATS = (0, 1, 10), tuple("bca") + tuple("hgfed"), 4
 METRICS = [
@@ -616,7 +617,9 @@ def test_holm_runs_over_the_methods_against_one_control(answered) -> None:
         np.testing.assert_allclose(rows["p_seeds_holm"], holm(rows["p_seeds"]))
 
 
-@pytest.mark.parametrize("question", ["against control", "normalised", "self-test"])
+@pytest.mark.parametrize(
+    "question", ["against control", "normalised", "normalised between models", "self-test"]
+)
 def test_what_is_asked_of_controls_ranks_nothing(answered, question) -> None:
     assert answered.loc[answered["question"] == question, "rank"].isna().all()
 
@@ -689,8 +692,53 @@ def test_normalised_says_why_there_is_no_oracle_where_one_was_wanted(full) -> No
     assert row["reason"] == "failed: out of memory"
 
 
+@pytest.mark.parametrize("metric", ["deletion_logit_difference", "auprc"])
+def test_normalised_scores_of_two_models_are_compared(full, answered, metric) -> None:
+    where = {"method": "good", "metric": metric}
+    row = only(
+        answered, question="normalised between models", model="cnn", other="attngen", **where
+    )
+    shares = [
+        only(answered, question="normalised", model=model, **where)["mean"]
+        for model in ("cnn", "attngen")
+    ]
+    assert row["mean"] == pytest.approx(shares[0] - shares[1])
+    assert row["low"] < row["mean"] < row["high"]
+    assert 0 < row["p_seeds"] <= row["p_seeds_holm"] <= 1
+
+
+def test_the_scale_of_a_model_changes_no_normalised_comparison(full, answered) -> None:
+    """Its gap to the other model's does change."""
+    louder = full.copy()
+    here = (louder["model"] == "attngen") & (louder["metric"] == "deletion_logit_difference")
+    louder.loc[here, "value"] *= 7
+    found = of(louder)
+    where = {"model": "cnn", "method": "good", "metric": "deletion_logit_difference"}
+    one, other = (
+        only(each, question="normalised between models", **where) for each in (answered, found)
+    )
+    assert other[["mean", "low", "high"]].tolist() == pytest.approx(
+        one[["mean", "low", "high"]].tolist()
+    )
+    one, other = (only(each, question="between models", **where) for each in (answered, found))
+    assert abs(other["mean"]) > 2 * abs(one["mean"])
+
+
+def test_the_interval_of_a_value_ends_where_the_metric_does(full) -> None:
+    """Three seeds whose means are .7, .9 and 1: t reaches to 1.25."""
+    high = full.copy()
+    for seed, value in zip(sorted(high["seed"].unique()), (0.7, 0.9, 1.0), strict=True):
+        high.loc[(high["seed"] == seed) & (high["metric"] == "auprc"), "value"] = value
+    facts = {**FACTS, "auprc": replace(FACTS["auprc"], range=(0, 1))}
+    found = estimates(high, facts=facts, random_method="noise", data_seed=0)
+    row = only(found, question="value", model="cnn", method="good", metric="auprc")
+    assert row["high"] == 1
+    assert row["low"] == pytest.approx(0.8667 - 4.3027 * 0.1528 / 3**0.5, abs=1e-3)
+
+
 def test_without_an_oracle_nothing_is_normalised_or_tested(frame) -> None:
-    assert not {"normalised", "self-test", "against control"} & {*frame["question"]}
+    normalised = {"normalised", "normalised between models"}
+    assert not {*normalised, "self-test", "against control"} & {*frame["question"]}
 
 
 @pytest.mark.parametrize("metric", ["deletion_logit_difference", "insertion_probability", "auprc"])

@@ -1,9 +1,12 @@
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
+from elsewhere import DEVICE, Elsewhere
 from torch import nn
 
-from xaibench.predict import evaluating, in_calls, logits, rows_of
+from xaibench.predict import device_of, evaluating, in_calls, logits, rows_of
 
 
 class Noisy(nn.Module):
@@ -82,3 +85,58 @@ def test_bfloat16_rounds_the_factors_and_leaves_the_model_in_float32():
     assert rounded.dtype == np.float32
     assert model.linear.weight.dtype == torch.float32
     assert logits(model, codes)[0, 0] == 3 + 3 * 2**-8
+
+
+# Elsewhere
+
+
+class Shifted(Product):
+    """What it knows is a buffer: it has no parameters."""
+
+    def __init__(self):
+        super().__init__()
+        del self.linear
+        self.register_buffer("shift", torch.tensor([0.5, 1.5, 2.5]))
+
+    def forward(self, inputs):
+        return inputs + self.shift
+
+
+class Bare(Product):
+    """Nothing that could be anywhere."""
+
+    def __init__(self):
+        super().__init__()
+        del self.linear
+
+    def forward(self, inputs):
+        return 2 * inputs
+
+
+@pytest.mark.parametrize("model", [Product, Noisy, Shifted])
+def test_logits_are_computed_where_the_model_is_and_come_back(model):
+    here = logits(model(), CODES)
+    with Elsewhere():
+        there = model().to("cuda")
+        assert device_of(there) == DEVICE
+        assert (logits(there, CODES, rows=3) == here).all()
+
+
+def test_a_model_with_nothing_to_be_anywhere_is_on_the_cpu():
+    assert device_of(Bare()) == torch.device("cpu")
+    assert (logits(Bare(), CODES) == 2.0 * CODES).all()
+
+
+@pytest.mark.parametrize(("precision", "enabled"), [("float32", False), ("bfloat16", True)])
+def test_the_precision_is_that_of_the_device(monkeypatch, precision, enabled):
+    """The CPU cannot compute as another device would: what is asked for is looked at instead."""
+    asked = []
+
+    def asking(*given, **named):
+        asked.append((*given, *named.values()))
+        return nullcontext()
+
+    monkeypatch.setattr(torch, "autocast", asking)
+    with Elsewhere():
+        logits(Product().to("cuda"), CODES, precision=precision)
+    assert asked == [("cuda", torch.bfloat16, enabled)]

@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 import torch
 
+from xaibench import progress
+from xaibench.alone import alone
 from xaibench.cells.training import trained
 from xaibench.controls import RANDOM, random_maps
 from xaibench.errors import UsageError
@@ -19,6 +21,7 @@ from xaibench.plan import read
 from xaibench.predict import logits
 from xaibench.randomness import identity, stream
 from xaibench.run import OUTPUTS, begin, conclusion, planned, render, run
+from xaibench.spent import SPENT
 from xaibench.work import Job
 
 PLAN = """
@@ -426,6 +429,59 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     job = replace(work_of(tmp_path / "fine").job, folder=tmp_path / "file" / "run")
     with pytest.raises(UsageError, match=r"cannot be (written|used)"):
         run(begin(job), jobs=1, threads=1, command="")
+
+
+def test_a_run_in_a_folder_where_another_is_under_way_is_refused_and_writes_nothing(tmp_path):
+    work = work_of(tmp_path / "busy")
+    with alone(work.store.root):
+        with pytest.raises(UsageError, match="busy: another run is under way in this folder"):
+            run(work, jobs=1, threads=1, command="")
+        assert [path.name for path in work.store.root.iterdir()] == ["lock"]
+
+
+def test_a_folder_that_another_run_took_meanwhile_is_refused(tmp_path):
+    work = work_of(tmp_path / "taken")
+    work.store.root.mkdir(parents=True)
+    (work.store.root / "data.json").write_text('{"data": "0123456789"}')
+    with pytest.raises(UsageError, match="holds a run on other data"):
+        run(work, jobs=1, threads=1, command="")
+
+
+def test_the_seconds_of_a_run_are_those_of_all_its_calls(copy):
+    (copy / SPENT).write_text('{"seconds": 1000.0}')
+    shutil.rmtree(next((copy / "store").glob("oracle-*")))
+    finished(copy)
+    environment = copy / "environment.json"
+    told = environment.read_bytes()
+    assert 1000 < json.loads(told)["seconds"] < 2000
+    finished(copy)
+    assert environment.read_bytes() == told
+
+
+def test_what_is_done_where_no_task_is_is_said_and_only_then(copy, capsys):
+    for floor in (copy / "store").glob("floor-*"):
+        shutil.rmtree(floor)
+    finished(copy)
+    assert capsys.readouterr().err.splitlines() == [
+        "xaibench: what trivial models reach",
+        "xaibench: measuring",
+        "xaibench: tables",
+        "xaibench: reports (html, markdown)",
+    ]
+    finished(copy)
+    assert capsys.readouterr().err == ""
+
+
+def test_reading_data_is_said_where_it_takes_long(tmp_path, capsys, monkeypatch):
+    plugin = tmp_path / "slow_data.py"
+    plugin.write_text(
+        "import time\ndef slow(*, data_seed):\n    time.sleep(0.5)\n    return 1 / 0\n"
+    )
+    for seconds, said in [(60, ""), (0, "xaibench: reading the data\n")]:
+        monkeypatch.setattr(progress, "SECONDS_OF_SILENCE", seconds)
+        with pytest.raises(UsageError, match="division by zero"):
+            work_of(tmp_path / "new", changes=("dataset=slow",), plugins=(str(plugin),))
+        assert capsys.readouterr().err == said
 
 
 def test_every_curve_begins_intact_and_ends_at_the_same_donor(whole):

@@ -9,12 +9,14 @@ import pandas as pd
 import pytest
 
 from xaibench import engine
+from xaibench.alone import alone
 from xaibench.begun import begun_in, mark, named_from_here, seen_from
 from xaibench.cells import explaining, training
 from xaibench.errors import UsageError
 from xaibench.plan import dump, read, read_back
 from xaibench.results import read as read_results
 from xaibench.run import begin, report, run
+from xaibench.spent import seconds_of
 from xaibench.work import Job
 
 PLAN = """
@@ -129,6 +131,17 @@ def test_a_stopped_run_reports_what_there_is_and_says_so_at_the_top(halfway):
         text = (halfway / name).read_text()
         assert f"7 of {TASKS} tasks" in text
         assert text.index(f"7 of {TASKS} tasks") < text.index("How good are the models?")
+
+
+@pytest.mark.usefixtures("nothing_computed")
+def test_a_run_that_is_under_way_reports_what_there_is(halfway, tmp_path):
+    folder = moved(halfway, tmp_path)
+    with alone(folder / "store"):
+        _, failures = report(folder, formats=("markdown",))
+    assert failures == []
+    told = read_results(folder).environment
+    assert told["unfinished"] == {"done": 7, "tasks": TASKS}
+    assert told["seconds"] == seconds_of(folder) > 0
 
 
 @pytest.mark.usefixtures("nothing_computed")

@@ -6,15 +6,21 @@ from importlib.resources import files
 
 from xaibench.errors import UsageError
 from xaibench.options import fits
-from xaibench.registry import available, load, members
+from xaibench.registry import KINDS, available, load, members, nearest
 from xaibench.written import presets
+
+LISTED = (*KINDS, "presets")
+"""What can be listed."""
 
 
 def lines(kind: str, plugins: tuple[str, ...] = ()) -> list[str]:
     """A line a plug-in (or preset): its name and the first sentence of its docstring.
 
     A given file does not say what its functions are: those are listed that could be of the kind.
+    UsageError for a kind that there is not.
     """
+    if kind not in LISTED:
+        raise UsageError(f"no list of {kind!r}; {nearest(kind, [*LISTED])}")
     if kind == "presets":
         described = {name: _comment(name) for name in presets()}
     else:

@@ -4,8 +4,11 @@ before a command needs it."""
 import os
 import re
 import shlex
+import signal
 import sys
-from enum import StrEnum
+from collections.abc import Iterator
+from contextlib import contextmanager
+from inspect import getdoc
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -14,6 +17,7 @@ import typer
 
 from xaibench import __version__
 from xaibench.errors import UsageError
+from xaibench.registry import KINDS
 
 app = typer.Typer(
     add_completion=False,
@@ -36,19 +40,6 @@ Plugins = Annotated[
 _GATE, _BETWEEN = "--fail-if-drop", "\x1f"
 """An option of three words, and what stands between them once they are one: typer knows no lists
 of more."""
-
-
-class Kind(StrEnum):
-    """What can be listed."""
-
-    datasets = "datasets"
-    models = "models"
-    training = "training"
-    attribution = "attribution"
-    metrics = "metrics"
-    operators = "operators"
-    reports = "reports"
-    presets = "presets"
 
 
 @app.command()
@@ -160,13 +151,15 @@ def compare(
 
 @app.command("list")
 def list_(
-    kind: Annotated[Kind | None, typer.Argument(help="One kind only.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help=f"One kind only: {', '.join(KINDS)} or presets.")
+    ] = None,
     plugins: Plugins = None,
 ) -> None:
     """What is available, a line each."""
-    from xaibench.catalogue import lines
+    from xaibench.catalogue import LISTED, lines
 
-    kinds = [kind] if kind else list(Kind)
+    kinds = [kind] if kind else LISTED
     for each in kinds:
         if len(kinds) > 1:
             typer.echo(f"\n{each}" if each != kinds[0] else each)
@@ -281,8 +274,29 @@ _WrongWords: Any = typer.BadParameter.__mro__[1]
 """What typer raises for any word that it cannot take; its name moved between versions."""
 
 
-_STOPPED = 130
-"""The exit code after an interrupt, as shells have it."""
+for _named in (*app.registered_commands, *data.registered_commands):
+    # typer would cut what a list of commands says of one in the middle of a sentence
+    _named.short_help = getdoc(_named.callback)
+
+
+_STOPPED, _TERMINATED = 130, 143
+"""The exit codes after an interrupt and after a request to end, as shells have them."""
+
+
+@contextmanager
+def _ends_in_order() -> Iterator[None]:
+    """In here a request to end (SIGTERM) does what an interrupt does: processes are ended, and what
+    is unfinished is put away."""
+
+    def end(*_: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second request is not kept waiting
+        raise SystemExit(_TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def _mistake(message: str) -> NoReturn:
@@ -293,13 +307,16 @@ def _mistake(message: str) -> NoReturn:
 def main() -> None:
     """The console script; what a user can mend is one line and exit code 2."""
     try:
-        code = app(args=_joined(sys.argv[1:]) or ["--help"], standalone_mode=False)
+        with _ends_in_order():
+            code = app(args=_joined(sys.argv[1:]) or ["--help"], standalone_mode=False)
     except UsageError as error:
         _mistake(str(error))
     except _WrongWords as error:
         _mistake(error.format_message())
     except (KeyboardInterrupt, typer.Abort):
         code = _STOPPED
-    if code == _STOPPED:  # some versions of typer answer with it where a key interrupts
+    except SystemExit as ended:
+        code = ended.code
+    if code in (_STOPPED, _TERMINATED):  # some versions of typer answer where a key interrupts
         sys.stderr.write("xaibench: stopped; the same command goes on where it was\n")
     sys.exit(code or 0)

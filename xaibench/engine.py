@@ -1,12 +1,16 @@
 """Where tasks run: in this process, or in several with a fixed number of torch threads each."""
 
+import os
 import pickle
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.connection import wait
+from signal import SIG_IGN, SIGINT, signal
+from threading import Thread
 from time import perf_counter
 
 import torch
@@ -108,12 +112,40 @@ def perform(
                 progress.done(str(task), perf_counter() - began)
         return
     job = pickle.dumps(work.job)
-    with ProcessPoolExecutor(
-        min(jobs, len(tasks)), get_context("spawn"), torch.set_num_threads, (threads,)
-    ) as pool:
+    with _processes(min(jobs, len(tasks)), threads) as pool:
         running = {pool.submit(_remote, job, task): task for task in tasks}
         for finished in as_completed(running):
             progress.done(str(running[finished]), finished.result())
+
+
+@contextmanager
+def _processes(count: int, threads: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that are ended at once where in here is left by an error or an interrupt."""
+    others = set(active_children())
+    pool = ProcessPoolExecutor(count, get_context("spawn"), _begin, (threads,))
+    try:
+        yield pool
+    except BaseException:
+        for process in set(active_children()) - others:
+            process.terminate()  # artefacts and checkpoints are whole or absent
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin(threads: int) -> None:
+    """The first thing that a process of ours does."""
+    signal(SIGINT, SIG_IGN)  # a key interrupts the parent too, which ends us and says so once
+    Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot end its processes."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _remote(job: bytes, task: Task) -> float:

@@ -1,8 +1,12 @@
-"""The two errors with a meaning of their own; everything else is a bug or a plug-in's."""
+"""The errors with a meaning of their own; everything else is a bug or a plug-in's."""
 
 
 class UsageError(Exception):
     """What a user can mend: shown as one line, without a traceback, exit code 2."""
+
+
+class Absent(UsageError):
+    """Data that are not here and do not come; where a dataset has a ``fallback``, it stands in."""
 
 
 class NotApplicable(Exception):

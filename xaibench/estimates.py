@@ -5,6 +5,7 @@
 - ``against control``: to a control of the method's own map, and to what no model made.
 - ``normalised``: where the method stands between random, 0, and the oracle, 1.
 - ``between models``: the paired difference of one method on two models.
+- ``normalised between models``: of what is normalised on each of them.
 - ``self-test``: the differences that show whether the metric can tell good from bad.
 - ``against best``: the paired difference of a ranked method to the one with the best mean. Which
   that is, the same data have said, so the difference is somewhat larger than on new data.
@@ -29,10 +30,11 @@ from numpy.typing import NDArray
 from xaibench.asked import Asked
 from xaibench.controls import ORACLE, PRIORS
 from xaibench.families import apart, boards, cells_of, corrected, families, ranked
-from xaibench.panels import Cell, Panel, joined, minus, paired
+from xaibench.panels import Cell, Panel, aligned, joined, minus
+from xaibench.protocols import MetricFacts
 from xaibench.statistics.bootstrap import of_differences, of_values, undefined
 from xaibench.statistics.draws import Drawing
-from xaibench.statistics.ratios import of_ratio
+from xaibench.statistics.ratios import difference_of_ratios, of_ratio
 from xaibench.values import Estimate
 
 COLUMNS = [
@@ -56,7 +58,10 @@ def estimates(
     neither with the best nor with the ``reference``. Neither the order of the records nor other
     rows change an estimate.
     """
-    questions = _values, _against_random, _against_control, _normalised, _between_models, _self_test
+    questions = (
+        *(_values, _against_random, _against_control, _normalised),
+        *(_between_models, _normalised_between_models, _self_test),
+    )
     frame = _frame(chain.from_iterable(question(asked) for question in questions))
     alone = apart(frame, asked, signed or {})
     numbers = families(frame, alone)
@@ -95,7 +100,23 @@ def _found(cell: Cell, panel: Panel, how: Callable[..., Estimate], asked: Asked)
 def _values(asked: Asked) -> Iterator[Row]:
     for cell, panel in asked.panels.items():
         if not cell.control:
-            yield _row("value", cell, "", _found(cell, panel, of_values, asked))
+            found = _found(cell, panel, of_values, asked)
+            yield _row("value", cell, "", _within(found, asked.facts[cell.metric]))
+
+
+def _within(found: Estimate, facts: MetricFacts | None) -> Estimate:
+    """Its intervals end where the metric does: t over few seeds reaches beyond."""
+    if facts is None:
+        return found
+    ends = found.low, found.high, found.sequences_low, found.sequences_high
+    low, high, sequences_low, sequences_high = map(float, np.clip(ends, *facts.range))
+    return replace(
+        found,
+        low=low,
+        high=high,
+        sequences_low=sequences_low,
+        sequences_high=sequences_high,
+    )
 
 
 def _against_random(asked: Asked) -> Iterator[Row]:
@@ -126,18 +147,49 @@ def _against_control(asked: Asked) -> Iterator[Row]:
 def _normalised(asked: Asked) -> Iterator[Row]:
     """Where there is an oracle, on what it, the control and the method share."""
     for cell, _ in asked.of_methods():
-        oracle, chance = cell._replace(method=ORACLE), cell._replace(method=asked.control)
-        if oracle in asked.panels:
-            reached, possible = paired(asked.gap(cell, chance), asked.gap(oracle, chance))
-            reason = joined(*(asked.panel(each).reason for each in (cell, chance, oracle)))
+        if cell._replace(method=ORACLE) in asked.panels:
+            reached, possible = aligned(*_of_the_possible(cell, asked))
             share = partial(_share, possible.values)
-            found = _found(cell, replace(reached, reason=reason), share, asked)
-            yield _row("normalised", cell, ORACLE, found)
+            yield _row("normalised", cell, ORACLE, _found(cell, reached, share, asked))
+
+
+def _of_the_possible(cell: Cell, asked: Asked) -> tuple[Panel, Panel]:
+    """How far a method and the oracle are above random; the reasons of all three with the first."""
+    oracle, chance = cell._replace(method=ORACLE), cell._replace(method=asked.control)
+    reason = joined(*(asked.panel(each).reason for each in (cell, chance, oracle)))
+    return replace(asked.gap(cell, chance), reason=reason), asked.gap(oracle, chance)
 
 
 def _share(possible: Values, reached: Values, drawing: Drawing, **options: Any) -> Estimate:
     """How much of what the oracle is above random the method reaches."""
     return of_ratio(reached, possible, drawing, named="oracle minus random", **options)
+
+
+def _shares(rest: list[Values], reached: Values, drawing: Drawing, **options: Any) -> Estimate:
+    """The difference of two such shares."""
+    possible, *second = rest
+    return difference_of_ratios(
+        (reached, possible),
+        (second[0], second[1]),
+        drawing,
+        named="oracle minus random",
+        **options,
+    )
+
+
+def _normalised_between_models(asked: Asked) -> Iterator[Row]:
+    """Where both models have an oracle, on what all share."""
+    for model, other, cell in _model_pairs(asked):
+        facts = asked.facts[cell.metric]
+        cells = [cell._replace(model=name) for name in (model, other)]
+        have_oracle = all(each._replace(method=ORACLE) in asked.panels for each in cells)
+        if facts is None or facts.better == "neither" or not have_oracle:
+            continue
+        panels = aligned(*chain.from_iterable(_of_the_possible(each, asked) for each in cells))
+        rest = [panel.values for panel in panels[1:]]
+        reason = joined(panels[0].reason, panels[2].reason)
+        found = _found(cell, replace(panels[0], reason=reason), partial(_shares, rest), asked)
+        yield _row("normalised between models", cell, other, found)
 
 
 def _self_test(asked: Asked) -> Iterator[Row]:

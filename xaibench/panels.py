@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,21 +65,26 @@ def sequences_of(records: pd.DataFrame) -> list[str]:
     return [str(name) for name in np.sort(np.asarray(pd.factorize(records["sequence"])[1]))]
 
 
-def paired(first: Panel, second: Panel) -> tuple[Panel, Panel]:
-    """Both where both have the seed and the sequence."""
-    shared = partial(np.intersect1d, assume_unique=True, return_indices=True)
-    seeds, *rows = shared(first.seeds, second.seeds)
-    sequences, *columns = shared(first.sequences, second.sequences)
-    one, other = (
-        Panel(panel.values[np.ix_(row, column)], seeds, sequences, panel.reason)
-        for panel, row, column in zip((first, second), rows, columns, strict=True)
-    )
-    return one, other
+def aligned(*panels: Panel) -> list[Panel]:
+    """All of them where all have the seed and the sequence."""
+    shared = partial(np.intersect1d, assume_unique=True)
+    seeds = reduce(shared, [panel.seeds for panel in panels])
+    sequences = reduce(shared, [panel.sequences for panel in panels])
+    return [
+        Panel(_part(panel, seeds, sequences), seeds, sequences, panel.reason) for panel in panels
+    ]
+
+
+def _part(
+    panel: Panel, seeds: NDArray[np.intp], sequences: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    rows, columns = np.isin(panel.seeds, seeds), np.isin(panel.sequences, sequences)
+    return panel.values[np.ix_(rows, columns)]
 
 
 def minus(first: Panel, second: Panel) -> Panel:
     """The difference where both have the seed and the sequence."""
-    one, other = paired(first, second)
+    one, other = aligned(first, second)
     reason = joined(first.reason, second.reason)
     return Panel(one.values - other.values, one.seeds, one.sequences, reason)
 

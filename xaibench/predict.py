@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -67,21 +68,30 @@ def evaluating(model: Any) -> Iterator[None]:
             module.training = training
 
 
+def device_of(model: Any) -> torch.device:
+    """Where a model computes: its first parameter, else buffer, says; the CPU where it has none."""
+    tensors = chain(model.parameters(), model.buffers())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+
 def logits(
     model: Any, codes: Codes, *, rows: int | None = None, precision: Precision = "float32"
 ) -> Logits:
     """Logits ``(sequence, class)`` of sequences ``(sequence, position)``, in float32.
 
+    They are computed where the model is, and come back to the CPU.
+
     ``bfloat16`` keeps 8 bits of every factor, so logits differ in the third digit. It is faster on
     a processor that multiplies it (``avx512_bf16``, ``amx_bf16``) and slower on any other.
     """
-    rows = rows or rows_of(codes.shape[1])
+    rows, device = rows or rows_of(codes.shape[1]), device_of(model)
+    computing = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
     outputs: Logits = np.empty((0, 0), np.float32)
-    with evaluating(model), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+    with evaluating(model), computing:
         for start in range(0, len(codes), rows):
-            part = model(model.encode(torch.from_numpy(codes[start : start + rows])))
+            part = model(model.encode(torch.from_numpy(codes[start : start + rows]).to(device)))
             if start == 0:
                 outputs = np.empty((len(codes), part.shape[1]), np.float32)
-            outputs[start : start + rows] = part.float().numpy()
+            outputs[start : start + rows] = part.float().cpu().numpy()
             del part  # small blocks kept between large ones would make the heap grow by the pass
     return outputs

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Timer
 from time import monotonic
 from typing import Any, Protocol
 
@@ -52,8 +53,23 @@ class Terminal:
 
 
 def said(words: str) -> None:
-    """What a person must know before anything runs."""
-    print(f"xaibench: {words}", file=sys.stderr)
+    """What a person must know before anything runs, or what is done where no task is."""
+    print(f"xaibench: {words}", file=sys.stderr, flush=True)
+
+
+SECONDS_OF_SILENCE = 3.0
+
+
+@contextmanager
+def said_where_long(words: str) -> Iterator[None]:
+    """Say what is done in here where it takes more than ``SECONDS_OF_SILENCE``."""
+    timer = Timer(SECONDS_OF_SILENCE, said, (words,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextmanager

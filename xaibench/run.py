@@ -9,31 +9,32 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import pandas as pd
 
 from xaibench import __version__, certainty, comparisons, results, tables
+from xaibench.alone import alone
 from xaibench.asked import ask
 from xaibench.begun import Begun, begun_in, mark, named_from_here, unmark
 from xaibench.cells import effects, retraining
-from xaibench.cells.training import build, floor_of
+from xaibench.cells.training import build, floor_of, kept_floor
 from xaibench.claims import claims
 from xaibench.clusters import counts, groups_of
 from xaibench.controls import ORACLE, RANDOM
-from xaibench.data.loading import STANDS_IN
+from xaibench.data.loading import BECAUSE, STANDS_IN
 from xaibench.engine import Task, missing, perform
 from xaibench.errors import UsageError
 from xaibench.estimates import estimates
 from xaibench.examples import examples
 from xaibench.measure import of_model
 from xaibench.plan import Plan, dump
-from xaibench.progress import said, shown
+from xaibench.progress import said, said_where_long, shown
 from xaibench.records import Block, excused, frame
 from xaibench.registry import load
 from xaibench.rendering import render
 from xaibench.selftest import self_test
+from xaibench.spent import Counting, Keep, counted, seconds_of
 from xaibench.store import FAILED, write
 from xaibench.work import Job, Work, facts_of, is_explained, prepare, seeds_of
 from xaibench.written import SECTIONS
@@ -66,15 +67,20 @@ def tasks(plan: Plan) -> Iterator[Task]:
 
 def begin(job: Job) -> Work:
     """The work of a job, after all that can be refused before anything runs has been."""
-    work = prepare(job)
+    work = _read(job)
     if STANDS_IN in work.splits.facts:
-        said(work.splits.note)
+        said(f"{work.splits.note} ({work.splits.facts[BECAUSE]})")
     for model in job.plan.models:
         _check_model(work, model)
     for refuses in (retraining.retrainings, effects.asked, groups_of):
         refuses(work)  # options of metrics that cannot be
     _check_folder(work)
     return work
+
+
+def _read(job: Job) -> Work:
+    with said_where_long("reading the data"):
+        return prepare(job)
 
 
 def _check_model(work: Work, model: str) -> None:
@@ -94,9 +100,10 @@ def planned(work: Work) -> tuple[list[Task], list[Task]]:
 
 
 def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
-    """Compute what is missing, then write the tables and reports unless they are there."""
-    began = perf_counter()
-    every, todo = planned(work)
+    """Compute what is missing, then write the tables and reports unless they are there.
+
+    UsageError where another run is under way in the folder.
+    """
     called = {
         "command": command,
         "plugins": [named_from_here(plugin) for plugin in work.job.plugins],
@@ -104,28 +111,45 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
         "jobs": jobs,
         "threads": threads,
     }
-    _mark_folder(work)
-    if todo or not _finished(work, _stamp(work)):
-        mark(work, called)
-    if todo:  # what was rendered before is no longer all there is
-        (work.store.root / "rendered.json").unlink(missing_ok=True)
+    folder, failures = work.job.folder, []
+    with alone(work.store.root):
+        _check_folder(work)  # another run may have come between
+        _mark_folder(work)
+        every, todo = planned(work)
+        if todo or not _finished(work, _stamp(work)):
+            mark(work, called)
+            with counted(folder) as keep:
+                _compute(work, todo, keep, jobs=jobs, threads=threads)
+                _write_tables(work, _measured(work))
+                _write_environment(work, {**called, "date": _now(), "seconds": keep()})
+                unmark(work)
+                failures = _render(work)
+        return Outcome(len(todo), len(every), _failures(folder) + failures)
+
+
+def _compute(work: Work, todo: list[Task], keep: Keep, *, jobs: int, threads: int) -> None:
+    """Every artefact that is missing."""
+    # what was rendered before is no longer all there is
+    (work.store.root / "rendered.json").unlink(missing_ok=True)
     with shown(len(todo)) as progress:
         for training in (True, False):
             stage = [task for task in todo if (task.source is None) == training]
-            perform(work, stage, jobs=jobs, threads=threads, progress=progress)
+            perform(work, stage, jobs=jobs, threads=threads, progress=Counting(progress, keep))
+    if not kept_floor(work):
+        said("what trivial models reach")
     floor_of(work)
-    stamp, folder = _stamp(work), work.job.folder
-    failures: list[str] = []
-    if todo or not _finished(work, stamp):
-        _write_tables(work, _measured(work))
-        seconds = round(perf_counter() - began, 1)
-        _write_environment(work, {**called, "date": _now(), "seconds": seconds})
-        unmark(work)
-        written, failures = render(folder, work.job.plugins)
-        if not failures:
-            files = [path.relative_to(folder).as_posix() for path in written]
-            write(work.store.root / "rendered.json", json.dumps({"stamp": stamp, "files": files}))
-    return Outcome(len(todo), len(every), _failures(folder) + failures)
+
+
+def _render(work: Work) -> list[str]:
+    """The reports of the plan; a line for each that failed."""
+    folder = work.job.folder
+    said(f"reports ({', '.join(work.plan.reports)})")
+    written, failures = render(folder, work.job.plugins)
+    if not failures:
+        files = [path.relative_to(folder).as_posix() for path in written]
+        rendered = {"stamp": _stamp(work), "files": files}
+        write(work.store.root / "rendered.json", json.dumps(rendered))
+    return failures
 
 
 def report(
@@ -143,12 +167,13 @@ def report(
 
 def write_so_far(begun: Begun, folder: Path, plugins: tuple[str, ...] = ()) -> None:
     """The tables of a run that has not come to its end, from the artefacts that it kept."""
-    work = prepare(begun.job(folder, plugins))
+    work = _read(begun.job(folder, plugins))
     _check_folder(work)
     every, todo = planned(work)
     done = {"done": len(every) - len(todo), "tasks": len(every)}
     _write_tables(work, map(excused, _measured(work)))
-    _write_environment(work, {**begun.told, "unfinished": done})
+    spent = {"seconds": seconds_of(folder), "unfinished": done}
+    _write_environment(work, {**begun.told, **spent})
 
 
 def _check_folder(work: Work) -> None:
@@ -171,7 +196,6 @@ def _check_folder(work: Work) -> None:
 
 def _mark_folder(work: Work) -> None:
     try:
-        work.store.root.mkdir(parents=True, exist_ok=True)
         write(work.store.root / "data.json", json.dumps({"data": work.data}))
     except OSError as error:
         raise UsageError(f"{work.job.folder}: cannot be written: {error.strerror}") from None
@@ -210,7 +234,9 @@ def _measured(work: Work) -> Iterator[Block]:
 
 def _write_tables(work: Work, blocks: Iterable[Block]) -> None:
     plan, folder = work.plan, work.job.folder
+    said("measuring")
     records = frame(blocks, plan.dataset.use)
+    said("tables")
     facts = {label: facts_of(work, label) for label in plan.metrics}
     every = ask(
         records,

@@ -27,6 +27,7 @@ from xaibench.records import Block
 from xaibench.registry import load
 from xaibench.statistics.bootstrap import bands
 from xaibench.statistics.draws import shared_draws
+from xaibench.values import Sequences
 from xaibench.work import Work, facts_of
 
 RESAMPLES = 1000
@@ -49,9 +50,9 @@ def curves(work: Work) -> pd.DataFrame:
     ):
         where = {"model": model, "method": source, "operator": operator, "quantity": quantity}
         for order, lines in _lines(work, model, source, operator, quantity).items():
-            means, lows, highs = bands(
-                lines, drawing(*lines.shape[:2], clusters=numbers_of(work, lines.shape[1]))
-            )
+            draws = drawing(*lines.shape[:2], clusters=numbers_of(work, lines.shape[1]))
+            means, *ends = bands(lines, draws)
+            lows, highs = ends if quantity == "logit_difference" else np.clip(ends, 0, 1)
             rows += [
                 {
                     **where,
@@ -98,7 +99,8 @@ def training(work: Work) -> pd.DataFrame:
         if is_there(work, trainings.model_spec(work, model, seed))
         for epoch in trainings.card(work, model, seed)["history"]
     ]
-    return pd.DataFrame(rows, columns=["model", "seed", "epoch"] if not rows else None)
+    table = pd.DataFrame(rows, columns=["model", "seed", "epoch"] if not rows else None)
+    return table.drop(columns="masks", errors="ignore")  # too long for a cell; the card has them
 
 
 def cost(work: Work) -> pd.DataFrame:
@@ -145,6 +147,7 @@ def description(work: Work) -> dict[str, Any]:
         "length": int(splits.train.codes.shape[1]),
         "class_names": list(splits.train.class_names),
         "groups": splits.train.groups is not None,
+        "inside_motif": _inside_motif(splits.train),
     }
     parameters = {
         model: trainings.card(work, model, plan.seeds[0])["parameters"]
@@ -165,6 +168,12 @@ def description(work: Work) -> dict[str, Any]:
         "chance": _chance(work),
         "cautions": _cautions(work),
     }
+
+
+def _inside_motif(train: Sequences) -> float | None:
+    """The share of positions to learn from that lie inside motifs; None where that is not known."""
+    motif = train.inside_motif
+    return None if motif is None else float(motif.sum() / train.valid.sum())
 
 
 def _cautions(work: Work) -> list[str]:

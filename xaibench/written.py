@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from xaibench.errors import UsageError
+from xaibench.errors import Absent, UsageError
 from xaibench.options import with_paths
 from xaibench.registry import load, nearest
 
@@ -78,7 +78,7 @@ def locate(path: str, source: str) -> Path:
         if found.exists():
             return found
     looked = ", in XAIBENCH_DATA and here" if data else " and here; XAIBENCH_DATA is not set"
-    raise UsageError(f"no file {path!r} (looked beside the plan{looked})")
+    raise Absent(f"no file {path!r} (looked beside the plan{looked})")
 
 
 def _parts(source: str) -> list[str]:

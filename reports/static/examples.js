@@ -22,13 +22,55 @@ for (const browser of document.querySelectorAll(".examples")) {
     }
   };
 
-  // the motif, or what stands in the middle of the sequence where none is known
+  // the size of the scores at each position, every map counting as much as any other
+  const sizes = (maps) => {
+    const total = new Array(maps.dataset.letters.length).fill(0);
+    for (const map of maps.querySelectorAll(".map")) {
+      const own = map.dataset.scores.split(" ").map((score) => Math.abs(Number(score)));
+      const sum = own.reduce((one, other) => one + other, 0) || 1;
+      own.forEach((size, place) => (total[place] += size / sum));
+    }
+    return total;
+  };
+
+  // where the stretch of this many positions begins that holds most of the size of the scores
+  const richest = (maps, positions) => {
+    const total = sizes(maps);
+    const held = (start) => total.slice(start, start + positions).reduce((one, other) => one + other, 0);
+    let best = 0;
+    for (let start = 1; start + positions <= total.length; start += 1) {
+      if (held(start) > held(best) + 1e-9) best = start;
+    }
+    return best;
+  };
+
+  // the motif, or where most of the scores lie where none is known
   const centre = (view) => {
     const maps = view.querySelector(".maps");
+    const letters = maps.dataset.letters.length;
     const width = maps.querySelector(".ruler").clientWidth;
     const motif = maps.querySelector(".ruler .truth");
-    const share = motif ? (parseFloat(motif.getAttribute("x")) + parseFloat(motif.getAttribute("width")) / 2) / 100 : 0.5;
-    maps.scrollLeft = share * width - maps.clientWidth / 2;
+    if (motif) {
+      const share = (parseFloat(motif.getAttribute("x")) + parseFloat(motif.getAttribute("width")) / 2) / 100;
+      maps.scrollLeft = share * width - maps.clientWidth / 2;
+    } else {
+      const positions = Math.max(1, Math.floor((maps.clientWidth * letters) / width));
+      maps.scrollLeft = (richest(maps, positions) * width) / letters;
+    }
+  };
+
+  // which positions are to be seen, where not all are
+  const tellShown = (view) => {
+    const maps = view.querySelector(".maps");
+    const [whole, part] = ["whole", "part"].map((name) => view.querySelector(`.told .${name}`));
+    const letters = maps.dataset.letters.length;
+    const width = maps.querySelector(".ruler").clientWidth / letters;
+    const first = Math.floor(maps.scrollLeft / width + 0.1);
+    const last = Math.min(Math.ceil((maps.scrollLeft + maps.clientWidth) / width - 0.1), letters) - 1;
+    const start = Number(maps.dataset.start);
+    part.textContent = `positions ${start + first} to ${start + last} of ${part.dataset.length}`;
+    part.hidden = first === 0 && last === letters - 1;
+    whole.hidden = !part.hidden;
   };
 
   const show = () => {
@@ -46,7 +88,9 @@ for (const browser of document.querySelectorAll(".examples")) {
     before.disabled = chosen === 0;
     next.disabled = chosen === examples.length - 1;
     stretch();
-    if (shown()) centre(shown());
+    if (!shown()) return;
+    centre(shown());
+    tellShown(shown());
   };
 
   const step = (by) => {
@@ -61,9 +105,12 @@ for (const browser of document.querySelectorAll(".examples")) {
     const whole = maps.clientWidth / letters;
     const middle = (maps.scrollLeft + maps.clientWidth / 2) / maps.querySelector(".ruler").clientWidth;
     const wanted = Math.min(Math.max(base || view.querySelector(".ruler").clientWidth / letters, 1) * by, widest);
+    const wasWhole = maps.scrollWidth <= maps.clientWidth;
     base = Math.max(by ? wanted : whole, whole);
     stretch();
-    maps.scrollLeft = middle * maps.querySelector(".ruler").clientWidth - maps.clientWidth / 2;
+    if (wasWhole) centre(view);
+    else maps.scrollLeft = middle * maps.querySelector(".ruler").clientWidth - maps.clientWidth / 2;
+    tellShown(view);
   };
 
   const point = (view, position) => {
@@ -93,6 +140,7 @@ for (const browser of document.querySelectorAll(".examples")) {
       point(view, Number(slider.value));
     };
     slider.addEventListener("input", () => tell(slider.value));
+    maps.addEventListener("scroll", () => shown() === view && tellShown(view), { passive: true });
     maps.addEventListener("pointermove", (event) => {
       const ruler = maps.querySelector(".ruler").getBoundingClientRect();
       const share = (event.clientX - ruler.left) / ruler.width;
@@ -104,6 +152,7 @@ for (const browser of document.querySelectorAll(".examples")) {
   pick.hidden = false;
   sequence.addEventListener("change", show);
   if (model) model.addEventListener("change", show);
+  addEventListener("resize", () => shown() && tellShown(shown()));
   before.addEventListener("click", () => step(-1));
   next.addEventListener("click", () => step(1));
   control("narrower").addEventListener("click", () => scale(1 / 1.5));

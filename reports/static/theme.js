@@ -20,7 +20,7 @@
     }
   };
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
-  const show = () => button.setAttribute("aria-pressed", String(isDark()));
+  const show = () => (button.textContent = isDark() ? button.dataset.light : button.dataset.dark);
 
   const before = kept();
   if (before === "dark" || before === "light") root.dataset.theme = before;

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xaibench.data.loading import STANDS_IN, load_splits
+from xaibench.data.loading import BECAUSE, STANDS_IN, load_splits
 from xaibench.errors import UsageError
 from xaibench.options import resolve
 from xaibench.plan import Use
@@ -13,6 +13,7 @@ from xaibench.registry import load
 
 PLUGIN = """
 import numpy as np
+from xaibench.errors import Absent
 from xaibench.values import Sequences, Splits
 
 def some(*, data_seed, one_class: bool = False, twice: bool = False):
@@ -31,6 +32,9 @@ def broken(*, data_seed):
 
 def none(*, data_seed):
     return 3
+
+def absent(*, data_seed):
+    raise Absent("absent: not on this disk")
 """
 
 
@@ -91,10 +95,25 @@ def test_a_dataset_that_cannot_be_used_is_one_line(loaded, name, options, messag
 
 
 def test_a_dataset_that_is_not_here_may_be_stood_in_for_loudly(loaded):
-    splits = loaded("broken", fallback={"name": "some"})
-    assert splits.facts[STANDS_IN] == "broken"
-    assert splits.note.startswith("NOT broken, which could not be had, but some.")
+    splits = loaded("absent", fallback={"name": "some"})
+    assert splits.facts[STANDS_IN] == "absent"
+    assert splits.facts[BECAUSE] == "absent: not on this disk"
+    assert splits.note.startswith("NOT absent, which could not be had, but some.")
     assert len(splits.test) == 8
+
+
+def test_a_mistake_is_not_stood_in_for(loaded):
+    with pytest.raises(UsageError, match="on purpose"):
+        loaded("broken", fallback={"name": "some"})
+    misspelt = {"dataset": "demo_human_or_wrm"}
+    with pytest.raises(UsageError, match="no set of that name; did you mean"):
+        loaded("genomic_benchmarks", **misspelt, fallback={"name": "some"})
+
+
+def test_a_set_that_may_not_be_downloaded_is_stood_in_for(loaded, tmp_path):
+    options = {"dataset": "demo_human_or_worm", "root": str(tmp_path), "download": False}
+    splits = loaded("genomic_benchmarks", **options, fallback={"name": "some"})
+    assert "download is off" in splits.facts[BECAUSE]
 
 
 def test_a_dataset_that_is_here_is_not_stood_in_for(loaded):
@@ -112,4 +131,4 @@ def test_a_dataset_that_is_here_is_not_stood_in_for(loaded):
 )
 def test_a_fallback_that_cannot_be_used_is_one_line(loaded, fallback, message):
     with pytest.raises(UsageError, match=message):
-        loaded("broken", fallback=fallback)
+        loaded("absent", fallback=fallback)

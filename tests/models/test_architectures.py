@@ -7,9 +7,10 @@ from xaibench.models.attngen import AttnGen
 from xaibench.models.cnn import CNN
 from xaibench.models.genomic_benchmarks_cnn import GenomicBenchmarksCNN
 from xaibench.models.kmer import KmerCounts
-from xaibench.models.masking import NONE, Masking
+from xaibench.models.masking import NONE, Masking, replaced
 from xaibench.models.transformer import Transformer
 from xaibench.protocols import HasAttention, HasAttentions
+from xaibench.values import N
 
 SIZES = {"classes": 3, "length": 29, "filters": (5, 6), "kernels": (7, 3)}
 CODES = torch.from_numpy(np.random.default_rng(0).integers(5, size=(2, 29)).astype(np.uint8))
@@ -37,9 +38,20 @@ def test_no_model_masks_unless_it_is_told_to_but_attngen(architecture):
 
 @pytest.mark.parametrize("architecture", EVERY)
 def test_what_an_unknown_base_hides_does_not_matter(architecture):
-    """Positions that are N in both are all that a model knows of them."""
+    """Four sequences that differ in one base: as they are, and with what differs hidden."""
     model = architecture(classes=3, length=61).eval()
-    assert (model.encode(torch.full((1, 61), 4, dtype=torch.uint8)) == 0).all()
+    codes = LONG[:1].repeat(4, 1).numpy()
+    codes[:, 30] = range(4)
+    hidden = np.zeros(codes.shape, bool)
+    hidden[:, 30] = True
+    shown = replaced(Masking(), codes, hidden, np.random.default_rng(0))
+    looks = [model, *([model.attention] if isinstance(model, HasAttention) else [])]
+    for look in looks:
+        apart, alike = (look(model.encode(torch.from_numpy(each))) for each in (codes, shown))
+        assert (apart[1:] - apart[:1]).abs().max() > 1e-5
+        assert torch.allclose(alike, alike[:1].expand_as(alike), rtol=0, atol=1e-6)
+    # and the unknown base itself adds nothing
+    assert (model.encode(torch.full((1, 61), N, dtype=torch.uint8)) == 0).all()
 
 
 @pytest.mark.parametrize("architecture", [CNN, AttnGen])

@@ -12,6 +12,7 @@ import torch
 
 from xaibench.data.generated.planted import planted
 from xaibench.data.splitting import cut_validation
+from xaibench.models import checkpoints, training
 from xaibench.models.attngen import AttnGen
 from xaibench.models.checkpoints import FILE
 from xaibench.models.cnn import CNN
@@ -156,9 +157,49 @@ def test_half_a_file_beside_the_whole_one_does_no_harm(splits, tmp_path):
     assert torch.equal(resumed.classify.weight, undisturbed.classify.weight)
 
 
-def test_a_training_that_is_done_leaves_no_checkpoint(splits, tmp_path):
-    train(fresh(), splits, tmp_path / "here")
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize(("network", "options"), ARMS.values(), ids=ARMS)
+def test_a_training_that_is_done_is_there_at_once(network, options, splits, tmp_path):
+    first, again, told = network(), network(), []
+    history = train(first, splits, tmp_path, **options)
+    assert sum(row["kept"] for row in history) == 1
+    assert "masks" in history[-1]
+    same = train(again, splits, tmp_path, progress=lambda *row: told.append(row), **options)
+    assert told == []
+    assert str(same) == str(history)  # NaN is NaN, and the seconds are those of the first
+    state = again.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in first.state_dict().items())
+
+
+def test_the_state_of_a_device_that_is_not_here_is_left_out(splits, tmp_path, monkeypatch):
+    """Written where there are two GPUs; read where there are one, three and none."""
+    undisturbed, restored = fresh(), {}
+    train(undisturbed, splits, None)
+
+    def kill(epoch, epochs, row):
+        if epoch == 2:
+            raise Killed
+
+    with monkeypatch.context() as there:
+        states = [torch.tensor([device], dtype=torch.uint8) for device in (5, 6)]
+        there.setattr(torch.cuda, "is_available", lambda: True)
+        there.setattr(torch.cuda, "get_rng_state_all", lambda: states)
+        with pytest.raises(Killed):
+            train(fresh(), splits, tmp_path, progress=kill)
+    for devices, expected in ((1, {0: [5]}), (3, {0: [5], 1: [6]}), (0, {})):
+        restored.clear()
+        monkeypatch.setattr(torch.cuda, "device_count", lambda devices=devices: devices)
+        monkeypatch.setattr(
+            torch.cuda,
+            "set_rng_state",
+            lambda state, device: restored.update({device: state.tolist()}),
+        )
+        network = fresh()
+        optimiser = training._optimiser(network, 20, 2e-3, 1e-2, "one_cycle")
+        checkpoints.read(checkpoints.State(network, *optimiser), tmp_path)
+        assert restored == expected
+    resumed = fresh()
+    train(resumed, splits, tmp_path)
+    assert torch.equal(resumed.classify.weight, undisturbed.classify.weight)
 
 
 def test_a_checkpoint_costs_no_randomness(splits, tmp_path):

@@ -1,6 +1,9 @@
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
+from elsewhere import Elsewhere
 
 from xaibench.data.generated.planted import planted
 from xaibench.data.splitting import cut_validation
@@ -87,11 +90,14 @@ def test_the_history_has_a_row_an_epoch_and_progress_hears_of_each(splits):
     assert [row["mask_ratio"] for row in history] == [0.0, 0.25, 0.5]
     assert [(epoch, epochs) for epoch, epochs, _ in told] == [(1, 3), (2, 3), (3, 3)]
     assert all(row["seconds"] > 0 for row in history)
-    of_end = {"kept"}  # which epoch it is, only the end tells
-    assert all(told[at][2].keys() >= history[at].keys() - of_end for at in (0, 1))
+    # which epoch is kept, only the end tells, and masks are no numbers
+    unsaid = {"kept", "masks"}
+    assert all(told[at][2].keys() >= history[at].keys() - unsaid for at in (0, 1))
     assert all(
         told[at][2][name] == history[at][name] for at in (0, 1) for name in ("steps", "train_loss")
     )
+    assert "masks" in history[2]
+    assert not any("masks" in row for _, _, row in told)
     left = [row["seconds_left"] for _, _, row in told]
     assert left[0] == pytest.approx(2 * history[0]["seconds"])
     assert left[1] == pytest.approx((history[0]["seconds"] + history[1]["seconds"]) / 2)
@@ -279,7 +285,8 @@ def batch_of(splits):
     codes, labels = splits.train.codes[:6], splits.train.labels[:6]
     hidden = np.zeros(codes.shape, bool)
     hidden[:, ::3] = True
-    return Batch(codes, np.where(hidden, np.uint8(N), codes), labels, hidden, None)
+    rows, turned = np.arange(6), np.zeros(6, bool)
+    return Batch(rows, turned, codes, np.where(hidden, np.uint8(N), codes), labels, hidden, None)
 
 
 def parts_by_hand(network, batch):
@@ -345,17 +352,53 @@ def test_a_scorer_learns_where_to_look_while_the_classifier_learns_as_if_alone(s
 # Where and in which precision
 
 
-def test_in_bfloat16_weights_stay_in_float32_and_the_outcome_is_much_the_same(splits):
-    options = {"epochs": 8, "learning_rate": 0.02}
-    exact, history, _ = trained(cnn, splits, **options)
-    rough, of_rough, _ = trained(cnn, splits, precision="bfloat16", **options)
-    assert all(p.dtype == torch.float32 for p in rough.parameters())
-    assert not torch.equal(exact.classify.weight, rough.classify.weight)
-    assert history[-1]["validation_accuracy"] > 0.8
-    # 80 sequences: four of them
-    assert of_rough[-1]["validation_accuracy"] == pytest.approx(
-        history[-1]["validation_accuracy"], abs=0.05
+def test_in_bfloat16_weights_stay_in_float32_and_accuracy_is_within_a_fifth_of_a_point():
+    """Enough to learn from that either reaches what the data allow, so that one seed can tell: on
+    10,000 sequences, four seeds differed by 0.05 points at most. Of 400 the same seeds differ by
+    0.6, in either direction: that is the noise of training, and shows nothing about precision."""
+    whole = planted(data_seed=0, train=3000, test=10_000, length=40)
+    train, validation = cut_validation(whole.train, 0.2, 0)
+    splits = Splits(train, whole.test, validation)
+    options = {"epochs": 6, "learning_rate": 0.02}
+    exact, rough = (
+        trained(cnn, splits, precision=precision, **options)[0]
+        for precision in ("float32", "bfloat16")
     )
+    assert all(p.dtype == torch.float32 for p in rough.parameters())
+    assert all((p != p.bfloat16()).any() for p in rough.parameters())  # and use its digits
+    assert not torch.equal(exact.classify.weight, rough.classify.weight)
+    accuracies = [
+        float((logits(network, whole.test.codes).argmax(1) == whole.test.labels).mean())
+        for network in (exact, rough)
+    ]
+    assert accuracies[0] > 0.99
+    assert accuracies[1] == pytest.approx(accuracies[0], abs=0.002)
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_on_another_device_a_training_is_what_it_is_here(model, splits, tmp_path, monkeypatch):
+    """Also where it is cut. Its layers are the model's own, so those of the CPU must be too."""
+    monkeypatch.setattr(training, "faster", nullcontext)
+    _, here, _ = trained(model, splits, epochs=2, keep="last")
+    there = {"epochs": 2, "keep": "last", "device": "cuda", "checkpoint": tmp_path}
+    epoch, cut = training._epoch, []
+
+    def once(*given):
+        cut.append(given)
+        if len(cut) == 2:
+            raise KeyboardInterrupt
+        return epoch(*given)
+
+    monkeypatch.setattr(training, "_epoch", once)
+    with Elsewhere():
+        with pytest.raises(KeyboardInterrupt):
+            trained(model, splits, **there)
+        network, history, _ = trained(model, splits, **there)
+    assert len(cut) == 3
+    assert {type(tensor) for tensor in network.state_dict().values()} == {torch.Tensor}
+    assert losses(history) == pytest.approx(losses(here), abs=1e-6)
+    assert [row.get("masks") for row in history] == [row.get("masks") for row in here]
+    assert loss_of(network, splits) == pytest.approx(losses(history)[1], abs=1e-6)
 
 
 def test_a_device_that_is_not_here_is_refused(splits):

@@ -3,6 +3,8 @@
 import io
 import json
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +12,9 @@ import pytest
 import yaml
 
 from xaibench.compare.comparison import Comparison, compare
+from xaibench.compare.trained import Trained
 from xaibench.registry import available, load
+from xaibench.reports.compared import verdicts
 from xaibench.reports.comparison import csv, html, text
 
 EVIL = "<script>alert(1)</script>"
@@ -110,6 +114,46 @@ def test_runs_that_are_equal_are_said_to_be(folders):
     assert "Plan, data, versions and machine are the same." in said
     assert "What changed" not in said
     assert "Gates" not in html(found)["comparison.html"]
+
+
+@pytest.fixture(scope="module")
+def fewer(folders: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first run without its last seed, and with values that were rounded in another way."""
+    folder = tmp_path_factory.mktemp("fewer") / "fewer"
+    shutil.copytree(folders[0], folder)
+    records = pd.read_parquet(folder / "results.parquet")
+    kept = records[records["seed"] != records["seed"].max()].copy()
+    kept.loc[(kept["method"] == "deeplift") & (kept["metric"] == "auprc"), "value"] *= 1 + 1e-9
+    kept.to_parquet(folder / "results.parquet")
+    return folder
+
+
+def test_only_seeds_that_one_run_has_alone_are_said_to_be_left_out(folders, fewer):
+    every = pd.read_parquet(folders[0] / "results.parquet")["seed"].unique().tolist()
+    for runs, letter in (((folders[0], fewer), "A"), ((fewer, folders[0]), "B")):
+        said = " ".join(text(compare(runs))["comparison.txt"].split())
+        assert f"paired by both. Left out: seed {max(every)} of {letter}." in said
+
+
+def test_differences_of_rounding_are_said_to_be_such(folders, fewer):
+    said = " ".join(text(compare([folders[0], fewer]))["comparison.txt"].split())
+    count = int(compare([folders[0], fewer]).pairs[0].rows["rounding"].sum())
+    assert count
+    assert f"are equal, {count} but for rounding (at most 1e-06 of the metric's size)." in said
+    assert "What changed" not in said
+
+
+def test_whether_models_were_trained_anew_is_said_with_what_shows_it(worse):
+    (pair,) = worse.pairs
+    pairs = {
+        "same": "The same trained models in both, by their kept weights: cnn.",
+        "anew": "Trained anew, by their training history: cnn.",
+        "unknown": "Trained anew or the same, nothing in the folders tells: cnn.",
+    }
+    shown = {"same": "kept weights", "anew": "training history", "unknown": ""}
+    for verdict, sentence in pairs.items():
+        said = replace(pair, trained={"cnn": Trained(verdict, shown[verdict])})
+        assert sentence in verdicts(replace(worse, pairs=(said,)))[0].sentences
 
 
 def test_more_than_two_runs_are_told_apart_by_their_heads(folders):

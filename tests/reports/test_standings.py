@@ -142,6 +142,19 @@ def test_pairs_stand_with_both_normalised_scores(run):
     assert board.numbers(board.lines[-1]) == "1 2"
 
 
+def test_the_difference_of_normalised_scores_stands_beside_that_of_gaps(run):
+    rows = run.estimates[
+        (run.estimates["question"] == "between models") & (run.estimates["metric"] == PRIMARY)
+    ]
+    numbers = {"mean": 0.07, "low": 0.021, "high": 0.119, "p_seeds_holm": 0.013}
+    shares = rows.assign(question="normalised between models", **numbers)
+    board = pairs(replace(run, estimates=pd.concat([run.estimates, shares], ignore_index=True)))
+    places = lines(replace(board, lines=board.lines[:6]))["saliency"]
+    assert places["Normalised difference"].text == "0.07 [0.02, 0.12]"
+    assert places["p, normalised"].text == "0.013"
+    assert "Normalised difference" not in [head.text for head in pairs(run).heads]
+
+
 def test_two_models_are_called_by_their_names(make):
     heads = [head.text for head in pairs(make(models=("cnn", "attngen"))).heads]
     assert heads[-2:] == ["Normalised, cnn", "Normalised, attngen"]

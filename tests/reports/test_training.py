@@ -39,6 +39,7 @@ def row_of(table, model):
 def test_a_row_a_model_tells_when_its_seeds_got_there(trained):
     _, to_95, to_99, _, spread, between, seeds = row_of(converged(trained(history("a"))), "a")
     assert to_95.startswith("3.0 [")  # epochs 2 and 4
+    assert to_95.endswith("], 21")  # of 7 steps each
     assert to_99.startswith("5.5 [")  # epochs 6 and 5
     expected = np.mean([np.std(each[3:], ddof=1) for each in ACCURACIES.values()])
     assert spread.startswith(f"{expected:.4f} [")
@@ -49,7 +50,7 @@ def test_a_row_a_model_tells_when_its_seeds_got_there(trained):
 def test_a_seed_that_never_gets_there_is_counted(trained):
     late = {0: [0.90, 0.94], 1: [0.91, 0.96]}
     _, to_95, *_ = row_of(converged(trained(history("a", late))), "a")
-    assert to_95 == "2.0 (not 1 of 2)"
+    assert to_95 == "2.0, 14 (not 1 of 2)"
 
 
 def test_what_was_masked_stands_beside_what_of_it_was_motif(trained):
@@ -57,6 +58,14 @@ def test_what_was_masked_stands_beside_what_of_it_was_motif(trained):
     table = masked(two)
     assert [row[0].text for row in table.rows] == ["b"]
     assert row_of(table, "b")[1:] == ["0.150", "0.0500 [0.0500, 0.0500]"]
+
+
+def test_what_of_all_positions_is_motif_stands_above(trained):
+    one = trained(history("a", hidden=0.15, inside=0.05))
+    assert "of all positions" not in masked(one).caption
+    dataset = {**one.environment["dataset"], "inside_motif": 0.0951}
+    known = replace(one, environment={**one.environment, "dataset": dataset})
+    assert masked(known).caption.endswith("of all positions 0.0951 are inside motifs")
 
 
 def test_nothing_masked_and_nothing_trained_are_no_tables(trained, run):

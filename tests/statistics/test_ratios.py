@@ -10,7 +10,8 @@ from scipy import stats
 from simulated import generator, shared, values
 
 from xaibench.statistics.bootstrap import Draws, draw, of_values
-from xaibench.statistics.ratios import of_ratio
+from xaibench.statistics.draws import shared_draws
+from xaibench.statistics.ratios import difference_of_ratios, of_ratio
 
 Float = NDArray[np.float64]
 
@@ -159,3 +160,85 @@ def test_nothing_has_no_ratio() -> None:
 def test_a_ratio_of_two_shapes_is_refused() -> None:
     with pytest.raises(ValueError, match=r"wanted the shape of numerator \(2, 3\), got \(2, 4\)"):
         of_ratio(np.zeros((2, 3)), np.zeros((2, 4)), shared(draw(generator(), 2, 3)))
+
+
+def four(random_state: int = 7, shape=(5, 60)) -> tuple[Float, ...]:
+    """Of two models, what a method reaches and what is possible, on the same sequences."""
+    generator = np.random.default_rng(random_state)
+    hard = generator.normal(1, 0.3, shape[1])
+    one, other = (scale * hard + generator.normal(0, 0.1, shape) for scale in (4.0, 9.0))
+    return 0.8 * one, one, 0.6 * other + generator.normal(0, 0.3, shape), other
+
+
+def test_the_difference_of_two_ratios_is_that_of_their_means() -> None:
+    above, below, second, under = four()
+    drawing = partial(draw, np.random.default_rng(0))
+    found = difference_of_ratios((above, below), (second, under), drawing)
+    ratios = [top.mean() / bottom.mean() for top, bottom in ((above, below), (second, under))]
+    assert found.mean == pytest.approx(ratios[0] - ratios[1])
+    assert found.low < found.mean < found.high
+    assert found.p_seeds < 0.05
+
+
+def test_the_scale_of_a_model_changes_no_difference_of_ratios() -> None:
+    above, below, second, under = four()
+    found, scaled = (
+        difference_of_ratios(
+            (above, below), (size * second, size * under), partial(draw, np.random.default_rng(0))
+        )
+        for size in (1, 50)
+    )
+    assert scaled.mean == pytest.approx(found.mean)
+    assert (scaled.low, scaled.high) == pytest.approx((found.low, found.high))
+
+
+def test_a_difference_of_ratios_turns_with_its_sides() -> None:
+    above, below, second, under = four()
+    drawing = shared_draws(0, "test")
+    found = difference_of_ratios((above, below), (second, under), drawing)
+    turned = difference_of_ratios((second, under), (above, below), drawing)
+    assert (turned.mean, turned.p_seeds) == pytest.approx((-found.mean, found.p_seeds))
+    assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low), rel=0.05)
+
+
+def test_the_interval_of_a_difference_of_ratios_covers_it() -> None:
+    """Seeds and sequences are drawn anew 300 times; two standard errors of .95 are .025, and the
+    headline is the wider of two intervals."""
+    covered = []
+    for state in range(300):
+        above, below, second, under = four(state, (5, 40))
+        drawing = partial(draw, np.random.default_rng(state), resamples=400, flips=1)
+        found = difference_of_ratios((above, below), (second, under), drawing)
+        covered.append(found.low <= 0.2 <= found.high)
+    assert np.mean(covered) >= 0.925
+
+
+def test_what_is_undefined_in_any_of_four_is_left_out_of_all() -> None:
+    above, below, second, under = four()
+    gone = [each.copy() for each in (above, below, second, under)]
+    gone[2][:, 7] = np.nan
+    kept = [np.delete(each, 7, axis=1) for each in (above, below, second, under)]
+    found, expected = (
+        difference_of_ratios((a, b), (c, d), partial(draw, np.random.default_rng(0)))
+        for a, b, c, d in (gone, kept)
+    )
+    assert found.mean == pytest.approx(expected.mean)
+    assert (found.low, found.high, found.undefined) == (expected.low, expected.high, 5)
+
+
+def test_no_ratio_has_no_difference() -> None:
+    above, below, second, under = four()
+    drawing = partial(draw, np.random.default_rng(0))
+    flat = below - below.mean()
+    found = difference_of_ratios((above, flat), (second, under), drawing, named="the possible")
+    assert np.isnan(found.mean)
+    assert found.reason == "the interval of the possible holds 0: no ratio"
+    nowhere = np.full_like(above, np.nan)
+    assert "no pair" in difference_of_ratios((nowhere, below), (second, under), drawing).reason
+
+
+def test_ratios_of_different_shapes_are_not_compared() -> None:
+    above, below, second, under = four()
+    drawing = partial(draw, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="wanted four arrays of one shape"):
+        difference_of_ratios((above, below), (second[1:], under[1:]), drawing)

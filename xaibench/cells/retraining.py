@@ -19,7 +19,7 @@ from xaibench.work import Work, facts_of
 from .donors import donor_of
 from .explaining import Explaining, explained_targets, scores_of_rows
 from .keeping import identified, keep_arrays, keep_failure, print_of
-from .training import learnt, model_spec, trained
+from .training import forget, learnt, model_spec, trained
 
 
 class Retraining(NamedTuple):
@@ -106,6 +106,7 @@ def retrained_cell(work: Work, model: str, seed: int, source: str | None) -> Non
             keep_failure(work, spec, error)
         else:
             keep_arrays(work, spec, {"logits": outputs})
+            forget(work, spec)
 
 
 def _parts(work: Work, wanted: Retraining) -> list[Sequences]:

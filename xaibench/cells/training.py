@@ -82,6 +82,7 @@ def train_on(
     try:
         classifier, history = learnt(work, model, seed, splits, spec, progress)
         work.store.keep(spec, lambda folder: _save(classifier, history, spec, folder))
+        forget(work, spec)
     except UsageError:
         raise
     except Exception as error:
@@ -90,21 +91,29 @@ def train_on(
 
 def learnt(
     work: Work, model: str, seed: int, splits: Splits, spec: Spec, progress: Progress
-) -> tuple[Any, list[dict[str, float]]]:
+) -> tuple[Any, list[dict[str, Any]]]:
     """A model trained on these splits, and its history.
 
-    A training that was cut goes on from the checkpoint of ``spec``, where the loop keeps one.
+    A training that was cut goes on from the checkpoint of ``spec``, where the loop keeps one. It
+    stays there: ``forget`` it once the outcome is kept.
     """
     plugin, options = found(work, "training", work.plan.training)
-    checkpoint = work.store.root / f".training-{key(spec)}"
-    known = {"seed": seed, "progress": progress, "checkpoint": checkpoint}
+    known = {"seed": seed, "progress": progress, "checkpoint": _checkpoint(work, spec)}
     # Initialisation and dropout draw from torch's global generator: give them their own.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(stream(seed, "model").integers(2**62)))
         classifier = build(work, model)
         history = plugin.call(classifier, splits, **supplied(plugin.call, known), **options)
-    shutil.rmtree(checkpoint, ignore_errors=True)  # a loop may leave it behind
     return classifier, history
+
+
+def forget(work: Work, spec: Spec) -> None:
+    """Remove the checkpoint of ``spec``, if there is one: what came of the training is kept."""
+    shutil.rmtree(_checkpoint(work, spec), ignore_errors=True)
+
+
+def _checkpoint(work: Work, spec: Spec) -> Path:
+    return work.store.root / f".training-{key(spec)}"
 
 
 def _with_random_labels(work: Work) -> Splits:
@@ -122,7 +131,7 @@ def _with_random_labels(work: Work) -> Splits:
     )
 
 
-def _save(classifier: Any, history: list[dict[str, float]], spec: Spec, folder: Path) -> None:
+def _save(classifier: Any, history: list[dict[str, Any]], spec: Spec, folder: Path) -> None:
     """Weights, and a card that says what they are and how they came about."""
     weights = {name: tensor.contiguous() for name, tensor in classifier.state_dict().items()}
     save_weights(weights, folder / "weights.safetensors")

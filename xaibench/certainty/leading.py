@@ -14,7 +14,7 @@ from xaibench.asked import Asked
 from xaibench.estimates import between
 from xaibench.families import cells_of
 from xaibench.leading import PRIMARY, operator_of
-from xaibench.panels import Cell, Panel, joined, paired
+from xaibench.panels import Cell, Panel, aligned, joined
 
 WHERE = ("question", "model", "other", "method", "metric", "operator")
 """What names a comparison, as in the estimates."""
@@ -79,7 +79,7 @@ def _turned(cell: Cell, asked: Asked) -> Panel:
 
 
 def _both(first: Panel, second: Panel) -> tuple[Panel, Panel]:
-    one, other = paired(first, second)
+    one, other = aligned(first, second)
     holes = np.isnan(one.values) | np.isnan(other.values)
     left, right = (
         replace(each, values=np.where(holes, np.nan, each.values)) for each in (one, other)

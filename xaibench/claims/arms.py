@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xaibench.cells.keeping import is_there
 from xaibench.cells.training import card, model_spec
-from xaibench.plan import Plan
+from xaibench.options import LIMITS
+from xaibench.plan import Plan, Use
 from xaibench.work import Work, is_explained, seeds_of
 
 ATTNGEN = "attngen"
@@ -30,13 +32,16 @@ class Arms:
 
 
 def arms_of(plan: Plan) -> Arms:
-    """Told by what the models are, not by their labels; the first of a kind counts."""
+    """Told by what the models are, not by their labels; the first of a kind counts. One network is
+    that of the first AttnGen: another (wider, a scorer only) is no arm."""
+    network = next((_network(use) for use in plan.models.values() if use.use == ATTNGEN), None)
 
     def labels(use: str, policy: str) -> dict[float, str]:
         found: dict[float, str] = {}
         for label, model in plan.models.items():
             masking = model.options.get("masking") or {}
-            if model.use == use and masking.get("policy") == policy:
+            alike = use != ATTNGEN or _network(model) == network
+            if model.use == use and alike and masking.get("policy") == policy:
                 found.setdefault(float(masking["ratio"]), label)
         return dict(sorted(found.items()))
 
@@ -46,6 +51,12 @@ def arms_of(plan: Plan) -> Arms:
     plain, unmasked = labels("cnn", "none"), labels(ATTNGEN, "none")
     masked, random = labels(ATTNGEN, "low_attention"), labels(ATTNGEN, "random")
     return Arms(first(plain), first(unmasked), masked, random)
+
+
+def _network(use: Use) -> dict[str, Any]:
+    """The options that are not about masking or about how much is asked."""
+    besides = ("masking", *LIMITS["models"])
+    return {name: value for name, value in use.options.items() if name not in besides}
 
 
 def histories(work: Work, model: str) -> dict[int, list[dict[str, float]]]:

@@ -20,6 +20,7 @@ from xaibench.controls import RANDOM
 from xaibench.convergence import History, convergence
 from xaibench.data.loading import STANDS_IN
 from xaibench.leading import PRIMARY, operator_of
+from xaibench.statistics.deviations import ratio_of_deviations
 from xaibench.work import Work
 
 from .arms import (
@@ -50,13 +51,14 @@ STEADIER = ("AttnGen's training is more stable", "more stable (no number)")
 CRITICS = "not reported; asked for by critics"
 BEST = (0.1, 0.2)
 
-Of = Callable[[History], tuple[float, bool]]
-"""What is told of a history, more being better, and whether that is only a bound."""
+Of = Callable[[History], float]
+"""What is told of a history, more being better; NaN where it was never reached or is undefined."""
 
 ABOVE = "holds if the interval lies above 0, does not if its upper end is below 0"
 ABOVE_BY = "holds if the interval lies above 0, does not if its upper end is below 0.2 points"
 OPTIMUM = "holds if the best ratio on validation is in [.10, .20] in at least 4 of 5 seeds (80 %); "
-OPTIMUM += "does not if it is elsewhere in as many"
+OPTIMUM += "does not if it is elsewhere in as many; a seed that ties in with out is neither"
+SCHEDULE = "the rate falls over all epochs, so convergence follows the schedule"
 
 
 def findings(work: Work, estimates: pd.DataFrame) -> Iterator[Finding]:
@@ -68,7 +70,7 @@ def findings(work: Work, estimates: pd.DataFrame) -> Iterator[Finding]:
         return
     model = arms.masked[ratio]
     every = (
-        *_accuracy(work, estimates, arms, ratio),
+        *_accuracy(estimates, arms, ratio),
         *_convergence(work, arms, model),
         _steadiness(work, arms, model),
         *near_chance(work, arms.masked, ratio),
@@ -97,7 +99,7 @@ def _about_the_data(work: Work) -> str:
 # Accuracy
 
 
-def _accuracy(work: Work, estimates: pd.DataFrame, arms: Arms, ratio: float) -> Iterator[Finding]:
+def _accuracy(estimates: pd.DataFrame, arms: Arms, ratio: float) -> Iterator[Finding]:
     """Test accuracy in shares; the ratio was chosen on validation."""
     model = arms.masked[ratio]
     picked = f"ratio {ratio:g} chosen on validation of {len(arms.masked)}"
@@ -110,14 +112,13 @@ def _accuracy(work: Work, estimates: pd.DataFrame, arms: Arms, ratio: float) -> 
         (model, arms.unmasked),
         picked,
     )
-    same = arms.random.get(ratio, next(iter(arms.random.values()), ""))
-    beside = next((other for other in arms.random if arms.random[other] == same), ratio)
-    yield _more_accurate(
-        estimates,
-        ("masking by attention is better than masking at random", CRITICS),
-        (arms.masked.get(beside, model), same),
-        f"both at ratio {beside:g}",
-    )
+    by_chance = ("masking by attention is better than masking at random", CRITICS)
+    shared = min(arms.masked.keys() & arms.random, key=lambda at: abs(at - ratio), default=None)
+    if shared is None:
+        yield untold(*by_chance, "wanted both at one ratio")
+        return
+    pair = arms.masked[shared], arms.random[shared]
+    yield _more_accurate(estimates, by_chance, pair, f"both at ratio {shared:g}")
 
 
 def _more_accurate(
@@ -148,37 +149,30 @@ def _between(estimates: pd.DataFrame, model: str, other: str) -> tuple[Any, int]
 
 def _convergence(work: Work, arms: Arms, model: str) -> Iterator[Finding]:
     pair = (model, arms.cnn)
+    caveat = SCHEDULE if work.plan.training.options.get("schedule") == "one_cycle" else ""
     for quantity, of in _EPOCHS.items():
         words = Words(*FASTER, f"{quantity}, CNN minus AttnGen")
-        yield _of_histories(work, words, pair, of)
-    yield _of_histories(
-        work, Words(*FASTER, "area under the validation curve, AttnGen minus CNN"), pair, _area
-    )
+        yield _of_histories(work, words, pair, of, caveat=caveat)
+    area = Words(*FASTER, "area under the validation curve, AttnGen minus CNN")
+    yield _of_histories(work, area, pair, _area, caveat=caveat)
     spread = "spread of validation accuracy over the last epochs, CNN minus AttnGen"
     yield _of_histories(work, Words(*STEADIER, spread), pair, _calm)
 
 
-def _epochs_to_95(history: History) -> tuple[float, bool]:
-    return _sooner(history, convergence(history).epochs_to_95)
+def _epochs_to_95(history: History) -> float:
+    return -convergence(history).epochs_to_95
 
 
-def _epochs_to_99_of_final(history: History) -> tuple[float, bool]:
-    return _sooner(history, convergence(history).epochs_to_99_of_final)
+def _epochs_to_99_of_final(history: History) -> float:
+    return -convergence(history).epochs_to_99_of_final
 
 
-def _area(history: History) -> tuple[float, bool]:
-    return convergence(history).area, False
+def _area(history: History) -> float:
+    return convergence(history).area
 
 
-def _calm(history: History) -> tuple[float, bool]:
-    return -convergence(history).spread, False
-
-
-def _sooner(history: History, epoch: float) -> tuple[float, bool]:
-    """More is sooner. Never reached counts as one epoch after the last, which is the least that it
-    can have been, and is said."""
-    never = bool(np.isnan(epoch))
-    return -(len(history) + 1.0 if never else epoch), never
+def _calm(history: History) -> float:
+    return -convergence(history).spread
 
 
 _EPOCHS: dict[str, Of] = {
@@ -187,44 +181,48 @@ _EPOCHS: dict[str, Of] = {
 }
 
 
-def _of_histories(work: Work, words: Words, pair: tuple[str, str], of: Of) -> Finding:
-    """The paired difference of what is told of each history, and whether it is only a bound."""
+def _of_histories(
+    work: Work, words: Words, pair: tuple[str, str], of: Of, *, caveat: str = ""
+) -> Finding:
+    """The paired difference of what is told of each history.
+
+    Never reached counts as one epoch after the last of either model, which is the least that it can
+    have been, and is said.
+    """
     first, second = (histories(work, label) for label in pair)
     shared = sorted(first.keys() & second.keys())
     if not shared:
         return untold(*words[:2], f"no trainings of {pair[0]} and {pair[1] or 'such a model'}")
-    told = [(of(first[seed]), of(second[seed])) for seed in shared]
-    differences = [one - other for (one, _), (other, _) in told]
-    never = [sum(bound) for bound in zip(*((a, b) for (_, a), (_, b) in told), strict=True)]
-    caveat = ""
-    if any(never):
-        caveat = f"never reached by AttnGen under {never[0]} and by the CNN under {never[1]} of "
-        caveat += f"{len(shared)} seeds, counted as one epoch after the last"
-    return over_seeds(words, np.array(differences), ABOVE, caveat=caveat)
+    told = np.array([[of(each[seed]) for seed in shared] for each in (first, second)])
+    never = np.isnan(told).sum(axis=1)
+    if of in _EPOCHS.values() and never.any():
+        longest = [max(len(first[seed]), len(second[seed])) for seed in shared]
+        told = np.where(np.isnan(told), -(np.array(longest) + 1.0), told)
+        bound = f"never reached by AttnGen under {never[0]} and by the CNN under {never[1]} of "
+        bound += f"{len(shared)} seeds, counted as one epoch after the last of either"
+        caveat = "; ".join(filter(None, (bound, caveat)))
+    return over_seeds(words, told[0] - told[1], ABOVE, caveat=caveat)
 
 
 def _steadiness(work: Work, arms: Arms, model: str) -> Finding:
-    """The variance of accuracy between seeds: F, which asks for accuracies that are normal."""
+    """The deviation of accuracy between seeds, which both models share."""
     seeds, accuracies = validation(work, [model, arms.cnn] if arms.cnn else [])
-    if len(seeds) < 2:
-        return untold(*STEADIER, "the spread between seeds asks for two of them, and a CNN")
-    masked, plain = accuracies.std(axis=1, ddof=1)
-    freedom = len(seeds) - 1
-    ratio = float(plain / masked) if masked else np.nan
-    low, high = (ratio / stats.f.ppf(end, freedom, freedom) ** 0.5 for end in (0.975, 0.025))
-    tail = stats.f.cdf(ratio**2, freedom, freedom)
+    if len(seeds) < 3:
+        return untold(*STEADIER, "the spread between seeds asks for three of them, and a CNN")
+    found = ratio_of_deviations(accuracies[1], accuracies[0])
     return Finding(
         *STEADIER,
         quantity="standard deviation of validation accuracy between seeds, CNN over AttnGen",
-        mean=ratio,
-        low=float(low),
-        high=float(high),
+        mean=found.ratio,
+        low=found.low,
+        high=found.high,
         seeds=len(seeds),
         sequences=0,
-        test="F of two variances",
-        p=float(2 * min(tail, 1 - tail)),
-        verdict=above(low - 1, high - 1),
+        test="Pitman and Morgan, of the variances of pairs",
+        p=found.p,
+        verdict=above(found.low - 1, found.high - 1),
         rule="holds if the interval lies above 1, does not if its upper end is below 1",
+        caveat=found.reason,
     )
 
 
@@ -239,10 +237,12 @@ def _optimum(work: Work, arms: Arms) -> Finding:
         return untold(*words, "wanted at least three ratios, trained")
     ratios = np.array(list(arm))
     moderate = (ratios >= BEST[0]) & (ratios <= BEST[1])
-    best = accuracies == accuracies.max(axis=0)  # a tie is inside where any of it is
-    inside, asked = int(best[moderate].any(axis=0).sum()), int(moderate.sum())
-    by_chance = asked / len(ratios)
-    found = stats.binomtest(inside, len(seeds), by_chance, alternative="greater")
+    if not (moderate.any() and (ratios < BEST[0]).any() and (ratios > BEST[1]).any()):
+        return untold(*words, "wanted ratios below, in and above [.10, .20]")
+    best = accuracies == accuracies.max(axis=0)
+    inside, outside = (int((~best[~part]).all(axis=0).sum()) for part in (moderate, ~moderate))
+    asked = int(moderate.sum())
+    found = stats.binomtest(inside, len(seeds), asked / len(ratios), alternative="greater")
     interval = stats.binomtest(inside, len(seeds)).proportion_ci(0.95)
     return Finding(
         *words,
@@ -254,7 +254,7 @@ def _optimum(work: Work, arms: Arms) -> Finding:
         sequences=0,
         test=f"binomial, one-sided, against {asked} of {len(ratios)} ratios",
         p=float(found.pvalue),
-        verdict=_of_share(inside / len(seeds), len(seeds)),
+        verdict=_of_shares(inside, outside, len(seeds)),
         rule=OPTIMUM,
         caveat="best by seed: " + ", ".join(_listed(ratios[column]) for column in best.T),
     )
@@ -264,12 +264,12 @@ def _listed(ratios: NDArray[np.float64]) -> str:
     return " and ".join(f"{ratio:g}" for ratio in ratios)
 
 
-def _of_share(share: float, seeds: int) -> str:
+def _of_shares(inside: int, outside: int, seeds: int) -> str:
     if seeds < 5:
         return UNKNOWN
-    if share >= 0.8:
+    if inside >= 0.8 * seeds:
         return HOLDS
-    return FAILS if share <= 0.2 else UNKNOWN
+    return FAILS if outside >= 0.8 * seeds else UNKNOWN
 
 
 # What critics asked for

@@ -27,7 +27,7 @@ CHANCE = (
     "random minus attention above 0; does not if at either the accuracy's interval lies outside "
     "[.40, .60] or that of the difference below 0"
 )
-OUTSIDE = "N is in AttnGen's training distribution and not in the CNN's"
+OUTSIDE = "what it puts in is in AttnGen's training distribution and not in the CNN's"
 
 
 def near_chance(work: Work, masked: dict[float, str], ratio: float) -> Iterator[Finding]:
@@ -44,13 +44,18 @@ def near_chance(work: Work, masked: dict[float, str], ratio: float) -> Iterator[
             yield untold(*words, f"no curves under operator {operator}")
             continue
         caveat = f"ratio {nearest:g}"
-        if work.plan.operators[operator].use == "n":
+        if work.plan.operators[operator].use == _replacement(work, masked[nearest]):
             caveat += f"; {OUTSIDE}"
         yield _of_deletion(words, operator, found, caveat)
 
 
 Deleted = dict[float, tuple[Estimate, Estimate, float]]
 """By fraction: accuracy by attention, random minus attention, and the accuracy at random."""
+
+
+def _replacement(work: Work, model: str) -> str:
+    """The operator that puts in what the masking of a model does."""
+    return str(work.plan.models[model].options["masking"]["replacement"])
 
 
 def _deleted(work: Work, model: str, method: str, operator: str) -> Deleted | None:
@@ -98,7 +103,7 @@ def _of_deletion(words: tuple[str, str], operator: str, found: Deleted, caveat: 
     ]
     most = DELETED[-1]
     attended = found[most][0]
-    of_parts = [apart.p_seeds for _, apart, _ in found.values()]
+    below = [_one_sided(apart) for _, apart, _ in found.values()]
     return Finding(
         *words,
         quantity=f"accuracy at {most:.0%} deletion, operator {operator}",
@@ -107,12 +112,18 @@ def _of_deletion(words: tuple[str, str], operator: str, found: Deleted, caveat: 
         high=attended.high,
         seeds=attended.seeds,
         sequences=attended.sequences,
-        test="paired t over seeds of random minus attention, the larger p of both fractions",
-        p=float(np.max(of_parts)),
+        test="one-sided paired t over seeds that attention is below random, the larger p of both",
+        p=float(np.max(below)),
         verdict=all_of([_chance(attended, apart) for attended, apart, _ in found.values()]),
         rule=CHANCE,
         caveat="; ".join([*told, caveat]),
     )
+
+
+def _one_sided(apart: Estimate) -> float:
+    """Of a difference above 0; NaN where the two-sided p is."""
+    half = apart.p_seeds / 2
+    return half if apart.mean > 0 else 1 - half
 
 
 def _chance(attended: Estimate, apart: Estimate) -> str:

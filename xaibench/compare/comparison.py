@@ -10,9 +10,10 @@ import pandas as pd
 
 from xaibench.compare.differing import Difference, cautions, differences
 from xaibench.compare.gates import Judged, gate, judged
-from xaibench.compare.rows import rows
+from xaibench.compare.rows import incomparable, rows
 from xaibench.compare.runs import Run, read_runs
-from xaibench.compare.sharing import Shared, same_models, shared
+from xaibench.compare.sharing import Shared, shared
+from xaibench.compare.trained import Trained, trained
 from xaibench.errors import UsageError
 from xaibench.registry import available, load
 from xaibench.store import write
@@ -25,8 +26,8 @@ PRINTED = "text"
 class Pair:
     """Two runs: what differs, what makes a label mean another thing, and the shared figures.
 
-    ``same_models`` tells of each model in both whether its weights are seen to be the same;
-    ``rows`` are those of ``compare.rows``.
+    ``trained`` tells of each model in both whether it is the same trained model; ``rows`` are those
+    of ``compare.rows``.
     """
 
     first: Run
@@ -34,7 +35,7 @@ class Pair:
     shared: Shared
     differences: tuple[Difference, ...]
     cautions: tuple[str, ...]
-    same_models: dict[str, bool]
+    trained: dict[str, Trained]
     rows: pd.DataFrame
 
 
@@ -61,9 +62,9 @@ def compare(folders: Sequence[Path], gates: Iterable[Iterable[str]] = ()) -> Com
     runs = read_runs(folders)
     pairs = tuple(_pair(runs[0], other) for other in runs[1:])
     alike = {
-        (pair.second.letter, model): same
+        (pair.second.letter, model): each.verdict == "same"
         for pair in pairs
-        for model, same in pair.same_models.items()
+        for model, each in pair.trained.items()
     }
     every = pd.concat([pair.rows for pair in pairs], ignore_index=True)
     return Comparison(runs, pairs, judged(wanted, every, same_models=alike))
@@ -71,20 +72,27 @@ def compare(folders: Sequence[Path], gates: Iterable[Iterable[str]] = ()) -> Com
 
 def _pair(first: Run, second: Run) -> Pair:
     found = shared(first, second)
+    compared = rows(found, first, second)
     return Pair(
         first,
         second,
         found,
         tuple(differences(first, second)),
-        (*cautions(first, second), *_unlike(found)),
-        same_models(found, first, second),
-        rows(found, first, second),
+        (*cautions(first, second), *_left_out(found, compared)),
+        trained(found, first, second),
+        compared,
     )
 
 
-def _unlike(found: Shared) -> Iterable[str]:
+def _left_out(found: Shared, compared: pd.DataFrame) -> Iterable[str]:
     if found.unlike:
         yield f"Left out, for they mean another thing in each run: {', '.join(found.unlike)}."
+    of_seeds = compared.loc[incomparable(compared), "metric"].unique()
+    if len(of_seeds):
+        yield (
+            "Left out, for each value is an average over the other seeds of its run, and the runs "
+            f"do not have the same: {', '.join(of_seeds)}."
+        )
 
 
 def printed(comparison: Comparison) -> str:

@@ -76,10 +76,11 @@ def judged(
 
     A gate fails where the drop is larger than allowed and its p, two-sided, is below 0.05 after
     Holm over the rows that the gates are about: those were asked for, the others were not. The p is
-    of what could have made the drop by chance. Where the trained models are the same that is the
-    choice of sequences alone (*these models*); where they were trained anew it is training too
-    (*retraining*), which fewer than three seeds cannot tell: then it is of these models again, and
-    the reason says so. It also fails where the first run has values and the second none.
+    that of no difference, not of the drop that is allowed, and of what could have made the drop by
+    chance. Where the trained models are the same that is the choice of sequences alone (*these
+    models*); where they are not known to be, it is training too (*retraining*), which fewer than
+    three seeds cannot tell: then it is of these models again, and the reason says so. It also fails
+    where the first run has values and the second none.
     """
     asked = [(each, row) for each in gates for row in _about(each, rows)]
     alike = [same_models.get((row["second"], row["model"]), False) for _, row in asked]

@@ -13,7 +13,7 @@ from xaibench.compare.runs import Run
 from xaibench.compare.sharing import Shared, cells
 from xaibench.compare.unpaired import of_unpaired
 from xaibench.controls import RANDOM
-from xaibench.panels import Cell, Panel, joined, minus, paired
+from xaibench.panels import Cell, Panel, aligned, joined, minus
 from xaibench.protocols import MetricFacts
 from xaibench.statistics.bootstrap import defined_part, of_differences, undefined
 from xaibench.statistics.corrections import holm
@@ -22,19 +22,29 @@ from xaibench.values import Estimate
 COLUMNS = [
     *("first", "second", "family", "model", "method", "metric", "operator", "better", "compared"),
     *("first_mean", "second_mean", *Estimate.columns()),
-    *("first_seeds", "second_seeds", "equal", "p_sequences_holm", "p_seeds_holm"),
+    *("first_seeds", "second_seeds", "equal", "rounding", "p_sequences_holm", "p_seeds_holm"),
 ]
 """``first`` and ``second`` are the letters of the runs, ``compared`` what is: the value of the
-metric, or its gap to random. ``mean`` and its intervals are of second minus first, positive where
-the second is better (where neither direction is, the plain difference). ``equal``: no value
-differs."""
+metric, its gap to random, or nothing, where values of the two runs are of other things. ``mean``
+and its intervals are of second minus first, positive where the second is better (where neither
+direction is, the plain difference). ``equal``: no value differs, or by ``rounding`` alone."""
+
+ROUNDING = 1e-6
+"""Values that differ by no more than this part of the metric's size count as equal. A float32 keeps
+6e-8 of a number; a map is made of thousands of sums and products of such, whose order depends on
+how many sequences are in a batch and on the threads."""
+
+_COMPARED = {"curves": "gap to random"}
+_OTHER_SEEDS = (
+    "each value is an average over the other seeds of its run, and these are not the same"
+)
 
 Values = NDArray[np.float64]
 
 
 def rows(found: Shared, first: Run, second: Run) -> pd.DataFrame:
     """Every shared figure with its difference, in ``COLUMNS``; Holm over the rows of a family
-    that differ at all."""
+    that differ by more than rounding."""
     frame = pd.DataFrame(
         [
             {**_compared(found, *pair), **_where(first, second, pair[0])}
@@ -43,6 +53,11 @@ def rows(found: Shared, first: Run, second: Run) -> pd.DataFrame:
         columns=COLUMNS,
     )
     return _in_order(_corrected(frame), first)
+
+
+def incomparable(frame: pd.DataFrame) -> pd.Series[bool]:
+    """Which rows compare nothing, though both runs have values."""
+    return frame["compared"] == ""
 
 
 def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
@@ -65,22 +80,24 @@ def _compared(found: Shared, cell: Cell, other: Cell) -> dict[str, Any]:
     facts = found.asked.facts[cell.metric]
     assert facts is not None  # records of other metrics were left out
     one, two = (_looked_at(found, each, facts) for each in (cell, other))
-    both = paired(one, two) if found.paired else _on_shared_sequences(one, two)
-    sign = -1 if facts.better == "lower" and facts.of != "curves" else 1
-    estimate = _estimate(found, *both, sign=sign, of_seeds=facts.change == "seed")
+    both = aligned(one, two) if found.paired else _on_shared_sequences(one, two)
+    apart = facts.change == "seed" and _of_other_seeds(one, two)
+    alike = found.paired and not apart and _equal(*both, most=ROUNDING * _size(found, cell, other))
+    estimate = undefined(_OTHER_SEEDS) if apart else _estimate(found, facts, *both, alike=alike)
     means = _means(*both, together=found.paired)
     if np.isnan(estimate.mean):  # whichever run has values at all says so
         means = _mean(one.values), _mean(two.values)
     return {
         "family": facts.family,
         "better": facts.better,
-        "compared": "gap to random" if facts.of == "curves" else "value",
+        "compared": "" if apart else _COMPARED.get(facts.of, "value"),
         "first_mean": means[0],
         "second_mean": means[1],
         **asdict(estimate),
         "first_seeds": len(both[0].values),
         "second_seeds": len(both[1].values),
-        "equal": found.paired and _equal(*both),
+        "equal": alike,
+        "rounding": alike and not _equal(*both),
     }
 
 
@@ -92,13 +109,30 @@ def _looked_at(found: Shared, cell: Cell, facts: MetricFacts) -> Panel:
     return found.asked.panel(cell)
 
 
-def _estimate(found: Shared, first: Panel, second: Panel, *, sign: int, of_seeds: bool) -> Estimate:
+def _of_other_seeds(first: Panel, second: Panel) -> bool:
+    return bool(
+        first.values.size and second.values.size and not np.array_equal(first.seeds, second.seeds)
+    )
+
+
+def _size(found: Shared, *of: Cell) -> float:
+    """How large the values of a metric are: the larger of the mean sizes in both runs. Of curves
+    it is that of the curve, for its gap to random is rounded as it is and may be near 0."""
+    return max(float(np.nan_to_num(_mean(np.abs(found.asked.panel(cell).values)))) for cell in of)
+
+
+def _estimate(
+    found: Shared, facts: MetricFacts, first: Panel, second: Panel, *, alike: bool
+) -> Estimate:
+    """The difference; 0 to the last digit where both are ``alike``."""
+    sign = -1 if facts.better == "lower" and facts.of != "curves" else 1
+    of_seeds = facts.change == "seed"
     reason = joined(first.reason, second.reason)
     if not first.values.size or not second.values.size:
         return undefined(reason or "there are no pairs of values")
     drawing = found.asked.drawing
     if found.paired:
-        values = sign * minus(second, first).values
+        values = sign * minus(first if alike else second, first).values
         estimate = of_differences(values, drawing, sequences_only=of_seeds)
     else:
         one, other = (sign * panel.values for panel in (first, second))
@@ -133,8 +167,13 @@ def _mean(values: Values) -> float:
     return float(np.nanmean(defined, axis=1).mean()) if defined.size else np.nan
 
 
-def _equal(first: Panel, second: Panel) -> bool:
-    return bool(first.values.size and np.array_equal(first.values, second.values, equal_nan=True))
+def _equal(first: Panel, second: Panel, *, most: float = 0) -> bool:
+    """Whether no value differs by more than ``most``; not where there is none."""
+    one, other = first.values, second.values
+    unknown = np.isnan(one)
+    if not one.size or not np.array_equal(unknown, np.isnan(other)):
+        return False
+    return bool((np.abs(one - other)[~unknown] <= most).all())
 
 
 def _in_order(frame: pd.DataFrame, first: Run) -> pd.DataFrame:

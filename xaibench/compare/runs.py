@@ -22,6 +22,7 @@ class Run:
 
     letter: str
     name: str
+    folder: Path
     results: Results
     facts: Mapping[str, MetricFacts]
 
@@ -61,7 +62,7 @@ def _run(letter: str, name: str, folder: Path) -> Run:
         raise UsageError(
             f"{folder}: wanted a finished run, this one was stopped; its command again goes on"
         )
-    return Run(letter, name, results, _facts(folder, results.environment))
+    return Run(letter, name, folder, results, _facts(folder, results.environment))
 
 
 def _facts(folder: Path, environment: Mapping[str, Any]) -> dict[str, MetricFacts]:

@@ -15,7 +15,7 @@ from xaibench.compare.differing import same_data
 from xaibench.compare.runs import Run, seeds_of, sequences_of
 from xaibench.controls import ORACLE, PRIORS, RANDOM
 from xaibench.errors import UsageError
-from xaibench.panels import Cell, Panel
+from xaibench.panels import Cell
 from xaibench.protocols import MetricFacts
 
 _WORDS = ("model", "method", "control", "metric", "operator", "sequence", "status", "reason")
@@ -70,26 +70,6 @@ def cells(found: Shared, first: Run, second: Run) -> Iterator[tuple[Cell, Cell]]
         other = cell._replace(dataset=second.letter)
         if cell.dataset == first.letter and cell.method != RANDOM and other in found.asked.panels:
             yield cell, other
-
-
-def same_models(found: Shared, first: Run, second: Run) -> dict[str, bool]:
-    """Of each model in both, whether its trained weights are seen to be the same: its values are
-    equal to the last digit, those on curves of random positions among them, under every seed."""
-    alike: dict[str, list[bool]] = {}
-    graded = set()
-    for cell, panel in found.asked.panels.items():
-        other = found.asked.panels.get(cell._replace(dataset=second.letter))
-        if cell.dataset == first.letter and cell.method in ("", RANDOM) and other is not None:
-            alike.setdefault(cell.model, []).append(_equal(panel, other))
-            facts = found.asked.facts[cell.metric]
-            if cell.method == RANDOM and facts is not None and facts.of == "curves":
-                graded.add(cell.model)
-    return {model: model in graded and all(equal) for model, equal in alike.items()}
-
-
-def _equal(first: Panel, second: Panel) -> bool:
-    seeds = np.array_equal(first.seeds, second.seeds)
-    return seeds and np.array_equal(first.values, second.values, equal_nan=True)
 
 
 def _check_letters(first: Run, second: Run, pair: str) -> None:

@@ -9,34 +9,35 @@ import numpy as np
 from xaibench.data.audit.leakage import deduplicated
 from xaibench.data.splitting import with_validation
 from xaibench.data.truth import annotated, scanned
-from xaibench.errors import UsageError
+from xaibench.errors import Absent, UsageError
 from xaibench.options import Truth, of_harness, resolve, supplied, typed, with_paths
 from xaibench.plan import Use
 from xaibench.registry import Plugin, load
 from xaibench.values import Splits
 from xaibench.written import locate
 
-STANDS_IN = "stands in for"
-"""Of ``Splits.facts``: the dataset that the plan named first and that is not here."""
+STANDS_IN, BECAUSE = "stands in for", "because"
+"""Of ``Splits.facts``: the dataset that the plan named first and that is not here, and why not."""
 
 
 def load_splits(use: Use, *, data_seed: int, source: str, plugins: tuple[str, ...]) -> Splits:
     """What a dataset of a plan holds; ``source`` is the plan that its paths are relative to.
 
-    Where that cannot be had, its ``fallback``, which says so in its note and its facts. Raises
-    UsageError (one line) where there is nothing to learn from or to test on.
+    Where that is not here (``Absent``), its ``fallback``, which says so in its note and its facts.
+    Raises UsageError (one line) where there is nothing to learn from or to test on.
     """
     fallback = use.options.get("fallback")
     try:
         return _splits(use, data_seed=data_seed, source=source, plugins=plugins)
-    except UsageError:
+    except Absent as error:
         if fallback is None:
             raise
+        reason = str(error)
     instead = _use_of(fallback, plugins)
     splits = _splits(instead, data_seed=data_seed, source=source, plugins=plugins)
     wanted, got = _named(use), _named(instead)
     note = f"NOT {wanted}, which could not be had, but {got}. {splits.note}".strip()
-    return replace(splits, note=note, facts={STANDS_IN: wanted, **splits.facts})
+    return replace(splits, note=note, facts={STANDS_IN: wanted, BECAUSE: reason, **splits.facts})
 
 
 def _use_of(fallback: dict[str, Any], plugins: tuple[str, ...]) -> Use:

@@ -1,13 +1,20 @@
-"""The mean of one quantity over the mean of another, with its intervals."""
+"""The mean of one quantity over the mean of another, and two such ratios compared."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.statistics.bootstrap import defined_part, drawn_for, of_values, undefined
+from xaibench.statistics.bootstrap import (
+    defined_part,
+    drawn_for,
+    of_differences,
+    of_values,
+    undefined,
+)
 from xaibench.statistics.draws import Clusters, Drawing, Draws
 from xaibench.statistics.intervals import (
     UNDEFINED,
@@ -70,6 +77,52 @@ def of_ratio(
         undefined=int(unknown.sum()),
         reason=problem or divisor.reason,
     )
+
+
+def difference_of_ratios(
+    first: tuple[Float, Float],
+    second: tuple[Float, Float],
+    drawing: Drawing,
+    *,
+    level: float = 0.95,
+    sequences_only: bool = False,
+    clusters: Clusters | None = None,
+    named: str = "the denominator",
+) -> Estimate:
+    """A ratio of means minus another, each ``(numerator, denominator)`` of ``(seed, sequence)``,
+    all paired.
+
+    Linearised (delta method): a pair of values a and b counts as R + (a - R b) / mean of b, whose
+    mean is the ratio R; the rest is that of the paired difference of these. NaN in any of the four
+    drops the pair from all. All is NaN where the interval of a denominator does not lie above 0.
+    ``ValueError`` where the shapes differ.
+    """
+    every = [*first, *second]
+    shapes = [values.shape for values in every]
+    if len(set(shapes)) > 1:
+        raise ValueError(f"wanted four arrays of one shape, got {shapes}")
+    unknown = np.isnan(every).any(axis=0)
+    if unknown.all():
+        return undefined("no pair is defined", count=unknown.size)
+    known = [np.where(unknown, np.nan, values) for values in every]
+    options: dict[str, Any] = {"sequences_only": sequences_only, "clusters": clusters}
+    for below in known[1::2]:
+        divisor = of_values(below, drawing, level=level, **options)
+        problem = _why_not_above_zero(divisor, named)
+        if problem:
+            return undefined(problem, count=int(unknown.sum()))
+    one, other = linearised(known[0], known[1]), linearised(known[2], known[3])
+    return of_differences(one - other, drawing, level=level, **options)
+
+
+def linearised(numerator: Float, denominator: Float) -> Float:
+    """``(seed, sequence)``: values whose mean over seed means is the ratio of those means."""
+    top, bottom = (
+        np.nanmean(defined_part(values), axis=1).mean() for values in (numerator, denominator)
+    )
+    ratio = top / bottom
+    values: Float = ratio + (numerator - ratio * denominator) / bottom
+    return values
 
 
 def _of_ratio(above: Float, below: Float, draws: Draws, level: float) -> tuple[Interval, Interval]:

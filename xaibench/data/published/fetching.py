@@ -11,7 +11,7 @@ from threading import Event, Thread
 from typing import TextIO
 
 from xaibench.data.published.benchmark_sets import SETS, BenchmarkSet
-from xaibench.errors import UsageError
+from xaibench.errors import Absent, UsageError
 from xaibench.progress import Fetching
 from xaibench.registry import nearest
 
@@ -55,7 +55,7 @@ def fetch(name: str, *, root: Path | None = None, progress: Fetching | None = No
     with _beside(folder) as temporary:
         came = _downloaded(known, temporary, tell, root)
         if lack := lacks(came, known):
-            raise UsageError(
+            raise Absent(
                 f"{folder}: wanted all of {name}, the download gave {lack}; "
                 f"run `xaibench data fetch {name}` again"
             )
@@ -167,7 +167,7 @@ def _downloaded(known: BenchmarkSet, temporary: Path, tell: Fetching, root: Path
             return Path(download_dataset(known.name, version=0, dest_path=temporary))
     except Exception as error:  # whatever the package, the network or the disk raise
         reason = textwrap.shorten(f"{type(error).__name__}: {error}", 160, placeholder=" ...")
-        raise UsageError(
+        raise Absent(
             f"no folder {sets_root(root) / known.name}, and the package's download failed "
             f"({reason}); {mend(known.name, root)}"
         ) from error

@@ -14,7 +14,7 @@ from xaibench.data.published.benchmark_sets import SETS
 from xaibench.data.published.fetching import fetch, lacks, mend, sets_root
 from xaibench.data.published.interval_tables import Located, interval_tables, table_paths
 from xaibench.dna import ambiguities, to_codes
-from xaibench.errors import UsageError
+from xaibench.errors import Absent, UsageError
 from xaibench.progress import fetching
 from xaibench.registry import nearest
 from xaibench.values import Intervals, Sequences, Splits
@@ -76,7 +76,7 @@ def _fetch(dataset: str, root: Path | None, *, download: bool) -> None:
     if dataset not in SETS:
         raise UsageError(f"{where}, and no set of that name; {nearest(dataset, [*SETS])}")
     if not download:
-        raise UsageError(f"{where}, and download is off; {mend(dataset, root)}")
+        raise Absent(f"{where}, and download is off; {mend(dataset, root)}")
     with fetching(dataset) as progress:
         fetch(dataset, root=root, progress=progress)
 

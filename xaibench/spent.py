@@ -1,0 +1,59 @@
+"""The time that a run took, over all the calls of its command that had something to do."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from xaibench.progress import Progress
+from xaibench.store import write
+
+SPENT = Path("store") / "seconds.json"
+"""Lies in a run folder beside its artefacts."""
+
+Keep = Callable[[], float]
+"""Keeps in the run folder the seconds of all calls up to now, and gives them."""
+
+
+def seconds_of(folder: Path) -> float | None:
+    """Wall seconds of all calls so far; None where that is not known."""
+    for path in (folder / SPENT, folder / "environment.json"):  # older runs have the latter alone
+        try:
+            return float(json.loads(path.read_text())["seconds"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return None
+
+
+@contextmanager
+def counted(folder: Path) -> Iterator[Keep]:
+    """The time in here is added to that of earlier calls, also where it is left by an error."""
+    before, began = seconds_of(folder) or 0.0, perf_counter()
+
+    def keep() -> float:
+        seconds = round(before + perf_counter() - began, 1)
+        write(folder / SPENT, json.dumps({"seconds": seconds}))
+        return seconds
+
+    try:
+        yield keep
+    finally:
+        keep()
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """Progress that is passed on; after every task the time so far is kept, for a process that is
+    killed keeps nothing later."""
+
+    progress: Progress
+    keep: Keep
+
+    def done(self, task: str, seconds: float) -> None:
+        self.keep()
+        self.progress.done(task, seconds)
+
+    def epoch(self, epoch: int, epochs: int, row: dict[str, float]) -> None:
+        self.progress.epoch(epoch, epochs, row)

@@ -1,0 +1,63 @@
+"""How much more one quantity varies than another that is paired with it.
+
+>>> found = ratio_of_deviations([1.0, 5.0, 9.0, 6.0], [2.0, 2.5, 3.0, 2.4])
+>>> round(found.ratio, 2), found.p < 0.05
+(8.03, True)
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from xaibench.statistics.effect_sizes import all_equal
+
+
+class RatioOfDeviations(NamedTuple):
+    """The standard deviation of one over that of another, > 0, with its interval; ``p`` is
+    two-sided, against equal ones. Where all is NaN, ``reason`` says why."""
+
+    ratio: float
+    low: float
+    high: float
+    p: float
+    reason: str
+
+
+def ratio_of_deviations(
+    first: ArrayLike, second: ArrayLike, *, level: float = 0.95
+) -> RatioOfDeviations:
+    """The test of *Pitman 1939* and *Morgan 1939* of two normal quantities, paired; independence of
+    the two, which F asks for, is not needed.
+
+    Sum and difference of the two are uncorrelated just where their variances are equal; the
+    interval holds the ratios that this test does not reject. NaN for fewer than three pairs, and
+    where one of the two does not vary. ``ValueError`` where the shapes differ.
+    """
+    one, other = (np.asarray(values, np.float64) for values in (first, second))
+    if one.shape != other.shape:
+        raise ValueError(f"second: wanted the shape of first {one.shape}, got {other.shape}")
+    pairs = one.size
+    if pairs < 3:
+        return _none("fewer than three pairs: no test of their variances")
+    if all_equal(one) or all_equal(other):
+        return _none("one of the two does not vary: no ratio")
+    ratio = float(one.std(ddof=1) / other.std(ddof=1))
+    correlation = float(np.corrcoef(one, other)[0, 1])
+    unexplained = max(1 - correlation**2, 0.0)
+    quantile = stats.t.ppf((1 + level) / 2, pairs - 2)
+    middle = 1 + 2 * unexplained * quantile**2 / (pairs - 2)
+    width = np.sqrt(middle**2 - 1)
+    low, high = (ratio * float(np.sqrt(middle + end)) for end in (-width, width))
+    if not unexplained:
+        return RatioOfDeviations(ratio, low, high, float(ratio == 1), "")
+    statistic = (ratio - 1 / ratio) * np.sqrt((pairs - 2) / unexplained) / 2
+    p = float(2 * stats.t.sf(abs(statistic), pairs - 2))
+    return RatioOfDeviations(ratio, low, high, p, "")
+
+
+def _none(reason: str) -> RatioOfDeviations:
+    return RatioOfDeviations(np.nan, np.nan, np.nan, np.nan, reason)
