@@ -29,7 +29,7 @@ def figures(results: Results) -> dict[str, str | bytes]:
     results = shareable(results)
     files: dict[str, str | bytes] = {}
     captions = []
-    for name, panel in _named(results):
+    for name, panel in named(results):
         files |= {f"{FOLDER}/{name}.{kind}": file for kind, file in printed(panel.drawing).items()}
         captions.append((name, panel.alt))
     for name, (caption, kinds) in logo_files(results).items():
@@ -39,7 +39,7 @@ def figures(results: Results) -> dict[str, str | bytes]:
     return {**files, f"{FOLDER}/captions.md": "\n".join(["# Figures", "", *lines, ""])}
 
 
-def _named(results: Results) -> Iterator[tuple[str, Panel]]:
+def named(results: Results) -> Iterator[tuple[str, Panel]]:
     """Each panel with the name of its file: what it shows, and the number and name of its model."""
     groups = {
         "gaps": panels.gap_panels(results),

@@ -34,8 +34,8 @@ GAP = (
     "positions, on average; 0 is no better than random."
 )
 NORMALISED = (
-    " Normalised, without unit: the gap as a share of that of an order that knows the answer, "
-    "which is 1."
+    " Normalised, without unit: the gap as a share of that of the oracle, an order that knows the "
+    "answer."
 )
 BOTH_KINDS = (
     " Signed methods replace evidence against the class last, and unsigned ones cannot tell it "

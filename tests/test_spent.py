@@ -31,9 +31,13 @@ def test_the_time_of_a_call_is_added_to_that_of_earlier_ones(folder):
 
 
 def test_the_time_of_a_call_that_is_interrupted_counts(folder):
-    with pytest.raises(KeyboardInterrupt), counted(folder):
-        time.sleep(0.2)
-        raise KeyboardInterrupt
+    def interrupted():
+        with counted(folder):
+            time.sleep(0.2)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert seconds_of(folder) >= 0.2
 
 

@@ -8,6 +8,7 @@ for (const browser of document.querySelectorAll(".examples")) {
   const [sequence, model, before, next] = ["example", "model", "before", "next"].map(control);
   const widest = 40;
   let base = 0; // pixels a position; 0: what the page comes with
+  let placed = 0; // where a view was scrolled to last, if not by its reader
 
   const shown = () => views.find((view) => !view.hidden && !view.closest(".example").hidden);
 
@@ -57,6 +58,7 @@ for (const browser of document.querySelectorAll(".examples")) {
       const positions = Math.max(1, Math.floor((maps.clientWidth * letters) / width));
       maps.scrollLeft = (richest(maps, positions) * width) / letters;
     }
+    placed = maps.scrollLeft;
   };
 
   // which positions are to be seen, where not all are
@@ -105,10 +107,10 @@ for (const browser of document.querySelectorAll(".examples")) {
     const whole = maps.clientWidth / letters;
     const middle = (maps.scrollLeft + maps.clientWidth / 2) / maps.querySelector(".ruler").clientWidth;
     const wanted = Math.min(Math.max(base || view.querySelector(".ruler").clientWidth / letters, 1) * by, widest);
-    const wasWhole = maps.scrollWidth <= maps.clientWidth;
+    const untouched = maps.scrollWidth <= maps.clientWidth || Math.abs(maps.scrollLeft - placed) < 1;
     base = Math.max(by ? wanted : whole, whole);
     stretch();
-    if (wasWhole) centre(view);
+    if (untouched) centre(view);
     else maps.scrollLeft = middle * maps.querySelector(".ruler").clientWidth - maps.clientWidth / 2;
     tellShown(view);
   };

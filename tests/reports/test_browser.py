@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -158,15 +159,22 @@ def test_the_page_is_dark_where_the_system_is_and_a_button_turns_it(visit):
     ink, chalk = light.evaluate(drawn), dark.evaluate(drawn)
     assert ink != chalk
     assert (paper, night) == ("rgb(255, 255, 255)", "rgb(20, 24, 28)")
-    button = light.get_by_role("button", name="Dark page")
-    assert button.get_attribute("aria-pressed") == "false"
+    button = light.locator("#theme")
+    assert button.inner_text() == "Dark page"
     button.click()
-    assert button.get_attribute("aria-pressed") == "true"
+    assert button.inner_text() == "Light page"
     assert (light.evaluate(BACKGROUND), light.evaluate(drawn)) == (night, chalk)
     light.reload()
     assert light.evaluate(BACKGROUND) == night
-    dark.get_by_role("button", name="Dark page").click()
+    dark.get_by_role("button", name="Light page").click()
     assert dark.evaluate(BACKGROUND) == paper
+    assert dark.locator("#theme").inner_text() == "Dark page"
+
+
+def test_the_button_follows_the_system_until_it_is_used(visit):
+    page = visit(color_scheme="light")
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("document.getElementById('theme').textContent === 'Light page'")
 
 
 def luminance(colour):
@@ -215,6 +223,109 @@ def test_on_paper_everything_is_open_and_nothing_is_to_be_clicked(visit):
     assert page.locator("details:not([open])").count() == 0
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator("details:not([open])").count() > 3
+
+
+def zoomed(page, times=4):
+    for _ in range(times):
+        page.get_by_role("button", name="Wider letters").click()
+    return page.locator(".view:visible")
+
+
+WIDTHS = """() => [...document.querySelectorAll(".ruler, .logo")].filter(one => one.clientWidth)
+  .map(one => [one.getBoundingClientRect(), one.closest(".view").getBoundingClientRect()])
+  .map(([own, view]) => [own.left - view.left, own.right - view.right])"""
+
+
+def test_on_paper_the_whole_sequence_stands_however_it_was_zoomed(visit):
+    page = visit()
+    view = zoomed(page)
+    assert view.locator(".whole").is_hidden()
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1000})
+    assert view.locator(".told").inner_text().count("all 97 positions") == 1
+    assert view.locator(".part").is_hidden()
+    widths = page.evaluate(WIDTHS)
+    assert len(widths) > 5
+    assert all(abs(left) < 1 and abs(right) < 1 for left, right in widths)
+    maps = view.locator(".maps")
+    assert maps.evaluate("one => getComputedStyle(one).overflowX") == "visible"
+    assert page.locator(".example > summary:visible").inner_text().startswith("test_0, class CTCF")
+
+
+def test_on_paper_an_example_may_go_on_on_the_next_page(visit):
+    page = visit()
+    page.emulate_media(media="print")
+    broken = "one => getComputedStyle(one).breakInside"
+    assert page.locator(".view:visible").evaluate(broken) == "auto"
+    assert page.locator(".view:visible .map").first.evaluate(broken) == "avoid"
+
+
+def test_the_positions_that_are_to_be_seen_are_told(visit):
+    page = visit()
+    told = page.locator(".view:visible .told")
+    assert "all 97 positions" in told.inner_text()
+    view = zoomed(page)
+    maps = view.locator(".maps")
+    maps.evaluate("one => (one.scrollLeft = 0)")
+    page.wait_for_function(
+        "document.querySelector('.part:not([hidden])').innerText.startsWith('positions 0 to')"
+    )
+    start, end = maps.evaluate(
+        "one => [0, one.clientWidth / one.querySelector('.ruler').clientWidth]"
+    )
+    assert f"positions {start} to {round(97 * end - 0.5)} of 97" in told.inner_text()
+    page.get_by_role("button", name="Whole sequence").click()
+    assert "all 97 positions" in told.inner_text()
+    assert view.locator(".part").is_hidden()
+
+
+def test_without_a_motif_zoom_goes_to_the_largest_scores(chromium, run, tmp_path):
+    scores = {"cnn": {"deeplift": [0.0] * 10 + [-3.0, 2.0, 1.0] + [0.0] * 84}}
+    example = {**run.examples[0], "motif": [], "scores": scores}
+    path = tmp_path / "report.html"
+    path.write_text(html(replace(run, examples=[example]))["report.html"], encoding="utf-8")
+    page = chromium.new_page()
+    page.goto(path.as_uri())
+    said = zoomed(page, 6).locator(".part").inner_text()
+    first, last = map(int, re.findall(r"\d+", said)[:2])
+    assert first <= 10 <= 12 <= last < 60
+    page.close()
+
+
+SCROLLING = """() => [...document.querySelectorAll(".scroll")]
+  .filter(one => one.scrollWidth > one.clientWidth + 1)"""
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])
+def test_a_table_that_is_cut_off_shows_it_and_is_reached_by_keyboard(visit, width, scheme):
+    page = visit(width=width, color_scheme=scheme)
+    page.evaluate("document.querySelectorAll('details').forEach(one => (one.open = true))")
+    told = page.evaluate(
+        f"""({SCROLLING})().map(one => [
+          getComputedStyle(one).backgroundAttachment, one.tabIndex,
+          one.ariaLabel || document.getElementById(one.getAttribute("aria-labelledby")).innerText,
+        ])"""
+    )
+    assert told
+    for attachment, focus, label in told:
+        assert attachment == "local, local, scroll, scroll"
+        assert focus == 0
+        assert label
+
+
+def test_the_names_stay_while_a_table_is_scrolled(visit):
+    page = visit(width=400)
+    page.evaluate("document.querySelectorAll('details').forEach(one => (one.open = true))")
+    apart = page.evaluate(
+        f"""({SCROLLING})().filter(one => one.scrollWidth > one.clientWidth + 100).flatMap(one => {{
+          one.scrollLeft = 100;
+          return [...one.querySelectorAll("tbody th, thead th.pinned, .table th:first-child")]
+            .filter(head => head.offsetParent)
+            .map(head => head.getBoundingClientRect().left - one.getBoundingClientRect().left);
+        }})"""
+    )
+    assert len(apart) > 30
+    assert all(abs(left) < 1 for left in apart)
 
 
 def test_the_contents_tell_where_the_reader_is(visit):

@@ -14,6 +14,7 @@ from xaibench.reports.certainty import (
     LEADS,
     PERHAPS,
     TIED,
+    VERDICTS,
     between,
     can_show,
     certainty,
@@ -173,6 +174,10 @@ def test_the_section_stands_behind_the_leaderboard_and_folds_what_is_behind_it(t
         order(told, model).caption for model in ("cnn", "attngen", "attention only")
     ]
     assert "P(best)" in dict(glossary(told))
+    (section,) = [one for one in sections(told) if one.slug == "certainty"]
+    assert VERDICTS not in section.lead
+    assert dict(glossary(told))["Verdict of a method"] == VERDICTS
+    assert section.lead.startswith("Each method is compared with the first on the same sequences")
 
 
 def test_the_p_values_of_other_tests_stand_side_by_side(told) -> None:

@@ -9,7 +9,11 @@ import pytest
 
 from xaibench.reports import figures
 from xaibench.reports.chart import Axis, Line, Mark, Name, chart, spread, ticks
+from xaibench.reports.drawing import Area
+from xaibench.reports.drawn import drawn
+from xaibench.reports.examples import examples_shown
 from xaibench.reports.figure_files import figures as figure_files
+from xaibench.reports.figure_files import named
 from xaibench.reports.further import operator_panels, rank_panels
 from xaibench.reports.printed import printed
 from xaibench.reports.scatter import cost_panels
@@ -43,6 +47,20 @@ def test_every_model_has_its_curves(run):
     assert [panel.title for panel in drawn] == ["cnn", "attngen", "attention only"]
     assert "random control" in drawn[0].alt
     assert "attention," not in drawn[0].alt
+
+
+def test_the_axis_of_curves_holds_their_bands(run):
+    wide = run.curves.assign(low=run.curves["mean"] - 40, high=run.curves["mean"] + 60)
+    (panel, *_) = figures.curve_panels(
+        replace(run, curves=wide), "uniform", "probability", "most relevant first"
+    )
+    bands = [shape for shape in panel.drawing.shapes if isinstance(shape, Area)]
+    assert len(bands) == 6
+    for band in bands:
+        heights = [down for _, down in band.points]
+        assert max(heights) < panel.drawing.height - 40
+        assert min(heights) > 10
+        assert max(heights) - min(heights) > 150  # as high as it is, not cut to the curves
 
 
 def test_curves_are_named_from_the_highest_down(run):
@@ -181,6 +199,32 @@ def test_every_figure_is_there_as_svg_and_as_png(files):
     assert {f"{name}.{kind}" for name in names for kind in ("svg", "png")} < set(files)
     for group in ("gaps", "deletion", "insertion", "training", "operators", "cost", "logos"):
         assert any(name.startswith(f"figures/{group}_") for name in names), group
+
+
+def test_every_figure_of_the_page_is_a_file(run):
+    curves = {
+        "operator": "n",
+        "fractions": [0.0, 0.5, 1.0],
+        "methods": {"deeplift": [4.0, -1.0, 0.0]},
+        "random": {},
+    }
+    example = {**run.examples[0], "curves": {"cnn": curves}}
+    results = replace(run, examples=[example])
+    filed = {panel.alt for _, panel in named(results)}
+    page = {
+        panel.alt for groups in drawn(results).values() for each in groups for panel in each.panels
+    }
+    assert len(page) > 20
+    assert page <= filed
+    assert any("probability of cnn" in alt for alt in filed)
+    (view, *_) = examples_shown(results)[0].views
+    (own,) = [panel for name, panel in named(results) if name == "example_1_1_cnn"]
+    assert own.markup == view.curve
+
+
+def test_no_two_figures_share_a_file(run):
+    names = [name for name, _ in named(run)]
+    assert len(set(names)) == len(names)
 
 
 def test_files_of_figures_are_what_their_names_say(files):

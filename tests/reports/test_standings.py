@@ -93,9 +93,34 @@ def test_what_must_be_known_before_trusting_a_line_stands_under_its_method(run):
     assert told["attention"] == "not applicable: the model has no attention"
     assert told["random"] == "random numbers"
     spoilt = lines(standings(run), "attngen")["attention"]["Method"].remark
-    assert spoilt == ""
-    weak = lines(standings(run), "cnn")["saliency"]["Method"].remark
-    assert weak == ""
+    assert spoilt == "unsigned"
+
+
+def test_unsigned_methods_are_marked_beside_signed_ones_and_the_note_says_why(run, make):
+    board = standings(run)
+    told = {name: places["Method"].remark for name, places in lines(board, "attngen").items()}
+    assert {name for name, remark in told.items() if remark == "unsigned"} == {
+        *("saliency", "attention")
+    }
+    assert told["random"] == "random numbers"
+    assert "unsigned ones cannot tell it apart" in board.note
+    for quality in ((("deeplift", 0.9),), (("saliency", 0.9), ("random", 0.0))):
+        alike = standings(make(models=("cnn",), quality=quality))
+        assert "unsigned" not in alike.note
+        assert not any("unsigned" in place["Method"].remark for place in lines(alike).values())
+
+
+def test_a_remark_on_the_kind_of_a_method_leaves_the_others(make):
+    board = standings(make(models=("cnn",), quality=(("deeplift", 0.9), ("saliency", 0.3))))
+    remark = lines(board)["saliency"]["Method"].remark
+    assert remark == "unsigned; not above its control: mean map, negated"
+
+
+def test_the_main_columns_are_explained_with_their_units_above_the_lines(run, make):
+    gloss = standings(run).gloss
+    assert gloss.startswith("Gap to random, in logits: ")
+    assert "Normalised, without unit: " in gloss
+    assert "Normalised" not in standings(make(controls=False)).gloss
 
 
 def test_a_control_that_is_not_beaten_is_named(make):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from xaibench.controls import PRIORS
 from xaibench.reports.accuracy import accuracy, accuracy_differences, floor
@@ -13,6 +14,7 @@ from xaibench.reports.grid import COUNTED, COUNTS
 from xaibench.reports.leaderboard import leaderboard
 from xaibench.reports.measured import between, gaps, measures, randomisation, stability
 from xaibench.reports.printing import TIMES, number
+from xaibench.reports.sections import models_table, plan_text
 from xaibench.reports.selection import methods_of
 from xaibench.reports.unmeasured import unmeasured
 
@@ -242,6 +244,20 @@ def test_cost_is_that_of_one_sequence(run):
     assert column(table, "Forwards")[1] == number(4600 / 23, 1)
     assert column(table, "Milliseconds")[0] == number(1000 * 1.75 / 23, 1)
     assert set(column(table, COUNTED)) == {f"23 {TIMES} 5"}
+
+
+def test_an_option_that_is_not_set_is_not_told(run):
+    options = {"sequences": None, "seeds": None, "dropout": 0.0, "masking": {"warm_up": None}}
+    told = models_table(replace(run, plan=run.plan | {"models": {"cnn": options}}))
+    assert column(told, "Options")[0] == "dropout 0.0, masking ()"
+
+
+def test_the_plan_is_told_whole_and_in_few_lines(run):
+    options = {"use": "cnn", "sequences": None, "seeds": None}
+    plan = run.plan | {"models": {f"model {k}": {**options} for k in range(20)}}
+    text = plan_text(replace(run, plan=plan))
+    assert yaml.safe_load(text) == plan
+    assert "  model 7: {use: cnn, sequences: null, seeds: null}\n" in text
 
 
 def test_the_guards_have_a_table_of_their_own(run):

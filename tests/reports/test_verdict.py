@@ -33,8 +33,8 @@ def test_the_best_method_is_named_with_how_much_and_how_sure(make):
     said = sentences(make(quality=(("deeplift", 0.95), ("saliency", 0.5)), motifs=False))
     assert said[0] == (
         "deeplift finds best what the model uses: gap to random 1.90 [1.58, 2.22], normalised 0.95 "
-        "[0.88, 1.02], corrected p < 0.001 (retraining), best in 50 % of resamplings; every other "
-        "method is distinguishable from it."
+        "[0.88, 1.02], corrected p < 0.001 (retraining), best in 50 % of resamplings; better than "
+        "every other method."
     )
 
 
@@ -141,7 +141,8 @@ def test_a_method_ahead_of_two_that_lead_together_is_said_to_be(run):
 
 
 def test_localisation_is_told_with_the_level_of_chance(run):
-    assert any("finds the known motif best: AUPRC 0.86" in one for one in sentences(run))
+    told = "By AUPRC, deeplift finds the known motif best: 0.86 ["
+    assert any(one.startswith(told) for one in sentences(run))
     assert any("chance 0.12" in one for one in sentences(run))
 
 
@@ -171,7 +172,8 @@ def test_a_model_that_is_not_clearly_above_the_floor_is_said_to_be_so(make):
 def test_no_method_is_praised_for_the_motif_where_none_beats_chance(run):
     environment = {**run.environment, "chance": {"auprc": 0.999}}
     said = sentences(replace(run, environment=environment))
-    assert any(one.startswith("No method finds the known motif better than") for one in said)
+    none = "By AUPRC, no method finds the known motif better than chance"
+    assert any(one.startswith(none) for one in said)
     assert not any("finds the known motif best" in one for one in said)
 
 
@@ -196,7 +198,78 @@ def test_the_operators_under_which_a_failed_metric_passes_are_named(run):
 def test_the_motif_is_told_by_the_first_metric_that_did_not_fail(make):
     said = sentences(make(models=("cnn",), blind=(("cnn", "auprc"),)))
     assert any(one.startswith("AUPRC cannot tell good explanations from bad") for one in said)
-    assert any("finds the known motif best: relevance mass" in one for one in said)
+    told = "By relevance mass, deeplift finds the known motif best"
+    assert any(one.startswith(told) for one in said)
+
+
+def motif(results):
+    """The sentence on the known motif."""
+    (said,) = [one for one in sentences(results) if "finds the known motif best" in one]
+    return said
+
+
+def with_mass(results, **means):
+    """The results with other relevance masses, and no differences between methods by it."""
+    rows = results.estimates
+    mass = rows["metric"] == "relevance_mass"
+    rows = rows[~(mass & (rows["question"] == "against best"))]
+    for method, mean in means.items():
+        own = mass & (rows["method"] == method) & (rows["question"] == "value")
+        rows = rows.assign(mean=rows["mean"].mask(own, mean), low=rows["low"].mask(own, mean))
+    return replace(results, estimates=rows)
+
+
+@pytest.fixture
+def two(make):
+    return make(models=("cnn",), quality=(("deeplift", 0.9), ("far", 0.2), ("third", 0.3)))
+
+
+def test_another_metric_that_puts_another_method_first_is_named_with_it(two):
+    assert motif(with_mass(two, far=0.95)).endswith(
+        "; better than every other method; by relevance mass it is far."
+    )
+    assert motif(with_mass(two, far=0.95, third=0.95)).endswith(
+        "; by relevance mass they are far and third."
+    )
+
+
+def test_another_metric_that_agrees_or_finds_no_more_than_chance_is_not_named(two):
+    agrees = "; better than every other method."
+    assert motif(two).endswith(agrees)
+    assert motif(with_mass(two, deeplift=0.95, far=0.95)).endswith(agrees)
+    nothing = with_mass(two, deeplift=0.01, far=0.05, third=0.02)
+    assert motif(nothing).endswith(agrees)
+
+
+def test_another_metric_that_does_not_tell_its_first_apart_is_not_named(two):
+    first = with_mass(two, far=0.95)
+    rows = first.estimates
+    behind = two.estimates[
+        (two.estimates["question"] == "against best")
+        & (two.estimates["metric"] == "relevance_mass")
+        & (two.estimates["method"] == "far")
+    ].assign(method="deeplift", other="far")
+    holds = behind.assign(mean=-0.01, low=-0.1, high=0.1)
+    lies_below = behind.assign(mean=-0.3, low=-0.4, high=-0.2)
+    tied, apart = (
+        motif(replace(first, estimates=pd.concat([rows, own], ignore_index=True)))
+        for own in (holds, lies_below)
+    )
+    assert "relevance mass" not in tied
+    assert apart.endswith("; by relevance mass it is far.")
+
+
+def test_random_numbers_are_not_the_first_of_another_metric(make):
+    quality = (("deeplift", 0.9), ("random", 0.2))
+    results = make(models=("cnn",), quality=quality)
+    assert "relevance mass" not in motif(with_mass(results, random=0.95))
+
+
+def test_a_difference_without_an_interval_makes_nobody_better(two):
+    ends = {"question": "against best", "method": "far", "metric": "auprc"}
+    assert motif(with_ends(two, math.nan, math.nan, **ends)).endswith(
+        "; better than every other method whose difference has an interval."
+    )
 
 
 def test_no_motif_is_told_where_all_metrics_failed(make):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from xaibench.reports.scatter import cost_panels
+from xaibench.reports.sections import sections
 from xaibench.reports.worth import front, score_and_cost, worth
 
 
@@ -45,6 +46,19 @@ def test_the_front_is_marked_by_forwards_and_by_milliseconds(run):
     assert on == ["deeplift"]
     assert column(table, 2)["integrated_gradients"] == "200.0"
     assert column(table, 1)["deeplift"] == "0.95 [0.88, 1.02]"
+    assert column(table, 3)["deeplift"] == "100.0"
+
+
+def test_what_a_method_costs_is_told_once(run):
+    def captions(results):
+        (cost,) = [section for section in sections(results) if section.slug == "cost"]
+        return [table.caption for table in cost.tables]
+
+    assert len(captions(run)) == 3
+    unweighed = run.cost.assign(method=run.cost["method"].replace("saliency", "unscored"))
+    assert captions(replace(run, cost=unweighed))[3:] == [
+        "Cost of one explained sequence, mean over seeds"
+    ]
 
 
 def test_the_score_is_the_gap_where_there_is_no_oracle(make):
