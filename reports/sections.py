@@ -351,7 +351,7 @@ def about(results: Results) -> Table:
         "Processor": told.get("processor"),
         "Threads": told.get("threads"),
         "Date": told.get("date"),
-        "Seconds": told.get("seconds"),
+        "Seconds, all calls": told.get("seconds"),
         "Command": told.get("command"),
     }
     rows = tuple((Cell(name), Cell(str(said))) for name, said in lines.items() if said)

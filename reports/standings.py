@@ -60,7 +60,7 @@ HEADS = (
     Head("p", "Two-sided, of the gap, corrected after Holm over the methods of a model."),
     Head("P(best)", "How often the gap is the largest when the data are resampled.", falls=True),
     Head("To the best", "The paired difference to the largest gap of the model.", falls=True),
-    Head("ms", "Milliseconds that one explained sequence costs."),
+    Head("ms", "Milliseconds of the processor that one explained sequence costs."),
 )
 
 
