@@ -60,7 +60,6 @@ def _heads(results: Results) -> tuple[Head, ...]:
         Head("Difference", "Of the gaps to random, paired.", falls=True, drawn=True),
         Head("p", "Two-sided, corrected after Holm over the methods of two models."),
         Head("Normalised difference", "Of the shares of the oracle's gap, paired.", falls=True),
-        Head("p, normalised", "Two-sided, corrected after Holm over the methods of two models."),
         Head(f"Normalised, {first}", "The gap as a share of the oracle's.", falls=True),
         Head(f"Normalised, {second}", "The gap as a share of the oracle's.", falls=True),
     )
@@ -71,7 +70,7 @@ def _line(
     scale: Scale,
     decimals: int,
     shares: dict[str, dict[str, Place]],
-    between: dict[tuple[str, ...], tuple[Place, Place]],
+    between: dict[tuple[str, ...], Place],
 ) -> Line:
     first, second, method = str(row["model"]), str(row["other"]), str(row["method"])
     places = (
@@ -79,22 +78,19 @@ def _line(
         Place(method, method=method),
         figure(row, decimals, scale=scale),
         corrected(row),
-        *between.get((first, second, method), (NOWHERE, NOWHERE)),
+        between.get((first, second, method), NOWHERE),
         *(shares[model].get(method, NOWHERE) for model in (first, second)),
     )
     return Line((first, second), method, direction(row) in (1, -1), places)
 
 
-def _between_shares(results: Results) -> dict[tuple[str, ...], tuple[Place, Place]]:
-    """By the two models and the method: the difference of the normalised scores, and its p."""
+def _between_shares(results: Results) -> dict[tuple[str, ...], Place]:
+    """By the two models and the method: the difference of the normalised scores."""
     rows = estimates_of(results, question="normalised between models", metric=PRIMARY)
     rows = rows[rows["operator"] == operator_of(results)]
     decimals = decimals_of(rows)
     return {
-        (str(row["model"]), str(row["other"]), str(row["method"])): (
-            figure(row, decimals),
-            corrected(row),
-        )
+        (str(row["model"]), str(row["other"]), str(row["method"])): figure(row, decimals)
         for _, row in rows.iterrows()
     }
 
