@@ -39,7 +39,7 @@ NAMES = {
     "integrated_gradients": "integrated gradients",
 }
 CONTROLS = {"rotated": ":", "another sequence": "--", "mean map": "-."}
-QUESTIONS = ("value", "against random", "against best", "normalised", "normalised between models")
+QUESTIONS = ("value", "against random", "against best", "normalised")
 METRICS = ("accuracy", "deletion_logit_difference", "effective_positions", "gini", "auprc")
 
 
@@ -57,7 +57,9 @@ def main(run: Path, elsewhere: Path, transformer: Path) -> None:
 
 
 def table(folder: Path, name: str) -> pd.DataFrame:
-    return pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=["", "nan"])
+    return pd.read_csv(
+        folder / f"{name}.csv", keep_default_na=False, na_values=["", "nan"], low_memory=False
+    )
 
 
 def environment(folder: Path) -> dict[str, Any]:
@@ -79,7 +81,7 @@ def estimates(folder: Path) -> pd.DataFrame:
 
 
 def training(folder: Path) -> pd.DataFrame:
-    return table(folder, "training").drop(columns=["seconds", "kept"])
+    return table(folder, "training").drop(columns=["seconds", "kept"], errors="ignore")
 
 
 def curves(folder: Path) -> pd.DataFrame:
@@ -171,7 +173,7 @@ def masked_motifs(axis: plt.Axes, series: dict[str, Path]) -> None:
         axis.errorbar(means.index, means, reach, fmt="o-", color=colour, capsize=2, label=data)
     axis.axhline(1, color="0.4", ls=":")
     axis.set(xlabel="masking ratio", ylabel="motif share of the masked / of all", ylim=(0, None))
-    axis.set_title("what masking hides (bars: least and most of three seeds)", fontsize=9)
+    axis.set_title("what masking hides (bars: range of three seeds)", fontsize=9)
     axis.legend(frameon=False, fontsize=7)
 
 
