@@ -22,7 +22,8 @@ def alone(store: Path) -> Iterator[None]:
     except OSError as error:
         raise UsageError(f"{store.parent}: cannot be written: {error.strerror}") from None
     with lock:
-        if not _locked(lock, store.parent):
+        busy = "another run is under way in this folder; wait until it has ended, or choose another"
+        if not locked(lock, f"{store.parent}: {busy} folder with -o"):
             yield
             return
         _sweep(store)
@@ -32,17 +33,17 @@ def alone(store: Path) -> Iterator[None]:
             _sweep(store)
 
 
-def _locked(lock: TextIO, folder: Path) -> bool:
-    """Whether the lock is ours; the system takes it from a process that ends, however it ends."""
+def locked(lock: TextIO, busy: str) -> bool:
+    """Whether the lock is ours; the system takes it from a process that ends, however it ends.
+
+    UsageError, in the words ``busy``, where another process has it.
+    """
     try:
         from fcntl import LOCK_EX, LOCK_NB, flock
 
         flock(lock, LOCK_EX | LOCK_NB)
     except BlockingIOError:
-        raise UsageError(
-            f"{folder}: another run is under way in this folder; wait until it has ended, or "
-            "choose another folder with -o"
-        ) from None
+        raise UsageError(busy) from None
     except (ImportError, OSError):  # a system without locks, on which nobody can be asked
         return False
     return True

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +59,9 @@ class Outcome:
 
 def tasks(plan: Plan) -> Iterator[Task]:
     """Every task of a plan: the nested loop. Training comes before what it makes possible."""
-    for source in (None, RANDOM, ORACLE, *plan.attribution):
-        for model in plan.models:
-            if source in (None, RANDOM) or is_explained(plan, model):
-                for seed in seeds_of(plan, model):
-                    yield Task(model, seed, source)
+    for source, model in product((None, RANDOM, ORACLE, *plan.attribution), plan.models):
+        if source in (None, RANDOM) or is_explained(plan, model):
+            yield from (Task(model, seed, source) for seed in seeds_of(plan, model))
 
 
 def begin(job: Job) -> Work:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from xaibench.errors import NotApplicable
+from xaibench.predict import device_of
 from xaibench.shapes import Codes
 
 
@@ -65,7 +66,6 @@ class ExplainedView(nn.Module):
 
 def encoded(model: Any, codes: Codes) -> Tensor:
     """Codes ``(N, L)`` as the model takes them, on its device."""
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
     with torch.no_grad():
-        inputs: Tensor = model.encode(torch.from_numpy(codes.copy()).to(device))
+        inputs: Tensor = model.encode(torch.from_numpy(codes.copy()).to(device_of(model)))
     return inputs.detach()

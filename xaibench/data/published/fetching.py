@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
-from typing import TextIO
 
+from xaibench.alone import locked
 from xaibench.data.published.benchmark_sets import SETS, BenchmarkSet
 from xaibench.errors import Absent, UsageError
 from xaibench.progress import Fetching
@@ -129,27 +129,13 @@ def _beside(folder: Path) -> Iterator[Path]:
             f"{folder.parent}: wanted a folder to write to, got: {error.strerror}"
         ) from error
     with lock:
-        _require_alone(lock, folder)
+        locked(lock, f"{folder}: another process is fetching it; wait until it is there")
         try:
             for leftover in temporary.iterdir():
                 _delete(leftover, keep=Path(lock.name))
             yield temporary
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _require_alone(lock: TextIO, folder: Path) -> None:
-    """The system takes the lock from a process that is killed, so that its leftovers are free."""
-    from fcntl import LOCK_EX, LOCK_NB, flock
-
-    try:
-        flock(lock, LOCK_EX | LOCK_NB)
-    except BlockingIOError:
-        raise UsageError(
-            f"{folder}: another process is fetching it; wait until it is there"
-        ) from None
-    except OSError:  # a file system without locks, on which nobody can be asked
-        return
 
 
 def _downloaded(known: BenchmarkSet, temporary: Path, tell: Fetching, root: Path | None) -> Path:
