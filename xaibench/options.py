@@ -3,7 +3,7 @@
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
@@ -36,7 +36,14 @@ SUPPLIED = {
 }
 """Parameters that the harness fills in, where a signature asks for them."""
 
-ClassName = Annotated[str, BeforeValidator(str)]
+
+def _word(value: object) -> str:
+    if not isinstance(value, str | int | float):
+        raise ValueError(f"wanted a name, got {json.dumps(value)}; a name may stand in quotes")
+    return str(value)
+
+
+ClassName = Annotated[str, BeforeValidator(_word)]
 """The name of a class; the number 1 of a YAML file is the class "1"."""
 
 
@@ -170,11 +177,40 @@ def with_paths(
 
 
 def validate(schema: Schema, given: Any, *, where: str) -> BaseModel:
-    """The first mistake of a mapping, in one line: the key, what was wanted, what came."""
+    """The first mistake of a mapping, in one line: the key, what was wanted, what came.
+
+    The words yes, no, on and off are read where a truth value is wanted.
+    """
     try:
         return schema.model_validate_json(json.dumps(given, default=str))
     except ValidationError as error:
+        if (replaced := _with_truth_values(given, error)) is not None:
+            return validate(schema, replaced, where=where)
         raise UsageError(_mistake(error, schema, where)) from None
+
+
+_TRUTH_WORDS = {"yes": True, "on": True, "no": False, "off": False}
+
+
+def _with_truth_values(given: Any, error: ValidationError) -> Any:
+    """A copy with truth values for the words of YAML 1.1 where one was wanted; None without any."""
+    replaced, count = json.loads(json.dumps(given, default=str)), 0
+    for each in error.errors():
+        *outer, last = each["loc"] or ("",)
+        place = reduce(_inner, outer, replaced)
+        word = str(_inner(place, last)).lower()
+        if each["type"] == "bool_type" and word in _TRUTH_WORDS:
+            place[last] = _TRUTH_WORDS[word]
+            count += 1
+    return replaced if count else None
+
+
+def _inner(place: Any, key: int | str) -> Any:
+    """What stands there; None where nothing does, as at the name of a type in a union."""
+    try:
+        return place[key]
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 def _mistake(error: ValidationError, schema: Schema, where: str) -> str:
@@ -320,7 +356,8 @@ def _hint(plugin: Plugin, parameter: inspect.Parameter) -> Any:
     """The type of one option. Only options are looked at: other annotations may name what is
     imported for type checkers alone."""
     if parameter.annotation is parameter.empty:
-        return Any
+        # a word such as "no" must not pass for true
+        return bool if isinstance(parameter.default, bool) else Any
     made = plugin.call.__init__ if inspect.isclass(plugin.call) else plugin.call
     known = getattr(inspect.unwrap(made), "__globals__", {})
     one = SimpleNamespace(__annotations__={parameter.name: parameter.annotation})

@@ -198,13 +198,38 @@ def _mapping(source: str) -> dict[str, Any]:
     return mapping
 
 
+_TEXT = "tag:yaml.org,2002:str"
+_UNAMBIGUOUS = {
+    "tag:yaml.org,2002:bool": re.compile("(?i:true|false)"),
+    "tag:yaml.org,2002:int": re.compile("[-+]?(0|[1-9][0-9_]*)"),
+    "tag:yaml.org,2002:float": re.compile("[^:]+"),
+    "tag:yaml.org,2002:timestamp": re.compile("(?!)"),
+    "tag:yaml.org,2002:value": re.compile("(?!)"),
+}
+"""By tag, what is no name: yes, off, 0x10, 010, 1:30 and 2026-01-31 are classes as well."""
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key that stands twice is a mistake, not the loss of the first."""
+    """YAML in which names stay names, and a key that stands twice is a mistake.
+
+    Keys are text. So are the words yes, no, on and off, dates, and numbers in another base than
+    ten; ``options.validate`` reads the words where a truth value is wanted.
+    """
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+        tag = super().resolve(kind, value, implicit)
+        plain = kind is yaml.ScalarNode and implicit[0]
+        if plain and tag in _UNAMBIGUOUS and not _UNAMBIGUOUS[tag].fullmatch(value):
+            return _TEXT
+        return tag
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """Before anything is merged: what ``<<`` brings may be written over."""
         node = super().compose_mapping_node(anchor)
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        scalars = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key in scalars:
+            key.tag = key.tag if key.tag == "tag:yaml.org,2002:merge" else _TEXT
+        keys = [key.value for key in scalars]
         twice = {key for key in keys if keys.count(key) > 1}
         if twice:
             raise yaml.composer.ComposerError(None, None, f"{twice} twice", node.start_mark)
