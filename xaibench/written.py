@@ -217,7 +217,7 @@ class _Loader(yaml.SafeLoader):
     """
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
-        tag = super().resolve(kind, value, implicit)
+        tag = super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
         plain = kind is yaml.ScalarNode and implicit[0]
         if plain and tag in _UNAMBIGUOUS and not _UNAMBIGUOUS[tag].fullmatch(value):
             return _TEXT
