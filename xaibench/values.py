@@ -194,6 +194,10 @@ class Substitutions:
 
     drops: NDArray[np.float64]
 
+    def take(self, rows: NDArray[np.intp]) -> Substitutions:
+        """The effects on the sequences at these rows, in their order."""
+        return Substitutions(self.drops[rows])
+
 
 @dataclass(frozen=True, slots=True)
 class Subsets:
@@ -206,6 +210,10 @@ class Subsets:
     fractions: NDArray[np.float64]
     replaced: NDArray[np.bool_]
     drops: NDArray[np.float64]
+
+    def take(self, rows: NDArray[np.intp]) -> Subsets:
+        """The effects on the sequences at these rows, in their order."""
+        return Subsets(self.fractions, self.replaced[:, rows], self.drops[:, rows])
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from xaibench.measure.values import measured, without_map
 from xaibench.protocols import MetricFacts
 from xaibench.records import Block
 from xaibench.store import NOT_APPLICABLE
-from xaibench.values import Explained
+from xaibench.values import Explained, Subsets, Substitutions
 from xaibench.work import Work
 
 
@@ -45,13 +44,22 @@ def of_explanation(source: Source, here: Block, label: str, facts: MetricFacts) 
         yield _of_map(work, replace(here, repeat=repeat), label, rows_of(explained, rows))
 
 
-def _of_map(work: Work, here: Block, label: str, explained: Explained, *beside: Any) -> Block:
-    """A metric of one map; what a control could make no map of has no value."""
+def _of_map(
+    work: Work,
+    here: Block,
+    label: str,
+    explained: Explained,
+    *effects: Substitutions | Subsets,
+) -> Block:
+    """A metric of one map, alone or beside the effects on its sequences; a sequence that a control
+    could make no map of has no value."""
     has_map = is_map(explained.scores, explained.sequences.valid)
     if not has_map.any():
         return without_map(here)
-    part = explained if has_map.all() else rows_of(explained, np.flatnonzero(has_map))
-    return measured(work, here, label, explained.sequences.names, has_map, part, *beside)
+    rows = np.flatnonzero(has_map)
+    of_rows = (each.take(rows) for each in effects)
+    names, part = explained.sequences.names, rows_of(explained, rows)
+    return measured(work, here, label, names, has_map, part, *of_rows)
 
 
 def of_effects(source: Source, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:
