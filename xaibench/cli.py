@@ -223,11 +223,16 @@ def audit(
         typer.Option("--set", help="key=value, an option of the dataset. Repeatable."),
     ] = None,
     plugins: Plugins = None,
+    deep: Annotated[
+        bool,
+        typer.Option("--deep", help="Run the leak linter seqleak too: rules by position, twins."),
+    ] = False,
 ) -> None:
     """What is in a dataset, how far test leaks into train, and what trivial models reach."""
     from xaibench.data.named import audited
 
-    for line in audited(dataset, changes=changes or (), plugins=tuple(plugins or ())):
+    known = tuple(plugins or ())
+    for line in audited(dataset, changes=changes or (), plugins=known, deep=deep):
         typer.echo(line)
 
 

@@ -1,17 +1,21 @@
 """A dataset in one word of the command line."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from xaibench.data.audit.counts import audit
+from xaibench.data.audit.counts import Audit, audit
+from xaibench.data.audit.deep import linted, require_linter
+from xaibench.data.audit.deep_words import deep_lines
+from xaibench.data.audit.letters import as_read, as_written
 from xaibench.data.audit.words import interval_lines, lines
 from xaibench.data.loading import load_splits
 from xaibench.data.own.reading import has_fasta, is_bed
 from xaibench.data.published.benchmark_sets import SETS
 from xaibench.errors import UsageError
-from xaibench.options import resolve
+from xaibench.options import resolve, with_paths
 from xaibench.plan import Use, read
 from xaibench.registry import available, load
 from xaibench.values import Splits
@@ -28,30 +32,58 @@ def named(
 
     ``changes`` are ``key=value``, the dataset's options, as on the command line of a run.
     """
+    use, data_seed, source = _use(word, changes=changes, plugins=plugins)
+    return load_splits(use, data_seed=data_seed, source=source, plugins=plugins), data_seed
+
+
+def _use(word: str, *, changes: Iterable[str], plugins: tuple[str, ...]) -> tuple[Use, int, str]:
+    """The dataset, the data seed, and the plan that paths are relative to."""
     of_dataset = tuple(f"dataset.{change}" for change in changes)
     is_preset = word in presets() and word not in available("datasets")
     if is_preset or Path(word).suffix in _PLANS:
         plan = read(word, changes=of_dataset, plugins=plugins)
-        use, data_seed, source = plan.dataset, plan.data_seed, word
-    else:
-        given: dict[str, Any] = {"dataset": _options(word)}
-        for change in of_dataset:
-            change_one(given, change)
-        name = given["dataset"].pop("name")
-        options = resolve(load("datasets", name, plugins), given["dataset"], where="dataset")
-        use, data_seed, source = Use(use=name, options=options), 0, ""
-    return load_splits(use, data_seed=data_seed, source=source, plugins=plugins), data_seed
+        return plan.dataset, plan.data_seed, word
+    given: dict[str, Any] = {"dataset": _options(word)}
+    for change in of_dataset:
+        change_one(given, change)
+    name = given["dataset"].pop("name")
+    options = resolve(load("datasets", name, plugins), given["dataset"], where="dataset")
+    return Use(use=name, options=options), 0, ""
 
 
-def audited(word: str, *, changes: Iterable[str], plugins: tuple[str, ...]) -> list[str]:
-    """The audit of a dataset, or of a folder that holds intervals without their sequences."""
-    folder = _interval_folder(word)
-    if folder is None:
-        splits, data_seed = named(word, changes=changes, plugins=plugins)
-        return lines(audit(splits, data_seed=data_seed))
-    if changes := tuple(changes):
-        raise UsageError(f"--set {changes[0]}: a folder of intervals has no options")
-    return interval_lines(folder)
+def audited(
+    word: str, *, changes: Iterable[str], plugins: tuple[str, ...], deep: bool = False
+) -> Iterator[str]:
+    """The audit of a dataset, or of a folder that holds intervals without their sequences.
+
+    ``deep`` adds what the leak linter seqleak finds; its lines come after all others.
+    """
+    folder, changes = _interval_folder(word), tuple(changes)
+    if deep:
+        require_linter()
+    if folder is not None:
+        if changes:
+            raise UsageError(f"--set {changes[0]}: a folder of intervals has no options")
+        if deep:
+            raise UsageError("--deep: wanted sequences, got a folder of intervals without them")
+        return iter(interval_lines(folder))
+    use, data_seed, source = _use(word, changes=changes, plugins=plugins)
+    splits = load_splits(use, data_seed=data_seed, source=source, plugins=plugins)
+    counted = audit(splits, data_seed=data_seed)
+    own = iter(lines(counted))
+    return chain(own, _deep(splits, counted, use, source, plugins)) if deep else own
+
+
+def _deep(
+    splits: Splits, counted: Audit, use: Use, source: str, plugins: tuple[str, ...]
+) -> Iterator[str]:
+    plugin = load("datasets", use.use, plugins)
+    options = with_paths(plugin, use.options, lambda path: locate(path, source))
+    of_name = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    named = {name: split for name, split in of_name.items() if split is not None}
+    written = as_written(named, use.use, options)
+    letters = as_read(named) if written is None else written
+    yield from deep_lines(linted(named, letters, as_written=written is not None), counted)
 
 
 def _interval_folder(word: str) -> Path | None:

@@ -159,7 +159,7 @@ def test_labels_are_the_same_in_whatever_order_the_disk_lists(name, tmp_path, ca
 
 def test_the_order_of_the_disk_does_not_change_the_packed_file(root, cache, shuffled, monkeypatch):
     genomic_benchmarks(dataset="toy", root=root)
-    monkeypatch.setattr(module, "_letters", pytest.fail)
+    monkeypatch.setattr(module, "letters_of_file", pytest.fail)
     for seed in range(4):
         shuffled(seed)
         genomic_benchmarks(dataset="toy", root=root)
@@ -180,7 +180,7 @@ def test_the_package_itself_labels_by_the_order_of_the_disk(root, shuffled, monk
 def test_the_second_time_nothing_is_read_but_the_packed_file(root, cache, monkeypatch):
     first = genomic_benchmarks(dataset="toy", root=root)
     assert len(list(cache.iterdir())) == 1
-    monkeypatch.setattr(module, "_letters", pytest.fail)
+    monkeypatch.setattr(module, "letters_of_file", pytest.fail)
     second = genomic_benchmarks(dataset="toy", root=root)
     assert fingerprint(second) == fingerprint(first)
     assert second.note == first.note == "toy of genomic-benchmarks, with its own split."

@@ -105,6 +105,16 @@ def file(
     return replace(splits, note=note, facts=facts)
 
 
+def letters(
+    path: Path, *, sequence: str = "sequence", label: str = "label", id: str | None = None
+) -> dict[str, str]:
+    """The letters as they are written, by the names that ``file`` gives the sequences."""
+    table = read_sequences(path, sequence=sequence, label=label)
+    name = id if id in table else _first(table, _NAMES)
+    names = table[name] if name else [f"row {row}" for row in range(len(table))]
+    return dict(zip(names, table[sequence], strict=True))
+
+
 def _table(path: Path, labels: Path | None, given: _Columns) -> tuple[pd.DataFrame, _Columns]:
     """All that the file, or the two, say of the sequences, and in which columns."""
     table = read_sequences(path, sequence=given.sequence, label=given.label)

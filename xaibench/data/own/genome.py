@@ -178,6 +178,11 @@ def _intervals(table: pd.DataFrame, path: Path, length: int | None) -> Intervals
     return Intervals(tuple(found["chromosome"]), starts, ends, strands.astype(np.int8))
 
 
+def letters(where: Intervals, genome: Path) -> list[str]:
+    """Of every interval as the genome writes them, lower case for repeats perhaps."""
+    return _letters(where, genome, genome, None)
+
+
 def _letters(where: Intervals, path: Path, genome: Path, length: int | None) -> list[str]:
     """Of every interval, as it reads on its strand. A chromosome is read once."""
     letters = [""] * len(where)

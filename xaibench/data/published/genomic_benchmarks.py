@@ -134,7 +134,7 @@ def _read(folder: Path, tables: Path | None, *, partial: bool) -> Splits:
     class_names = _class_names(folder)
     facts = _facts_of_set(folder, partial=partial)
     texts = list(_texts(folder))
-    letters = [_letters(text.path) for text in texts]
+    letters = [letters_of_file(text.path) for text in texts]
     codes = to_codes(letters, names=[text.path for text in texts])
     if count := ambiguities(letters):
         facts["letters of ambiguity read as N"] = count
@@ -200,7 +200,7 @@ def _texts(folder: Path) -> Iterator[_Text]:
             yield _Text(split, label, name.removesuffix(".txt"), path)
 
 
-def _letters(path: str) -> str:
+def letters_of_file(path: str) -> str:
     """The sequence of one file, one character a byte so that a wrong one is named later."""
     try:
         with open(path, encoding="latin-1") as text:
