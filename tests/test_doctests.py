@@ -10,7 +10,7 @@ import pytest
 PACKAGES = [
     *("", ".cells", ".compare", ".certainty", ".claims", ".measure"),
     *(".data", ".data.audit", ".data.generated", ".data.own", ".data.published"),
-    *(".metrics", ".statistics", ".models", ".attribution", ".reports"),
+    *(".metrics", ".statistics", ".storage", ".models", ".attribution", ".reports"),
 ]
 
 

@@ -146,7 +146,7 @@ def test_a_run_that_was_ended_goes_on_to_what_it_would_have_been(
 def test_the_report_of_an_ended_run_says_what_it_took_so_far(ended, tmp_path):
     place, _, _ = ended("SIGTERM")
     folder = Path(shutil.copytree(place, tmp_path / "copy")) / "run"
-    assert report(folder)[1] == []
+    assert report(folder, (str(place / "waiting.py"),))[1] == []
     told = read_results(folder).environment
     assert told["unfinished"] == {"done": 1, "tasks": TASKS}
     assert told["seconds"] == seconds_of(folder) > 0

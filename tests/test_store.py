@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from xaibench.store import FAILED, NOT_APPLICABLE, Store, key, write
+from xaibench.storage.files import write
+from xaibench.store import FAILED, NOT_APPLICABLE, Store, key
 
 SPEC = {"kind": "model", "seed": 3}
 

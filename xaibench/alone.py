@@ -1,12 +1,18 @@
 """One run at a time in a folder."""
 
+import os
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
 from xaibench.errors import UsageError
+from xaibench.storage.files import TEMPORARY, regular
+
+_ABANDONED = 3600
+"""Seconds after which a temporary file is nobody's: whoever wrote it was killed."""
 
 
 @contextmanager
@@ -16,12 +22,14 @@ def alone(store: Path) -> Iterator[None]:
     UsageError where another is under way, or where nothing can be written. What a process that was
     killed had not finished is removed.
     """
-    try:
-        store.mkdir(parents=True, exist_ok=True)
-        lock = (store / "lock").open("a")
-    except OSError as error:
-        raise UsageError(f"{store.parent}: cannot be written: {error.strerror}") from None
-    with lock:
+    with ExitStack() as opened:
+        try:
+            store.mkdir(parents=True, exist_ok=True)
+            lock = opened.enter_context(regular(store / "lock", os.O_RDWR | os.O_CREAT))
+        except OSError as error:
+            lock_file = str(store / "lock")
+            where = lock_file if error.filename == lock_file else store.parent
+            raise UsageError(f"{where}: cannot be written: {error.strerror}") from None
         busy = "another run is under way in this folder; wait until it has ended, or choose another"
         if not locked(lock, f"{store.parent}: {busy} folder with -o"):
             yield
@@ -33,7 +41,7 @@ def alone(store: Path) -> Iterator[None]:
             _sweep(store)
 
 
-def locked(lock: TextIO, busy: str) -> bool:
+def locked(lock: TextIO | int, busy: str) -> bool:
     """Whether the lock is ours; the system takes it from a process that ends, however it ends.
 
     UsageError, in the words ``busy``, where another process has it.
@@ -50,8 +58,15 @@ def locked(lock: TextIO, busy: str) -> bool:
 
 
 def _sweep(store: Path) -> None:
-    for unfinished in store.glob(".making-*"):
-        if unfinished.is_dir():
+    """Remove what was not finished; of files beside the store only old ones, for a report that
+    is being written takes no lock."""
+    for unfinished in store.glob(f"{TEMPORARY}*"):
+        if unfinished.is_dir() and not unfinished.is_symlink():
             shutil.rmtree(unfinished, ignore_errors=True)
         else:
             unfinished.unlink(missing_ok=True)
+    for pattern in (f"{TEMPORARY}*", f"*/{TEMPORARY}*"):
+        for unfinished in store.parent.glob(pattern):
+            with suppress(OSError):  # gone meanwhile, or a folder
+                if time.time() - unfinished.lstat().st_mtime > _ABANDONED:
+                    unfinished.unlink()

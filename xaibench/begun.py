@@ -2,14 +2,18 @@
 
 import json
 import os
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from xaibench.errors import UsageError
-from xaibench.plan import dump, read_back
+from xaibench.errors import Unknown, UsageError
+from xaibench.plan import Plan, Use, dump, read_back
 from xaibench.provenance import BEGUN
-from xaibench.store import write
+from xaibench.registry import load
+from xaibench.storage.files import read, write
 from xaibench.work import Job, Work
 from xaibench.written import presets
 
@@ -23,15 +27,14 @@ class Begun:
     told: dict[str, Any]
 
     def job(self, folder: Path, plugins: tuple[str, ...] = ()) -> Job:
-        """The job of the run, its files found again; ``plugins`` are given anew, if any are."""
+        """The job of the run, its files found again. ``plugins`` are given anew: those that the
+        folder names would run its code, and it may be a stranger's."""
         source = _found(self.source, folder) or str(folder / "plan.yaml")
-        given = plugins or self.found(folder)
-        plan = read_back(str(folder / "plan.yaml"), source=source, plugins=given)
-        return Job(plan, source, given, folder)
-
-    def found(self, folder: Path) -> tuple[str, ...]:
-        """The plug-ins that the run was given, as they can be found from here."""
-        return tuple(_found(word, folder) or word for word in self.plugins)
+        try:
+            plan = read_back(str(folder / "plan.yaml"), source=source, plugins=plugins)
+        except Unknown as error:
+            raise UsageError(f"{error}{needs(folder, self.plugins)}") from None
+        return Job(plan, source, plugins, folder)
 
 
 def mark(work: Work, told: dict[str, Any]) -> None:
@@ -60,10 +63,36 @@ def begun_in(folder: Path) -> Begun | None:
     if not path.is_file():
         return None
     try:
-        kept = json.loads(path.read_text())
+        kept = json.loads(read(path))
         return Begun(str(kept["source"]), tuple(map(str, kept["plugins"])), dict(kept["told"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"{path}: unreadable, run the command of the run again: {error}") from None
+
+
+def offline(plan: Plan, plugins: tuple[str, ...]) -> Plan:
+    """The plan with data that are here: for a report nothing is fetched."""
+
+    def kept(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        known = signature(load("datasets", name, plugins).call).parameters
+        return {**options, "download": False} if "download" in known else dict(options)
+
+    options = kept(plan.dataset.use, plan.dataset.options)
+    if isinstance(other := options.get("fallback"), dict):
+        options["fallback"] = kept(str(other.get("name")), other)
+    return plan.model_copy(update={"dataset": Use(use=plan.dataset.use, options=options)})
+
+
+def needs(folder: Path, plugins: Any) -> str:
+    """The end of a message where a plug-in is missing: how a report is given those of its run.
+
+    Nothing where the run had none, or the folder does not name them.
+    """
+    if not plugins or not isinstance(plugins, list | tuple):
+        return ""
+    found = [_found(str(word), folder) or str(word) for word in plugins]
+    words = [word for plugin in found for word in ("--plugin", plugin)]
+    command = shlex.join(["xaibench", "report", str(folder), *words])
+    return f"; its run had plug-ins, whose code a report runs only where it is told to: {command}"
 
 
 def seen_from(folder: Path, word: str) -> str:

@@ -5,6 +5,10 @@ class UsageError(Exception):
     """What a user can mend: shown as one line, without a traceback, exit code 2."""
 
 
+class Unknown(UsageError):
+    """A plug-in of a name that nothing here has."""
+
+
 class Absent(UsageError):
     """Data that are not here and do not come; where a dataset has a ``fallback``, it stands in."""
 

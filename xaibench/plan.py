@@ -1,5 +1,6 @@
 """The plan: what to train, explain and measure. Strict and typed."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -18,12 +19,14 @@ from xaibench.options import resolve, validate, with_paths
 from xaibench.protocols import Precision, metric_facts
 from xaibench.registry import load, nearest
 from xaibench.written import (
+    DEFAULTS,
     SECTIONS,
     check_datasets,
     datasets_of,
     labelled,
     locate,
     mapping_of,
+    parsed_file,
     use_of,
 )
 
@@ -197,8 +200,15 @@ def read_any(
 
 
 def read_back(path: str, *, source: str, plugins: tuple[str, ...]) -> Plan:
-    """The resolved plan in a run's folder, its files looked for as those of ``source`` are."""
-    plan = _filled(_shaped(mapping_of(path, plugins=plugins), path), source, plugins)
+    """The resolved plan in a run's folder, its files looked for as those of ``source`` are.
+
+    UsageError where it is none: a run writes no ``extends``, which would read other files.
+    """
+    written = {**DEFAULTS, **parsed_file(Path(path))}
+    others = [key for key in ("extends", "datasets") if key in written]
+    if others:
+        raise UsageError(f"{path}: wanted the resolved plan of a run, got one with {others[0]!r}")
+    plan = _filled(_shaped(written, path), source, plugins)
     _check_paths(plan.dataset, "datasets", source, plugins)
     return plan
 

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Collection
+from os.path import lexists
 from pathlib import Path
 from typing import Any
 
 from xaibench import __version__
 from xaibench.errors import UsageError
+from xaibench.storage.files import read
 
 BEGUN = Path("store") / "begun.json"
 """Lies in a run folder from the beginning of a run until its tables are written."""
@@ -23,7 +25,7 @@ def check(folder: Path, tables: Collection[str]) -> None:
     if (folder / BEGUN).is_file() and "unfinished" not in told:
         ways = f"'xaibench report {folder}' tells what there is, its command again goes on"
         raise UsageError(f"{folder}: an unfinished run; {ways}")
-    if (folder / "store" / "data.json").is_file() and not (folder / "plan.yaml").is_file():
+    if (folder / "store" / "data.json").is_file() and not lexists(folder / "plan.yaml"):
         raise UsageError(f"{folder}: an unfinished run that kept no plan; run its command again")
     strange = [name for name in told.get("tables") or () if name not in tables]
     if strange:
@@ -48,7 +50,7 @@ def mend(folder: Path) -> str:
 def _environment(folder: Path) -> dict[str, Any]:
     """What the folder says of itself, where it can be read; its reader tells where it cannot."""
     try:
-        told = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        told = json.loads(read(folder / "environment.json"))
+    except (OSError, ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}

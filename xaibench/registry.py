@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from xaibench import __version__
-from xaibench.errors import UsageError
+from xaibench.errors import Unknown, UsageError
 
 KINDS = ("datasets", "models", "training", "attribution", "metrics", "operators", "reports")
 
@@ -76,7 +76,7 @@ def load(kind: str, name: str, plugins: tuple[str, ...] = ()) -> Plugin:
         return given[name]
     if name not in installed:
         known = sorted([*installed, *given])
-        raise UsageError(f"no {kind} named {name!r}; {nearest(name, known)}")
+        raise Unknown(f"no {kind} named {name!r}; {nearest(name, known)}")
     return _installed(kind, name)
 
 

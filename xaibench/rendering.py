@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from xaibench import results
+from xaibench.begun import needs
+from xaibench.errors import Unknown, UsageError
 from xaibench.options import resolve, typed
 from xaibench.registry import Plugin, load
-from xaibench.store import write
+from xaibench.storage.files import write_below
 
 
 def render(
@@ -20,7 +22,10 @@ def render(
     """
     read = results.read(folder)
     uses = _wanted(read.plan["reports"], formats)
-    called = {label: _called(label, use, plugins) for label, use in uses.items()}
+    try:
+        called = {label: _called(label, use, plugins) for label, use in uses.items()}
+    except Unknown as error:
+        raise UsageError(f"{error}{needs(folder, read.environment.get('plugins'))}") from None
     written, failures = [], []
     for label, (plugin, options) in called.items():
         try:
@@ -28,10 +33,12 @@ def render(
         except Exception as error:
             failures.append(f"report {label}: {type(error).__name__}: {error}")
             continue
-        for name, text in texts.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            write(folder / name, text)
-            written.append(folder / name)
+        try:
+            written += [write_below(folder, name, text) for name, text in texts.items()]
+        except UsageError as error:
+            failures.append(f"report {label}: {error}")
+        except OSError as error:
+            failures.append(f"report {label}: {error.filename}: {error.strerror}")
     return written, failures
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 
 from xaibench.errors import UsageError
 from xaibench.provenance import check, mend
+from xaibench.storage import files
 
 TEXT = {
     *("question", "dataset", "model", "other", "method", "control", "metric", "operator"),
@@ -167,7 +169,7 @@ def _content(folder: Path, name: str, parse: Callable[[Path], Any], kind: type) 
 def _table(folder: Path, name: str) -> pd.DataFrame:
     if name in LATER and not (folder / name).exists():
         return pd.DataFrame(columns=list(COLUMNS[name]))
-    parse = pd.read_parquet if name.endswith(".parquet") else _csv
+    parse = _parquet if name.endswith(".parquet") else _csv
     table: pd.DataFrame = _content(folder, name, parse, pd.DataFrame)
     missing = [column for column in COLUMNS[name] if column not in table]
     if missing:
@@ -176,10 +178,15 @@ def _table(folder: Path, name: str) -> pd.DataFrame:
     return table
 
 
+def _parquet(path: Path) -> pd.DataFrame:
+    return pd.read_parquet(BytesIO(files.read(path)))
+
+
 def _csv(path: Path) -> pd.DataFrame:
-    header = [str(column) for column in pd.read_csv(path, nrows=0)]
+    content = files.read(path)
+    header = [str(column) for column in pd.read_csv(BytesIO(content), nrows=0)]
     return pd.read_csv(
-        path,
+        BytesIO(content),
         dtype={column: "str" for column in header if column in TEXT},
         na_values={column: ["", "nan", "NaN"] for column in header if column not in TEXT},
         keep_default_na=False,
@@ -187,12 +194,14 @@ def _csv(path: Path) -> pd.DataFrame:
 
 
 def _yaml(path: Path) -> Any:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return yaml.safe_load(files.read(path).decode())
 
 
 def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(files.read(path))
 
 
 def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror  # the path stands before it
     return " ".join(str(error).split()) or type(error).__name__

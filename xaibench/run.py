@@ -4,7 +4,7 @@ import json
 import os
 import platform
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from importlib.metadata import version
@@ -17,7 +17,7 @@ import pandas as pd
 from xaibench import __version__, certainty, comparisons, results, tables
 from xaibench.alone import alone
 from xaibench.asked import ask
-from xaibench.begun import Begun, begun_in, mark, named_from_here, unmark
+from xaibench.begun import Begun, begun_in, mark, named_from_here, offline, unmark
 from xaibench.cells import effects, retraining
 from xaibench.cells.training import build, floor_of, kept_floor
 from xaibench.claims import claims
@@ -36,7 +36,8 @@ from xaibench.registry import load
 from xaibench.rendering import render
 from xaibench.selftest import self_test
 from xaibench.spent import Counting, Keep, counted, seconds_of
-from xaibench.store import FAILED, write
+from xaibench.storage.files import write
+from xaibench.store import FAILED
 from xaibench.work import Job, Work, facts_of, is_explained, prepare, seeds_of
 from xaibench.written import SECTIONS
 
@@ -156,17 +157,20 @@ def report(
 ) -> tuple[list[Path], list[str]]:
     """The reports of a run folder again; of a run that was stopped, what there is so far.
 
-    No model is trained and nothing is explained. Returns what ``render`` does.
+    No model is trained, nothing is explained, and no plug-in is imported but ``plugins``. Returns
+    what ``render`` does.
     """
     begun = begun_in(folder)
     if begun is not None:
         write_so_far(begun, folder, plugins)
-    return render(folder, plugins or (begun.found(folder) if begun else ()), formats)
+    return render(folder, plugins, formats)
 
 
 def write_so_far(begun: Begun, folder: Path, plugins: tuple[str, ...] = ()) -> None:
     """The tables of a run that has not come to its end, from the artefacts that it kept."""
-    work = _read(begun.job(folder, plugins))
+    job = begun.job(folder, plugins)
+    here = replace(job, plan=offline(job.plan, plugins))
+    work = replace(_read(here), job=job)
     _check_folder(work)
     every, todo = planned(work)
     done = {"done": len(every) - len(todo), "tasks": len(every)}

@@ -11,8 +11,9 @@ from xaibench.errors import UsageError
 from xaibench.plan import Plan
 from xaibench.registry import load
 from xaibench.results import Results
-from xaibench.store import write
+from xaibench.storage.files import read, write, write_below
 from xaibench.work import Job
+from xaibench.written import datasets_of
 
 MARK = "series.json"
 """Lies in the folder of a series: its name, and by label why there is no run, if there is none."""
@@ -90,6 +91,7 @@ def render(
         if not (folder / label).is_dir():
             continue
         try:
+            _refuse_link(folder / label)
             files, failed = running.report(folder / label, plugins, formats)
         except UsageError as error:
             files, failed = [], [str(error)]
@@ -107,15 +109,17 @@ def overview(folder: Path) -> tuple[list[Path], list[str]]:
         texts = load("overviews", "index").call(known["name"], runs)
     except Exception as error:
         return [], [f"overview: {type(error).__name__}: {error}"]
-    for name, text in texts.items():
-        write(folder / name, text)
-    return [folder / name for name in texts], []
+    try:
+        return [write_below(folder, name, text) for name, text in texts.items()], []
+    except OSError as error:
+        return [], [f"overview: {error.filename}: {error.strerror}"]
 
 
 def _runs(folder: Path, absent: Mapping[str, str]) -> Iterator[tuple[str, Results | str]]:
     """One run at a time, for they may be large; or why there is none."""
     for label, reason in absent.items():
         try:
+            _refuse_link(folder / label)
             found: Results | str = results.read(folder / label)
         except UsageError as error:
             found = reason or str(error)
@@ -125,10 +129,21 @@ def _runs(folder: Path, absent: Mapping[str, str]) -> Iterator[tuple[str, Result
 def _known(folder: Path) -> dict[str, Any]:
     """What the mark of a series says."""
     try:
-        known = json.loads((folder / MARK).read_text())
-        return {"name": str(known["name"]), "datasets": dict(known["datasets"])}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        known = json.loads(read(folder / MARK))
+        name, absent = str(known["name"]), dict(known["datasets"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"{folder / MARK}: unreadable, {' '.join(str(error).split())}") from None
+    try:
+        datasets_of({label: {} for label in absent})  # each a folder below this one
+    except UsageError as error:
+        raise UsageError(f"{folder / MARK}: {error}") from None
+    return {"name": name, "datasets": {label: str(reason) for label, reason in absent.items()}}
+
+
+def _refuse_link(folder: Path) -> None:
+    """What a series holds lies in it."""
+    if folder.is_symlink():
+        raise UsageError(f"{folder}: is a link, wanted the folder of a run")
 
 
 def _mark(folder: Path, name: str, absent: Mapping[str, str]) -> None:

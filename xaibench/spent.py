@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 
 from xaibench.progress import Progress
-from xaibench.store import write
+from xaibench.storage.files import read, write
 
 SPENT = Path("store") / "seconds.json"
 """Lies in a run folder beside its artefacts."""
@@ -21,8 +21,8 @@ def seconds_of(folder: Path) -> float | None:
     """Wall seconds of all calls so far; None where that is not known."""
     for path in (folder / SPENT, folder / "environment.json"):  # older runs have the latter alone
         try:
-            return float(json.loads(path.read_text())["seconds"])
-        except (OSError, ValueError, KeyError, TypeError):
+            return float(json.loads(read(path))["seconds"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
     return None
 

@@ -68,13 +68,6 @@ class Store:
         return self.path(spec)
 
 
-def write(path: Path, text: str | bytes) -> None:
-    """Replace a file as a whole: a reader meets the old text or the new, nothing between."""
-    making = path.with_name(f".making-{path.name}")
-    making.write_bytes(text.encode() if isinstance(text, str) else text)
-    making.replace(path)
-
-
 def _commit(making: Path, path: Path) -> None:
     """Another process may have made the same artefact meanwhile; then theirs stays."""
     if path.is_dir() and json.loads((path / "spec.json").read_text())["status"] == FAILED:

@@ -12,6 +12,7 @@ import yaml
 from xaibench.errors import Absent, UsageError
 from xaibench.options import with_paths
 from xaibench.registry import load, nearest
+from xaibench.storage.files import read
 
 SECTIONS = ("models", "attribution", "metrics", "operators", "reports")
 """The keys that hold several plug-ins by label."""
@@ -189,6 +190,18 @@ def _mapping(source: str) -> dict[str, Any]:
             raise UsageError(f"{source}: cannot be read: {error}") from None
     else:
         raise UsageError(f"no plan or preset {source!r}; {nearest(source, presets())}")
+    return _parsed(text, source)
+
+
+def parsed_file(path: Path) -> dict[str, Any]:
+    """The mapping in the plan of a run folder, as it stands; a link is not followed."""
+    try:
+        return _parsed(read(path).decode(), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from None
+
+
+def _parsed(text: str, source: str) -> dict[str, Any]:
     try:
         mapping = yaml.load(text, _Loader)  # a SafeLoader underneath
     except yaml.YAMLError as error:

@@ -16,7 +16,7 @@ from xaibench.compare.sharing import Shared, shared
 from xaibench.compare.trained import Trained, trained
 from xaibench.errors import UsageError
 from xaibench.registry import available, load
-from xaibench.store import write
+from xaibench.storage.files import write
 
 PRINTED = "text"
 """The form that the command line prints."""

@@ -316,7 +316,8 @@ def _index(genome: Path) -> Path:
     needed = beside if genome.suffix.lower() in (".gz", ".bgz") else beside[:1]
     changed = genome.stat().st_mtime_ns
     current = all(index.exists() and index.stat().st_mtime_ns >= changed for index in needed)
-    if current or os.access(genome.parent, os.W_OK):
+    linked = any(index.is_symlink() for index in needed)  # what it leads to is not ours to write
+    if current or (os.access(genome.parent, os.W_OK) and not linked):
         return beside[0]
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)

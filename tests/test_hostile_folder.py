@@ -1,0 +1,217 @@
+"""A run folder from a stranger is read, and nothing of it is run and nothing outside it is touched.
+
+Each folder here would leave a mark: a file that its code writes, or that changes through its link.
+"""
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import yaml
+from test_unfinished import own, stopped, work_of
+
+from xaibench import series
+from xaibench.begun import begun_in
+from xaibench.compare.comparison import compare
+from xaibench.data.published import genomic_benchmarks
+from xaibench.errors import UsageError
+from xaibench.run import report, run
+
+MARK = "open({!r}, 'w').write('x')\n\n\ndef own(model, inputs, target):\n    return inputs[:, 0]\n"
+
+
+@pytest.fixture(scope="module")
+def halfway(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield stopped(tmp_path_factory.mktemp("halfway") / "run", monkeypatch, after=7)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    assert run(work_of(folder), jobs=1, threads=1, command="xaibench run").failures == []
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Where the folder comes to lie, beside somebody's file."""
+    (tmp_path / "victim").write_text("untouched")
+    (tmp_path / "elsewhere").mkdir()
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def untouched(place):
+    """After every test: nothing was run, and nothing came into being beside the folder."""
+    yield
+    assert not (place / "PWNED").exists()
+    assert (place / "victim").read_text() == "untouched"
+    assert list((place / "elsewhere").iterdir()) == []
+
+
+def got(folder: Path, place: Path) -> Path:
+    return Path(shutil.copytree(folder, place / "got", symlinks=True))
+
+
+def with_evil(folder: Path, name: str) -> None:
+    """The folder names a plug-in, which lies in it too."""
+    for file in (folder / "evil.py", folder.parent / "evil.py"):
+        file.write_text(MARK.format(str(folder.parent / "PWNED")))
+    path = folder / "store" / "begun.json"
+    begun = json.loads(path.read_text())
+    path.write_text(json.dumps({**begun, "plugins": [name.format(folder)]}))
+
+
+@pytest.mark.parametrize("name", ["evil.py", "../evil.py", "{}/evil.py", "evil"])
+def test_no_plug_in_that_a_folder_names_is_imported(halfway, place, monkeypatch, name):
+    folder = got(halfway, place)
+    with_evil(folder, name)
+    monkeypatch.syspath_prepend(str(folder))
+    with pytest.raises(UsageError, match=r"no attribution named 'own'.*xaibench report \S+got"):
+        report(folder)
+    assert not (folder / "report.md").exists()
+
+
+def test_the_command_that_is_named_makes_the_report(halfway, place):
+    folder = got(halfway, place)
+    shutil.copy(halfway.parent / "own.py", place)
+    with pytest.raises(UsageError) as raised:
+        report(folder)
+    command = str(raised.value).partition(": xaibench ")[2].split()
+    assert command == ["report", str(folder), "--plugin", str(folder / "../own.py")]
+    assert report(folder, (command[-1],))[1] == []
+
+
+def test_a_folder_without_use_for_its_plug_in_is_reported_without_it(halfway, place):
+    folder = got(halfway, place)
+    with_evil(folder, "evil.py")
+    assert report(folder, own(halfway))[1] == []
+
+
+def test_a_series_imports_nothing_either(halfway, place):
+    folder = got(halfway, place / "series")
+    with_evil(folder, "evil.py")
+    mark = {"name": "s", "datasets": {"got": ""}}
+    (folder.parent / "series.json").write_text(json.dumps(mark))
+    _, failures = series.render(folder.parent)
+    assert any("--plugin" in failure for failure in failures)
+
+
+def test_a_finished_run_with_a_report_of_its_own_names_the_command(whole, place):
+    folder = got(whole, place)
+    plan = folder / "plan.yaml"
+    plan.write_text(plan.read_text().replace("use: markdown", "use: mine"))
+    (folder / "store" / "rendered.json").unlink()
+    with pytest.raises(UsageError, match=r"no reports named 'mine'.*--plugin own.py"):
+        report(folder)
+
+
+def test_comparing_imports_nothing(whole, halfway, place):
+    folder = got(halfway, place)
+    with_evil(folder, "evil.py")
+    with pytest.raises(UsageError, match="unfinished run"):
+        compare([whole, folder])
+
+
+@pytest.mark.parametrize("name", ["report.md", ".making-report.md", ".making-accuracy.csv"])
+def test_a_link_is_not_written_through(whole, place, name):
+    folder = got(whole, place)
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(place / "victim")
+    assert report(folder)[1] == []
+    assert not (folder / "report.md").is_symlink()
+
+
+def test_a_link_for_a_folder_of_a_report_is_named(whole, place):
+    folder = got(whole, place)
+    (folder / "tables").symlink_to(place / "elsewhere")
+    _, failures = report(folder, formats=("latex",))
+    assert len(failures) == 1
+    assert "tables: is a link" in failures[0]
+
+
+@pytest.mark.parametrize("label", ["../victim run", "..", "/abs", "a/b", ".hidden"])
+def test_a_label_that_leads_out_of_a_series_is_refused(place, label):
+    (place / "series").mkdir()
+    mark = json.dumps({"name": "s", "datasets": {label: ""}})
+    (place / "series" / "series.json").write_text(mark)
+    with pytest.raises(UsageError, match=r"series\.json: .*labels that can name folders"):
+        series.render(place / "series")
+
+
+def test_a_run_of_a_series_that_is_a_link_is_named(whole, place):
+    (place / "series").mkdir()
+    (place / "series" / "got").symlink_to(got(whole, place))
+    before = (place / "got" / "report.md").stat().st_mtime_ns
+    mark = json.dumps({"name": "s", "datasets": {"got": ""}})
+    (place / "series" / "series.json").write_text(mark)
+    _, failures = series.render(place / "series")
+    assert any("is a link" in failure for failure in failures)
+    assert (place / "got" / "report.md").stat().st_mtime_ns == before
+
+
+READ = [
+    *("plan.yaml", "environment.json", "results.parquet", "estimates.csv", "tests.csv"),
+    "examples.json",
+]
+
+
+@pytest.mark.parametrize("name", READ)
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_what_is_no_file_is_neither_read_nor_waited_for(whole, place, name, kind):
+    folder = got(whole, place)
+    (folder / name).unlink()
+    if kind == "link":
+        (folder / name).symlink_to(place / "victim")
+    else:
+        os.mkfifo(folder / name)
+    signal.alarm(60)
+    try:
+        with pytest.raises(UsageError, match=rf"{name}: .*(is a link|is no regular file)"):
+            report(folder)
+    finally:
+        signal.alarm(0)
+
+
+@pytest.mark.parametrize("text", ["extends: ../outside.yaml\n", "datasets: [planted]\n"])
+def test_a_plan_that_reads_other_files_is_refused(halfway, place, text):
+    folder = got(halfway, place)
+    (place / "outside.yaml").write_text("seeds: [1]\n")
+    plan = folder / "plan.yaml"
+    plan.write_text(text + plan.read_text())
+    with pytest.raises(UsageError, match=r"plan\.yaml: wanted the resolved plan of a run"):
+        report(folder, own(halfway))
+
+
+def test_a_plan_with_a_tag_of_yaml_makes_nothing(halfway, place):
+    folder = got(halfway, place)
+    plan = folder / "plan.yaml"
+    plan.write_text(plan.read_text() + f"x: !!python/object/apply:os.mkdir ['{place}/PWNED']\n")
+    with pytest.raises(UsageError, match=r"plan\.yaml: is no YAML"):
+        report(folder, own(halfway))
+
+
+@pytest.mark.parametrize("stands_in", [False, True])
+def test_a_set_that_is_not_here_is_not_fetched_for_a_report(halfway, place, monkeypatch, stands_in):
+    monkeypatch.setattr(genomic_benchmarks, "fetch", lambda *_, **__: pytest.fail("fetched"))
+    folder = got(halfway, place)
+    path = folder / "plan.yaml"
+    absent = {"name": "genomic_benchmarks", "dataset": "human_nontata_promoters"}
+    absent["root"] = str(place / "elsewhere")
+    dataset = {**absent, "fallback": absent} if stands_in else absent
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "dataset": dataset}))
+    with pytest.raises(UsageError, match="download is off"):
+        report(folder, own(halfway))
+
+
+def test_a_mark_that_is_a_link_is_named(halfway, place):
+    folder = got(halfway, place)
+    path = folder / "store" / "begun.json"
+    path.rename(place / "begun.json")
+    path.symlink_to(place / "begun.json")
+    with pytest.raises(UsageError, match=r"begun\.json: unreadable"):
+        begun_in(folder)

@@ -1,0 +1,88 @@
+"""Files read and written whole: no link is followed, no pipe is waited for."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from secrets import token_hex
+
+from xaibench.errors import UsageError
+
+TEMPORARY = ".making-"
+"""How the name of a file or folder begins that is not whole yet."""
+
+# systems without these know no links, or no pipes, that could lie in a folder
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+
+
+def read(path: Path) -> bytes:
+    """The content of a regular file; OSError for a link, a folder, a pipe or a device."""
+    with regular(path, os.O_RDONLY) as handle, os.fdopen(handle, "rb", closefd=False) as file:
+        return file.read()
+
+
+@contextmanager
+def regular(path: Path, flags: int) -> Iterator[int]:
+    """A descriptor of a file, opened with these flags; OSError where it is no regular file."""
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "is a link, wanted a file", str(path))
+    handle = os.open(path, flags | _NO_LINK | _NO_WAIT, 0o666)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "is no regular file", str(path))
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def write(path: Path, content: str | bytes, *, durable: bool = False) -> None:
+    """Replace a file as a whole: a reader meets the old content or the new, nothing between.
+
+    A link of this name is replaced, not followed. The temporary name belongs to this call alone.
+    With ``durable`` the file is there after a loss of power too.
+    """
+    making = path.with_name(f"{TEMPORARY}{token_hex(8)}")
+    try:
+        with making.open("xb") as file:  # x follows no link either
+            file.write(content.encode() if isinstance(content, str) else content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        making.replace(path)
+    except OSError as error:
+        # the temporary name says nothing to a user, and a full disk names no file at all
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        with suppress(OSError):
+            making.unlink(missing_ok=True)
+
+
+def write_below(folder: Path, name: str, content: str | bytes) -> Path:
+    """``write`` a file of a folder, such as ``figures/a.svg``, and give its path.
+
+    UsageError where the name leads out of the folder, by its words or through a link.
+    """
+    parts = PurePosixPath(name).parts
+    if not parts or ".." in parts or "\\" in name or PurePosixPath(name).is_absolute():
+        raise UsageError(f"{folder}: wanted the name of a file in this folder, got {name!r}")
+    for count in range(1, len(parts)):
+        below = folder.joinpath(*parts[:count])
+        if below.is_symlink():
+            raise UsageError(f"{below}: is a link, wanted a folder to write in; remove the link")
+        below.mkdir(exist_ok=True)
+    path = folder.joinpath(*parts)
+    write(path, content)
+    return path
+
+
+def sync(folder: Path) -> None:
+    """What was made, renamed and removed in a folder is so after a loss of power too."""
+    with suppress(OSError):  # a system on which a folder cannot be opened
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
