@@ -3,7 +3,8 @@
 The relevance of a tensor is the tensor times its gradient, where a module's output is given another
 way back: every rule here returns the output that the module gave, to the bit, made of its inputs in
 such a manner that the gradient hands relevance on by the rule. Sums, concatenations and pooling
-need no rule: the gradient already splits them in proportion. Modules may be reused or in place.
+need no rule: the gradient already splits them in proportion. Modules may be reused or in place, and
+linear maps be functions that are called outside of modules.
 """
 
 from __future__ import annotations
@@ -11,24 +12,30 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, field, replace
+from functools import partial
+from types import SimpleNamespace
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrize import type_before_parametrizations
+from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from xaibench.errors import NotApplicable
 from xaibench.layers import MatrixProduct, WeightedSum
 from xaibench.predict import in_calls
 from xaibench.protocols import method
+from xaibench.untouched import explainable
 from xaibench.values import Attribution
 from xaibench.view import ExplainedView
 
 from .deeplift import ELEMENTWISE
+from .graph import Spans, on_the_way
+from .linear_maps import LinearMap, convolution, dense, of_call, unruled
 
 
 @method(completeness=1e-4)
@@ -58,7 +65,9 @@ def lrp(
 
     What biases, ``epsilon`` and activations at 0 take is absorbed. ``completeness_error`` is what
     is then missing, ``|relevance + absorbed - explained|``; ``output_change`` is ``|explained|``.
-    NotApplicable where relevance reaches a module without a rule.
+    NotApplicable where relevance reaches a module without a rule, or under ``gamma`` and ``z_plus``
+    a linear map outside of modules that is no ``conv1d``, ``conv2d``, ``linear``, ``batch_norm`` or
+    product with a matrix of weights.
     """
     along, against = {"epsilon": (1, 1), "gamma": (1 + gamma, 1), "z_plus": (1, 0)}[rule]
     parts = [
@@ -79,9 +88,10 @@ def _relevance(
     """Of the inputs; what was absorbed ``(N,)``; what is explained ``(N,)``."""
     inputs = inputs.detach().requires_grad_()
     absorber = inputs.new_ones(len(inputs)).requires_grad_()
-    maps = WeakTensorKeyDictionary()
-    with _propagating(model, Propagation(along, against, epsilon, absorber, maps)):
+    propagation = Propagation(along, against, epsilon, absorber)
+    with _propagating(model, propagation):
         explained: Tensor = model(inputs).gather(1, target.unsqueeze(1))[:, 0]
+    _refuse_what_is_outside(propagation, explained)
     gradient, absorbed = torch.autograd.grad(explained.sum(), (inputs, absorber), allow_unused=True)
     if gradient is None:
         raise NotApplicable("lrp needs a gradient, and the model gives none")
@@ -96,29 +106,19 @@ class Propagation:
     Addends of an output's own sign count ``along`` times, the others ``against`` times. The
     ``absorber``, a 1 for each sequence, is an input like the others that all constants are
     multiplied by, so its relevance is what they absorb. ``maps`` has the linear map that an output
-    came from.
+    came from; ``ruled`` is what runs in modules, or under a rule.
     """
 
     along: float
     against: float
     epsilon: float
     absorber: Tensor
-    maps: Any
+    maps: Any = field(default_factory=WeakTensorKeyDictionary)
+    ruled: Spans = field(default_factory=Spans)
 
     def constant(self, like: Tensor) -> Tensor:
         """The absorber, to be multiplied by one like this."""
         return self.absorber.reshape(-1, *[1] * (like.ndim - 1))
-
-
-@dataclass(frozen=True, slots=True)
-class LinearMap:
-    """``apply(inputs, weight) + bias``; outputs are the first axis of ``weight``, and ``bias`` has
-    the axes of an output without the batch's."""
-
-    inputs: Tensor
-    weight: Tensor
-    bias: Tensor
-    apply: Callable[[Tensor, Tensor], Tensor]
 
 
 Rule = Callable[[Propagation, Any, list[Tensor], Tensor], Tensor]
@@ -129,13 +129,10 @@ def linear(
     propagation: Propagation, module: Any, arguments: list[Tensor], output: Tensor
 ) -> Tensor:
     """Outputs on the last axis."""
-    step = LinearMap(arguments[0], module.weight, _bias(module), functional.linear)
-    if output.ndim == 2:
-        return _remembered(propagation, step, output)
-    return _hand_on(propagation, step, output)  # batch normalisation would scale another axis
+    return _remembered(propagation, output, dense(arguments[0], module.weight, module.bias))
 
 
-def convolution(
+def convolve(
     propagation: Propagation, module: Any, arguments: list[Tensor], output: Tensor
 ) -> Tensor:
     """Outputs on axis 1, at every site."""
@@ -144,8 +141,8 @@ def convolution(
         outputs: Tensor = module._conv_forward(inputs, weight, None)
         return outputs
 
-    step = LinearMap(arguments[0], module.weight, _bias(module).unsqueeze(1), apply)
-    return _remembered(propagation, step, output)
+    step = convolution(arguments[0], module.weight, module.bias, apply)
+    return _remembered(propagation, output, step)
 
 
 def batch_normalisation(
@@ -157,13 +154,13 @@ def batch_normalisation(
     shift = -scale * module.running_mean
     shift = shift if module.bias is None else shift + module.bias
     shape = [-1, *[1] * (output.ndim - 2)]
-    step = propagation.maps.get(arguments[0])
+    step = _map_of(propagation, arguments[0])
     if step is None:
         ones = torch.ones_like(scale).reshape(shape)
         step = LinearMap(arguments[0], ones, torch.zeros_like(ones), torch.mul)
     weight = step.weight * scale.reshape(-1, *[1] * (step.weight.ndim - 1))
     bias = step.bias * scale.reshape(shape) + shift.reshape(shape)
-    return _remembered(propagation, replace(step, weight=weight, bias=bias), output)
+    return _remembered(propagation, output, replace(step, weight=weight, bias=bias))
 
 
 def activation(
@@ -205,16 +202,33 @@ def layer_norm(
     return _same(output, scaled + bias * propagation.constant(output))
 
 
-def _bias(module: Any) -> Tensor:
-    bias: Tensor | None = module.bias
-    return torch.zeros_like(module.weight.flatten(1)[:, 0]) if bias is None else bias
+class _Given(NamedTuple):
+    """A linear map and what it gave, to tell whether that is still so."""
+
+    step: LinearMap
+    output: Tensor
+    version: int
 
 
-def _remembered(propagation: Propagation, step: LinearMap, output: Tensor) -> Tensor:
-    """What the map hands on, for another map to be taken together with it."""
+def _remembered(propagation: Propagation, output: Tensor, step: LinearMap) -> Tensor:
+    """What the map hands on; another map may be taken together with it, if that scales the same
+    axis."""
+    if not step.outputs_on_axis_1:
+        return _hand_on(propagation, step, output)
+    # A copy: what works in place may rewrite the inputs before the other map is there.
+    step = replace(step, inputs=step.inputs.clone())
     ruled = _hand_on(propagation, step, output)
-    propagation.maps[ruled] = step
+    propagation.maps[ruled] = _Given(step, output.detach(), ruled._version)
     return ruled
+
+
+def _map_of(propagation: Propagation, output: Tensor) -> LinearMap | None:
+    """The linear map that gave these very values: where something worked in place since, none."""
+    given = propagation.maps.get(output)
+    if given is None or given.version != output._version:
+        return None
+    # ``tensor.data`` is changed without a new version.
+    return given.step if torch.equal(given.output, output.detach()) else None
 
 
 def _hand_on(propagation: Propagation, step: LinearMap, output: Tensor) -> Tensor:
@@ -261,7 +275,7 @@ def _same(values: Tensor, way_back: Tensor) -> Tensor:
 RULES: dict[type[nn.Module], Rule] = {
     **dict.fromkeys(ELEMENTWISE, activation),
     nn.Linear: linear,
-    nn.Conv1d: convolution,
+    nn.Conv1d: convolve,
     nn.BatchNorm1d: batch_normalisation,
     nn.LayerNorm: layer_norm,
     WeightedSum: weighted_sum,
@@ -283,14 +297,16 @@ def _propagating(model: Any, propagation: Propagation) -> Iterator[None]:
     """In here the gradients of the model are those of the rules."""
     whole = model.classifier if isinstance(model, ExplainedView) else model
     handles = []
-    try:
-        for path, module in whole.named_modules():
+    with explainable(whole):
+        for path, module in on_the_way(whole, "lrp"):
             handles += _hook(module, path, propagation)
         handles.append(whole.register_forward_hook(_difference(propagation)))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+        try:
+            with _Functions(propagation):
+                yield
+        finally:
+            for handle in handles:
+                handle.remove()
 
 
 def _hook(module: nn.Module, path: str, propagation: Propagation) -> list[Any]:
@@ -299,12 +315,23 @@ def _hook(module: nn.Module, path: str, propagation: Propagation) -> list[Any]:
     if rule is None and (kind in PASSES or _is_container(module, path)):
         return []
     before: list[Tensor] = []
+    in_place = getattr(module, "inplace", False)
 
-    def keep(module: nn.Module, arguments: Any, keywords: Any) -> None:
-        given = inspect.signature(module.forward).bind(*arguments, **keywords).arguments.values()
-        before[:] = [each.clone() for each in given] if getattr(module, "inplace", False) else given
+    def keep(module: nn.Module, arguments: Any, keywords: Any) -> Any:
+        propagation.ruled.enter()
+        before[:] = (
+            inspect.signature(module.forward).bind(*arguments, **keywords).arguments.values()
+        )
+        return ((before[0].clone(),), {}) if in_place else None
 
     def rewrite(module: nn.Module, arguments: Any, output: Any) -> Any:
+        ruled = _by_rule(module, output)
+        if in_place:  # whoever has the tensor that is rewritten gets the rule's way back too
+            ruled = before[0].copy_(ruled)
+        propagation.ruled.leave()
+        return ruled
+
+    def _by_rule(module: nn.Module, output: Any) -> Any:
         name = f"{path or 'the model'} ({kind.__name__})"
         if rule is None:
             return _refusing(output, f"lrp has no rule for {name}")
@@ -315,6 +342,56 @@ def _hook(module: nn.Module, path: str, propagation: Propagation) -> list[Any]:
 
     before_it = module.register_forward_pre_hook(keep, with_kwargs=True)
     return [before_it, module.register_forward_hook(rewrite)]
+
+
+class _Functions(TorchFunctionMode):
+    """Linear maps outside of modules have the rule of those inside."""
+
+    def __init__(self, propagation: Propagation) -> None:
+        super().__init__()
+        self.propagation = propagation
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        output = function(*args, **kwargs)
+        propagation = self.propagation
+        rule = None if propagation.ruled.depth else _rule_of_call(function, args, kwargs)
+        if rule is None or len(output) != len(propagation.absorber):
+            return output
+        propagation.ruled.enter()
+        ruled = rule(propagation, output)
+        propagation.ruled.leave()
+        return ruled
+
+
+def _rule_of_call(
+    function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]
+) -> Callable[[Propagation, Tensor], Tensor] | None:
+    if function is not functional.batch_norm:
+        step = of_call(function, arguments, keywords)
+        return None if step is None else partial(_remembered, step=step)
+    given = inspect.signature(functional.batch_norm).bind(*arguments, **keywords)
+    given.apply_defaults()
+    module = SimpleNamespace(**given.arguments)
+    if module.training or module.running_mean is None or not module.input.requires_grad:
+        return None
+    return lambda propagation, output: batch_normalisation(
+        propagation, module, [module.input], output
+    )
+
+
+def _refuse_what_is_outside(propagation: Propagation, explained: Tensor) -> None:
+    """NotApplicable where a linear map that no rule has seen would get the gradient."""
+    if propagation.along == propagation.against:
+        return  # the gradient is the rule
+    names = unruled(explained, propagation.ruled)
+    if names:
+        raise NotApplicable(
+            f"lrp: only rule epsilon has a meaning for what is called outside of modules here: "
+            f"{', '.join(names)}; make it a module (nn.Conv1d, nn.Linear, MatrixProduct)"
+        )
 
 
 def _uses_batch_statistics(module: nn.Module) -> bool:
@@ -345,12 +422,15 @@ def _difference(propagation: Propagation) -> Callable[..., Tensor | None]:
     the ``Linear`` that they come from."""
 
     def rewrite(module: nn.Module, arguments: Any, logits: Tensor) -> Tensor | None:
-        step = propagation.maps.get(logits)
+        step = _map_of(propagation, logits)
         if step is None or step.apply is not functional.linear or logits.shape[1] != 2:
             return None
+        propagation.ruled.enter()
         weight, bias = (each - each.flip(0) for each in (step.weight, step.bias))
         step = replace(step, weight=weight, bias=bias)
         # Each logit has half: the rules are odd, and so the other's half comes with a minus.
-        return _same(logits, _hand_on(propagation, step, logits - logits.flip(1)) / 2)
+        halves = _hand_on(propagation, step, logits - logits.flip(1)) / 2
+        propagation.ruled.leave()
+        return _same(logits, halves)
 
     return rewrite

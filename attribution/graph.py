@@ -1,0 +1,78 @@
+"""The graph that a gradient takes through a model, and who made which part of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import Node
+from torch.nn.utils.parametrize import ParametrizationList
+
+from xaibench.errors import NotApplicable
+
+
+def nodes(output: Tensor) -> Iterator[Node]:
+    """Every operation that a gradient of ``output`` passes on its way back, once."""
+    visited: set[Node | None] = {None}
+    ahead = [output.grad_fn]
+    while ahead:
+        node = ahead.pop()
+        if node in visited:
+            continue
+        visited.add(node)
+        assert node is not None  # None counts as visited
+        yield node
+        ahead += [parent for parent, _ in node.next_functions]
+
+
+def operation(node: Node) -> str:
+    """What a node differentiates: ``Convolution`` for ``ConvolutionBackward0``."""
+    return re.sub(r"Backward\d*$", "", node.name())
+
+
+class Spans:
+    """The operations recorded between ``enter`` and the ``leave`` that belongs to it.
+
+    Autograd numbers its operations in the order in which they run. Spans may be nested.
+    """
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self._spans: list[tuple[int, int]] = []
+
+    def enter(self) -> None:
+        if not self.depth:
+            self._spans.append((_next_number(), _next_number()))
+        self.depth += 1
+
+    def leave(self) -> None:
+        self.depth -= 1
+        if not self.depth:
+            self._spans[-1] = self._spans[-1][0], _next_number()
+
+    def __contains__(self, node: Node) -> bool:
+        number = node._sequence_nr()
+        return any(start < number < end for start, end in self._spans)
+
+
+def _next_number() -> int:
+    """The number of an operation that runs now."""
+    with torch.enable_grad():
+        now = torch.zeros((), requires_grad=True).view(1).grad_fn
+    assert now is not None
+    return now._sequence_nr()
+
+
+def on_the_way(model: nn.Module, method: str) -> list[tuple[str, nn.Module]]:
+    """The modules that may see inputs, with their paths: all but those that compute weights.
+
+    NotApplicable where one is scripted: it takes no hook.
+    """
+    for path, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise NotApplicable(f"{method} cannot look into {path or 'the model'}, it is scripted")
+    lists = [each for each in model.modules() if isinstance(each, ParametrizationList)]
+    of_weights = {module for each in lists for module in each.modules()}
+    return [(path, each) for path, each in model.named_modules() if each not in of_weights]

@@ -1,0 +1,146 @@
+"""Linear maps, whether a module makes them or a function that is called outside of modules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import BackwardCFunction
+from torch.autograd.graph import Node
+from torch.nn import functional
+
+from .graph import Spans, nodes, operation
+
+
+@dataclass(frozen=True, slots=True)
+class LinearMap:
+    """``apply(inputs, weight) + bias``; outputs are the first axis of ``weight``, and ``bias`` has
+    the axes of an output without the batch's."""
+
+    inputs: Tensor
+    weight: Tensor
+    bias: Tensor
+    apply: Callable[[Tensor, Tensor], Tensor]
+
+    @property
+    def outputs_on_axis_1(self) -> bool:
+        """Where batch normalisation scales them; else they are on the last axis."""
+        return self.apply is not functional.linear or self.inputs.ndim == 2
+
+
+def dense(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> LinearMap:
+    """Outputs on the last axis."""
+    return LinearMap(inputs, weight, _bias(weight, bias), functional.linear)
+
+
+def convolution(
+    inputs: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    apply: Callable[[Tensor, Tensor], Tensor],
+) -> LinearMap:
+    """Outputs on axis 1, at every site."""
+    sites = [1] * (inputs.ndim - 2)
+    return LinearMap(inputs, weight, _bias(weight, bias).reshape(-1, *sites), apply)
+
+
+def _bias(weight: Tensor, bias: Tensor | None) -> Tensor:
+    return torch.zeros_like(weight.flatten(1)[:, 0]) if bias is None else bias
+
+
+_PARAMETERS = {
+    "linear": ("input", "weight", "bias"),
+    **dict.fromkeys(
+        ("conv1d", "conv2d"),
+        ("input", "weight", "bias", "stride", "padding", "dilation", "groups"),
+    ),
+    **dict.fromkeys(("matmul", "__matmul__"), ("input", "other")),
+    "mm": ("input", "mat2"),
+}
+
+
+def of_call(
+    function: Callable[..., Any], arguments: tuple[Any, ...], keywords: Mapping[str, Any]
+) -> LinearMap | None:
+    """The linear map of a function: a convolution, or a product with a matrix, by weights that do
+    not depend on the input; None for every other call."""
+    name = getattr(function, "__name__", "")
+    names = _PARAMETERS.get(name, ())
+    given = {**dict(zip(names, arguments, strict=False)), **keywords}
+    if len(arguments) > len(names) or not {*names[:2]} <= given.keys() <= {*names}:
+        return None
+    inputs, weight = given.pop(names[0]), given.pop(names[1])
+    bias = given.pop("bias", None)
+    if not _depends(inputs):
+        return _from_the_left(inputs, weight) if "mat" in name else None
+    if _depends(weight) or _depends(bias):
+        return None
+    if "conv" in name:
+        return _convolved(function, inputs, weight, bias, given)
+    if inputs.ndim < 2 or weight.ndim != 2:
+        return None
+    return dense(inputs, weight if name == "linear" else weight.T, bias)
+
+
+def _convolved(
+    function: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None, how: dict[str, Any]
+) -> LinearMap | None:
+    if inputs.ndim != weight.ndim:  # without a batch
+        return None
+    return convolution(inputs, weight, bias, lambda i, w: function(i, w, None, **how))
+
+
+def _from_the_left(matrix: Any, inputs: Tensor) -> LinearMap | None:
+    """``matrix @ inputs`` ``(N, feature, site)``, a convolution of width 1."""
+    if not isinstance(matrix, Tensor) or matrix.ndim != 2 or inputs.ndim != 3:
+        return None
+    return convolution(inputs, matrix, None, lambda i, w: torch.matmul(w, i))
+
+
+def _depends(value: Any) -> bool:
+    """On the input."""
+    return isinstance(value, Tensor) and value.requires_grad
+
+
+def unruled(output: Tensor, ruled: Spans) -> list[str]:
+    """What makes a linear map on the way to ``output`` outside of the spans with a rule, or may
+    make one: autograd functions of the model's own and graphs compiled into one."""
+    outside = (node for node in nodes(output) if node not in ruled)
+    return sorted({operation(node).lower() for node in outside if _is_linear_map(node)})
+
+
+_LINEAR = re.compile(
+    r".*(Conv.*|[Mm]m|[Mm]v|[Dd]ot|(?<!Upsample)(Linear|Trilinear)|BatchNorm)"
+    r"|Addr|Fft.*|.*(Rnn|RNN|Lstm|LSTM|Gru).*|DifferentiableGraph"
+)
+
+_REARRANGES = frozenset(
+    {
+        *("View", "UnsafeView", "Reshape", "Permute", "Transpose", "T", "Expand", "Squeeze"),
+        *("Unsqueeze", "Clone", "Slice", "Select", "Alias", "Sum", "Mean"),
+    }
+)
+
+
+def _is_linear_map(node: Node) -> bool:
+    kind = operation(node)
+    written_out = kind in ("Sum", "Mean") and _weighs_by_sign(node)
+    return written_out or isinstance(node, BackwardCFunction) or bool(_LINEAR.fullmatch(kind))
+
+
+def _weighs_by_sign(node: Node) -> bool:
+    """Whether a sum adds products with constants of both signs; of one sign, they are a mean or a
+    mask, which hand relevance on in proportion as pooling does."""
+    while operation(node) in _REARRANGES and node.next_functions[0][0] is not None:
+        node = node.next_functions[0][0]
+    if operation(node) != "Mul":
+        return False
+    (first, _), (second, _) = node.next_functions
+    if first is not None and second is not None:
+        return False
+    constant: Tensor = getattr(node, "_saved_self" if first is None else "_saved_other")
+    return bool((constant > 0).any() and (constant < 0).any())
