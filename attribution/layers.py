@@ -30,7 +30,8 @@ def grad_cam(
     linear interpolation, and are left alone where there is one for each position.
 
     ValueError for a layer that the model does not have, does not run exactly once or that has
-    another output. NotApplicable where none is named and there is no ``Conv1d``.
+    another output. NotApplicable where none is named and there is no ``Conv1d``, and where the mean
+    gradient of every channel is rounding, as it is before a normalisation or a softmax over sites.
     """
     path, module = _layer(model, layer)
     parts = [
@@ -73,7 +74,30 @@ def _map(model: Any, path: str, module: nn.Module, inputs: Tensor, target: Tenso
         raise ValueError(f"layer: wanted {wanted}, that of {path!r} is {shape}")
     (gradient,) = torch.autograd.grad(explained, features, materialize_grads=True)
     weights = gradient.mean(2, keepdim=True)
+    if _all_rounding(gradient):
+        raise NotApplicable(
+            f"the gradient of layer {path} sums to 0 over sites in every channel, as before a "
+            "normalisation or a softmax over sites: its weights are rounding; name another layer"
+        )
     return (weights * features.detach()).sum(1).relu()
+
+
+def _all_rounding(gradient: Tensor) -> bool:
+    """Whether a sequence has a gradient ``(N, channel, site)``, and its mean is nothing but
+    rounding in every channel.
+
+    Independent values leave a mean of 1 / sqrt(sites) of their size or more in some channel.
+    """
+    mean, size = gradient.double().mean(2).abs(), gradient.double().abs().mean(2)
+    limit = min(_ROUNDINGS * torch.finfo(gradient.dtype).eps, _LARGEST_ROUNDING)
+    of_rounding = (mean <= limit * size).all(1)
+    return bool((of_rounding & (size > 0).any(1)).any())
+
+
+_ROUNDINGS = 500
+"""Statistics of sites far from 0 lose digits: measured, 200 roundings at 50 deviations."""
+
+_LARGEST_ROUNDING = 1e-3
 
 
 @contextmanager

@@ -1,6 +1,10 @@
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
+from xaibench.cells import explaining
 from xaibench.guards import guarded
 
 SCORES = np.random.default_rng(0).random((5, 7)).astype(np.float32)
@@ -29,3 +33,20 @@ def test_maps_that_are_all_flat_are_refused() -> None:
     scores = np.tile(np.arange(5, dtype=np.float32)[:, None], 7)
     with pytest.raises(ValueError, match="every position of every sequence scores the same"):
         guarded(scores, scores[ROWS], ROWS, VALID, name="method")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 8])
+def test_the_second_time_one_sequence_is_alone(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def of_rows(here: Any, rows: Any, targets: Any, together: int = 64) -> Any:
+        sizes.extend(len(rows[start : start + together]) for start in range(0, len(rows), together))
+        return SimpleNamespace(scores=np.stack([rows, targets], axis=1) * 1.0)
+
+    monkeypatch.setattr(explaining, "_of_rows", of_rows)
+    rows = np.arange(count)[::-1]
+    again = explaining._in_other_batches(None, rows, rows + 10)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(again[:, 0], rows)
+    np.testing.assert_array_equal(again[:, 1], rows + 10)
+    assert sum(sizes) == count
+    assert not count or sizes[-1] == 1

@@ -190,3 +190,53 @@ def test_a_layer_that_does_not_run_once_is_refused(model: Any, layer: str, times
 def test_without_a_convolution_a_layer_must_be_named() -> None:
     with pytest.raises(NotApplicable, match="the model has no Conv1d; name a layer"):
         by_the_harness(toy.both())
+
+
+# Behind these a constant that is added to a channel is gone: the gradient sums to 0 over sites.
+OVER_SITES: dict[str, Any] = {
+    "instance norm": lambda: [nn.InstanceNorm1d(6), nn.ReLU()],
+    "instance norm with weights": lambda: [nn.InstanceNorm1d(6, affine=True), nn.GELU()],
+    "layer norm": lambda: [nn.LayerNorm(toy.LENGTH), nn.ReLU()],
+    "a group a channel": lambda: [nn.GroupNorm(6, 6), nn.Sigmoid()],
+    "softmax": lambda: [nn.Softmax(dim=-1)],
+    "log softmax": lambda: [nn.LogSoftmax(dim=2), nn.Tanh()],
+    "instance norm and a maximum": lambda: [nn.InstanceNorm1d(6), nn.AdaptiveMaxPool1d(1)],
+}
+
+
+@pytest.mark.parametrize("offset", [0.0, 30.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("rows", [slice(1), slice(3)])
+@pytest.mark.parametrize("name", OVER_SITES)
+def test_a_mean_gradient_that_is_rounding_is_no_weight(
+    name: str, rows: slice, dtype: torch.dtype, offset: float
+) -> None:
+    model = toy.network(nn.Conv1d(4, 6, 5, padding=2), *OVER_SITES[name]()).to(dtype)
+    model.body[0].bias.data += offset  # statistics of large numbers lose digits
+    with pytest.raises(NotApplicable, match=r"gradient of layer body\.0 sums to 0 over sites"):
+        scores(model, rows=rows)
+    assert scores(model, rows=rows, layer="body.1").max() > 0 or name == "softmax"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_one_channel_and_one_group_is_rounding_too(dtype: torch.dtype) -> None:
+    layers = [nn.Conv1d(4, 1, 5), nn.GroupNorm(1, 1), nn.ReLU()]
+    with pytest.raises(NotApplicable, match="sums to 0 over sites"):
+        scores(toy.network(*layers).to(dtype))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        *(nn.GroupNorm(1, 6), nn.GroupNorm(3, 6), nn.LayerNorm((6, toy.LENGTH))),
+        *(nn.RMSNorm(toy.LENGTH), nn.Softmax(dim=1), nn.BatchNorm1d(6)),
+    ],
+    ids=lambda layer: str(layer),
+)
+def test_channels_that_are_normalised_together_have_weights(layer: nn.Module) -> None:
+    single, double = (
+        scores(toy.network(nn.Conv1d(4, 6, 5, padding=2), layer, nn.Sigmoid()).to(dtype))
+        for dtype in (torch.float32, torch.float64)
+    )
+    torch.testing.assert_close(single.double(), double, rtol=1e-3, atol=1e-5)
+    assert double.max() > 1e-3

@@ -150,7 +150,7 @@ def _unchanged(here: Explaining) -> Arrays:
     every = np.arange(len(chosen))
     explanation = _of_rows(here, every, targets)
     few = every[:GUARDED][::-1]
-    again = _of_rows(here, few, targets[few], together=3).scores
+    again = _in_other_batches(here, few, targets[few])
     guards = guarded(explanation.scores, again, few, chosen.valid, name=here.method)
     by_label = explanation.scores.copy()
     other = np.flatnonzero(targets != chosen.labels)
@@ -168,6 +168,16 @@ def _of_rows(
     theirs = None if references is None else references[rows]
     codes = here.work.chosen.codes[rows]
     return explained_by(here, codes, targets, options, theirs, together=together)
+
+
+def _in_other_batches(here: Explaining, rows: NDArray[np.intp], targets: Labels) -> Scores:
+    """Three at a time, and the last one alone: a call of one row rounds in another way."""
+    parts = [
+        _of_rows(here, rows[part], targets[part], together=3).scores
+        for part in (slice(0, -1), slice(-1, None))
+        if len(rows[part])
+    ]
+    return np.concatenate(parts) if parts else _of_rows(here, rows, targets).scores
 
 
 def scores_of_rows(here: Explaining, targets: Labels) -> Scores:
