@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xaibench.shapes import Mask, Scores
 
 GUARDED = 8
-"""So many sequences are explained again, in reverse order, three at a time and the last one alone."""
+"""So many sequences are explained again, in reverse order, three at a time and the last alone."""
 
 TOLERANCE = 1e-2
 """What that may change, as a share of the largest score. Rounding in single precision may move an
