@@ -7,6 +7,8 @@ count repetitions. Shapes in docstrings are written ``(sequence, position)`` or,
 short, with N sequences, L positions, C channels, S sites, K references.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +18,7 @@ Codes = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 """``(sequence, position)``; the name of a mask says what True means."""
 
-Evidence = NDArray[np.int8]
+Evidence = NDArray[np.signedinteger[Any]]
 """``(sequence, position)``; the class that a motif here speaks for, -1 where none stands."""
 
 Labels = NDArray[np.int64]

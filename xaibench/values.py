@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,12 @@ N = 4
 
 NO_CLASS = -1
 """In ``Sequences.evidence``: no motif stands here."""
+
+
+def evidence_type(class_names: Sequence[str]) -> np.dtype[np.signedinteger[Any]]:
+    """The smallest signed type that holds every class and ``NO_CLASS``: int8 up to 128 classes."""
+    smallest: np.dtype[np.signedinteger[Any]] = np.min_scalar_type(-max(len(class_names), 1))
+    return smallest
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from xaibench.data.audit.deep_words import deep_lines
 from xaibench.data.audit.letters import as_read, as_written
 from xaibench.data.audit.words import interval_lines, lines
 from xaibench.data.loading import load_splits
-from xaibench.data.own.reading import has_fasta, is_bed
+from xaibench.data.own.reading import bed_folder, is_bed, read_table, sequence_folder
 from xaibench.data.published.benchmark_sets import SETS
 from xaibench.errors import UsageError
 from xaibench.options import resolve, with_paths
@@ -91,8 +91,11 @@ def _interval_folder(word: str) -> Path | None:
         folder = locate(word, "")
     except UsageError:
         return None
-    tables = (*folder.glob("*.csv*"), *folder.glob("train/*.csv*"))
-    return folder if folder.is_dir() and tables else None
+    tables = [*folder.glob("train_*.csv*"), *folder.glob("train/*.csv*")]
+    if not tables:
+        return None
+    columns = set(read_table(tables[0]))
+    return folder if "region" in columns and "sequence" not in columns else None
 
 
 def _options(word: str) -> dict[str, Any]:
@@ -116,7 +119,11 @@ def _options(word: str) -> dict[str, Any]:
 
 
 def _of_path(path: Path) -> dict[str, Any]:
-    if path.is_dir() and not has_fasta(path):
-        own = {"dataset": path.name, "root": str(path.parent), "download": False}
-        return {"name": "genomic_benchmarks", **own}
-    return {"name": "intervals" if is_bed(path) else "file", "path": str(path)}
+    if not path.is_dir():
+        return {"name": "intervals" if is_bed(path) else "file", "path": str(path)}
+    if len(bed_folder(path).parts) > 1:
+        return {"name": "intervals", "path": str(path)}
+    if sequence_folder(path).parts:
+        return {"name": "file", "path": str(path)}
+    own = {"dataset": path.name, "root": str(path.parent), "download": False}
+    return {"name": "genomic_benchmarks", **own}

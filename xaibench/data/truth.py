@@ -10,12 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xaibench.data.motifs import Motif, find_motif
-from xaibench.data.own.columns import whole_numbers
+from xaibench.data.own.columns import class_of, whole_numbers
 from xaibench.data.own.reading import read_bed
 from xaibench.dna import lengths
-from xaibench.errors import UsageError
+from xaibench.errors import UsageError, shortened
 from xaibench.shapes import Codes, Evidence
-from xaibench.values import NO_CLASS, Intervals, N, Sequences, Splits
+from xaibench.values import NO_CLASS, Intervals, N, Sequences, Splits, evidence_type
 
 _TOGETHER = 2**22
 """So many bases are scanned at a time, at some 50 bytes each."""
@@ -53,8 +53,10 @@ def scanned(
         _require_reach(motif, p_value)
     fimo = _scanner()
     facts = {"motif positions": _said(found, list(motifs.values()), p_value)}
+    dtype = evidence_type(splits.train.class_names)
     evidence = {
-        name: _scan(fimo, split.codes, found, classes, p_value) for name, split in _named(splits)
+        name: _scan(fimo, split.codes, found, classes, p_value, dtype)
+        for name, split in _named(splits)
     }
     return _with_evidence(splits, evidence, facts)
 
@@ -69,9 +71,11 @@ def _require_no_truth(splits: Splits) -> None:
 
 def _class(word: str, splits: Splits, where: str) -> int:
     names = splits.train.class_names
-    if word not in names:
-        raise UsageError(f"{where}: wanted a class, {' or '.join(map(repr, names))}, got {word!r}")
-    return names.index(word)
+    index = class_of(word, names)
+    if index is None:
+        known = shortened(" or ".join(map(repr, names)))
+        raise UsageError(f"{where}: wanted a class, {known}, got {shortened(repr(word))}")
+    return index
 
 
 def _require_reach(motif: Motif, p_value: float) -> None:
@@ -145,8 +149,9 @@ def _scan(
     motifs: list[Motif],
     classes: list[int],
     p_value: float,
+    dtype: np.dtype[Any],
 ) -> Evidence:
-    evidence = np.full(codes.shape, NO_CLASS, np.int8)
+    evidence: Evidence = np.full(codes.shape, NO_CLASS, dtype)
     matrices = {str(number): motif.matrix.T for number, motif in enumerate(motifs)}
     together = max(1, _TOGETHER // max(1, codes.shape[1]))
     for first in range(0, len(codes), together):
@@ -318,7 +323,8 @@ def _overlap(site: int, start: int, end: int, where: Intervals, row: int) -> _To
 
 
 def _filled(sequences: Sequences, sites: _Sites, touches: list[_Touch]) -> Evidence:
-    evidence = np.full(sequences.codes.shape, NO_CLASS, np.int8)
+    dtype = evidence_type(sequences.class_names)
+    evidence: Evidence = np.full(sequences.codes.shape, NO_CLASS, dtype)
     for touch in sorted(touches, reverse=True):  # the earlier row holds
         evidence[touch.row, touch.start : touch.end] = sites.classes[touch.site]
     return evidence

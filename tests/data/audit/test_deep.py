@@ -151,7 +151,6 @@ def test_letters_of_a_set_and_of_a_genome_are_those_of_their_files(tmp_path, mon
                 (folder / f"{row}.txt").write_text(change(word))
     assert any("lower-case" in line for line in failures(said(deep_of("pets"))))
 
-    pytest.importorskip("pyfaidx")
     words = random_letters(generator, 60, 40)
     letters = "".join(word.lower() if row % 2 else word for row, word in enumerate(words))
     (tmp_path / "g.fa").write_text(f">chr1\n{letters}\n")

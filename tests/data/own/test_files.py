@@ -207,7 +207,6 @@ def test_bad_parquet_is_one_line(write, tmp_path):
     TABLE.to_parquet(tmp_path / "whole.parquet")
     whole = (tmp_path / "whole.parquet").read_bytes()
     bad = {
-        "text.parquet": CSV.encode(),
         "cut.parquet": whole[:-9],
         "empty.parquet": b"",
         "packed.parquet.gz": whole,
@@ -218,7 +217,7 @@ def test_bad_parquet_is_one_line(write, tmp_path):
         assert "\n" not in str(caught.value)
     arrow = pyarrow.table([["ACGT"], ["AC"]], names=["sequence", "sequence"])
     parquet.write_table(arrow, tmp_path / "twice.parquet")
-    with pytest.raises(UsageError, match="got: two columns of one name"):
+    with pytest.raises(UsageError, match="got: two columns of one name, 'sequence'"):
         file(data_seed=0, path=tmp_path / "twice.parquet")
 
 
@@ -317,25 +316,88 @@ def test_intervals_are_those_of_the_table(write, case):
     assert (train.starts.tolist(), train.ends.tolist()) == ([10, 20], [17, 25])
     assert (test.starts.tolist(), test.ends.tolist()) == ([0, 9], [4, 12])
     assert (train.strands.tolist(), test.strands.tolist()) == ([1, -1], [1, 1])
-    assert splits.facts == {}
+    in_one = {"regions": "0-based, half-open (option one_based: false)"}
+    assert splits.facts == (in_one if case.startswith("one column") else {})
 
 
-NO_PLACES = {
-    "an unknown start": ("chrom,start,end", "1,10,17 1,-1,4 X,0,4 X,9,12 X,3,5", "+-+.-", 1),
-    "an absent end": ("chrom,start,end", "1,10,17 1,20, X,0, X,9,12 X,3,5", "+-+.-", 2),
-    "another length": ("chrom,start,end", "1,10,16 1,20,25 X,0,3 X,9,11 X,3,5", "+-+.-", 3),
-    "another strand": ("chrom,start,end", "1,10,17 1,20,25 X,0,4 X,9,12 X,3,5", "+-*.-", 1),
+SOME_PLACES = {
+    "an unknown start": ("chrom,start,end", "1,10,17 1,-1,4 X,0,4 X,9,12 X,3,5", "+-+.-", [1]),
+    "an absent end": ("chrom,start,end", "1,10,17 1,20, X,0, X,9,12 X,3,5", "+-+.-", [1, 2]),
+    "another strand": ("chrom,start,end", "1,10,17 1,20,25 X,0,4 X,9,12 X,3,5", "++*.-", [2]),
+    "another word": ("region", "1:10-17 1:20-25 X X:9-12 X:3-5", "+-+.-", [2]),
 }
 
 
-@pytest.mark.parametrize("case", NO_PLACES)
-def test_intervals_that_are_not_all_known_are_left_out_and_the_facts_say_so(write, case):
-    *columns, count = NO_PLACES[case]
+@pytest.mark.parametrize("case", SOME_PLACES)
+def test_a_sequence_without_a_place_stands_alone_and_the_facts_say_so(write, case):
+    *columns, odd = SOME_PLACES[case]
     splits = file(data_seed=0, path=write("t.csv", with_places(*columns)))
-    assert splits.train.intervals is None
+    train, test, rest = (part.intervals for part in (splits.train, splits.test, splits.validation))
+    chromosomes = [*train.chromosomes, *test.chromosomes, *rest.chromosomes]
+    assert chromosomes == [f"row {row}" if row in odd else "11XXX"[row] for row in range(5)]
     assert splits.facts["intervals"].startswith(
-        f"left out, {count} of 5 are unknown or not as long"
+        f"{len(odd)} of 5 are unknown or not as long as the sequence, the first in row {odd[0]}"
     )
+
+
+def test_intervals_that_are_mostly_unknown_are_left_out_and_the_facts_say_so(write):
+    places = "1,10,16 1,20,25 X,0,3 X,9,11 X,3,5"
+    splits = file(data_seed=0, path=write("t.csv", with_places("chrom,start,end", places, "+-+.-")))
+    assert splits.train.intervals is None
+    assert splits.facts["intervals"].startswith("left out, 3 of 5 are unknown or not as long")
+
+
+FORMS = {
+    "of a contig with colons": "HLA-A*01:01:01:01:{0}-{1}",
+    "with thousands": "chr1:{0:,}-{1:,}",
+    "with two points": "chr1:{0}..{1}",
+    "with a dash": "chr1:{0}\u2013{1}",
+    "with a strand as R has it": "chr1:{0}-{1}:+",
+    "with blanks about it": " chr1:{0}-{1} ",
+}
+
+
+def regions(*odd, count=40, base=0):
+    """A region a row, four rows a chromosome; some rows have another word."""
+    rows = [f"chr{row // 4}:{1000 * row + base}-{1000 * row + 4}" for row in range(count)]
+    for row, word in odd:
+        rows[row] = word
+    return "sequence,label,region\n" + "".join(
+        f'ACGT,{row % 2},"{region}"\n' for row, region in enumerate(rows)
+    )
+
+
+@pytest.mark.parametrize("case", FORMS)
+def test_a_region_is_read_as_others_write_it(write, case):
+    word = FORMS[case].format(123_456, 123_460)
+    splits = file(data_seed=0, path=write("t.csv", regions((7, word))))
+    assert "regions that cannot be read" not in splits.facts
+    assert "intervals" not in splits.facts
+    name = (case.startswith("of a contig") and "HLA-A*01:01:01:01") or "chr1"
+    groups = [*splits.train.groups, *splits.test.groups]
+    assert {*groups} == {*(f"chr{number}" for number in range(10)), name}
+    starts = [*splits.train.intervals.starts, *splits.test.intervals.starts]
+    assert 123_456 in starts
+
+
+def test_one_odd_region_is_named_and_the_others_keep_their_group(write):
+    clean = file(data_seed=0, path=write("ok.csv", regions()))
+    splits = file(data_seed=0, path=write("t.csv", regions((7, "chrUn"), (9, "chr2:x-y"))))
+    assert splits.facts["regions that cannot be read"] == "2 of 40, the first 'chrUn' in row 7"
+    groups = [*splits.train.groups, *splits.test.groups]
+    assert {*groups} == {*clean.train.groups, *clean.test.groups, "chrUn", "chr2:x-y"}
+    assert set(splits.test.groups).isdisjoint(splits.train.groups)
+    assert splits.train.intervals is not None
+    assert splits.note.endswith("by chromosome.")
+
+
+def test_regions_may_count_from_one_with_their_ends(write):
+    expected = file(data_seed=0, path=write("t.csv", regions()))
+    path = write("one.csv", regions(base=1))
+    assert fingerprint(file(data_seed=0, path=path, one_based=True)) == fingerprint(expected)
+    splits = file(data_seed=0, path=path)
+    assert splits.train.intervals is None
+    assert splits.facts["intervals"].endswith("in row 0; with one_based: true 40 are")
 
 
 def test_regions_that_are_all_different_group_by_chromosome(write):
@@ -348,11 +410,74 @@ def test_regions_that_are_all_different_group_by_chromosome(write):
     assert splits.note.endswith("by chromosome.")
 
 
-def test_a_region_of_another_form_is_a_group_as_it_is(write):
-    rows = "".join(f"ACGT,{i % 2},{f'chr1:{i}-{i + 4}' if i != 7 else 'x'}\n" for i in range(40))
+def test_a_column_of_other_words_called_region_is_a_group_as_it_is(write):
+    rows = "".join(f"ACGT,{i % 2},{'chr1:1-5' if i == 7 else i // 4}\n" for i in range(40))
     splits = file(data_seed=0, path=write("t.csv", f"sequence,label,region\n{rows}"))
-    assert len(set(splits.train.groups)) == 32
     assert splits.train.intervals is None
+    assert splits.note.endswith("by region.")
+
+
+ONE_CLASS = {
+    "1 and 1.0": (["0", "1", "1.0", "0.0"], ("0", "1")),
+    "floats alone": (["0.0", "1.0", "1.0", "0.0"], ("0", "1")),
+    "signs and zeros": (["-1", "+1", "1.00", "-1.0"], ("-1", "1")),
+    "exponents": (["1e1", "10", "20", "2E1"], ("10", "20")),
+    "no whole numbers": (["0.5", ".5", "1.50", "1.5"], ("0.5", "1.5")),
+    "01 beside 1": (["01", "1", "2", "2"], ("1", "2")),
+    "codes": (["007", "008", "007", "008"], ("007", "008")),
+    "words": (["a1.0", "b", "b", "a1.0"], ("a1.0", "b")),
+    "more digits than a float has": (
+        ["9007199254740993", "9007199254740992"] * 2,
+        ("9007199254740992", "9007199254740993"),
+    ),
+}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".fa"])
+@pytest.mark.parametrize("case", ONE_CLASS)
+def test_numbers_that_are_equal_are_one_class(tmp_path, case, suffix):
+    words, expected = ONE_CLASS[case]
+    table = pd.DataFrame({"sequence": ["ACGT"] * 8, "label": words * 2})
+    table["split"] = ["train"] * 4 + ["test"] * 4
+    path = tmp_path / f"t{suffix}"
+    if suffix == ".parquet":
+        table.to_parquet(path)
+    elif suffix == ".fa":
+        rows = table.itertuples()
+        path.write_text(
+            "".join(f">s{row[0]} label={row[2]} split={row[3]}\n{row[1]}\n" for row in rows)
+        )
+    else:
+        table.to_csv(path, sep="," if suffix == ".csv" else "\t", index=False)
+    splits = file(data_seed=0, path=path)
+    assert splits.train.class_names == expected
+    assert fingerprint(splits) == fingerprint(file(data_seed=0, path=path))
+
+
+@pytest.mark.parametrize("word", ["1", "1.0", "01", "1e0"])
+def test_an_option_names_a_class_by_an_equal_number(write, word):
+    text = with_sites(SITES).replace("worm", "1.0").replace("human", "0.0")
+    options = {"site_start": "at", "site_width": 2, "site_class": word}
+    splits = file(data_seed=0, path=write("t.csv", text), **options)
+    assert splits.train.evidence.max() == 1
+
+
+@pytest.mark.parametrize("classes", [2, 127, 128, 129, 150, 300, 33_000])
+def test_evidence_holds_any_number_of_classes(write, classes):
+    last = f"c{classes - 1:05d}"
+    names = [f"c{number:05d}" for number in range(classes)]
+    rows = [(name, split, "1") for split in ("train", "test") for name in names]
+    text = "".join(f"ACGT,{name},{split},{at}\n" for name, split, at in rows)
+    splits = file(
+        data_seed=0,
+        path=write("t.csv", "sequence,label,split,at\n" + text),
+        site_start="at",
+        site_width=2,
+        site_class=last,
+    )
+    assert splits.train.evidence.max() == classes - 1
+    assert splits.test.inside_motif.sum() == 2
+    assert (splits.train.evidence.dtype == np.int8) == (classes <= 128)
 
 
 SITES = "-1 0 2  0.0"
@@ -450,13 +575,18 @@ BAD = {
     "a long row": (
         "t.csv",
         CSV.replace("TTTT", "T,T,T"),
-        "wanted a CSV, TSV, Parquet or FASTA file, got: .*fields",
+        "wanted a CSV, TSV, Parquet or FASTA file, got: 5 fields in row 2, 3 in the header",
     ),
-    "nothing": ("t.csv", "", "Parquet or FASTA file, got: No columns"),
+    "nothing": ("t.csv", "", "Parquet or FASTA file, got: an empty file"),
+    "blanks": ("t.csv", " \n\n", "got a file without rows"),
     "a header": ("t.csv", "sequence,label\n", "got a file without rows"),
-    "no text": ("t.csv", b"\xff\xfe\x00\x01", "Parquet or FASTA file, got: .*decode"),
+    "no text": (
+        "t.csv",
+        b"\x07\x00\x01\xff",
+        "Parquet or FASTA file, got: a binary file, not text",
+    ),
     "no FASTA": ("t.fa", "ACGT\n", "got: a FASTA file that begins with 'ACGT'"),
-    "empty FASTA": ("t.fa", "", "got a file without rows"),
+    "empty FASTA": ("t.fa", "\n", "got a file without rows"),
     "no FASTA labels": ("t.fa", ">a\nACGT\n", "wanted the column 'label', got 'name', 'sequence'"),
     "a FASTA record without sequence": ("t.fa", ">a 1\n>b 0\nACGT\n", "row 0: .* is empty"),
 }
@@ -473,13 +603,8 @@ def test_bad_input_is_one_line_with_the_file(write, case):
 
 
 @pytest.mark.parametrize("name", ["t.csv.gz", "t.fa.gz"])
-@pytest.mark.parametrize(
-    "data",
-    [b"sequence,label\n", gzip.compress(FASTA.encode() * 9)[:40]],
-    ids=["plain text", "cut off"],  # compressed data hold the time and make no steady name
-)
-def test_what_is_no_gzip_is_refused(tmp_path, name, data):
-    (tmp_path / name).write_bytes(data)
+def test_gzip_that_is_cut_off_is_refused(tmp_path, name):
+    (tmp_path / name).write_bytes(gzip.compress(FASTA.encode() * 9)[:40])
     with pytest.raises(
         UsageError, match=f"{name}: wanted a CSV, TSV, Parquet or FASTA file, got: "
     ):
@@ -491,7 +616,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
         file(data_seed=0, path=tmp_path / "none.csv")
     with pytest.raises(
         UsageError,
-        match="got: a folder without FASTA files",
+        match="wanted FASTA files or tables, got a folder without any",
     ):
         file(data_seed=0, path=tmp_path)
 

@@ -1,23 +1,41 @@
 """What the columns of a person's table mean: classes, names, splits, places in a genome."""
 
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench.errors import UsageError
+from xaibench.errors import UsageError, shortened
 from xaibench.shapes import Labels
 from xaibench.values import Sequences, Splits
 
 _CHROMOSOMES = ("chrom", "chromosome", "region")
-_PLACE = r"^([^:\s]+):(\d+)-(\d+)(?:\(([-+.])\))?$"
+_PLACE = r"^(\S+):([\d,]+)(?:-|\u2013|\.\.)([\d,]+)(?:\(([-+.])\)|:([-+.]))?$"
+"""chr1:200-300 as bedtools, samtools, browsers and R write it; of several colons the last divides
+the name of a contig, as HLA-A*01:01, from its positions."""
 _STRANDS = {"+": 1, "1": 1, ".": 1, "": 1, "-": -1, "-1": -1}
-_SPLITS = {
-    "train": "train",
-    "test": "test",
+SPLIT_WORDS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("test", "testing"), "test"),
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
 }
+"""What a column, a file or a folder calls the splits, in lower case."""
+
+_NUMBER = r"(?a)[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?"
+_ODD = 0.5
+"""So large a share of rows at most may have no place of a known form."""
+
+_DIGITS = 25
+"""Decimal compares numbers of no more characters exactly."""
+
+_LONGEST_NAME = 200
+"""Letters of the name of a class, which stands in every table of a report."""
+
 _MISSING = {"NA", "N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"}
 """How R, pandas, Python and databases write that there is no label."""
 
@@ -27,7 +45,7 @@ def require(table: pd.DataFrame, path: Path, columns: list[str]) -> None:
     if missing:
         raise UsageError(
             f"{path}: wanted the column{'s' if missing[1:] else ''} "
-            f"{', '.join(map(repr, missing))}, got {', '.join(map(repr, table.columns))}"
+            f"{', '.join(map(repr, missing))}, got {shortened(', '.join(map(repr, table.columns)))}"
         )
 
 
@@ -48,6 +66,13 @@ def classes(table: pd.DataFrame, path: Path, column: str) -> tuple[Labels, tuple
             f"{path}: row {row}: column {column!r}: wanted a label, got the missing value "
             f"{words.iloc[row]!r}; drop the row, or name the class otherwise"
         )
+    long = np.flatnonzero(words.str.len() > _LONGEST_NAME)
+    if len(long):
+        raise UsageError(
+            f"{path}: row {long[0]}: column {column!r}: wanted the name of a class, got "
+            f"{shortened(repr(words.iloc[long[0]]))}; name another column by the option label"
+        )
+    words = words.map(_spellings(words.unique()))
     class_names = sorted(set(words), key=_numbers_first)
     if len(class_names) < 2:
         raise UsageError(
@@ -57,10 +82,51 @@ def classes(table: pd.DataFrame, path: Path, column: str) -> tuple[Labels, tuple
     return np.asarray(labels, np.int64), tuple(class_names)
 
 
-def _numbers_first(label: str) -> tuple[bool, int, str]:
+def _spellings(words: Iterable[str]) -> dict[str, str]:
+    """The name of the class for each word: numbers that are equal are one class, as in Parquet.
+
+    01 alone is a code and stays; beside 1 it is 1.
+
+    >>> _spellings(["1", "1.0", "0.50", "007", "b"])
+    {'1': '1', '1.0': '1', '0.50': '0.5', '007': '007', 'b': 'b'}
+    """
+    canonical = {word: canonical_number(word) for word in words}
+    counts = Counter(canonical.values())
+    return {
+        word: word if counts[number] == 1 and re.match("[-+]?0\\d", word) else number
+        for word, number in canonical.items()
+    }
+
+
+def canonical_number(word: str) -> str:
+    """A number without needless zeros and signs; any other word as it is."""
+    if len(word) > _DIGITS or not re.fullmatch(_NUMBER, word):
+        return word
+    number = Decimal(word).normalize()
+    if not number:
+        return "0"
+    plain = -7 <= number.adjusted() <= 15
+    return format(number, "f") if plain else str(number).lower()
+
+
+def class_of(word: str, class_names: Sequence[str]) -> int | None:
+    """The class that an option names: the word itself, an equal number, or, of the truth values
+    that YAML knows, another case; None where there is none.
+
+    >>> class_of("1.0", ["0", "1"]), class_of("True", ["false", "true"]), class_of("b", ["a"])
+    (1, 1, None)
+    """
+    if word in class_names:
+        return class_names.index(word)
+    fold = str.casefold if word in ("True", "False") else canonical_number
+    same = [index for index, name in enumerate(class_names) if fold(name) == fold(word)]
+    return same[0] if len(same) == 1 else None
+
+
+def _numbers_first(label: str) -> tuple[bool, Decimal, str]:
     """Sorts -1 before 2 before 10, and numbers before words."""
-    number = label.removeprefix("-").isdecimal()
-    return (not number, int(label) if number else 0, label)
+    number = len(label) <= _DIGITS and re.fullmatch(_NUMBER, label)
+    return (not number, Decimal(label) if number else Decimal(0), label)
 
 
 def require_distinct(table: pd.DataFrame, path: Path, column: str) -> None:
@@ -71,8 +137,9 @@ def require_distinct(table: pd.DataFrame, path: Path, column: str) -> None:
         name = table[column].iloc[again[0]]
         first = np.flatnonzero(table[column] == name)[0]
         raise UsageError(
-            f"{path}: column {column!r}: wanted names that differ, got {name!r} in row {first} "
-            f"and in row {again[0]}; mend them, or choose another column by the option id"
+            f"{path}: column {column!r}: wanted names that differ, got {shortened(repr(name))} "
+            f"in row {first} and in row {again[0]}; mend them, or choose another column by the "
+            "option id"
         )
 
 
@@ -82,18 +149,22 @@ def whole_numbers(column: "pd.Series[str]", where: str) -> NDArray[np.int64]:
     whole = np.isfinite(numbers) & (numbers == np.round(numbers)) & (np.abs(numbers) < 2**53)
     if not whole.all():
         row = int(np.argmin(whole))
-        raise UsageError(f"{where}: wanted whole numbers, got {column.iloc[row]!r} in row {row}")
+        raise UsageError(
+            f"{where}: wanted whole numbers, got {shortened(repr(column.iloc[row]))} in row {row}"
+        )
     return numbers.astype(np.int64)
 
 
-def places(table: pd.DataFrame) -> pd.DataFrame | None:
+def places(table: pd.DataFrame, *, one_based: bool = False) -> pd.DataFrame | None:
     """The columns chromosome, start, end and strand (1, -1, NaN where it is another word).
 
     They come from ``parsed_region``, or else from the columns ``start``, ``end`` and ``chrom``,
     ``chromosome`` or ``region``; the strand from the column ``strand`` where there is one. None
-    where the table has neither.
+    where the table has neither. ``one_based`` reads ``region`` from 1 and with its end.
     """
     found = parsed_region(table)
+    if found is not None and one_based:
+        found["start"] = _digits(found["start"]).map(_before)
     if found is None:
         chromosome = next((name for name in _CHROMOSOMES if name in table), None)
         if chromosome is None or not {"start", "end"} <= set(table):
@@ -101,28 +172,58 @@ def places(table: pd.DataFrame) -> pd.DataFrame | None:
         found = table[[chromosome, "start", "end"]].set_axis(["chromosome", "start", "end"], axis=1)
         found["strand"] = "+"
     strands = table["strand"] if "strand" in table else found["strand"]
-    return found.assign(strand=strands.map(_STRANDS))
+    positions = {name: _digits(found[name]) for name in ("start", "end")}
+    return found.assign(**positions, strand=strands.map(_STRANDS))
+
+
+def region_facts(table: pd.DataFrame, *, one_based: bool) -> dict[str, str]:
+    """How a column ``region`` is read, and which rows of it cannot be."""
+    found = parsed_region(table)
+    if found is None:
+        return {}
+    counted = "1-based, with their ends" if one_based else "0-based, half-open"
+    facts = {"regions": f"{counted} (option one_based: {str(one_based).lower()})"}
+    odd = np.flatnonzero(found["chromosome"] == "")
+    if len(odd):
+        word = shortened(repr(table["region"].iloc[odd[0]]))
+        count = f"{len(odd):,} of {len(table):,}"
+        facts["regions that cannot be read"] = f"{count}, the first {word} in row {odd[0]}"
+    return facts
+
+
+def _digits(positions: "pd.Series[str]") -> "pd.Series[str]":
+    """1,000 is 1000."""
+    return positions.str.replace(r"(?<=\d),(?=\d{3}\b)", "", regex=True)
+
+
+def _before(position: str) -> str:
+    """Of a position counted from 1, that counted from 0."""
+    return str(int(position) - 1) if position.isdecimal() else position
 
 
 def parsed_region(table: pd.DataFrame) -> pd.DataFrame | None:
-    """A column ``region`` of the form chr1:200-300, perhaps with (+) behind it, in its parts.
+    """A column ``region`` of the form chr1:200-300, perhaps with (+) or :+ behind it, in its parts.
 
-    None where there is no such column, or a row of another form.
+    None where there is no such column, or where most rows are of another form; of the others the
+    chromosome is empty.
     """
-    if "region" not in table or ":" not in table["region"].iloc[0]:
+    if "region" not in table:
         return None
-    parts = table["region"].str.extract(_PLACE)
-    parts = parts.set_axis(["chromosome", "start", "end", "strand"], axis=1)
-    return None if parts["chromosome"].isna().any() else parts.fillna("+")
+    parts = table["region"].str.strip().str.extract(_PLACE)
+    parts = parts.set_axis(["chromosome", "start", "end", "strand", "of R"], axis=1)
+    if parts["chromosome"].isna().mean() > _ODD:
+        return None
+    parts["strand"] = parts["strand"].fillna(parts.pop("of R")).fillna("+")
+    return parts.fillna("")
 
 
 def split_by_column(sequences: Sequences, column: "pd.Series[str]", where: str) -> Splits:
-    kinds = column.str.strip().str.lower().map(_SPLITS)
+    kinds = column.str.strip().str.lower().map(SPLIT_WORDS)
     unknown = np.flatnonzero(kinds.isna())
     if len(unknown):
+        word = shortened(repr(column.iloc[unknown[0]]))
         raise UsageError(
-            f"{where}: wanted train, test or validation, got {column.iloc[unknown[0]]!r} "
-            f"in row {unknown[0]}"
+            f"{where}: wanted train, test or validation, got {word} in row {unknown[0]}"
         )
     return split_by_kind(sequences, kinds.to_numpy(), where)
 

@@ -13,17 +13,18 @@ from xaibench.data.own.columns import (
     classes,
     parsed_region,
     places,
+    region_facts,
     require,
     require_classes,
     require_distinct,
     require_filled,
     split_by_column,
 )
-from xaibench.data.own.reading import read_sequences, read_table
+from xaibench.data.own.reading import LEFT_OUT, read_sequences, read_table, sequence_folder
 from xaibench.data.own.sites import evidence, sites
 from xaibench.data.splitting import cut
 from xaibench.dna import ambiguities, to_codes
-from xaibench.errors import UsageError
+from xaibench.errors import UsageError, shortened
 from xaibench.options import ClassName
 from xaibench.randomness import stream
 from xaibench.values import Intervals, Sequences, Splits
@@ -58,14 +59,17 @@ def file(
     site_end: str | None = None,
     site_width: Annotated[int, Field(ge=1)] | None = None,
     site_class: ClassName | None = None,
+    one_based: bool = False,
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2,
 ) -> Splits:
     """Labelled sequences of a CSV, TSV, Parquet or FASTA file; most options name its columns.
 
-    ``path`` may be a folder of FASTA files, one a class that has its name, beside each other or in
-    the folders train, test and perhaps validation.
+    ``path`` may be a folder of such files: of classes that have the names of the files, beside each
+    other or in the folders train, test and perhaps validation (or val, valid, dev), or of splits,
+    train.csv, test.csv and perhaps dev.csv. What else lies there is left out and named.
 
-    All but Parquet may be compressed by gzip or bgzip (``.gz``, ``.bgz``). A FASTA header gives
+    What a file is, its bytes say and not its suffix; all but Parquet may be compressed by gzip,
+    bgzip, bzip2 or xz. A FASTA header gives
     the columns: ``>NAME label=1 split=test group=chr1``; a lone word after the name is the label.
     ``labels`` is a second table with the names of exactly these sequences, in any order; its
     columns replace those of the same name.
@@ -79,8 +83,10 @@ def file(
     numbers, from 0, the header not counted.
 
     Such a ``region``, or columns ``start``, ``end`` (0-based, half-open) and ``chrom``,
-    ``chromosome`` or ``region``, give the sequences' intervals where every one is as long as its
-    sequence; ``strand`` is + where no column of that name says otherwise.
+    ``chromosome`` or ``region``, give the sequences' intervals where most are as long as their
+    sequence; the others overlap nothing and are counted. ``region`` is 0-based and half-open, as
+    bedtools writes it; ``one_based`` reads it as samtools and browsers do, from 1 and with its
+    end. ``strand`` is + where no column of that name says otherwise.
 
     ``site_start`` is the column with the start of a motif in its sequence, from 0; -1 or nothing
     where there is none. ``site_end`` (a column, exclusive) or ``site_width`` says where it ends,
@@ -88,7 +94,7 @@ def file(
     """
     stated = sites(site_start, site_end, site_width, site_class)
     table, columns = _table(path, labels, _Columns(sequence, label, id, split, group))
-    sequences, facts = _sequences(table, path, columns)
+    sequences, facts = _sequences(table, path, columns, one_based=one_based)
     if stated:
         lengths = _lengths(table[sequence])
         known = evidence(table, path, stated, class_names=sequences.class_names, lengths=lengths)
@@ -101,6 +107,8 @@ def file(
         splits = Splits(*cut(sequences, test_fraction, stream(data_seed, "test")))
         how = f"test cut from it{f' by {columns.group}' if columns.group else ''}"
     require_classes(splits, f"{labels or path}: column {label!r}")
+    if path.is_dir() and (left_out := sequence_folder(path).left_out):
+        facts[LEFT_OUT] = shortened(", ".join(left_out))
     note = f"{len(sequences):,} sequences of {path.name}, {how}."
     return replace(splits, note=note, facts=facts)
 
@@ -130,7 +138,9 @@ def _table(path: Path, labels: Path | None, given: _Columns) -> tuple[pd.DataFra
     region = parsed_region(table)
     if columns.group != "region" or region is None:
         return table, columns
-    return table.assign(chromosome=region["chromosome"]), columns._replace(group="chromosome")
+    # a row of another form is a group of its own
+    chromosomes = region["chromosome"].where(region["chromosome"] != "", table["region"])
+    return table.assign(chromosome=chromosomes), columns._replace(group="chromosome")
 
 
 def _first(table: pd.DataFrame, names: tuple[str, ...]) -> str | None:
@@ -174,7 +184,9 @@ def _some(names: "pd.Series[str]") -> str:
     return f"{len(names)} ({names.iloc[0]!r})" if len(names) else "none"
 
 
-def _sequences(table: pd.DataFrame, path: Path, columns: _Columns) -> tuple[Sequences, Facts]:
+def _sequences(
+    table: pd.DataFrame, path: Path, columns: _Columns, *, one_based: bool
+) -> tuple[Sequences, Facts]:
     """All rows, in the order of the file, and what the report is to say of them."""
     require_filled(table, path, columns.sequence)
     labels, class_names = classes(table, path, columns.label)
@@ -185,7 +197,7 @@ def _sequences(table: pd.DataFrame, path: Path, columns: _Columns) -> tuple[Sequ
         require_distinct(table, path, columns.name)
     if columns.group:
         require_filled(table, path, columns.group)
-    intervals, facts = _intervals(table, _lengths(table[columns.sequence]))
+    intervals, facts = _intervals(table, _lengths(table[columns.sequence]), one_based=one_based)
     if count := ambiguities(letters):
         facts["letters of ambiguity read as N"] = count
     sequences = Sequences(
@@ -203,23 +215,43 @@ def _lengths(sequences: "pd.Series[str]") -> NDArray[np.int64]:
     return np.array([*map(len, sequences)], np.int64)
 
 
-def _intervals(table: pd.DataFrame, lengths: NDArray[np.int64]) -> tuple[Intervals | None, Facts]:
-    """Where all sequences stand, or None: overlap among some of them says nothing of the rest."""
-    found = places(table)
+def _intervals(
+    table: pd.DataFrame, lengths: NDArray[np.int64], *, one_based: bool
+) -> tuple[Intervals | None, Facts]:
+    """Where the sequences stand, and what is to be said of it.
+
+    A row without a place stands alone, on a contig of its own; None where most rows are such.
+    """
+    found = places(table, one_based=one_based)
     if found is None:
         return None, {}
     starts, ends, strands = (
         pd.to_numeric(found[column], errors="coerce").to_numpy(np.float64)
         for column in ("start", "end", "strand")
     )
-    fit = (starts >= 0) & (ends - starts == lengths) & np.isfinite(strands)
-    fit &= (found["chromosome"] != "").to_numpy()
+    known = (found["chromosome"] != "").to_numpy() & (starts >= 0) & np.isfinite(strands)
+    fit = known & (ends - starts == lengths)
+    facts: Facts = {**region_facts(table, one_based=one_based)}
     if not fit.all():
-        count = f"{np.sum(~fit):,} of {len(fit):,}"
-        return None, {"intervals": f"left out, {count} are unknown or not as long as the sequence"}
+        row = int(np.argmin(fit))
+        other = known & (ends - starts == lengths + (1 if one_based else -1))
+        turned = str(not one_based).lower()
+        mend = (
+            f"; with one_based: {turned} {other.sum():,} are"
+            if "regions" in facts and other.any()
+            else ""
+        )
+        apart = "left out, " if (~fit).mean() > 0.5 else ""
+        facts["intervals"] = (
+            f"{apart}{np.sum(~fit):,} of {len(fit):,} are unknown or not as long as the sequence, "
+            f"the first in row {row}{mend}"
+        )
+        if apart:
+            return None, facts
+    alone = [f"row {row}" for row in range(len(fit))]
     return Intervals(
-        tuple(found["chromosome"]),
-        starts.astype(np.int64),
-        ends.astype(np.int64),
-        strands.astype(np.int8),
-    ), {}
+        tuple(np.where(fit, found["chromosome"], alone).tolist()),
+        np.where(fit, starts, 0).astype(np.int64),
+        np.where(fit, ends, lengths).astype(np.int64),
+        np.where(fit, strands, 1).astype(np.int8),
+    ), facts

@@ -1,11 +1,9 @@
 """Sequences of a genome: labelled intervals (BED or a table), cut from a FASTA file."""
 
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,30 +12,36 @@ from pydantic import BeforeValidator, Field
 from xaibench.data.own.columns import (
     classes,
     places,
+    region_facts,
     require,
     require_classes,
     split_by_column,
     split_by_kind,
     whole_numbers,
 )
-from xaibench.data.own.reading import is_bed, read_bed, read_table
-from xaibench.data.packing import cache_folder, file_key, key_of, packed
+from xaibench.data.own.content import beginning, reason, text_of
+from xaibench.data.own.reading import (
+    LEFT_OUT,
+    UNREADABLE,
+    bed_folder,
+    fasta_records,
+    is_bed,
+    read_bed,
+    read_bed_folder,
+    read_table,
+)
+from xaibench.data.packing import file_key, key_of, packed
 from xaibench.data.splitting import cut
 from xaibench.dna import ambiguities, to_codes
-from xaibench.errors import UsageError
+from xaibench.errors import UsageError, shortened
 from xaibench.randomness import stream
 from xaibench.shapes import Labels
 from xaibench.values import Intervals, Sequences, Splits
-
-if TYPE_CHECKING:
-    from pyfaidx import Fasta
 
 Word = Annotated[str, BeforeValidator(str)]
 """Of a column or a chromosome; the number 7 of a YAML file is the word "7"."""
 
 _OTHER_STRAND = str.maketrans("ACGTUacgtu", "TGCAAtgcaa")
-_STRETCH = 2**20
-"""Letters read at once: the reader of bgzip copies what it has with every block it adds."""
 
 
 class _Cutting(NamedTuple):
@@ -60,6 +64,7 @@ def intervals(
     test_chromosomes: list[Word] | None = None,
     validation_chromosomes: list[Word] | None = None,
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2,
+    one_based: bool = False,
     length: Annotated[int, Field(ge=1)] | None = None,
 ) -> Splits:
     """Intervals with labels, and the letters that a genome has there.
@@ -67,15 +72,15 @@ def intervals(
     ``path`` is a BED file (``.bed``, ``.narrowPeak``, ``.broadPeak``), whose columns are called
     chrom, start, end, name, score, strand, 7, 8, ..., or a table with a header (CSV, TSV, Parquet):
     ``start``, ``end`` and ``chrom``, ``chromosome`` or ``region``, or ``region`` alone
-    (chr1:200-300), perhaps ``strand``. ``genome`` is FASTA, plain or compressed by bgzip; its index
-    is made beside it, or in the cache where that folder cannot be written to. Text files may be
-    compressed by gzip or bgzip.
+    (chr1:200-300), perhaps ``strand``; or a folder of BED files: of classes that have the names of
+    the files, in folders for splits or not, or of splits, train.bed and test.bed. ``genome`` is
+    FASTA. Text files may be compressed by gzip, bgzip, bzip2 or xz.
 
     Intervals are 0-based and half-open; on the strand - the sequence is the reverse complement
-    (. is +). With ``length`` each is cut or grown about its centre to so many bases. ``label`` is
-    the column of the classes: the name in a BED file, else ``label``. Groups are the chromosomes.
-    Names are the column ``name`` where it is not the label and tells the rows apart, else
-    chr1:200-300(+).
+    (. is +). ``one_based`` reads ``region`` from 1 and with its end, as samtools writes it. With
+    ``length`` each is cut or grown about its centre to so many bases. ``label`` is the column of
+    the classes: the name in a BED file, else ``label``. Groups are the chromosomes. Names are the
+    column ``name`` where it is not the label and tells the rows apart, else chr1:200-300(+).
 
     The test is ``test_chromosomes``, or what the column ``split`` says (the one of that name where
     there is one), else about ``test_fraction`` of the rows, by chromosome. The harness cuts the
@@ -85,10 +90,14 @@ def intervals(
     test, validation = tuple(test_chromosomes or ()), tuple(validation_chromosomes or ())
     _require_one_split(split, test, validation)
     cutting = _Cutting(split, test, validation, test_fraction, data_seed)
-    make = partial(_load, path, genome, label, length, cutting)
+    make = partial(_load, path, genome, label, length, one_based, cutting)
     # what is asked for is part of the name: another plan's is no older state of this one's
-    asked = key_of(str(path.resolve()), str(genome.resolve()), repr((label, length, cutting)))
-    return packed(f"{path.name}-{asked}", key_of(file_key(path), file_key(genome)), make)
+    asked = key_of(
+        str(path.resolve()), str(genome.resolve()), repr((label, length, one_based, cutting))
+    )
+    files = [part.path for part in bed_folder(path).parts] if path.is_dir() else [path]
+    keys = [*map(file_key, files), file_key(genome)]
+    return packed(f"{path.name}-{asked}", key_of(*keys), make)
 
 
 def _require_one_split(
@@ -108,15 +117,20 @@ def _require_one_split(
 
 
 def _load(
-    path: Path, genome: Path, label: str | None, length: int | None, cutting: _Cutting
+    path: Path,
+    genome: Path,
+    label: str | None,
+    length: int | None,
+    one_based: bool,
+    cutting: _Cutting,
 ) -> Splits:
     table = _table(path)
-    label = label or ("name" if is_bed(path) else "label")
+    label = label or _label(table, path)
     if "split" in table and not (cutting.test or cutting.validation):
         cutting = cutting._replace(split=cutting.split or "split")
     require(table, path, [label, *filter(None, [cutting.split])])
     labels, class_names = _classes(table, path, label)
-    where = _intervals(table, path, length)
+    where = _intervals(table, path, length, one_based=one_based)
     letters = _letters(where, path, genome, length)
     written = _written(where)
     codes = to_codes(letters, names=[f"{genome}: {name}" for name in written])
@@ -127,8 +141,11 @@ def _load(
     require_classes(splits, f"{path}: column {label!r}")
     made = "" if length is None else f", each cut or grown to {length} nt"
     note = f"{len(where):,} intervals of {path.name} in {genome.name}{made}, {how}."
-    count = ambiguities(letters)
-    facts = {"letters of ambiguity read as N": count} if count else {}
+    facts: dict[str, str | int | float] = {**region_facts(table, one_based=one_based)}
+    if count := ambiguities(letters):
+        facts["letters of ambiguity read as N"] = count
+    if path.is_dir() and (left_out := bed_folder(path).left_out):
+        facts[LEFT_OUT] = shortened(", ".join(left_out))
     return Splits(splits.train, splits.test, splits.validation, note, facts)
 
 
@@ -143,20 +160,34 @@ def _classes(table: pd.DataFrame, path: Path, label: str) -> tuple[Labels, tuple
     return labels, class_names
 
 
+def _label(table: pd.DataFrame, path: Path) -> str:
+    """The name in BED files, but for a folder of them with a file a class; else ``label``."""
+    in_bed = path.is_dir() or is_bed(path)
+    return "name" if in_bed and "label" not in table else "label"
+
+
 def _table(path: Path) -> pd.DataFrame:
+    if path.is_dir():
+        return read_bed_folder(path)
     if is_bed(path):
         return read_bed(path)
     return read_table(path).rename(columns=lambda name: name.removeprefix("#"))
 
 
-def _intervals(table: pd.DataFrame, path: Path, length: int | None) -> Intervals:
+def _intervals(
+    table: pd.DataFrame, path: Path, length: int | None, *, one_based: bool
+) -> Intervals:
     """Of every row; with ``length``, about the same centre."""
-    found = places(table)
+    found = places(table, one_based=one_based)
     if found is None:
         raise UsageError(
             f"{path}: wanted the columns start, end and chrom, chromosome or region, "
             f"got {', '.join(map(repr, table.columns))}"
         )
+    odd = np.flatnonzero(found["chromosome"] == "")
+    if len(odd):
+        word = shortened(repr(table["region"].iloc[odd[0]] if "region" in table else ""))
+        raise UsageError(f"{path}: row {odd[0]}: wanted a place, as chr1:200-300, got {word}")
     strands = found["strand"].to_numpy(np.float64)
     if np.isnan(strands).any():
         row = int(np.argmax(np.isnan(strands)))
@@ -184,16 +215,21 @@ def letters(where: Intervals, genome: Path) -> list[str]:
 
 
 def _letters(where: Intervals, path: Path, genome: Path, length: int | None) -> list[str]:
-    """Of every interval, as it reads on its strand. A chromosome is read once."""
+    """Of every interval, as it reads on its strand."""
     letters = [""] * len(where)
-    by_chromosome = pd.Series(where.chromosomes).groupby(list(where.chromosomes)).indices
-    with _opened(genome) as fasta:
-        sizes = {name: len(fasta[name]) for name in fasta.keys()}
-        _require_inside(where, sizes, path, genome, length)
-        for chromosome, rows in by_chromosome.items():
-            whole = _chromosome(fasta, str(chromosome), genome)
-            for row in rows:
-                letters[row] = whole[where.starts[row] : where.ends[row]]
+    groups = pd.Series(where.chromosomes).groupby(list(where.chromosomes)).indices
+    by_chromosome = {str(name): rows for name, rows in groups.items()}
+    sizes: dict[str, int] = {}
+    try:
+        for chromosome, size, whole in _chromosomes(genome, by_chromosome):
+            sizes[chromosome] = size
+            for row in by_chromosome.get(chromosome, ()):
+                letters[row] = whole[max(where.starts[row], 0) : where.ends[row]]
+    except UNREADABLE as error:
+        raise UsageError(
+            f"{genome}: wanted a genome in FASTA, got: {reason(genome, error)}"
+        ) from error
+    _require_inside(where, sizes, path, genome, length)
     for row in np.flatnonzero(where.strands < 0):
         letters[row] = letters[row][::-1].translate(_OTHER_STRAND)
     return letters
@@ -274,65 +310,22 @@ def _split(
     return Splits(train, part, held), f"test cut from it{' by chromosome' if several else ''}"
 
 
-@contextmanager
-def _opened(genome: Path) -> Iterator["Fasta"]:
-    try:
-        from pyfaidx import Fasta
-    except ImportError:
-        raise UsageError(
-            "intervals: wanted pyfaidx to read a genome, it is not installed; "
-            "pip install 'xaibench[genome]'"
-        ) from None
-    _require_plain_or_bgzip(genome)
-    index = _index(genome)
-    try:
-        fasta = Fasta(genome, as_raw=True, indexname=index, gzi_indexname=index.with_suffix(".gzi"))
-    except ImportError as error:  # bgzip is read by Biopython
-        raise UsageError(f"{genome}: {error}; pip install 'xaibench[genome]'") from None
-    except Exception as error:  # whatever pyfaidx says of a malformed file
-        reason = " ".join(str(error).split())
-        raise UsageError(f"{genome}: wanted a genome in FASTA, got: {reason}") from error
-    with fasta:
-        yield fasta
+def _chromosomes(genome: Path, wanted: Collection[str]) -> Iterator[tuple[str, int, str]]:
+    """Name, length and letters of each record of a genome; no letters of one that is not wanted.
 
-
-def _require_plain_or_bgzip(genome: Path) -> None:
-    try:
-        with genome.open("rb") as stream:
-            head = stream.read(16)
-    except OSError as error:
-        raise UsageError(f"{genome}: wanted a genome in FASTA, got: {error.strerror}") from error
-    # bgzip writes a gzip field of its own, BC, at the first place for one
-    if head[:2] == b"\x1f\x8b" and head[12:14] != b"BC":
-        raise UsageError(
-            f"{genome}: wanted FASTA, plain or compressed by bgzip, got gzip, in which no position "
-            f"can be found; gunzip {genome.name}, and perhaps bgzip it"
-        )
-
-
-def _index(genome: Path) -> Path:
-    """Beside the genome, where samtools has it too, or in the cache where that cannot be."""
-    beside = [Path(f"{genome}{suffix}") for suffix in (".fai", ".gzi")]
-    needed = beside if genome.suffix.lower() in (".gz", ".bgz") else beside[:1]
-    changed = genome.stat().st_mtime_ns
-    current = all(index.exists() and index.stat().st_mtime_ns >= changed for index in needed)
-    linked = any(index.is_symlink() for index in needed)  # what it leads to is not ours to write
-    if current or (os.access(genome.parent, os.W_OK) and not linked):
-        return beside[0]
-    folder = cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{genome.name}-{key_of(file_key(genome))}.fai"
-
-
-def _chromosome(fasta: "Fasta", name: str, genome: Path) -> str:
-    """All its letters, in the case they have."""
-    record = fasta[name]
-    size = len(record)
-    starts = range(0, size, _STRETCH)
-    whole = "".join(record[start : min(start + _STRETCH, size)] for start in starts)
-    if len(whole) != size:
-        raise UsageError(
-            f"{genome}: wanted the {size:,} letters of {name} that its index tells of, got "
-            f"{len(whole):,}; delete {fasta.faidx.indexname}"
-        )
-    return whole
+    A record is held at a time. Read from end to end: any compression and line length will do, and
+    no index can be of an older state.
+    """
+    names: set[str] = set()
+    with text_of(genome) as text:
+        if not beginning(text).startswith((">", ";")):
+            raise ValueError("no record that begins with '>'")
+        for name, lines in fasta_records(text):
+            if name in names:
+                raise ValueError(f"two records of one name, {name!r}")
+            names.add(name)
+            if name in wanted:
+                letters = "".join(lines)
+                yield name, len(letters), letters
+            else:
+                yield name, sum(map(len, lines)), ""

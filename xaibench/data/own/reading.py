@@ -1,75 +1,148 @@
 """Tables, FASTA and BED as text: one row a sequence or an interval, one column a word about it."""
 
-import gzip
-import warnings
+import csv
+import lzma
+import re
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import pandas as pd
 
-from xaibench.errors import UsageError
+from xaibench.data.own.columns import require, require_filled
+from xaibench.data.own.content import (
+    OtherFormat,
+    beginning,
+    is_parquet,
+    reason,
+    text_of,
+)
+from xaibench.data.own.folders import Folder, Part, folder_of
+from xaibench.errors import UsageError, shortened
 
-_COMPRESSED = {".gz", ".bgz"}
-"""bgzip writes gzip, in blocks."""
-
-_FASTA = {".fa", ".fasta", ".fna", ".fas"}
-_TABS = {".tsv", ".tab"}
-_PARQUET = {".parquet", ".pq"}
+_COMPRESSED = {".gz", ".bgz", ".bz2", ".xz"}
+_FASTA = {".fa", ".fasta", ".fna", ".ffn", ".fas"}
+_TABLES = {".csv", ".tsv", ".tab", ".parquet", ".pq"}
 _BED = {".bed", ".narrowpeak", ".broadpeak"}
-SPLITS = ("train", "test", "validation")
-"""Folders of FASTA files that say the split."""
+_INDEXES = {".fai", ".gzi", ".tbi", ".csi"}
+"""Numbers in columns, as in BED."""
 
 _BED_COLUMNS = ("chrom", "start", "end", "name", "score", "strand")
+_SEPARATORS = "\t;,| "
+"""The first of these that a header has divides its columns, but for ; and , of which the more
+frequent does."""
+
+_COLUMNS = 10_000
+"""A table of more columns is not one with a row a sequence."""
+
+LEFT_OUT = "left out of the folder"
+"""Of ``Splits.facts``: what lies in a folder beside the files that were read."""
+
+UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
+"""What reading a file may raise."""
+
+csv.field_size_limit(2**31 - 1)  # a sequence may be longer than 128 KiB
 
 
 def is_bed(path: Path) -> bool:
-    """Whether the name says that the columns have no header."""
-    return _kind(path) in _BED
+    """Whether it holds intervals without a header: by its first row, else by its suffix."""
+    try:
+        with text_of(path) as text:
+            first = next(_bed_rows(text), [])
+    except UNREADABLE:
+        first = []
+    numbers = len(first) > 2 and all(re.fullmatch(r"-?\d+", field) for field in first[1:3])
+    if numbers and not first[0].startswith(">"):
+        return True
+    return _kind(path) in _BED and "start" not in map(str.lower, first)
 
 
-def has_fasta(folder: Path) -> bool:
-    """Whether there are FASTA files in it, or in folders for splits."""
-    return any(True for _ in _fasta_files(folder))
+def sequence_folder(folder: Path) -> Folder:
+    """Its FASTA files or, where there is none, its tables."""
+    found = _listed(folder, _is_fasta)
+    return found if found.parts else _listed(folder, lambda path: _kind(path) in _TABLES)
 
 
-def _fasta_files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """FASTA files and the split that their folder names, "" for none; sorted."""
-    inside = [(path.name, path) for path in folder.iterdir() if path.name in SPLITS]
-    for split, place in sorted(inside) or [("", folder)]:
-        for path in sorted(place.iterdir()):
-            if _kind(path) in _FASTA:
-                yield split, path
+def bed_folder(folder: Path) -> Folder:
+    return _listed(folder, lambda path: _kind(path) not in _INDEXES and is_bed(path))
 
 
-def _folder(folder: Path, sequence: str, label: str) -> pd.DataFrame:
-    """The sequences of all FASTA files in a folder; the label is the name of the file."""
+def _listed(folder: Path, reads: Callable[[Path], bool]) -> Folder:
+    try:
+        return folder_of(folder, reads)
+    except (OSError, ValueError) as error:
+        got = reason(folder, error)
+        raise UsageError(f"{folder}: wanted a folder that is a dataset, got {got}") from error
+
+
+def _is_fasta(path: Path) -> bool:
+    """By its suffix, whatever is in it then, or by what is in it."""
+    if _kind(path) in _FASTA:
+        return True
+    try:
+        with text_of(path) as text:
+            return beginning(text).startswith(">")
+    except OtherFormat as error:
+        if _kind(path) in _TABLES | _BED:
+            return False
+        raise ValueError(f"{path.name!r}, which is {error}") from error
+    except UNREADABLE:
+        return False
+
+
+def _joined(folder: Path, parts: tuple[Part, ...], sequence: str, label: str) -> pd.DataFrame:
+    """The rows of all files of a folder, with the split and the class that their places say."""
     tables = []
-    for split, path in _fasta_files(folder):
-        table = _read(path, lambda path=path: _fasta(path, sequence, label), "FASTA")  # type: ignore[misc]
-        name = path.name.removesuffix(path.suffix) if path.suffix in _COMPRESSED else path.name
-        words = {label: Path(name).stem, **({"split": split} if split else {})}
-        prefix = f"{split}/{words[label]}/" if split else f"{words[label]}/"
-        tables.append(table.assign(**words, name=prefix + table["name"]))
-    if not tables:
-        raise ValueError("a folder without FASTA files")
-    return pd.concat(tables, ignore_index=True)
+    for part in parts:
+        table = read_sequences(part.path, sequence=sequence, label=label)
+        require(table, part.path, [sequence])
+        require_filled(table, part.path, sequence)
+        tables.append(_placed(table, part, label))
+    return pd.concat(tables, ignore_index=True).fillna("")
+
+
+def _placed(table: pd.DataFrame, part: Part, label: str) -> pd.DataFrame:
+    names = table.get("name", table.get("id", pd.Series(map("row {}".format, range(len(table))))))
+    words: dict[str, Any] = {"name": part.where + "/" + names}
+    if part.split:
+        words["split"] = part.split
+    own = label in table and not _is_fasta(part.path)
+    if own and part.class_name and not part.split:
+        raise UsageError(
+            f"{part.path}: wanted files named train, test and perhaps validation, or without a "
+            f"column {label!r}, the class being the name of the file"
+        )
+    if part.class_name and not own:
+        words[label] = part.class_name
+    return table.assign(**words)
 
 
 def read_sequences(path: Path, *, sequence: str, label: str) -> pd.DataFrame:
-    """The rows of a table or, by its suffix, of a FASTA file, or of a folder of these.
+    """The rows of a table, of a FASTA file, or of a folder of these.
 
     ``sequence`` names the column of a FASTA file's letters, ``label`` that of a lone word after
     the name. An absent field is empty.
     """
     wanted = "CSV, TSV, Parquet or FASTA"
     if path.is_dir():
-        return _read(path, lambda: _folder(path, sequence, label), wanted)
-    if _kind(path) in _FASTA:
-        return _read(path, lambda: _fasta(path, sequence, label), wanted)
-    return _read(path, lambda: _table(path), wanted)
+        parts = sequence_folder(path).parts
+        if not parts:
+            raise UsageError(f"{path}: wanted FASTA files or tables, got a folder without any")
+        return _joined(path, parts, sequence, label)
+    return _read(path, lambda: _fasta_or_table(path, sequence, label), wanted)
+
+
+def _fasta_or_table(path: Path, sequence: str, label: str) -> pd.DataFrame:
+    if is_parquet(path):
+        return _parquet(path)
+    with text_of(path) as text:
+        first = beginning(text)
+        if first.startswith((">", ";")) or (_kind(path) in _FASTA and sequence not in first):
+            return _fasta(text, sequence, label)
+        return _delimited(text)
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -80,6 +153,19 @@ def read_table(path: Path) -> pd.DataFrame:
 def read_bed(path: Path) -> pd.DataFrame:
     """The rows of a BED file, under the names chrom, start, end, name, score, strand, 7, 8, ..."""
     return _read(path, lambda: _bed(path), "BED")
+
+
+def read_bed_folder(folder: Path) -> pd.DataFrame:
+    """The rows of all BED files of a folder, with columns split and label where places say them."""
+    parts = bed_folder(folder).parts
+    if not parts:
+        raise UsageError(f"{folder}: wanted BED files, got a folder without any")
+    tables = []
+    for part in parts:
+        words = {"split": part.split, "label": part.class_name}
+        given = {column: word for column, word in words.items() if word}
+        tables.append(read_bed(part.path).assign(**given))
+    return pd.concat(tables, ignore_index=True).fillna("")
 
 
 def _kind(path: Path) -> str:
@@ -95,32 +181,71 @@ def _kind(path: Path) -> str:
 def _read(path: Path, reader: Callable[[], pd.DataFrame], wanted: str) -> pd.DataFrame:
     try:
         table = reader()
-    except (
-        *(OSError, EOFError, zlib.error, ValueError, NotImplementedError),
-        pd.errors.ParserWarning,
-    ) as error:
-        # pandas' own errors, pyarrow's and UnicodeDecodeError are among these
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise UsageError(f"{path}: wanted a {wanted} file, got: {reason}") from error
+    except (*UNREADABLE, NotImplementedError) as error:
+        # pyarrow's own errors are among these
+        raise UsageError(f"{path}: wanted a {wanted} file, got: {reason(path, error)}") from error
     if table.empty:
         raise UsageError(f"{path}: wanted rows, got a file without rows")
     return table.fillna("")
 
 
 def _table(path: Path) -> pd.DataFrame:
-    if _kind(path) in _PARQUET:
+    if is_parquet(path):
         return _parquet(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
-        return pd.read_csv(
-            path,
-            sep="\t" if _kind(path) in _TABS else ",",
-            dtype=str,
-            index_col=False,
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            compression="gzip" if path.suffix.lower() in _COMPRESSED else None,
-        )
+    with text_of(path) as text:
+        if beginning(text).startswith(">"):
+            raise ValueError("FASTA, not a table")
+        return _delimited(text)
+
+
+def _delimited(text: TextIO) -> pd.DataFrame:
+    """Rows of a table in text: the separator is told by the header."""
+    separator = _separator(text)
+    reader = csv.reader(text, delimiter=separator, strict=True, skipinitialspace=separator == " ")
+    filled = (row for row in reader if any(map(str.strip, row)))
+    try:
+        names = _column_names(next(filled, []))
+        rows = [_fitted(row, number, len(names)) for number, row in enumerate(filled)]
+    except csv.Error as error:
+        raise ValueError(f"{error} (line {reader.line_num})") from error
+    return pd.DataFrame(rows, columns=names, dtype=str)
+
+
+def _separator(text: TextIO) -> str:
+    """Leaves the text at its header; a line sep=; before it, as Excel writes it, is passed over."""
+    start, line = 0, "\n"
+    while line and not line.strip():
+        start, line = text.tell(), text.readline()
+    if given := re.fullmatch(r"(?i)sep=(.)\s*", line):
+        return given[1]
+    text.seek(start)
+    unquoted = re.sub(r'"[^"]*"', "", line.strip())
+    candidates = [separator for separator in _SEPARATORS if separator in unquoted]
+    if candidates[:2] == [";", ","] and unquoted.count(",") > unquoted.count(";"):
+        return ","
+    return candidates[0] if candidates else ","
+
+
+def _column_names(header: list[str]) -> list[str]:
+    """Without blanks about them; a column without a name has its number."""
+    if len(header) > _COLUMNS:
+        raise ValueError(f"{len(header):,} columns; wanted a row a sequence, a few columns")
+    names = [name.strip() or f"column {number}" for number, name in enumerate(header)]
+    _require_different(names)
+    return names
+
+
+def _require_different(names: list[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(f"two columns of one name, {shortened(repr(twice[0]))}")
+
+
+def _fitted(row: list[str], number: int, width: int) -> list[str]:
+    """With as many fields as the header has; empty ones behind these are no fields."""
+    if any(map(str.strip, row[width:])):
+        raise ValueError(f"{len(row)} fields in row {number}, {width} in the header")
+    return row[:width] + [""] * (width - len(row))
 
 
 def _parquet(path: Path) -> pd.DataFrame:
@@ -131,62 +256,73 @@ def _parquet(path: Path) -> pd.DataFrame:
     import pyarrow as arrow
     from pyarrow import compute, parquet
 
-    if path.suffix.lower() in _COMPRESSED:
-        raise ValueError("Parquet inside gzip; it is compressed already, unpack it")
     with path.open("rb") as stream:
         table = parquet.ParquetFile(stream).read()
-    if len(set(table.column_names)) < table.num_columns:
-        raise ValueError("two columns of one name")
+    _require_different([name.strip() for name in table.column_names])
     texts = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         if arrow.types.is_nested(column.type):
             continue
         if arrow.types.is_floating(column.type):
             column = compute.if_else(compute.is_nan(column), None, column)
-        texts[name] = column.cast(arrow.string()).to_pylist()
+        texts[name.strip()] = column.cast(arrow.string()).to_pylist()
     return pd.DataFrame(texts, dtype=str)
 
 
-def _opened(path: Path) -> TextIO:
-    if path.suffix.lower() in _COMPRESSED:
-        return gzip.open(path, "rt", encoding="utf-8-sig")
-    return path.open(encoding="utf-8-sig")
-
-
-def _fasta(path: Path, sequence: str, label: str) -> pd.DataFrame:
+def _fasta(text: TextIO, sequence: str, label: str) -> pd.DataFrame:
     rows: list[dict[str, str]] = []
-    letters: list[list[str]] = []
-    with _opened(path) as text:
-        for line in filter(None, map(str.strip, text)):
-            if line.startswith(">"):
-                rows.append(_header(line, label))
-                letters.append([])
-            elif rows:
-                letters[-1].append(line)
-            else:
-                raise ValueError(f"a FASTA file that begins with {line[:20]!r}, not with '>'")
-    table = pd.DataFrame(rows, dtype=str)
-    table[sequence] = ["".join(lines) for lines in letters]
-    return table
+    for header, lines in _records(text):
+        rows.append(_header(header, label, len(rows)) | {sequence: "".join(lines)})
+    return pd.DataFrame(rows, dtype=str)
 
 
-def _header(line: str, label: str) -> dict[str, str]:
+def fasta_records(text: TextIO) -> Iterator[tuple[str, list[str]]]:
+    """The name of each record of a FASTA file and the lines of its letters."""
+    for header, lines in _records(text):
+        yield (header[1:].split() or [""])[0], lines
+
+
+def _records(text: TextIO) -> Iterator[tuple[str, list[str]]]:
+    """Header and lines; lines that begin with ; are comments."""
+    header = ""
+    lines: list[str] = []
+    for line in filter(None, map(str.strip, text)):
+        if line.startswith(">"):
+            if header:
+                yield header, lines
+            header, lines = line, []
+        elif header and not line.startswith(";"):
+            lines.append(line)
+        elif not line.startswith(";"):
+            raise ValueError(f"a FASTA file that begins with {line[:20]!r}, not with '>'")
+    if header:
+        yield header, lines
+
+
+def _header(line: str, label: str, number: int = 0) -> dict[str, str]:
     """``>NAME key=value ...`` or ``>NAME LABEL`` -> columns.
 
     >>> _header(">peak7 label=1 split=test", "label")
     {'name': 'peak7', 'label': '1', 'split': 'test'}
-    >>> _header(">peak7 1", "label")
-    {'name': 'peak7', 'label': '1'}
+    >>> _header(">peak7 1 split=test", "label")
+    {'name': 'peak7', 'label': '1', 'split': 'test'}
     """
     name, *words = line[1:].split() or [""]
+    lone = [word for word in words if "=" not in word]
+    keyed = [word.split("=", 1) for word in words if "=" in word]
+    columns = ["name", *(key for key, _ in keyed)]
+    twice = [key for key, count in Counter(columns).items() if count > 1]
+    if twice:
+        raise ValueError(f"{shortened(repr(twice[0]))} twice in the header of row {number}")
     row = {"name": name}
-    if len(words) == 1 and "=" not in words[0]:
-        row[label] = words[0]
-    return row | dict(word.split("=", 1) for word in words if "=" in word)
+    if len(lone) == 1 and label not in columns:
+        row[label] = lone[0]
+    return row | dict(keyed)
 
 
 def _bed(path: Path) -> pd.DataFrame:
-    with _opened(path) as text:
+    with text_of(path) as text:
+        beginning(text)
         rows = list(_bed_rows(text))
     widths = [width for width, _ in groupby(map(len, rows))]
     if len(widths) > 1:

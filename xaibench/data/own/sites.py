@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench.data.own.columns import require, whole_numbers
+from xaibench.data.own.columns import class_of, require, whole_numbers
 from xaibench.errors import UsageError
 from xaibench.shapes import Evidence
-from xaibench.values import NO_CLASS
+from xaibench.values import NO_CLASS, evidence_type
 
 
 class Sites(NamedTuple):
@@ -65,7 +65,8 @@ def evidence(
     ``lengths`` ``(sequence,)`` of the sequences, and where no row has a site.
     """
     require(table, path, [*filter(None, (columns.start, columns.end))])
-    if columns.speaks_for not in class_names:
+    speaks_for = class_of(columns.speaks_for, class_names)
+    if speaks_for is None:
         raise UsageError(
             f"{path}: site_class: wanted one of {', '.join(map(repr, class_names))}, "
             f"got {columns.speaks_for!r}"
@@ -81,7 +82,7 @@ def evidence(
     _require_inside(path, np.where(here, starts, 0), np.where(here, ends, 1), lengths)
     positions = np.arange(lengths.max())
     inside = (positions >= starts[:, None]) & (positions < ends[:, None]) & here[:, None]
-    return np.where(inside, class_names.index(columns.speaks_for), NO_CLASS).astype(np.int8)
+    return np.where(inside, speaks_for, NO_CLASS).astype(evidence_type(class_names))
 
 
 def _positions(table: pd.DataFrame, path: Path, column: str) -> NDArray[np.int64]:
