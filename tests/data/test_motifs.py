@@ -1,11 +1,14 @@
 """Motifs: the shipped ones, those of a file, those of JASPAR, and their decoys."""
 
+import gzip
+import os
 import sys
 
 import numpy as np
 import pytest
 
-from xaibench.data.motifs import SHIPPED, decoy, find_motif, read_motifs, resemblance
+from xaibench.data.meme import read_motifs
+from xaibench.data.motifs import SHIPPED, decoy, find_motif, resemblance
 from xaibench.errors import UsageError
 
 CTCF = find_motif("CTCF").matrix
@@ -82,10 +85,31 @@ def test_a_file_and_a_release_exclude_each_other(meme):
     ("text", "message"),
     [
         ("no motifs", "wanted motifs in MEME format, got no line MOTIF"),
-        (MEME.replace("0.333333 0.666667", "0.5 0.7"), "motif one: .* got 0 0 0.5 0.7"),
-        (MEME.replace("0 1 0 0", "0 1 0"), "motif three: .* got 0 1 0"),
-        (MEME.replace("1.0 0.0 0.0 0.0", "-1 1 1 0"), "motif two: .* got -1 1 1 0"),
-        (MEME.replace("0 1 0 0", ""), "motif three: wanted rows .* got no row"),
+        (MEME.replace("0.333333 0.666667", "0.5 0.7"), "motif one: .* got '0 0 0.5 0.7' in line 8"),
+        (MEME.replace("0 1 0 0", "0 1 0"), "motif three: .* got '0 1 0' in line 16"),
+        (MEME.replace("1.0 0.0 0.0 0.0", "-1 1 1 0"), "motif two: .* got '-1 1 1 0'"),
+        (MEME.replace("0 1 0 0", ""), "motif three: wanted rows behind line 15, got none"),
+        (MEME.replace("1.0 0.0 0.0 0.0", ""), "motif two: wanted rows behind line 11, got none"),
+        (MEME[: MEME.index(" 0 0 0.33")], "motif one: wanted w= 2 as line 6 says, got 1 rows"),
+        (MEME.replace(" 0 0 0.33", "URL\n0 0 0.33"), "motif one: wanted w= 2 .* got 1 rows"),
+        (MEME.replace("w= 2", "w=2").replace(" 0 0 0.33", "0 1 0 0\n0 0 0.33"), "got 3 rows"),
+        (MEME.replace("w= 2", "w= six"), "motif one: wanted w= six as line 6 says, got 2 rows"),
+        (MEME.replace("alength= 4", "alength= 20"), "wanted alength= 20 .*, got 4 columns"),
+        (MEME.replace("1.0 0.0 0.0 0.0", "1.0 0.0 0.0 0.0 end"), "motif two: .* 0.0 end' in line"),
+        (MEME.replace("0.5 0.25 0.25 0", "0,5 0,25 0,25 0"), "motif one: .* got '0,5 0,25 0,25 0'"),
+        (MEME.replace("0.5 0.25 0.25 0", "A 0.5 0.25 0.25 0"), "motif one: .* got 'A 0.5"),
+        (MEME.replace("0.5 0.25 0.25 0", "nan nan nan nan"), "motif one: .* 'nan nan nan nan'"),
+        (MEME.replace("0.5 0.25 0.25 0", "inf 0 0 0"), "motif one: .* got 'inf 0 0 0' in line 7"),
+        (MEME.replace("0.5 0.25 0.25 0", "2 -1 0 0"), "motif one: .* got '2 -1 0 0' in line 7"),
+        (MEME.replace("0.5 0.25 0.25 0", "50 25 25 0"), "motif one: .* that sum to 1, got '50 25"),
+        (MEME.replace("0.5 0.25 0.25 0", "0 0 0 0"), "motif one: .* that sum to 1, got '0 0 0 0'"),
+        (MEME.replace("two", "one"), "identifiers that differ, got 'one' in line 5 and in line 10"),
+        (MEME + "MOTIF four\n", "motif four: wanted a letter-probability matrix, got none"),
+        (MEME.replace("= ACGT", "= ACDEFGHIKLMNPQRSTVWY"), "line 3: wanted the alphabet ACGT, got"),
+        (MEME.replace("= ACGT", "= TGCA"), "line 3: wanted the alphabet ACGT, got TGCA"),
+        (">MA0139.1\tCTCF\nA [ 87 167 ]\n", "got matrices of JASPAR or HOMER; convert them"),
+        ("AC M00001\nXX\nID V$MYOD\nPO A C G T\n", "got matrices of TRANSFAC; convert them"),
+        ("<?xml version='1.0'?>\n", "got XML or HTML"),
     ],
 )
 def test_what_is_no_file_of_motifs_is_refused(meme, text, message):
@@ -96,9 +120,33 @@ def test_what_is_no_file_of_motifs_is_refused(meme, text, message):
 def test_a_missing_file_and_one_that_is_no_text_are_refused(tmp_path):
     with pytest.raises(UsageError, match=r"no.meme: wanted motifs .*, got: No such file"):
         read_motifs(tmp_path / "no.meme")
-    (tmp_path / "packed.meme").write_bytes(b"\xff\xfe")
-    with pytest.raises(UsageError, match=r"packed.meme: wanted motifs .*, got: no text"):
+    (tmp_path / "packed.meme").write_bytes(b"\x00\x07\xff\xfe")
+    with pytest.raises(UsageError, match=r"packed.meme: wanted motifs .*, got: a binary file"):
         read_motifs(tmp_path / "packed.meme")
+    os.mkfifo(tmp_path / "pipe.meme")
+    with pytest.raises(UsageError, match=r"pipe.meme: wanted motifs .*, got: a pipe, not a file"):
+        read_motifs(tmp_path / "pipe.meme")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        MEME.encode("utf-8-sig"),
+        MEME.replace("\n", "\r\n").encode(),
+        gzip.compress(MEME.encode()),
+        MEME.replace("= ACGT", "= ACGU").encode(),
+        MEME.replace(" 0 0 0.3", "\n 0 0 0.3").encode(),
+        MEME.replace(" w= 2", "").encode(),
+    ],
+    ids=["a mark", "Windows", "gzip", "RNA", "a blank line", "no width"],
+)
+def test_a_file_of_motifs_may_be_written_otherwise(tmp_path, written):
+    (tmp_path / "own.meme").write_bytes(written)
+    assert [motif.matrix.shape for motif in read_motifs(tmp_path / "own.meme")] == [
+        (2, 4),
+        (1, 4),
+        (1, 4),
+    ]
 
 
 def test_what_is_not_shipped_needs_pyjaspar(monkeypatch):

@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xaibench.data.meme import Matrix, Motif, read_motifs
 from xaibench.errors import UsageError
-
-Matrix = NDArray[np.float64]
-"""``(column, base)``: probabilities, each column sums to 1."""
 
 SHIPPED = Path(__file__).with_name("motifs.meme")
 """Five matrices of JASPAR that are there without pyjaspar."""
@@ -25,14 +22,6 @@ _RESEMBLANCE = 0.3
 
 _DECOYS = 256
 """So many orders of the columns are tried; the least resembling dinucleotides decide."""
-
-
-class Motif(NamedTuple):
-    """A motif with its JASPAR identifier and its matrix ``(column, base)``."""
-
-    identifier: str
-    name: str
-    matrix: Matrix
 
 
 def find_motif(name: str, *, release: str | None = None, path: Path | None = None) -> Motif:
@@ -60,55 +49,6 @@ def find_motif(name: str, *, release: str | None = None, path: Path | None = Non
             known = [word for motif in motifs for word in (motif.identifier, motif.name)]
             raise UsageError(_unknown(name, str(path), known))
     return _of_release(name, release or RELEASE)
-
-
-def read_motifs(path: Path) -> list[Motif]:
-    """The motifs of a file in minimal MEME format; a motif without a name has its identifier's."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "no text"
-        raise UsageError(f"{path}: wanted motifs in MEME format, got: {reason}") from error
-    motifs = list(_motifs(lines, path))
-    if not motifs:
-        raise UsageError(
-            f"{path}: wanted motifs in MEME format, got no line MOTIF with a "
-            "letter-probability matrix"
-        )
-    return motifs
-
-
-def _motifs(lines: list[str], path: Path) -> Iterator[Motif]:
-    words: list[str] = []
-    for number, line in enumerate(lines):
-        if line.startswith("MOTIF"):
-            words = line.split()[1:] or [f"line {number + 1}"]
-        elif line.startswith("letter-probability matrix") and words:
-            rows = list(_rows(lines[number + 1 :]))
-            yield Motif(words[0], " ".join(words[1:]) or words[0], _checked(rows, words[0], path))
-
-
-def _rows(lines: list[str]) -> Iterator[list[float]]:
-    """The lines of four numbers at the beginning."""
-    for line in filter(str.strip, lines):
-        try:
-            row = [float(word) for word in line.split()]
-        except ValueError:
-            return
-        yield row
-
-
-def _checked(rows: list[list[float]], identifier: str, path: Path) -> Matrix:
-    """Rounded probabilities that sum to 1."""
-    wrong = [row for row in rows if len(row) != 4 or min(row) < 0 or abs(sum(row) - 1) > 0.01]
-    if wrong or not rows:
-        got = " ".join(f"{value:g}" for value in wrong[0]) if wrong else "no row"
-        raise UsageError(
-            f"{path}: motif {identifier}: wanted rows of four probabilities A C G T, got {got}"
-        )
-    matrix = np.array(rows, np.float64)
-    matrix /= matrix.sum(axis=1, keepdims=True)
-    return matrix
 
 
 def _of_release(name: str, release: str) -> Motif:

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench.data.motifs import Motif, find_motif
+from xaibench.data.meme import Motif
+from xaibench.data.motifs import find_motif
 from xaibench.data.own.columns import class_of, whole_numbers
 from xaibench.data.own.reading import read_bed
 from xaibench.dna import lengths

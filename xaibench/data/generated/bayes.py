@@ -18,7 +18,7 @@ from xaibench.data.generated.placement import (
     summed,
     weighed_by,
 )
-from xaibench.data.motifs import Matrix
+from xaibench.data.meme import Matrix
 from xaibench.shapes import Codes, Labels, Values
 
 SIMULATED = 2000

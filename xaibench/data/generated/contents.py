@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xaibench.data.generated.placement import Content, Grammar
 from xaibench.data.generated.rules import Rule, combinations_of
-from xaibench.data.motifs import Matrix
+from xaibench.data.meme import Matrix
 from xaibench.shapes import Labels
 
 Decoys = Literal["shuffled", "absent", "misplaced"]

@@ -24,7 +24,8 @@ from xaibench.data.generated.backgrounds import (
 from xaibench.data.generated.contents import Carried, Decoys, Design, can_be_misplaced, carried
 from xaibench.data.generated.placement import Grammar, Placed, misplace, place
 from xaibench.data.generated.rules import Rule, parse, speaks_for
-from xaibench.data.motifs import Motif, decoy, find_motif
+from xaibench.data.meme import Motif
+from xaibench.data.motifs import decoy, find_motif
 from xaibench.dna import reverse_complement
 from xaibench.errors import UsageError
 from xaibench.randomness import stream

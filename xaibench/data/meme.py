@@ -1,0 +1,137 @@
+"""Motifs of a file in MEME format, every row of their matrices checked."""
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xaibench.data.own.content import reason, text_of
+from xaibench.data.own.reading import UNREADABLE
+from xaibench.errors import UsageError, shortened
+
+Matrix = NDArray[np.float64]
+"""``(column, base)``: probabilities, each column sums to 1."""
+
+_ALPHABETS = ("ACGT", "ACGU")
+_ROUNDING = 0.01
+"""So far from 1 the rounded probabilities of a row may sum to."""
+
+_BEHIND = ("MOTIF", "URL", "letter-probability", "log-odds", "#", "--", "**", "//")
+"""How a line begins that is no row of a matrix."""
+
+_OTHER_FORMATS = {
+    r"\s*>": "matrices of JASPAR or HOMER; convert them (jaspar2meme)",
+    r"\s*(AC|ID|VV|XX|NA)\s": "matrices of TRANSFAC; convert them (transfac2meme)",
+    r"\s*<": "XML or HTML; wanted the text format",
+    r"\s*[ACGT]\s*[|\[]": "counts of JASPAR; convert them (jaspar2meme)",
+}
+
+
+class Motif(NamedTuple):
+    """A motif with its JASPAR identifier and its matrix ``(column, base)``."""
+
+    identifier: str
+    name: str
+    matrix: Matrix
+
+
+class _Line(NamedTuple):
+    number: int
+    text: str
+
+
+def read_motifs(path: Path) -> list[Motif]:
+    """The motifs of a file in MEME format; a motif without a name has its identifier's.
+
+    Raises ``UsageError`` with the line for a matrix that has not the rows its ``w=`` says, for a
+    row that is not four finite probabilities that sum to 1, for a motif without a matrix, for an
+    identifier that is there twice, and for an alphabet that is not A, C, G and T.
+    """
+    try:
+        with text_of(path) as text:
+            lines = [_Line(number, line.strip()) for number, line in enumerate(text, 1)]
+    except UNREADABLE as error:
+        got = reason(path, error)
+        raise UsageError(f"{path}: wanted motifs in MEME format, got: {got}") from error
+    lines = [line for line in lines if line.text]
+    try:
+        motifs = list(_motifs(lines))
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from None
+    if not motifs:
+        raise UsageError(f"{path}: wanted motifs in MEME format, got {_instead(lines)}")
+    return motifs
+
+
+def _instead(lines: list[_Line]) -> str:
+    first = lines[0].text if lines else ""
+    for form, name in _OTHER_FORMATS.items():
+        if re.match(form, first):
+            return name
+    return "no line MOTIF with a letter-probability matrix"
+
+
+def _motifs(lines: list[_Line]) -> Iterator[Motif]:
+    places = [row for row, line in enumerate(lines) if line.text.split()[0] == "MOTIF"]
+    _require_alphabet(lines[: places[0]] if places else [])
+    first: dict[str, int] = {}
+    for start, end in pairwise([*places, len(lines)]):
+        words = lines[start].text.split()[1:] or [f"line {lines[start].number}"]
+        identifier = words[0]
+        number = first.setdefault(identifier, lines[start].number)
+        if number != lines[start].number:
+            raise ValueError(
+                f"wanted identifiers that differ, got {shortened(repr(identifier))} in line "
+                f"{number} and in line {lines[start].number}"
+            )
+        matrix = _matrix(lines[start + 1 : end], shortened(identifier))
+        yield Motif(identifier, " ".join(words[1:]) or identifier, matrix)
+
+
+def _require_alphabet(lines: list[_Line]) -> None:
+    for line in lines:
+        letters = re.fullmatch(r"ALPHABET\s*=\s*(\S+)", line.text)
+        if letters and letters[1] not in _ALPHABETS:
+            raise ValueError(f"line {line.number}: wanted the alphabet ACGT, got {letters[1]}")
+
+
+def _matrix(lines: list[_Line], motif: str) -> Matrix:
+    """Of the lines behind MOTIF: rows of four probabilities, as many as the header says."""
+    starts = [row for row, line in enumerate(lines) if line.text.startswith("letter-probability")]
+    if not starts:
+        raise ValueError(f"motif {motif}: wanted a letter-probability matrix, got none")
+    header = lines[starts[0]]
+    behind = lines[starts[0] + 1 :]
+    ends = [row for row, line in enumerate(behind) if line.text.startswith(_BEHIND)]
+    rows = [_row(line, motif) for line in behind[: ends[0] if ends else None]]
+    if not rows:
+        raise ValueError(f"motif {motif}: wanted rows behind line {header.number}, got none")
+    for key, size, what in (("alength", 4, "columns"), ("w", len(rows), "rows")):
+        stated = re.search(rf"\b{key}\s*=\s*(\S*)", header.text)
+        if stated and stated[1] != str(size):
+            raise ValueError(
+                f"motif {motif}: wanted {key}= {stated[1]} as line {header.number} says, got "
+                f"{size} {what}"
+            )
+    matrix = np.array(rows, np.float64)
+    matrix /= matrix.sum(axis=1, keepdims=True)
+    return matrix
+
+
+def _row(line: _Line, motif: str) -> list[float]:
+    """Rounded probabilities that sum to 1."""
+    try:
+        row = [float(word) for word in line.text.split()]
+    except ValueError:
+        row = []
+    in_range = all(0 <= probability <= 1 + _ROUNDING for probability in row)  # NaN is not
+    if len(row) != 4 or not in_range or abs(sum(row) - 1) > _ROUNDING:
+        raise ValueError(
+            f"motif {motif}: wanted rows of four probabilities A C G T that sum to 1, got "
+            f"{shortened(line.text)!r} in line {line.number}"
+        )
+    return row
