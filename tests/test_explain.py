@@ -1,5 +1,6 @@
 """The guards around a method: what it is given, what it may return, what it leaves behind."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,12 @@ import torch
 import toy
 from torch import Tensor, nn
 
+from xaibench.attribution.deeplift import deeplift
+from xaibench.attribution.gradient import saliency
+from xaibench.attribution.integrated import integrated_gradients
+from xaibench.attribution.layers import grad_cam
+from xaibench.attribution.lrp import lrp
+from xaibench.attribution.perturbation import in_silico_mutagenesis
 from xaibench.dna import reverse_complement
 from xaibench.errors import NotApplicable
 from xaibench.explain import Explanation, asks_for, explain, on_both_strands, other_strands
@@ -399,3 +406,84 @@ def test_what_a_method_replaces_is_put_back_and_refused(meddling: Any, message: 
     for name, tensor in model.state_dict().items():
         assert tensor.dtype == weights[name].dtype
         assert torch.equal(tensor, weights[name])
+
+
+def _in_half(kind: Any, dtype: torch.dtype) -> Any:
+    """A model whose weights, and inputs where it has a hand in them, are narrow."""
+
+    class Half(toy.Toy):
+        def encode(self, codes: Tensor) -> Tensor:
+            return super().encode(codes).to(dtype)
+
+    return kind(Half, dtype)
+
+
+def _plain(half: Any, dtype: torch.dtype) -> Any:
+    return half(toy.MODELS["conv, batch norm, relu, max pool"]().body).to(dtype)
+
+
+HALF = [torch.bfloat16, torch.float16]
+
+
+@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize(
+    "method", [deeplift, lrp, integrated_gradients, saliency, in_silico_mutagenesis, grad_cam]
+)
+def test_half_precision_is_explained_as_the_same_weights_in_single(
+    method: Any, dtype: torch.dtype
+) -> None:
+    half = _in_half(_plain, dtype)
+    single = toy.Toy(copy.deepcopy(half.body)).float()
+    before = [(each.dtype, each.data_ptr(), each.clone()) for each in half.state_dict().values()]
+    arguments = {**DEFAULTS, "references": toy.references(CODES)}
+    answer = explain(method, half, CODES, TARGETS, **arguments)
+    expected = explain(method, single, CODES, TARGETS, **arguments)
+    np.testing.assert_array_equal(answer.scores, expected.scores)
+    for each, (kind, place, values) in zip(half.state_dict().values(), before, strict=True):
+        assert (each.dtype, each.data_ptr()) == (kind, place)
+        assert torch.equal(each, values)
+
+
+@pytest.mark.parametrize("dtype", HALF)
+def test_what_no_rule_sees_is_refused_in_half_precision_too(dtype: torch.dtype) -> None:
+    model = toy.Functional().to(dtype)
+    with pytest.raises(ValueError, match=r"deeplift promises .*functions outside of them: relu"):
+        explain(deeplift, model, CODES, TARGETS, references=toy.references(CODES), **DEFAULTS)
+
+
+class Narrowing(toy.Toy):
+    """Single precision in, half precision out."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs).bfloat16()
+
+
+class Autocast(toy.Toy):
+    def forward(self, inputs: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return super().forward(inputs)
+
+
+@pytest.mark.parametrize("made", [Narrowing, Autocast])
+@pytest.mark.parametrize("method", [deeplift, lrp, integrated_gradients])
+def test_logits_in_half_precision_show_no_completeness(made: Any, method: Any) -> None:
+    model = made(toy.network(nn.Conv1d(4, 6, 5), nn.ReLU()).body)
+    with pytest.raises(
+        NotApplicable, match=f"{method.__name__} .*logits in bfloat16 are too coarse"
+    ):
+        explain(method, model, CODES, TARGETS, references=toy.references(CODES), **DEFAULTS)
+    assert np.isfinite(explain(gradient, model, CODES, TARGETS, **DEFAULTS).scores).all()
+
+
+class Insisting(toy.Toy):
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs.half())
+
+
+def test_a_model_that_insists_on_half_precision_is_named() -> None:
+    model = Insisting(toy.network(nn.Conv1d(4, 6, 5)).body).half()
+    with pytest.raises(
+        NotApplicable, match="gradient: the weights are float16, and in float32, as"
+    ):
+        explain(gradient, model, CODES, TARGETS, **DEFAULTS)
+    assert all(each.dtype == torch.float16 for each in model.parameters())

@@ -22,7 +22,7 @@ from xaibench.predict import rows_of
 from xaibench.protocols import method_facts
 from xaibench.randomness import identity, stream, streams
 from xaibench.shapes import Codes, Labels, Scores
-from xaibench.untouched import explainable, unchanged
+from xaibench.untouched import explainable, in_single_precision, is_narrow, narrow_of, unchanged
 from xaibench.values import Attribution, N
 from xaibench.view import ExplainedView, encoded
 
@@ -78,17 +78,26 @@ def explain(
     """Explain every sequence of ``codes`` ``(N, L)`` for its target with one method.
 
     ``references`` ``(N, K, L)`` are codes too; ``seed`` and ``component`` name the random streams.
-    The model is left as found. ValueError where the scores have another shape, are not finite, or
-    are less complete than the method promises.
+    The model is left as found. One in half precision is explained in single precision, by the same
+    weights. ValueError where the scores have another shape, are not finite, or are less complete
+    than the method promises; NotApplicable where half precision leaves nothing to promise.
     """
     batch_size = batch_size or min(BATCH, rows_of(codes.shape[1]))
-    view = ExplainedView(model)
+    view, promised = ExplainedView(model), method_facts(method).completeness
+    if promised is not None or narrow_of(model):
+        _refuse_half_precision(model, codes[:1], name_of(method), promises=promised is not None)
     batches = []
     started = time.process_time()  # what else the machine does is no cost of a method
     for start in range(0, len(codes), batch_size):
         rows = slice(start, start + batch_size)
         theirs = None if references is None else references[rows]
-        with explainable(model), torch.enable_grad(), _seeded(seed, component, codes[start]):
+        single = in_single_precision(model)
+        with (
+            explainable(model),
+            single,
+            torch.enable_grad(),
+            _seeded(seed, component, codes[start]),
+        ):
             inputs = encoded(model, codes[rows]).requires_grad_()
             target = torch.from_numpy(targets[rows].copy()).to(inputs.device, torch.int64)
             supplied = _supplied(method, model, codes[rows], theirs, seed, component)
@@ -97,7 +106,6 @@ def explain(
             batches.append(_checked(answer, codes[rows].shape, name_of(method)))
     seconds = time.process_time() - started
     error, change = _completeness(batches)
-    promised = method_facts(method).completeness
     if promised is not None and error > promised * change + _ROUNDINGS * view.rounding:
         raise ValueError(
             f"{name_of(method)} promises contributions that sum to the change of the output within "
@@ -151,6 +159,29 @@ def asks_for(method: Callable[..., Any], name: str) -> bool:
 def name_of(method: Callable[..., Any]) -> str:
     """What a method is called in messages."""
     return str(getattr(method, "__name__", type(method).__name__))
+
+
+def _refuse_half_precision(model: Any, codes: Codes, name: str, *, promises: bool) -> None:
+    """NotApplicable where a model of half precision only takes what is as narrow, or where logits
+    are, which keep 8 or 11 bits, too narrow for a method that promises sums."""
+    if not len(codes):
+        return
+    try:
+        with explainable(model), in_single_precision(model), torch.no_grad():
+            dtype = getattr(model(encoded(model, codes)), "dtype", torch.float32)
+    except RuntimeError as error:
+        if not narrow_of(model):
+            raise
+        raise NotApplicable(
+            f"{name}: the weights are {narrow_of(model)}, and in float32, as they would be "
+            f"explained, the model does not run: {str(error).splitlines()[0]}"
+        ) from error
+    if promises and is_narrow(dtype):
+        raise NotApplicable(
+            f"{name} promises contributions that sum to the change of the output; logits in "
+            f"{str(dtype).removeprefix('torch.')} are too coarse to show it; have the model give "
+            "float32"
+        )
 
 
 @contextmanager

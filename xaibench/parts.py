@@ -10,7 +10,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from xaibench.shapes import Codes
-from xaibench.untouched import explainable
+from xaibench.untouched import explainable, in_single_precision
 from xaibench.view import encoded
 
 
@@ -19,7 +19,7 @@ def parts_of(model: Any, codes: Codes) -> str:
     rules for modules cannot see."""
     calls = _Calls()
     leaves = [module for module in model.modules() if not any(module.children())]
-    with explainable(model), torch.no_grad():
+    with explainable(model), in_single_precision(model), torch.no_grad():
         for leaf in leaves:
             if leaf is not model:
                 leaf.register_forward_pre_hook(calls.enter)

@@ -50,6 +50,38 @@ def explainable(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
+def in_single_precision(model: nn.Module) -> Iterator[None]:
+    """In here weights and buffers of less than 32 bits are float32, which holds the same values;
+    afterwards they are the tensors that they were.
+
+    Half precision keeps 8 or 11 bits: sums of contributions could miss by what they explain.
+    """
+    state = [*model.parameters(), *model.buffers()]
+    narrow = [(tensor, tensor.data) for tensor in state if is_narrow(tensor.dtype)]
+    for tensor, data in narrow:
+        tensor.data = data.float()
+    try:
+        yield
+    finally:
+        for tensor, data in narrow:
+            tensor.data = data
+
+
+def is_narrow(dtype: torch.dtype) -> bool:
+    """Whether numbers have less than 32 bits, as in half precision."""
+    return dtype.is_floating_point and torch.finfo(dtype).bits < 32
+
+
+def narrow_of(model: nn.Module) -> str:
+    """The narrow types of weights and buffers, for a message; empty where there are none."""
+    state = [*model.parameters(), *model.buffers()]
+    narrow = {
+        str(tensor.dtype).removeprefix("torch.") for tensor in state if is_narrow(tensor.dtype)
+    }
+    return " and ".join(sorted(narrow))
+
+
+@contextmanager
 def unchanged(model: nn.Module, name: str) -> Iterator[None]:
     """ValueError where a method changed weights or buffers (they are put back, also on an error),
     left a module in training mode, a hook behind, or a parameter that wants a gradient."""

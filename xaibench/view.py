@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from xaibench.errors import NotApplicable
 from xaibench.predict import device_of
 from xaibench.shapes import Codes
+from xaibench.untouched import is_narrow
 
 
 class ExplainedView(nn.Module):
@@ -65,7 +66,7 @@ class ExplainedView(nn.Module):
 
 
 def encoded(model: Any, codes: Codes) -> Tensor:
-    """Codes ``(N, L)`` as the model takes them, on its device."""
+    """Codes ``(N, L)`` as the model takes them, on its device, in single precision or better."""
     with torch.no_grad():
         inputs: Tensor = model.encode(torch.from_numpy(codes.copy()).to(device_of(model)))
-    return inputs.detach()
+    return inputs.detach().float() if is_narrow(inputs.dtype) else inputs.detach()
