@@ -25,9 +25,10 @@ from xaibench.plan import Plan
 from xaibench.protocols import method_facts
 from xaibench.records import Block
 from xaibench.registry import load
+from xaibench.shapes import Codes
 from xaibench.statistics.bootstrap import bands
 from xaibench.statistics.draws import shared_draws
-from xaibench.values import Sequences
+from xaibench.values import N, Sequences
 from xaibench.work import Work, facts_of
 
 RESAMPLES = 1000
@@ -177,15 +178,44 @@ def _inside_motif(train: Sequences) -> float | None:
 
 
 def _cautions(work: Work) -> list[str]:
-    """What a reader must know of the data that no table tells."""
+    """What a reader must know of the data and the models that no table tells."""
     instead = [work.splits.note] if STANDS_IN in work.splits.facts else []
     references = explaining.kept_references(work)
-    if references is None:
-        return instead
-    alone = int((references == work.chosen.codes[:, None]).all(axis=(1, 2)).sum())
-    words = f"{alone} of {len(references)} explained sequences are their own only dinucleotide"
-    shuffled = f"{words} shuffle: methods with references find nothing there."
-    return [*instead, shuffled] if alone else instead
+    shuffled = [] if references is None else _of_shuffles(references, work.chosen.codes)
+    return [*instead, *_of_half_precision(work), *shuffled]
+
+
+def _of_half_precision(work: Work) -> list[str]:
+    narrow = {
+        model: trainings.narrow_weights(work, model, work.plan.seeds[0])
+        for model in work.plan.models
+    }
+    return [
+        f"The weights of {model} are {kind}: it is explained with the same weights in float32, and "
+        "measured as it is; logits of the two differ by rounding."
+        for model, kind in narrow.items()
+        if kind
+    ]
+
+
+def _of_shuffles(references: Codes, codes: Codes) -> list[str]:
+    """What methods with references cannot see: positions where all shuffles have the base of the
+    sequence. Two a sequence are its ends."""
+    same = (references == codes[:, None]).all(axis=1)
+    alone = int(same.all(axis=1).sum())
+    own = (
+        f"{alone} of {len(codes)} explained sequences are their own only dinucleotide shuffle: "
+        "methods with references find nothing there."
+    )
+    known = codes < N
+    share = float((same & known).sum() / max(1, known.sum()))
+    ends = (
+        f"{share:.1%} of the known positions have the same base in all dinucleotide shuffles, the "
+        "first and the last of every stretch of known bases among them: methods with references "
+        "give them exactly 0."
+    )
+    many = (same & known).sum() > 2.2 * len(codes)  # low complexity may add a few
+    return [*([own] if alone else []), *([ends] if many else [])]
 
 
 def _facts(work: Work, label: str) -> dict[str, str | bool]:

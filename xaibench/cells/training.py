@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file as load_weights
 from safetensors.torch import save_file as save_weights
 
@@ -22,11 +23,14 @@ from xaibench.store import Spec, key
 from xaibench.values import Sequences, Splits
 from xaibench.work import Work, facts_of, found
 
-from .keeping import identified, keep_arrays, keep_failure
+from .keeping import identified, is_there, keep_arrays, keep_failure
 
 Progress = Callable[[int, int, dict[str, float]], None]
 
 RANDOM_LABELS = "random labels"
+
+_NARROW = {"BF16": "bfloat16", "F16": "float16"}
+"""Types of weights with less than 32 bits, as safetensors and as torch call them."""
 
 
 def model_spec(work: Work, model: str, seed: int, *, learnt_from: str = "") -> Spec:
@@ -158,6 +162,16 @@ def restored(work: Work, model: str, spec: Spec) -> Any:
     classifier = build(work, model)
     classifier.load_state_dict(load_weights(work.store.path(spec) / "weights.safetensors"))
     return classifier.eval()
+
+
+def narrow_weights(work: Work, model: str, seed: int) -> str:
+    """The types of a kept model's weights that have less than 32 bits; empty where none has."""
+    spec = model_spec(work, model, seed)
+    if not is_there(work, spec):
+        return ""
+    with safe_open(work.store.path(spec) / "weights.safetensors", "pt") as weights:
+        kinds = {weights.get_slice(name).get_dtype() for name in weights.keys()}
+    return " and ".join(_NARROW[kind] for kind in sorted(kinds & _NARROW.keys()))
 
 
 def predictions_spec(work: Work, model: str, seed: int) -> Spec:
