@@ -20,6 +20,7 @@ from xaibench.protocols import method
 from xaibench.registry import nearest
 
 from .gradient import corrected
+from .unseen import SEES, refuse_unseen
 
 _REFUSED = {
     "DeepLift": "it is wrong where nonlinear modules adjoin; the method deeplift is exact",
@@ -52,7 +53,8 @@ def adapt(name: str) -> Callable[..., Tensor]:
 
     Its options are those of the constructor and of ``attribute``; a list stands for a tuple. Raw
     gradients (classes that do not multiply by the input) are corrected and taken at the observed
-    base. UsageError for a name that is no such class.
+    base. UsageError for a name that is no such class. Where a class works on modules alone, the
+    method is NotApplicable to a model with functions that it cannot see.
 
     >>> list(inspect.signature(adapt("IntegratedGradients")).parameters)[3:]
     ['multiply_by_inputs', 'baselines', 'n_steps', 'method', 'internal_batch_size']
@@ -69,6 +71,8 @@ def adapt(name: str) -> Callable[..., Tensor]:
             given["internal_batch_size"] = rows_of(inputs.shape[-1])
         if "abs" in inspect.signature(made.attribute).parameters:
             given["abs"] = False
+        if name in SEES:
+            refuse_unseen(name, model, inputs)
         if generators is None:
             return _contributions(made, inputs, target, given)
         return _one_by_one(made, inputs, target, given, generators)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -33,28 +34,36 @@ def operation(node: Node) -> str:
 
 
 class Spans:
-    """The operations recorded between ``enter`` and the ``leave`` that belongs to it.
+    """The operations recorded between ``enter`` and the ``leave`` that belongs to it, and the name
+    given to them.
 
-    Autograd numbers its operations in the order in which they run. Spans may be nested.
+    Autograd numbers its operations in the order in which they run. Of nested spans, the outermost
+    counts.
     """
 
     def __init__(self) -> None:
         self.depth = 0
-        self._spans: list[tuple[int, int]] = []
+        self._spans: list[tuple[int, float, str]] = []
 
-    def enter(self) -> None:
+    def enter(self, name: str = "") -> None:
         if not self.depth:
-            self._spans.append((_next_number(), _next_number()))
+            self._spans.append((_next_number(), math.inf, name))
         self.depth += 1
 
     def leave(self) -> None:
         self.depth -= 1
         if not self.depth:
-            self._spans[-1] = self._spans[-1][0], _next_number()
+            start, _, name = self._spans.pop()
+            self._spans.append((start, _next_number(), name))
+
+    def owner(self, node: Node) -> str | None:
+        """The name of the span that a node belongs to; None where it belongs to none."""
+        number = node._sequence_nr()
+        owners = (name for start, end, name in self._spans if start < number < end)
+        return next(owners, None)
 
     def __contains__(self, node: Node) -> bool:
-        number = node._sequence_nr()
-        return any(start < number < end for start, end in self._spans)
+        return self.owner(node) is not None
 
 
 def _next_number() -> int:

@@ -1,17 +1,20 @@
 """Captum's own classes as methods."""
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import toy
+from torch import Tensor, nn
+from torch.nn import functional
 
 from xaibench.attribution.captum import adapt
 from xaibench.attribution.gradient import input_x_gradient
 from xaibench.attribution.integrated import integrated_gradients
-from xaibench.errors import UsageError
+from xaibench.errors import NotApplicable, UsageError
 from xaibench.explain import asks_for, explain
 from xaibench.protocols import method_facts
 
@@ -101,3 +104,111 @@ def test_classes_that_cannot_be_right_here_are_refused_with_the_reason() -> None
         adapt("FeaturePermutation")
     with pytest.raises(UsageError, match="never ends"):
         adapt("ShapleyValues")
+
+
+class Activated(toy.Toy):
+    """Two convolutions with something behind each."""
+
+    def __init__(self, first: Any, second: Any) -> None:
+        super().__init__(nn.Conv1d(4, 6, 5, padding=2))
+        self.other, self.relu = nn.Conv1d(6, 5, 3), nn.ReLU()
+        self.first, self.second = first, second
+        self.pool, self.classify = nn.AdaptiveMaxPool1d(1), nn.Linear(5, 2)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        features = self.second(self.other(self.first(self.body(inputs))))
+        logits: Tensor = self.classify(self.pool(features).flatten(1))
+        return logits
+
+
+class Swish(nn.Module):
+    """An activation of one's own."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values * torch.sigmoid(values)
+
+
+UNSEEN: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "F.relu": (functional.relu, "relu"),
+    "F.relu in place": (lambda values: functional.relu(values, inplace=True), "relu"),
+    "torch.relu": (torch.relu, "relu"),
+    "tensor.relu": (lambda values: values.relu(), "relu"),
+    "tensor.relu_": (lambda values: values.relu_(), "relu"),
+    "clamp": (lambda values: values.clamp(min=0), "clamp"),
+    "maximum": (lambda values: torch.maximum(values, torch.zeros(())), "maximum"),
+    "where": (lambda values: torch.where(values > 0, values, 0), "where"),
+    "square": (torch.square, "pow"),
+    "exp": (torch.exp, "exp"),
+    **{
+        each.__name__: (each, name)
+        for each, name in (
+            *((functional.gelu, "gelu"), (functional.silu, "silu"), (functional.elu, "elu")),
+            *((functional.celu, "celu"), (functional.selu, "elu"), (functional.mish, "mish")),
+            *((functional.leaky_relu, "leakyrelu"), (functional.relu6, "hardtanh")),
+            *((functional.softplus, "softplus"), (functional.hardswish, "hardswish")),
+            *((functional.logsigmoid, "logsigmoid"), (functional.softsign, "abs")),
+            *((torch.tanh, "tanh"), (torch.sigmoid, "sigmoid")),
+        )
+    },
+    **{
+        kind.__name__: (kind(), rf"\({kind.__name__}\)")
+        for kind in (
+            *(nn.GELU, nn.SiLU, nn.ELU, nn.CELU, nn.SELU, nn.Mish, nn.ReLU6, nn.LeakyReLU),
+            *(nn.PReLU, nn.Softplus, nn.Tanh, nn.Sigmoid, nn.Hardswish, Swish),
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("name", ["GuidedBackprop", "Deconvolution"])
+@pytest.mark.parametrize("activation", UNSEEN)
+def test_activations_that_captum_cannot_guide_are_named(activation: str, name: str) -> None:
+    unseen, word = UNSEEN[activation]
+    method = adapt(name)
+    for first, second in ((unseen, nn.ReLU()), (nn.ReLU(inplace=True), unseen), (unseen, unseen)):
+        with pytest.raises(NotApplicable, match=f"{name} rectifies .*cannot see .*{word}"):
+            scores(method, Activated(first, second))
+
+
+@pytest.mark.parametrize("name", ["GuidedBackprop", "Deconvolution"])
+def test_without_anything_to_guide_a_method_does_not_apply(name: str) -> None:
+    for change in (nn.Identity(), lambda values: values * (values > 0)):
+        with pytest.raises(NotApplicable, match=r"the model has none: .*input x gradient"):
+            scores(adapt(name), Activated(change, change))
+
+
+@pytest.mark.parametrize("inplace", [True, False])
+@pytest.mark.parametrize("name", ["GuidedBackprop", "Deconvolution"])
+def test_what_is_guided_is_by_hand(name: str, inplace: bool) -> None:
+    """From the output to the input, layer by layer."""
+    torch.manual_seed(0)
+    layers = [nn.Conv1d(4, 6, 5), nn.ReLU(), nn.Conv1d(6, 5, 3), nn.ReLU(), nn.MaxPool1d(2)]
+    model = toy.network(*layers)
+    inputs = model.encode(torch.from_numpy(CODES))
+    values = [inputs]
+    for layer in model.body:
+        values.append(layer(values[-1]).detach())
+    weights = model.body[-1].weight.detach()
+    gradient = weights[TARGETS] - weights[1 - TARGETS]
+    for layer, before in zip(reversed(model.body[:-1]), reversed(values[:-2]), strict=True):
+        if isinstance(layer, nn.ReLU):
+            gradient = gradient.clamp(min=0) * (1 if name == "Deconvolution" else before > 0)
+        else:
+            came = before.clone().requires_grad_()
+            (gradient,) = torch.autograd.grad(layer(came), came, gradient)
+    for layer in model.body:
+        layer.inplace = inplace
+    expected = ((gradient - gradient.mean(1, keepdim=True)) * inputs).sum(1)
+    np.testing.assert_allclose(scores(adapt(name), model), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_captums_lrp_sees_nothing_outside_of_modules() -> None:
+    layers = nn.Linear(4 * toy.LENGTH, 5), nn.ReLU(), nn.Linear(5, 2)
+    assert scores(adapt("LRP"), Flat(nn.Sequential(*layers))).shape == CODES.shape
+    with pytest.raises(NotApplicable, match=r"LRP has rules for modules, and cannot see relu x 1"):
+        scores(adapt("LRP"), toy.Functional())
+
+
+class Flat(toy.Toy):
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs.flatten(1))

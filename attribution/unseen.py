@@ -1,0 +1,109 @@
+"""What methods that work on modules cannot see in a model."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
+from torch.autograd.graph import Node
+
+from xaibench.errors import NotApplicable
+from xaibench.untouched import left_as_found
+from xaibench.view import ExplainedView
+
+from .graph import Spans, nodes, on_the_way, operation
+
+SEES = {
+    "GuidedBackprop": "rectifies the gradient of nn.ReLU modules",
+    "Deconvolution": "rectifies the gradient of nn.ReLU modules",
+    "LRP": "has rules for modules",
+}
+"""Classes of Captum that set hooks on modules, and what these do."""
+
+_ACTIVATION = re.compile(
+    r"Relu.*|LeakyRelu|Rrelu.*|Prelu.*|[SC]?[Ee]lu|Gelu|Silu|Mish|Sigmoid|Tanh|Softplus|Softshrink"
+    r"|Hardshrink|Hardtanh|Hardswish|Hardsigmoid|LogSigmoid.*|Threshold|Glu|Clamp.*|Maximum"
+    r"|Minimum|Where|Exp|Exp2|Expm1|Log|Log2|Log1P|Pow|Abs|Sgn|Erf.*|Sin|Sinh|Cos|Cosh|Atan"
+)
+"""Operations that an elementwise nonlinearity is made of."""
+
+_REARRANGING = frozenset(
+    {
+        *("View", "UnsafeView", "Reshape", "Permute", "Transpose", "T", "Expand", "Squeeze"),
+        *("Unsqueeze", "Clone", "Slice", "Select", "Alias", "Flip", "ToCopy"),
+    }
+)
+
+
+def refuse_unseen(name: str, model: Any, inputs: Tensor) -> None:
+    """NotApplicable where a class of Captum would leave to the plain gradient what it is there to
+    change: activations that are no ``nn.ReLU``; for LRP, all that is computed outside of modules.
+
+    The first of the ``inputs`` is run once.
+    """
+    whole = model.classifier if isinstance(model, ExplainedView) else model
+    with left_as_found(whole), _recorded(whole, name) as spans, torch.enable_grad():
+        output = whole(inputs.detach()[:1].requires_grad_())
+    way = list(nodes(output))
+    unseen = _outside(way, spans) if name == "LRP" else _not_rectified(way, spans)
+    if unseen:
+        raise NotApplicable(f"{name} {SEES[name]}, and cannot see {_counted(unseen)}")
+    if name != "LRP" and not any(_is_relu(spans.owner(node)) for node in way):
+        raise NotApplicable(
+            f"{name} {SEES[name]}, and the model has none: it would be input x gradient. Computed "
+            f"outside of modules: {_counted(_outside(way, spans))}"
+        )
+
+
+def _counted(parts: list[str]) -> str:
+    return ", ".join(f"{part} x {count}" for part, count in Counter(parts).items()) or "none"
+
+
+@contextmanager
+def _recorded(model: nn.Module, name: str) -> Iterator[Spans]:
+    """In here, which module without children records which operations."""
+    spans = Spans()
+    handles = []
+    for path, module in on_the_way(model, name):
+        if module is not model and not any(module.children()):
+            label = _RELU if isinstance(module, nn.ReLU) else f"{path} ({type(module).__name__})"
+            enter, leave = _hooks(spans, label)
+            handles += [module.register_forward_pre_hook(enter)]
+            handles += [module.register_forward_hook(leave)]
+    try:
+        yield spans
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+_RELU = "nn.ReLU"
+
+
+def _hooks(spans: Spans, label: str) -> tuple[Any, Any]:
+    return lambda *call: spans.enter(label), lambda *call: spans.leave()
+
+
+def _is_relu(owner: str | None) -> bool:
+    return owner == _RELU
+
+
+def _not_rectified(way: list[Node], spans: Spans) -> list[str]:
+    activations = [
+        node
+        for node in way
+        if _ACTIVATION.fullmatch(operation(node)) or isinstance(node, BackwardCFunction)
+    ]
+    owners = [(node, spans.owner(node)) for node in activations]
+    return [owner or operation(node).lower() for node, owner in owners if not _is_relu(owner)]
+
+
+def _outside(way: list[Node], spans: Spans) -> list[str]:
+    computed = [node for node in way if node.next_functions and node not in spans]
+    return [operation(n).lower() for n in computed if operation(n) not in _REARRANGING]
