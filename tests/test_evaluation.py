@@ -97,7 +97,7 @@ def work_of(folder, *, text=PLAN, changes=(), plugins=()):
 
 def finished(folder, **options):
     work = work_of(folder, **options)
-    outcome = run(work, jobs=1, threads=1, command="xaibench run all.yaml")
+    outcome = run(work, jobs=0, threads=1, command="xaibench run all.yaml")
     return work, outcome, pd.read_parquet(folder / "results.parquet")
 
 

@@ -47,7 +47,7 @@ def work_of(folder, text=PLAN):
 def ran(tmp_path_factory):
     folder = tmp_path_factory.mktemp("limits") / "run"
     work = work_of(folder)
-    return work, run(work, jobs=1, threads=1, command="xaibench run plan.yaml"), folder
+    return work, run(work, jobs=0, threads=1, command="xaibench run plan.yaml"), folder
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_values_are_those_of_the_plan_without_limits(records, ran, tmp_path):
     """The first sequences are the same, and so is all that is drawn for them."""
     text = PLAN.replace("deeplift: {sequences: 4}", "deeplift: {}")
     shutil.copytree(ran[2], tmp_path / "run")
-    run(work_of(tmp_path / "run", text), jobs=1, threads=1, command="")
+    run(work_of(tmp_path / "run", text), jobs=0, threads=1, command="")
     both = ["model", "seed", "method", "control", "metric", "operator", "repeat", "sequence"]
     # a mean map, and that of another sequence, are made of all maps there are
     own = of(records, method="deeplift", control="", status="ok")

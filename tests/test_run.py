@@ -65,7 +65,7 @@ def work_of(folder, *, text=PLAN, changes=(), plugins=()):
     return begin(Job(plan, str(path), plugins, folder))
 
 
-def finished(folder, *, jobs=1, **options):
+def finished(folder, *, jobs=0, **options):
     work = work_of(folder, **options)
     return work, run(work, jobs=jobs, threads=1, command="xaibench run tiny.yaml")
 
@@ -428,14 +428,14 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").touch()
     job = replace(work_of(tmp_path / "fine").job, folder=tmp_path / "file" / "run")
     with pytest.raises(UsageError, match=r"cannot be (written|used)"):
-        run(begin(job), jobs=1, threads=1, command="")
+        run(begin(job), jobs=0, threads=1, command="")
 
 
 def test_a_run_in_a_folder_where_another_is_under_way_is_refused_and_writes_nothing(tmp_path):
     work = work_of(tmp_path / "busy")
     with alone(work.store.root):
         with pytest.raises(UsageError, match="busy: another run is under way in this folder"):
-            run(work, jobs=1, threads=1, command="")
+            run(work, jobs=0, threads=1, command="")
         assert [path.name for path in work.store.root.iterdir()] == ["lock"]
 
 
@@ -444,7 +444,7 @@ def test_a_folder_that_another_run_took_meanwhile_is_refused(tmp_path):
     work.store.root.mkdir(parents=True)
     (work.store.root / "data.json").write_text('{"data": "0123456789"}')
     with pytest.raises(UsageError, match="holds a run on other data"):
-        run(work, jobs=1, threads=1, command="")
+        run(work, jobs=0, threads=1, command="")
 
 
 def test_the_seconds_of_a_run_are_those_of_all_its_calls(copy):

@@ -50,7 +50,7 @@ def run_in(place: Path):
     """The run to its end, in this process."""
     plan, plugin = str(place / "tiny.yaml"), str(place / "waiting.py")
     work = begin(Job(read(plan, plugins=(plugin,)), plan, (plugin,), place / "run"))
-    return run(work, jobs=1, threads=1, command="xaibench run tiny.yaml")
+    return run(work, jobs=0, threads=1, command="xaibench run tiny.yaml")
 
 
 def written(place: Path) -> Path:

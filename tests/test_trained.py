@@ -54,7 +54,7 @@ def checkpoints(work):
 
 def test_a_run_leaves_no_checkpoint_and_a_table_without_masks(tmp_path):
     work = work_of(tmp_path / "run")
-    outcome = run(work, jobs=1, threads=1, command="xaibench run plan.yaml")
+    outcome = run(work, jobs=0, threads=1, command="xaibench run plan.yaml")
     assert outcome.failures == []
     assert list(work.store.root.glob("retrained-*"))
     assert checkpoints(work) == []

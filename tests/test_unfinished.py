@@ -76,7 +76,7 @@ def stopped(folder: Path, monkeypatch: pytest.MonkeyPatch, *, after: int) -> Pat
     with monkeypatch.context() as patched:
         patched.setattr(engine, "compute", once_more)
         with pytest.raises(KeyboardInterrupt):
-            run(work_of(folder), jobs=1, threads=1, command="xaibench run tiny.yaml")
+            run(work_of(folder), jobs=0, threads=1, command="xaibench run tiny.yaml")
     return folder
 
 
@@ -92,7 +92,7 @@ def halfway(tmp_path_factory):
 def whole(tmp_path_factory):
     """The same run, not stopped."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    outcome = run(work_of(folder), jobs=1, threads=1, command="xaibench run tiny.yaml")
+    outcome = run(work_of(folder), jobs=0, threads=1, command="xaibench run tiny.yaml")
     assert outcome.failures == []
     return folder
 
@@ -194,7 +194,7 @@ def test_the_run_goes_on_after_a_report_and_ends_as_one_that_was_not_stopped(
 ):
     folder = moved(halfway, tmp_path)
     report(folder, own(folder))
-    outcome = run(work_of(folder), jobs=1, threads=1, command="xaibench run tiny.yaml")
+    outcome = run(work_of(folder), jobs=0, threads=1, command="xaibench run tiny.yaml")
     assert (outcome.computed, outcome.tasks, outcome.failures) == (TASKS - 7, TASKS, [])
     assert begun_in(folder) is None
     again = read_results(folder)

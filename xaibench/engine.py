@@ -1,26 +1,31 @@
-"""Where tasks run: in this process, or in several with a fixed number of torch threads each."""
+"""Where tasks run: in processes with a fixed number of torch threads each, or in this one."""
 
-import os
 import pickle
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
-from multiprocessing import active_children, get_context, parent_process
-from multiprocessing.connection import wait
-from signal import SIG_IGN, SIGINT, signal
-from threading import Thread
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 from time import perf_counter
 
 import torch
 
 from xaibench.cells import effects, explaining, oracle, replacing, retraining, training
-from xaibench.cells.keeping import is_there
+from xaibench.cells.keeping import is_there, keep_failure
 from xaibench.controls import ORACLE, RANDOM
-from xaibench.progress import Progress
+from xaibench.errors import Died, UsageError, described
+from xaibench.fence import fenced
+from xaibench.processes import Do, in_processes, sendable
+from xaibench.progress import Progress, said
 from xaibench.store import Spec
 from xaibench.work import Job, Work, is_explained, prepare
+
+Epoch = Callable[[int, int, dict[str, float]], None]
+"""Told of each epoch of a training."""
+
+Outcome = float | Exception
+"""The seconds that a task took, or why it came to no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +43,21 @@ class Task:
 
 def missing(work: Work, task: Task) -> bool:
     """Whether any artefact of a task is not there yet; a failure is tried again."""
+    if task.source is not None and not _usable(work, task):
+        return True
+    return not all(map(work.store.holds, _specs(work, task)))
+
+
+def _specs(work: Work, task: Task) -> Iterator[Spec]:
+    """What a task makes, in the order in which it does."""
     where = (task.model, task.seed)
     if task.source is None:
-        specs = [*training.model_specs(work, *where).values(), *_retrained(work, task)]
-        return not all(map(work.store.holds, specs))
-    if not _usable(work, task):
-        return True
-    if not all(map(work.store.holds, _first_specs(work, task))):
-        return True
-    if not is_explained(work.plan, task.model):
-        return False
-    curves = replacing.curve_specs(work, *where, task.source)
-    return not all(work.store.holds(spec) for _, spec in curves)
+        yield from training.model_specs(work, *where).values()
+        yield from _retrained(work, task)
+        return
+    yield from _first_specs(work, task)
+    if is_explained(work.plan, task.model):
+        yield from (spec for _, spec in replacing.curve_specs(work, *where, task.source))
 
 
 def _first_specs(work: Work, task: Task) -> list[Spec]:
@@ -71,11 +79,11 @@ def _retrained(work: Work, task: Task) -> list[Spec]:
     return [spec for _, spec in found]
 
 
-def compute(work: Work, task: Task, progress: Progress | None = None) -> None:
+def compute(work: Work, task: Task, epoch: Epoch = lambda *_: None) -> None:
     """Make what a task lacks."""
     where = (task.model, task.seed)
     if task.source is None:
-        training.train(work, *where, progress.epoch if progress else lambda *_: None)
+        training.train(work, *where, epoch)
         if _usable(work, task):
             retraining.retrained_cell(work, *where, None)
         return
@@ -103,62 +111,103 @@ def _usable(work: Work, task: Task) -> bool:
 def perform(
     work: Work, tasks: Sequence[Task], *, jobs: int, threads: int, progress: Progress
 ) -> None:
-    """Compute tasks that do not depend on each other; every result is in the store afterwards."""
-    if jobs == 1 or len(tasks) < 2:
-        with on_threads(threads):
-            for task in tasks:
-                began = perf_counter()
-                compute(work, task, progress)
-                progress.done(str(task), perf_counter() - began)
+    """Compute tasks that do not depend on each other; every result is in the store afterwards, or
+    the reason why there is none.
+
+    They are computed in ``jobs`` processes, so that a plug-in that ends one of them does not end
+    the run: its task is tried once more when no other runs, for those may have taken the memory.
+    With ``jobs=0`` they are computed in this process.
+    """
+    if not jobs:
+        for task in tasks:
+            _settle(work, task, attempt(work, task, threads, progress.epoch), progress)
         return
-    job = pickle.dumps(work.job)
-    with _processes(min(jobs, len(tasks)), threads) as pool:
-        running = {pool.submit(_remote, job, task): task for task in tasks}
-        for finished in as_completed(running):
-            progress.done(str(running[finished]), finished.result())
+    for task, died in _computed(work, tasks, jobs, threads, progress):
+        said(f"{task}: {died}; tried once more, alone")
+        for _, again in _computed(work, [task], 1, threads, progress):
+            _settle(work, task, again, progress)
 
 
-@contextmanager
-def _processes(count: int, threads: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that are ended at once where in here is left by an error or an interrupt."""
-    others = set(active_children())
-    pool = ProcessPoolExecutor(count, get_context("spawn"), _begin, (threads,))
-    try:
-        yield pool
-    except BaseException:
-        for process in set(active_children()) - others:
-            process.terminate()  # artefacts and checkpoints are whole or absent
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+def _computed(
+    work: Work, tasks: Sequence[Task], jobs: int, threads: int, progress: Progress
+) -> list[tuple[Task, Died]]:
+    """Compute tasks in processes; gives those whose process died."""
+    job, died = pickle.dumps(_from_anywhere(work.job)), []
+    hear = progress.epoch if jobs == 1 else lambda *_: None  # of one training at a time
+    answers = in_processes(
+        *(_begin, (job, threads), tasks),
+        count=min(jobs, len(tasks)),
+        imports=_imports(tasks),
+        hear=hear,
+    )
+    with closing(answers):
+        for task, outcome in answers:
+            if isinstance(outcome, Died):
+                died.append((task, outcome))
+            else:
+                _settle(work, task, outcome, progress)
+    return died
 
 
-def _begin(threads: int) -> None:
-    """The first thing that a process of ours does."""
-    signal(SIGINT, SIG_IGN)  # a key interrupts the parent too, which ends us and says so once
-    Thread(target=_end_with_parent, daemon=True).start()
+def _imports(tasks: Sequence[Task]) -> list[str]:
+    """The slow ones: plug-ins of ours that the plan has (a stranger's may not bear to be copied
+    after its import), and what torch imports for its first optimiser."""
+    ours = ("xaibench.models.", "xaibench.attribution.")
+    trains = any(task.source is None for task in tasks)
+    return [*filter(lambda name: name.startswith(ours), sys.modules), *["torch._dynamo"] * trains]
+
+
+def _begin(job: bytes, threads: int) -> Do:
+    """The data of a job, loaded once in each process, and what is done there."""
     torch.set_num_threads(threads)
+    unpickled: Job = pickle.loads(job)  # our own bytes, from the parent process
+    with fenced():
+        work = prepare(unpickled)
+
+    def do(task: Task, tell: Epoch) -> Outcome:
+        outcome = attempt(work, task, threads, tell)
+        return sendable(outcome) if isinstance(outcome, Exception) else outcome
+
+    return do
 
 
-def _end_with_parent() -> None:
-    """A parent that is killed cannot end its processes."""
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
+def _from_anywhere(job: Job) -> Job:
+    """A job whose paths hold wherever a plug-in moves to."""
+    files = (Path(each) for each in job.plugins)
+    plugins = tuple(str(file.absolute() if file.is_file() else file) for file in files)
+    return replace(job, plugins=plugins, folder=job.folder.absolute())
 
 
-def _remote(job: bytes, task: Task) -> float:
+def attempt(work: Work, task: Task, threads: int, epoch: Epoch) -> Outcome:
+    """Make what a task lacks: the seconds that it took, or what it raised.
+
+    Whatever a plug-in sets for the whole process is put back, so that records do not depend on
+    which tasks the process had before.
+    """
     began = perf_counter()
-    compute(_work(job), task)
+    precision, gradients = torch.get_default_dtype(), torch.is_grad_enabled()
+    try:
+        with on_threads(threads), warnings.catch_warnings(), fenced():
+            compute(work, task, epoch)
+    except Exception as error:
+        return error
+    finally:
+        torch.set_default_dtype(precision)
+        torch.set_grad_enabled(gradients)
     return perf_counter() - began
 
 
-@lru_cache(maxsize=1)
-def _work(job: bytes) -> Work:
-    """The data of a job, loaded once in each process."""
-    unpickled: Job = pickle.loads(job)  # our own bytes, from the parent process
-    return prepare(unpickled)
+def _settle(work: Work, task: Task, outcome: Outcome, progress: Progress) -> None:
+    """Say that a task is done, or keep the reason why it is not; a mistake of the user's and what
+    the disk refuses end the run."""
+    if isinstance(outcome, UsageError | OSError):
+        raise outcome
+    if isinstance(outcome, Exception):
+        said(f"{task}: {described(outcome)}")
+        for spec in _specs(work, task):
+            if not work.store.holds(spec):
+                keep_failure(work, spec, outcome)
+    progress.done(str(task), outcome if isinstance(outcome, float) else 0.0)
 
 
 @contextmanager

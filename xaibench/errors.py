@@ -1,5 +1,7 @@
 """The errors with a meaning of their own; everything else is a bug or a plug-in's."""
 
+import signal
+
 _LONGEST_LINE = 2000
 _LONGEST = 200
 """Letters of a message, and of a value in one."""
@@ -13,10 +15,7 @@ class UsageError(Exception):
     """
 
     def __str__(self) -> str:
-        line = super().__str__()
-        if len(line) <= _LONGEST_LINE:
-            return line
-        return f"{line[: _LONGEST_LINE // 2]} [...] {line[-_LONGEST_LINE // 4 :]}"
+        return readable(super().__str__())
 
 
 class Unknown(UsageError):
@@ -41,3 +40,68 @@ def shortened(text: str) -> str:
     'AAAAAAAA... (1,000 characters)'
     """
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text):,} characters)"
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user pressed Ctrl-C; a plain KeyboardInterrupt may be a plug-in's."""
+
+
+class Terminated(SystemExit):
+    """A request to end (SIGTERM); a plain SystemExit is a plug-in's."""
+
+
+class Escaped(Exception):
+    """A plug-in raised what is no Exception, such as SystemExit; the message names it."""
+
+
+class Died(Exception):
+    """The process that computed a task ended without an answer; the message says how."""
+
+
+def is_of_the_user(error: BaseException) -> bool:
+    """Whether the user ended the process, which no fence around a plug-in may hold up.
+
+    Where the command line runs, its handler raises Interrupted; elsewhere Python's own raises
+    KeyboardInterrupt, and a plug-in that raises it cannot be told from a key.
+    """
+    if isinstance(error, Interrupted | Terminated):
+        return True
+    ours = signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    return isinstance(error, KeyboardInterrupt) and not ours
+
+
+def described(error: BaseException) -> str:
+    """``Type: message`` on one line, also where the message cannot be made or is very long.
+
+    >>> described(ValueError("wanted  one\\nline"))
+    'ValueError: wanted one line'
+    """
+    text = message_of(error)
+    named = type(error).__name__
+    return text if isinstance(error, Escaped | Died) else f"{named}: {text}" if text else named
+
+
+def message_of(error: BaseException) -> str:
+    """The message of an error on one line.
+
+    >>> message_of(ValueError("two\nlines"))
+    'two lines'
+    """
+    try:
+        text = str(error)
+    except BaseException as another:  # the class is a plug-in's
+        if is_of_the_user(another):
+            raise
+        return f"its message cannot be made ({type(another).__name__})"
+    return " ".join(readable(text).split())
+
+
+def readable(line: str) -> str:
+    """A line without its middle where it is long beyond reading.
+
+    >>> readable("A" * 9000)[995:1012]
+    'AAAAA [...] AAAAA'
+    """
+    if len(line) <= _LONGEST_LINE:
+        return line
+    return f"{line[: _LONGEST_LINE // 2]} [...] {line[-_LONGEST_LINE // 4 :]}"

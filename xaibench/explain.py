@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xaibench.dna import reverse_complement, unreverse
-from xaibench.errors import NotApplicable
+from xaibench.errors import NotApplicable, message_of
+from xaibench.fence import fenced
 from xaibench.parts import parts_of
 from xaibench.predict import rows_of
 from xaibench.protocols import method_facts
@@ -101,7 +102,7 @@ def explain(
             inputs = encoded(model, codes[rows]).requires_grad_()
             target = torch.from_numpy(targets[rows].copy()).to(inputs.device, torch.int64)
             supplied = _supplied(method, model, codes[rows], theirs, seed, component)
-            with unchanged(model, name_of(method)), _gradients_wanted(name_of(method)):
+            with fenced(), unchanged(model, name_of(method)), _gradients_wanted(name_of(method)):
                 answer = method(view, inputs, target, **supplied, **options)
             batches.append(_checked(answer, codes[rows].shape, name_of(method)))
     seconds = time.process_time() - started
@@ -190,7 +191,7 @@ def _gradients_wanted(name: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not re.search("does(n't| not) require grad", str(error)):
+        if not re.search("does(n't| not) require grad", message_of(error)):
             raise
         raise NotApplicable(f"{name} needs a gradient, and the model gives none") from error
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from xaibench.fence import fenced
 from xaibench.protocols import Precision
 from xaibench.shapes import Codes, Logits
 
@@ -87,7 +88,7 @@ def logits(
     rows, device = rows or rows_of(codes.shape[1]), device_of(model)
     computing = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
     outputs: Logits = np.empty((0, 0), np.float32)
-    with evaluating(model), computing:
+    with fenced(), evaluating(model), computing:
         for start in range(0, len(codes), rows):
             part = model(model.encode(torch.from_numpy(codes[start : start + rows]).to(device)))
             if start == 0:

@@ -21,7 +21,8 @@ from types import ModuleType
 from typing import Any
 
 from xaibench import __version__
-from xaibench.errors import Unknown, UsageError
+from xaibench.errors import Unknown, UsageError, described
+from xaibench.fence import fenced
 
 KINDS = ("datasets", "models", "training", "attribution", "metrics", "operators", "reports")
 
@@ -88,11 +89,11 @@ def _installed(kind: str, name: str) -> Plugin:
 
 def _imported(point: EntryPoint) -> Callable[..., Any]:
     try:
-        call: Callable[..., Any] = point.load()
+        with fenced():
+            call: Callable[..., Any] = point.load()
     except Exception as error:
         raise UsageError(
-            f"the plug-in {point.name!r} ({point.value}) cannot be imported: "
-            f"{type(error).__name__}: {error}"
+            f"the plug-in {point.name!r} ({point.value}) cannot be imported: {described(error)}"
         ) from error
     return call
 
@@ -131,14 +132,14 @@ def members(kind: str, source: str) -> dict[str, Plugin]:
 def _module(source: str) -> ModuleType:
     path = Path(source)
     try:
-        module = _module_of_file(path) if path.suffix == ".py" else importlib.import_module(source)
+        with fenced():
+            of_file = path.suffix == ".py"
+            module = _module_of_file(path) if of_file else importlib.import_module(source)
         if getattr(module, "__file__", None) is None:
             raise ImportError("wanted a module of one file")
         return module
     except Exception as error:
-        raise UsageError(
-            f"--plugin {source}: cannot be imported: {type(error).__name__}: {error}"
-        ) from error
+        raise UsageError(f"--plugin {source}: cannot be imported: {described(error)}") from error
 
 
 def _module_of_file(path: Path) -> ModuleType:
@@ -152,5 +153,9 @@ def _module_of_file(path: Path) -> ModuleType:
         raise FileNotFoundError("no such file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]  # half a module is none
+        raise
     return module

@@ -6,7 +6,8 @@ from typing import Any
 
 from xaibench import results
 from xaibench.begun import needs
-from xaibench.errors import Unknown, UsageError
+from xaibench.errors import Unknown, UsageError, described
+from xaibench.fence import fenced
 from xaibench.options import resolve, typed
 from xaibench.registry import Plugin, load
 from xaibench.storage.files import write_below
@@ -29,9 +30,10 @@ def render(
     written, failures = [], []
     for label, (plugin, options) in called.items():
         try:
-            texts = dict(plugin.call(read, **options))
+            with fenced():
+                texts = dict(plugin.call(read, **options))
         except Exception as error:
-            failures.append(f"report {label}: {type(error).__name__}: {error}")
+            failures.append(f"report {label}: {described(error)}")
             continue
         try:
             written += [write_below(folder, name, text) for name, text in texts.items()]

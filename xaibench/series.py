@@ -7,7 +7,7 @@ from typing import Any
 
 from xaibench import forecast, results
 from xaibench import run as running
-from xaibench.errors import UsageError
+from xaibench.errors import UsageError, described
 from xaibench.plan import Plan
 from xaibench.registry import load
 from xaibench.results import Results
@@ -108,7 +108,7 @@ def overview(folder: Path) -> tuple[list[Path], list[str]]:
     try:
         texts = load("overviews", "index").call(known["name"], runs)
     except Exception as error:
-        return [], [f"overview: {type(error).__name__}: {error}"]
+        return [], [f"overview: {described(error)}"]
     try:
         return [write_below(folder, name, text) for name, text in texts.items()], []
     except OSError as error:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xaibench.errors import NotApplicable
+from xaibench.errors import NotApplicable, described, message_of
 from xaibench.explain import Explanation, explain, name_of
 from xaibench.metrics.localisation import auprc, chance_auprc
 from xaibench.options import resolve, typed
@@ -119,9 +119,9 @@ def _ran(subject: _Subject) -> tuple[dict[str, Explanation], Check]:
         try:
             explained[name] = subject(name)
         except NotApplicable as reason:
-            absent.setdefault(str(reason), []).append(name)
+            absent.setdefault(message_of(reason), []).append(name)
         except Exception as error:  # whatever a stranger's method raises
-            return {}, Check("runs", False, f"{name}: {type(error).__name__}: {error}")
+            return {}, Check("runs", False, f"{name}: {described(error)}")
     reasons = [f"not on {'; '.join(names)} ({reason})" for reason, names in absent.items()]
     ran = [f"on {len(explained)} of {len(MODELS)} models, which it leaves as found"]
     return explained, Check("runs", True if explained else None, "; ".join(ran + reasons))

@@ -50,7 +50,7 @@ def work_of(folder, text=PLAN):
 def ran(tmp_path_factory):
     folder = tmp_path_factory.mktemp("claims") / "run"
     work = work_of(folder)
-    outcome = run(work, jobs=1, threads=1, command="xaibench run plan.yaml")
+    outcome = run(work, jobs=0, threads=1, command="xaibench run plan.yaml")
     assert outcome.failures == []
     return work, folder
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from xaibench.fence import fenced
 from xaibench.operators import composition, donors
 from xaibench.options import takes
 from xaibench.randomness import streams
@@ -17,7 +18,8 @@ def donor_of(work: Work, operator: str) -> Codes:
     if "composition" in takes(plugin.call):
         options["composition"] = composition(work.splits.train.codes)
     generators = streams(work.plan.data_seed, f"donor {use.use}", codes)
-    donor = donors(plugin.call, codes, generators, **options)
+    with fenced():
+        donor = donors(plugin.call, codes, generators, **options)
     if donor.shape != codes.shape or donor.dtype != np.uint8 or donor.max(initial=0) > N:
         raise ValueError(
             f"{plugin.name}: wanted a donor of codes 0 to 4, uint8 {codes.shape[1:]}, got "

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from xaibench.errors import NotApplicable
+from xaibench.errors import NotApplicable, described, message_of
 from xaibench.options import identity
 from xaibench.plan import Use
 from xaibench.registry import load
@@ -63,5 +63,5 @@ def keep_arrays(work: Work, spec: Spec, arrays: Arrays) -> None:
 def keep_failure(work: Work, spec: Spec, error: Exception) -> None:
     """Keep the reason why there is no artefact; the next run tries a failure again."""
     status = NOT_APPLICABLE if isinstance(error, NotApplicable) else FAILED
-    reason = str(error) if status == NOT_APPLICABLE else f"{type(error).__name__}: {error}"
-    work.store.keep(spec, lambda _: None, status=status, reason=" ".join(reason.split()))
+    reason = message_of(error) if status == NOT_APPLICABLE else described(error)
+    work.store.keep(spec, lambda _: None, status=status, reason=reason)

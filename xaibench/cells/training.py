@@ -16,6 +16,7 @@ from safetensors.torch import save_file as save_weights
 from xaibench import dna
 from xaibench.data.audit.floor import floor
 from xaibench.errors import UsageError
+from xaibench.fence import fenced
 from xaibench.options import supplied
 from xaibench.predict import logits
 from xaibench.randomness import stream
@@ -65,7 +66,8 @@ def build(work: Work, model: str) -> Any:
         "shortest": min(int(dna.lengths(s.codes).min()) for s in (train, work.splits.test)),
     }
     try:
-        return plugin.call(**options, **supplied(plugin.call, known))
+        with fenced():
+            return plugin.call(**options, **supplied(plugin.call, known))
     except UsageError as error:
         raise UsageError(f"models.{model}: {error}") from None
 
@@ -107,7 +109,8 @@ def learnt(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(stream(seed, "model").integers(2**62)))
         classifier = build(work, model)
-        history = plugin.call(classifier, splits, **supplied(plugin.call, known), **options)
+        with fenced():
+            history = plugin.call(classifier, splits, **supplied(plugin.call, known), **options)
     return classifier, history
 
 

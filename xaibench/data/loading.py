@@ -9,7 +9,8 @@ import numpy as np
 from xaibench.data.audit.leakage import deduplicated
 from xaibench.data.splitting import with_validation
 from xaibench.data.truth import annotated, scanned
-from xaibench.errors import Absent, UsageError
+from xaibench.errors import Absent, UsageError, described
+from xaibench.fence import fenced
 from xaibench.options import Truth, of_harness, resolve, supplied, typed, with_paths
 from xaibench.plan import Use
 from xaibench.registry import Plugin, load
@@ -69,11 +70,12 @@ def _splits(use: Use, *, data_seed: int, source: str, plugins: tuple[str, ...]) 
 def _called(plugin: Plugin, options: dict[str, object], data_seed: int) -> Splits:
     known = supplied(plugin.call, {"data_seed": data_seed})
     try:
-        splits = plugin.call(**typed(plugin, options), **known)
+        with fenced():
+            splits = plugin.call(**typed(plugin, options), **known)
     except UsageError:
         raise
     except Exception as error:
-        raise UsageError(f"dataset {plugin.name!r}: {type(error).__name__}: {error}") from error
+        raise UsageError(f"dataset {plugin.name!r}: {described(error)}") from error
     if not isinstance(splits, Splits):
         raise UsageError(f"dataset {plugin.name!r}: wanted Splits, got {type(splits).__name__}")
     return splits

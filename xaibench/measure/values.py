@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.errors import NotApplicable
+from xaibench.errors import NotApplicable, described, message_of
+from xaibench.fence import fenced
 from xaibench.records import Block
 from xaibench.store import FAILED, NOT_APPLICABLE
 from xaibench.work import Work, found
@@ -35,14 +36,15 @@ def measured(
     plugin, options = found(work, "metrics", use)
     values = np.full(len(names), np.nan)
     try:
-        measured = np.asarray(plugin.call(*compared, **options), dtype=np.float64)
+        with fenced():
+            measured = np.asarray(plugin.call(*compared, **options), dtype=np.float64)
         if measured.shape != (int(has_map.sum()),):
             wanted = f"({int(has_map.sum())},)"
             raise ValueError(f"wanted one number a sequence, {wanted}, got {measured.shape}")
         values[has_map] = measured
     except NotApplicable as reason:
-        return replace(here, status=NOT_APPLICABLE, reason=str(reason))
+        return replace(here, status=NOT_APPLICABLE, reason=message_of(reason))
     except Exception as error:
-        return replace(here, status=FAILED, reason=f"{type(error).__name__}: {error}")
+        return replace(here, status=FAILED, reason=described(error))
     count = use.options["sequences"] or len(names)
     return replace(here, sequences=names[:count], values=values[:count])
