@@ -84,7 +84,7 @@ def described(error: BaseException) -> str:
 def message_of(error: BaseException) -> str:
     """The message of an error on one line.
 
-    >>> message_of(ValueError("two\nlines"))
+    >>> message_of(ValueError("two\\nlines"))
     'two lines'
     """
     try:
