@@ -45,16 +45,19 @@ def refuse_unseen(name: str, model: Any, inputs: Tensor) -> None:
     """NotApplicable where a class of Captum would leave to the plain gradient what it is there to
     change: activations that are no ``nn.ReLU``; for LRP, all that is computed outside of modules.
 
-    The first of the ``inputs`` is run once.
+    The first of the ``inputs`` is run once. Beside an ``nn.ReLU``, the modules ``nn.Tanh`` and
+    ``nn.Sigmoid`` are no activations to rectify: attention and gates are made of them.
     """
     whole = model.classifier if isinstance(model, ExplainedView) else model
     with left_as_found(whole), _recorded(whole, name) as spans, torch.enable_grad():
         output = whole(inputs.detach()[:1].requires_grad_())
     way = list(nodes(output))
-    unseen = _outside(way, spans) if name == "LRP" else _not_rectified(way, spans)
+    rectified = any(spans.owner(node) == _RELU for node in way)
+    left = _GATES if rectified else ()
+    unseen = _outside(way, spans) if name == "LRP" else _not_rectified(way, spans, left)
     if unseen:
         raise NotApplicable(f"{name} {SEES[name]}, and cannot see {_counted(unseen)}")
-    if name != "LRP" and not any(_is_relu(spans.owner(node)) for node in way):
+    if name != "LRP" and not rectified:
         raise NotApplicable(
             f"{name} {SEES[name]}, and the model has none: it would be input x gradient. Computed "
             f"outside of modules: {_counted(_outside(way, spans))}"
@@ -72,8 +75,7 @@ def _recorded(model: nn.Module, name: str) -> Iterator[Spans]:
     handles = []
     for path, module in on_the_way(model, name):
         if module is not model and not any(module.children()):
-            label = _RELU if isinstance(module, nn.ReLU) else f"{path} ({type(module).__name__})"
-            enter, leave = _hooks(spans, label)
+            enter, leave = _hooks(spans, _label(path, module))
             handles += [module.register_forward_pre_hook(enter)]
             handles += [module.register_forward_hook(leave)]
     try:
@@ -85,23 +87,28 @@ def _recorded(model: nn.Module, name: str) -> Iterator[Spans]:
 
 _RELU = "nn.ReLU"
 
+_GATES = ("(nn.Tanh)", "(nn.Sigmoid)")
+
+
+def _label(path: str, module: nn.Module) -> str:
+    if isinstance(module, nn.ReLU):
+        return _RELU
+    of_torch = "nn." if type(module) in (nn.Tanh, nn.Sigmoid) else ""
+    return f"{path} ({of_torch}{type(module).__name__})"
+
 
 def _hooks(spans: Spans, label: str) -> tuple[Any, Any]:
     return lambda *call: spans.enter(label), lambda *call: spans.leave()
 
 
-def _is_relu(owner: str | None) -> bool:
-    return owner == _RELU
-
-
-def _not_rectified(way: list[Node], spans: Spans) -> list[str]:
+def _not_rectified(way: list[Node], spans: Spans, left: tuple[str, ...]) -> list[str]:
     activations = [
         node
         for node in way
         if _ACTIVATION.fullmatch(operation(node)) or isinstance(node, BackwardCFunction)
     ]
-    owners = [(node, spans.owner(node)) for node in activations]
-    return [owner or operation(node).lower() for node, owner in owners if not _is_relu(owner)]
+    names = [spans.owner(node) or operation(node).lower() for node in activations]
+    return [name for name in names if not name.endswith((_RELU, *left))]
 
 
 def _outside(way: list[Node], spans: Spans) -> list[str]:

@@ -16,6 +16,7 @@ from xaibench.attribution.gradient import input_x_gradient
 from xaibench.attribution.integrated import integrated_gradients
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.explain import asks_for, explain
+from xaibench.models.attngen import AttnGen
 from xaibench.protocols import method_facts
 
 CODES = toy.sequences()
@@ -151,7 +152,7 @@ UNSEEN: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
         )
     },
     **{
-        kind.__name__: (kind(), rf"\({kind.__name__}\)")
+        kind.__name__: (kind(), rf"\(.*{kind.__name__}\)")
         for kind in (
             *(nn.GELU, nn.SiLU, nn.ELU, nn.CELU, nn.SELU, nn.Mish, nn.ReLU6, nn.LeakyReLU),
             *(nn.PReLU, nn.Softplus, nn.Tanh, nn.Sigmoid, nn.Hardswish, Swish),
@@ -165,7 +166,9 @@ UNSEEN: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
 def test_activations_that_captum_cannot_guide_are_named(activation: str, name: str) -> None:
     unseen, word = UNSEEN[activation]
     method = adapt(name)
-    for first, second in ((unseen, nn.ReLU()), (nn.ReLU(inplace=True), unseen), (unseen, unseen)):
+    beside = [] if isinstance(unseen, nn.Tanh | nn.Sigmoid) else [nn.ReLU(), nn.ReLU(inplace=True)]
+    pairs = [(unseen, unseen), *((unseen, each) for each in beside)]
+    for first, second in [*pairs, *((each, unseen) for each in beside)]:
         with pytest.raises(NotApplicable, match=f"{name} rectifies .*cannot see .*{word}"):
             scores(method, Activated(first, second))
 
@@ -175,6 +178,14 @@ def test_without_anything_to_guide_a_method_does_not_apply(name: str) -> None:
     for change in (nn.Identity(), lambda values: values * (values > 0)):
         with pytest.raises(NotApplicable, match=r"the model has none: .*input x gradient"):
             scores(adapt(name), Activated(change, change))
+
+
+@pytest.mark.parametrize("name", ["GuidedBackprop", "Deconvolution"])
+def test_attention_beside_rectified_activations_is_left_as_it_is(name: str) -> None:
+    torch.manual_seed(0)
+    model = AttnGen(classes=2, length=toy.LENGTH, filters=(5, 6), kernels=(7, 3))
+    assert scores(adapt(name), model).shape == CODES.shape
+    assert scores(adapt(name), Activated(nn.Sigmoid(), nn.ReLU())).shape == CODES.shape
 
 
 @pytest.mark.parametrize("inplace", [True, False])
