@@ -39,6 +39,7 @@ def to_codes(sequences: Sequence[str], *, names: Sequence[str] | None = None) ->
            [4, 0, 4, 4]], dtype=uint8)
     """
     lengths = np.array([len(sequence) for sequence in sequences], np.intp)
+    _require_like_lengths(lengths, names)
     # one byte a letter, also where a letter is no ASCII: positions stay those of the text
     letters = "".join(sequences).encode("ascii", errors="replace")
     known = _CODE_OF[np.frombuffer(letters, np.uint8)]
@@ -52,6 +53,23 @@ def to_codes(sequences: Sequence[str], *, names: Sequence[str] | None = None) ->
             f"got {sequences[row][position]!r} at position {position}"
         )
     return codes
+
+
+_LONG, _OUTLYING = 100_000, 1000
+"""A sequence longer than this, and so many times as long as the median, is refused."""
+
+
+def _require_like_lengths(lengths: NDArray[np.intp], names: Sequence[str] | None) -> None:
+    """All are padded to the longest: one chromosome among reads would fill memory and time."""
+    longest = int(lengths.max(initial=0))
+    if longest <= _LONG or longest <= _OUTLYING * (median := float(np.median(lengths))):
+        return
+    row = int(lengths.argmax())
+    name = f"sequence {row}" if names is None else names[row]
+    raise UsageError(
+        f"{name}: wanted sequences of like lengths, since all are padded to the longest, got "
+        f"{longest:,} letters among others of {median:,.0f} (median); leave it out, or cut it"
+    )
 
 
 def ambiguities(sequences: Sequence[str]) -> int:

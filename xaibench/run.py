@@ -23,6 +23,7 @@ from xaibench.cells.training import build, floor_of, kept_floor
 from xaibench.claims import claims
 from xaibench.clusters import counts, groups_of
 from xaibench.controls import ORACLE, RANDOM
+from xaibench.data.audit.cautions import cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
 from xaibench.engine import Task, missing, perform
 from xaibench.errors import UsageError
@@ -70,6 +71,8 @@ def begin(job: Job) -> Work:
     work = _read(job)
     if STANDS_IN in work.splits.facts:
         said(f"{work.splits.note} ({work.splits.facts[BECAUSE]})")
+    for caution in cautions(work.splits):
+        said(caution)
     for model in job.plan.models:
         _check_model(work, model)
     for refuses in (retraining.retrainings, effects.asked, groups_of):

@@ -17,6 +17,7 @@ from xaibench.cells.courses import Course, orders
 from xaibench.cells.keeping import Arrays, arrays_of, is_there
 from xaibench.clusters import numbers_of
 from xaibench.controls import RANDOM
+from xaibench.data.audit.cautions import cautions
 from xaibench.data.loading import STANDS_IN
 from xaibench.guards import Guards
 from xaibench.lines import lines_of
@@ -182,7 +183,7 @@ def _cautions(work: Work) -> list[str]:
     instead = [work.splits.note] if STANDS_IN in work.splits.facts else []
     references = explaining.kept_references(work)
     shuffled = [] if references is None else _of_shuffles(references, work.chosen.codes)
-    return [*instead, *_of_half_precision(work), *shuffled]
+    return [*instead, *cautions(work.splits), *_of_half_precision(work), *shuffled]
 
 
 def _of_half_precision(work: Work) -> list[str]:

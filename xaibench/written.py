@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from xaibench.errors import Absent, UsageError
+from xaibench.errors import Absent, UsageError, shortened
 from xaibench.options import with_paths
 from xaibench.registry import load, nearest
 from xaibench.storage.files import read
@@ -75,16 +75,24 @@ def locate(path: str, source: str) -> Path:
     data = os.environ.get("XAIBENCH_DATA")
     folders = [_folder(source), *([Path(data)] if data else []), Path()]
     for folder in folders:
-        found = folder / Path(path).expanduser()
-        if found.exists():
+        found = folder / expanded(path)
+        if os.path.exists(found):  # False also where a name is longer than a disk allows
             return found
     looked = ", in XAIBENCH_DATA and here" if data else " and here; XAIBENCH_DATA is not set"
-    raise Absent(f"no file {path!r} (looked beside the plan{looked})")
+    raise Absent(f"no file {shortened(repr(path))} (looked beside the plan{looked})")
+
+
+def expanded(path: str | Path) -> Path:
+    """A path with ~ and ~user replaced; raises UsageError for a user that is unknown."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise Absent(f"{shortened(str(path))}: no user of that name has a home here") from None
 
 
 def _parts(source: str) -> list[str]:
     """The plans that a word of the command line names; a file may have a plus in its name."""
-    return [source] if Path(source).is_file() else source.split("+")
+    return [source] if os.path.isfile(source) else source.split("+")
 
 
 def _folder(source: str) -> Path:
@@ -171,7 +179,7 @@ def _moved(dataset: Any, below: str, source: str, plugins: tuple[str, ...]) -> d
 
     def moved(path: str) -> str:
         there = _folder(below) / path
-        beside = not Path(path).is_absolute() and there.exists()
+        beside = not Path(path).is_absolute() and os.path.exists(there)
         return os.path.relpath(there, _folder(source)) if beside else path
 
     plugin = load("datasets", use["use"], plugins)
@@ -183,13 +191,15 @@ def _mapping(source: str) -> dict[str, Any]:
         return {"extends": parts}
     if source in presets():
         text = (files("xaibench") / "presets" / f"{source}.yaml").read_text()
-    elif Path(source).is_file():
+    elif os.path.isfile(source):
         try:
             text = Path(source).read_text()
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{source}: cannot be read: {error}") from None
     else:
-        raise UsageError(f"no plan or preset {source!r}; {nearest(source, presets())}")
+        raise UsageError(
+            f"no plan or preset {shortened(repr(source))}; {nearest(source, presets())}"
+        )
     return _parsed(text, source)
 
 

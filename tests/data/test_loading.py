@@ -38,10 +38,28 @@ def absent(*, data_seed):
 """
 
 
+WITHOUT_BASES = """
+import numpy as np
+from xaibench.values import Sequences, Splits
+
+def unknown(*, data_seed, which: str = "test", largest: int = 1):
+    def split(name):
+        codes = np.full((4, 30), 4 if name == which else 0, np.uint8)
+        names = tuple(f"{name} {row}" for row in range(4))
+        evidence = np.full(codes.shape, largest, np.int16)
+        return Sequences(codes, np.arange(4) % 2, names, ("no", "yes"), evidence=evidence)
+    return Splits(split("train"), split("test"), split("validation"))
+
+def hungry(*, data_seed):
+    raise MemoryError
+
+"""
+
+
 @pytest.fixture
 def loaded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("some.py").write_text(PLUGIN)
+    Path("some.py").write_text(PLUGIN + WITHOUT_BASES)
 
     def loaded(name="some", **options):
         resolved = resolve(load("datasets", name, ("some.py",)), options, where="dataset")
@@ -132,3 +150,20 @@ def test_a_dataset_that_is_here_is_not_stood_in_for(loaded):
 def test_a_fallback_that_cannot_be_used_is_one_line(loaded, fallback, message):
     with pytest.raises(UsageError, match=message):
         loaded("absent", fallback=fallback)
+
+
+@pytest.mark.parametrize("name", ["train", "test", "validation"])
+def test_a_split_of_unknown_bases_alone_is_refused(loaded, name):
+    with pytest.raises(UsageError, match=f"known bases in {name}, got N alone in all 4"):
+        loaded("unknown", which=name)
+
+
+def test_evidence_for_a_class_that_is_none_is_refused(loaded):
+    assert len(loaded("unknown", which="none").test) == 4
+    with pytest.raises(UsageError, match="wanted evidence of -1 to 1 in train, got 2 to 2"):
+        loaded("unknown", which="none", largest=2)
+
+
+def test_too_little_memory_is_one_line(loaded):
+    with pytest.raises(UsageError, match="'hungry': the data need more memory than there is"):
+        loaded("hungry")

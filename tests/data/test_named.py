@@ -109,6 +109,29 @@ def test_a_folder_of_intervals_has_no_options(table):
         audited(".", changes=["deduplicated=true"], plugins=())
 
 
+@pytest.mark.parametrize("suffix", ["", ".csv", ".yaml", "/x.csv"])
+def test_a_name_longer_than_a_disk_allows_is_one_short_line(table, suffix):
+    with pytest.raises(UsageError, match=r"aaa\.\.\. |aaa'?\.\.\. ") as caught:
+        named("a" * 5000 + suffix)
+    assert len(str(caught.value)) < 600
+    assert "\n" not in str(caught.value)
+
+
+def test_the_home_of_an_unknown_user_is_one_line(table):
+    for word in ("~nosuchuser/x", "~nosuchuser/x.csv"):
+        with pytest.raises(UsageError, match=f"{word}: no user of that name has a home here"):
+            named(word)
+    with pytest.raises(UsageError, match="~nosuchuser/x: no user of that name"):
+        named("demo_human_or_worm", changes=["root=~nosuchuser/x"])
+    with pytest.raises(UsageError, match=r"\(5,000 characters\): File name too long"):
+        named("demo_human_or_worm", changes=[f"root={'a' * 5000}"])
+
+
+def test_the_name_of_a_dataset_is_a_word(table):
+    with pytest.raises(UsageError, match="--set name=5: wanted the name of a dataset, got 5"):
+        named("table.csv", changes=["name=5"])
+
+
 def test_an_unknown_word_names_the_nearest(table):
     with pytest.raises(UsageError, match=r"plantd: wanted a set .* nearest name is 'planted'"):
         named("plantd")

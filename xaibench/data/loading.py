@@ -14,11 +14,14 @@ from xaibench.fence import fenced
 from xaibench.options import Truth, of_harness, resolve, supplied, typed, with_paths
 from xaibench.plan import Use
 from xaibench.registry import Plugin, load
-from xaibench.values import Splits
+from xaibench.values import NO_CLASS, N, Sequences, Splits
 from xaibench.written import locate
 
 STANDS_IN, BECAUSE = "stands in for", "because"
 """Of ``Splits.facts``: the dataset that the plan named first and that is not here, and why not."""
+
+_ROWS = 4096
+"""At a time."""
 
 
 def load_splits(use: Use, *, data_seed: int, source: str, plugins: tuple[str, ...]) -> Splits:
@@ -74,6 +77,9 @@ def _called(plugin: Plugin, options: dict[str, object], data_seed: int) -> Split
             splits = plugin.call(**typed(plugin, options), **known)
     except UsageError:
         raise
+    except MemoryError as error:
+        reason = "the data need more memory than there is"
+        raise UsageError(f"dataset {plugin.name!r}: {reason}") from error
     except Exception as error:
         raise UsageError(f"dataset {plugin.name!r}: {described(error)}") from error
     if not isinstance(splits, Splits):
@@ -84,6 +90,10 @@ def _called(plugin: Plugin, options: dict[str, object], data_seed: int) -> Split
 def _check(splits: Splits) -> None:
     if len(splits.train.class_names) < 2:
         raise UsageError("dataset: wanted two classes or more, got one")
+    for name in ("train", "test", "validation"):
+        split = getattr(splits, name)
+        if split is not None:
+            _check_letters(name, split)
     for name, split in (("train", splits.train), ("test", splits.test)):
         present = np.bincount(split.labels, minlength=len(split.class_names)) > 0
         if not present.all():
@@ -91,6 +101,21 @@ def _check(splits: Splits) -> None:
             raise UsageError(f"dataset: wanted every class in {name}, got none of {absent!r}")
         if len(set(split.names)) < len(split):
             raise UsageError(f"dataset: wanted names that differ, {name} has one twice")
+
+
+def _check_letters(name: str, split: Sequences) -> None:
+    """That there is a base to look at, and that evidence names classes."""
+    if not any((split.codes[row : row + _ROWS] < N).any() for row in range(0, len(split), _ROWS)):
+        raise UsageError(
+            f"dataset: wanted sequences with known bases in {name}, got N alone in all "
+            f"{len(split):,}"
+        )
+    evidence, classes = split.evidence, len(split.class_names)
+    if evidence is not None and not NO_CLASS <= evidence.min() <= evidence.max() < classes:
+        raise UsageError(
+            f"dataset: wanted evidence of {NO_CLASS} to {classes - 1} in {name}, got "
+            f"{evidence.min()} to {evidence.max()}"
+        )
 
 
 def _with_truth(splits: Splits, truth: Truth) -> Splits:

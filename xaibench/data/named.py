@@ -14,7 +14,7 @@ from xaibench.data.audit.words import interval_lines, lines
 from xaibench.data.loading import load_splits
 from xaibench.data.own.reading import bed_folder, is_bed, read_table, sequence_folder
 from xaibench.data.published.benchmark_sets import SETS
-from xaibench.errors import UsageError
+from xaibench.errors import UsageError, shortened
 from xaibench.options import resolve, with_paths
 from xaibench.plan import Use, read
 from xaibench.registry import available, load
@@ -47,6 +47,8 @@ def _use(word: str, *, changes: Iterable[str], plugins: tuple[str, ...]) -> tupl
     for change in of_dataset:
         change_one(given, change)
     name = given["dataset"].pop("name")
+    if not isinstance(name, str):
+        raise UsageError(f"--set name={name}: wanted the name of a dataset, got {name!r}")
     options = resolve(load("datasets", name, plugins), given["dataset"], where="dataset")
     return Use(use=name, options=options), 0, ""
 
@@ -112,8 +114,8 @@ def _options(word: str) -> dict[str, Any]:
             raise
         nearest = get_close_matches(word, [*SETS, *known], n=1, cutoff=0)
         raise UsageError(
-            f"{word}: wanted a set of genomic-benchmarks, a dataset, a plan, a file or a folder; "
-            f"the nearest name is {nearest[0]!r} (see `xaibench data list`)"
+            f"{shortened(word)}: wanted a set of genomic-benchmarks, a dataset, a plan, a file or "
+            f"a folder; the nearest name is {nearest[0]!r} (see `xaibench data list`)"
         ) from error
     return _of_path(path.absolute())
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from xaibench import __version__
 from xaibench.errors import UsageError
 from xaibench.values import Intervals, Sequences, Splits
+from xaibench.written import expanded
 
 _FORMAT = "2"
 """Part of every key: changes when what is packed changes."""
@@ -58,7 +59,7 @@ def cache_folder() -> Path:
     """``XAIBENCH_CACHE``, or ``xaibench`` in the user's cache folder."""
     chosen = os.environ.get("XAIBENCH_CACHE")
     user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(chosen).expanduser() if chosen else Path(user) / "xaibench"
+    return expanded(chosen) if chosen else Path(user) / "xaibench"
 
 
 def key_of(*parts: str) -> str:

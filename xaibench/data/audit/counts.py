@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xaibench.data.audit import leakage
+from xaibench.data.audit.cautions import cautions
 from xaibench.data.audit.floor import Floor, floor
 from xaibench.data.published.interval_tables import interval_tables
 from xaibench.dna import lengths
@@ -106,6 +107,7 @@ class Audit:
     groups: tuple[Groups, ...]
     intervals: tuple[Overlapping, ...]
     floor: tuple[Floor, ...]
+    cautions: tuple[str, ...] = ()
 
 
 def audit(splits: Splits, *, data_seed: int) -> Audit:
@@ -128,6 +130,7 @@ def audit(splits: Splits, *, data_seed: int) -> Audit:
         tuple(chain(*(_groups(*each) for each in across))),
         tuple(chain(*(_intervals(*each) for each in across))),
         tuple(floor(splits, data_seed)),
+        tuple(cautions(splits)),
     )
 
 

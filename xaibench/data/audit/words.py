@@ -98,6 +98,7 @@ def _findings(audit: Audit) -> list[str]:
         *_interval_findings(audit.intervals),
         *_group_findings(audit),
         *_cue_findings(audit),
+        *audit.cautions,
     ]
     leaks = [finding for finding in found if finding.startswith("LEAK")]
     mend = [_MEND] if leaks else []

@@ -244,6 +244,10 @@ def require_classes(splits: Splits, where: str) -> None:
         present = np.bincount(split.labels, minlength=len(split.class_names)) > 0
         if not present.all():
             absent = split.class_names[int(np.argmin(present))]
+            others = int((~present).sum()) - 1
+            more = (
+                f" and of {others:,} other classes; is the label a quantity?" if others > 9 else ""
+            )
             raise UsageError(
-                f"{where}: wanted every class in {name}, got no {name} row of {absent!r}"
+                f"{where}: wanted every class in {name}, got no {name} row of {absent!r}{more}"
             )

@@ -11,9 +11,10 @@ from threading import Event, Thread
 
 from xaibench.alone import locked
 from xaibench.data.published.benchmark_sets import SETS, BenchmarkSet
-from xaibench.errors import Absent, UsageError
+from xaibench.errors import Absent, UsageError, shortened
 from xaibench.progress import Fetching
 from xaibench.registry import nearest
+from xaibench.written import expanded
 
 VARIABLE = "XAIBENCH_GENOMIC_BENCHMARKS"
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -27,7 +28,14 @@ def packages_root() -> Path:
 def sets_root(root: Path | None) -> Path:
     """``root``, else what the environment variable says, else where the package keeps its sets."""
     chosen = root or os.environ.get(VARIABLE)
-    return Path(chosen).expanduser() if chosen else packages_root()
+    if not chosen:
+        return packages_root()
+    folder = expanded(chosen)
+    try:
+        folder.exists()
+    except OSError as error:
+        raise UsageError(f"{shortened(str(chosen))}: {error.strerror}") from None
+    return folder
 
 
 def fetch(name: str, *, root: Path | None = None, progress: Fetching | None = None) -> Path:

@@ -18,6 +18,7 @@ from xaibench.errors import Absent, UsageError
 from xaibench.progress import fetching
 from xaibench.registry import nearest
 from xaibench.values import Intervals, Sequences, Splits
+from xaibench.written import expanded
 
 _SPLITS = ("train", "test")
 
@@ -85,8 +86,8 @@ def _tables(intervals: Path | None, dataset: str) -> Path | None:
     """The folder of the interval tables of one set."""
     if intervals is None:
         return None
-    own = intervals.expanduser() / dataset
-    return own if own.is_dir() else intervals.expanduser()
+    own = expanded(intervals) / dataset
+    return own if own.is_dir() else expanded(intervals)
 
 
 def listing(folder: Path) -> Iterator[str]:

@@ -1,0 +1,107 @@
+"""What is odd about a dataset and cheap to see: said by the audit and before a run begins."""
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xaibench.dna import lengths
+from xaibench.shapes import Codes
+from xaibench.values import Sequences, Splits
+
+FEW = 10
+"""A class of fewer train sequences is hardly learnt. Our choice."""
+
+QUANTITY = 20
+"""More classes than this that are all numbers are perhaps values of a quantity; where some are not
+whole, more than a quarter of it. Our choice."""
+
+LONGER = 10
+"""From this ratio of the longest sequence to the median on, padding is most of the data."""
+
+_SHOWN = 3
+_ROWS = 4096
+
+
+def cautions(splits: Splits) -> list[str]:
+    """A sentence each about class names, classes that are hardly any, lengths and sameness."""
+    return [*_names(splits.train.class_names), *_classes(splits), *_lengths(splits), *_same(splits)]
+
+
+def _names(class_names: tuple[str, ...]) -> Iterator[str]:
+    ordered = sorted(class_names, key=_folded)
+    similar = [[*names] for _, names in groupby(ordered, key=_folded)]
+    for names in [names for names in similar if names[1:]][:_SHOWN]:
+        yield (
+            f"NAMES: the classes {' and '.join(map(repr, names))} differ in case or blanks alone: "
+            "is one class written in several ways?"
+        )
+
+
+def _folded(name: str) -> str:
+    return "".join(name.casefold().split())
+
+
+def _classes(splits: Splits) -> Iterator[str]:
+    names, counts = splits.train.class_names, _counts(splits.train)
+    each = f"{counts.min():,} to {counts.max():,} train sequences each"
+    if _is_quantity(names):
+        yield (
+            f"CLASSES: {len(names):,} classes that are all numbers, of {each}: is it a quantity? "
+            "Every value is learnt as a class of its own."
+        )
+    elif len(names) > 2 and np.median(counts) < FEW:
+        yield f"CLASSES: {len(names):,} classes of {each}: most are hardly learnt."
+
+
+def _counts(sequences: Sequences) -> NDArray[np.intp]:
+    return np.bincount(sequences.labels, minlength=len(sequences.class_names))
+
+
+def _is_quantity(names: tuple[str, ...]) -> bool:
+    if not all(re.fullmatch(r"(?a)-?\d+(\.\d+)?(e[-+]?\d+)?", name) for name in names):
+        return False
+    whole = all(name.lstrip("-").isdecimal() for name in names)
+    return len(names) > (QUANTITY if whole else QUANTITY / 4)
+
+
+def _lengths(splits: Splits) -> Iterator[str]:
+    every = [_lengths_of(part.codes) for part in (splits.train, splits.test)]
+    ends = np.concatenate(every)
+    longest, median = int(ends.max(initial=0)), float(np.median(ends))
+    if longest >= LONGER * max(median, 1):
+        yield (
+            f"LENGTHS: the longest sequence has {longest:,} bases and half have {median:,.0f} or "
+            "fewer: all are padded to the longest."
+        )
+
+
+def _lengths_of(codes: Codes) -> NDArray[np.intp]:
+    parts = [lengths(codes[start : start + _ROWS]) for start in range(0, len(codes), _ROWS)]
+    return np.concatenate(parts)
+
+
+def _same(splits: Splits) -> Iterator[str]:
+    """Where a split has no more different sequences than there are classes."""
+    classes = len(splits.train.class_names)
+    for name, part in (("train", splits.train), ("test", splits.test)):
+        different = _different(part.codes, classes)
+        if different == 1 and len(part) > 1:
+            yield f"SAME: all {len(part):,} {name} sequences are equal: nothing is to be learnt."
+        elif different <= classes and len(part) > FEW * classes:
+            yield (
+                f"SAME: the {len(part):,} {name} sequences are copies of {different}: nothing "
+                "but these is to be learnt."
+            )
+
+
+def _different(codes: Codes, most: int) -> int:
+    """How many different sequences there are, counted up to one more than ``most``."""
+    found: set[bytes] = set()
+    for row in codes:
+        found.add(row.tobytes())
+        if len(found) > most:
+            break
+    return len(found)
