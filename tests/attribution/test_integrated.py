@@ -87,14 +87,124 @@ def test_gradients_miss_a_saturated_motif_and_integrated_gradients_do_not() -> N
 
 def test_integrated_gradients_take_more_points_only_where_they_are_needed() -> None:
     smooth, jumping = ExplainedView(linear()[0]), ExplainedView(toy.saturating().double())
-    integrated_gradients(smooth, inputs_of(linear()[0]), TARGETS, steps=3)
-    assert smooth.backwards == 3 * 3
+    integrated_gradients(smooth, inputs_of(linear()[0]), TARGETS, steps=35)
+    assert (smooth.forwards, smooth.backwards) == (3 * (2 * 7 + 3), 3 * 2 * 7)
     answer = integrated_gradients(
         jumping, inputs_of(toy.saturating().double()), TARGETS, steps=20, reference="zero"
     )
-    assert 3 * 20 < jumping.backwards <= 3 * 20 * (1 + 2 + 4 + 8 + 16 + 32)
+    assert 3 * 7 < jumping.backwards <= 3 * 7 * (1 + 2 * 8)  # one jump: half of a half of a half
     assert answer.completeness_error is not None
     assert answer.completeness_error.max() < 1e-2
+
+
+class Power(toy.Toy):
+    """The logit of class 1 is a power of a weighted sum of the input; that of class 0 is 0."""
+
+    def __init__(self, degree: int) -> None:
+        super().__init__(nn.Identity())
+        self.weights = nn.Parameter(torch.linspace(-0.1, 0.2, 4 * toy.LENGTH).reshape(4, -1))
+        self.degree = degree
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        power = (self.weights * inputs).sum((1, 2)) ** self.degree
+        return torch.stack([torch.zeros_like(power), power], 1)
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3, 7, 12])
+def test_integrated_gradients_of_a_polynomial_are_exact(degree: int) -> None:
+    model = Power(degree).double()
+    view, inputs = ExplainedView(model), inputs_of(model)
+    answer = integrated_gradients(view, inputs, torch.ones(3).long(), steps=1, reference="zero")
+    parts = (model.weights * inputs).sum(1)
+    whole = parts.sum(1, keepdim=True)
+    torch.testing.assert_close(answer.contributions.sum(1), parts * whole ** (degree - 1))
+
+
+def riemann(model: Any, inputs: Tensor, starts: Tensor, target: Tensor, points: int) -> Tensor:
+    """Scores ``(S,)`` of one sequence by so many points, each in the middle of its part."""
+    way = (torch.arange(points, dtype=torch.float64) + 0.5)[:, None, None] / points
+    places = (starts + way * (inputs - starts)).requires_grad_()
+    explained = model(places)[:, target].sum()
+    gradient = torch.autograd.grad(explained, places)[0].mean(0)
+    return (gradient * (inputs - starts)).sum(0)
+
+
+STEPS = (1, 5, 50)
+NETWORKS = [name for name in toy.MODELS if name != "motif count"]
+"""But for counts of motifs, whose path can lie on the kinks of the network."""
+
+
+def assert_positions_are(scores: Tensor, expected: Tensor) -> None:
+    """Within a little more than the estimated error may be: an estimate is no bound."""
+    off = (scores - expected).abs().amax(1)
+    assert (off <= 2e-2 * expected.abs().amax(1)).all()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_position_is_that_of_a_riemann_sum(name: str) -> None:
+    view = ExplainedView(toy.MODELS[name]().double())
+    inputs = inputs_of(view.classifier).detach()
+    start = 0.25 * inputs.sum(1, keepdim=True).expand_as(inputs)
+    each = zip(inputs, start, TARGETS, strict=True)
+    expected = torch.stack([riemann(view, *one, points=10_000) for one in each])
+    for steps in STEPS:
+        answer = integrated_gradients(view, inputs, TARGETS, steps=steps)
+        assert_positions_are(answer.contributions.sum(1), expected)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_position_is_the_mean_of_riemann_sums_over_references(name: str) -> None:
+    view = ExplainedView(toy.MODELS[name]().double())
+    inputs, references = inputs_of(view.classifier).detach(), references_of(view.classifier)
+    each = zip(inputs, references, TARGETS, strict=True)
+    expected = [
+        torch.stack([riemann(view, end, start, target, points=1000) for start in starts]).mean(0)
+        for end, starts, target in each
+    ]
+    for steps in STEPS:
+        answer = expected_integrated_gradients(
+            view, inputs, TARGETS, references=references, steps=steps
+        )
+        assert_positions_are(answer.contributions.sum(1), torch.stack(expected))
+
+
+@pytest.mark.parametrize("name", ["both", "motif count", "residual"])
+def test_the_passes_where_gradients_jump_are_little_more_than_was_asked_for(name: str) -> None:
+    view, codes = ExplainedView(toy.MODELS[name]()), toy.sequences(20)
+    inputs = view.classifier.encode(torch.from_numpy(codes))
+    integrated_gradients(view, inputs, torch.ones(20).long(), steps=50)
+    assert view.backwards <= view.forwards <= 1.3 * 50 * 20
+
+
+class Detached(toy.Toy):
+    """Half of what it gives is not differentiated."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        half = (torch.linspace(0, 1, toy.LENGTH, dtype=inputs.dtype) * inputs[:, 0]).sum(1)
+        return torch.stack([torch.zeros_like(half), half + half.detach()], 1)
+
+
+def test_a_model_whose_gradients_are_wrong_is_not_chased() -> None:
+    view = ExplainedView(Detached(nn.Identity()).double())
+    inputs = view.classifier.encode(torch.from_numpy(CODES))
+    answer = integrated_gradients(view, inputs, torch.ones(3).long())
+    assert view.backwards <= 3 * 1000
+    assert answer.completeness_error is not None
+    assert answer.output_change is not None
+    torch.testing.assert_close(answer.completeness_error, answer.output_change / 2)
+
+
+@pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
+def test_networks_in_half_precision_are_integrated_in_single(precision: torch.dtype) -> None:
+    models = toy.MODELS["tanh, gelu, average pool"]().to(precision), toy.Toy(nn.Identity())
+    models[1].body = toy.MODELS["tanh, gelu, average pool"]().to(precision).float().body
+    half, single = (
+        integrated_gradients(ExplainedView(model), inputs_of(model).detach(), TARGETS)
+        for model in models
+    )
+    assert half.contributions.dtype == torch.float32
+    off = (half.contributions - single.contributions).abs().max()
+    assert off < 8 * torch.finfo(precision).eps * single.contributions.abs().max()
 
 
 def test_integrated_gradients_never_call_the_model_on_many_rows() -> None:
