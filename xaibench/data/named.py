@@ -49,6 +49,8 @@ def _use(word: str, *, changes: Iterable[str], plugins: tuple[str, ...]) -> tupl
     name = given["dataset"].pop("name")
     if not isinstance(name, str):
         raise UsageError(f"--set name={name}: wanted the name of a dataset, got {name!r}")
+    if name == "intervals" and "genome" not in given["dataset"]:
+        raise UsageError(f"{word}: holds intervals, wanted their genome: --set genome=FILE")
     options = resolve(load("datasets", name, plugins), given["dataset"], where="dataset")
     return Use(use=name, options=options), 0, ""
 

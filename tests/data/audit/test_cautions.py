@@ -1,5 +1,7 @@
 """What is odd about the data is said once, by the audit and before a run begins."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -33,7 +35,10 @@ def test_usual_data_need_no_word():
     assert cautions(many([str(number) for number in range(20)])) == []
 
 
-@pytest.mark.parametrize("names", [("worm", "Worm"), ("a b", "ab"), ("A  b", "a B"), ("é", "É")])
+@pytest.mark.parametrize(
+    "names",
+    [("worm", "Worm"), ("a b", "ab"), ("A  b", "a B"), ("é", "É"), ("a", "a\u200b"), ("ﬁ", "fi")],
+)
 def test_names_that_differ_in_case_or_blanks_alone_are_named(names):
     (caution,) = cautions(many([*names, "other"]))
     assert caution.startswith("NAMES: the classes ")
@@ -44,6 +49,7 @@ QUANTITIES = {
     "hundredths": [f"{number / 100:g}" for number in range(101)],
     "whole numbers": [str(number) for number in range(-10, 20)],
     "a few that are not whole": ["0", "0.2", "0.4", "0.6", "0.8", "1"],
+    "decimal commas": [f"{number},5" for number in range(8)],
     "exponents": [f"{number}e-05" for number in range(1, 8)],
 }
 
@@ -58,6 +64,13 @@ def test_targets_that_are_a_quantity_are_named(case):
 def test_classes_of_few_sequences_are_named():
     (caution,) = cautions(many(["a", "b", "c", "d"], each=3))
     assert caution == "CLASSES: 4 classes of 3 to 3 train sequences each: most are hardly learnt."
+
+
+def test_groups_of_one_sequence_each_are_named():
+    part = replace(many(["a", "b"]).train, groups=tuple(f"chr1_{row}_9" for row in range(24)))
+    (caution,) = cautions(Splits(part, part))
+    assert caution.startswith("GROUPS: every train sequence is a group of its own, as 'chr1_0_9'")
+    assert cautions(Splits(replace(part, groups=("a", "b") * 12), part)) == []
 
 
 def test_one_sequence_that_is_much_longer_is_named():

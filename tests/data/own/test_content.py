@@ -118,6 +118,10 @@ NAMED = {
     "a page": (b"<!DOCTYPE html>\n<html>404</html>", "HTML or XML; perhaps the download failed"),
     "JSON": (b'[{"sequence": "ACGT"}]', "JSON; write it as CSV or Parquet"),
     "a pointer": (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS; git lfs pull"),
+    "RTF": (rb"{\rtf1\ansi ACGT}", "RTF; save it as plain text"),
+    "an array": (b"\x93NUMPY\x01\x00v\x00{'descr'", "an array of NumPy"),
+    "UTF-16 that is cut off": (CSV.encode("utf-16")[:-1], "text that is no utf-16"),
+    "a tar archive": (b"a.fa".ljust(257, b"\0") + b"ustar\x0000", "a tar archive; unpack it"),
     "motifs": (b"MEME version 4\n", "motifs in MEME format, not sequences"),
     "zstandard": (b"\x28\xb5\x2f\xfd\x04\x00\x01", "zstandard; unpack it"),
     "an old workbook": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook; save .* as CSV"),
@@ -174,6 +178,12 @@ def test_a_pipe_a_socket_and_a_device_are_refused_at_once(tmp_path):
 
 TWICE = {
     "a column": ("t.csv", CSV.replace("split", "label"), "two columns of one name, 'label'"),
+    "but for case": ("t.csv", CSV.replace("split", "LABEL"), "two columns of one name, 'label'"),
+    "a key but for case": (
+        "t.fa",
+        FASTA.replace("split=", "Label="),
+        "'label' twice in the header",
+    ),
     "but for blanks": ("t.csv", CSV.replace("split", " label "), "two columns of one name"),
     "a key": ("t.fa", FASTA.replace("label=human", "label=a label=b"), "'label' twice in .* row 1"),
     "the same key": ("t.fa", FASTA.replace("split=test", "split=test split=test"), "'split' twice"),

@@ -57,15 +57,21 @@ def test_a_class_is_a_file_of_fasta_whatever_its_suffix(tmp_path, name):
 
 
 def test_what_is_left_out_is_named(tmp_path):
-    others = {"README.md": "# Pets\n", ".DS_Store": "\0", "cat.fa.fai": "s0\t4\t4\t4\t5\n"}
+    others = {
+        "README.md": "# Pets\n",
+        "._cat.fa": "\0",
+        ".DS_Store": "\0",
+        "cat.fa.fai": "s0\t4\t4\t4\t5\n",
+    }
     inside = {"train/notes.txt": "none\n", "old/list.md": "none\n"}
     folder = write(tmp_path, {**classes_in("train", "test"), **others, **inside})
     assert file(data_seed=0, path=folder).facts == {
-        "left out of the folder": ".DS_Store, README.md, cat.fa.fai, old/, train/notes.txt"
+        "left out of the folder": ".DS_Store, ._cat.fa, README.md, cat.fa.fai, old/, "
+        "train/notes.txt"
     }
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".tsv.gz", ".parquet"])
+@pytest.mark.parametrize("suffix", [".csv", ".tsv.gz", ".txt", ".parquet"])
 def test_files_named_for_splits_are_one_dataset(tmp_path, suffix):
     files = {
         f"{split}.csv": table(count) for split, count in (("train", 4), ("dev", 3), ("test", 2))
@@ -200,6 +206,8 @@ def test_bed_files_are_a_class_each(tmp_path, genome):
     splits, _ = named(str(folder), changes=[f"genome={genome}", "test_chromosomes=[chr2]"])
     assert splits.train.class_names == ("cat", "dog")
     assert splits.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    with pytest.raises(UsageError, match="beds: holds intervals, wanted their genome: --set"):
+        named(str(folder))
     assert to_letters(splits.test.codes)[0] == "GGCATT"
     assert splits.facts == {"left out of the folder": "README"}
     write(folder, {"cat.bed": files["cat.bed"] + bed(24)})

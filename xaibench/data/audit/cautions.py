@@ -1,6 +1,7 @@
 """What is odd about a dataset and cheap to see: said by the audit and before a run begins."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -26,8 +27,14 @@ _ROWS = 4096
 
 
 def cautions(splits: Splits) -> list[str]:
-    """A sentence each about class names, classes that are hardly any, lengths and sameness."""
-    return [*_names(splits.train.class_names), *_classes(splits), *_lengths(splits), *_same(splits)]
+    """A sentence each about names of classes, classes, groups, lengths and sameness."""
+    return [
+        *_names(splits.train.class_names),
+        *_classes(splits),
+        *_groups(splits.train),
+        *_lengths(splits),
+        *_same(splits),
+    ]
 
 
 def _names(class_names: tuple[str, ...]) -> Iterator[str]:
@@ -41,7 +48,9 @@ def _names(class_names: tuple[str, ...]) -> Iterator[str]:
 
 
 def _folded(name: str) -> str:
-    return "".join(name.casefold().split())
+    """Without case, blanks and letters that cannot be seen."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(letter for letter in folded if unicodedata.category(letter)[0] not in "CZ")
 
 
 def _classes(splits: Splits) -> Iterator[str]:
@@ -61,10 +70,18 @@ def _counts(sequences: Sequences) -> NDArray[np.intp]:
 
 
 def _is_quantity(names: tuple[str, ...]) -> bool:
-    if not all(re.fullmatch(r"(?a)-?\d+(\.\d+)?(e[-+]?\d+)?", name) for name in names):
+    if not all(re.fullmatch(r"(?a)-?\d+([.,]\d+)?(e[-+]?\d+)?", name) for name in names):
         return False
     whole = all(name.lstrip("-").isdecimal() for name in names)
     return len(names) > (QUANTITY if whole else QUANTITY / 4)
+
+
+def _groups(train: Sequences) -> Iterator[str]:
+    if train.groups is not None and len(set(train.groups)) == len(train) > FEW:
+        yield (
+            f"GROUPS: every train sequence is a group of its own, as {train.groups[0]!r}: groups "
+            "keep nothing on one side of a cut."
+        )
 
 
 def _lengths(splits: Splits) -> Iterator[str]:

@@ -45,6 +45,7 @@ _BINARY = {
     b"\x43\x27\x41\x1a": "2bit; write it as FASTA (twoBitToFa)",
     b"\x1a\x41\x27\x43": "2bit; write it as FASTA (twoBitToFa)",
     b"%PDF": "a PDF",
+    b"\x93NUMPY": "an array of NumPy; write the letters as CSV or FASTA",
     b"SQLite format 3": "an SQLite database; write the table as CSV",
     b"\x1f\x8b": "gzip inside of compression; unpack it once",
     b"BZh": "bzip2 inside of compression; unpack it once",
@@ -64,6 +65,7 @@ _TEXTS = {
     r"#NEXUS": "an alignment in NEXUS; write it as FASTA without gaps",
     r"version https://git-lfs": "a pointer of Git LFS; git lfs pull",
     r"<(!DOCTYPE|html|\?xml|!--)": "a page of HTML or XML; perhaps the download failed",
+    r"\{\\rtf": "RTF; save it as plain text",
     r"[{\[]": "JSON; write it as CSV or Parquet",
     r"MEME version": "motifs in MEME format, not sequences",
 }
@@ -159,6 +161,8 @@ def reason(path: Path, error: Exception) -> str:
 
 def _undecodable(path: Path, error: UnicodeDecodeError) -> str:
     """Which line of a file is no text."""
+    if not error.encoding.startswith("utf-8"):
+        return f"text that is no {error.encoding}; save it as UTF-8"
     with _decompressed(path) as stream:
         for number, line in enumerate(stream, 1):
             try:

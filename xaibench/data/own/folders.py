@@ -38,7 +38,7 @@ def folder_of(folder: Path, reads: Callable[[Path], bool]) -> Folder:
     twice.
     """
     entries = sorted(folder.iterdir())
-    places = [path for path in entries if path.is_dir() and _split(path.name)]
+    places = [path for path in entries if path.is_dir() and split_of(path.name)]
     files = [path for path in entries if _reads(path, reads)]
     if places:
         _require_in_a_split(entries, files, places, reads)
@@ -51,32 +51,33 @@ def folder_of(folder: Path, reads: Callable[[Path], bool]) -> Folder:
     return Folder(parts, tuple(_named(path, folder) for path in entries if path not in used))
 
 
-def _split(name: str) -> str:
+def split_of(name: str) -> str:
     """The split that a name stands for; "" for none."""
     return SPLIT_WORDS.get(name.lower(), "")
 
 
 def _reads(path: Path, reads: Callable[[Path], bool]) -> bool:
-    return not path.is_dir() and reads(path)
+    """Hidden files are the system's own, such as ._cat.fa beside cat.fa on a Mac."""
+    return not path.name.startswith(".") and not path.is_dir() and reads(path)
 
 
-def _stem(path: Path) -> str:
+def stem(path: Path) -> str:
     """The name without the suffix, and without that of compression."""
     compressed = path.suffix.lower() in (".gz", ".bgz", ".bz2", ".xz")
     return Path(path.stem).stem if compressed else path.stem
 
 
 def _parts(files: list[Path], in_splits: bool) -> Iterable[Part]:
-    by_file = {"train", "test"} <= {_split(_stem(file)) for file in files} and not in_splits
+    by_file = {"train", "test"} <= {split_of(stem(file)) for file in files} and not in_splits
     for file in files:
-        stem = _stem(file)
-        split = _split(file.parent.name) if in_splits else _split(stem) if by_file else ""
+        name = stem(file)
+        split = split_of(file.parent.name) if in_splits else split_of(name) if by_file else ""
         if by_file and not split:
             raise ValueError(
                 f"files named for splits, and {file.name!r}; wanted train, test and validation"
             )
-        where = f"{file.parent.name}/{stem}" if in_splits else stem
-        yield Part(file, split, "" if by_file else stem, where)
+        where = f"{file.parent.name}/{name}" if in_splits else name
+        yield Part(file, split, "" if by_file else name, where)
 
 
 def _require_in_a_split(
@@ -92,7 +93,7 @@ def _require_in_a_split(
         beside = ", ".join(repr(path.name) for path in (*holding, *files)[:_SHOWN])
         raise ValueError(f"folders of splits and {beside}; wanted train, test and validation alone")
     for place in places:
-        same = [other.name for other in places if _split(other.name) == _split(place.name)]
+        same = [other.name for other in places if split_of(other.name) == split_of(place.name)]
         if same[1:]:
             raise ValueError(f"two folders of one split, {same[0]!r} and {same[1]!r}")
 

@@ -20,7 +20,7 @@ from xaibench.data.own.content import (
     reason,
     text_of,
 )
-from xaibench.data.own.folders import Folder, Part, folder_of
+from xaibench.data.own.folders import Folder, Part, folder_of, split_of, stem
 from xaibench.errors import UsageError, shortened
 
 _COMPRESSED = {".gz", ".bgz", ".bz2", ".xz"}
@@ -34,6 +34,11 @@ _BED_COLUMNS = ("chrom", "start", "end", "name", "score", "strand")
 _SEPARATORS = "\t;,| "
 """The first of these that a header has divides its columns, but for ; and , of which the more
 frequent does."""
+
+_LOOKED_FOR = {
+    *("sequence", "label", "split", "group", "region", "name", "id"),
+    *("chrom", "chromosome", "start", "end", "strand"),
+}
 
 _COLUMNS = 10_000
 """A table of more columns is not one with a row a sequence."""
@@ -63,7 +68,12 @@ def is_bed(path: Path) -> bool:
 def sequence_folder(folder: Path) -> Folder:
     """Its FASTA files or, where there is none, its tables."""
     found = _listed(folder, _is_fasta)
-    return found if found.parts else _listed(folder, lambda path: _kind(path) in _TABLES)
+    return found if found.parts else _listed(folder, _is_table)
+
+
+def _is_table(path: Path) -> bool:
+    """By its suffix; .txt may be anything, but where it is named for a split."""
+    return _kind(path) in _TABLES or (_kind(path) == ".txt" and bool(split_of(stem(path))))
 
 
 def bed_folder(folder: Path) -> Folder:
@@ -236,7 +246,9 @@ def _column_names(header: list[str]) -> list[str]:
 
 
 def _require_different(names: list[str]) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
+    """Columns that are looked for by name may not differ in case alone either."""
+    folded = [name.casefold() if name.casefold() in _LOOKED_FOR else name for name in names]
+    twice = [name for name, count in Counter(folded).items() if count > 1]
     if twice:
         raise ValueError(f"two columns of one name, {shortened(repr(twice[0]))}")
 
@@ -310,12 +322,12 @@ def _header(line: str, label: str, number: int = 0) -> dict[str, str]:
     name, *words = line[1:].split() or [""]
     lone = [word for word in words if "=" not in word]
     keyed = [word.split("=", 1) for word in words if "=" in word]
-    columns = ["name", *(key for key, _ in keyed)]
+    columns = ["name", *(key.casefold() for key, _ in keyed)]
     twice = [key for key, count in Counter(columns).items() if count > 1]
     if twice:
         raise ValueError(f"{shortened(repr(twice[0]))} twice in the header of row {number}")
     row = {"name": name}
-    if len(lone) == 1 and label not in columns:
+    if len(lone) == 1 and label.casefold() not in columns:
         row[label] = lone[0]
     return row | dict(keyed)
 
