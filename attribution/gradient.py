@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
-from captum.attr import Saliency
 from pydantic import Field
 from torch import Tensor
 
@@ -39,6 +38,8 @@ def input_x_gradient(model: Any, inputs: Tensor, target: Tensor, *, correct: boo
 
 
 def _gradient(model: Any, inputs: Tensor, target: Tensor, *, correct: bool) -> Tensor:
+    from captum.attr import Saliency  # brings all of matplotlib, which a run may not need
+
     gradient: Tensor = Saliency(model).attribute(inputs, target, abs=False)
     return corrected(gradient) if correct else gradient
 

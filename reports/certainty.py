@@ -10,7 +10,6 @@ import pandas as pd
 
 from xaibench.leading import PRIMARY
 from xaibench.results import Results
-from xaibench.statistics.detectable import smallest_p
 
 from .grid import Cell, Table
 from .leading import leading
@@ -258,6 +257,10 @@ def _of_groups(results: Results) -> str:
 
 def _of_signs(results: Results) -> str:
     """How small a p the tests that go by signs can give."""
+    from xaibench.statistics.detectable import (
+        smallest_p,
+    )  # slow, and a run that finds all there draws nothing
+
     rows = matching(results.tests, test="Wilcoxon", population="retraining")
     seeds = int(rows["pairs"].max()) if len(rows) else 0
     if seeds == 1:

@@ -10,7 +10,6 @@ import pandas as pd
 
 from xaibench.convergence import Convergence, convergence
 from xaibench.results import Results
-from xaibench.statistics.intervals import of_t
 
 from .grid import Cell, Table
 from .printing import ABSENT, LEVEL, interval, number
@@ -56,6 +55,10 @@ def _rows(history: pd.DataFrame) -> list[dict[str, float]]:
 
 
 def _over_seeds(found: list[Convergence], name: str, decimals: int) -> Cell:
+    from xaibench.statistics.intervals import (
+        of_t,
+    )  # slow, and a run that finds all there draws nothing
+
     every = np.array([getattr(each, name) for each in found])
     known = every[~np.isnan(every)]
     if not len(known):
@@ -94,6 +97,8 @@ def masked(results: Results) -> Table | None:
 
 
 def _share(inside: np.ndarray) -> Cell:
+    from xaibench.statistics.intervals import of_t  # as above
+
     if not len(inside):
         return Cell(ABSENT, note="motif positions are not known")
     return Cell(f"{number(float(inside.mean()), 4)} {interval(*of_t(inside), 4)}".strip())

@@ -11,8 +11,8 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
 
 from xaibench import dna
 from xaibench.curves import Ranks, counts, replaced
@@ -120,7 +120,7 @@ def _tau(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[float
     methods = int(both.sum())
     if methods < 3:
         return float("nan"), methods
-    return float(kendalltau(first[both], second[both], variant="b").statistic), methods
+    return float(scipy.stats.kendalltau(first[both], second[both], variant="b").statistic), methods
 
 
 def _log_likelihood(background: KmerBackground, codes: Codes, lengths: NDArray[np.intp]) -> Values:

@@ -14,21 +14,17 @@ from typing import Any
 
 import pandas as pd
 
-from xaibench import __version__, certainty, comparisons, results, tables
+from xaibench import __version__, results
 from xaibench.alone import alone
-from xaibench.asked import ask
 from xaibench.begun import Begun, begun_in, mark, named_from_here, offline, unmark
 from xaibench.cells import effects, retraining
 from xaibench.cells.training import build, floor_of, kept_floor
-from xaibench.claims import claims
 from xaibench.clusters import counts, groups_of
 from xaibench.controls import ORACLE, RANDOM
 from xaibench.data.audit.cautions import cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
 from xaibench.engine import Task, missing, perform
 from xaibench.errors import UsageError
-from xaibench.estimates import estimates
-from xaibench.examples import examples
 from xaibench.measure import of_model
 from xaibench.plan import Plan, dump
 from xaibench.progress import said, said_where_long, shown
@@ -239,6 +235,13 @@ def _measured(work: Work) -> Iterator[Block]:
 
 
 def _write_tables(work: Work, blocks: Iterable[Block]) -> None:
+    # statistics are slow to import, and a run that finds all there needs none
+    from xaibench import certainty, comparisons, tables
+    from xaibench.asked import ask
+    from xaibench.claims import claims
+    from xaibench.estimates import estimates
+    from xaibench.examples import examples
+
     plan, folder = work.plan, work.job.folder
     said("measuring")
     records = frame(blocks, plan.dataset.use)
@@ -271,6 +274,8 @@ def _write_tables(work: Work, blocks: Iterable[Block]) -> None:
 
 
 def _write_environment(work: Work, told: dict[str, Any]) -> None:
+    from xaibench import tables  # as above
+
     environment = {
         **told,
         "tables": list(results.COLUMNS),

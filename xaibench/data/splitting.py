@@ -5,7 +5,6 @@ from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupShuffleSplit
 
 from xaibench.errors import UsageError
 from xaibench.randomness import stream
@@ -73,6 +72,8 @@ def _by_group(
     Groups are of unequal size (chromosomes beside genes): a single cut of 10 % of the groups may
     hold 3 % of the sequences, or one class.
     """
+    from sklearn.model_selection import GroupShuffleSplit  # slow to import, and most data need none
+
     groups = len(set(sequences.groups or ()))
     part_groups = min(max(round(fraction * groups), 1), groups - 1)
     seed = int(generator.integers(2**32 - 1))

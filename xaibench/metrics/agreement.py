@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from xaibench.curves import counts
 from xaibench.shapes import Mask, Scores, Values
@@ -79,7 +79,7 @@ def _pairs(
 
 def _centred_ranks(scores: Scores, compared: Mask) -> Summary:
     """Ranks among the compared positions minus their mean; 0 elsewhere."""
-    ranks = rankdata(np.where(compared, scores.astype(np.float64), np.inf), axis=1)
+    ranks = scipy.stats.rankdata(np.where(compared, scores.astype(np.float64), np.inf), axis=1)
     middle = (compared.sum(1, keepdims=True) + 1) / 2
     return np.where(compared, ranks - middle, 0)
 

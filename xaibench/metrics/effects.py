@@ -8,8 +8,8 @@ count.
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from xaibench.errors import NotApplicable
 from xaibench.protocols import metric
@@ -38,7 +38,7 @@ def substitution_agreement(explained: Explained, effects: Substitutions) -> Valu
     effect = effects.drops.sum(axis=2) / 3  # the own base, a fourth, drops by 0
     effect = effect if explained.signed else np.abs(effect)
     ranks = [
-        rankdata(np.where(valid, values.astype(np.float64), np.inf), axis=1)
+        scipy.stats.rankdata(np.where(valid, values.astype(np.float64), np.inf), axis=1)
         for values in (explained.scores, effect)
     ]
     return _correlation(ranks[0], ranks[1], where=valid)

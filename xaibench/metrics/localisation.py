@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 from scipy.special import digamma
-from scipy.stats import rankdata
 
 from xaibench.errors import NotApplicable
 from xaibench.metrics.instances import best_overlaps, joined, known_first, runs, runs_of, share
@@ -120,7 +120,7 @@ def auroc(explained: Explained) -> Values:
     NaN without a motif or with no valid position outside it.
     """
     inside, valid = _inside_motif(explained), explained.sequences.valid
-    ranks = rankdata(_comparable(explained), axis=1) - (~valid).sum(1, keepdims=True)
+    ranks = scipy.stats.rankdata(_comparable(explained), axis=1) - (~valid).sum(1, keepdims=True)
     motif_positions = inside.sum(1)
     others = valid.sum(1) - motif_positions
     wins = np.where(inside, ranks, 0).sum(1) - motif_positions * (motif_positions + 1) / 2

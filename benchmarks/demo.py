@@ -1,0 +1,182 @@
+"""The demo's budget by part, in CPU seconds, and beside an earlier revision of this repository.
+
+    python benchmarks/demo.py [--beside REVISION] [--words WORD ...]
+
+Runs `xaibench run demo` in one process and one thread, with the functions of ``PARTS`` timed: what
+one calls of another counts for the other alone. Then the same command again, which finds all there,
+and once more with the tables and reports to be written anew. The revision is laid out in a
+temporary folder and runs with the same libraries. CPU seconds hardly depend on what else the
+machine does; a run on two idle cores takes about half of them.
+
+Below: passes for each sequence (row of the model) and forwards by method, and what integrated
+gradients reach.
+"""
+
+import argparse
+import importlib
+import io
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parents[1]
+
+PARTS = {
+    "reading data": "xaibench.run:prepare",
+    "training": "xaibench.cells.training:train",
+    "predictions": "xaibench.cells.training:predict",
+    "explaining": "xaibench.cells.explaining:explain_cell",
+    "curves": "xaibench.cells.replacing:curve_cell",
+    "oracle": "xaibench.cells.oracle:oracle_cell",
+    "true effects": "xaibench.cells.effects:effects_cell",
+    "floor": "xaibench.run:floor_of",
+    "measuring": "xaibench.run:frame",
+    "estimates": "xaibench.run:estimates",
+    "tests and ranks": "xaibench.certainty:tables",
+    "claims": "xaibench.run:claims",
+    "curves as tables": "xaibench.tables:curves",
+    "operators": "xaibench.comparisons:operators",
+    "rankings": "xaibench.comparisons:rankings",
+    "agreement": "xaibench.comparisons:agreement",
+    "examples": "xaibench.run:examples",
+    "reports": "xaibench.run:render",
+}
+"""Where the time of a part is spent. ``explaining`` and ``curves`` are told apart by their source,
+the last argument."""
+
+BY_SOURCE = ("explaining", "curves")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--beside", metavar="REVISION", help="Of this repository, such as HEAD~9.")
+    parser.add_argument(
+        "--words", nargs="+", default=[], help="More words for `xaibench run demo`."
+    )
+    parser.add_argument("--alone", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.alone:
+        _alone(given.alone, given.words)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        trees = {"here": _laid_out("", Path(temporary) / "here")}
+        if given.beside:
+            trees[given.beside] = _laid_out(given.beside, Path(temporary) / "beside")
+        measured = {name: _measure(tree, given.words) for name, tree in trees.items()}
+        _print(measured)
+
+
+def _laid_out(revision: str, tree: Path) -> Path:
+    """The package of a revision, or of the working tree, as an installation has it."""
+    for part in ("xaibench", "models", "attribution", "reports"):
+        place = tree if part == "xaibench" else tree / "xaibench"
+        if revision:
+            words = ["git", "-C", str(ROOT), "archive", revision, part]
+            archive = subprocess.run(words, check=True, capture_output=True).stdout
+            with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+                files.extractall(place, filter="data")
+        else:
+            shutil.copytree(ROOT / part, place / part)
+    return tree
+
+
+def _measure(tree: Path, words: list[str]) -> tuple[dict[str, float], Path]:
+    """CPU seconds by part, and the folder of the run."""
+    folder = tree / "run"
+    first = _seconds(tree, [__file__, "--alone", str(folder), *(["--words", *words] * bool(words))])
+    parts = json.loads((tree / "parts.json").read_text())
+    parts["start and the rest"] = first - sum(parts.values())
+    parts["in all"] = first
+    command = ["-m", "xaibench", "run", "demo", "-o", str(folder), "--jobs", "1", *words]
+    parts["again, all there"] = _seconds(tree, command)
+    (folder / "store" / "rendered.json").unlink()
+    parts["again, tables and reports"] = _seconds(tree, command)
+    parts["importing torch alone"] = _seconds(tree, ["-c", "import torch"])
+    return parts, folder
+
+
+def _seconds(tree: Path, words: list[str]) -> float:
+    """CPU seconds of a Python process, with its children."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    environment = os.environ | {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, *words], check=True, cwd=tree, env=environment)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _alone(folder: Path, words: list[str]) -> None:
+    spent: dict[str, float] = defaultdict(float)
+    running: list[float] = []
+    for part, place in PARTS.items():
+        module_name, _, name = place.partition(":")
+        module = importlib.import_module(module_name)
+        if not hasattr(module, name):
+            sys.exit(f"PARTS: expected {place} (for {part!r}), got a module without it")
+        setattr(module, name, _timed(getattr(module, name), part, spent, running))
+    sys.argv = ["xaibench", "run", "demo", "-o", str(folder), "--jobs", "1", *words]
+    from xaibench.cli import main as command
+
+    try:
+        command()
+    finally:
+        (folder.parent / "parts.json").write_text(json.dumps(spent))
+
+
+def _timed(
+    call: Callable[..., Any], part: str, spent: dict[str, float], running: list[float]
+) -> Callable[..., Any]:
+    """``running`` holds, for every timed call under way, the seconds of timed calls within it."""
+
+    @wraps(call)
+    def timed(*arguments: Any, **options: Any) -> Any:
+        name = f"{part}: {arguments[-1]}" if part in BY_SOURCE else part
+        began = time.process_time()
+        running.append(0.0)
+        try:
+            return call(*arguments, **options)
+        finally:
+            whole = time.process_time() - began
+            spent[name] += whole - running.pop()
+            if running:
+                running[-1] += whole
+
+    return timed
+
+
+def _print(measured: dict[str, tuple[dict[str, float], Path]]) -> None:
+    seconds = pd.DataFrame({name: parts for name, (parts, _) in measured.items()}).fillna(0)
+    seconds["share here"] = (100 * seconds["here"] / seconds["here"]["in all"]).map(
+        "{:.1f} %".format
+    )
+    print(seconds.to_string(float_format="{:.1f}".format), end="\n\n")
+    for name, (_, folder) in measured.items():
+        print(name)
+        cost = pd.read_csv(folder / "cost.csv")
+        sums = cost.groupby(["model", "method"])[
+            ["forwards", "backwards", "seconds", "sequences"]
+        ].sum()
+        each = sums[["forwards", "backwards", "seconds"]].div(sums["sequences"], axis=0)
+        print(each.to_string(float_format="{:.4g}".format), end="\n\n")
+        table = pd.read_csv(folder / "estimates.csv", keep_default_na=False)
+        asked = table["question"].isin(["value", "against random", "normalised"])
+        metrics = table["metric"].isin(["auprc", "deletion_logit_difference"])
+        rows = table[asked & metrics & (table["method"] == "integrated_gradients")]
+        columns = ["question", "model", "metric", "operator", "mean", "low", "high"]
+        print(rows[columns].to_string(index=False), end="\n\n")
+
+
+if __name__ == "__main__":
+    main()

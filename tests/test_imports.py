@@ -1,0 +1,22 @@
+"""What a process does not wait for: slow libraries that its work does not need."""
+
+import subprocess
+import sys
+
+import pytest
+
+SLOW = ("captum", "matplotlib", "scipy.stats", "sklearn")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "import xaibench.cli, xaibench.run, xaibench.series, xaibench.forecast",
+        "from xaibench.plan import read_any; read_any('demo', changes=(), plugins=(), limit=None)",
+    ],
+    ids=["the command", "the plug-ins of the demo"],
+)
+def test_what_is_slow_to_import_is_imported_where_it_is_used(words: str) -> None:
+    ask = f"{words}; import sys; print(*sorted({{*{SLOW}}} & {{*sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == []
