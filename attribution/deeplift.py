@@ -12,19 +12,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.parametrize import type_before_parametrizations
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from xaibench.errors import NotApplicable
 from xaibench.layers import MatrixProduct, WeightedSum
 from xaibench.predict import ROWS, rows_of
 from xaibench.protocols import method
+from xaibench.untouched import explainable
 from xaibench.values import Attribution
 from xaibench.view import ExplainedView
 
+from .graph import has_parts, on_the_way
 from .references import hypothetical, origin
 
 
@@ -42,8 +49,9 @@ def deeplift(
 
     The references ``(N, K, C, S)`` are dinucleotide shuffles (DeepLIFT/SHAP); with ``uniform`` or
     ``zero`` it is the one that ``integrated_gradients`` starts from. ``contributions`` are the
-    ``hypothetical`` scores at the observed base, so a zero column (N, padding) contributes nothing.
-    NotApplicable where a module has no rule.
+    ``hypothetical`` scores at the observed base, so a zero column (N, padding) contributes nothing,
+    nor does a base that all references have: shuffles keep the first and the last base of every
+    stretch of known ones. NotApplicable where a module has no rule.
     """
     inputs = inputs.detach()
     if reference != "shuffles":
@@ -124,18 +132,22 @@ def secant(passage: Passage) -> Back:
     Where they are (nearly) the same, the slope at the input.
     """
     (before,) = passage.before
-    change = _change(before)
-    slope = _change(passage.after).div_(change)
-    tiny = 1e-10 if before.dtype == torch.float64 else 1e-6
-    slope = torch.where(change.abs_() > tiny, slope, _slope(passage.module, before[:, :1]))
+    slope = _secant(passage.module.forward, before, passage.after)
     return lambda gradient: (gradient * slope,)
 
 
-def _slope(module: nn.Module, before: Tensor) -> Tensor:
+def _secant(function: Callable[[Tensor], Tensor], before: Tensor, after: Tensor) -> Tensor:
+    change = _change(before)
+    slope = _change(after).div_(change)
+    tiny = 1e-10 if before.dtype == torch.float64 else 1e-6
+    return torch.where(change.abs_() > tiny, slope, _slope(function, before[:, :1]))
+
+
+def _slope(function: Callable[[Tensor], Tensor], before: Tensor) -> Tensor:
     """The derivative of an elementwise function."""
     rows = before.flatten(0, 2).requires_grad_()
     with torch.enable_grad():
-        total = module.forward(rows.clone()).sum()  # of a copy, for what works in place
+        total = function(rows.clone()).sum()  # of a copy, for what works in place
     return torch.autograd.grad(total, rows)[0].reshape(before.shape)
 
 
@@ -148,10 +160,22 @@ def product(passage: Passage) -> Back:
     return lambda gradient: torch.autograd.grad(output, midway, gradient.flatten(0, 2))
 
 
+def gated(passage: Passage) -> Back:
+    """``GLU``: the product rule between one half and the sigmoid of the other, whose rule is the
+    secant."""
+    axis = _axis(passage)
+    values, before = passage.before[0].chunk(2, axis)
+    gates = before.sigmoid()
+    slope = _mean(values) * _secant(torch.sigmoid, before, gates)
+    gate = _mean(gates)
+    return lambda gradient: (torch.cat([gradient * gate, gradient * slope], axis),)
+
+
 def max_pool(passage: Passage) -> Back:
-    """Max pooling over sites, windows overlapping or not."""
+    """Max pooling over sites of one or two axes, windows overlapping or not."""
     module = passage.module
-    _, winners = functional.max_pool1d(
+    two = isinstance(module, nn.MaxPool2d)
+    _, winners = (functional.max_pool2d if two else functional.max_pool1d)(
         passage.before[0].flatten(0, 2),
         module.kernel_size,
         module.stride,
@@ -160,36 +184,58 @@ def max_pool(passage: Passage) -> Back:
         module.ceil_mode,
         return_indices=True,
     )
-    return _to_winners(passage, winners)
+    return _to_winners(passage, winners, axes=2 if two else 1)
 
 
 def adaptive_max_pool(passage: Passage) -> Back:
     """Max pooling to a wanted number of sites."""
-    _, winners = functional.adaptive_max_pool1d(
-        passage.before[0].flatten(0, 2), passage.module.output_size, return_indices=True
-    )
-    return _to_winners(passage, winners)
+    module = passage.module
+    two = isinstance(module, nn.AdaptiveMaxPool2d)
+    pool = functional.adaptive_max_pool2d if two else functional.adaptive_max_pool1d
+    _, winners = pool(passage.before[0].flatten(0, 2), module.output_size, return_indices=True)
+    return _to_winners(passage, winners, axes=2 if two else 1)
 
 
-def _to_winners(passage: Passage, winners: Tensor) -> Back:
+def _to_winners(passage: Passage, winners: Tensor, *, axes: int) -> Back:
     """The change of a maximum belongs to the site that won where it is larger, in the input or in
     the reference: no other site need have changed as much. A site that is the same in both gets
-    what it wins in the input."""
-    change, moved = _change(passage.before[0]), _change(passage.after)
-    winners = winners.reshape(moved.shape)
+    what it wins in the input.
+
+    The last ``axes`` are those of sites, which ``winners`` count through.
+    """
+    came, after = (_change(each).flatten(-axes) for each in (passage.before[0], passage.after))
+    winners = winners.flatten(-axes).reshape(after.shape)
     in_input = winners[:, :1].expand_as(winners)
-    larger = torch.where(moved >= 0, in_input, winners)
-    of_larger = change.gather(-1, larger)
-    share = torch.where(of_larger != 0, moved / of_larger, 0)
-    same = (change.gather(-1, in_input) == 0).to(change.dtype)
-    shape = change.shape
+    larger = torch.where(after >= 0, in_input, winners)
+    of_larger = came.gather(-1, larger)
+    share = torch.where(of_larger != 0, after / of_larger, 0)
+    same = (came.gather(-1, in_input) == 0).to(came.dtype)
+    shape, flat = passage.before[0].shape, came.shape
 
     def back(gradient: Tensor) -> tuple[Tensor, ...]:
+        gradient = gradient.flatten(-axes)
         # Added, not set: windows may overlap, and one site win several.
-        charged = gradient.new_zeros(shape).scatter_add_(-1, larger, gradient * share)
-        return (charged.scatter_add_(-1, in_input, gradient * same),)
+        charged = gradient.new_zeros(flat).scatter_add_(-1, larger, gradient * share)
+        return (charged.scatter_add_(-1, in_input, gradient * same).reshape(shape),)
 
     return back
+
+
+def _axis(passage: Passage) -> int:
+    """The axis of a module's ``dim`` in tensors that have the axes of input, row and site in front.
+
+    NotApplicable for the axis of the batch, over which sequences depend on each other; without a
+    ``dim``, torch takes it where there are three axes.
+    """
+    dim, axes = passage.module.dim, passage.before[0].ndim - 2
+    if dim is None:
+        dim = 0 if axes in (1, 3) else 1
+    if dim % axes == 0:
+        kind = type(passage.module).__name__
+        raise NotApplicable(
+            f"deeplift: a {kind} with dim={passage.module.dim} of {axes} axes runs over the batch"
+        )
+    return int(dim % axes + 2)
 
 
 def softmax(passage: Passage) -> Back:
@@ -197,18 +243,29 @@ def softmax(passage: Passage) -> Back:
     log. Ours: a sum of terms that never exceed 1, however far the logits come apart.
     """
     (before,) = passage.before
-    # Counted from the front, an axis stands behind those of the row and of the site.
-    axis = passage.module.dim if passage.module.dim < 0 else passage.module.dim + 2
+    axis = _axis(passage)
     total = before.logsumexp(axis, keepdim=True)
-    largest = torch.maximum(total[:, :1], total)
-    slope = _log_mean(before - total, 0)
-    share = _log_mean(before, largest) / _log_mean(total, largest)
+    slope, share = _log_mean(before - total, 0), _of_total(before, total)
 
     def back(gradient: Tensor) -> tuple[Tensor, ...]:
         through = gradient * slope
         return (through - through.sum(axis, keepdim=True) * share,)
 
     return back
+
+
+def log_softmax(passage: Passage) -> Back:
+    """``logit - log of the sum of exp``, by the secants of ``softmax``."""
+    (before,) = passage.before
+    axis = _axis(passage)
+    share = _of_total(before, before.logsumexp(axis, keepdim=True))
+    return lambda gradient: (gradient - gradient.sum(axis, keepdim=True) * share,)
+
+
+def _of_total(logits: Tensor, total: Tensor) -> Tensor:
+    """The multiplier of each logit for the log of the sum of exp, the ``total``."""
+    largest = torch.maximum(total[:, :1], total)
+    return _log_mean(logits, largest) / _log_mean(total, largest)
 
 
 def _log_mean(logs: Tensor, scale: Tensor | float) -> Tensor:
@@ -227,18 +284,36 @@ def layer_norm(passage: Passage) -> Back:
     ``r`` between ``r`` and ``r'`` is ``-(r r')^2 / (r + r')``. That of the square is twice the mean
     of its ends.
     """
-    module, (before,) = passage.module, passage.before
+    (before,) = passage.before
+    axes = tuple(range(-len(passage.module.normalized_shape), 0))
+    back = _over_deviation(passage.module, before - before.mean(axes, keepdim=True))
+
+    def centred(gradient: Tensor) -> tuple[Tensor, ...]:
+        through = back(gradient)
+        return (through - through.mean(axes, keepdim=True),)
+
+    return centred
+
+
+def rms_norm(passage: Passage) -> Back:
+    """As ``layer_norm``, around 0 instead of the mean."""
+    back = _over_deviation(passage.module, passage.before[0])
+    return lambda gradient: (back(gradient),)
+
+
+def _over_deviation(module: Any, values: Tensor) -> Callable[[Tensor], Tensor]:
+    """What passes ``values / sqrt(mean of squares)``."""
     axes = tuple(range(-len(module.normalized_shape), 0))
-    centred = before - before.mean(axes, keepdim=True)
-    inverse = (centred.square().mean(axes, keepdim=True) + module.eps).rsqrt()
-    feature, scale = _mean(centred), _mean(inverse)
+    epsilon = torch.finfo(values.dtype).eps if module.eps is None else module.eps
+    inverse = (values.square().mean(axes, keepdim=True) + epsilon).rsqrt()
+    feature, scale = _mean(values), _mean(inverse)
     slope = -(inverse[:, :1] * inverse).square() / scale  # with the two of the square
     weight = 1 if module.weight is None else module.weight
 
-    def back(gradient: Tensor) -> tuple[Tensor, ...]:
+    def back(gradient: Tensor) -> Tensor:
         weighed = gradient * weight
         through_variance = (weighed * feature).mean(axes, keepdim=True) * slope * feature
-        return ((weighed - weighed.mean(axes, keepdim=True)) * scale + through_variance,)
+        return weighed * scale + through_variance
 
     return back
 
@@ -256,15 +331,18 @@ def _mean(rows: Tensor) -> Tensor:
 ELEMENTWISE = (
     *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU),
     *(nn.GELU, nn.SiLU, nn.Mish, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softsign, nn.LogSigmoid),
-    *(nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.Tanhshrink),
+    *(nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.Tanhshrink, nn.Softshrink, nn.Hardshrink),
 )
 
 RULES: dict[type[nn.Module], Rule] = {
     **dict.fromkeys(ELEMENTWISE, secant),
-    nn.MaxPool1d: max_pool,
-    nn.AdaptiveMaxPool1d: adaptive_max_pool,
+    **dict.fromkeys((nn.MaxPool1d, nn.MaxPool2d), max_pool),
+    **dict.fromkeys((nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d), adaptive_max_pool),
     nn.Softmax: softmax,
+    nn.LogSoftmax: log_softmax,
+    nn.GLU: gated,
     nn.LayerNorm: layer_norm,
+    nn.RMSNorm: rms_norm,
     WeightedSum: product,
     MatrixProduct: product,
 }
@@ -272,12 +350,19 @@ RULES: dict[type[nn.Module], Rule] = {
 LINEAR: frozenset[type[nn.Module]] = frozenset(
     {
         *(nn.Linear, nn.Conv1d, nn.ConvTranspose1d, nn.BatchNorm1d),
+        *(nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d),
         *(nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.ConstantPad1d, nn.ZeroPad1d),
         *(nn.ReflectionPad1d, nn.ReplicationPad1d, nn.CircularPad1d),
-        *(nn.Identity, nn.Flatten, nn.Unflatten, nn.Dropout, nn.Dropout1d, nn.AlphaDropout),
+        *(nn.ConstantPad2d, nn.ZeroPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d),
+        *(nn.Identity, nn.Flatten, nn.Unflatten),
+        *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout),
     }
 )
 """Where backpropagation is already exact, in eval mode."""
+
+
+_CONTAINERS = frozenset({nn.Sequential, nn.ModuleList, nn.ModuleDict})
+"""Of torch's own modules that are made of others, those that compute nothing themselves."""
 
 
 @contextmanager
@@ -285,31 +370,73 @@ def _ruled(model: Any, shape: tuple[int, ...]) -> Iterator[None]:
     """In here gradients pass the modules of a model by their rules; ``shape`` ``(input, row)`` is
     how its rows are grouped."""
     whole = model.classifier if isinstance(model, ExplainedView) else model
-    handles = []
-    try:
-        for path, module in whole.named_modules():
-            rule = RULES.get(type(module))
+    handles, products = [], _Products(shape)
+    with explainable(whole):
+        for path, module in on_the_way(whole, "deeplift"):
+            rule = RULES.get(type_before_parametrizations(module))
             if rule is not None:
-                handles += _hook(module, rule, shape)
+                handles += _hook(module, rule, products)
             elif module is not whole and not _passes(module):
-                handles.append(module.register_forward_pre_hook(partial(_refuse, path)))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+                refuse = partial(_refuse, path)
+                handles.append(module.register_forward_pre_hook(refuse, with_kwargs=True))
+        try:
+            with products:
+                yield
+        finally:
+            for handle in handles:
+                handle.remove()
 
 
 def _passes(module: nn.Module) -> bool:
     """Whether backpropagation may pass as it is: containers and linear maps."""
-    batch_statistics = isinstance(module, nn.BatchNorm1d) and module.running_mean is None
-    return any(module.children()) or (type(module) in LINEAR and not batch_statistics)
+    kind = type_before_parametrizations(module)
+    if kind in LINEAR:
+        return not (isinstance(module, _BatchNorm) and module.running_mean is None)
+    of_torch = kind.__module__.startswith("torch.nn.") and kind not in _CONTAINERS
+    return has_parts(module) and not of_torch
 
 
-def _refuse(path: str, module: nn.Module, arguments: Any) -> None:
-    raise NotApplicable(f"deeplift has no rule for {path} ({type(module).__name__})")
+def _refuse(path: str, module: nn.Module, arguments: Any, keywords: Any) -> None:
+    """NotApplicable where something that depends on the input comes to a module without a rule."""
+    if any(map(_depends, tree_leaves((arguments, keywords)))):
+        kind = type_before_parametrizations(module).__name__
+        raise NotApplicable(f"deeplift has no rule for {path} ({kind})")
 
 
-def _hook(module: nn.Module, rule: Rule, shape: tuple[int, ...]) -> list[Any]:
+def _depends(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.requires_grad
+
+
+class _Products(TorchFunctionMode):
+    """Products of two tensors that depend on the input have their rule outside of modules too."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+        self.inside = 0  # of modules with a rule: what runs there is theirs
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        output = function(*args, **(kwargs or {}))
+        factors = [each for each in args if isinstance(each, Tensor)]
+        constants = [each for each in args if not isinstance(each, Tensor)]
+        name = getattr(function, "__name__", "")
+        if self.inside or name not in _PRODUCTS or len(factors) != 2 or "out" in (kwargs or {}):
+            return output
+        rows = self.shape[0] * self.shape[1]
+        if not all(map(_depends, factors)) or any(len(each) % rows for each in (*factors, output)):
+            return output
+        module = SimpleNamespace(forward=partial(function, *constants, **(kwargs or {})))
+        return _Replaced.apply(product, module, self.shape, output, *factors)  # type: ignore[no-untyped-call]
+
+
+_PRODUCTS = frozenset(
+    {"mul", "__mul__", "__rmul__", "multiply", "matmul", "__matmul__", "bmm", "einsum"}
+)
+
+
+def _hook(module: nn.Module, rule: Rule, products: _Products) -> list[Any]:
     """Run a module off the graph, and put its rule in the place of its gradient.
 
     A module may run more than once, and in place: then it rewrites what it was given, as it would
@@ -319,14 +446,16 @@ def _hook(module: nn.Module, rule: Rule, shape: tuple[int, ...]) -> list[Any]:
 
     def before(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         nonlocal came
+        products.inside += 1
         in_place = getattr(module, "inplace", False)
         came = tuple(each.clone() for each in arguments) if in_place else arguments
         return tuple(each.detach() for each in arguments)
 
     def after(module: nn.Module, arguments: Any, output: Tensor) -> Any:
-        if not any(each.requires_grad for each in came):
-            return output  # it does not depend on the input
-        return _Replaced.apply(rule, module, shape, output, *came)  # type: ignore[no-untyped-call]
+        if any(each.requires_grad for each in came):  # else it does not depend on the input
+            output = _Replaced.apply(rule, module, products.shape, output, *came)  # type: ignore[no-untyped-call]
+        products.inside -= 1
+        return output
 
     return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
 

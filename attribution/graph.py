@@ -85,3 +85,8 @@ def on_the_way(model: nn.Module, method: str) -> list[tuple[str, nn.Module]]:
     lists = [each for each in model.modules() if isinstance(each, ParametrizationList)]
     of_weights = {module for each in lists for module in each.modules()}
     return [(path, each) for path, each in model.named_modules() if each not in of_weights]
+
+
+def has_parts(module: nn.Module) -> bool:
+    """Whether a module is made of others, those that compute its weights not counted."""
+    return any(name != "parametrizations" for name, _ in module.named_children())

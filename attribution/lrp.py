@@ -21,6 +21,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -34,7 +35,7 @@ from xaibench.values import Attribution
 from xaibench.view import ExplainedView
 
 from .deeplift import ELEMENTWISE
-from .graph import Spans, on_the_way
+from .graph import Spans, has_parts, on_the_way
 from .linear_maps import LinearMap, convolution, dense, of_call, unruled
 
 
@@ -202,6 +203,18 @@ def layer_norm(
     return _same(output, scaled + bias * propagation.constant(output))
 
 
+def rms_norm(
+    propagation: Propagation, module: Any, arguments: list[Tensor], output: Tensor
+) -> Tensor:
+    """A scale for each feature, since what it divides by is taken to be constant."""
+    (before,) = arguments
+    axes = tuple(range(-len(module.normalized_shape), 0))
+    epsilon = torch.finfo(before.dtype).eps if module.eps is None else module.eps
+    squares = before.detach().square().mean(axes, keepdim=True)
+    weight = 1 if module.weight is None else module.weight
+    return _same(output, before * (squares + epsilon).rsqrt() * weight)
+
+
 class _Given(NamedTuple):
     """A linear map and what it gave, to tell whether that is still so."""
 
@@ -275,9 +288,10 @@ def _same(values: Tensor, way_back: Tensor) -> Tensor:
 RULES: dict[type[nn.Module], Rule] = {
     **dict.fromkeys(ELEMENTWISE, activation),
     nn.Linear: linear,
-    nn.Conv1d: convolve,
-    nn.BatchNorm1d: batch_normalisation,
+    **dict.fromkeys((nn.Conv1d, nn.Conv2d), convolve),
+    **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d), batch_normalisation),
     nn.LayerNorm: layer_norm,
+    nn.RMSNorm: rms_norm,
     WeightedSum: weighted_sum,
     MatrixProduct: weighted_sum,
 }
@@ -285,8 +299,11 @@ RULES: dict[type[nn.Module], Rule] = {
 PASSES: frozenset[type[nn.Module]] = frozenset(
     {
         *(nn.MaxPool1d, nn.AdaptiveMaxPool1d, nn.AvgPool1d, nn.AdaptiveAvgPool1d),
+        *(nn.MaxPool2d, nn.AdaptiveMaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d),
         *(nn.ZeroPad1d, nn.ReflectionPad1d, nn.ReplicationPad1d, nn.CircularPad1d),
-        *(nn.Identity, nn.Flatten, nn.Unflatten, nn.Dropout, nn.Dropout1d, nn.AlphaDropout),
+        *(nn.ZeroPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d),
+        *(nn.Identity, nn.Flatten, nn.Unflatten),
+        *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout),
     }
 )
 """Where the gradient already hands relevance on in proportion, in eval mode."""
@@ -395,13 +412,13 @@ def _refuse_what_is_outside(propagation: Propagation, explained: Tensor) -> None
 
 
 def _uses_batch_statistics(module: nn.Module) -> bool:
-    return isinstance(module, nn.BatchNorm1d) and module.running_mean is None
+    return isinstance(module, _BatchNorm) and module.running_mean is None
 
 
 def _is_container(module: nn.Module, path: str) -> bool:
     """Whether all that a module computes, it computes by others; the model itself is taken to."""
     owns_parameters = any(True for _ in module.parameters(recurse=False))
-    return not owns_parameters and (not path or any(module.children()))
+    return not owns_parameters and (not path or has_parts(module))
 
 
 def _refusing(output: Any, message: str) -> Any:

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node
 
 from xaibench.errors import NotApplicable
@@ -102,11 +101,7 @@ def _hooks(spans: Spans, label: str) -> tuple[Any, Any]:
 
 
 def _not_rectified(way: list[Node], spans: Spans, left: tuple[str, ...]) -> list[str]:
-    activations = [
-        node
-        for node in way
-        if _ACTIVATION.fullmatch(operation(node)) or isinstance(node, BackwardCFunction)
-    ]
+    activations = [node for node in way if _ACTIVATION.fullmatch(operation(node))]
     names = [spans.owner(node) or operation(node).lower() for node in activations]
     return [name for name in names if not name.endswith((_RELU, *left))]
 

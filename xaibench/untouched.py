@@ -87,7 +87,9 @@ def unchanged(model: nn.Module, name: str) -> Iterator[None]:
     left a module in training mode, a hook behind, or a parameter that wants a gradient."""
     state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     before = {key: (tensor.data, tensor.detach().clone()) for key, tensor in state.items()}
-    parts = [(vars(m)[name], dict(vars(m)[name])) for m in model.modules() for name in _PARTS]
+    # What is scripted keeps its parts where nobody can exchange them.
+    modules = [each for each in model.modules() if not isinstance(each, torch.jit.ScriptModule)]
+    parts = [(vars(m)[name], dict(vars(m)[name])) for m in modules for name in _PARTS]
     hooks = _hooks(model)
     swapped, changed = False, []
     try:

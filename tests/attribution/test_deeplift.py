@@ -109,6 +109,24 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "adaptive average pool": partial(nn.AdaptiveAvgPool1d, 4),
     "softmax over features": partial(nn.Softmax, dim=1),
     "softmax over sites": partial(nn.Softmax, dim=-1),
+    "softmax of two axes": partial(nn.Softmax, dim=-2),
+    "log softmax over features": partial(nn.LogSoftmax, dim=1),
+    "log softmax over sites": partial(nn.LogSoftmax, dim=-1),
+    "gates over features": partial(nn.GLU, dim=1),
+    "gates over sites": lambda: nn.Sequential(nn.ConstantPad1d((0, 1), 0.5), nn.GLU()),
+    "max pool of two axes": lambda: nn.Sequential(
+        nn.Unflatten(1, (2, 3)), nn.MaxPool2d((2, 5), stride=(1, 2), padding=(1, 2))
+    ),
+    "adaptive max pool of two axes": lambda: nn.Sequential(
+        nn.Unflatten(1, (2, 3)), nn.AdaptiveMaxPool2d((2, 4))
+    ),
+    "convolution of two axes": lambda: nn.Sequential(
+        *(nn.Unflatten(1, (2, 3)), nn.Conv2d(2, 3, (2, 5)), nn.BatchNorm2d(3), nn.ELU()),
+        *(nn.ZeroPad2d(1), nn.AvgPool2d(2), nn.AdaptiveAvgPool2d((1, 5))),
+    ),
+    "RMS norm of sites": partial(nn.RMSNorm, 19),
+    "RMS norm of everything": partial(nn.RMSNorm, (6, 19), eps=0.3),
+    "RMS norm without weights": partial(nn.RMSNorm, 19, elementwise_affine=False),
     "layer norm of sites": partial(nn.LayerNorm, 19),
     "layer norm of everything": partial(nn.LayerNorm, (6, 19)),
     "layer norm without weights": partial(nn.LayerNorm, 19, elementwise_affine=False),
@@ -119,7 +137,7 @@ def layered(name: str) -> toy.Toy:
     """A layer of the table behind another nonlinear one."""
     model = toy.network(nn.Conv1d(4, 6, 5), nn.Tanh(), LAYERS[name]())
     layer = model.body[2]
-    if isinstance(layer, nn.LayerNorm) and layer.elementwise_affine:
+    if isinstance(layer, nn.LayerNorm | nn.RMSNorm) and layer.elementwise_affine:
         with torch.no_grad():
             layer.weight.copy_(
                 torch.arange(1.0, 1 + layer.weight.numel()).sin().view_as(layer.weight)
@@ -129,7 +147,8 @@ def layered(name: str) -> toy.Toy:
 
 def test_every_rule_is_in_the_table() -> None:
     elsewhere = {WeightedSum, MatrixProduct}
-    assert {type(layer()) for layer in LAYERS.values()} >= RULES.keys() - elsewhere
+    tried = {type(module) for layer in LAYERS.values() for module in layer().modules()}
+    assert tried >= RULES.keys() - elsewhere
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -440,7 +459,8 @@ def test_long_sequences_are_run_in_several_calls(monkeypatch: pytest.MonkeyPatch
 
 POOLED = "conv, batch norm, relu, max pool"
 # Not softmax: their split between its numerator and its denominator is another one, and exact too.
-THEIRS = ["ELU", "GELU", "max pool", "overlapping max pool"]
+THEIRS = ["ELU", "GELU", "Softshrink", "max pool", "overlapping max pool", "max pool of two axes"]
+THEIRS += ["gates over features", "RMS norm of sites", "RMS norm without weights"]
 THEIRS += [name for name in LAYERS if name.startswith("layer norm")]
 
 
