@@ -1,6 +1,6 @@
 """Sequences of a genome: labelled intervals (BED or a table), cut from a FASTA file."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -221,8 +221,8 @@ def _letters(where: Intervals, path: Path, genome: Path, length: int | None) -> 
     by_chromosome = {str(name): rows for name, rows in groups.items()}
     sizes: dict[str, int] = {}
     try:
-        for chromosome, size, whole in _chromosomes(genome, by_chromosome):
-            sizes[chromosome] = size
+        for chromosome, whole in _chromosomes(genome):
+            sizes[chromosome] = len(whole)
             for row in by_chromosome.get(chromosome, ()):
                 letters[row] = whole[max(where.starts[row], 0) : where.ends[row]]
     except UNREADABLE as error:
@@ -310,8 +310,8 @@ def _split(
     return Splits(train, part, held), f"test cut from it{' by chromosome' if several else ''}"
 
 
-def _chromosomes(genome: Path, wanted: Collection[str]) -> Iterator[tuple[str, int, str]]:
-    """Name, length and letters of each record of a genome; no letters of one that is not wanted.
+def _chromosomes(genome: Path) -> Iterator[tuple[str, str]]:
+    """Name and letters of each record of a genome.
 
     A record is held at a time. Read from end to end: any compression and line length will do, and
     no index can be of an older state.
@@ -320,12 +320,8 @@ def _chromosomes(genome: Path, wanted: Collection[str]) -> Iterator[tuple[str, i
     with text_of(genome) as text:
         if not beginning(text).startswith((">", ";")):
             raise ValueError("no record that begins with '>'")
-        for name, lines in fasta_records(text):
+        for name, letters in fasta_records(text):
             if name in names:
                 raise ValueError(f"two records of one name, {name!r}")
             names.add(name)
-            if name in wanted:
-                letters = "".join(lines)
-                yield name, len(letters), letters
-            else:
-                yield name, sum(map(len, lines)), ""
+            yield name, letters

@@ -49,6 +49,9 @@ LEFT_OUT = "left out of the folder"
 UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 """What reading a file may raise."""
 
+_BLOCK = 2**22
+"""Letters of a FASTA file that are read at once."""
+
 csv.field_size_limit(2**31 - 1)  # a sequence may be longer than 128 KiB
 
 
@@ -283,32 +286,41 @@ def _parquet(path: Path) -> pd.DataFrame:
 
 def _fasta(text: TextIO, sequence: str, label: str) -> pd.DataFrame:
     rows: list[dict[str, str]] = []
-    for header, lines in _records(text):
-        rows.append(_header(header, label, len(rows)) | {sequence: "".join(lines)})
+    for header, letters in _records(text):
+        rows.append(_header(header, label, len(rows)) | {sequence: letters})
     return pd.DataFrame(rows, dtype=str)
 
 
-def fasta_records(text: TextIO) -> Iterator[tuple[str, list[str]]]:
-    """The name of each record of a FASTA file and the lines of its letters."""
-    for header, lines in _records(text):
-        yield (header[1:].split() or [""])[0], lines
+def fasta_records(text: TextIO) -> Iterator[tuple[str, str]]:
+    """The name and the letters of each record of a FASTA file."""
+    for header, letters in _records(text):
+        yield (header[1:].split() or [""])[0], letters
 
 
-def _records(text: TextIO) -> Iterator[tuple[str, list[str]]]:
-    """Header and lines; lines that begin with ; are comments."""
+def _records(text: TextIO) -> Iterator[tuple[str, str]]:
+    """Headers and letters; lines that begin with ; are comments."""
     header = ""
-    lines: list[str] = []
-    for line in filter(None, map(str.strip, text)):
-        if line.startswith(">"):
-            if header:
-                yield header, lines
-            header, lines = line, []
-        elif header and not line.startswith(";"):
-            lines.append(line)
-        elif not line.startswith(";"):
-            raise ValueError(f"a FASTA file that begins with {line[:20]!r}, not with '>'")
+    letters: list[str] = []
+    for block in iter(lambda: text.read(_BLOCK) + text.readline(), ""):
+        if header and ">" not in block and ";" not in block:
+            letters.append(block)  # inside of a chromosome no line needs to be looked at
+            continue
+        for line in filter(None, map(str.strip, block.split("\n"))):
+            if line.startswith(">"):
+                if header:
+                    yield header, _without_blanks(letters)
+                header, letters = line, []
+            elif header and not line.startswith(";"):
+                letters.append(line)
+            elif not line.startswith(";"):
+                raise ValueError(f"a FASTA file that begins with {line[:20]!r}, not with '>'")
     if header:
-        yield header, lines
+        yield header, _without_blanks(letters)
+
+
+def _without_blanks(letters: list[str]) -> str:
+    joined = "".join(letters).replace("\n", "")
+    return "".join(joined.split()) if " " in joined or "\t" in joined else joined
 
 
 def _header(line: str, label: str, number: int = 0) -> dict[str, str]:
