@@ -6,6 +6,7 @@ import math
 
 from xaibench.results import Results
 
+from .discrimination import NAMES, headings
 from .grid import COUNTED, Cell, Table
 from .printing import (
     ABSENT,
@@ -20,7 +21,8 @@ from .printing import (
 )
 from .selection import estimates_of, seeds_of
 
-_FLOOR = ("Model", "Accuracy", "AUROC")
+_FLOOR = {"accuracy": "Accuracy", **NAMES}
+"""What may be known of a trivial model; runs made before AUPRC and MCC lack these."""
 
 
 def accuracy(results: Results) -> Table:
@@ -44,11 +46,13 @@ def accuracy(results: Results) -> Table:
 def floor(results: Results) -> Table | None:
     """What models reach that anyone could have; None for a run that did not ask."""
     rows = results.environment.get("floor") or []
+    heads = {**_FLOOR, **headings(results)}
+    known = [name for name in _FLOOR if any(name in row for row in rows)]
     body = tuple(
-        (Cell(row["name"]), *(_undefined_or(row[column]) for column in ("accuracy", "auroc")))
-        for row in rows
+        (Cell(row["name"]), *(_undefined_or(row.get(name)) for name in known)) for row in rows
     )
-    return Table("The floor: trivial models on the same split", _FLOOR, body) if body else None
+    header = ("Model", *(heads[name] for name in known))
+    return Table("The floor: trivial models on the same split", header, body) if body else None
 
 
 def accuracy_differences(results: Results) -> Table | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from xaibench.results import Results
 
+from .discrimination import largest_class, uneven
+from .printing import number
 from .selection import seeds_of
 
 FEW = 5
@@ -26,7 +28,7 @@ def cautions(results: Results) -> list[str]:
     own = [str(caution) for caution in results.environment.get("cautions") or ()]
     noise = [noisy] if draws < DRAWS else []
     few = [*_few_seeds(results), *_few_sequences(results)]
-    return [*few, *noise, *_undefined(results), *own]
+    return [*few, *noise, *_uneven(results), *_undefined(results), *own]
 
 
 def unfinished(results: Results) -> list[str]:
@@ -48,6 +50,17 @@ def _few_sequences(results: Results) -> list[str]:
     return [
         f"Only {explained} explained sequences: intervals over so few are too narrow, and what is "
         "called distinguishable may be chance."
+    ]
+
+
+def _uneven(results: Results) -> list[str]:
+    share = uneven(results)
+    if share is None:
+        return []
+    return [
+        f"Uneven classes: {number(100 * share, 1)} % of test is of class "
+        f"{largest_class(results)!r}, and who always says so is right as often. Accuracy says "
+        "little of a model here; read its AUROC, AUPRC and MCC beside those of the floor."
     ]
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from xaibench.leading import PRIMARY
 from xaibench.results import Results
 
+from .discrimination import NAMES, headings, value_of
 from .leaderboard import normalised
 from .measures import better_of, heading, label, metrics_of, named
 from .paths import shareable, without_folders
@@ -140,17 +141,31 @@ def _accuracy(results: Results) -> Iterator[Float]:
         return
     decimals = max(decimals_of(rows), 3)
     best = _best_model(results)
+    measures = list(NAMES) if len(results.classification) else []
     body = []
     for _, row in rows.iterrows():
         text = figure(mean_and_interval(row, decimals))
-        body.append((_told(row["model"]), bold(text) if row["model"] == best else text))
+        more = (_discriminates(results, measure, row["model"], decimals) for measure in measures)
+        body.append((_told(row["model"]), bold(text) if row["model"] == best else text, *more))
     for trivial in results.environment.get("floor") or []:
-        accuracy = number(float(trivial["accuracy"]), decimals)
-        body.append((_told(f"{trivial['name']} (floor)"), figure(accuracy)))
+        known = [trivial.get(name) for name in ("accuracy", *measures)]
+        body.append((_told(f"{trivial['name']} (floor)"), *(_trivial(n, decimals) for n in known)))
+    several = ", AUROC, AUPRC and MCC" if measures else ""
     caption = (
-        f"Accuracy on the test sequences, with 95\\% interval. {BOLD} {_made_of(results, rows)}"
+        f"Accuracy{several} on the test sequences, with 95\\% interval. {BOLD} "
+        f"{_made_of(results, rows)}"
     )
-    yield Float(caption, reference("accuracy"), ("Model", "Accuracy"), tuple(body))
+    heads = (_told(headings(results)[measure]) for measure in measures)
+    yield Float(caption, reference("accuracy"), ("Model", "Accuracy", *heads), tuple(body))
+
+
+def _discriminates(results: Results, measure: str, model: str, decimals: int) -> str:
+    row = value_of(results, measure, model)
+    return figure(ABSENT if row is None else mean_and_interval(row, decimals))
+
+
+def _trivial(value: float | None, decimals: int) -> str:
+    return figure(ABSENT if value is None else number(float(value), decimals))
 
 
 def _best_model(results: Results) -> str | None:

@@ -11,6 +11,7 @@ from xaibench.leading import PRIMARY
 from xaibench.results import TEXT, Results
 
 from .cautions import cautions, unfinished
+from .discrimination import NAMES
 from .glossary import glossary
 from .grid import Cell, Table
 from .measures import metrics_of
@@ -121,12 +122,24 @@ def _frames(results: Results) -> dict[str, pd.DataFrame]:
     frames = {
         "leaderboard.csv": rows[by_operator & (rows["question"] == "against random")],
         "normalised.csv": rows[by_operator & (rows["question"] == "normalised")],
-        "accuracy.csv": value[value["metric"] == "accuracy"],
+        "accuracy.csv": _with_discrimination(value[value["metric"] == "accuracy"], results),
         **of_family,
         "against_controls.csv": rows[rows["question"] == "against control"],
         "between_models.csv": rows[rows["question"] == "between models"],
     }
     return {name: frame for name, frame in frames.items() if len(frame)}
+
+
+def _with_discrimination(accuracy: pd.DataFrame, results: Results) -> pd.DataFrame:
+    """With AUROC, AUPRC and MCC and their intervals; empty in a run made before these were kept."""
+    found = results.classification[results.classification["question"] == "value"]
+    ends = ("low", "high", "sequences_low", "sequences_high")
+    columns = {}
+    for measure in NAMES:
+        own = found[found["metric"] == measure].set_index("model").reindex(accuracy["model"])
+        columns[measure] = own["mean"].to_numpy(float)
+        columns |= {f"{measure}_{end}": own[end].to_numpy(float) for end in ends}
+    return accuracy.assign(**columns)
 
 
 def _csv(frame: pd.DataFrame) -> str:

@@ -20,6 +20,7 @@ from .agreement import matrices
 from .certainty import can_show, certainty
 from .claims import claims, rules
 from .cost import cost, guards
+from .discrimination import LACKING, discrimination, discrimination_differences
 from .grid import Cell, Table
 from .leaderboard import by_seed, leaderboard
 from .measured import between, gaps, measures, randomisation, stability
@@ -126,12 +127,16 @@ def _accuracy(results: Results) -> Section:
         "How good are the models?",
         "An explanation is worth as much as the model it explains, and a model that does no "
         "better than the floor may have learnt no more than it. k-mers: logistic regression on "
-        "how often each word of k bases occurs.",
+        "how often each word of k bases occurs. AUROC, AUPRC and MCC do not flatter a model that "
+        "knows the largest class alone: by chance they are 0.5, the share of the class, and 0."
+        + ("" if len(results.classification) else f" {LACKING}"),
         _present(
             [
                 accuracy(results),
+                discrimination(results),
                 floor(results),
                 accuracy_differences(results),
+                discrimination_differences(results),
                 converged(results),
                 masked(results),
             ]

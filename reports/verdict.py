@@ -14,6 +14,7 @@ from xaibench.leading import PRIMARY
 from xaibench.results import Results
 
 from .against import unbeaten
+from .discrimination import uneven, value_of
 from .leaderboard import normalised
 from .leading import Leading, beside_best, leading
 from .measures import better_of, chance_of, first_localisation, first_upper, label, named
@@ -82,7 +83,23 @@ def _accuracy(results: Results, model: str) -> list[Sentence]:
     if rows.empty or math.isnan(rows["mean"].iloc[0]):
         return []
     row = rows.iloc[0]
-    return [(f"The model is right on {_share(row)} of the sequences{_floor(results, row)}.",)]
+    right = f"The model is right on {_share(row)} of the sequences{_floor(results, row)}."
+    return [(f"{right}{_uneven(results, model)}",)]
+
+
+def _uneven(results: Results, model: str) -> str:
+    """Said where classes are so uneven that the comparison by accuracy misleads: that by AUROC."""
+    row = value_of(results, "auroc", model)
+    if uneven(results) is None or row is None:
+        return ""
+    floor = [each for each in results.environment.get("floor") or [] if each.get("auroc")]
+    best = max(floor, key=lambda trivial: float(trivial["auroc"]), default=None)
+    said = f" Classes are uneven, so go by AUROC: {mean_and_interval(row, 3)}"
+    if best is None:
+        return f"{said}."
+    clearly = "clearly" if ends(row)[0] > best["auroc"] else "not clearly"
+    reached = f"{best['name']}: {number(float(best['auroc']), 3)}"
+    return f"{said}, {clearly} more than the best trivial model ({reached})."
 
 
 def _floor(results: Results, row: pd.Series[Any]) -> str:

@@ -62,7 +62,7 @@ def test_a_run_from_before_a_table_was_written_has_no_rows_of_it(folder):
         (folder / name).unlink()
     results = read(folder)
     for name in LATER:
-        table = getattr(results, name.removesuffix(".csv"))
+        table = getattr(results, Path(name).stem)
         assert (len(table), list(table)) == (0, list(COLUMNS[name]))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn import metrics
 
 from xaibench import progress
 from xaibench.alone import alone
@@ -490,3 +491,31 @@ def test_every_curve_begins_intact_and_ends_at_the_same_donor(whole):
     groups = ends.groupby(["model", "operator", "quantity", "fraction"])["mean"]
     assert groups.size().min() > 3
     assert np.allclose(groups.max(), groups.min(), atol=1e-6)
+
+
+def test_auroc_auprc_and_mcc_of_a_run_are_those_of_its_predictions(whole):
+    folder = whole[2]
+    predictions = pd.read_parquet(folder / "predictions.parquet")
+    assert len(predictions) == 50 * 2 * 2
+    table = pd.read_csv(folder / "classification.csv", keep_default_na=False)
+    value = table[table.question == "value"].set_index(["model", "metric"])["mean"].astype(float)
+    expected = {"auroc": [], "auprc": [], "mcc": []}
+    for _, rows in predictions[predictions.model == "cnn"].groupby("seed"):
+        odds = rows.logit_1 - rows.logit_0
+        expected["auroc"].append(metrics.roc_auc_score(rows.label, odds))
+        expected["auprc"].append(metrics.average_precision_score(rows.label, odds))
+        expected["mcc"].append(metrics.matthews_corrcoef(rows.label, odds > 0))
+    for measure, of_seeds in expected.items():
+        assert value["cnn", measure] == pytest.approx(np.mean(of_seeds))
+    differences = table[table.question == "between models"]
+    assert list(differences.metric) == ["auroc", "auprc", "mcc"]
+    difference = value["cnn", "auroc"] - value["attngen", "auroc"]
+    assert abs(float(differences["mean"].iloc[0])) == pytest.approx(abs(difference))
+
+
+def test_a_run_tells_the_classes_of_its_test_split_and_the_floor_by_every_measure(whole):
+    told = json.loads((whole[2] / "environment.json").read_text())
+    assert sum(told["dataset"]["test_counts"]) == 50
+    majority = told["floor"][0]
+    assert (majority["auroc"], majority["mcc"]) == (0.5, 0)
+    assert majority["auprc"] == told["dataset"]["test_counts"][1] / 50

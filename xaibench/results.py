@@ -74,6 +74,11 @@ COLUMNS = {
         *("model", "other", "method", "metric", "operator", "question", "population"),
         *("n", "spread", "detectable", "reason"),
     ),
+    "classification.csv": (
+        *("question", "model", "other", "metric", "mean", "low", "high"),
+        *("sequences_low", "sequences_high", "sequences", "seeds", "reason"),
+    ),
+    "predictions.parquet": ("model", "seed", "sequence", "label"),
     "claims.csv": (
         *("claim", "published", "quantity", "mean", "low", "high", "seeds", "sequences", "test"),
         *("p", "p_holm", "verdict", "rule", "caveat"),
@@ -81,7 +86,10 @@ COLUMNS = {
 }
 """What each table must have; it may have more."""
 
-LATER = ("tests.csv", "ranks.csv", "variance.csv", "detectable.csv", "claims.csv")
+LATER = (
+    *("tests.csv", "ranks.csv", "variance.csv", "detectable.csv", "claims.csv"),
+    *("classification.csv", "predictions.parquet"),
+)
 """The tables that earlier runs lack: where one is missing it has no rows."""
 
 SECTIONS = ("models", "attribution", "reports")
@@ -108,6 +116,8 @@ class Results:
     variance: pd.DataFrame
     detectable: pd.DataFrame
     claims: pd.DataFrame
+    classification: pd.DataFrame
+    predictions: pd.DataFrame
     examples: list[dict[str, Any]]
 
 
@@ -131,6 +141,8 @@ def read(folder: Path) -> Results:
         variance=_table(folder, "variance.csv"),
         detectable=_table(folder, "detectable.csv"),
         claims=_table(folder, "claims.csv"),
+        classification=_table(folder, "classification.csv"),
+        predictions=_table(folder, "predictions.parquet"),
         examples=_content(folder, "examples.json", _json, list),
     )
 

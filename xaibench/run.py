@@ -238,6 +238,7 @@ def _write_tables(work: Work, blocks: Iterable[Block]) -> None:
     # statistics are slow to import, and a run that finds all there needs none
     from xaibench import certainty, comparisons, tables
     from xaibench.asked import ask
+    from xaibench.certainty.classification import classification
     from xaibench.claims import claims
     from xaibench.estimates import estimates
     from xaibench.examples import examples
@@ -259,8 +260,11 @@ def _write_tables(work: Work, blocks: Iterable[Block]) -> None:
     for name, table in certainty.tables(every, estimated, records, tables.signed(work)).items():
         _write_csv(folder / name, table)
     _write_csv(folder / "claims.csv", claims(work, estimated))
-    buffer = records.to_parquet(index=False)
-    write(folder / "results.parquet", buffer if buffer is not None else b"")
+    predictions = tables.predictions(work)
+    classified = classification(predictions, groups_of(work), plan.data_seed)
+    _write_csv(folder / "classification.csv", classified)
+    _write_parquet(folder / "results.parquet", records)
+    _write_parquet(folder / "predictions.parquet", predictions)
     _write_csv(folder / "estimates.csv", estimated)
     _write_csv(folder / "selftest.csv", self_test(estimated))
     _write_csv(folder / "curves.csv", tables.curves(work))
@@ -307,6 +311,10 @@ def _processor() -> str:
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
     write(path, table.to_csv(index=False))
+
+
+def _write_parquet(path: Path, table: pd.DataFrame) -> None:
+    write(path, table.to_parquet(index=False) or b"")
 
 
 def _failures(folder: Path) -> list[str]:

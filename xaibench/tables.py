@@ -15,6 +15,7 @@ from xaibench.cells import explaining
 from xaibench.cells import training as trainings
 from xaibench.cells.courses import Course, orders
 from xaibench.cells.keeping import Arrays, arrays_of, is_there
+from xaibench.certainty.classification import OF_CLASS
 from xaibench.clusters import numbers_of
 from xaibench.controls import RANDOM
 from xaibench.data.audit.cautions import cautions
@@ -30,7 +31,7 @@ from xaibench.shapes import Codes
 from xaibench.statistics.bootstrap import bands
 from xaibench.statistics.draws import shared_draws
 from xaibench.values import N, Sequences
-from xaibench.work import Work, facts_of
+from xaibench.work import Work, facts_of, seeds_of
 
 RESAMPLES = 1000
 
@@ -105,6 +106,24 @@ def training(work: Work) -> pd.DataFrame:
     return table.drop(columns="masks", errors="ignore")  # too long for a cell; the card has them
 
 
+def predictions(work: Work) -> pd.DataFrame:
+    """The logits of every model on the whole test split, a row a sequence under a seed."""
+    test, classes = work.splits.test, len(work.splits.train.class_names)
+    names = [f"{OF_CLASS}{place}" for place in range(classes)]
+    parts = [pd.DataFrame(columns=["model", "seed", "sequence", "label", *names])]
+    for model in work.plan.models:
+        for seed in seeds_of(work.plan, model):
+            spec = trainings.predictions_spec(work, model, seed)
+            logits = arrays_of(work, spec)["logits"] if is_there(work, spec) else None
+            if logits is None or logits.shape != (len(test), classes):
+                continue
+            columns = dict(zip(names, logits.T, strict=True))
+            where = {"model": model, "seed": seed, "sequence": test.names, "label": test.labels}
+            parts.append(pd.DataFrame({**where, **columns}))
+    table = pd.concat(parts[1:], ignore_index=True) if parts[1:] else parts[0]
+    return table.astype({"model": "category", "sequence": "category"})
+
+
 def cost(work: Work) -> pd.DataFrame:
     """What each method took to explain the chosen sequences, changed ones not counted."""
     plan = work.plan
@@ -148,6 +167,9 @@ def description(work: Work) -> dict[str, Any]:
         "sizes": sizes,
         "length": int(splits.train.codes.shape[1]),
         "class_names": list(splits.train.class_names),
+        "test_counts": np.bincount(
+            splits.test.labels, minlength=len(splits.train.class_names)
+        ).tolist(),
         "groups": splits.train.groups is not None,
         "inside_motif": _inside_motif(splits.train),
     }

@@ -61,6 +61,11 @@ class Made:
     length: int = 97
     classes: tuple[str, str] = ("decoy", "CTCF")
     controls: bool = True
+    counts: tuple[int, int] = (1000, 1000)
+    """Of the classes in test."""
+    auroc: float = 0.97
+    classified: bool = True
+    """Whether there is ``classification.csv``."""
     blind: tuple[tuple[str, str], ...] = ()
     """Model and metric of self-tests that fail."""
 
@@ -399,11 +404,12 @@ def environment(made: Made) -> dict[str, object]:
             "note": "Sequences from a Markov chain; positives carry one CTCF motif (JASPAR).",
             "facts": {"rule": "CTCF", "Bayes-optimal accuracy": "0.998"},
             "sizes": {"train": 8000, "validation": 800, "test": 2000},
-            "classes": list(made.classes),
+            "class_names": list(made.classes),
+            "test_counts": list(made.counts),
         },
         "floor": [
-            {"name": "GC alone", "accuracy": 0.51, "auroc": 0.53},
-            {"name": "5-mers", "accuracy": made.floor, "auroc": None},
+            {"name": "GC alone", "accuracy": 0.51, "auroc": 0.53, "auprc": 0.52, "mcc": 0.02},
+            {"name": "5-mers", "accuracy": made.floor, "auroc": None, "auprc": None, "mcc": 0.63},
         ],
         "parameters": {model: 61234 + 1024 * k for k, model in enumerate(made.models)},
         "signed": {m: m not in ("saliency", "attention", "random") for m in made.methods},
@@ -414,6 +420,24 @@ def environment(made: Made) -> dict[str, object]:
         "operators": {operator: f"What {operator} does." for operator in made.operators},
         "chance": {"auprc": 0.118, "relevance_mass": 0.095} if made.motifs else {},
     }
+
+
+def classification_rows(made: Made) -> pd.DataFrame:
+    """Every model has the same AUROC; AUPRC is less by 0.01, the MCC by 0.1."""
+    rows = [
+        ("value", model, "", measure, made.auroc - less, made)
+        for model in made.models
+        for measure, less in (("auroc", 0), ("auprc", 0.01), ("mcc", 0.1))
+    ]
+    rows += [
+        ("between models", model, other, measure, -0.02, made)
+        for model, other in combinations(made.models, 2)
+        for measure in ("auroc", "auprc", "mcc")
+    ]
+    names = ("mean", "low", "high", "sequences_low", "sequences_high", "sequences", "seeds")
+    figures = [[interval(mean, 0.01, made)[name] for name in names] for *_, mean, made in rows]
+    table = [(*row[:4], *each, "") for row, each in zip(rows, figures, strict=True)]
+    return pd.DataFrame(table, columns=list(COLUMNS["classification.csv"]))
 
 
 def write(folder: Path, made: Made) -> Path:
@@ -447,6 +471,9 @@ def write(folder: Path, made: Made) -> Path:
     ranking_rows(made).to_csv(folder / "rankings.csv", index=False)
     agreement_rows(made).to_csv(folder / "agreement.csv", index=False)
     rank_rows(made).to_csv(folder / "ranks.csv", index=False)
+    (folder / "classification.csv").unlink(missing_ok=True)
+    if made.classified:
+        classification_rows(made).to_csv(folder / "classification.csv", index=False)
     table = pd.DataFrame(estimates, columns=list(COLUMNS["estimates.csv"]))
     table.to_csv(folder / "estimates.csv", index=False)
     return folder

@@ -83,6 +83,19 @@ def test_one_seed_is_told_by_the_caption(make):
     assert "1 seed; intervals for these trained models" in text
 
 
+def test_auroc_auprc_and_mcc_stand_beside_the_accuracy(make):
+    text = latex(make())["tables/accuracy.tex"]
+    assert "Model & Accuracy & AUROC & AUPRC of CTCF & MCC" in text
+    assert "0.970 [0.960, 0.980]" in text
+    assert "GC alone (floor)" in text
+    assert " 0.530 & 0.520 & 0.020" in " ".join(text.replace("$", "").split())
+
+
+def test_a_run_from_before_auroc_was_kept_has_accuracy_alone(make):
+    text = latex(make(classified=False))["tables/accuracy.tex"]
+    assert "Model & Accuracy \\\\" in text
+
+
 def test_a_table_that_would_be_empty_is_no_file(make):
     files = latex(make(models=("cnn",), motifs=False))
     assert set(files) == {

@@ -36,6 +36,14 @@ def test_the_leaderboard_keeps_all_digits(run, files):
     assert list(table["mean"].dropna()) == pytest.approx(list(wanted["mean"].dropna()), rel=1e-12)
 
 
+def test_the_csv_of_accuracy_has_auroc_auprc_and_mcc(make, files):
+    table = pd.read_csv(io.StringIO(files["accuracy.csv"]))
+    assert list(table["auroc"]) == pytest.approx([0.97] * len(table))
+    assert list(table["mcc_low"]) == pytest.approx([0.86] * len(table))
+    old = pd.read_csv(io.StringIO(markdown(make(classified=False))["accuracy.csv"]))
+    assert old[["auroc", "auroc_low", "auprc", "mcc_sequences_high"]].isna().all(axis=None)
+
+
 def test_no_absolute_path_and_no_nan_is_told(files):
     assert "/home" not in "".join(files.values())
     assert not re.search(r"\bnan\b", files["report.md"], re.IGNORECASE)

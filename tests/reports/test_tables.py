@@ -4,17 +4,23 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 import yaml
 
 from xaibench.controls import PRIORS
 from xaibench.reports.accuracy import accuracy, accuracy_differences, floor
 from xaibench.reports.cautions import cautions
 from xaibench.reports.cost import cost, guards
+from xaibench.reports.discrimination import (
+    discrimination,
+    discrimination_differences,
+    headings,
+)
 from xaibench.reports.grid import COUNTED, COUNTS
 from xaibench.reports.leaderboard import leaderboard
 from xaibench.reports.measured import between, gaps, measures, randomisation, stability
-from xaibench.reports.printing import TIMES, number
-from xaibench.reports.sections import models_table, plan_text
+from xaibench.reports.printing import ABSENT, TIMES, number
+from xaibench.reports.sections import models_table, plan_text, sections
 from xaibench.reports.selection import methods_of
 from xaibench.reports.unmeasured import unmeasured
 
@@ -271,7 +277,58 @@ def test_the_floor_is_told_beside_the_accuracy(run):
     assert column(table, "Model") == ["GC alone", "5-mers"]
     assert column(table, "Accuracy") == ["0.510", "0.815"]
     assert table.rows[1][2].note == "undefined"
+    assert column(table, "AUPRC of CTCF") == ["0.520", ABSENT]
+    assert column(table, "MCC") == ["0.020", "0.630"]
     assert floor(replace(run, environment={})) is None
+
+
+def test_the_floor_of_a_run_from_before_auprc_lacks_its_column(run):
+    old = [{"name": "GC alone", "accuracy": 0.51, "auroc": 0.53}]
+    table = floor(replace(run, environment={"floor": old}))
+    assert table.header == ("Model", "Accuracy", "AUROC")
+
+
+def test_auroc_auprc_and_mcc_stand_beside_the_accuracy(run):
+    table = discrimination(run)
+    assert table.header[2].startswith("AUPRC of CTCF")
+    assert column(table, table.header[1])[0] == "0.970 [0.960, 0.980]"
+    assert column(table, table.header[3])[0] == "0.870 [0.860, 0.880]"
+    differences = discrimination_differences(run)
+    assert differences.rows[0][0].text == "cnn \u2212 attngen"
+    (section,) = [each for each in sections(run) if each.slug == "accuracy"]
+    assert table in section.tables
+    assert "made before" not in section.lead
+
+
+def test_one_model_has_no_difference_in_them(make):
+    assert discrimination_differences(make(models=("cnn",))) is None
+
+
+def test_a_run_from_before_auroc_was_kept_says_so(make):
+    old = make(classified=False)
+    assert discrimination(old) is None
+    (section,) = [each for each in sections(old) if each.slug == "accuracy"]
+    assert "AUROC, AUPRC and MCC are missing: the run was made before they were kept" in (
+        section.lead
+    )
+
+
+def test_several_classes_have_means_over_classes(run):
+    dataset = run.environment["dataset"] | {"class_names": ["a", "b", "c"]}
+    several = replace(run, environment=run.environment | {"dataset": dataset})
+    assert headings(several)["auprc"] == "AUPRC (mean over classes)"
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"), [((599, 401), 0), ((600, 400), 1), ((30, 970), 1), ((20, 40, 40), 0)]
+)
+def test_uneven_classes_are_a_caution(make, counts, said):
+    results = make(counts=counts)
+    found = [caution for caution in cautions(results) if caution.startswith("Uneven classes")]
+    assert len(found) == said
+    if counts == (30, 970):
+        assert "97.0 % of test is of class 'CTCF'" in found[0]
+        assert "read its AUROC, AUPRC and MCC" in found[0]
 
 
 def test_one_seed_is_said(make):

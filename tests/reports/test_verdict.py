@@ -169,6 +169,21 @@ def test_a_model_that_is_not_clearly_above_the_floor_is_said_to_be_so(make):
     assert above.endswith(", not clearly more than a trivial model (5-mers: 99.5 %).")
 
 
+def test_with_uneven_classes_the_floor_is_compared_by_auroc(make):
+    assert not any("AUROC" in said for said in sentences(make()))
+    (above,) = [said for said in sentences(make(counts=(970, 30))) if "Classes are uneven" in said]
+    assert above.endswith(
+        " Classes are uneven, so go by AUROC: 0.970 [0.960, 0.980], clearly more than the best "
+        "trivial model (GC alone: 0.530)."
+    )
+    (not_,) = [
+        said for said in sentences(make(counts=(970, 30), auroc=0.535)) if "Classes are" in said
+    ]
+    assert "0.535 [0.525, 0.545], not clearly more than" in not_
+    old = make(counts=(970, 30), classified=False)
+    assert not any("Classes are uneven" in said for said in sentences(old))
+
+
 def test_no_method_is_praised_for_the_motif_where_none_beats_chance(run):
     environment = {**run.environment, "chance": {"auprc": 0.999}}
     said = sentences(replace(run, environment=environment))

@@ -14,7 +14,7 @@ from safetensors.torch import load_file as load_weights
 from safetensors.torch import save_file as save_weights
 
 from xaibench import dna
-from xaibench.data.audit.floor import floor
+from xaibench.data.audit.floor import Floor, floor
 from xaibench.errors import UsageError
 from xaibench.fence import fenced
 from xaibench.options import supplied
@@ -194,17 +194,22 @@ def predict(work: Work, model: str, seed: int) -> None:
 
 
 def floor_of(work: Work) -> list[dict[str, Any]]:
-    """What trivial models reach on the test split: name, accuracy, AUROC (None: undefined)."""
+    """What trivial models reach on the test split, the fields of ``Floor`` (None: undefined)."""
 
     def make(folder: Path) -> None:
         rows = [
-            {**trivial._asdict(), "auroc": None if isnan(trivial.auroc) else trivial.auroc}
+            {name: _known(figure) for name, figure in trivial._asdict().items()}
             for trivial in floor(work.splits, work.plan.data_seed)
         ]
         (folder / "floor.json").write_text(json.dumps(rows, indent=1))
 
     work.store.keep(_floor_spec(work), make)
     return kept_floor(work)
+
+
+def _known(figure: Any) -> Any:
+    """JSON has no NaN."""
+    return None if isinstance(figure, float) and isnan(figure) else figure
 
 
 def kept_floor(work: Work) -> list[dict[str, Any]]:
@@ -214,4 +219,9 @@ def kept_floor(work: Work) -> list[dict[str, Any]]:
 
 
 def _floor_spec(work: Work) -> Spec:
-    return {"kind": "floor", "data": work.data, "data_seed": work.plan.data_seed}
+    return {
+        "kind": "floor",
+        "figures": list(Floor._fields),
+        "data": work.data,
+        "data_seed": work.plan.data_seed,
+    }

@@ -173,9 +173,7 @@ def test_rows_that_a_dataset_leaves_out_are_left_out_of_the_letters(deep, sequen
     assert not any("have the letters of" in line for line in lines)
 
 
-@pytest.mark.parametrize(
-    "letters", [["N" * 12] * 220, ["A"] * 220, ["ACGTACGT"] * 220, ["A" * 30, "CCGT"] * 110]
-)
+@pytest.mark.parametrize("letters", [["A"] * 220, ["ACGTACGT"] * 220, ["A" * 30, "CCGT"] * 110])
 def test_sequences_with_nothing_to_find_do_not_stop_it(deep, letters):
     assert any("Verdict: " in line for line in deep(letters))
 

@@ -1,5 +1,6 @@
 """What can be had without a network: a guess, composition and short words, learnt from train."""
 
+import math
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -26,11 +27,13 @@ Features = NDArray[np.float32]
 
 
 class Floor(NamedTuple):
-    """What one baseline reaches on test, both higher is better.
+    """What one baseline reaches on test, higher is better.
 
     ``auroc`` is the mean over classes of that of the class against the rest, for two classes the
-    usual one; NaN where test lacks a class. ``learnt`` counts the train sequences; ``converged`` is
-    False where the fit was cut off after 300 iterations.
+    usual one; ``auprc`` (average precision) likewise, for two classes that of the second; ``mcc``
+    is Matthews' correlation, 0 for what always says one class. AUROC and AUPRC are NaN where test
+    lacks a class, the MCC where it has one alone. ``learnt`` counts the train sequences;
+    ``converged`` is False where the fit was cut off after 300 iterations.
     """
 
     name: str
@@ -38,6 +41,8 @@ class Floor(NamedTuple):
     auroc: float
     learnt: int
     converged: bool = True
+    auprc: float = math.nan
+    mcc: float = math.nan
 
 
 def floor(splits: Splits, data_seed: int) -> list[Floor]:
@@ -70,7 +75,9 @@ def _majority(splits: Splits) -> Floor:
     counts = np.bincount(splits.train.labels, minlength=len(splits.train.class_names))
     accuracy = float((splits.test.labels == counts.argmax()).mean())
     constant = np.zeros((len(splits.test), len(counts)))
-    return Floor("majority class", accuracy, _auroc(constant, splits.test), len(splits.train))
+    figures = _auroc(constant, splits.test), len(splits.train), True
+    also = _auprc(constant, splits.test), _mcc(constant, splits.test)
+    return Floor("majority class", accuracy, *figures, *also)
 
 
 def _learnt(
@@ -92,7 +99,8 @@ def _learnt(
     scores[:, model.classes_] = model.predict_proba(standardise(features(test.codes)))
     accuracy = float((scores.argmax(axis=1) == test.labels).mean())
     converged = bool(model.n_iter_.max() < _ITERATIONS)
-    return Floor(name, accuracy, _auroc(scores, test), len(labels), converged)
+    figures = _auroc(scores, test), len(labels), converged
+    return Floor(name, accuracy, *figures, _auprc(scores, test), _mcc(scores, test))
 
 
 def _scale(seen: Features) -> Callable[[Features], Features]:
@@ -119,6 +127,25 @@ def _auroc(scores: NDArray[np.float64], test: Sequences) -> float:
     if inside.all(axis=0).any() or not inside.any(axis=0).all():
         return float("nan")
     return float(np.mean([*map(roc_auc_score, inside.T, scores.T)]))
+
+
+def _auprc(scores: NDArray[np.float64], test: Sequences) -> float:
+    """``scores`` ``(sequence, class)``."""
+    from sklearn.metrics import average_precision_score
+
+    inside = test.labels[:, None] == np.arange(len(test.class_names))
+    if inside.all(axis=0).any() or not inside.any(axis=0).all():
+        return float("nan")
+    every = [*map(average_precision_score, inside.T, scores.T)]
+    return float(every[1] if len(every) == 2 else np.mean(every))
+
+
+def _mcc(scores: NDArray[np.float64], test: Sequences) -> float:
+    from sklearn.metrics import matthews_corrcoef
+
+    if len(set(test.labels.tolist())) < 2:
+        return float("nan")
+    return float(matthews_corrcoef(test.labels, scores.argmax(axis=1)))
 
 
 def gc(codes: Codes) -> Features:

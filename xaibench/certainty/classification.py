@@ -1,0 +1,109 @@
+"""How well each model tells the classes apart: AUROC, AUPRC and MCC, and how models differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xaibench.statistics.discrimination import (
+    MEASURES,
+    RESAMPLES,
+    Discrimination,
+    difference,
+    estimate,
+)
+from xaibench.statistics.draws import Clusters, Drawing, shared_draws
+
+COLUMNS = (
+    *("question", "model", "other", "metric", "mean", "low", "high"),
+    *("sequences_low", "sequences_high", "sequences", "seeds", "reason"),
+)
+
+OF_CLASS = "logit_"
+"""The columns of ``predictions.parquet`` with the logits, each before the number of its class."""
+
+NO_SEED = "no seed in common"
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """What a model predicts: ``logits`` ``(seed, sequence, class)``, and of what."""
+
+    seeds: NDArray[np.int64]
+    sequences: NDArray[np.str_]
+    labels: NDArray[np.int64]
+    logits: NDArray[np.float64]
+
+    def under(self, seeds: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The logits under these seeds, which are some of its own, in their order."""
+        return self.logits[[int(np.flatnonzero(self.seeds == seed)[0]) for seed in seeds]]
+
+
+def predicted(table: pd.DataFrame) -> dict[str, Predicted]:
+    """By model, the predictions in the rows of ``predictions.parquet``."""
+    columns = [name for name in table if str(name).startswith(OF_CLASS)]
+    found = {}
+    for model, rows in table.groupby("model", sort=False, observed=True):
+        ordered = rows.sort_values(["seed", "sequence"], kind="stable")
+        seeds = ordered["seed"].unique()
+        once = ordered[ordered["seed"] == seeds[0]]
+        logits = ordered[columns].to_numpy(np.float64).reshape(len(seeds), len(once), -1)
+        names = once["sequence"].to_numpy(str)
+        found[str(model)] = Predicted(seeds, names, once["label"].to_numpy(np.int64), logits)
+    return found
+
+
+def classification(
+    predictions: pd.DataFrame, groups: Mapping[str, str] | None, data_seed: int
+) -> pd.DataFrame:
+    """A row a model and measure, then a row a pair of models and measure, in ``COLUMNS``."""
+    drawing = shared_draws(data_seed, "classification", resamples=RESAMPLES, flips=0)
+    models = predicted(predictions)
+    rows = [*_values(models, groups, drawing), *_between(models, groups, drawing)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _values(
+    models: Mapping[str, Predicted], groups: Mapping[str, str] | None, drawing: Drawing
+) -> Iterator[dict[str, Any]]:
+    for model, own in models.items():
+        clusters = clusters_of(own, groups)
+        for measure in MEASURES:
+            found = estimate(measure, own.logits, own.labels, drawing, clusters=clusters)
+            yield _row("value", model, "", measure, found)
+
+
+def _between(
+    models: Mapping[str, Predicted], groups: Mapping[str, str] | None, drawing: Drawing
+) -> Iterator[dict[str, Any]]:
+    for model, other in combinations(models, 2):
+        first, second = models[model], models[other]
+        seeds = np.intersect1d(first.seeds, second.seeds)
+        clusters = clusters_of(first, groups)
+        for measure in MEASURES:
+            found = Discrimination(np.nan, reason=NO_SEED)
+            if len(seeds):
+                pair = first.under(seeds), second.under(seeds)
+                found = difference(measure, *pair, first.labels, drawing, clusters=clusters)
+            yield _row("between models", model, other, measure, found)
+
+
+def clusters_of(own: Predicted, groups: Mapping[str, str] | None) -> Clusters | None:
+    """The number of the group of each sequence; None where sequences are resampled."""
+    if groups is None:
+        return None
+    numbers: Clusters = np.unique([groups[name] for name in own.sequences], return_inverse=True)[1]
+    return numbers
+
+
+def _row(
+    question: str, model: str, other: str, measure: str, found: Discrimination
+) -> dict[str, Any]:
+    where = {"question": question, "model": model, "other": other, "metric": measure}
+    return {**where, **asdict(found)}
