@@ -26,13 +26,13 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
 from xaibench.statistics.draws import Clusters, Drawing, Draws
-from xaibench.statistics.intervals import UNDEFINED, Interval, headline, over_sequences
 
 MEASURES = ("auroc", "auprc", "mcc")
 
@@ -46,6 +46,14 @@ _TOGETHER = 2**22
 
 Float = NDArray[np.float64]
 Labels = NDArray[np.integer]
+
+
+class Interval(NamedTuple):
+    low: float
+    high: float
+
+
+UNDEFINED = Interval(np.nan, np.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +95,14 @@ def estimate(
 ) -> Discrimination:
     """A measure of a model, the mean over its seeds.
 
-    Both intervals come from the crossed bootstrap of sequences and seeds, and hold the interval
-    that the number and the counts of the classes give by themselves: percentiles of a bootstrap
-    miss too often near 1 and with few sequences of a class, and have no width where every
-    sequence is told right. That is *Newcombe 2006*'s fifth for AUROC, Wilson's with as many trials
-    as the class has sequences for AUPRC (after *Boyd et al. 2013*), and for the MCC of two classes
-    Wilson's for the share of each class that is right, combined (MOVER, *Zou and Donner 2008*).
+    The interval for these models comes from a bootstrap of the sequences, drawn for all seeds
+    alike, and holds the interval that the number and the counts of the classes give by themselves:
+    percentiles of a bootstrap miss too often near 1 and with few sequences of a class, and have no
+    width where every sequence is told right. That is *Newcombe 2006*'s fifth for AUROC, Wilson's
+    with as many trials as the class has sequences for AUPRC (after *Boyd et al. 2013*), and for the
+    MCC of two classes Wilson's for the share of each class that is right, combined (MOVER, *Zou and
+    Donner 2008*). For retraining, its reach and that of t over the seeds add as squares, as those
+    of independent parts do.
     """
     why = _problem(logits, labels)
     if why:
@@ -164,10 +174,8 @@ def _with_intervals(
 ) -> Discrimination:
     """Of a measure in ``within``, which t over few seeds would leave."""
     own, drawn, beside = found.own, found.drawn, found.beside
-    models = _hull(over_sequences(drawn, draws, level), beside)
-    retraining = headline(own, drawn, draws, level)
-    if not np.isnan(retraining.low):
-        retraining = _hull(retraining, beside)
+    models = _hull(_over_sequences(drawn, draws, level), beside)
+    retraining = _with_seeds(own, models, level)
     reasons = []
     if len(own) < 2:
         reasons.append("one seed: no interval over retraining")
@@ -197,6 +205,34 @@ def _drawn(measure: str, logits: Float, labels: Labels, draws: Draws, level: flo
     own = of_seeds(measure, logits, labels)
     beside = _BESIDE[measure](logits, labels, float(own.mean()), level)
     return _Drawn(own, np.stack(drawn, axis=1), beside)
+
+
+def _over_sequences(drawn: Float, draws: Draws, level: float) -> Interval:
+    """Percentiles over the draws ``(draw, seed)`` in which every class is, the seeds as they are.
+
+    Clusters are few: tails are as small as t of so many asks (*Hesterberg 2015*).
+    """
+    means = drawn.mean(axis=1)
+    means = means[~np.isnan(means)]
+    if draws.units < 2 or not len(means):
+        return UNDEFINED
+    tail, units = (1 - level) / 2, draws.units
+    if draws.clusters is not None:
+        reach = stats.t.ppf(1 - tail, units - 1) * math.sqrt(units / (units - 1))
+        tail = float(stats.norm.sf(reach))
+    low, high = np.quantile(means, [tail, 1 - tail]).tolist()
+    return Interval(low, high)
+
+
+def _with_seeds(own: Float, models: Interval, level: float) -> Interval:
+    """The interval for these models, grown by t over the seeds."""
+    seeds = len(own)
+    if seeds < 2:
+        return UNDEFINED
+    reach = stats.t.ppf((1 + level) / 2, seeds - 1) * own.std(ddof=1) / math.sqrt(seeds)
+    mean = float(own.mean())
+    below, above = math.hypot(mean - models.low, reach), math.hypot(models.high - mean, reach)
+    return Interval(mean - below, mean + above)
 
 
 def _hull(first: Interval, second: Interval) -> Interval:
