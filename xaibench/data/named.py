@@ -12,7 +12,7 @@ from xaibench.data.audit.deep_words import deep_lines
 from xaibench.data.audit.letters import as_read, as_written
 from xaibench.data.audit.words import interval_lines, lines
 from xaibench.data.loading import load_splits
-from xaibench.data.own.reading import bed_folder, is_bed, read_table, sequence_folder
+from xaibench.data.own.reading import bed_folder, holds_intervals, read_table, sequence_folder
 from xaibench.data.published.benchmark_sets import SETS
 from xaibench.errors import UsageError, shortened
 from xaibench.options import resolve, with_paths
@@ -49,6 +49,8 @@ def _use(word: str, *, changes: Iterable[str], plugins: tuple[str, ...]) -> tupl
     name = given["dataset"].pop("name")
     if not isinstance(name, str):
         raise UsageError(f"--set name={name}: wanted the name of a dataset, got {name!r}")
+    if name == "file" and "genome" in given["dataset"]:
+        name = "intervals"
     if name == "intervals" and "genome" not in given["dataset"]:
         raise UsageError(f"{word}: holds intervals, wanted their genome: --set genome=FILE")
     options = resolve(load("datasets", name, plugins), given["dataset"], where="dataset")
@@ -124,10 +126,16 @@ def _options(word: str) -> dict[str, Any]:
 
 def _of_path(path: Path) -> dict[str, Any]:
     if not path.is_dir():
-        return {"name": "intervals" if is_bed(path) else "file", "path": str(path)}
+        return {"name": "intervals" if holds_intervals(path) else "file", "path": str(path)}
     if len(bed_folder(path).parts) > 1:
         return {"name": "intervals", "path": str(path)}
     if sequence_folder(path).parts:
         return {"name": "file", "path": str(path)}
+    if not (path / "train").is_dir():
+        there = ", ".join(sorted(inside.name for inside in path.iterdir()))
+        raise UsageError(
+            f"{path}: wanted a folder of FASTA, BED or table files, or a set of genomic-benchmarks "
+            f"(train/CLASS/ID.txt), got {shortened(there) or 'an empty one'}"
+        )
     own = {"dataset": path.name, "root": str(path.parent), "download": False}
     return {"name": "genomic_benchmarks", **own}

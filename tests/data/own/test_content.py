@@ -77,6 +77,8 @@ READ = {
     "a comma behind every row": ("t.csv", CSV.replace("train\n", "train,\n").encode()),
     "a comma behind every line": ("t.csv", CSV.replace("\n", ",\n").encode()),
     "quotes": ("t.csv", delimited('","', '"\n"').removesuffix('"').join(['"', ""]).encode()),
+    "comments before the header": ("t.csv", b"# by hand\n## 2026\n#\n" + CSV.encode()),
+    "blanks about fields": ("t.csv", delimited(" , ").encode()),
     "rows of commas at the end": ("t.csv", CSV.encode() + b",,\n,,\n"),
 }
 
@@ -197,6 +199,27 @@ def test_what_is_given_twice_is_refused(tmp_path, case):
     (tmp_path / name).write_text(text)
     with pytest.raises(UsageError, match=message):
         file(data_seed=0, path=tmp_path / name)
+
+
+HEADERS = {
+    "another case": (
+        CSV.replace("label", "Label"),
+        "'Label', 'split'; upper and lower case differ",
+    ),
+    "none": ("ACGTACGTACGT,0\nACGTACGTACGA,1\n", "'0'; the first row is no header"),
+    "names of rows": (
+        "sequence label\n1 ACGT 0\n2 ACGG 1\n",
+        r"3 fields in row 0, 2 in the header; R writes names of rows so, unless row\.names = FALSE",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HEADERS)
+def test_a_header_that_is_none_is_named_with_the_mend(tmp_path, case):
+    text, message = HEADERS[case]
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        file(data_seed=0, path=tmp_path / "t.csv")
 
 
 def test_a_million_columns_are_refused(tmp_path):

@@ -56,6 +56,36 @@ def test_a_class_is_a_file_of_fasta_whatever_its_suffix(tmp_path, name):
     assert splits.train.class_names == ("cat", "dog", "mouse")
 
 
+@pytest.mark.parametrize("place", ["", "train/"])
+def test_a_folder_may_be_a_class(tmp_path, place):
+    names = ["a.fa", "b.fa.gz"]
+    files = {f"{place}{label}/{name}": fasta("ACGT", 5) for label in LETTERS for name in names}
+    tests = {f"test/{label}/a.fa": fasta("ACGT") for label in LETTERS} if place else {}
+    notes = {f"{place}cat/notes.txt": "none\n"}
+    splits, _ = named(str(write(tmp_path / "pets", {**files, **tests, **notes})))
+    assert splits.train.class_names == ("cat", "dog")
+    assert len(splits.train) + len(splits.test) == 20 + (4 if place else 0)
+    assert f"{place}cat/a/s0" in {*splits.train.names, *splits.test.names}
+    assert splits.facts == {"left out of the folder": f"{place}cat/notes.txt"}
+
+
+def test_a_split_may_be_several_files_as_hugging_face_writes_them(tmp_path):
+    names = ["train-00000-of-00002.csv", "train-00001-of-00002.csv", "test-00000-of-00001.csv"]
+    splits = file(data_seed=0, path=write(tmp_path, {name: table() for name in names}))
+    assert (len(splits.train), len(splits.test)) == (8, 4)
+
+
+def test_a_folder_of_nothing_that_is_known_says_what_is_there(tmp_path):
+    write(tmp_path / "other", {"a.md": "x", "b.md": "y"})
+    with pytest.raises(
+        UsageError, match=r"other: wanted a folder of FASTA, BED .* got a\.md, b\.md"
+    ):
+        named(str(tmp_path / "other"))
+    (tmp_path / "none").mkdir()
+    with pytest.raises(UsageError, match=r"none: wanted a folder of FASTA, .* got an empty one"):
+        named(str(tmp_path / "none"))
+
+
 def test_what_is_left_out_is_named(tmp_path):
     others = {
         "README.md": "# Pets\n",
@@ -166,8 +196,8 @@ REFUSED = {
         "wanted every class in train, got no train row of 'Cat'",
     ),
     "no test": (classes_in("train", "val"), "wanted rows of train and of test, got no test row"),
-    "classes as folders": (
-        {"cat/1.fa": fasta("ACGT"), "dog/1.fa": fasta("GG")},
+    "folders of other files": (
+        {"cat/1.txt": "ACGT", "dog/1.txt": "GG"},
         "wanted FASTA files or tables, got a folder without any",
     ),
     "a row without sequence": (
@@ -224,6 +254,15 @@ def test_bed_files_may_stand_in_folders_for_splits_or_be_named_for_them(tmp_path
     flat = write(tmp_path / "flat", {"train.bed": rows, "test.bed": rows})
     splits = intervals(data_seed=0, path=flat, genome=genome)
     assert (len(splits.train), splits.test.class_names) == (3, ("cat", "dog"))
+
+
+def test_a_header_in_bed_and_a_table_with_a_genome_are_intervals(tmp_path, genome):
+    rows = bed(0, 8, 16, 24).replace("\n", "\tcat\n") + bed(1, 9, 17, 25).replace("\n", "\tdog\n")
+    text = "chrom\tstart\tend\tlabel\n" + rows
+    for name in ("t.bed", "t.tsv"):
+        write(tmp_path, {name: text})
+        splits, _ = named(str(tmp_path / name), changes=[f"genome={genome}"])
+        assert splits.train.intervals is not None
 
 
 def test_a_folder_without_bed_files_is_refused(tmp_path, genome):

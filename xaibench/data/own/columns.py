@@ -43,9 +43,15 @@ _MISSING = {"NA", "N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"}
 def require(table: pd.DataFrame, path: Path, columns: list[str]) -> None:
     missing = [column for column in columns if column not in table]
     if missing:
+        there = [str(name) for name in table.columns]
+        mend = ""
+        if any(re.fullmatch(r"(?i)[ACGTUN]{10,}", name) for name in there):
+            mend = "; the first row is no header"
+        elif {name.casefold() for name in missing} & {name.casefold() for name in there}:
+            mend = "; upper and lower case differ, name the column by an option"
         raise UsageError(
             f"{path}: wanted the column{'s' if missing[1:] else ''} "
-            f"{', '.join(map(repr, missing))}, got {shortened(', '.join(map(repr, table.columns)))}"
+            f"{', '.join(map(repr, missing))}, got {shortened(', '.join(map(repr, there)))}{mend}"
         )
 
 

@@ -65,7 +65,12 @@ def is_bed(path: Path) -> bool:
     numbers = len(first) > 2 and all(re.fullmatch(r"-?\d+", field) for field in first[1:3])
     if numbers and not first[0].startswith(">"):
         return True
-    return _kind(path) in _BED and "start" not in map(str.lower, first)
+    return kind(path) in _BED and "start" not in map(str.lower, first)
+
+
+def holds_intervals(path: Path) -> bool:
+    """Whether it is BED, or a table with a header that is called so."""
+    return kind(path) in _BED or is_bed(path)
 
 
 def sequence_folder(folder: Path) -> Folder:
@@ -76,11 +81,11 @@ def sequence_folder(folder: Path) -> Folder:
 
 def _is_table(path: Path) -> bool:
     """By its suffix; .txt may be anything, but where it is named for a split."""
-    return _kind(path) in _TABLES or (_kind(path) == ".txt" and bool(split_of(stem(path))))
+    return kind(path) in _TABLES or (kind(path) == ".txt" and bool(split_of(stem(path))))
 
 
 def bed_folder(folder: Path) -> Folder:
-    return _listed(folder, lambda path: _kind(path) not in _INDEXES and is_bed(path))
+    return _listed(folder, lambda path: kind(path) not in _INDEXES and is_bed(path))
 
 
 def _listed(folder: Path, reads: Callable[[Path], bool]) -> Folder:
@@ -93,13 +98,13 @@ def _listed(folder: Path, reads: Callable[[Path], bool]) -> Folder:
 
 def _is_fasta(path: Path) -> bool:
     """By its suffix, whatever is in it then, or by what is in it."""
-    if _kind(path) in _FASTA:
+    if kind(path) in _FASTA:
         return True
     try:
         with text_of(path) as text:
             return beginning(text).startswith(">")
     except OtherFormat as error:
-        if _kind(path) in _TABLES | _BED:
+        if kind(path) in _TABLES | _BED:
             return False
         raise ValueError(f"{path.name!r}, which is {error}") from error
     except UNREADABLE:
@@ -153,7 +158,7 @@ def _fasta_or_table(path: Path, sequence: str, label: str) -> pd.DataFrame:
         return _parquet(path)
     with text_of(path) as text:
         first = beginning(text)
-        if first.startswith((">", ";")) or (_kind(path) in _FASTA and sequence not in first):
+        if first.startswith((">", ";")) or (kind(path) in _FASTA and sequence not in first):
             return _fasta(text, sequence, label)
         return _delimited(text)
 
@@ -181,10 +186,10 @@ def read_bed_folder(folder: Path) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True).fillna("")
 
 
-def _kind(path: Path) -> str:
+def kind(path: Path) -> str:
     """The suffix, without that of compression.
 
-    >>> _kind(Path("peaks.v2.BED.gz"))
+    >>> kind(Path("peaks.v2.BED.gz"))
     '.bed'
     """
     compressed = path.suffix.lower() in _COMPRESSED
@@ -225,9 +230,12 @@ def _delimited(text: TextIO) -> pd.DataFrame:
 
 
 def _separator(text: TextIO) -> str:
-    """Leaves the text at its header; a line sep=; before it, as Excel writes it, is passed over."""
+    """Leaves the text at its header; comments before it are passed over, and a line sep=; of Excel.
+
+    A comment has a blank or another # behind its #: a header may begin with one.
+    """
     start, line = 0, "\n"
-    while line and not line.strip():
+    while line and (not line.strip() or re.match(r"#(\s|#)", line)):
         start, line = text.tell(), text.readline()
     if given := re.fullmatch(r"(?i)sep=(.)\s*", line):
         return given[1]
@@ -259,8 +267,10 @@ def _require_different(names: list[str]) -> None:
 def _fitted(row: list[str], number: int, width: int) -> list[str]:
     """With as many fields as the header has; empty ones behind these are no fields."""
     if any(map(str.strip, row[width:])):
-        raise ValueError(f"{len(row)} fields in row {number}, {width} in the header")
-    return row[:width] + [""] * (width - len(row))
+        names = "; R writes names of rows so, unless row.names = FALSE"
+        mend = names if not number and len(row) == width + 1 else ""
+        raise ValueError(f"{len(row)} fields in row {number}, {width} in the header{mend}")
+    return [*map(str.strip, row[:width])] + [""] * (width - len(row))
 
 
 def _parquet(path: Path) -> pd.DataFrame:
