@@ -2,14 +2,19 @@
 
 import json
 import os
+from copy import deepcopy
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load, save
 from torch import Tensor
+
+from xaibench.progress import said
+from xaibench.storage import files
 
 FILE = "state.safetensors"
 
@@ -32,8 +37,11 @@ class State:
 
 
 def write(state: State, folder: Path) -> None:
-    """Put the state into a folder, in one file that is the old one or the new, never half."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Put the state into a folder, in one file that is the old one or the new, never half.
+
+    What the folder lies in must be there: where a run's folder is gone, nobody makes it again.
+    """
+    folder.mkdir(exist_ok=True)
     moments = state.optimiser.state_dict()
     tensors = {
         **_named("model", state.model.state_dict()),
@@ -45,28 +53,52 @@ def write(state: State, folder: Path) -> None:
             for name, tensor in held.items()
         },
     }
-    numbers = {
-        "groups": moments["param_groups"],
-        "schedule": state.schedule.state_dict(),
-        "history": state.history,
-    }
-    making = folder / f".making-{FILE}"
+    numbers = json.dumps(
+        {
+            "groups": moments["param_groups"],
+            "schedule": state.schedule.state_dict(),
+            "history": state.history,
+        }
+    )
     # clones: weights that share memory are no error
     apart = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
-    save_file(apart, making, metadata={"numbers": json.dumps(numbers)})
-    with making.open("rb") as handle:
-        os.fsync(handle.fileno())
-    making.replace(folder / FILE)
+    content = save(apart, metadata={"numbers": numbers, "digest": _digest(apart, numbers)})
+    files.write(folder / FILE, content, durable=True)
 
 
 def read(state: State, folder: Path) -> None:
-    """Bring a fresh state, of the same model and options, to where the one in a folder was; where
-    there is none, it stays as it is."""
-    if not (folder / FILE).is_file():
+    """Bring a fresh state, of the same model and options, to where the one in a folder was.
+
+    Where there is none, or a damaged one, which is set aside, the state stays as it is.
+    """
+    path = folder / FILE
+    if not os.path.lexists(path):
         return
-    with safe_open(folder / FILE, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
-        numbers = json.loads(file.metadata()["numbers"])
+    parts = (state.model, state.optimiser, state.schedule)
+    before, generators = [deepcopy(part.state_dict()) for part in parts], _generators()
+    try:
+        _apply(state, *_content(path))
+    except Exception:  # what a damaged file may lead to has no end, and the mend is the same
+        for part, held in zip(parts, before, strict=True):
+            part.load_state_dict(held)
+        state.history, state.kept = [], {}
+        _set_generators(generators)
+        aside = path.rename(path.with_name(f"damaged-{token_hex(4)}"))
+        said(f"{path}: is damaged; set aside as {aside.name}, and the training starts again")
+
+
+def _content(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the numbers of a checkpoint; ValueError where they are not as written."""
+    content = files.read(path)
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    tensors, told = load(content), header["__metadata__"]
+    # one of version 0.1.0 has no digest
+    if told.get("digest") not in (None, _digest(tensors, told["numbers"])):
+        raise ValueError("another digest")
+    return tensors, json.loads(told["numbers"])
+
+
+def _apply(state: State, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
     state.model.load_state_dict(_of("model", tensors))
     state.kept = _of("kept", tensors)
     moments: dict[int, dict[str, Tensor]] = {}
@@ -77,6 +109,15 @@ def read(state: State, folder: Path) -> None:
     state.schedule.load_state_dict(numbers["schedule"])
     state.history = numbers["history"]
     _set_generators(_of("generator", tensors))
+
+
+def _digest(tensors: dict[str, Tensor], numbers: str) -> str:
+    found = blake2b(numbers.encode(), digest_size=16)
+    for name in sorted(tensors):
+        tensor = tensors[name].cpu().contiguous()
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 def _named(what: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

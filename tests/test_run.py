@@ -418,11 +418,17 @@ def test_a_donor_that_is_no_dna_is_a_failed_record(copy, tmp_path):
     assert set(records[(records.operator == "n") & (records.method == "saliency")].status) == {"ok"}
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]"])
-def test_a_folder_whose_mark_is_broken_is_refused(copy, content):
-    (copy / "store" / "data.json").write_text(content)
-    with pytest.raises(UsageError, match="cannot be used as the folder of a run"):
-        work_of(copy)
+@pytest.mark.parametrize("content", ["", "{}", "[]", None])
+def test_a_folder_whose_mark_is_broken_or_gone_is_known_by_what_else_it_tells(copy, content):
+    mark = copy / "store" / "data.json"
+    before = mark.read_text()
+    mark.write_text(content) if content is not None else mark.unlink()
+    _, outcome = finished(copy)
+    assert outcome.computed == 0
+    assert mark.read_text() == before
+    mark.unlink()
+    with pytest.raises(UsageError, match="holds a run on other data"):
+        work_of(copy, text=PLAN.replace("train: 160", "train: 161"))
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):

@@ -41,6 +41,18 @@ def alone(store: Path) -> Iterator[None]:
             _sweep(store)
 
 
+def busy(store: Path) -> bool:
+    """Whether a run is under way in a store."""
+    try:
+        with regular(store / "lock", os.O_RDONLY) as lock:
+            locked(lock, "under way")
+    except UsageError:
+        return True
+    except OSError:  # nobody has ever run there
+        return False
+    return False
+
+
 def locked(lock: TextIO | int, busy: str) -> bool:
     """Whether the lock is ours; the system takes it from a process that ends, however it ends.
 

@@ -7,24 +7,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from xaibench.errors import Unknown, UsageError
 from xaibench.plan import Plan, Use, dump, read_back
-from xaibench.provenance import BEGUN
+from xaibench.provenance import BEGUN, RENDERED
 from xaibench.registry import load
-from xaibench.storage.files import read, write
+from xaibench.storage.files import digest, read, write
 from xaibench.work import Job, Work
 from xaibench.written import presets
 
 
+class WentOn(UsageError):
+    """The run in a folder has gone on while a report of it was being made."""
+
+
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """How a run was called: the plan's ``source`` and the ``plugins`` as seen from its folder."""
+    """How a run was called: the plan's ``source`` and the ``plugins`` as seen from its folder.
+    ``ending`` where all is computed and the run writes its tables.
+    """
 
     source: str
     plugins: tuple[str, ...]
     told: dict[str, Any]
+    ending: bool = False
 
     def job(self, folder: Path, plugins: tuple[str, ...] = ()) -> Job:
         """The job of the run, its files found again. ``plugins`` are given anew: those that the
@@ -37,19 +45,22 @@ class Begun:
         return Job(plan, source, plugins, folder)
 
 
-def mark(work: Work, told: dict[str, Any]) -> None:
+def mark(work: Work, told: dict[str, Any], *, ending: bool = False) -> None:
     """Write the plan, and beside the artefacts what else is needed to go on.
 
-    ``told`` is what the environment will say of the call.
+    ``told`` is what the environment will say of the call; with ``ending`` tables follow, and
+    reports that have begun before write nothing any more.
     """
     job = work.job
     begun = {
         "source": job.source if job.source in presets() else seen_from(job.folder, job.source),
         "plugins": [seen_from(job.folder, plugin) for plugin in job.plugins],
         "told": told,
+        "ending": ending,
+        "mark": token_hex(8),
     }
     write(job.folder / "plan.yaml", dump(job.plan))
-    write(job.folder / BEGUN, json.dumps(begun, indent=1))
+    write(job.folder / BEGUN, json.dumps(begun, indent=1), durable=True)
 
 
 def unmark(work: Work) -> None:
@@ -57,14 +68,23 @@ def unmark(work: Work) -> None:
     (work.job.folder / BEGUN).unlink(missing_ok=True)
 
 
+def stage_of(folder: Path) -> tuple[str, str]:
+    """Names where the run in a folder has got to: another one once it begins, writes its tables, or
+    has ended."""
+    return digest(folder / BEGUN), digest(folder / RENDERED)
+
+
 def begun_in(folder: Path) -> Begun | None:
     """How the run in a folder was called that has not come to its end; None where it has."""
     path = folder / BEGUN
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
     try:
         kept = json.loads(read(path))
-        return Begun(str(kept["source"]), tuple(map(str, kept["plugins"])), dict(kept["told"]))
+        plugins, told = tuple(map(str, kept["plugins"])), dict(kept["told"])
+        return Begun(str(kept["source"]), plugins, told, bool(kept.get("ending")))
+    except FileNotFoundError:
+        return None  # the run has just come to its end
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"{path}: unreadable, run the command of the run again: {error}") from None
 

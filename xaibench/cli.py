@@ -304,9 +304,9 @@ def _ends_in_order() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
-def _mistake(message: str) -> NoReturn:
+def _mistake(message: str, code: int = 2) -> NoReturn:
     sys.stderr.write(f"xaibench: {' '.join(message.split())}\n")
-    sys.exit(2)
+    sys.exit(code)
 
 
 def main() -> None:
@@ -315,7 +315,7 @@ def main() -> None:
         with _ends_in_order():
             code = app(args=_joined(sys.argv[1:]) or ["--help"], standalone_mode=False)
     except UsageError as error:
-        _mistake(str(error))
+        _mistake(str(error), error.code)
     except _WrongWords as error:
         _mistake(error.format_message())
     except (KeyboardInterrupt, typer.Abort):

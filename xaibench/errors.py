@@ -17,6 +17,15 @@ class UsageError(Exception):
     def __str__(self) -> str:
         return readable(super().__str__())
 
+    code = 2
+
+
+class Halted(UsageError):
+    """What ends a run in the middle, such as a full disk: one line, exit code 1. The same command
+    goes on."""
+
+    code = 1
+
 
 class Unknown(UsageError):
     """A plug-in of a name that nothing here has."""

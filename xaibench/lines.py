@@ -14,7 +14,7 @@ from xaibench.cells.retraining import Retraining, retrained_spec
 from xaibench.controls import RANDOM
 from xaibench.records import Block
 from xaibench.shapes import Logits
-from xaibench.store import FAILED, NOT_APPLICABLE, NOT_COMPUTED, OK, Spec
+from xaibench.store import NOT_APPLICABLE, OK, Spec
 from xaibench.work import Work
 
 Line = NDArray[np.float64]
@@ -23,8 +23,6 @@ Line = NDArray[np.float64]
 
 def problem(work: Work, here: Block, spec: Spec) -> Block | None:
     """The block that says why an artefact holds nothing; None where it holds something."""
-    if not work.store.path(spec).is_dir():
-        return _because(here, FAILED, NOT_COMPUTED)
     status, reason = work.store.outcome(spec)
     return None if status == OK else _because(here, status, reason)
 

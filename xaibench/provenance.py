@@ -13,6 +13,9 @@ from xaibench.storage.files import read
 BEGUN = Path("store") / "begun.json"
 """Lies in a run folder from the beginning of a run until its tables are written."""
 
+RENDERED = Path("store") / "rendered.json"
+"""Lies there once tables and reports are written: what they were made from, and their digests."""
+
 
 def check(folder: Path, tables: Collection[str]) -> None:
     """Refuse what is no folder of a run, and a run whose tables are not all known here."""

@@ -1,11 +1,11 @@
 """Reports of a run folder, from its tables alone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from xaibench import results
-from xaibench.begun import needs
+from xaibench.begun import WentOn, needs
 from xaibench.errors import Unknown, UsageError, described
 from xaibench.fence import fenced
 from xaibench.options import resolve, typed
@@ -14,9 +14,14 @@ from xaibench.storage.files import write_below
 
 
 def render(
-    folder: Path, plugins: tuple[str, ...] = (), formats: tuple[str, ...] = ()
+    folder: Path,
+    plugins: tuple[str, ...] = (),
+    formats: tuple[str, ...] = (),
+    *,
+    check: Callable[[], None] = lambda: None,
 ) -> tuple[list[Path], list[str]]:
     """Write the reports of a run folder: those of its plan, or the ``formats`` that are named.
+    ``check`` is called before each file is replaced.
 
     Returns the files, and a line for each report that failed; the others are written. Raises
     UsageError before anything is written where a report is unknown.
@@ -36,7 +41,10 @@ def render(
             failures.append(f"report {label}: {described(error)}")
             continue
         try:
-            written += [write_below(folder, name, text) for name, text in texts.items()]
+            for name, text in texts.items():
+                written.append(write_below(folder, name, text, check=check))
+        except WentOn:
+            raise
         except UsageError as error:
             failures.append(f"report {label}: {error}")
         except OSError as error:

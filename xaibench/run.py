@@ -3,20 +3,19 @@
 import json
 import os
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from hashlib import blake2b
 from importlib.metadata import version
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from xaibench import __version__, results
-from xaibench.alone import alone
-from xaibench.begun import Begun, begun_in, mark, named_from_here, offline, unmark
+from xaibench.alone import alone, busy
+from xaibench.begun import Begun, WentOn, begun_in, mark, named_from_here, offline, stage_of, unmark
 from xaibench.cells import effects, retraining
 from xaibench.cells.training import build, floor_of, kept_floor
 from xaibench.clusters import counts, groups_of
@@ -28,15 +27,22 @@ from xaibench.errors import UsageError
 from xaibench.measure import of_model
 from xaibench.plan import Plan, dump
 from xaibench.progress import said, said_where_long, shown
+from xaibench.provenance import RENDERED
 from xaibench.records import Block, excused, frame
-from xaibench.registry import load
 from xaibench.rendering import render
 from xaibench.selftest import self_test
 from xaibench.spent import Counting, Keep, counted, seconds_of
 from xaibench.storage.files import write
+from xaibench.storage.folder import (
+    check_folder,
+    halting,
+    is_rendered,
+    mark_folder,
+    mark_rendered,
+    set_damaged_aside,
+)
 from xaibench.store import FAILED
 from xaibench.work import Job, Work, facts_of, is_explained, prepare, seeds_of
-from xaibench.written import SECTIONS
 
 OUTPUTS = (
     *("plan.yaml", "environment.json", "results.parquet", "estimates.csv", "selftest.csv"),
@@ -73,7 +79,7 @@ def begin(job: Job) -> Work:
         _check_model(work, model)
     for refuses in (retraining.retrainings, effects.asked, groups_of):
         refuses(work)  # options of metrics that cannot be
-    _check_folder(work)
+    check_folder(work)
     return work
 
 
@@ -101,7 +107,8 @@ def planned(work: Work) -> tuple[list[Task], list[Task]]:
 def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
     """Compute what is missing, then write the tables and reports unless they are there.
 
-    UsageError where another run is under way in the folder.
+    UsageError where another run is under way in the folder; Halted where it cannot be written any
+    more. What is damaged is made again.
     """
     called = {
         "command": command,
@@ -111,16 +118,19 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
         "threads": threads,
     }
     folder, failures = work.job.folder, []
-    with alone(work.store.root):
-        _check_folder(work)  # another run may have come between
-        _mark_folder(work)
+    with alone(work.store.root), halting(work):
+        check_folder(work)  # another run may have come between
+        work = mark_folder(work)
         every, todo = planned(work)
-        if todo or not _finished(work, _stamp(work)):
+        if todo or not is_rendered(work, OUTPUTS):
+            if set_damaged_aside(work):
+                every, todo = planned(work)
             mark(work, called)
             with counted(folder) as keep:
                 _compute(work, todo, keep, jobs=jobs, threads=threads)
-                _write_tables(work, _measured(work))
-                _write_environment(work, {**called, "date": _now(), "seconds": keep()})
+                _write_tables(work, called)
+                environment = _environment(work, {**called, "date": _now(), "seconds": keep()})
+                write(folder / "environment.json", environment)
                 unmark(work)
                 failures = _render(work)
         return Outcome(len(todo), len(every), _failures(folder) + failures)
@@ -129,11 +139,12 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
 def _compute(work: Work, todo: list[Task], keep: Keep, *, jobs: int, threads: int) -> None:
     """Every artefact that is missing."""
     # what was rendered before is no longer all there is
-    (work.store.root / "rendered.json").unlink(missing_ok=True)
+    (work.job.folder / RENDERED).unlink(missing_ok=True)
     with shown(len(todo)) as progress:
         for training in (True, False):
             stage = [task for task in todo if (task.source is None) == training]
-            perform(work, stage, jobs=jobs, threads=threads, progress=Counting(progress, keep))
+            counting = Counting(progress, keep, work.store.check)
+            perform(work, stage, jobs=jobs, threads=threads, progress=counting)
     if not kept_floor(work):
         said("what trivial models reach")
     floor_of(work)
@@ -145,9 +156,7 @@ def _render(work: Work) -> list[str]:
     said(f"reports ({', '.join(work.plan.reports)})")
     written, failures = render(folder, work.job.plugins)
     if not failures:
-        files = [path.relative_to(folder).as_posix() for path in written]
-        rendered = {"stamp": _stamp(work), "files": files}
-        write(work.store.root / "rendered.json", json.dumps(rendered))
+        mark_rendered(work, OUTPUTS, written)
     return failures
 
 
@@ -159,72 +168,63 @@ def report(
     No model is trained, nothing is explained, and no plug-in is imported but ``plugins``. Returns
     what ``render`` does.
     """
-    begun = begun_in(folder)
+    for _ in range(2):
+        try:
+            return _report(folder, plugins, formats)
+        except WentOn as error:  # to its end, most likely, and then all of it can be told
+            went_on = error
+        except OSError as error:
+            raise UsageError(f"{error.filename or folder}: {error.strerror}") from error
+    raise went_on
+
+
+def _report(
+    folder: Path, plugins: tuple[str, ...], formats: tuple[str, ...]
+) -> tuple[list[Path], list[str]]:
+    """The reports of a run as it stands; WentOn where it does not while they are being made."""
+    stage, begun, damaged = stage_of(folder), begun_in(folder), []
+
+    def check() -> None:
+        if stage_of(folder) != stage:
+            raise WentOn(f"{folder}: its run has gone on meanwhile; ask for the report again")
+
     if begun is not None:
-        write_so_far(begun, folder, plugins)
-    return render(folder, plugins, formats)
+        if begun.ending and busy(folder / "store"):
+            raise UsageError(f"{folder}: its run is writing its reports; wait until it has ended")
+        damaged = write_so_far(begun, folder, plugins, check)
+    written, failures = render(folder, plugins, formats, check=check)
+    return written, damaged + failures
 
 
-def write_so_far(begun: Begun, folder: Path, plugins: tuple[str, ...] = ()) -> None:
-    """The tables of a run that has not come to its end, from the artefacts that it kept."""
+def write_so_far(
+    begun: Begun, folder: Path, plugins: tuple[str, ...], check: Callable[[], None]
+) -> list[str]:
+    """The tables of a run that has not come to its end, from the artefacts that it kept; a line for
+    each that is damaged. ``check`` is called before each table is replaced."""
     job = begun.job(folder, plugins)
     here = replace(job, plan=offline(job.plan, plugins))
     work = replace(_read(here), job=job)
-    _check_folder(work)
+    check_folder(work)
+    damaged = dict(work.store.damaged())
+    ignored = frozenset(path.name for path in damaged)
+    work = replace(work, store=replace(work.store, ignored=ignored))
     every, todo = planned(work)
     done = {"done": len(every) - len(todo), "tasks": len(every)}
-    _write_tables(work, map(excused, _measured(work)))
-    spent = {"seconds": seconds_of(folder), "unfinished": done}
-    _write_environment(work, {**begun.told, **spent})
+    for name, content in _tables(work, map(excused, _measured(work))):
+        write(folder / name, content, check=check)
+    told = {**begun.told, "seconds": seconds_of(folder), "unfinished": done}
+    write(folder / "environment.json", _environment(work, told), check=check)
+    again = "not in this report; the command of the run makes it again"
+    return [f"{path}: {why}; {again}" for path, why in damaged.items()]
 
 
-def _check_folder(work: Work) -> None:
-    """A folder may be new, empty, or a run on the same data."""
-    folder = work.job.folder
-    mark = folder / "store" / "data.json"
-    try:
-        begun = folder.exists() and {path.name for path in folder.iterdir()} - {"store"}
-        data = json.loads(mark.read_text())["data"] if mark.exists() else None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{folder}: cannot be used as the folder of a run: {error}") from None
-    if data is None and begun:
-        raise UsageError(f"{folder}: wanted a new folder or one of a run, found other files")
-    if data not in (None, work.data):
-        raise UsageError(
-            f"{folder}: holds a run on other data ({data[:8]}, these are {work.data[:8]}); "
-            "choose another folder with -o"
-        )
-
-
-def _mark_folder(work: Work) -> None:
-    try:
-        write(work.store.root / "data.json", json.dumps({"data": work.data}))
-    except OSError as error:
-        raise UsageError(f"{work.job.folder}: cannot be written: {error.strerror}") from None
-
-
-def _stamp(work: Work) -> str:
-    """Names everything that the tables and reports are made from."""
-    plan = work.plan
-    artefacts = sorted(
-        path.name
-        for path in work.store.root.iterdir()
-        if path.is_dir() and not path.name.startswith(".")
-    )
-    parts = [(section, use.use) for section in SECTIONS for use in getattr(plan, section).values()]
-    codes = [load(section, name, work.job.plugins).code for section, name in parts]
-    content = json.dumps([__version__, dump(plan), codes, artefacts])
-    return blake2b(content.encode(), digest_size=16).hexdigest()
-
-
-def _finished(work: Work, stamp: str) -> bool:
-    """Whether tables and reports of this stamp are all there."""
-    folder, rendered = work.job.folder, work.store.root / "rendered.json"
-    if not rendered.is_file():
-        return False
-    known = json.loads(rendered.read_text())
-    names = [*OUTPUTS, *known["files"]]
-    return bool(known["stamp"] == stamp) and all((folder / name).is_file() for name in names)
+def _write_tables(work: Work, called: dict[str, Any]) -> None:
+    """The tables of the whole run."""
+    made = _tables(work, _measured(work))
+    first = next(made)
+    mark(work, called, ending=True)  # from here on no report of what there was is written
+    for name, content in chain([first], made):
+        write(work.job.folder / name, content)
 
 
 def _measured(work: Work) -> Iterator[Block]:
@@ -234,7 +234,8 @@ def _measured(work: Work) -> Iterator[Block]:
             yield from of_model(work, model, seed)
 
 
-def _write_tables(work: Work, blocks: Iterable[Block]) -> None:
+def _tables(work: Work, blocks: Iterable[Block]) -> Iterator[tuple[str, str | bytes]]:
+    """Name and content of every table, one at a time, for they may be large."""
     # statistics are slow to import, and a run that finds all there needs none
     from xaibench import certainty, comparisons, tables
     from xaibench.asked import ask
@@ -243,7 +244,7 @@ def _write_tables(work: Work, blocks: Iterable[Block]) -> None:
     from xaibench.estimates import estimates
     from xaibench.examples import examples
 
-    plan, folder = work.plan, work.job.folder
+    plan = work.plan
     said("measuring")
     records = frame(blocks, plan.dataset.use)
     said("tables")
@@ -258,26 +259,26 @@ def _write_tables(work: Work, blocks: Iterable[Block]) -> None:
     )
     estimated = estimates(every, signed=tables.signed(work), reference=plan.reference)
     for name, table in certainty.tables(every, estimated, records, tables.signed(work)).items():
-        _write_csv(folder / name, table)
-    _write_csv(folder / "claims.csv", claims(work, estimated))
+        yield name, _csv(table)
+    yield "claims.csv", _csv(claims(work, estimated))
     predictions = tables.predictions(work)
     classified = classification(predictions, groups_of(work), plan.data_seed)
-    _write_csv(folder / "classification.csv", classified)
-    _write_parquet(folder / "results.parquet", records)
-    _write_parquet(folder / "predictions.parquet", predictions)
-    _write_csv(folder / "estimates.csv", estimated)
-    _write_csv(folder / "selftest.csv", self_test(estimated))
-    _write_csv(folder / "curves.csv", tables.curves(work))
-    _write_csv(folder / "operators.csv", comparisons.operators(work))
-    _write_csv(folder / "rankings.csv", comparisons.rankings(work, estimated))
-    _write_csv(folder / "agreement.csv", comparisons.agreement(work))
-    _write_csv(folder / "training.csv", tables.training(work))
-    _write_csv(folder / "cost.csv", tables.cost(work))
-    write(folder / "examples.json", json.dumps(examples(work)))
-    write(folder / "plan.yaml", dump(plan))
+    yield "classification.csv", _csv(classified)
+    yield "results.parquet", _parquet(records)
+    yield "predictions.parquet", _parquet(predictions)
+    yield "estimates.csv", _csv(estimated)
+    yield "selftest.csv", _csv(self_test(estimated))
+    yield "curves.csv", _csv(tables.curves(work))
+    yield "operators.csv", _csv(comparisons.operators(work))
+    yield "rankings.csv", _csv(comparisons.rankings(work, estimated))
+    yield "agreement.csv", _csv(comparisons.agreement(work))
+    yield "training.csv", _csv(tables.training(work))
+    yield "cost.csv", _csv(tables.cost(work))
+    yield "examples.json", json.dumps(examples(work))
+    yield "plan.yaml", dump(plan)
 
 
-def _write_environment(work: Work, told: dict[str, Any]) -> None:
+def _environment(work: Work, told: dict[str, Any]) -> str:
     from xaibench import tables  # as above
 
     environment = {
@@ -287,7 +288,7 @@ def _write_environment(work: Work, told: dict[str, Any]) -> None:
         **tables.description(work),
         "clusters": counts(work),
     }
-    write(work.job.folder / "environment.json", json.dumps(environment, indent=1))
+    return json.dumps(environment, indent=1)
 
 
 def _now() -> str:
@@ -309,12 +310,12 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    write(path, table.to_csv(index=False))
+def _csv(table: pd.DataFrame) -> str:
+    return str(table.to_csv(index=False))
 
 
-def _write_parquet(path: Path, table: pd.DataFrame) -> None:
-    write(path, table.to_parquet(index=False) or b"")
+def _parquet(table: pd.DataFrame) -> bytes:
+    return table.to_parquet(index=False) or b""
 
 
 def _failures(folder: Path) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from xaibench import forecast, results
 from xaibench import run as running
-from xaibench.errors import UsageError, described
+from xaibench.errors import Halted, UsageError, described
 from xaibench.plan import Plan
 from xaibench.registry import load
 from xaibench.results import Results
@@ -44,6 +44,8 @@ def run(
             work = running.begin(job)
             _mark(folder, name, absent)
             outcome = running.run(work, jobs=jobs, threads=threads, command=command)
+        except Halted:  # the other runs lie on the same disk
+            raise
         except UsageError as error:
             absent[label] = str(error)
             continue

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -39,21 +39,27 @@ def counted(folder: Path) -> Iterator[Keep]:
 
     try:
         yield keep
-    finally:
-        keep()
+    except BaseException:
+        with suppress(OSError):  # a disk that is full, which the error tells already
+            keep()
+        raise
+    keep()
 
 
 @dataclass(frozen=True, slots=True)
 class Counting:
     """Progress that is passed on; after every task the time so far is kept, for a process that is
-    killed keeps nothing later."""
+    killed keeps nothing later. ``check`` raises where a run cannot go on."""
 
     progress: Progress
     keep: Keep
+    check: Callable[[], None] = lambda: None
 
     def done(self, task: str, seconds: float) -> None:
+        self.check()
         self.keep()
         self.progress.done(task, seconds)
 
     def epoch(self, epoch: int, epochs: int, row: dict[str, float]) -> None:
+        self.check()
         self.progress.epoch(epoch, epochs, row)

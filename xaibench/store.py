@@ -2,13 +2,20 @@
 
 import json
 import os
+import re
 import shutil
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from secrets import token_hex
+from stat import S_ISREG
 from typing import Any
+
+from safetensors.numpy import load
+
+from xaibench.errors import Halted, UsageError
+from xaibench.storage.files import TEMPORARY, read, sync, write
 
 Spec = Mapping[str, Any]
 """What an artefact is and what it came from, as JSON; its ``kind`` begins the folder's name."""
@@ -17,6 +24,22 @@ OK, FAILED, NOT_APPLICABLE = "ok", "failed", "not applicable"
 NOT_COMPUTED = "not computed"
 """The reason where an artefact is not there, and the status where a run has not come so far."""
 
+MARK = "data.json"
+"""Lies in a store as long as there is one: the fingerprint of the data that a run is on."""
+
+DAMAGED = ".damaged"
+"""Where in a store damaged artefacts are put; whoever has looked at them may delete it."""
+
+_SPEC = "spec.json"
+_FOLDER = re.compile(r".+-[0-9a-f]{20}")
+_FILES = {"model": ("card.json", "weights.safetensors"), "floor": ("floor.json",)}
+_ARRAYS = ("arrays.safetensors",)
+"""By kind, what an artefact of version 0.1.0 holds, which recorded no digests; ``_ARRAYS`` else."""
+
+
+class _Damaged(Exception):
+    """What is wrong with an artefact, in words."""
+
 
 def key(spec: Spec) -> str:
     """The folder name of an artefact.
@@ -24,62 +47,227 @@ def key(spec: Spec) -> str:
     >>> key({"kind": "model", "seed": 0}) == key({"seed": 0, "kind": "model"})
     True
     """
-    canonical = json.dumps(spec, sort_keys=True, separators=(",", ":")).encode()
-    return f"{spec['kind']}-{blake2b(canonical, digest_size=10).hexdigest()}"
+    return f"{spec['kind']}-{_digest(_canonical(spec), 10)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The artefacts of one run folder."""
+    """The artefacts of one run folder.
+
+    ``marked`` where a run has begun in it: without its ``data.json`` nothing is kept any more.
+    Artefacts of the names ``ignored`` count as absent.
+    """
 
     root: Path
+    marked: bool = False
+    ignored: frozenset[str] = frozenset()
 
     def path(self, spec: Spec) -> Path:
         """Where an artefact lies, or would."""
         return self.root / key(spec)
 
     def holds(self, spec: Spec) -> bool:
-        """Whether it is there and needs no second try (a failure does)."""
-        path = self.path(spec)
-        return path.is_dir() and self.outcome(spec)[0] != FAILED
+        """Whether it is there and needs no second try (a failure does).
+
+        Told by ``spec.json`` and by the sizes of its files; their content is verified when read.
+        """
+        record = self._record(spec)
+        return record is not None and record["status"] != FAILED
 
     def outcome(self, spec: Spec) -> tuple[str, str]:
-        """The status of an artefact and its reason."""
-        written = json.loads((self.path(spec) / "spec.json").read_text())
-        return written["status"], written["reason"]
+        """The status of an artefact and its reason; of one that is not there, that it failed."""
+        record = self._record(spec)
+        return (record["status"], record["reason"]) if record else (FAILED, NOT_COMPUTED)
+
+    def content(self, spec: Spec, name: str) -> bytes:
+        """A file of an artefact that is there; UsageError where it is not as it was kept."""
+        path = self.path(spec)
+        try:
+            return _content(path, name, _record_of(path).get("files"))
+        except _Damaged as damage:
+            raise UsageError(f"{path}: {damage}; run the command of the run again") from None
+
+    def damaged(self) -> Iterator[tuple[Path, str]]:
+        """Every artefact that is not as it was kept, and why not; reads all of them."""
+        for path in sorted(self.root.iterdir()):
+            if _FOLDER.fullmatch(path.name):
+                try:
+                    _verify(path)
+                except _Damaged as damage:
+                    yield path, str(damage)
+
+    def set_aside(self, path: Path) -> None:
+        """Put an artefact where it is no artefact any more."""
+        (self.root / DAMAGED).mkdir(exist_ok=True)
+        path.rename(self.root / DAMAGED / f"{path.name}-{token_hex(4)}")
+
+    def check(self) -> None:
+        """Halted where a run has begun here and its folder is gone."""
+        if self.marked and not (self.root / MARK).is_file():
+            raise Halted(
+                f"{self.root.parent}: the folder of this run is gone (deleted, renamed or its disk "
+                "unmounted); where it is back, the same command goes on"
+            )
 
     def keep(
         self, spec: Spec, make: Callable[[Path], None], *, status: str = OK, reason: str = ""
     ) -> Path:
-        """Make an artefact in a folder of its own and commit it by rename, unless it is there."""
+        """Make an artefact in a folder of its own and commit it by rename, unless it is there.
+
+        Halted where the folder of the run is gone or cannot be written.
+        """
         if self.holds(spec):
             return self.path(spec)
-        self.root.mkdir(parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(prefix=".making-", dir=self.root))
+        self.check()
+        # not tempfile, which would make it for one user alone, whatever the umask
+        making = self.root / f"{TEMPORARY}{token_hex(8)}"
         try:
+            self.root.mkdir(parents=not self.marked, exist_ok=True)
+            making.mkdir()
             make(making)
-            (making / "spec.json").write_text(
-                json.dumps({"status": status, "reason": reason, "spec": spec}, indent=1)
-            )
-            _sync(making)
-            _commit(making, self.path(spec))
+            _seal(making, {"status": status, "reason": reason, "spec": spec})
+            self._commit(making, self.path(spec))
+        except OSError as error:
+            self.check()
+            raise unwritable(self.path(spec), error) from error
         finally:
             shutil.rmtree(making, ignore_errors=True)
         return self.path(spec)
 
+    def _record(self, spec: Spec) -> dict[str, Any] | None:
+        path = self.path(spec)
+        try:
+            return None if path.name in self.ignored else _record_of(path)
+        except _Damaged:
+            return None
 
-def _commit(making: Path, path: Path) -> None:
-    """Another process may have made the same artefact meanwhile; then theirs stays."""
-    if path.is_dir() and json.loads((path / "spec.json").read_text())["status"] == FAILED:
-        shutil.rmtree(path)
+    def _commit(self, making: Path, path: Path) -> None:
+        """Another process may have made the same artefact meanwhile; then theirs stays."""
+        if os.path.lexists(path):
+            try:
+                failed = _record_of(path)["status"] == FAILED
+            except _Damaged:
+                self.set_aside(path)
+            else:
+                if not failed:
+                    return
+                shutil.rmtree(path)
+        try:
+            making.rename(path)
+        except OSError:
+            if not path.is_dir():
+                raise
+        sync(self.root)
+
+
+def unwritable(path: Path, error: OSError) -> Halted:
+    """What a run says where its folder cannot be written any more: it is full, or not ours."""
+    reason = error.strerror or str(error)
+    return Halted(f"{path}: {reason}; what is computed is kept, and the same command goes on")
+
+
+# One artefact
+
+
+def _seal(folder: Path, record: dict[str, Any]) -> None:
+    """Write what an artefact is, with the digests of its files and of that itself, to the disk."""
+    held = {path.name: _file_of(path) for path in sorted(folder.iterdir())}
+    # as it will be read back: JSON knows no tuples, and text alone for keys
+    record = json.loads(json.dumps({**record, "files": held}))
+    record["digest"] = _digest(_canonical(record))
+    write(folder / _SPEC, json.dumps(record, indent=1), durable=True)
+    sync(folder)
+
+
+def _file_of(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        content = file.read()
+    return {"bytes": len(content), "digest": _digest(content)}
+
+
+def _record_of(path: Path) -> dict[str, Any]:
+    """What ``spec.json`` says, where it is whole and the files are there in their sizes."""
+    if path.is_symlink() or not path.is_dir():
+        raise _Damaged("is no folder" if os.path.lexists(path) else NOT_COMPUTED)
     try:
-        making.rename(path)
+        record = json.loads(read(path / _SPEC))
+        spec, files = record["spec"], record.get("files")
+        known = record["status"] in (OK, FAILED, NOT_APPLICABLE) and isinstance(
+            record["reason"], str
+        )
+        if files is None:
+            sound = known and key(spec) == path.name
+        else:
+            rest = {name: value for name, value in record.items() if name != "digest"}
+            sound = known and record["digest"] == _digest(_canonical(rest))
+    except PermissionError as error:
+        raise UsageError(
+            f"{error.filename}: {error.strerror}; whoever made the run can let others read it: "
+            f"chmod -R g+rwX {path.parent.parent}"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        sound = False
+    if not sound:
+        raise _Damaged(f"{_SPEC} is damaged")
+    for name, held in (files or {}).items():
+        if _size(path / name) != held["bytes"]:
+            raise _Damaged(f"{name} is damaged")
+    return dict(record)
+
+
+def _size(path: Path) -> int:
+    """Of a regular file; -1 where there is none."""
+    try:
+        found = path.lstat()
     except OSError:
-        if not path.is_dir():
-            raise
+        return -1
+    return found.st_size if S_ISREG(found.st_mode) else -1
 
 
-def _sync(folder: Path) -> None:
-    for file in folder.iterdir():
-        with file.open("rb") as handle:
-            os.fsync(handle.fileno())
+def _content(path: Path, name: str, files: Mapping[str, Any] | None) -> bytes:
+    try:
+        content = read(path / name)
+    except OSError as error:
+        raise _Damaged(f"{name} is damaged ({error.strerror})") from None
+    if files is not None and (name not in files or _digest(content) != files[name]["digest"]):
+        raise _Damaged(f"{name} is damaged")
+    return content
+
+
+def verify(path: Path) -> bool:
+    """Whether the artefact in a folder is as it was kept; reads all of it."""
+    try:
+        _verify(path)
+    except _Damaged:
+        return False
+    return True
+
+
+def _verify(path: Path) -> None:
+    record = _record_of(path)
+    files = record.get("files")
+    names = files
+    if names is None:  # of version 0.1.0
+        expected = _FILES.get(str(record["spec"]["kind"]), _ARRAYS)
+        names = expected if record["status"] == OK else ()
+    for name in names:
+        content = _content(path, name, files)
+        if files is None:
+            _parse(name, content)
+
+
+def _parse(name: str, content: bytes) -> None:
+    """All that can be said of a file without a digest is whether it can be read."""
+    try:
+        load(content) if name.endswith(".safetensors") else json.loads(content)
+    except Exception:  # each reader has its own family of errors
+        raise _Damaged(f"{name} is damaged") from None
+
+
+def _canonical(content: Any) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _digest(content: bytes, size: int = 16) -> str:
+    return blake2b(content, digest_size=size).hexdigest()

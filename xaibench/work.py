@@ -16,12 +16,14 @@ from xaibench.values import Sequences, Splits
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """All that a process must be told to compute any cell of a run."""
+    """All that a process must be told to compute any cell of a run; ``begun`` once its folder is
+    there, and must stay."""
 
     plan: Plan
     source: str
     plugins: tuple[str, ...]
     folder: Path
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def prepare(job: Job) -> Work:
     data = fingerprint(splits)
     splits = with_validation(splits, plan.data_seed)
     chosen = choose(splits.test, plan.sequences, plan.data_seed)
-    return Work(job, Store(job.folder / "store"), splits, chosen, data)
+    return Work(job, Store(job.folder / "store", job.begun), splits, chosen, data)
 
 
 def seeds_of(plan: Plan, model: str) -> tuple[int, ...]:

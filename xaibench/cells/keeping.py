@@ -2,16 +2,17 @@
 
 from dataclasses import replace
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save
 
 from xaibench.errors import NotApplicable, described, message_of
 from xaibench.options import identity
 from xaibench.plan import Use
-from xaibench.registry import load
+from xaibench.registry import load as plugin_of
 from xaibench.shapes import Codes
 from xaibench.store import FAILED, NOT_APPLICABLE, OK, Spec
 from xaibench.work import Work
@@ -21,7 +22,7 @@ Arrays = dict[str, NDArray[Any]]
 
 def identified(work: Work, kind: str, use: Use) -> dict[str, Any]:
     """What a plug-in is, for a spec."""
-    plugin = load(kind, use.use, work.job.plugins)
+    plugin = plugin_of(kind, use.use, work.job.plugins)
     return {"code": plugin.code, "options": identity(plugin, use.options)}
 
 
@@ -47,17 +48,22 @@ def looked_at(work: Work, model: str, method: str = "", operator: str = "") -> W
 
 def is_there(work: Work, spec: Spec) -> bool:
     """Whether an artefact was made and holds something."""
-    return work.store.path(spec).is_dir() and work.store.outcome(spec)[0] == OK
+    return work.store.outcome(spec)[0] == OK
 
 
 def arrays_of(work: Work, spec: Spec) -> Arrays:
     """The arrays of an artefact that is there."""
-    return dict(load_file(work.store.path(spec) / "arrays.safetensors"))
+    return dict(load(work.store.content(spec, "arrays.safetensors")))
 
 
 def keep_arrays(work: Work, spec: Spec, arrays: Arrays) -> None:
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    work.store.keep(spec, lambda folder: save_file(contiguous, folder / "arrays.safetensors"))
+
+    def make(folder: Path) -> None:
+        # not save_file, whose error on a full disk names no file and is no OSError
+        (folder / "arrays.safetensors").write_bytes(save(contiguous))
+
+    work.store.keep(spec, make)
 
 
 def keep_failure(work: Work, spec: Spec, error: Exception) -> None:

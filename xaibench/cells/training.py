@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file as load_weights
-from safetensors.torch import save_file as save_weights
+from safetensors.torch import load as load_weights
+from safetensors.torch import save as save_weights
 
 from xaibench import dna
 from xaibench.data.audit.floor import Floor, floor
@@ -30,8 +29,8 @@ Progress = Callable[[int, int, dict[str, float]], None]
 
 RANDOM_LABELS = "random labels"
 
-_NARROW = {"BF16": "bfloat16", "F16": "float16"}
-"""Types of weights with less than 32 bits, as safetensors and as torch call them."""
+_NARROW = ("bfloat16", "float16")
+"""Types of weights with less than 32 bits."""
 
 
 def model_spec(work: Work, model: str, seed: int, *, learnt_from: str = "") -> Spec:
@@ -104,7 +103,11 @@ def learnt(
     stays there: ``forget`` it once the outcome is kept.
     """
     plugin, options = found(work, "training", work.plan.training)
-    known = {"seed": seed, "progress": progress, "checkpoint": _checkpoint(work, spec)}
+    work.store.check()
+    checkpoint = _checkpoint(work, spec)
+    if checkpoint.is_symlink() or checkpoint.is_file():
+        checkpoint.unlink()  # what a link leads to is not ours to write
+    known = {"seed": seed, "progress": progress, "checkpoint": checkpoint}
     # Initialisation and dropout draw from torch's global generator: give them their own.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(stream(seed, "model").integers(2**62)))
@@ -141,7 +144,7 @@ def _with_random_labels(work: Work) -> Splits:
 def _save(classifier: Any, history: list[dict[str, Any]], spec: Spec, folder: Path) -> None:
     """Weights, and a card that says what they are and how they came about."""
     weights = {name: tensor.contiguous() for name, tensor in classifier.state_dict().items()}
-    save_weights(weights, folder / "weights.safetensors")
+    (folder / "weights.safetensors").write_bytes(save_weights(weights))
     parameters = sum(parameter.numel() for parameter in classifier.parameters())
     made_from = {name: spec[name] for name in ("model", "training", "seed", "data", "data_seed")}
     architecture = {"parameters": parameters, "architecture": str(classifier)}
@@ -151,8 +154,7 @@ def _save(classifier: Any, history: list[dict[str, Any]], spec: Spec, folder: Pa
 
 def card(work: Work, model: str, seed: int) -> dict[str, Any]:
     """Parameter count and history of a trained model."""
-    path = work.store.path(model_spec(work, model, seed)) / "card.json"
-    return dict(json.loads(path.read_text()))
+    return dict(json.loads(work.store.content(model_spec(work, model, seed), "card.json")))
 
 
 def trained(work: Work, model: str, seed: int) -> Any:
@@ -163,7 +165,7 @@ def trained(work: Work, model: str, seed: int) -> Any:
 def restored(work: Work, model: str, spec: Spec) -> Any:
     """The model whose weights are kept under ``spec``, in evaluation mode."""
     classifier = build(work, model)
-    classifier.load_state_dict(load_weights(work.store.path(spec) / "weights.safetensors"))
+    classifier.load_state_dict(load_weights(work.store.content(spec, "weights.safetensors")))
     return classifier.eval()
 
 
@@ -172,9 +174,9 @@ def narrow_weights(work: Work, model: str, seed: int) -> str:
     spec = model_spec(work, model, seed)
     if not is_there(work, spec):
         return ""
-    with safe_open(work.store.path(spec) / "weights.safetensors", "pt") as weights:
-        kinds = {weights.get_slice(name).get_dtype() for name in weights.keys()}
-    return " and ".join(_NARROW[kind] for kind in sorted(kinds & _NARROW.keys()))
+    weights = load_weights(work.store.content(spec, "weights.safetensors"))
+    kinds = {str(tensor.dtype).removeprefix("torch.") for tensor in weights.values()}
+    return " and ".join(kind for kind in _NARROW if kind in kinds)
 
 
 def predictions_spec(work: Work, model: str, seed: int) -> Spec:
@@ -214,8 +216,8 @@ def _known(figure: Any) -> Any:
 
 def kept_floor(work: Work) -> list[dict[str, Any]]:
     """The floor of a run that has come so far; nothing before."""
-    path = work.store.path(_floor_spec(work)) / "floor.json"
-    return list(json.loads(path.read_text())) if path.is_file() else []
+    spec = _floor_spec(work)
+    return list(json.loads(work.store.content(spec, "floor.json"))) if is_there(work, spec) else []
 
 
 def _floor_spec(work: Work) -> Spec:

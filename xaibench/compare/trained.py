@@ -19,6 +19,8 @@ from xaibench.compare.sharing import Shared, cells
 from xaibench.controls import RANDOM
 from xaibench.options import LIMITS
 from xaibench.panels import Cell, aligned
+from xaibench.storage.files import read
+from xaibench.store import verify
 
 LEARNT = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
 """What a history tells of what was learnt; its other columns are of time, or of the plan."""
@@ -155,8 +157,8 @@ def _kept(run: Run) -> Iterator[_Kept]:
     """The trained weights that the folder still has."""
     for path in sorted((run.folder / "store").glob("model-*/spec.json")):
         weights = path.with_name("weights.safetensors")
-        if weights.is_file():
-            yield _Kept(json.loads(path.read_text())["spec"], weights)
+        if weights.is_file() and verify(path.parent):  # damaged ones tell nothing
+            yield _Kept(json.loads(read(path))["spec"], weights)
 
 
 def _digest_of(run: Run, kept: list[_Kept], label: str, seed: int) -> str:
@@ -188,7 +190,7 @@ def _made_from(spec: Mapping[str, Any]) -> dict[str, Any]:
 def digest(weights: Path) -> str:
     """That of the tensors in a safetensors file, whatever order and notes they were written with:
     those depend on the version of the library."""
-    content = weights.read_bytes()
+    content = read(weights)
     start = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:start])
     found = blake2b()

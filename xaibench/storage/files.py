@@ -3,8 +3,9 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from hashlib import file_digest
 from pathlib import Path, PurePosixPath
 from secrets import token_hex
 
@@ -38,11 +39,18 @@ def regular(path: Path, flags: int) -> Iterator[int]:
         os.close(handle)
 
 
-def write(path: Path, content: str | bytes, *, durable: bool = False) -> None:
+def write(
+    path: Path,
+    content: str | bytes,
+    *,
+    durable: bool = False,
+    check: Callable[[], None] = lambda: None,
+) -> None:
     """Replace a file as a whole: a reader meets the old content or the new, nothing between.
 
     A link of this name is replaced, not followed. The temporary name belongs to this call alone.
-    With ``durable`` the file is there after a loss of power too.
+    With ``durable`` the file is there after a loss of power too. ``check`` is called right before
+    the new content takes its place, and raises where it must not.
     """
     making = path.with_name(f"{TEMPORARY}{token_hex(8)}")
     try:
@@ -51,6 +59,7 @@ def write(path: Path, content: str | bytes, *, durable: bool = False) -> None:
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
+        check()
         making.replace(path)
     except OSError as error:
         # the temporary name says nothing to a user, and a full disk names no file at all
@@ -60,7 +69,9 @@ def write(path: Path, content: str | bytes, *, durable: bool = False) -> None:
             making.unlink(missing_ok=True)
 
 
-def write_below(folder: Path, name: str, content: str | bytes) -> Path:
+def write_below(
+    folder: Path, name: str, content: str | bytes, *, check: Callable[[], None] = lambda: None
+) -> Path:
     """``write`` a file of a folder, such as ``figures/a.svg``, and give its path.
 
     UsageError where the name leads out of the folder, by its words or through a link.
@@ -74,8 +85,17 @@ def write_below(folder: Path, name: str, content: str | bytes) -> Path:
             raise UsageError(f"{below}: is a link, wanted a folder to write in; remove the link")
         below.mkdir(exist_ok=True)
     path = folder.joinpath(*parts)
-    write(path, content)
+    write(path, content, check=check)
     return path
+
+
+def digest(path: Path) -> str:
+    """That of a regular file; empty where it cannot be read."""
+    try:
+        with regular(path, os.O_RDONLY) as handle, os.fdopen(handle, "rb", closefd=False) as file:
+            return file_digest(file, "blake2b").hexdigest()
+    except OSError:
+        return ""
 
 
 def sync(folder: Path) -> None:

@@ -1,0 +1,148 @@
+"""A run folder before a run goes on in it: whose it is, what of it is whole, what is made again."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from xaibench import __version__
+from xaibench.errors import UsageError
+from xaibench.plan import dump
+from xaibench.progress import said
+from xaibench.provenance import BEGUN, RENDERED
+from xaibench.registry import load
+from xaibench.storage.files import digest, read, write
+from xaibench.store import DAMAGED, MARK, unwritable
+from xaibench.work import Work
+from xaibench.written import SECTIONS
+
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading JSON that may be anything ends in."""
+
+
+def check_folder(work: Work) -> None:
+    """A folder may be new, empty, or a run on the same data.
+
+    Where ``data.json`` or the whole store is gone, what else the run left tells of its data.
+    """
+    folder = work.job.folder
+    try:
+        others = sorted({path.name for path in folder.iterdir()} - {"store"})
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: cannot be used as the folder of a run: {error.strerror}"
+        ) from None
+    data = next(filter(None, _fingerprints(folder)), None)
+    if data is None and others and not _is_run(folder):
+        raise UsageError(
+            f"{folder}: wanted a new folder or one of a run, found other files "
+            f"({', '.join(others[:3])}); choose another folder with -o, or move them away"
+        )
+    if data not in (None, work.data):
+        raise UsageError(
+            f"{folder}: holds a run on other data ({data[:8]}, these are {work.data[:8]}); "
+            "choose another folder with -o"
+        )
+
+
+def mark_folder(work: Work) -> Work:
+    """Say in the folder what its data are, and give the work as of a run that has begun."""
+    path = work.store.root / MARK
+    try:
+        write(path, json.dumps({"data": work.data}), durable=_data_in(path) != work.data)
+    except OSError as error:
+        raise UsageError(f"{work.job.folder}: cannot be written: {error.strerror}") from None
+    job = replace(work.job, begun=True)
+    return replace(work, job=job, store=replace(work.store, marked=True))
+
+
+@contextmanager
+def halting(work: Work) -> Iterator[None]:
+    """In here an error of the disk ends the run in one line that names the file."""
+    try:
+        yield
+    except OSError as error:
+        replace(work.store, marked=True).check()
+        if error.filename is None:  # a terminal that is closed, for one
+            raise
+        raise unwritable(Path(error.filename), error) from error
+
+
+def set_damaged_aside(work: Work) -> bool:
+    """Put away every damaged artefact, and say which; what the plan wants of them is made again."""
+    damaged = dict(work.store.damaged())
+    for path, why in damaged.items():
+        work.store.set_aside(path)
+        said(f"{path}: {why}; set aside in {work.store.root / DAMAGED}, and made again")
+    return bool(damaged)
+
+
+def stamp(work: Work) -> str:
+    """Names everything that the tables and reports are made from."""
+    plan = work.plan
+    artefacts = sorted(
+        path.name
+        for path in work.store.root.iterdir()
+        if path.is_dir() and not path.name.startswith(".")
+    )
+    parts = [(section, use.use) for section in SECTIONS for use in getattr(plan, section).values()]
+    codes = [load(section, name, work.job.plugins).code for section, name in parts]
+    content = json.dumps([__version__, dump(plan), codes, artefacts])
+    return blake2b(content.encode(), digest_size=16).hexdigest()
+
+
+def mark_rendered(work: Work, tables: Iterable[str], reports: Iterable[Path]) -> None:
+    """Say that tables and reports are written, and how each of them reads."""
+    folder = work.job.folder
+    names = [*tables, *(path.relative_to(folder).as_posix() for path in reports)]
+    digests = {name: digest(folder / name) for name in names}
+    write(folder / RENDERED, json.dumps({"stamp": stamp(work), "digests": digests}))
+
+
+def is_rendered(work: Work, tables: Iterable[str]) -> bool:
+    """Whether tables and reports of this work are all there, as the run wrote them.
+
+    Not where the folder is of version 0.1.0, which kept no digests.
+    """
+    folder = work.job.folder
+    known = _rendered(folder)
+    digests = known.get("digests")
+    if not isinstance(digests, dict) or not {*tables} <= {*digests}:
+        return False
+    unchanged = all(digest(folder / name) == each for name, each in digests.items())
+    return unchanged and bool(known.get("stamp") == stamp(work))
+
+
+def _rendered(folder: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(read(folder / RENDERED)))
+    except UNREADABLE:
+        return {}
+
+
+def _fingerprints(folder: Path) -> Iterator[str | None]:
+    """What the folder says of its data, the best witness first."""
+    yield _data_in(folder / "store" / MARK)
+    yield _data_in(folder / "environment.json")
+    for path in sorted((folder / "store").glob("*-*/spec.json")):
+        yield _data_in(path, "spec")
+
+
+def _data_in(path: Path, *keys: str) -> str | None:
+    try:
+        content = json.loads(read(path))
+        for key in keys:
+            content = content[key]
+        return str(content["data"])
+    except UNREADABLE:
+        return None
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether anything in a folder could only be of a run."""
+    return (folder / BEGUN).is_file() or any((folder / "store").glob("*-*/spec.json"))
