@@ -59,7 +59,8 @@ def _by_label(
     if not inside.any():
         raise UsageError(
             f"wanted two sequences of a class to cut {fraction:g} from, "
-            f"got {len(sequences)} sequences with one a class at most"
+            f"got {len(sequences)} sequences with one a class at most; "
+            "is the label a quantity or a name?"
         )
     return inside
 

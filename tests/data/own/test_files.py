@@ -353,7 +353,7 @@ FORMS = {
     "with two points": "chr1:{0}..{1}",
     "with a dash": "chr1:{0}\u2013{1}",
     "with a strand as R has it": "chr1:{0}-{1}:+",
-    "with blanks about it": " chr1:{0}-{1} ",
+    "with blanks": " chr1 : {0} - {1} ",
 }
 
 
@@ -382,13 +382,21 @@ def test_a_region_is_read_as_others_write_it(write, case):
 
 def test_one_odd_region_is_named_and_the_others_keep_their_group(write):
     clean = file(data_seed=0, path=write("ok.csv", regions()))
-    splits = file(data_seed=0, path=write("t.csv", regions((7, "chrUn"), (9, "chr2:x-y"))))
-    assert splits.facts["regions that cannot be read"] == "2 of 40, the first 'chrUn' in row 7"
+    splits = file(data_seed=0, path=write("t.csv", regions((7, "chrUn"), (8, ""), (9, "c:x-y"))))
+    assert splits.facts["regions that cannot be read"] == "3 of 40, the first 'chrUn' in row 7"
     groups = [*splits.train.groups, *splits.test.groups]
-    assert {*groups} == {*clean.train.groups, *clean.test.groups, "chrUn", "chr2:x-y"}
+    assert {*groups} == {*clean.train.groups, *clean.test.groups, "chrUn", "row 8", "c:x-y"}
     assert set(splits.test.groups).isdisjoint(splits.train.groups)
     assert splits.train.intervals is not None
     assert splits.note.endswith("by chromosome.")
+
+
+def test_a_quantity_in_every_row_is_asked_about(write):
+    rows = "".join(f"ACGT,{row / 7}\n" for row in range(40))
+    with pytest.raises(
+        UsageError, match=r"one a class at most; is the label a quantity or a name\?"
+    ):
+        file(data_seed=0, path=write("t.csv", f"sequence,label\n{rows}"))
 
 
 def test_regions_may_count_from_one_with_their_ends(write):

@@ -215,7 +215,7 @@ def parsed_region(table: pd.DataFrame) -> pd.DataFrame | None:
     """
     if "region" not in table:
         return None
-    parts = table["region"].str.strip().str.extract(_PLACE)
+    parts = table["region"].str.replace(r"\s", "", regex=True).str.extract(_PLACE)
     parts = parts.set_axis(["chromosome", "start", "end", "strand", "of R"], axis=1)
     if parts["chromosome"].isna().mean() > _ODD:
         return None

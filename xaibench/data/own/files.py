@@ -139,7 +139,10 @@ def _table(path: Path, labels: Path | None, given: _Columns) -> tuple[pd.DataFra
     if columns.group != "region" or region is None:
         return table, columns
     # a row of another form is a group of its own
-    chromosomes = region["chromosome"].where(region["chromosome"] != "", table["region"])
+    words = table["region"].where(
+        table["region"] != "", [f"row {row}" for row in range(len(table))]
+    )
+    chromosomes = region["chromosome"].where(region["chromosome"] != "", words)
     return table.assign(chromosome=chromosomes), columns._replace(group="chromosome")
 
 
