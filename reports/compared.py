@@ -38,7 +38,7 @@ from .printing import (
 
 MINUS = "\N{MINUS SIGN}"
 _ARROWS = {"higher": " ↑", "lower": " ↓"}
-_TITLES = {"model": "Accuracy"}
+_TITLES = {"model": "The models"}
 _OF_CURVES = "gap to random"
 _TRAINED = {
     "same": "The same trained models in both, by their {shown}: {names}.",

@@ -19,14 +19,15 @@ from .leading import Leading, beside_best, leading
 from .page import template
 from .paths import without_folders
 from .printing import ABSENT, decimals_of, ends, interval, listed, number
-from .selection import methods_of, models_of, operator_of, ranking, values_of
+from .selection import matching, methods_of, models_of, operator_of, ranking, values_of
 from .selftest import tested
 
-FIGURES = ("accuracy", "gap", "normalised")
+FIGURES = ("accuracy", "auroc", "gap", "normalised")
 """Columns with a mean and the two ends of its interval."""
 
 COLUMNS = (
     *("dataset", "model", "accuracy", "accuracy_low", "accuracy_high", "floor", "floor_model"),
+    *("auroc", "auroc_low", "auroc_high"),
     *("best", "gap", "gap_low", "gap_high", "normalised", "normalised_low", "normalised_high"),
     *("not_distinguishable", "reason", "report"),
 )
@@ -73,7 +74,8 @@ def _accuracy(run: Results, model: str) -> dict[str, Any]:
     trivial = known[-1]
     beside = {"floor": trivial.get("accuracy"), "floor_model": trivial.get("name", "")}
     rows = values_of(run, "accuracy", model)
-    return {**_figure("accuracy", rows), **beside}
+    auroc = matching(run.classification, question="value", metric="auroc", model=model)
+    return {**_figure("accuracy", rows), **_figure("auroc", auroc), **beside}
 
 
 def _best(run: Results, model: str) -> dict[str, Any]:

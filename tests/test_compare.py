@@ -66,6 +66,8 @@ class Made:
     classes: str = "ACGT"
     losses: tuple[float, ...] = ()
     """Of the epochs of every training; without any there is no history."""
+    predicted: float | None = None
+    """By how much the logit of a sequence's class is larger, beside noise; None: not kept."""
     weights: float | None = None
     """What the store keeps as the weights of every model, plus the seed."""
     reversed: bool = False
@@ -141,9 +143,24 @@ def write(folder: Path, made: Made) -> Path:
     ]
     columns = ["model", "seed", "epoch", "train_loss", "validation_loss", "seconds"]
     pd.DataFrame(history, columns=columns).to_csv(folder / "training.csv", index=False)
+    if made.predicted is not None:
+        predictions(made, made.predicted).to_parquet(folder / "predictions.parquet")
     if made.weights is not None:
         keep(folder / "store", made, plan, str(environment["data"]))
     return folder
+
+
+def predictions(made: Made, apart: float) -> pd.DataFrame:
+    """Noise is that of the model and the seed; every third sequence is of class 1."""
+    parts = []
+    labels = np.arange(made.sequences) % 3 // 2
+    for model, seed in product(made.models, made.seeds):
+        noise = np.random.default_rng([len(model), seed]).normal(size=(made.sequences, 2))
+        logits = noise + apart * np.eye(2)[labels]
+        names = [f"test {k}" for k in range(made.sequences)]
+        where = {"model": model, "seed": seed, "sequence": names, "label": labels}
+        parts.append(pd.DataFrame({**where, "logit_0": logits[:, 0], "logit_1": logits[:, 1]}))
+    return pd.concat(parts, ignore_index=True)
 
 
 def keep(store: Path, made: Made, plan: dict[str, Any], data: str) -> None:
@@ -821,3 +838,46 @@ def test_a_mistake_is_one_line_and_exit_code_2(call, tmp_path, monkeypatch, word
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert err.startswith("xaibench: ")
     assert message in err
+
+
+def of_models(comparison, metric):
+    rows = comparison.pairs[0].rows
+    return rows[(rows["metric"] == metric) & (rows["method"] == "")]
+
+
+def test_auroc_auprc_and_mcc_of_the_models_are_compared(compared):
+    found = compared({"predicted": 1.0}, {"predicted": 4.0})
+    for metric in ("auroc", "auprc", "mcc"):
+        rows = of_models(found, metric)
+        assert len(rows) == len(Made().models)
+        assert (rows["mean"] > 0).all()
+        assert (rows["second_mean"] - rows["first_mean"]).tolist() == pytest.approx(
+            rows["mean"].tolist()
+        )
+        assert (rows["sequences_low"] < rows["mean"]).all()
+        assert (rows["p_sequences_holm"].isna()).all()
+    (back,) = compared({"predicted": 4.0}, {"predicted": 1.0}).pairs
+    assert (back.rows[back.rows["metric"] == "mcc"]["mean"] < 0).all()
+
+
+def test_the_same_predictions_are_equal(compared):
+    rows = of_models(compared({"predicted": 1.0}, {"predicted": 1.0, "noise": 1}), "auroc")
+    assert rows["equal"].all()
+    assert not rows["rounding"].any()
+
+
+def test_a_run_from_before_predictions_were_kept_is_compared_without_them(compared):
+    assert of_models(compared({"predicted": 1.0}, {}), "auroc").empty
+
+
+def test_runs_without_a_shared_seed_have_no_difference_in_auroc(compared):
+    found = compared({"predicted": 1.0, "seeds": (0, 1)}, {"predicted": 1.0, "seeds": (2, 3)})
+    rows = of_models(found, "auroc")
+    assert rows["mean"].isna().all()
+    assert rows["reason"].iloc[0] == "the runs share no seed: no difference by seed"
+
+
+def test_runs_with_other_classes_are_not_compared_by_auroc(compared):
+    named = {"dataset": {"name": "planted", "class_names": ["a", "b"]}}
+    found = compared({"predicted": 1.0}, {"predicted": 1.0, "environment": named})
+    assert of_models(found, "auroc").empty

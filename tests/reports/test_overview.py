@@ -70,6 +70,7 @@ def test_the_figures_are_those_of_the_estimates(
     accuracy = rows[(rows["question"] == "value") & (rows["metric"] == "accuracy")]
     assert said["accuracy"] == accuracy["mean"].iloc[0]
     assert said["floor"] == max(each["accuracy"] for each in run.environment["floor"])
+    assert (said["auroc"], said["auroc_low"]) == (0.97, 0.96)
     for method, rank in gaps["rank"].items():
         assert said[f"rank {method}"] == rank or (
             math.isnan(rank) and math.isnan(said[f"rank {method}"])

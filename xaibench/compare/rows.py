@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xaibench.compare.classifying import classifying
 from xaibench.compare.runs import Run
 from xaibench.compare.sharing import Shared, cells
 from xaibench.compare.unpaired import of_unpaired
@@ -49,7 +50,8 @@ def rows(found: Shared, first: Run, second: Run) -> pd.DataFrame:
         [
             {**_compared(found, *pair), **_where(first, second, pair[0])}
             for pair in cells(found, first, second)
-        ],
+        ]
+        + list(classifying(first, second)),
         columns=COLUMNS,
     )
     return _in_order(_corrected(frame), first)

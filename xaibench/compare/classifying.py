@@ -1,0 +1,78 @@
+"""How much better or worse the second run's models tell the classes apart: AUROC, AUPRC, MCC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from xaibench.certainty.classification import Predicted, predicted
+from xaibench.compare.runs import Run
+from xaibench.statistics.discrimination import (
+    MEASURES,
+    RESAMPLES,
+    Discrimination,
+    difference,
+    of_seeds,
+)
+from xaibench.statistics.draws import Drawing, shared_draws
+from xaibench.values import Estimate
+
+SAME = 1e-6
+"""Measures that differ by no more count as equal: so far can float32 logits reorder sequences."""
+
+_OTHER_SEEDS = "the runs share no seed: no difference by seed"
+
+
+def classifying(first: Run, second: Run) -> Iterator[dict[str, Any]]:
+    """Rows as those of ``compare.rows``, for each model in both runs that kept its predictions.
+
+    On the sequences that both predicted, with the same label, and the seeds of both.
+    """
+    if _classes(first) != _classes(second):
+        return
+    data_seed = int(first.results.plan.get("data_seed", 0))
+    drawing = shared_draws(data_seed, "classification", resamples=RESAMPLES, flips=0)
+    one, other = (predicted(run.results.predictions) for run in (first, second))
+    for model in one:
+        if model in other:
+            both = _on_shared_sequences(one[model], other[model])
+            for measure in MEASURES:
+                where = {"first": first.letter, "second": second.letter, "model": model}
+                yield {**_row(measure, *both, drawing), **where, "metric": measure}
+
+
+def _classes(run: Run) -> object:
+    dataset = run.results.environment.get("dataset")
+    return dataset.get("class_names") if isinstance(dataset, dict) else None
+
+
+def _on_shared_sequences(first: Predicted, second: Predicted) -> tuple[Predicted, Predicted]:
+    names, rows, others = np.intersect1d(first.sequences, second.sequences, return_indices=True)
+    alike = first.labels[rows] == second.labels[others]
+    return tuple(  # type: ignore[return-value]  # two of them
+        Predicted(run.seeds, names[alike], run.labels[of[alike]], run.logits[:, of[alike]])
+        for run, of in ((first, rows), (second, others))
+    )
+
+
+def _row(measure: str, first: Predicted, second: Predicted, drawing: Drawing) -> dict[str, Any]:
+    seeds = np.intersect1d(first.seeds, second.seeds)
+    found = Discrimination(np.nan, reason=_OTHER_SEEDS)
+    means, alike, exactly = (np.nan, np.nan), False, False
+    if len(seeds) and len(first.labels):
+        one, other = first.under(seeds), second.under(seeds)
+        found = difference(measure, other, one, first.labels, drawing)
+        of_runs = [of_seeds(measure, logits, first.labels) for logits in (one, other)]
+        means = (float(of_runs[0].mean()), float(of_runs[1].mean()))
+        exactly = np.array_equal(one, other)
+        alike = exactly or bool((np.abs(of_runs[0] - of_runs[1]) <= SAME).all())
+    known = {name: getattr(found, name, np.nan) for name in Estimate.columns()}
+    return {
+        **{**known, "undefined": 0},
+        **{"family": "model", "method": "", "operator": "", "better": "higher"},
+        **{"compared": "value", "first_mean": means[0], "second_mean": means[1]},
+        **{"first_seeds": len(seeds), "second_seeds": len(seeds)},
+        **{"equal": alike, "rounding": alike and not exactly},
+    }
