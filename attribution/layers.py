@@ -64,7 +64,7 @@ def _last_convolution(modules: dict[str, nn.Module]) -> tuple[str, nn.Module]:
 def _map(model: Any, path: str, module: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     """``(N, site of the layer)``."""
     with _kept(module) as outputs:
-        explained = model(inputs).gather(1, target.unsqueeze(1)).sum()
+        explained = model(inputs).gather(1, target.unsqueeze(1))[:, 0]
     if len(outputs) != 1:
         raise ValueError(f"layer: wanted one that runs once, {path!r} ran {len(outputs)} times")
     features = outputs[0]
@@ -72,17 +72,18 @@ def _map(model: Any, path: str, module: nn.Module, inputs: Tensor, target: Tenso
         shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
         wanted = f"an output ({len(inputs)}, channel, site)"
         raise ValueError(f"layer: wanted {wanted}, that of {path!r} is {shape}")
-    (gradient,) = torch.autograd.grad(explained, features, materialize_grads=True)
-    weights = gradient.mean(2, keepdim=True)
-    if _all_rounding(gradient):
+    (gradient,) = torch.autograd.grad(
+        explained.sum(), features, materialize_grads=True, retain_graph=True
+    )
+    if _sums_to_zero(gradient) or _is_noise(gradient, explained, features):
         raise NotApplicable(
             f"the gradient of layer {path} sums to 0 over sites in every channel, as before a "
             "normalisation or a softmax over sites: its weights are rounding; name another layer"
         )
-    return (weights * features.detach()).sum(1).relu()
+    return (gradient.mean(2, keepdim=True) * features.detach()).sum(1).relu()
 
 
-def _all_rounding(gradient: Tensor) -> bool:
+def _sums_to_zero(gradient: Tensor) -> bool:
     """Whether a sequence has a gradient ``(N, channel, site)``, and its mean is nothing but
     rounding in every channel.
 
@@ -98,6 +99,26 @@ _ROUNDINGS = 500
 """Statistics of sites far from 0 lose digits: measured, 200 roundings at 50 deviations."""
 
 _LARGEST_ROUNDING = 1e-3
+
+
+def _is_noise(gradient: Tensor, explained: Tensor, features: Tensor) -> bool:
+    """Whether a sequence's weights are rounding through and through, as before a mean of normalised
+    sites, which is constant.
+
+    Three times the output has three times the gradient, and other roundings. It is looked at where
+    a channel that changes by its own size changes the output by little more than rounding.
+    """
+    weights = gradient.mean(2)
+    effect = gradient.shape[2] * (weights.abs() * features.detach().abs().amax(2)).amax(1)
+    rounding = torch.finfo(gradient.dtype).eps * explained.detach().abs()
+    if not ((effect > 0) & (effect <= _SUSPICIOUS * rounding)).any():
+        return False
+    (thrice,) = torch.autograd.grad(3 * explained.sum(), features, materialize_grads=True)
+    difference = (thrice.mean(2) / 3 - weights).abs().amax(1)
+    return bool((difference > 0.01 * weights.abs().amax(1)).any())
+
+
+_SUSPICIOUS = 1e4
 
 
 @contextmanager

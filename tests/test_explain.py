@@ -329,6 +329,22 @@ def test_a_model_without_a_gradient_is_none_for_a_method_that_wants_one() -> Non
     assert explain(centre, model, CODES, TARGETS, **DEFAULTS).scores.shape == CODES.shape
 
 
+def test_a_model_that_overwrites_what_its_gradient_needs_is_none_for_such_a_method() -> None:
+    class Overwriting(toy.Toy):
+        def forward(self, inputs: Tensor) -> Tensor:
+            features = self.body[0](inputs).sigmoid()
+            features *= 2  # the gradient of a sigmoid is made of its output
+            logits: Tensor = self.body[1:](features)
+            return logits
+
+    model = Overwriting(toy.network(nn.Conv1d(4, 6, 5)).body)
+    for each in (gradient, saliency, grad_cam):
+        with pytest.raises(
+            NotApplicable, match="needs a gradient, and the model overwrites in place"
+        ):
+            explain(each, model, CODES, TARGETS, **DEFAULTS)
+
+
 def test_both_strands_are_averaged_on_the_positions_of_the_sequence() -> None:
     weights = torch.arange(2 * 4 * toy.LENGTH, dtype=torch.float64).reshape(2, 4, -1).sin()
     model = toy.linear(weights)

@@ -92,10 +92,9 @@ def explain(
     for start in range(0, len(codes), batch_size):
         rows = slice(start, start + batch_size)
         theirs = None if references is None else references[rows]
-        single = in_single_precision(model)
         with (
             explainable(model),
-            single,
+            in_single_precision(model),
             torch.enable_grad(),
             _seeded(seed, component, codes[start]),
         ):
@@ -168,14 +167,14 @@ def _refuse_half_precision(model: Any, codes: Codes, name: str, *, promises: boo
     if not len(codes):
         return
     try:
-        with explainable(model), in_single_precision(model), torch.no_grad():
+        with fenced(), explainable(model), in_single_precision(model), torch.no_grad():
             dtype = getattr(model(encoded(model, codes)), "dtype", torch.float32)
     except RuntimeError as error:
         if not narrow_of(model):
             raise
         raise NotApplicable(
             f"{name}: the weights are {narrow_of(model)}, and in float32, as they would be "
-            f"explained, the model does not run: {str(error).splitlines()[0]}"
+            f"explained, the model does not run: {message_of(error).splitlines()[0]}"
         ) from error
     if promises and is_narrow(dtype):
         raise NotApplicable(
@@ -187,10 +186,15 @@ def _refuse_half_precision(model: Any, codes: Codes, name: str, *, promises: boo
 
 @contextmanager
 def _gradients_wanted(name: str) -> Iterator[None]:
-    """Torch's word for a model that passes no gradient to its input, in ours."""
+    """Torch's word for a model that passes no gradient to its input, or overwrites in place what a
+    gradient needs, in ours."""
     try:
         yield
     except RuntimeError as error:
+        if "modified by an inplace operation" in message_of(error):
+            raise NotApplicable(
+                f"{name} needs a gradient, and the model overwrites in place what that is made of"
+            ) from error
         if not re.search("does(n't| not) require grad", message_of(error)):
             raise
         raise NotApplicable(f"{name} needs a gradient, and the model gives none") from error
