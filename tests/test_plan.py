@@ -292,6 +292,10 @@ def test_a_word_that_is_a_value_in_yaml_stays_a_name(written, name):
     sites = f"{{name: file, path: ., site_start: a, site_width: 2, site_class: {name}}}"
     plan = read(written(f"dataset: {sites}\nmodels: [cnn]\n"))
     assert plan.dataset.options["site_class"] == name
+    columns = read(
+        written(f"dataset: {{name: file, path: ., label: {name}, group: 7}}\nmodels: [cnn]\n")
+    )
+    assert (columns.dataset.options["label"], columns.dataset.options["group"]) == (name, "7")
     truth = f"dataset.truth={{motifs: {{{name}: {name}}}}}"
     changed = read(written(SMALL), changes=(truth,))
     assert changed.dataset.options["truth"]["motifs"] == {name: name}

@@ -43,8 +43,11 @@ def _word(value: object) -> str:
     return str(value)
 
 
-ClassName = Annotated[str, BeforeValidator(_word)]
-"""The name of a class; the number 1 of a YAML file is the class "1"."""
+Word = Annotated[str, BeforeValidator(_word)]
+"""Of a column or a chromosome; the number 7 of a YAML file is the word "7"."""
+
+ClassName = Word
+"""The name of a class."""
 
 
 class Truth(BaseModel):

@@ -135,6 +135,28 @@ def tiny(name):
     }
 
 
+@pytest.mark.parametrize("word", ["validation", "val", "Dev"])
+def test_a_validation_split_is_read_too(root, word):
+    build(root / "toy", {(word, "worm", "1"): "ACC", (word, "human", "1"): "ATT"})
+    splits = genomic_benchmarks(dataset="toy", root=root, download=False)
+    assert splits.validation.names == ("human/1", "worm/1")
+    assert (len(splits.train), len(splits.test)) == (3, 2)
+    build(root / "toy", {("valid", "worm", "1"): "ACC"})
+    with pytest.raises(UsageError, match="wanted one validation split, got"):
+        genomic_benchmarks(dataset="toy", root=root, download=False)
+
+
+def test_what_is_no_sequence_is_named(root):
+    before = genomic_benchmarks(dataset="toy", root=root, download=False)
+    assert before.facts == {}
+    (root / "toy" / "notes.md").write_text("")
+    (root / "toy" / ".DS_Store").write_text("")
+    (root / "toy" / "train" / "worm" / "7.fa").write_text(">7\nACGT\n")
+    (root / "toy" / "holdout").mkdir()
+    splits = genomic_benchmarks(dataset="toy", root=root, download=False)
+    assert splits.facts == {"left out of the folder": "holdout, notes.md, train/worm/7.fa"}
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_labels_are_the_same_in_whatever_order_the_disk_lists(name, tmp_path, cache, shuffled):
     build(tmp_path / name, tiny(name))

@@ -25,7 +25,7 @@ from xaibench.data.own.sites import evidence, sites
 from xaibench.data.splitting import cut
 from xaibench.dna import ambiguities, to_codes
 from xaibench.errors import UsageError, shortened
-from xaibench.options import ClassName
+from xaibench.options import ClassName, Word
 from xaibench.randomness import stream
 from xaibench.values import Intervals, Sequences, Splits
 
@@ -49,14 +49,14 @@ def file(
     *,
     data_seed: int,
     path: Path,
-    sequence: str = "sequence",
-    label: str = "label",
-    split: str | None = None,
-    group: str | None = None,
-    id: str | None = None,
+    sequence: Word = "sequence",
+    label: Word = "label",
+    split: Word | None = None,
+    group: Word | None = None,
+    id: Word | None = None,
     labels: Path | None = None,
-    site_start: str | None = None,
-    site_end: str | None = None,
+    site_start: Word | None = None,
+    site_end: Word | None = None,
     site_width: Annotated[int, Field(ge=1)] | None = None,
     site_class: ClassName | None = None,
     one_based: bool = False,

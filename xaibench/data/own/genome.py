@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 import pandas as pd
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from xaibench.data.own.columns import (
     classes,
@@ -34,12 +34,10 @@ from xaibench.data.packing import file_key, key_of, packed
 from xaibench.data.splitting import cut
 from xaibench.dna import ambiguities, to_codes
 from xaibench.errors import UsageError, shortened
+from xaibench.options import Word
 from xaibench.randomness import stream
 from xaibench.shapes import Labels
 from xaibench.values import Intervals, Sequences, Splits
-
-Word = Annotated[str, BeforeValidator(str)]
-"""Of a column or a chromosome; the number 7 of a YAML file is the word "7"."""
 
 _OTHER_STRAND = str.maketrans("ACGTUacgtu", "TGCAAtgcaa")
 

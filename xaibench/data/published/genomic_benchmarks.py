@@ -3,18 +3,21 @@
 import os
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 import numpy as np
 
+from xaibench.data.own.columns import SPLIT_WORDS, split_by_kind
+from xaibench.data.own.reading import LEFT_OUT
 from xaibench.data.packing import file_key, key_of, packed
 from xaibench.data.published.benchmark_sets import SETS
 from xaibench.data.published.fetching import fetch, lacks, mend, sets_root
 from xaibench.data.published.interval_tables import Located, interval_tables, table_paths
 from xaibench.dna import ambiguities, to_codes
-from xaibench.errors import Absent, UsageError
+from xaibench.errors import Absent, UsageError, shortened
 from xaibench.progress import fetching
 from xaibench.registry import nearest
 from xaibench.values import Intervals, Sequences, Splits
@@ -66,7 +69,7 @@ def genomic_benchmarks(
         _fetch(dataset, chosen, download=download)
     tables = _tables(intervals, dataset)
     places = [] if tables is None else [file_key(path) for path in table_paths(tables).values()]
-    key = key_of(*listing(folder), *places)
+    key = key_of(*listing(folder), *left_out(folder), *places)
     # another folder of the same name keeps its own packed file
     name = f"{dataset}-{key_of(str(folder.resolve()), str(tables), str(root is None))[:8]}"
     return packed(name, key, lambda: _read(folder, tables, partial=root is not None))
@@ -110,7 +113,7 @@ def listing(folder: Path) -> Iterator[str]:
 def _class_folders(folder: Path) -> list[tuple[str, str]]:
     """``(split, class)``, both sorted as the splits and the classes are numbered."""
     found = []
-    for split in _SPLITS:
+    for split in _splits_in(folder):
         if not (folder / split).is_dir():
             raise UsageError(
                 f"{folder}: wanted the folders train and test, got no {split}{_again(folder)}"
@@ -119,6 +122,28 @@ def _class_folders(folder: Path) -> list[tuple[str, str]]:
             names = [entry.name for entry in classes if entry.is_dir() and entry.name[0] != "."]
         found += [(split, name) for name in sorted(names)]
     return found
+
+
+def _splits_in(folder: Path) -> tuple[str, ...]:
+    """train, test, and the folder of a validation split in whichever word for it."""
+    others = [
+        path.name
+        for path in sorted(folder.glob("*/"))
+        if SPLIT_WORDS.get(path.name.lower()) == "validation"
+    ]
+    if others[1:]:
+        raise UsageError(f"{folder}: wanted one validation split, got {' and '.join(others)}")
+    return (*_SPLITS, *others)
+
+
+def left_out(folder: Path) -> list[str]:
+    """What is neither a split, a class nor a sequence, but for what is hidden."""
+    splits = _splits_in(folder)
+    names = [path.name for path in folder.iterdir() if path.name not in splits]
+    for split, label in _class_folders(folder):
+        inside = (path for path in (folder / split / label).iterdir() if path.suffix != ".txt")
+        names += [path.relative_to(folder).as_posix() for path in inside]
+    return sorted(name for name in names if not PurePath(name).name.startswith("."))
 
 
 def _again(folder: Path) -> str:
@@ -148,23 +173,24 @@ def _read(folder: Path, tables: Path | None, *, partial: bool) -> Splits:
         None if where is None else where.chromosomes,
         intervals=where,
     )
-    in_train = np.array([text.split == "train" for text in texts])
-    return Splits(
-        sequences.take(np.flatnonzero(in_train)),
-        sequences.take(np.flatnonzero(~in_train)),
-        note=f"{folder.name} of genomic-benchmarks, with its own split.",
-        facts=facts,
-    )
+    if others := left_out(folder):
+        facts[LEFT_OUT] = shortened(", ".join(others))
+    kinds = np.array([SPLIT_WORDS[text.split.lower()] for text in texts], object)
+    splits = split_by_kind(sequences, kinds, str(folder))
+    note = f"{folder.name} of genomic-benchmarks, with its own split."
+    return replace(splits, note=note, facts=facts)
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:
     found = _class_folders(folder)
-    train, test = ([label for split, label in found if split == each] for each in _SPLITS)
-    for label in sorted({*train} ^ {*test}):
-        raise UsageError(
-            f"{folder}: wanted the same classes in train and test, got {label!r} in "
-            f"{'train' if label in train else 'test'} only{_again(folder)}"
-        )
+    train = [label for split, label in found if split == "train"]
+    for other in _splits_in(folder)[1:]:
+        classes = [label for split, label in found if split == other]
+        for label in sorted({*train} ^ {*classes}):
+            raise UsageError(
+                f"{folder}: wanted the same classes in train and {other}, got {label!r} in "
+                f"{'train' if label in train else other} only{_again(folder)}"
+            )
     if len(train) < 2:
         raise UsageError(
             f"{folder}: wanted two classes or more, got {train[0]!r} only"
