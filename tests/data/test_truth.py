@@ -267,6 +267,20 @@ def test_one_class_may_be_said_for_all_sites(tmp_path):
     assert found.facts["sites outside every sequence"] == 1
 
 
+@pytest.mark.parametrize("classes", [128, 129, 300, 40_000])
+def test_a_site_may_speak_for_any_of_many_classes(tmp_path, classes):
+    names = tuple(f"c{number}" for number in range(classes))
+    last = f"c{classes - 1}"
+    parts = [
+        sequences_of(np.zeros((4, 9), np.uint8), prefix=prefix, classes=names) for prefix in "ab"
+    ]
+    path = bed(tmp_path, [("a0", 2, 5, last), ("a1", 2, 5, "c0")])
+    known = annotated(Splits(*parts), path).train
+    assert known.evidence.max() == classes - 1
+    assert known.evidence.min() == -1
+    assert (known.evidence == classes - 1).sum() == 3
+
+
 def genomic(generator, count, length, prefix):
     """Sequences on either strand, some the same, some overlapping, some of other lengths."""
     starts = generator.integers(100, size=count)

@@ -12,6 +12,7 @@ import pytest
 
 from xaibench.data.named import named
 from xaibench.data.own.files import file
+from xaibench.data.own.reading import read_bed
 from xaibench.data.splitting import fingerprint
 from xaibench.dna import to_letters
 from xaibench.errors import UsageError
@@ -226,6 +227,16 @@ def test_a_million_columns_are_refused(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text(",".join(f"c{column}" for column in range(1_000_000)) + "\n")
     with pytest.raises(UsageError, match="got: 1,000,000 columns; wanted a row a sequence"):
+        file(data_seed=0, path=path)
+    path.write_text(">a " + " ".join(f"k{column}=1" for column in range(20_000)) + "\nACGT\n")
+    with pytest.raises(UsageError, match="got: 20,001 columns; wanted a row a sequence"):
+        file(data_seed=0, path=path)
+    path.write_text("\t".join(["chr1", "1", "9", *map(str, range(19_997))]) + "\n")
+    with pytest.raises(UsageError, match="got: 20,000 columns; wanted a row a sequence"):
+        read_bed(path)
+    columns = {f"c{column}": [1] for column in range(10_001)}
+    pd.DataFrame(columns).to_parquet(path, engine="pyarrow")
+    with pytest.raises(UsageError, match="got: 10,001 columns; wanted a row a sequence"):
         file(data_seed=0, path=path)
 
 

@@ -249,11 +249,15 @@ def _separator(text: TextIO) -> str:
 
 def _column_names(header: list[str]) -> list[str]:
     """Without blanks about them; a column without a name has its number."""
-    if len(header) > _COLUMNS:
-        raise ValueError(f"{len(header):,} columns; wanted a row a sequence, a few columns")
+    _require_few(len(header))
     names = [name.strip() or f"column {number}" for number, name in enumerate(header)]
     _require_different(names)
     return names
+
+
+def _require_few(columns: int) -> None:
+    if columns > _COLUMNS:
+        raise ValueError(f"{columns:,} columns; wanted a row a sequence, a few columns")
 
 
 def _require_different(names: list[str]) -> None:
@@ -282,7 +286,9 @@ def _parquet(path: Path) -> pd.DataFrame:
     from pyarrow import compute, parquet
 
     with path.open("rb") as stream:
-        table = parquet.ParquetFile(stream).read()
+        opened = parquet.ParquetFile(stream)
+        _require_few(len(opened.schema_arrow.names))
+        table = opened.read()
     _require_different([name.strip() for name in table.column_names])
     texts = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
@@ -345,6 +351,7 @@ def _header(line: str, label: str, number: int = 0) -> dict[str, str]:
     lone = [word for word in words if "=" not in word]
     keyed = [word.split("=", 1) for word in words if "=" in word]
     columns = ["name", *(key.casefold() for key, _ in keyed)]
+    _require_few(len(columns))
     twice = [key for key, count in Counter(columns).items() if count > 1]
     if twice:
         raise ValueError(f"{shortened(repr(twice[0]))} twice in the header of row {number}")
@@ -363,6 +370,7 @@ def _bed(path: Path) -> pd.DataFrame:
         odd = next(row for row, fields in enumerate(rows) if len(fields) != widths[0])
         raise ValueError(f"{widths[0]} columns in row 0 and {widths[1]} in row {odd}")
     width = widths[0] if widths else 0
+    _require_few(width)
     if 0 < width < 3:
         raise ValueError(f"{width} column{'s' if width > 1 else ''}, not chrom, start and end")
     return pd.DataFrame(rows, columns=[*_BED_COLUMNS, *map(str, range(7, width + 1))][:width])
