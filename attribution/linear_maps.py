@@ -115,7 +115,7 @@ def unruled(output: Tensor, ruled: Spans) -> list[str]:
 
 _LINEAR = re.compile(
     r".*(Conv.*|[Mm]m|[Mm]v|[Dd]ot|(?<!Upsample)(Linear|Trilinear)|BatchNorm)"
-    r"|Addr|Fft.*|.*(Rnn|RNN|Lstm|LSTM|Gru).*|DifferentiableGraph"
+    r"|Addr|Addcmul|Fft.*|.*(Rnn|RNN|Lstm|LSTM|Gru).*|DifferentiableGraph"
 )
 
 _REARRANGES = frozenset(
@@ -137,7 +137,7 @@ def _weighs_by_sign(node: Node) -> bool:
     mask, which hand relevance on in proportion as pooling does."""
     while operation(node) in _REARRANGES and node.next_functions[0][0] is not None:
         node = node.next_functions[0][0]
-    if operation(node) != "Mul":
+    if operation(node) not in ("Mul", "Div"):
         return False
     (first, _), (second, _) = node.next_functions
     if first is not None and second is not None:
