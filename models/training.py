@@ -14,9 +14,10 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from xaibench.classifiers.outputs import called, checked
 from xaibench.dna import reverse_complement as turned
 from xaibench.dna import unreverse
-from xaibench.errors import UsageError
+from xaibench.errors import ModelError, NotFinite, UsageError
 from xaibench.predict import keep_freed_memory, logits
 from xaibench.randomness import stream
 from xaibench.shapes import Codes, Labels, Mask
@@ -82,6 +83,11 @@ def supervised(
     setting = Setting(
         masking, seed, batch_size, reverse_complement, precision == "bfloat16", _known(device)
     )
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ModelError(
+            "expected parameters to train, got none that wants a gradient; a plug-in `training` "
+            "that does nothing and returns [] leaves a model as it is made"
+        )
     model.to(device)
     steps = epochs * _batches(len(splits.train), batch_size)
     state = State(model, *_optimiser(model, steps, learning_rate, weight_decay, schedule))
@@ -201,6 +207,10 @@ def _epoch(state: State, train: Sequences, validation: Sequences, setting: Setti
             tallies.append(_step(state, batch, setting))
             _note_masked(hidden, batch, train.codes)
     train_loss, train_accuracy = np.mean([tally[:2] for tally in tallies], axis=0)
+    _require_finite(model, float(train_loss), epoch)
+    validated = _validate(model, validation)
+    if not np.isfinite(validated["validation_loss"]):
+        raise _diverged(epoch, f"validation loss {validated['validation_loss']}")
     valid, masked, in_motif = np.sum([tally[2:] for tally in tallies], axis=0)
     before = state.history[-1]["steps"] if state.history else 0
     return {
@@ -208,13 +218,28 @@ def _epoch(state: State, train: Sequences, validation: Sequences, setting: Setti
         "steps": before + len(tallies),
         "train_loss": float(train_loss),
         "train_accuracy": float(train_accuracy),
-        **_validate(model, validation),
+        **validated,
         "mask_ratio": ratio,
         "masked": float(masked / valid) if valid else float("nan"),
         "masked_in_motif": float(in_motif / masked) if masked else float("nan"),
         "seconds": perf_counter() - began,
         **masks.written(hidden),
     }
+
+
+def _require_finite(model: Any, loss: float, epoch: int) -> None:
+    """ModelError where the mean loss of an epoch, or what it left of the weights, is no number."""
+    if not np.isfinite(loss):
+        raise _diverged(epoch, f"loss {loss}")
+    for name, parameter in model.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise _diverged(epoch, f"{name} is not finite")
+
+
+def _diverged(epoch: int, what: str) -> ModelError:
+    return ModelError(
+        f"training diverged in epoch {epoch + 1} ({what}); a lower training.learning_rate may help"
+    )
 
 
 def _shown(
@@ -319,9 +344,17 @@ def _heads(model: Any, codes: Codes, setting: Setting) -> list[Tensor]:
     """Logits in float32: those of the model, and of what else it trains, where it has
     ``training_logits``."""
     inputs = model.encode(torch.from_numpy(codes).to(setting.device))
+    rows = len(codes)
     if hasattr(model, "training_logits"):
-        return [each.float() for each in model.training_logits(inputs)]
-    return [model(inputs).float()]
+        heads = [checked(each, rows) for each in model.training_logits(inputs)]
+    else:
+        heads = [called(model, inputs, rows)]
+    if not heads[0].requires_grad:
+        raise ModelError(
+            "expected logits that depend on the weights, got a tensor without a gradient: "
+            "is it detached, computed under no_grad, or rounded in forward?"
+        )
+    return [each.float() for each in heads]
 
 
 def _cross_entropy(heads: list[Tensor], labels: Tensor) -> Tensor:
@@ -335,7 +368,10 @@ def _divergence(intact: Tensor, masked: Tensor) -> Tensor:
 
 
 def _validate(model: Any, validation: Sequences) -> dict[str, float]:
-    outputs = torch.from_numpy(logits(model, validation.codes))
+    try:
+        outputs = torch.from_numpy(logits(model, validation.codes))
+    except NotFinite:
+        return {"validation_loss": float("nan"), "validation_accuracy": float("nan")}
     labels = torch.from_numpy(validation.labels)
     return {
         "validation_loss": functional.cross_entropy(outputs, labels).item(),

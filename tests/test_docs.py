@@ -86,7 +86,7 @@ def test_a_broken_method_is_named_and_ends_with_exit_code_one(tmp_path, monkeypa
 
 def test_the_metric_and_the_operator_of_the_page_run(tmp_path, monkeypatch):
     source = tmp_path / "mine.py"
-    source.write_text(blocks("python")[2])
+    source.write_text(next(block for block in blocks("python") if "@metric" in block))
     plan = tmp_path / "plan.yaml"
     plan.write_text(
         "dataset: {name: planted, train: 64, test: 20, length: 40}\nseeds: [0]\n"
@@ -100,6 +100,21 @@ def test_the_metric_and_the_operator_of_the_page_run(tmp_path, monkeypatch):
         command_line()
     selftest = pd.read_csv(tmp_path / "run" / "selftest.csv")
     assert selftest[["metric", "operator"]].to_numpy().tolist() == [["kept_at_half", "transition"]]
+
+
+def test_the_model_of_the_page_runs(tmp_path, monkeypatch):
+    source = tmp_path / "shallow.py"
+    source.write_text(next(block for block in blocks("python") if "class Shallow" in block))
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(
+        "dataset: {name: planted, train: 64, test: 20, length: 40}\nseeds: [0]\n"
+        "training: {epochs: 1}\nmodels: {Shallow: {filters: 4}}\nsequences: 6\n"
+        "attribution: [saliency]\nmetrics: [auprc]\ncontrolled: 6\nreports: [markdown]\n"
+    )
+    command = ["xaibench", "run", str(plan), "-o", str(tmp_path / "run"), "--plugin", str(source)]
+    monkeypatch.setattr("sys.argv", command)
+    with pytest.raises(SystemExit, match="0"):
+        command_line()
 
 
 def test_every_metric_and_operator_stands_on_the_page() -> None:

@@ -1,7 +1,6 @@
 """One small plan, through everything."""
 
 import json
-import re
 import shutil
 import sys
 from dataclasses import replace
@@ -372,21 +371,18 @@ def test_a_training_that_failed_is_tried_again_with_all_that_hangs_on_it(
     options = {"changes": ("models=[Flaky]", "seeds=[0, 1]"), "plugins": models}
     monkeypatch.setenv("FLAKY", "yes")
     _, outcome = finished(tmp_path / "flaky", **options)
-    assert outcome.failures[0] == "Flaky, 0, training, RuntimeError: not today"
+    where = "raised by forward in evaluation mode, given float32 (N, 4, 60), N = 8"
+    assert outcome.failures[0] == f"Flaky, 0, training, RuntimeError: not today ({where})"
     monkeypatch.delenv("FLAKY")
     _, outcome = finished(tmp_path / "flaky", **options)
     assert outcome.failures == []
     assert "deletion_accuracy" in set(records_of(tmp_path / "flaky").metric)
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [("Broken", "RuntimeError: no such layer"), ("Tied", "RuntimeError: .*share memory")],
-)
-def test_a_model_that_is_broken_fails_alone(copy, models, name, message):
-    _, outcome = finished(copy, changes=(f"models.{name}={{}}",), plugins=models)
+def test_a_model_that_is_broken_fails_alone(copy, models):
+    _, outcome = finished(copy, changes=("models.Broken={}",), plugins=models)
     assert len(outcome.failures) == 2
-    assert re.search(f"{name}, 0, training, {message}", outcome.failures[0])
+    assert "Broken, 0, training, RuntimeError: no such layer" in outcome.failures[0]
     records = records_of(copy)
     assert set(records[(records.model == "cnn") & (records.method == "saliency")].status) == {"ok"}
 

@@ -11,7 +11,15 @@ from time import perf_counter
 
 import torch
 
-from xaibench.cells import effects, explaining, oracle, replacing, retraining, training
+from xaibench.cells import (
+    behaviour,
+    effects,
+    explaining,
+    oracle,
+    replacing,
+    retraining,
+    training,
+)
 from xaibench.cells.keeping import is_there, keep_failure
 from xaibench.controls import ORACLE, RANDOM
 from xaibench.errors import Died, UsageError, described
@@ -53,6 +61,7 @@ def _specs(work: Work, task: Task) -> Iterator[Spec]:
     where = (task.model, task.seed)
     if task.source is None:
         yield from training.model_specs(work, *where).values()
+        yield behaviour.behaviour_spec(work, *where)
         yield from _retrained(work, task)
         return
     yield from _first_specs(work, task)
@@ -84,6 +93,8 @@ def compute(work: Work, task: Task, epoch: Epoch = lambda *_: None) -> None:
     where = (task.model, task.seed)
     if task.source is None:
         training.train(work, *where, epoch)
+        if is_there(work, training.model_spec(work, *where)):
+            behaviour.behaviour_cell(work, *where)
         if _usable(work, task):
             retraining.retrained_cell(work, *where, None)
         return
@@ -104,8 +115,8 @@ def compute(work: Work, task: Task, epoch: Epoch = lambda *_: None) -> None:
 
 
 def _usable(work: Work, task: Task) -> bool:
-    """Whether the model of a task was trained."""
-    return is_there(work, training.model_spec(work, task.model, task.seed))
+    """Whether the model of a task was trained and can be asked."""
+    return behaviour.usable(work, task.model, task.seed)
 
 
 def perform(

@@ -42,6 +42,18 @@ class NotApplicable(Exception):
     """
 
 
+class ModelError(Exception):
+    """A model that is no classifier of these data; the message says what was expected, what came
+    and what would mend it.
+
+    The harness turns it into one failed record of the model; the rest of the run goes on.
+    """
+
+
+class NotFinite(ModelError):
+    """Logits that are NaN or infinite."""
+
+
 def shortened(text: str) -> str:
     """A value for a message: of a long one its beginning and its length.
 
@@ -87,7 +99,13 @@ def described(error: BaseException) -> str:
     """
     text = message_of(error)
     named = type(error).__name__
-    return text if isinstance(error, Escaped | Died) else f"{named}: {text}" if text else named
+    return (
+        text
+        if isinstance(error, Escaped | Died | ModelError)
+        else f"{named}: {text}"
+        if text
+        else named
+    )
 
 
 def message_of(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xaibench import curves, dna
 from xaibench.cells import explaining
 from xaibench.cells import training as trainings
+from xaibench.cells.behaviour import usable
 from xaibench.cells.courses import Course
 from xaibench.cells.donors import leading_operator
 from xaibench.cells.keeping import arrays_of, is_there
@@ -63,7 +64,7 @@ def examples(work: Work) -> list[dict[str, Any]]:
     seen = {
         model: _seen(work, model)
         for model in work.plan.models
-        if is_there(work, trainings.model_spec(work, model, work.plan.seeds[0]))
+        if usable(work, model, work.plan.seeds[0])
     }
     chosen = work.chosen
     inside = chosen.inside_motif

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from xaibench.classifiers.outputs import called, finite
 from xaibench.fence import fenced
 from xaibench.protocols import Precision
 from xaibench.shapes import Codes, Logits
@@ -84,14 +85,19 @@ def logits(
 
     ``bfloat16`` keeps 8 bits of every factor, so logits differ in the third digit. It is faster on
     a processor that multiplies it (``avx512_bf16``, ``amx_bf16``) and slower on any other.
+
+    ModelError where the model gives anything but finite logits, one per class of each sequence.
     """
+    classes: int | None = None
     rows, device = rows or rows_of(codes.shape[1]), device_of(model)
     computing = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
     outputs: Logits = np.empty((0, 0), np.float32)
     with fenced(), evaluating(model), computing:
         for start in range(0, len(codes), rows):
-            part = model(model.encode(torch.from_numpy(codes[start : start + rows]).to(device)))
+            given = torch.from_numpy(codes[start : start + rows]).to(device)
+            part = finite(called(model, model.encode(given), len(given), classes=classes))
             if start == 0:
+                classes = part.shape[1]
                 outputs = np.empty((len(codes), part.shape[1]), np.float32)
             outputs[start : start + rows] = part.float().cpu().numpy()
             del part  # small blocks kept between large ones would make the heap grow by the pass

@@ -17,6 +17,7 @@ from xaibench import __version__, results
 from xaibench.alone import alone, busy
 from xaibench.begun import Begun, WentOn, begun_in, mark, named_from_here, offline, stage_of, unmark
 from xaibench.cells import effects, retraining
+from xaibench.cells.behaviour import of_padding, unusable_models
 from xaibench.cells.training import build, floor_of, kept_floor
 from xaibench.clusters import counts, groups_of
 from xaibench.controls import ORACLE, RANDOM
@@ -145,9 +146,17 @@ def _compute(work: Work, todo: list[Task], keep: Keep, *, jobs: int, threads: in
             stage = [task for task in todo if (task.source is None) == training]
             counting = Counting(progress, keep, work.store.check)
             perform(work, stage, jobs=jobs, threads=threads, progress=counting)
+            if training and stage:
+                _say_of_models(work)
     if not kept_floor(work):
         said("what trivial models reach")
     floor_of(work)
+
+
+def _say_of_models(work: Work) -> None:
+    """Say what is known of the trained models before anything is explained."""
+    for sentence in [*unusable_models(work), *of_padding(work)]:
+        said(sentence)
 
 
 def _render(work: Work) -> list[str]:

@@ -13,6 +13,7 @@ from xaibench import curves as curve
 from xaibench.catalogue import first_sentence
 from xaibench.cells import explaining
 from xaibench.cells import training as trainings
+from xaibench.cells.behaviour import of_answers, usable
 from xaibench.cells.courses import Course, orders
 from xaibench.cells.keeping import Arrays, arrays_of, is_there
 from xaibench.certainty.classification import OF_CLASS
@@ -82,7 +83,7 @@ def _lines(
     found: dict[str, list[NDArray[np.float64]]] = {}
     words = {curve.MOST: "most relevant first", curve.LEAST: "least relevant first"}
     for seed, order in product(work.plan.seeds, orders(work)):
-        if not is_there(work, trainings.model_spec(work, model, seed)):
+        if not usable(work, model, seed):
             continue
         here = Block(model, seed, source, operator=operator)
         draws, _ = lines_of(work, here, Course(source, operator, order), quantity)
@@ -99,7 +100,7 @@ def training(work: Work) -> pd.DataFrame:
     rows = [
         {"model": model, "seed": seed, **epoch}
         for model, seed in product(plan.models, plan.seeds)
-        if is_there(work, trainings.model_spec(work, model, seed))
+        if usable(work, model, seed)
         for epoch in trainings.card(work, model, seed)["history"]
     ]
     table = pd.DataFrame(rows, columns=["model", "seed", "epoch"] if not rows else None)
@@ -190,7 +191,7 @@ def description(work: Work) -> dict[str, Any]:
             for label, use in plan.operators.items()
         },
         "chance": _chance(work),
-        "cautions": _cautions(work),
+        "cautions": [*of_answers(work), *_cautions(work)],
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from xaibench.classifiers.outputs import called, finite
 from xaibench.errors import NotApplicable
 from xaibench.predict import device_of
 from xaibench.shapes import Codes
@@ -32,7 +33,7 @@ class ExplainedView(nn.Module):
         """``(N, C, S)`` -> ``(N, class)``: the logit minus the other's for two classes, else the
         logit. The step from logits is linear."""
         self.forwards += len(inputs)
-        logits: Tensor = self.classifier(inputs)
+        logits = finite(called(self.classifier, inputs, len(inputs)))
         self._note_rounding(logits.detach())
         explained = logits - logits.flip(1) if logits.shape[1] == 2 else logits
         if explained.requires_grad:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from xaibench import curves
 from xaibench.controls import CONTROLS, ORACLE, RANDOM, is_map, random_maps
+from xaibench.errors import ModelError
 from xaibench.imputation import Chain, fitted, imputed
 from xaibench.predict import logits
 from xaibench.randomness import streams
@@ -16,6 +17,7 @@ from xaibench.shapes import Codes, Logits, Scores
 from xaibench.store import Spec, key
 from xaibench.work import Work
 
+from .behaviour import unusable, usable
 from .courses import Course, courses, judges, seen
 from .donors import donor_of
 from .explaining import explained_spec
@@ -77,8 +79,9 @@ def curve_cell(work: Work, model: str, seed: int, source: str) -> None:
 
     def stage(label: str, here: Work) -> Stage:
         """Of one model before all or the first of the sequences."""
-        if not is_there(work, model_spec(work, label, seed)):
-            raise RuntimeError(f"the model {label} was not trained")
+        if not usable(work, label, seed):
+            _, why = unusable(work, label, seed) or ("", "not trained")
+            raise ModelError(f"the model {label} cannot judge: {why}")
         where = (label, len(here.chosen))
         if where not in stages:
             stages[where] = Stage(here, trained(work, label, seed))

@@ -3,25 +3,31 @@
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from math import isnan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load as load_weights
 from safetensors.torch import save as save_weights
 
 from xaibench import dna
+from xaibench.classifiers.steadiness import SEQUENCES, Answers, steady
+from xaibench.classifiers.units import caution_of
 from xaibench.data.audit.floor import Floor, floor
-from xaibench.errors import UsageError
+from xaibench.errors import ModelError, UsageError
 from xaibench.fence import fenced
 from xaibench.options import supplied
 from xaibench.predict import logits
+from xaibench.progress import said
 from xaibench.randomness import stream
+from xaibench.shapes import Codes
 from xaibench.store import Spec, key
 from xaibench.values import Sequences, Splits
-from xaibench.work import Work, facts_of, found
+from xaibench.work import Work, facts_of, found, is_explained
 
 from .keeping import identified, is_there, keep_arrays, keep_failure
 
@@ -85,13 +91,59 @@ def train_on(
 ) -> None:
     """Train on these splits and keep the outcome under ``spec``."""
     try:
+        answers = _of_fresh(work, model)
+        if spec == model_spec(work, model, work.plan.seeds[0]):
+            _say_units(model, answers)
         classifier, history = learnt(work, model, seed, splits, spec, progress)
+        _require_restorable(work, model, classifier)
         work.store.keep(spec, lambda folder: _save(classifier, history, spec, folder))
         forget(work, spec)
     except UsageError:
         raise
     except Exception as error:
         keep_failure(work, spec, error)
+
+
+def fresh(work: Work, model: str) -> Any:
+    """A model with weights that nothing else depends on; torch's generator stays as it is."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build(work, model)
+
+
+def few(sequences: Sequences) -> Codes:
+    """A few of the sequences, evenly over all of them: classes often stand in blocks."""
+    count = min(SEQUENCES, len(sequences))
+    return sequences.codes[np.linspace(0, len(sequences) - 1, count).astype(np.intp)]
+
+
+def _of_fresh(work: Work, model: str) -> Answers:
+    """The answers of fresh weights: what a model cannot do is told before it is trained."""
+    classes, explained = len(work.splits.train.class_names), is_explained(work.plan, model)
+    codes = few(work.splits.train)
+    with fenced():
+        return steady(fresh(work, model), codes, classes=classes, explained=explained)
+
+
+def _say_units(model: str, answers: Answers) -> None:
+    """Say before the first training that a model gives probabilities in place of logits."""
+    caution = caution_of(answers.units, answers.logits.shape[1])
+    if caution:
+        said(f"{model} {caution}")
+
+
+def _require_restorable(work: Work, model: str, classifier: Any) -> None:
+    """ModelError where the weights that are kept do not make the trained model again."""
+    again, codes = fresh(work, model), few(work.splits.train)
+    again.load_state_dict(classifier.state_dict())
+    one, other = logits(classifier, codes), logits(again, codes)
+    change, span = float(np.abs(one - other).max()), float(np.ptp(one))
+    if change > 1e-3 * max(span, float(np.abs(one).max())):
+        raise ModelError(
+            f"is not made again by its weights: loaded into a new one they give logits that differ "
+            f"by {change:.2g} where all span {span:.2g}. Is something learnt or drawn that is no "
+            "parameter and no buffer of the module?"
+        )
 
 
 def learnt(
@@ -143,7 +195,9 @@ def _with_random_labels(work: Work) -> Splits:
 
 def _save(classifier: Any, history: list[dict[str, Any]], spec: Spec, folder: Path) -> None:
     """Weights, and a card that says what they are and how they came about."""
-    weights = {name: tensor.contiguous() for name, tensor in classifier.state_dict().items()}
+    # clones: modules that share a weight are no error
+    state = classifier.state_dict().items()
+    weights = {name: tensor.detach().clone().contiguous() for name, tensor in state}
     (folder / "weights.safetensors").write_bytes(save_weights(weights))
     parameters = sum(parameter.numel() for parameter in classifier.parameters())
     made_from = {name: spec[name] for name in ("model", "training", "seed", "data", "data_seed")}
@@ -166,7 +220,16 @@ def restored(work: Work, model: str, spec: Spec) -> Any:
     """The model whose weights are kept under ``spec``, in evaluation mode."""
     classifier = build(work, model)
     classifier.load_state_dict(load_weights(work.store.content(spec, "weights.safetensors")))
-    return classifier.eval()
+    classifier.eval()
+    _remember(classifier, work.splits.train.codes[:1])
+    return classifier
+
+
+def _remember(classifier: Any, codes: Codes) -> None:
+    """Let a model make what it remembers from its first pass (tables of positions) outside of
+    inference mode: what is made there can have no gradient later."""
+    with suppress(Exception), torch.no_grad():  # whoever asks it next meets the error and keeps it
+        classifier(classifier.encode(torch.from_numpy(codes.copy())))
 
 
 def narrow_weights(work: Work, model: str, seed: int) -> str:
@@ -190,8 +253,15 @@ def predictions_spec(work: Work, model: str, seed: int) -> Spec:
 def predict(work: Work, model: str, seed: int) -> None:
     """Keep the logits of the whole test split."""
     spec = predictions_spec(work, model, seed)
-    if not work.store.holds(spec):
+    if work.store.holds(spec):
+        return
+    try:
         outputs = logits(trained(work, model, seed), work.splits.test.codes)
+    except UsageError:
+        raise
+    except Exception as error:
+        keep_failure(work, spec, error)
+    else:
         keep_arrays(work, spec, {"logits": outputs})
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.cells.keeping import is_there
-from xaibench.cells.training import card, model_spec
+from xaibench.cells.behaviour import usable
+from xaibench.cells.training import card
 from xaibench.options import LIMITS
 from xaibench.plan import Plan, Use
 from xaibench.work import Work, is_explained, seeds_of
@@ -66,7 +66,7 @@ def histories(work: Work, model: str) -> dict[int, list[dict[str, float]]]:
     return {
         seed: card(work, model, seed)["history"]
         for seed in seeds_of(work.plan, model)
-        if is_there(work, model_spec(work, model, seed))
+        if usable(work, model, seed)
     }
 
 

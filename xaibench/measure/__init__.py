@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from xaibench.cells.behaviour import unusable
 from xaibench.cells.explaining import OF_WEIGHTS
 from xaibench.cells.keeping import arrays_of, looked_at
 from xaibench.cells.training import model_spec, predictions_spec
@@ -27,6 +28,7 @@ def of_model(work: Work, model: str, seed: int) -> Iterator[Block]:
     """All records of one model under one seed."""
     here = Block(model, seed)
     untrained = problem(work, here, model_spec(work, model, seed))
+    untrained = untrained or _unusable(work, here)
     if untrained:
         yield replace(untrained, metric="training")
         return
@@ -41,6 +43,12 @@ def of_model(work: Work, model: str, seed: int) -> Iterator[Block]:
             if _is_asked(facts, source.block):
                 block = replace(source.block, metric=label)
                 yield from _MEASURED[facts.of](source, block, label, facts)
+
+
+def _unusable(work: Work, here: Block) -> Block | None:
+    """The block that says why a trained model gives no numbers."""
+    why = unusable(work, here.model, here.seed)
+    return None if why is None else replace(here, status=why[0], reason=why[1])
 
 
 def _accuracy(work: Work, here: Block) -> Block:

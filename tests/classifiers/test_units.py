@@ -1,0 +1,49 @@
+"""Probabilities are told from logits, and only they."""
+
+import numpy as np
+import pytest
+import torch
+
+from xaibench.classifiers.trace import traced
+from xaibench.classifiers.units import caution_of, units_of
+
+RAW = torch.from_numpy(np.random.default_rng(2).normal(size=(8, 3))).float()
+
+ENDINGS = {
+    "softmax": lambda z: z.softmax(1),
+    "softmax again": lambda z: z.softmax(1)[:, [2, 0, 1]],
+    "one minus": lambda z: torch.cat([1 - z[:, :1].sigmoid(), z[:, :1].sigmoid()], 1),
+    "log-softmax": lambda z: z.log_softmax(1),
+    "log of softmax": lambda z: z.softmax(1).log(),
+    "sigmoid": lambda z: z.sigmoid(),
+    "sigmoids in a row": lambda z: torch.stack([z[:, 0].sigmoid(), z[:, 1].sigmoid()], 1),
+    "logits": lambda z: z,
+    "logits from 0 to 1": lambda z: (z / 10 + 0.5).clamp(0, 1),
+    "attention": lambda z: (z.softmax(1) @ torch.ones(3, 3)) * 0.3,
+    "zeros": lambda z: z * 0,
+    "logsigmoid": lambda z: torch.nn.functional.logsigmoid(z),
+}
+UNITS = {
+    "softmax": "softmax",
+    "softmax again": "softmax",
+    "one minus": "softmax",
+    "log-softmax": "log-softmax",
+    "log of softmax": "log-softmax",
+    "sigmoid": "sigmoid",
+    "sigmoids in a row": "sigmoid",
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_units_are_told_by_values_and_the_last_operation(ending):
+    outputs, trace = traced(lambda: ENDINGS[ending](RAW * 1.0))
+    found = units_of(outputs.numpy(), last=trace.last, spacing=trace.spacing)
+    assert found == UNITS.get(ending, "logits")
+
+
+def test_the_log_probabilities_of_two_classes_need_no_caution():
+    assert caution_of("logits", 3) is None
+    assert caution_of("log-softmax", 2) is None
+    assert "falls where another class rises" in str(caution_of("log-softmax", 3))
+    assert "at most 0.73" in str(caution_of("softmax", 2))
+    assert "(a sigmoid)" in str(caution_of("sigmoid", 3))

@@ -1,0 +1,114 @@
+"""Whether a trained model can be asked, and what a reader must know of its answers."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from xaibench.classifiers.padding import Padding, padding_of
+from xaibench.classifiers.steadiness import steady
+from xaibench.classifiers.units import caution_of
+from xaibench.errors import UsageError
+from xaibench.fence import fenced
+from xaibench.store import NOT_COMPUTED, OK, Spec, key
+from xaibench.work import Work, is_explained, seeds_of
+
+from .keeping import is_there, keep_failure
+from .training import few, model_spec, trained
+
+FILE = "behaviour.json"
+
+
+def behaviour_spec(work: Work, model: str, seed: int) -> Spec:
+    return {
+        "kind": "behaviour",
+        "model": key(model_spec(work, model, seed)),
+        "data": work.data,
+        "explained": is_explained(work.plan, model),
+    }
+
+
+def behaviour_cell(work: Work, model: str, seed: int) -> None:
+    """Keep what a trained model is like; or why nothing can be made of it."""
+    spec = behaviour_spec(work, model, seed)
+    if work.store.holds(spec):
+        return
+    try:
+        content = _behaviour(work, model, seed)
+    except UsageError:
+        raise
+    except Exception as error:
+        keep_failure(work, spec, error)
+        return
+
+    def make(folder: Path) -> None:
+        (folder / FILE).write_text(json.dumps(content, indent=1))
+
+    work.store.keep(spec, make)
+
+
+def _behaviour(work: Work, model: str, seed: int) -> dict[str, Any]:
+    classifier, test = trained(work, model, seed), work.splits.test
+    explained = is_explained(work.plan, model)
+    classes = len(test.class_names)
+    with fenced():
+        answers = steady(classifier, few(test), classes=classes, explained=explained)
+    padding = padding_of(classifier, work.chosen.codes)
+    return {"units": answers.units, "padding": None if padding is None else asdict(padding)}
+
+
+def unusable(work: Work, model: str, seed: int) -> tuple[str, str] | None:
+    """The status and reason where a model was not trained, or cannot be asked. None where it can,
+    and where nobody looked yet, as in folders of earlier versions."""
+    for spec in (model_spec(work, model, seed), behaviour_spec(work, model, seed)):
+        status, reason = work.store.outcome(spec)
+        if status != OK and reason != NOT_COMPUTED:
+            return status, reason
+    return None
+
+
+def usable(work: Work, model: str, seed: int) -> bool:
+    """Whether a model was trained and can be asked."""
+    return is_there(work, model_spec(work, model, seed)) and not unusable(work, model, seed)
+
+
+def of_answers(work: Work) -> list[str]:
+    """What a reader must know of the answers of the plan's models, a sentence each."""
+    return [*_of_units(work), *of_padding(work)]
+
+
+def _of_units(work: Work) -> list[str]:
+    """Of the models that give probabilities in place of logits."""
+    classes = len(work.splits.train.class_names)
+    units = {
+        (model, each["units"]): None for model in work.plan.models for each in _kept(work, model)
+    }
+    told = ((model, caution_of(unit, classes)) for model, unit in units)
+    return [f"{model} {caution}." for model, caution in told if caution]
+
+
+def of_padding(work: Work) -> list[str]:
+    """Of the models that see padding, under the seed under which it changes most."""
+    sentences = []
+    for model in work.plan.models:
+        paddings = [Padding(**each["padding"]) for each in _kept(work, model) if each["padding"]]
+        if paddings:
+            sentences.append(f"{model} {max(paddings, key=lambda padding: padding.change)}.")
+    return sentences
+
+
+def _kept(work: Work, model: str) -> list[dict[str, Any]]:
+    """What is known of a model under every seed under which it can be asked."""
+    specs = [behaviour_spec(work, model, seed) for seed in seeds_of(work.plan, model)]
+    return [json.loads(work.store.content(spec, FILE)) for spec in specs if is_there(work, spec)]
+
+
+def unusable_models(work: Work) -> list[str]:
+    """A sentence for each model that can not be asked, with the first seed's reason."""
+    reasons: dict[str, str] = {}
+    for model in work.plan.models:
+        for seed in seeds_of(work.plan, model):
+            why = unusable(work, model, seed)
+            if why:
+                reasons.setdefault(model, why[1])
+    return [f"{model} is left out: {reason}" for model, reason in reasons.items()]

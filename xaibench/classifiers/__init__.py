@@ -1,0 +1,1 @@
+"""What is asked of a model before anything is made of its answers."""

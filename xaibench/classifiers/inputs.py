@@ -1,0 +1,49 @@
+"""What a model makes of sequences before it is explained: a site for each position."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xaibench.errors import ModelError, described
+from xaibench.predict import device_of
+from xaibench.shapes import Codes
+
+
+def taken(model: Any, codes: Codes) -> Any:
+    """What ``encode`` makes of codes ``(N, L)``; ModelError where it cannot."""
+    if not isinstance(model, nn.Module):
+        raise ModelError(f"expected a torch.nn.Module, got a {type(model).__name__}")
+    encode: Any = getattr(model, "encode", None)
+    if not callable(encode):
+        raise ModelError(
+            "expected a method encode(codes) that makes the input of forward, got none: "
+            "xaibench.layers.one_hot(codes) is one-hot DNA (N, 4, L)"
+        )
+    given = torch.from_numpy(codes.copy()).to(device_of(model))
+    try:
+        return encode(given)
+    except Exception as error:
+        raise ModelError(
+            f"{described(error)} (raised by encode, given uint8 {tuple(codes.shape)})"
+        ) from error
+
+
+def explainable_inputs(inputs: Any, codes: Codes) -> Tensor:
+    """The same inputs, if scores of their sites are scores of positions; else ModelError."""
+    rows, length = codes.shape
+    expected = f"expected inputs (N, channels, {length}) in floating point from encode"
+    mend = (
+        "methods score positions of a continuous input, so embed tokens in forward, from one-hot "
+        "DNA (xaibench.layers.one_hot); with `sequences: 0` the model is trained and tested alone"
+    )
+    if not isinstance(inputs, Tensor):
+        raise ModelError(f"{expected}, got a {type(inputs).__name__}: {mend}")
+    fits = inputs.ndim == 3 and (inputs.shape[0], inputs.shape[2]) == (rows, length)
+    if not fits or not inputs.is_floating_point():
+        dtype = str(inputs.dtype).removeprefix("torch.")
+        sizes = ", ".join(["N", *map(str, inputs.shape[1:])])
+        raise ModelError(f"{expected}, got {dtype} ({sizes}): {mend}")
+    return inputs

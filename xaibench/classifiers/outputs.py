@@ -1,0 +1,119 @@
+"""What a model gives: the one place that checks it, in training, prediction and explanation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xaibench.errors import ModelError, NotFinite, described
+
+
+def called(model: Any, inputs: Any, rows: int, *, classes: int | None = None) -> Tensor:
+    """The logits ``(N, class)`` of a forward pass of so many rows, of any values; ModelError where
+    it raises or gives something else."""
+    try:
+        outputs = model(inputs)
+    except ModelError:
+        raise
+    except Exception as error:
+        mode = "training" if model.training else "evaluation"
+        raise ModelError(
+            f"{described(error)} (raised by forward in {mode} mode, given "
+            f"{_shape(inputs, rows)}, N = {rows})"
+        ) from error
+    return checked(outputs, rows, classes=classes, device=getattr(inputs, "device", None))
+
+
+def checked(
+    outputs: Any,
+    rows: int,
+    *,
+    classes: int | None = None,
+    device: torch.device | None = None,
+) -> Tensor:
+    """The same logits, if they are a floating-point tensor ``(N, class)`` of as many rows and
+    classes, on the device of the inputs; else ModelError."""
+    expected = f"expected logits (N, {classes or 'class'})"
+    batch = f" for a batch of {rows}" if rows == 1 else ""
+    if not isinstance(outputs, Tensor):
+        raise ModelError(f"{expected}, got {_described(outputs, rows)}{batch}")
+    fits = outputs.ndim == 2 and len(outputs) == rows and outputs.shape[1] > 0
+    if not fits or classes not in (None, outputs.shape[1]):
+        got = _axes(outputs, rows)
+        raise ModelError(f"{expected}, got {got}{batch}: {_mend(outputs, rows, classes)}")
+    if not outputs.is_floating_point():
+        raise ModelError(
+            f"{expected} in floating point, got {str(outputs.dtype).removeprefix('torch.')}: "
+            "return what stands before a class or an angle is taken"
+        )
+    if device is not None and outputs.device.type != device.type:
+        raise ModelError(f"{expected} on {device.type}, got {outputs.device.type}")
+    return outputs
+
+
+def finite(outputs: Tensor) -> Tensor:
+    """The same logits; NotFinite where one is NaN or infinite."""
+    lost = ~torch.isfinite(outputs.detach()).all(dim=1)
+    if lost.any():
+        values = outputs.detach()[~torch.isfinite(outputs.detach())]
+        raise NotFinite(
+            f"expected finite logits, got {values[0].item()} for {int(lost.sum())} of "
+            f"{len(outputs)} sequences"
+        )
+    return outputs
+
+
+def _axes(tensor: Tensor, rows: int) -> str:
+    """The shape, its first axis of the size of the batch as N."""
+    sizes: list[int | str] = list(tensor.shape)
+    if rows in sizes:
+        sizes[sizes.index(rows)] = "N"
+    return f"({', '.join(map(str, sizes))}{',' if len(sizes) == 1 else ''})"
+
+
+def _shape(value: Any, rows: int) -> str:
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    return f"{str(value.dtype).removeprefix('torch.')} {_axes(value, rows)}"
+
+
+def _described(outputs: Any, rows: int) -> str:
+    """What came instead of a tensor, and what to return."""
+    name = type(outputs).__name__
+    if outputs is None:
+        return "None: forward returns nothing"
+    if isinstance(outputs, Mapping):
+        parts = ", ".join(f"{key!r}: {_shape(part, rows)}" for key, part in outputs.items())
+        return f"a {name} of {parts or 'nothing'}: return the tensor of logits in it"
+    if isinstance(outputs, Sequence) and not isinstance(outputs, str):
+        parts = ", ".join(_shape(part, rows) for part in outputs)
+        return f"a {name} of {parts or 'nothing'}: return the tensor of logits in it"
+    if is_dataclass(outputs) or hasattr(outputs, "logits"):
+        return f"a {name}: return the tensor of logits in it"
+    if hasattr(outputs, "__array__"):
+        return f"a {name}, which is no torch tensor and has no gradient: compute with torch"
+    return f"a {name}: return a torch tensor"
+
+
+def _mend(outputs: Tensor, rows: int, classes: int | None) -> str:
+    """What would make a tensor of another shape fit."""
+    shape = list(outputs.shape)
+    if shape in ([rows], [rows, 1]) and classes == 2:
+        join = "cat" if outputs.ndim == 2 else "stack"
+        return (
+            f"one output for two classes; of the output z before a sigmoid, return "
+            f"torch.{join}([torch.zeros_like(z), z], 1)"
+        )
+    if classes is not None and shape == [classes, rows]:
+        return "the axes are in another order; return its transpose"
+    if classes is not None and outputs.numel() == rows * classes and shape[:1] == [rows]:
+        return "return it flattened from axis 1 on"
+    if shape[:1] != [rows]:
+        return "return one row per sequence, in their order"
+    if outputs.ndim == 2:
+        return "end in one output per class; `classes`, an argument of the model, is their number"
+    return "return one number per class of each sequence"

@@ -1,0 +1,55 @@
+"""What a forward pass computes: its operations, and the coarsest precision among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+_MOVES = {
+    *("view", "_unsafe_view", "reshape", "_reshape_alias", "transpose", "permute", "t", "squeeze"),
+    *("unsqueeze", "cat", "stack", "alias", "detach", "clone", "slice", "select", "expand"),
+    *("_to_copy", "rsub", "index", "split", "split_with_sizes", "contiguous"),
+}
+"""Operations that leave the kind of a number as it is: ``1 - p`` is a probability too."""
+
+
+class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    """In here the operations of torch are noted by name, and the spacing of numbers at 1 of the
+    coarsest floating-point type that one of them gives."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.operations: list[str] = []
+        self.spacing = torch.finfo(torch.float32).eps
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        outputs = function(*args, **(kwargs or {}))
+        self.operations.append(function.overloadpacket.__name__)
+        for each in tree_leaves(outputs):
+            if isinstance(each, Tensor) and each.is_floating_point():
+                self.spacing = max(self.spacing, torch.finfo(each.dtype).eps)
+        return outputs
+
+    @property
+    def last(self) -> str:
+        """The last operation that computes numbers of another kind; "" where there is none."""
+        computing = (name for name in reversed(self.operations) if name not in _MOVES)
+        return next(computing, "")
+
+
+def traced(forward: Callable[[], Tensor]) -> tuple[Tensor, Trace]:
+    """The logits of a forward pass, and its trace; an empty one where the pass cannot be traced
+    (compiled code may refuse to run inside a mode)."""
+    trace = Trace()
+    try:
+        with trace:
+            return forward(), trace
+    except Exception:  # what the model itself raises, it raises again
+        return forward(), Trace()

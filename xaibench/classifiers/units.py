@@ -1,0 +1,59 @@
+"""Whether a model gives logits, or probabilities in their place."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from scipy.special import logsumexp
+
+from xaibench.shapes import Logits
+
+Units = Literal["logits", "softmax", "log-softmax", "sigmoid"]
+
+CLOSE = 1e-4
+"""Sums of probabilities that are within this of 1 are 1. Our choice: rounding in single precision
+leaves 1e-6, and logits that sum to 1 so closely in every sequence do so by design."""
+
+
+def units_of(outputs: Logits, *, last: str = "", spacing: float = 0.0) -> Units:
+    """What the outputs ``(sequence, class)`` of a model are, by their values.
+
+    ``last`` names the last operation of the model, without which numbers between 0 and 1 may be
+    logits as well as sigmoids; ``spacing`` is that of its numbers at 1.
+
+    >>> import numpy as np
+    >>> units_of(np.array([[0.25, 0.75], [0.9, 0.1]]))
+    'softmax'
+    >>> units_of(np.log([[0.25, 0.75], [0.9, 0.1]]))
+    'log-softmax'
+    >>> units_of(np.array([[0.3, 0.2], [0.9, 0.4]]), last="sigmoid")
+    'sigmoid'
+    >>> units_of(np.array([[0.3, 0.2], [0.9, 0.4]]))
+    'logits'
+    """
+    values, close = outputs.astype(np.float64), max(CLOSE, 4 * spacing)
+    between = bool(((values >= 0) & (values <= 1)).all())
+    if between and np.allclose(values.sum(axis=1), 1, rtol=0, atol=close):
+        return "softmax"
+    if (values <= close).all() and np.allclose(logsumexp(values, axis=1), 0, rtol=0, atol=close):
+        return "log-softmax"
+    return "sigmoid" if between and "sigmoid" in last and "log" not in last else "logits"
+
+
+def caution_of(units: Units, classes: int) -> str | None:
+    """What follows from outputs that are no logits; None where nothing does."""
+    if units == "log-softmax" and classes > 2:
+        return (
+            "gives log-probabilities (a log-softmax): what is explained of a class is its "
+            "log-probability, which falls where another class rises, and not its logit"
+        )
+    if units not in ("softmax", "sigmoid"):
+        return None  # the difference of two log-probabilities is that of the logits
+    difference = "differences of probabilities are" if classes == 2 else "probabilities are"
+    surest = np.e / (np.e + classes - 1)
+    return (
+        f"gives probabilities (a {units}), not logits: {difference} explained, trained and "
+        "measured as if they were logits, so the 'probability' of a prediction is at most "
+        f"{surest:.2f}; return what stands before the {units} to explain logits"
+    )
