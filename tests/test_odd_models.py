@@ -211,11 +211,11 @@ def test_tokens_are_trained_and_tested_where_nothing_is_explained(tmp_path):
 
 
 def test_probabilities_in_place_of_logits_are_said_before_training_and_in_the_report(
-    tmp_path, capsys
+    tmp_path, capfd
 ):
     outcome, _ = finished(tmp_path, "models=[softmaxed]", "metrics={deletion: {}}")
     assert outcome.failures == []
-    words = capsys.readouterr().err
+    words = capfd.readouterr().err
     caution = "softmaxed gives probabilities (a softmax), not logits"
     assert words.count(caution) == 1
     assert words.index(caution) < words.index("softmaxed, seed 0, training")
