@@ -1,5 +1,7 @@
 """What the pages in docs/ say must work as it is typed."""
 
+import gzip
+import os
 import re
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import yaml
 
 from xaibench.cli import main as command_line
 from xaibench.data.generated.planted import planted
+from xaibench.data.named import audited
 from xaibench.plan import read
 from xaibench.registry import available, load
 from xaibench.testing import check_attribution
@@ -18,6 +21,8 @@ CREATED = (
     *("peaks.csv.gz", "peaks.bed", "hg38.fa", "ctcf_vs_pu1.csv.gz", "sites.bed"),
     "prom_300_tata_annotated.csv.gz",
 )
+
+SPLITS = ("train", "train", "test")
 
 
 def blocks(language: str, page: str = "plugins.md") -> list[str]:
@@ -41,6 +46,37 @@ def test_the_planted_rule_of_the_page_can_be_drawn(tmp_path):
     del options["name"]
     splits = planted(data_seed=0, train=20, test=10, **options)
     assert splits.facts["rule"] == options["rule"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        line
+        for block in blocks("sh", "data.md")
+        for line in block.splitlines()
+        if line.startswith("xaibench data ") and " fetch " not in line
+    ],
+)
+def test_the_commands_of_the_page_run(command, tmp_path, monkeypatch, capsys):
+    if "--deep" in command:
+        pytest.importorskip("seqleak")
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{'ACGT'[row % 4] * 30}GATC,{row % 2},{SPLITS[row % 3]}" for row in range(24)]
+    with gzip.open("ctcf_vs_pu1.csv.gz", "wt") as table:
+        table.write("\n".join(["sequence,label,split", *rows]))
+    monkeypatch.setattr("sys.argv", command.split())
+    with pytest.raises(SystemExit, match="0"):
+        command_line()
+    assert capsys.readouterr().out
+
+
+@pytest.mark.skipif("XAIBENCH_DATA" not in os.environ, reason="XAIBENCH_DATA is not set")
+@pytest.mark.parametrize(
+    "shown", [block for block in blocks("text", "data.md") if block.startswith("AUDIT")]
+)
+def test_the_audits_of_the_page_are_as_shown(shown):
+    (name,) = re.findall(r"sequences of (\S+), split by the file", shown)
+    assert list(audited(name, changes=(), plugins=())) == shown.splitlines()
 
 
 def test_the_methods_of_the_page_are_ones_that_a_plan_can_name(tmp_path, monkeypatch):

@@ -121,6 +121,16 @@ def test_three_classes_have_no_auroc(deep, sequences):
     assert any(line == "FAIL: length alone reaches an MCC of 1.000 on test." for line in lines)
 
 
+def test_of_a_rare_class_the_auroc_is_told_where_it_makes_the_verdict():
+    evidence = {"test_auroc": 0.91, "status_from": "auroc"}
+    check = Check("shortcut.kmer", "WARN", -0.024, -0.1, 0.1, 60, "", evidence)
+    (finding,) = deep_findings(Linted("1", "v1", "WARN", True, ("a", "b"), (check,)))
+    assert finding == (
+        "WARN: a third-order Markov chain for each class, 4-mers, reaches an AUROC of 0.910 on "
+        "test (the MCC, -0.024, says little here)."
+    )
+
+
 def test_its_figures_stand_beside_ours(deep, sequences):
     lines = deep([*sequences[:TRAIN], *sequences[: TEST // 2], *sequences[TRAIN + TEST // 2 :]])
     row = next(line for line in lines if line.strip().startswith("overlap.exact"))

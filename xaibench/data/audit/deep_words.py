@@ -73,6 +73,8 @@ def _share(words: str) -> Callable[[Check, Linted], str]:
 
 def _score(check: Check) -> str:
     auroc = check.evidence.get("test_auroc")
+    if check.evidence.get("status_from") == "auroc":
+        return f"an AUROC of {auroc:.3f} on test (the MCC, {check.value:.3f}, says little here)"
     also = "" if auroc is None else f" and an AUROC of {auroc:.3f}"
     return f"an MCC of {check.value:.3f}{also} on test"
 
