@@ -97,11 +97,14 @@ def test_sequences_that_are_all_equal_are_named():
     labels = np.arange(60) % 2
     alike = splits(labels, ("0", "1"), np.ones((60, 30), np.uint8))
     assert cautions(alike) == [
-        "SAME: all 60 train sequences are equal: nothing is to be learnt.",
-        "SAME: all 60 test sequences are equal: nothing is to be learnt.",
+        "SAME: all 120 sequences of train and test are copies of one sequence."
     ]
     copies = splits(labels, ("0", "1"), np.repeat(labels[:, None], 30, axis=1).astype(np.uint8))
-    assert all("sequences are copies of 2" in caution for caution in cautions(copies))
+    assert cautions(copies) == [
+        "SAME: all 120 sequences of train and test are copies of 2 sequences."
+    ]
+    tested = replace(many(["0", "1"]), test=alike.test)
+    assert cautions(tested) == ["SAME: all 60 sequences of test are copies of one sequence."]
 
 
 @pytest.fixture
@@ -115,7 +118,7 @@ def table(tmp_path, monkeypatch):
 def test_the_audit_finds_what_is_odd(table):
     text = " ".join(" ".join(audited("t.csv", changes=(), plugins=())).split())
     assert "NAMES: the classes 'Worm' and 'worm' differ in case or blanks alone" in text
-    assert "SAME: all 48 train sequences are equal" in text
+    assert "SAME: all 60 sequences of train and test are copies of one" in text
     assert "No problem found" not in text
 
 
@@ -123,7 +126,7 @@ def test_a_run_says_what_is_odd_before_it_begins(table, capsys):
     (table / "plan.yaml").write_text("dataset: {name: file, path: t.csv}\nmodels: [cnn]\n")
     begin(Job(read("plan.yaml"), "plan.yaml", (), table / "run"))
     said = capsys.readouterr().err
-    assert said.count("train sequences are equal") == 1
+    assert said.count("sequences of train and test are copies of one sequence") == 1
     assert "xaibench: NAMES: the classes 'Worm' and 'worm' differ" in said
 
 

@@ -2,8 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from itertools import groupby
+from collections.abc import Iterable, Iterator
+from itertools import chain, groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,23 +101,22 @@ def _lengths_of(codes: Codes) -> NDArray[np.intp]:
 
 
 def _same(splits: Splits) -> Iterator[str]:
-    """Where a split has no more different sequences than there are classes."""
+    """Where there are no more different sequences than classes, in all or in test alone."""
     classes = len(splits.train.class_names)
-    for name, part in (("train", splits.train), ("test", splits.test)):
-        different = _different(part.codes, classes)
-        if different == 1 and len(part) > 1:
-            yield f"SAME: all {len(part):,} {name} sequences are equal: nothing is to be learnt."
-        elif different <= classes and len(part) > FEW * classes:
-            yield (
-                f"SAME: the {len(part):,} {name} sequences are copies of {different}: nothing "
-                "but these is to be learnt."
-            )
+    tested, every = splits.test.codes, [splits.train.codes, splits.test.codes]
+    for codes, where in ((every, "train and test"), ([tested], "test")):
+        count = sum(map(len, codes))
+        different = _different(chain(*codes), classes)
+        if different <= classes and count > FEW * different:
+            copies = "one sequence" if different == 1 else f"{different} sequences"
+            yield f"SAME: all {count:,} sequences of {where} are copies of {copies}."
+            return
 
 
-def _different(codes: Codes, most: int) -> int:
+def _different(rows: Iterable[NDArray[np.uint8]], most: int) -> int:
     """How many different sequences there are, counted up to one more than ``most``."""
     found: set[bytes] = set()
-    for row in codes:
+    for row in rows:
         found.add(row.tobytes())
         if len(found) > most:
             break
