@@ -257,9 +257,8 @@ def _of_groups(results: Results) -> str:
 
 def _of_signs(results: Results) -> str:
     """How small a p the tests that go by signs can give."""
-    from xaibench.statistics.detectable import (
-        smallest_p,
-    )  # slow, and a run that finds all there draws nothing
+    # slow to import, and a run that finds all there draws nothing
+    from xaibench.statistics.detectable import smallest_p
 
     rows = matching(results.tests, test="Wilcoxon", population="retraining")
     seeds = int(rows["pairs"].max()) if len(rows) else 0

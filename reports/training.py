@@ -55,9 +55,8 @@ def _rows(history: pd.DataFrame) -> list[dict[str, float]]:
 
 
 def _over_seeds(found: list[Convergence], name: str, decimals: int) -> Cell:
-    from xaibench.statistics.intervals import (
-        of_t,
-    )  # slow, and a run that finds all there draws nothing
+    # slow to import, and a run that finds all there draws nothing
+    from xaibench.statistics.intervals import of_t
 
     every = np.array([getattr(each, name) for each in found])
     known = every[~np.isnan(every)]
