@@ -1,6 +1,6 @@
 """The demo's budget by part, in CPU seconds, and beside an earlier revision of this repository.
 
-    python benchmarks/demo.py [--beside REVISION] [--words WORD ...]
+    python benchmarks/demo.py [--beside REVISION] [--set KEY=VALUE ...]
 
 Runs `xaibench run demo` in one process and one thread, with the functions of ``PARTS`` timed: what
 one calls of another counts for the other alone. Then the same command again, which finds all there,
@@ -35,27 +35,27 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 
 PARTS = {
-    "reading data": "xaibench.run:prepare",
+    "reading data": "xaibench.work:prepare",
     "training": "xaibench.cells.training:train",
     "predictions": "xaibench.cells.training:predict",
     "explaining": "xaibench.cells.explaining:explain_cell",
     "curves": "xaibench.cells.replacing:curve_cell",
     "oracle": "xaibench.cells.oracle:oracle_cell",
     "true effects": "xaibench.cells.effects:effects_cell",
-    "floor": "xaibench.run:floor_of",
-    "measuring": "xaibench.run:frame",
-    "estimates": "xaibench.run:estimates",
+    "floor": "xaibench.cells.training:floor_of",
+    "measuring": "xaibench.records:frame",
+    "estimates": "xaibench.estimates:estimates",
     "tests and ranks": "xaibench.certainty:tables",
-    "claims": "xaibench.run:claims",
+    "claims": "xaibench.claims:claims",
     "curves as tables": "xaibench.tables:curves",
     "operators": "xaibench.comparisons:operators",
     "rankings": "xaibench.comparisons:rankings",
     "agreement": "xaibench.comparisons:agreement",
-    "examples": "xaibench.run:examples",
-    "reports": "xaibench.run:render",
+    "examples": "xaibench.examples:examples",
+    "reports": "xaibench.rendering:render",
 }
-"""Where the time of a part is spent. ``explaining`` and ``curves`` are told apart by their source,
-the last argument."""
+"""Where the time of a part is spent; what a revision lacks counts for the rest. ``explaining`` and
+``curves`` are told apart by their source, the last argument."""
 
 BY_SOURCE = ("explaining", "curves")
 
@@ -63,19 +63,17 @@ BY_SOURCE = ("explaining", "curves")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--beside", metavar="REVISION", help="Of this repository, such as HEAD~9.")
-    parser.add_argument(
-        "--words", nargs="+", default=[], help="More words for `xaibench run demo`."
-    )
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="changes")
     parser.add_argument("--alone", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.alone:
-        _alone(given.alone, given.words)
+        _alone(given.alone, given.changes)
         return
     with tempfile.TemporaryDirectory() as temporary:
         trees = {"here": _laid_out("", Path(temporary) / "here")}
         if given.beside:
             trees[given.beside] = _laid_out(given.beside, Path(temporary) / "beside")
-        measured = {name: _measure(tree, given.words) for name, tree in trees.items()}
+        measured = {name: _measure(tree, given.changes) for name, tree in trees.items()}
         _print(measured)
 
 
@@ -93,10 +91,11 @@ def _laid_out(revision: str, tree: Path) -> Path:
     return tree
 
 
-def _measure(tree: Path, words: list[str]) -> tuple[dict[str, float], Path]:
+def _measure(tree: Path, changes: list[str]) -> tuple[dict[str, float], Path]:
     """CPU seconds by part, and the folder of the run."""
     folder = tree / "run"
-    first = _seconds(tree, [__file__, "--alone", str(folder), *(["--words", *words] * bool(words))])
+    words = [word for change in changes for word in ("--set", change)]
+    first = _seconds(tree, [__file__, "--alone", str(folder), *words])
     parts = json.loads((tree / "parts.json").read_text())
     parts["start and the rest"] = first - sum(parts.values())
     parts["in all"] = first
@@ -117,22 +116,34 @@ def _seconds(tree: Path, words: list[str]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def _alone(folder: Path, words: list[str]) -> None:
+def _alone(folder: Path, changes: list[str]) -> None:
     spent: dict[str, float] = defaultdict(float)
     running: list[float] = []
+    importlib.import_module("xaibench.run")
     for part, place in PARTS.items():
-        module_name, _, name = place.partition(":")
-        module = importlib.import_module(module_name)
-        if not hasattr(module, name):
-            sys.exit(f"PARTS: expected {place} (for {part!r}), got a module without it")
-        setattr(module, name, _timed(getattr(module, name), part, spent, running))
-    sys.argv = ["xaibench", "run", "demo", "-o", str(folder), "--jobs", "1", *words]
-    from xaibench.cli import main as command
-
+        module, _, name = place.partition(":")
+        call = getattr(importlib.import_module(module), name, None)
+        if call is None:
+            print(f"no {place}, of {part!r}: expected in this revision", file=sys.stderr)
+            continue
+        timed = _timed(call, part, spent, running)
+        for known in [each for each in sys.modules.values() if vars(each).get(name) is call]:
+            setattr(known, name, timed)
     try:
-        command()
+        _run_in_this_process(folder, changes)
     finally:
         (folder.parent / "parts.json").write_text(json.dumps(spent))
+
+
+def _run_in_this_process(folder: Path, changes: list[str]) -> None:
+    from xaibench import engine, run
+    from xaibench.plan import read_any
+    from xaibench.work import Job
+
+    plan = read_any("demo", changes=tuple(changes), plugins=(), limit=None)
+    job = Job(plan, "demo", (), folder)
+    jobs = 0 if hasattr(engine, "in_processes") else 1  # 0.1.0 had no processes for one job
+    run.run(run.begin(job), jobs=jobs, threads=1, command="xaibench run demo")
 
 
 def _timed(
