@@ -117,25 +117,23 @@ def _compared(results: Results) -> str:
     return told
 
 
-_WIDENED = ", for whose number the intervals of the bootstrap are widened (Hesterberg 2015)"
-
-
 def _statistics(results: Results) -> str:
     groups = (results.environment.get("clusters") or {}).get("explained", 0)
     units = "whole groups of sequences" if groups else "sequences"
-    drawn = f" The explained sequences are of {groups:,} groups{_WIDENED}." if groups else ""
+    drawn = f" The explained sequences are of {groups:,} groups (Bell and McCaffrey 2002)."
+    more = f" (Holm 1979).{drawn * bool(groups)}"
     if len(seeds_of(results)) < 2:
         return (
-            f"Intervals (95 %) are percentiles of a bootstrap over {units} and hold for these "
-            f"trained models; p values are of sign flips over {units}, corrected after Holm "
-            f"1979.{drawn}"
+            f"Intervals (95 %) and p values are of t over {units}, stretched for skewness (Hall "
+            f"1992), and hold for these trained models; p is corrected over the methods of a model"
+            f"{more}"
         )
-    single = "; of a model with one seed there is the bootstrap alone, and no t test"
+    single = "; of a model with one seed they hold for that model" * (1 in _seeds_by_model(results))
     return (
-        f"Intervals (95 %) are the wider of a bootstrap that draws seeds and {units} crosswise "
-        "(Owen 2007) and of t over seed means; p values are of a paired t test over seed means and "
-        f"of sign flips over {units}, corrected over the methods of a model (Holm 1979)"
-        f"{single * (1 in _seeds_by_model(results))}.{drawn}"
+        "Intervals (95 %) and p values are for retraining on other sequences: seeds and "
+        f"{units} are crossed, and how far the t of each reaches adds as squares (Banerjee 1961), "
+        f"that of {units} stretched for skewness (Hall 1992){single}. p is corrected over the "
+        f"methods of a model{more}"
     )
 
 

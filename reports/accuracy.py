@@ -66,7 +66,7 @@ def accuracy_differences(results: Results) -> Table | None:
             Cell(f"{row['model']} \N{MINUS SIGN} {row['other']}"),
             Cell(mean_and_interval(row, decimals), note=why(row)),
             Cell(probability(row["p_sequences"]), note=row["reason"]),
-            Cell(probability(row["p_seeds"]), note=row["reason"]),
+            Cell(probability(row["p"]), note=row["reason"]),
             Cell(counts(row)),
         )
         for _, row in rows.iterrows()

@@ -38,12 +38,15 @@ VERDICTS = (
     "have, as can be where not all methods have the same."
 )
 _TESTS = {
-    "t, seeds": ("paired t", "retraining"),
-    "Wilcoxon, seeds": ("Wilcoxon", "retraining"),
-    "Sign flips, seeds": ("sign flips", "retraining"),
-    "Sequences": ("sign flips", "these models"),
+    "Retraining": ("crossed t", "retraining"),
+    "t, seeds": ("paired t", "retraining, these sequences"),
+    "Wilcoxon, seeds": ("Wilcoxon", "retraining, these sequences"),
+    "Sign flips, seeds": ("sign flips", "retraining, these sequences"),
+    "These models": ("t", "these models"),
+    "Sign flips, sequences": ("sign flips", "these models"),
 }
-"""What the columns say -> test and population; McNemar's stands under the last too."""
+"""What the columns say -> test and population; McNemar's stands under the last too. Those over
+seeds alone take the sequences as given."""
 
 _KEY = ("question", "model", "other", "method", "metric")
 _COMPONENTS = ("sequence", "seed", "operator", "draw", "residual")
@@ -260,7 +263,7 @@ def _of_signs(results: Results) -> str:
     # slow to import, and a run that finds all there draws nothing
     from xaibench.statistics.detectable import smallest_p
 
-    rows = matching(results.tests, test="Wilcoxon", population="retraining")
+    rows = matching(results.tests, test="Wilcoxon", population="retraining, these sequences")
     seeds = int(rows["pairs"].max()) if len(rows) else 0
     if seeds == 1:
         return "With one seed nothing can be said of retraining."

@@ -27,6 +27,14 @@ WORKS = {
     "Bahdanau et al. 2015": (
         "Neural machine translation by jointly learning to align and translate. ICLR"
     ),
+    "Banerjee 1961": (
+        "On confidence interval for two-means problem based on separate estimates of variances and "
+        "tabulated values of t-table. Sankhya A"
+    ),
+    "Bell and McCaffrey 2002": (
+        "Bias reduction in standard errors for linear regression with multi-stage samples. Survey "
+        "Methodology"
+    ),
     "Bhatt et al. 2020": "Evaluating and aggregating feature-based model explanations. IJCAI",
     "Davis and Goadrich 2006": ("The relationship between precision-recall and ROC curves. ICML"),
     "DeYoung et al. 2020": "ERASER: a benchmark to evaluate rationalized NLP models. ACL",
@@ -38,13 +46,12 @@ WORKS = {
         "Genomic benchmarks: a collection of datasets for genomic sequence classification. BMC "
         "Genomic Data"
     ),
+    "Hall 1992": (
+        "On the removal of skewness by transformation. Journal of the Royal Statistical Society B"
+    ),
     "Hanley and McNeil 1982": (
         "The meaning and use of the area under a receiver operating characteristic (ROC) curve. "
         "Radiology"
-    ),
-    "Hesterberg 2015": (
-        "What teachers should know about the bootstrap: resampling in the undergraduate statistics "
-        "curriculum. The American Statistician"
     ),
     "Holm 1979": (
         "A simple sequentially rejective multiple test procedure. Scandinavian Journal of "
@@ -68,7 +75,6 @@ WORKS = {
     "Montavon et al. 2019": (
         "Layer-wise relevance propagation: an overview. In: Explainable AI, Springer"
     ),
-    "Owen 2007": "The pigeonhole bootstrap. Annals of Applied Statistics",
     "Paszke et al. 2019": (
         "PyTorch: an imperative style, high-performance deep learning library. NeurIPS"
     ),

@@ -174,8 +174,7 @@ def _shared(pair: Pair) -> str:
     if not found.paired:
         return (
             f"{count} are shared, the seeds are not ({both[0]}; {both[1]}): differences are paired "
-            "by sequence alone. The interval draws the seeds of each run apart or is Welch's, "
-            "whichever is wider; p retraining is Welch's t."
+            "by sequence alone. In interval and p for retraining the seeds of each run vary apart."
         )
     paired = f"{count} and {_seeds(found.seeds)} are shared, and differences are paired by both."
     alone = " and ".join(_left_out(pair))
@@ -205,7 +204,7 @@ def _trained(models: Mapping[str, Trained]) -> Iterator[str]:
 def _changed(pair: Pair) -> Iterator[str]:
     rows = pair.rows[pair.rows["better"] != "neither"]
     told = _told(rows)
-    said = {"p_sequences_holm": "on these trained models", "p_seeds_holm": "for retraining"}
+    said = {"p_sequences_holm": "on these trained models", "p_holm": "for retraining"}
     letter = pair.second.letter
     for name, where in said.items():
         if not rows[name][~rows["equal"].astype(bool)].notna().any():
@@ -279,7 +278,7 @@ def _row(row: pd.Series[Any], names: list[str], decimals: int) -> tuple[Cell, ..
         *means,
         Cell(mean_and_interval(row, decimals) + mark, note=without_folders(why(row))),
         Cell(probability(row["p_sequences_holm"]), note=reason),
-        Cell(probability(row["p_seeds_holm"]), note=reason),
+        Cell(probability(row["p_holm"]), note=reason),
         Cell(_counts(row)),
     )
 
@@ -308,7 +307,7 @@ def _marks(pair: Pair) -> str:
 
 def _told(rows: pd.DataFrame) -> pd.DataFrame:
     """Which rows differ by their corrected p, of each population."""
-    return rows[["p_sequences_holm", "p_seeds_holm"]] < SIGNIFICANT
+    return rows[["p_sequences_holm", "p_holm"]] < SIGNIFICANT
 
 
 def _empty(rows: pd.DataFrame) -> pd.Series[bool]:

@@ -13,15 +13,18 @@ OPERATORS = {"n": "n is an unknown base", "uniform": "uniform a random one"}
 
 GAP = "How far the method's area lies on the good side of that of random orders."
 INTERVAL = (
-    "For retraining: the wider of a crossed bootstrap over seeds and {units} and of t over seed "
-    "means."
+    "For retraining on other sequences: both the seeds and the {units} could have been others."
 )
 GROUP = (
-    "Sequences that are not independent, such as those of a chromosome. Whole groups are drawn by "
-    "the bootstrap and turned by sign flips; of those explained there are {groups}."
+    "Sequences that are not independent, such as those of a chromosome. Whole groups count as one; "
+    "of those explained there are {groups}."
 )
 ALWAYS = (
-    ("p retraining", "Paired t over the means of the seeds: few seeds can show little."),
+    (
+        "p retraining",
+        "Two-sided, by the same statistic as the 95 % interval: below .05 where that excludes 0. "
+        "Few seeds can show little.",
+    ),
     ("Undefined", "A value that has no meaning for a sequence; it is left out and counted."),
     (ABSENT, "Not known; the letter beside it gives the reason."),
 )
@@ -51,8 +54,8 @@ BEST = (
     "description of this run, no test."
 )
 FOUND = (
-    "By a two-sided t test at .05, with as many seeds or {units} and differences that spread as "
-    "much as these."
+    "By the test of the interval, two-sided at .05, with as many seeds and {units} and differences "
+    "that spread as much as these."
 )
 EFFECTS = (
     ("d_z", "The mean of paired differences over their standard deviation."),
@@ -98,7 +101,7 @@ def _resampled(results: Results) -> list[tuple[str, str]]:
         ("95 % interval", INTERVAL.format(units=units)),
         *group,
         ("These models", fixed),
-        ("p these models", f"Sign flips of the paired differences over {units}."),
+        ("p these models", f"Two-sided t of the paired differences over {units}."),
     ]
 
 

@@ -94,10 +94,7 @@ def _leaderboard(results: Results, model: str) -> Iterator[Float]:
             str(row["method"]): figure(probability(row["p_sequences_holm"]))
             for _, row in rows.iterrows()
         },
-        {
-            str(row["method"]): figure(probability(row["p_seeds_holm"]))
-            for _, row in rows.iterrows()
-        },
+        {str(row["method"]): figure(probability(row["p_holm"])) for _, row in rows.iterrows()},
     ]
     heads = ("Rank", "Gap", "Normalised", "$p$ (models)", "$p$ (retraining)")
     kept = [place for place, column in enumerate(columns) if column]

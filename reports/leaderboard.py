@@ -114,7 +114,7 @@ def _tests(row: pd.Series[Any], decimals: int) -> tuple[Cell, ...]:
         Cell(here or ABSENT, note=why),
         Cell(number(row["effect"], 2), note=why),
         Cell(probability(row["p_sequences_holm"]), note=why),
-        Cell(probability(row["p_seeds_holm"]), note=why),
+        Cell(probability(row["p_holm"]), note=why),
         Cell(counts(row)),
     )
 

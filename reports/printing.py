@@ -69,9 +69,9 @@ def probability(p: float) -> str:
 
 def corrected_p(estimate: pd.Series[Any]) -> tuple[float, str]:
     """The corrected p value and the population it is of: retraining where that was tested."""
-    of_seeds = float(estimate["p_seeds_holm"])
-    if not math.isnan(of_seeds):
-        return of_seeds, "retraining"
+    retraining = float(estimate["p_holm"])
+    if not math.isnan(retraining):
+        return retraining, "retraining"
     return float(estimate["p_sequences_holm"]), "these models"
 
 

@@ -56,7 +56,7 @@ def _rows(history: pd.DataFrame) -> list[dict[str, float]]:
 
 def _over_seeds(found: list[Convergence], name: str, decimals: int) -> Cell:
     # slow to import, and a run that finds all there draws nothing
-    from xaibench.statistics.intervals import of_t
+    from xaibench.statistics.paired import of_t
 
     every = np.array([getattr(each, name) for each in found])
     known = every[~np.isnan(every)]
@@ -96,7 +96,7 @@ def masked(results: Results) -> Table | None:
 
 
 def _share(inside: np.ndarray) -> Cell:
-    from xaibench.statistics.intervals import of_t  # as above
+    from xaibench.statistics.paired import of_t  # as above
 
     if not len(inside):
         return Cell(ABSENT, note="motif positions are not known")

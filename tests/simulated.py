@@ -1,9 +1,7 @@
-"""Values ``(seed, sequence)`` of which mean and variances are known, and draws that are shared."""
+"""Values ``(seed, sequence)`` of which mean and variances are known."""
 
 import numpy as np
 from numpy.typing import NDArray
-
-from xaibench.statistics.bootstrap import Drawing, Draws
 
 Float = NDArray[np.float64]
 
@@ -20,7 +18,3 @@ def values(seed: float, sequence: float, noise: float, shape=(5, 40), random_sta
 
 def generator() -> np.random.Generator:
     return np.random.default_rng(7)
-
-
-def shared(draws: Draws) -> Drawing:
-    return lambda *_, **__: draws

@@ -16,6 +16,7 @@ from xaibench.certainty.testing import COLUMNS as TESTS
 from xaibench.estimates import estimates
 from xaibench.protocols import MetricFacts
 from xaibench.results import COLUMNS as READ
+from xaibench.statistics.components import terms
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.detectable import detectable
 from xaibench.statistics.ranks import critical_difference
@@ -112,13 +113,15 @@ def test_without_records_the_tables_have_their_columns_and_no_rows() -> None:
 
 # Tests
 
+ON_THESE = "retraining, these sequences"
+OVER_SEQUENCES = {"test": "sign flips", "population": "these models"}
 AGAINST = {"question": "against random", "model": "cnn", "metric": PRIMARY}
 
 
 @pytest.mark.parametrize("method", MERIT)
 def test_the_tests_over_seeds_are_those_of_scipy(run, method) -> None:
     gaps = (run.values(CONTROL) - run.values(method)).mean(axis=1)
-    rows = rows_of(run["tests"], method=method, population="retraining", **AGAINST)
+    rows = rows_of(run["tests"], method=method, population=ON_THESE, **AGAINST)
     p = dict(zip(rows["test"], rows["p"], strict=True))
     assert p["paired t"] == pytest.approx(stats.ttest_1samp(gaps, 0).pvalue)
     assert p["Wilcoxon"] == pytest.approx(stats.wilcoxon(gaps).pvalue)
@@ -132,26 +135,34 @@ def test_the_tests_over_seeds_are_those_of_scipy(run, method) -> None:
 
 
 def test_the_test_over_few_sequences_tries_all_signs(run) -> None:
-    row = only(run["tests"], method="bad", population="these models", **AGAINST)
+    row = only(run["tests"], method="bad", **OVER_SEQUENCES, **AGAINST)
     found = only(run.estimates, method="bad", operator="uniform", **AGAINST)
     gaps = (run.values(CONTROL) - run.values("bad")).mean(axis=0)
     sums = np.array([*product((-1, 1), repeat=SEQUENCES)]) @ gaps
     assert (row["test"], row["pairs"]) == ("sign flips", SEQUENCES)
     assert row["p"] == (np.abs(sums) >= abs(gaps.sum()) - 1e-9).mean()
-    assert row["p"] == pytest.approx(found["p_sequences"], abs=0.005)  # which draws 9999 of them
     assert row["statistic"] == pytest.approx(found["mean"])
     assert row["effect"] == found["effect"]
     assert row["smallest"] == 2.0 ** (1 - SEQUENCES)
 
 
-def test_the_test_over_more_sequences_is_that_of_the_estimates() -> None:
+def test_the_test_over_more_sequences_draws_signs() -> None:
     records = made(operators=("uniform",))
     more = [records.assign(sequence=records["sequence"] + end) for end in ("", "'", '"')]
     run = Run(pd.concat(more, ignore_index=True))
-    row = only(run["tests"], method="fair", population="these models", **AGAINST)
-    found = only(run.estimates, method="fair", operator="uniform", **AGAINST)
-    assert (row["p"], row["p_corrected"]) == (found["p_sequences"], found["p_sequences_holm"])
+    row = only(run["tests"], method="fair", **OVER_SEQUENCES, **AGAINST)
     assert (row["pairs"], row["smallest"]) == (3 * SEQUENCES, 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("test", "population", "p"),
+    [("crossed t", "retraining", "p"), ("t", "these models", "p_sequences")],
+)
+def test_the_tests_of_the_estimates_are_among_them(run, test, population, p) -> None:
+    row = only(run["tests"], method="fair", test=test, population=population, **AGAINST)
+    found = only(run.estimates, method="fair", operator="uniform", **AGAINST)
+    assert (row["p"], row["p_corrected"]) == (found[p], found[f"{p}_holm"])
+    assert row["statistic"] == found["mean"]
 
 
 def test_holm_runs_over_the_methods_of_one_test_on_one_model(run) -> None:
@@ -162,7 +173,7 @@ def test_holm_runs_over_the_methods_of_one_test_on_one_model(run) -> None:
 
 def test_delta_is_positive_where_the_first_is_better(run) -> None:
     """By its definition, over all pairs; on the leaderboard the smaller area is the better."""
-    rows = rows_of(run["tests"], method="fair", population="these models", **AGAINST)
+    rows = rows_of(run["tests"], method="fair", **OVER_SEQUENCES, **AGAINST)
     own, other = (run.values(name).mean(axis=0) for name in ("fair", CONTROL))
     pairs = np.sign(other[None] - own[:, None])
     assert rows["delta"].tolist() == [pytest.approx(pairs.mean())]
@@ -202,7 +213,11 @@ def test_between_models_the_gaps_to_random_are_compared(run) -> None:
 
 
 def test_one_seed_leaves_the_tests_over_seeds_undefined_with_the_reason() -> None:
-    rows = rows_of(Run(made(seeds=(3,)))["tests"], population="retraining")
+    tests = Run(made(seeds=(3,)))["tests"]
+    crossed = rows_of(tests, population="retraining")
+    assert crossed["p"].isna().all()
+    assert set(crossed["reason"]) == {"one seed: no interval over retraining"}
+    rows = rows_of(tests, population=ON_THESE)
     assert rows["p"].isna().all()
     assert set(rows["reason"]) == {"one pair: no test"}
     assert set(rows["correction"]) == {""}
@@ -283,7 +298,7 @@ def test_groups_are_the_blocks_where_whole_groups_are_resampled() -> None:
     groups = {f"s{number}": "xyz"[number // 3] for number in range(SEQUENCES + 2)}
     run = Run(made(), groups=groups)
     assert set(run["ranks"]["blocks"]) == {3}
-    row = only(run["tests"], method="good", population="these models", **AGAINST)
+    row = only(run["tests"], method="good", **OVER_SEQUENCES, **AGAINST)
     assert (row["pairs"], row["smallest"], row["p"]) == (3, 0.25, 0.25)
 
 
@@ -341,14 +356,24 @@ def test_one_seed_leaves_its_part_undefined_with_the_reason() -> None:
 # What n can show
 
 
-def test_what_is_found_comes_from_the_spread_of_seeds_and_of_sequences(run) -> None:
+def test_what_is_found_of_these_models_comes_from_the_spread_of_sequences(run) -> None:
     gaps = run.values(CONTROL) - run.values("fair")
-    rows = rows_of(run["detectable"], method="fair", **AGAINST).set_index("population")
-    for population, axis, n in (("retraining", 1, 3), ("these models", 0, SEQUENCES)):
-        spread = gaps.mean(axis=axis).std(ddof=1)
-        assert rows["n"][population] == n
-        assert rows["spread"][population] == pytest.approx(spread)
-        assert rows["detectable"][population] == pytest.approx(detectable(spread, n))
+    row = only(run["detectable"], method="fair", population="these models", **AGAINST)
+    spread = gaps.mean(axis=0).std(ddof=1)
+    assert row["n"] == SEQUENCES
+    assert row["spread"] == pytest.approx(spread)
+    assert row["detectable"] == pytest.approx(detectable(spread, SEQUENCES))
+
+
+def test_what_is_found_of_retraining_comes_from_seeds_and_sequences(run) -> None:
+    gaps = run.values(CONTROL) - run.values("fair")
+    row = only(run["detectable"], method="fair", population="retraining", **AGAINST)
+    of_seeds = gaps.mean(axis=1).std(ddof=1)
+    of_sequences = np.sqrt(max(terms(gaps, ("seed", "sequence"))["sequence"], 0))
+    assert row["n"] == len(SEEDS)
+    assert row["spread"] == pytest.approx(np.hypot(of_seeds, of_sequences * np.sqrt(3 / SEQUENCES)))
+    parts = detectable(of_seeds, len(SEEDS)), detectable(of_sequences, SEQUENCES)
+    assert row["detectable"] == pytest.approx(np.hypot(*parts))
 
 
 def test_of_groups_the_spread_is_that_of_the_mean_of_the_run() -> None:

@@ -50,6 +50,15 @@ class Asked:
         of_change = facts is not None and facts.of == "change"
         return cell._replace(method=(self.random_method or "random") if of_change else self.control)
 
+    def yes_no(self, *cells: Cell) -> bool:
+        """Whether the values of all of these are 0 or 1 by what was asked, as accuracy is."""
+        return all(self._yes_no(cell) for cell in cells)
+
+    def _yes_no(self, cell: Cell) -> bool:
+        facts, values = self.facts[cell.metric], self.panel(cell).values
+        known = values[~np.isnan(values)]
+        return facts is not None and facts.range == (0, 1) and bool(np.isin(known, (0, 1)).all())
+
     def clusters(self, panel: Panel) -> Clusters | None:
         """The groups of its sequences, where whole groups are resampled."""
         return None if self.groups is None else self.groups[panel.sequences]

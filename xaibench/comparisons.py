@@ -23,8 +23,7 @@ from xaibench.distance import rankings as between_operators
 from xaibench.metrics.agreement import overlaps, spearmans
 from xaibench.randomness import stream, streams
 from xaibench.shapes import Mask, Scores
-from xaibench.statistics.bootstrap import of_values
-from xaibench.statistics.draws import Drawing, shared_draws
+from xaibench.statistics.means import of_values
 from xaibench.tables import signed as signed_methods
 from xaibench.work import Work, facts_of
 
@@ -40,13 +39,12 @@ def operators(work: Work) -> pd.DataFrame:
     ``log_likelihood``: nats a base, of the letters alone; ``confidence``: of the model, its largest
     probability. Both as the change from the intact sequence.
     """
-    drawing = _drawing(work)
-    rows = [*_likelihoods(work, drawing), *_confidences(work, drawing)]
+    rows = [*_likelihoods(work), *_confidences(work)]
     columns = ["model", "operator", "quantity", "fraction", *_COUNTED]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _likelihoods(work: Work, drawing: Drawing) -> Iterator[dict[str, Any]]:
+def _likelihoods(work: Work) -> Iterator[dict[str, Any]]:
     if not orders(work):
         return
     chosen, seed, fractions = work.chosen, work.plan.data_seed, work.plan.fractions[1:]
@@ -66,11 +64,11 @@ def _likelihoods(work: Work, drawing: Drawing) -> Iterator[dict[str, Any]]:
             yield {
                 **where,
                 "fraction": fraction,
-                **_counted(work, values[None], drawing, alone=True),
+                **_counted(work, values[None], alone=True),
             }
 
 
-def _confidences(work: Work, drawing: Drawing) -> Iterator[dict[str, Any]]:
+def _confidences(work: Work) -> Iterator[dict[str, Any]]:
     for model, operator in product(work.plan.models, work.plan.operators):
         course = Course(RANDOM, operator)
         specs = [curve_spec(work, model, seed, course) for seed in work.plan.seeds]
@@ -81,7 +79,7 @@ def _confidences(work: Work, drawing: Drawing) -> Iterator[dict[str, Any]]:
         changes = np.stack([steps - steps[0] for steps in by_seed])
         where = {"model": model, "operator": operator, "quantity": "confidence"}
         for step, fraction in enumerate(work.plan.fractions[1:], start=1):
-            yield {**where, "fraction": fraction, **_counted(work, changes[:, step], drawing)}
+            yield {**where, "fraction": fraction, **_counted(work, changes[:, step])}
 
 
 def rankings(work: Work, estimates: pd.DataFrame) -> pd.DataFrame:
@@ -115,10 +113,9 @@ def agreement(work: Work) -> pd.DataFrame:
     """How alike the maps of two methods are on the same model and seed, and on the diagonal those
     of one method under two seeds."""
     rows: list[dict[str, Any]] = []
-    drawing = _drawing(work)
     for model, measure in product(work.plan.models, _MEASURES):
-        rows += _between_methods(work, model, measure, drawing)
-        rows += _between_seeds(work, model, measure, drawing)
+        rows += _between_methods(work, model, measure)
+        rows += _between_seeds(work, model, measure)
     return pd.DataFrame(rows, columns=["model", "method", "other", "measure", *_COUNTED])
 
 
@@ -126,9 +123,7 @@ Compare = Callable[[list[Scores], Mask], NDArray[np.float64]]
 _MEASURES: dict[str, Compare] = {"spearman": spearmans, "overlap": overlaps}
 
 
-def _between_methods(
-    work: Work, model: str, measure: str, drawing: Drawing
-) -> Iterator[dict[str, Any]]:
+def _between_methods(work: Work, model: str, measure: str) -> Iterator[dict[str, Any]]:
     kept = {method: _maps(work, model, method, "scores") for method in work.plan.attribution}
     found: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
     for seed in work.plan.seeds:
@@ -143,12 +138,10 @@ def _between_methods(
             found.setdefault(pair, []).append(matrix[row, column])
     for (method, other), values in found.items():
         where = {"model": model, "method": method, "other": other, "measure": measure}
-        yield {**where, **_counted(work, np.stack(values), drawing)}
+        yield {**where, **_counted(work, np.stack(values))}
 
 
-def _between_seeds(
-    work: Work, model: str, measure: str, drawing: Drawing
-) -> Iterator[dict[str, Any]]:
+def _between_seeds(work: Work, model: str, measure: str) -> Iterator[dict[str, Any]]:
     """For the true label, for two seeds may predict two classes; a seed's mean with the others."""
     for method in work.plan.attribution:
         maps = list(_maps(work, model, method, "scores_of_label").values())
@@ -158,7 +151,7 @@ def _between_seeds(
         others = ~np.eye(len(maps), dtype=bool)
         values = np.stack([matrix[row][others[row]].mean(axis=0) for row in range(len(maps))])
         where = {"model": model, "method": method, "other": method, "measure": measure}
-        yield {**where, **_counted(work, values, drawing, alone=True)}
+        yield {**where, **_counted(work, values, alone=True)}
 
 
 def _maps(work: Work, model: str, method: str, name: str) -> dict[int, Scores]:
@@ -169,17 +162,11 @@ def _maps(work: Work, model: str, method: str, name: str) -> dict[int, Scores]:
     }
 
 
-def _drawing(work: Work) -> Drawing:
-    return shared_draws(work.plan.data_seed, "comparisons", flips=0)
-
-
-def _counted(
-    work: Work, values: NDArray[np.float64], drawing: Drawing, *, alone: bool = False
-) -> dict[str, Any]:
+def _counted(work: Work, values: NDArray[np.float64], *, alone: bool = False) -> dict[str, Any]:
     """The mean of values ``(seed, sequence)`` of the first explained sequences, with its interval;
     ``alone``, over sequences only."""
     clusters = numbers_of(work, values.shape[1])
-    found = of_values(values, drawing, clusters=clusters, sequences_only=alone)
+    found = of_values(values, clusters=clusters, sequences_only=alone)
     low, high = found.low, found.high
     if found.seeds == 1:
         low, high = found.sequences_low, found.sequences_high

@@ -32,15 +32,14 @@ from xaibench.controls import ORACLE, PRIORS
 from xaibench.families import apart, boards, cells_of, corrected, families, ranked
 from xaibench.panels import Cell, Panel, aligned, joined, minus
 from xaibench.protocols import MetricFacts
-from xaibench.statistics.bootstrap import of_differences, of_values, undefined
-from xaibench.statistics.draws import Drawing
+from xaibench.statistics.means import of_differences, of_values, undefined
 from xaibench.statistics.ratios import difference_of_ratios, of_ratio
 from xaibench.values import Estimate
 
 COLUMNS = [
     *("question", "dataset", "model", "other", "method", "metric", "operator"),
     *Estimate.columns(),
-    *("p_sequences_holm", "p_seeds_holm", "rank"),
+    *("p_holm", "p_sequences_holm", "p_seeds_holm", "rank"),
 ]
 
 Row = dict[str, Any]
@@ -73,7 +72,7 @@ def estimates(
 
 def _frame(rows: Iterator[Row]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=COLUMNS)
-    return frame.astype(dict.fromkeys(COLUMNS[-3:], np.float64))
+    return frame.astype(dict.fromkeys(COLUMNS[-4:], np.float64))
 
 
 # The questions
@@ -83,16 +82,18 @@ def _row(question: str, cell: Cell, other: str, found: Estimate) -> Row:
     return {"question": question, **cell._asdict(), "other": other, **asdict(found)}
 
 
-def _found(cell: Cell, panel: Panel, how: Callable[..., Estimate], asked: Asked) -> Estimate:
+def _found(
+    cell: Cell, panel: Panel, how: Callable[..., Estimate], asked: Asked, **options: Any
+) -> Estimate:
     if not panel.values.size:
         return undefined(panel.reason or "there are no pairs of values")
     facts = asked.facts[cell.metric]
     compares_seeds = facts is not None and facts.change == "seed"
     found = how(
         panel.values,
-        asked.drawing,
         sequences_only=compares_seeds,
         clusters=asked.clusters(panel),
+        **options,
     )
     return replace(found, reason=joined(found.reason, panel.reason))
 
@@ -100,12 +101,12 @@ def _found(cell: Cell, panel: Panel, how: Callable[..., Estimate], asked: Asked)
 def _values(asked: Asked) -> Iterator[Row]:
     for cell, panel in asked.panels.items():
         if not cell.control:
-            found = _found(cell, panel, of_values, asked)
+            found = _found(cell, panel, of_values, asked, yes_no=asked.yes_no(cell))
             yield _row("value", cell, "", _within(found, asked.facts[cell.metric]))
 
 
 def _within(found: Estimate, facts: MetricFacts | None) -> Estimate:
-    """Its intervals end where the metric does: t over few seeds reaches beyond."""
+    """Its intervals end where the metric does: t of few seeds reaches beyond."""
     if facts is None:
         return found
     ends = found.low, found.high, found.sequences_low, found.sequences_high
@@ -129,7 +130,8 @@ def _against_random(asked: Asked) -> Iterator[Row]:
 
 def _difference(question: str, cell: Cell, other: Cell, asked: Asked, name: str = "") -> Row:
     """The paired difference of two maps; ``name`` is what ``other`` is called, else its method."""
-    found = _found(cell, asked.gap(cell, other), of_differences, asked)
+    yes_no = asked.yes_no(cell, other)
+    found = _found(cell, asked.gap(cell, other), of_differences, asked, yes_no=yes_no)
     return _row(question, cell, name or other.method, found)
 
 
@@ -160,18 +162,17 @@ def _of_the_possible(cell: Cell, asked: Asked) -> tuple[Panel, Panel]:
     return replace(asked.gap(cell, chance), reason=reason), asked.gap(oracle, chance)
 
 
-def _share(possible: Values, reached: Values, drawing: Drawing, **options: Any) -> Estimate:
+def _share(possible: Values, reached: Values, **options: Any) -> Estimate:
     """How much of what the oracle is above random the method reaches."""
-    return of_ratio(reached, possible, drawing, named="oracle minus random", **options)
+    return of_ratio(reached, possible, named="oracle minus random", **options)
 
 
-def _shares(rest: list[Values], reached: Values, drawing: Drawing, **options: Any) -> Estimate:
+def _shares(rest: list[Values], reached: Values, **options: Any) -> Estimate:
     """The difference of two such shares."""
     possible, *second = rest
     return difference_of_ratios(
         (reached, possible),
         (second[0], second[1]),
-        drawing,
         named="oracle minus random",
         **options,
     )
@@ -215,7 +216,9 @@ def _between_models(asked: Asked) -> Iterator[Row]:
     for model, other, cell in _model_pairs(asked):
         if asked.facts[cell.metric] is not None:
             gap = minus(*between(model, other, cell, asked))
-            yield _row("between models", cell, other, _found(cell, gap, of_differences, asked))
+            yes_no = asked.yes_no(cell, cell._replace(model=other))
+            found = _found(cell, gap, of_differences, asked, yes_no=yes_no)
+            yield _row("between models", cell, other, found)
 
 
 def between(model: str, other: str, cell: Cell, asked: Asked) -> tuple[Panel, Panel]:

@@ -12,8 +12,8 @@ from xaibench.asked import Asked
 from xaibench.controls import ORACLE, PRIORS
 from xaibench.panels import Cell, Panel
 from xaibench.selftest import PLACE, verdicts
-from xaibench.statistics.bootstrap import defined_part
 from xaibench.statistics.corrections import holm
+from xaibench.statistics.means import defined_part
 from xaibench.statistics.ranks import rank
 
 _FAMILY = ("question", "dataset", "model", "other", "metric", "operator")
@@ -50,7 +50,7 @@ def families(
 
 def corrected(frame: pd.DataFrame, families: pd.Series[int]) -> pd.DataFrame:
     """With the p values after Holm over the methods of a family."""
-    for name in ("p_sequences", "p_seeds"):
+    for name in ("p", "p_sequences", "p_seeds"):
         tested = frame[name].dropna()
         adjusted = tested.groupby(families, sort=False).transform(lambda p: holm(p.to_numpy()))
         frame[f"{name}_holm"] = adjusted.reindex(frame.index)
@@ -87,7 +87,7 @@ def _on_shared(frame: pd.DataFrame, families: pd.Series[int], asked: Asked) -> p
         panels = [_panel(*each, asked) for each in zip(rows["question"], cells, strict=True)]
         shared = reduce(np.intersect1d, [panel.sequences for panel in panels])
         for index, panel in zip(rows.index, panels, strict=True):
-            values = defined_part(panel.values[:, np.isin(panel.sequences, shared)])
+            values, _ = defined_part(panel.values[:, np.isin(panel.sequences, shared)])
             means[index] = np.nanmean(values, axis=1).mean() if values.size else np.nan
     return means
 

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xaibench.statistics.effect_sizes import subtracted
+
 
 class Cell(NamedTuple):
     """What the values of one panel have in common.
@@ -86,7 +88,7 @@ def minus(first: Panel, second: Panel) -> Panel:
     """The difference where both have the seed and the sequence."""
     one, other = aligned(first, second)
     reason = joined(first.reason, second.reason)
-    return Panel(one.values - other.values, one.seeds, one.sequences, reason)
+    return Panel(subtracted(one.values, other.values), one.seeds, one.sequences, reason)
 
 
 def joined(*reasons: str) -> str:

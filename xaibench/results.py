@@ -33,8 +33,8 @@ COLUMNS = {
     "estimates.csv": (
         *("question", "dataset", "model", "other", "method", "metric", "operator"),
         *("mean", "low", "high", "sequences_low", "sequences_high", "effect"),
-        *("p_sequences", "p_seeds", "sequences", "seeds", "undefined", "reason"),
-        *("p_sequences_holm", "p_seeds_holm", "rank"),
+        *("p", "p_sequences", "p_seeds", "sequences", "seeds", "undefined", "reason"),
+        *("p_holm", "p_sequences_holm", "p_seeds_holm", "rank"),
     ),
     "curves.csv": (
         *("model", "method", "operator", "quantity", "order", "fraction"),

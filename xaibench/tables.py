@@ -29,12 +29,9 @@ from xaibench.protocols import method_facts
 from xaibench.records import Block
 from xaibench.registry import load
 from xaibench.shapes import Codes
-from xaibench.statistics.bootstrap import bands
-from xaibench.statistics.draws import shared_draws
+from xaibench.statistics.means import bands
 from xaibench.values import N, Sequences
 from xaibench.work import Work, facts_of, seeds_of
-
-RESAMPLES = 1000
 
 
 def random_method(plan: Plan) -> str | None:
@@ -47,15 +44,13 @@ def curves(work: Work) -> pd.DataFrame:
     """The mean of every curve at every fraction, with its 95 % interval."""
     plan = work.plan
     rows = []
-    drawing = shared_draws(plan.data_seed, "curves", resamples=RESAMPLES, flips=0)
     sources = (RANDOM, *plan.attribution)
     for model, source, operator, quantity in product(
         plan.models, sources, plan.operators, curve.QUANTITIES
     ):
         where = {"model": model, "method": source, "operator": operator, "quantity": quantity}
         for order, lines in _lines(work, model, source, operator, quantity).items():
-            draws = drawing(*lines.shape[:2], clusters=numbers_of(work, lines.shape[1]))
-            means, *ends = bands(lines, draws)
+            means, *ends = bands(lines, numbers_of(work, lines.shape[1]))
             lows, highs = ends if quantity == "logit_difference" else np.clip(ends, 0, 1)
             rows += [
                 {

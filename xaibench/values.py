@@ -226,11 +226,11 @@ class Subsets:
 class Estimate:
     """A mean over seeds and sequences with what is known of its uncertainty (95 %).
 
-    ``low, high`` is the headline interval: the wider of a crossed bootstrap over seeds and
-    sequences and of t over the seed means. ``sequences_low, sequences_high`` holds the trained
-    models fixed. ``p_sequences`` tests a difference for *these trained models* (sign flips over
-    sequences), ``p_seeds`` for *retraining* (t over seed means). Undefined is NaN and ``reason``
-    says why. ``undefined`` counts the NaN among the values.
+    ``low, high`` is the headline interval, for *retraining on other sequences*: it counts the
+    variation of seeds and of sequences. ``sequences_low, sequences_high`` holds the trained models
+    fixed. For a difference ``p`` and ``p_sequences`` test no difference, each by the statistic of
+    its interval; ``p_seeds`` is t over seed means, for *retraining on exactly these sequences*.
+    Undefined is NaN and ``reason`` says why. ``undefined`` counts the NaN among the values.
     """
 
     mean: float
@@ -239,6 +239,7 @@ class Estimate:
     sequences_low: float
     sequences_high: float
     effect: float
+    p: float
     p_sequences: float
     p_seeds: float
     sequences: int

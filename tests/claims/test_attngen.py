@@ -14,7 +14,7 @@ from xaibench.claims.finding import FAILS, HOLDS, UNKNOWN
 from xaibench.plan import read
 from xaibench.results import read as results
 from xaibench.run import begin, run
-from xaibench.statistics.bootstrap import undefined
+from xaibench.statistics.means import undefined
 from xaibench.work import Job
 
 PLAN = """
@@ -273,7 +273,7 @@ def test_a_plan_without_a_cnn_cannot_tell_who_is_faster(ran):
 def accurate(mean, low, high, *, first="few", second="cnn"):
     """Estimates with one row that compares the accuracy of two models."""
     row = {"question": "between models", "metric": "accuracy", "model": first, "other": second}
-    numbers = {"mean": mean, "low": low, "high": high, "p_seeds": 0.03, "seeds": 5, "sequences": 30}
+    numbers = {"mean": mean, "low": low, "high": high, "p": 0.03, "seeds": 5, "sequences": 30}
     return pd.DataFrame([{**row, **numbers}])
 
 

@@ -64,7 +64,7 @@ def test_too_few_seeds_tell_nothing_nor_do_seeds_that_agree_to_the_digit(differe
 
 
 def test_an_estimate_is_turned_to_the_side_of_the_claim():
-    row = {"mean": -0.03, "low": -0.05, "high": -0.01, "p_seeds": 0.01, "seeds": 5, "sequences": 9}
+    row = {"mean": -0.03, "low": -0.05, "high": -0.01, "p": 0.01, "seeds": 5, "sequences": 9}
     found = of_estimate(WORDS, row, "rule", sign=-1)
     assert (found.mean, found.low, found.high) == (0.03, 0.01, 0.05)
     assert found.verdict == HOLDS

@@ -94,12 +94,14 @@ def interval(mean: float, width: float, made: Made) -> dict[str, float | str]:
         "sequences_low": mean - width / 2,
         "sequences_high": mean + width / 2,
         "effect": np.nan,
+        "p": np.nan,
         "p_sequences": np.nan,
         "p_seeds": np.nan,
         "sequences": made.sequences,
         "seeds": len(made.seeds),
         "undefined": 0,
         "reason": "one seed: nothing is known of retraining" if one else "",
+        "p_holm": np.nan,
         "p_sequences_holm": np.nan,
         "p_seeds_holm": np.nan,
         "rank": np.nan,
@@ -110,7 +112,11 @@ def tested(mean: float, width: float, made: Made) -> dict[str, float | str]:
     p = 0.0001 if abs(mean) > width else 0.3114
     seeds = np.nan if len(made.seeds) == 1 else 2 * p
     more = {"effect": mean / width / 2, "p_sequences": p, "p_sequences_holm": min(3 * p, 1.0)}
-    return interval(mean, width, made) | more | {"p_seeds": seeds, "p_seeds_holm": seeds}
+    return (
+        interval(mean, width, made)
+        | more
+        | {"p": seeds, "p_holm": seeds, "p_seeds": p, "p_seeds_holm": p}
+    )
 
 
 def undefined(reason: str, made: Made) -> dict[str, float | str]:

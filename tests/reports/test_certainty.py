@@ -47,9 +47,16 @@ def with_tests(run: Results, seeds: int = 5) -> Results:
         if second == model:
             continue
         where = (question, model, other, "saliency", metric, "uniform")
+        on_these = "retraining, these sequences"
         for test in ("paired t", "Wilcoxon", "sign flips"):
             least = np.nan if test == "paired t" else 0.0625
-            tests.append((*where, np.nan, test, "retraining", 1, p, p, "", seeds, least, 3, 1, why))
+            numbers = (1, p, p, "", seeds, least, 3, 1, why)
+            tests.append((*where, np.nan, test, on_these, *numbers))
+        no_interval = "one seed: no interval over retraining" if few else ""
+        crossed = (1, 2 * p, 2 * p, "", seeds, np.nan, 3, np.nan, no_interval)
+        tests.append((*where, np.nan, "crossed t", "retraining", *crossed))
+        alone = (1, 3e-4, 6e-4, "Holm over 2", 23, np.nan, 0.7, np.nan, "")
+        tests.append((*where, np.nan, "t", "these models", *alone))
         flips = (
             "sign flips",
             "these models",
@@ -138,7 +145,7 @@ def test_the_verdict_asks_for_the_interval_and_the_corrected_p(low, high, p, wor
         {
             **dict.fromkeys(("low", "sequences_low"), low),
             **dict.fromkeys(("high", "sequences_high"), high),
-            **dict.fromkeys(("p_seeds_holm", "p_sequences_holm"), p),
+            **dict.fromkeys(("p_holm", "p_sequences_holm"), p),
         }
     )
     assert verdict(row) == word
@@ -183,20 +190,20 @@ def test_the_section_stands_behind_the_leaderboard_and_folds_what_is_behind_it(t
 def test_the_p_values_of_other_tests_stand_side_by_side(told) -> None:
     rows = rows_of(secondary(told, "cnn"))
     assert list(rows) == [f"saliency {MINUS} random control", f"saliency {MINUS} deeplift"]
-    p_values = ["0.012", "0.012", "0.012", "<0.001"]
+    p_values = ["0.024", "0.012", "0.012", "0.012", "<0.001", "<0.001"]
     assert rows[f"saliency {MINUS} deeplift"] == [*p_values, "3.00", "0.70", "0.40"]
 
 
 def test_models_are_compared_by_method_and_by_accuracy_under_each_seed(told) -> None:
     rows = rows_of(between(told, "cnn", "attngen"))
     assert list(rows) == ["saliency", "accuracy, McNemar, seed 0", "accuracy, McNemar, seed 1"]
-    assert rows["accuracy, McNemar, seed 1"] == ["", "", "", "0.080", "", "", "0.03"]
+    assert rows["accuracy, McNemar, seed 1"] == ["", "", "", "", "", "0.080", "", "", "0.03"]
     assert between(told, "attngen", "attention only") is None
 
 
 def test_what_is_undefined_has_its_reason(run) -> None:
     table = secondary(with_tests(run, seeds=1), "cnn")
-    assert list(table.notes) == ["one pair: no test"]
+    assert list(table.notes) == ["one seed: no interval over retraining", "one pair: no test"]
     assert list(variances(with_tests(run), "cnn").notes) == ["one seed: not to be told apart"]
 
 

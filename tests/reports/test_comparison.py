@@ -100,7 +100,7 @@ def test_what_dropped_is_marked_and_its_gates_stand_last(worse):
     said = text(worse)["comparison.txt"]
     changed = said.partition("What changed")[2].partition("\n\nAccuracy")[0]
     (first, *_) = [line for line in changed.splitlines() if "deeplift" in line]
-    drop = "\N{MINUS SIGN}0.30000"
+    drop = "\N{MINUS SIGN}0.300"
     assert re.search(rf"auprc +deeplift +cnn .* {drop} \[{drop}, {drop}\] ▼", first)
     gates = said.partition("Gates: ")[2].splitlines()
     assert gates[0] == "3 failed, 3 held"

@@ -36,7 +36,7 @@ def test_words_of_what_is_resampled_name_the_groups(run):
     for word in ("95 % interval", "These models", "p these models", "P(best)", "Mean rank"):
         assert "of sequences" in said[word]
         assert "group" not in by_sequence[word]
-    assert "seeds or groups" in said["Found four times in five"]
+    assert "seeds and groups" in said["Found four times in five"]
 
 
 def test_the_random_control_has_as_many_orders_as_the_plan_draws(run):

@@ -171,7 +171,7 @@ def test_the_difference_of_normalised_scores_stands_beside_that_of_gaps(run):
     rows = run.estimates[
         (run.estimates["question"] == "between models") & (run.estimates["metric"] == PRIMARY)
     ]
-    numbers = {"mean": 0.07, "low": 0.021, "high": 0.119, "p_seeds_holm": 0.013}
+    numbers = {"mean": 0.07, "low": 0.021, "high": 0.119, "p_holm": 0.013}
     shares = rows.assign(question="normalised between models", **numbers)
     board = pairs(replace(run, estimates=pd.concat([run.estimates, shares], ignore_index=True)))
     places = lines(replace(board, lines=board.lines[:6]))["saliency"]

@@ -15,6 +15,7 @@ from xaibench.estimates import between
 from xaibench.families import cells_of
 from xaibench.leading import PRIMARY, operator_of
 from xaibench.panels import Cell, Panel, aligned, joined
+from xaibench.statistics.effect_sizes import subtracted
 
 WHERE = ("question", "model", "other", "method", "metric", "operator")
 """What names a comparison, as in the estimates."""
@@ -42,7 +43,7 @@ class Comparison:
     @property
     def differences(self) -> Panel:
         reason = joined(self.first.reason, self.second.reason)
-        values = self.first.values - self.second.values
+        values = subtracted(self.first.values, self.second.values)
         return replace(self.first, values=values, reason=reason)
 
 

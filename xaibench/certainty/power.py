@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 
 from xaibench.asked import Asked
-from xaibench.certainty.leading import Comparison, Values, comparisons, means
-from xaibench.statistics.detectable import detectable as smallest_found
+from xaibench.certainty.leading import Comparison, comparisons
+from xaibench.certainty.testing import RETRAINING, THESE
+from xaibench.statistics.crossed import Spread, crossed, of_these_models
+from xaibench.statistics.detectable import detectable_by
+from xaibench.statistics.means import defined_part
 
 COLUMNS = [
     *("model", "other", "method", "metric", "operator", "question", "population"),
@@ -22,38 +25,42 @@ COLUMNS = [
 def detectable(asked: Asked, estimates: pd.DataFrame) -> pd.DataFrame:
     """One row a leading comparison and population, in the columns ``COLUMNS``.
 
-    ``detectable`` is the smallest true difference that a two-sided t test at .05 would find four
-    times in five, with ``n`` seeds (``retraining``) or sequences (``these models``) whose
-    differences have this standard deviation, ``spread``. Where whole groups are resampled, ``n``
-    counts these, and ``spread`` over the root of n is the standard error that they give.
+    ``detectable`` is the smallest true difference that the test of the estimates, two-sided at .05,
+    would find four times in five: for ``retraining`` with ``n`` seeds, on other sequences as many
+    as these, for ``these models`` with ``n`` sequences. ``spread`` is the standard deviation that
+    ``n`` independent differences would have to give the same standard error. Where whole groups are
+    resampled, ``n`` counts these.
     """
     rows = chain.from_iterable(_rows(one, asked) for one in comparisons(asked, estimates))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _rows(compared: Comparison, asked: Asked) -> Iterator[dict[str, Any]]:
-    values = compared.differences.values
-    units = {"retraining": means(values, 1), "these models": _units(compared, asked)}
-    words = {"retraining": "seed", "these models": "sequence" if asked.groups is None else "group"}
-    for population, each in units.items():
-        n = len(each)
-        spread = float(each.std(ddof=1)) if n > 1 else np.nan
-        few = f"one {words[population]}: its spread is not known"
-        reason = "" if n > 1 else few if n else compared.row["reason"]
-        found = {"n": n, "spread": spread, "detectable": smallest_found(spread, n)}
-        yield {**compared.where, "population": population, **found, "reason": reason}
+    values, clusters = defined_part(
+        compared.differences.values, asked.clusters(compared.differences)
+    )
+    for population in (RETRAINING, THESE):
+        where = {**compared.where, "population": population}
+        if not values.size:
+            yield {**where, "n": 0, **_UNKNOWN, "reason": compared.row["reason"]}
+            continue
+        spread = (crossed if population == RETRAINING else of_these_models)(values, clusters)
+        n = len(values) if population == RETRAINING else spread.units
+        yield {**where, "n": n, **_of_spread(spread, n), "reason": _few(population, n, spread)}
 
 
-def _units(compared: Comparison, asked: Asked) -> Values:
-    """What the sequences bring to the mean, one by one; or what their groups do."""
-    differences = compared.differences
-    of_sequences = means(differences.values, 0)
-    clusters = asked.clusters(differences)
-    if clusters is None:
-        return of_sequences
-    known = ~np.isnan(differences.values).all(axis=0)
-    groups, members = np.unique(clusters[known], return_inverse=True)
-    away = of_sequences - of_sequences.mean()
-    sums = np.bincount(members, weights=away)
-    found: Values = of_sequences.mean() + sums * len(groups) / len(of_sequences)
-    return found
+_UNKNOWN = {"spread": np.nan, "detectable": np.nan}
+
+
+def _of_spread(spread: Spread, n: int) -> dict[str, float]:
+    if n < 2 or spread.units < 2:
+        return _UNKNOWN
+    variance = spread.seeds.variance + spread.sequences.variance
+    return {"spread": float(np.sqrt(variance * n)), "detectable": detectable_by(spread)}
+
+
+def _few(population: str, n: int, spread: Spread) -> str:
+    """Why nothing is known; nothing where it is."""
+    if n < 2 and population == RETRAINING:
+        return "one seed: its spread is not known"
+    return "" if spread.units > 1 else "one sequence or group: its spread is not known"

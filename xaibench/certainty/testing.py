@@ -12,7 +12,6 @@ import pandas as pd
 from xaibench.asked import Asked
 from xaibench.certainty.leading import WHERE, Comparison, comparisons, means
 from xaibench.statistics.corrections import holm
-from xaibench.statistics.draws import FLIPS
 from xaibench.statistics.effect_sizes import cliffs_delta, d_z
 from xaibench.statistics.paired import Test, mcnemar, paired_t, sign_flips, wilcoxon
 
@@ -24,15 +23,19 @@ COLUMNS = [
 _FAMILY = [*(name for name in WHERE if name != "method"), "test", "population"]
 """Of these: the methods of a model, or the seeds that McNemar's test was made under."""
 
+RETRAINING, ON_THESE, THESE = "retraining", "retraining, these sequences", "these models"
+
 Row = dict[str, Any]
 
 
 def tests(asked: Asked, estimates: pd.DataFrame) -> pd.DataFrame:
     """One row a test, two-sided, in the columns ``COLUMNS``.
 
-    Over seeds (``retraining``): paired t, Wilcoxon and sign flips of the seeds' means. Over
-    sequences (``these models``): the sign flips of the estimates, and of two models' accuracy
-    McNemar's test, one under each ``seed``, for the same sequence under several seeds counts once.
+    For ``retraining``: the crossed t of the estimates. For ``retraining, these sequences``, which
+    takes the sequences as given: paired t, Wilcoxon and sign flips of the seeds' means. For ``these
+    models``: the t of the estimates, sign flips of the sequences' differences (which ask whether
+    these are symmetric about 0), and of two models' accuracy McNemar's test, one under each
+    ``seed``, for the same sequence under several seeds counts once.
     ``effect`` is d_z of what was tested and ``delta`` Cliff's, positive where the first is better.
     ``smallest`` is the smallest p that the test can give. ``correction`` says over how many tests
     Holm's runs: those of one kind over the methods of a model, or over the seeds.
@@ -42,7 +45,9 @@ def tests(asked: Asked, estimates: pd.DataFrame) -> pd.DataFrame:
 
 
 def _tests(compared: Comparison, asked: Asked) -> Iterator[Row]:
+    yield _of_estimate(compared, "crossed t", RETRAINING, "p", "seeds")
     yield from _over_seeds(compared, asked)
+    yield _of_estimate(compared, "t", THESE, "p_sequences", "sequences")
     yield _over_sequences(compared, asked)
     if compared.row["metric"] == "accuracy":
         yield from _by_seed(compared, asked)
@@ -59,24 +64,31 @@ def _over_seeds(compared: Comparison, asked: Asked) -> Iterator[Row]:
     }
     sizes = {"effect": d_z(differences), "delta": cliffs_delta(first, second)}
     for name, test in made.items():
-        yield _row(compared, name, "retraining", test, **sizes)
+        yield _row(compared, name, ON_THESE, test, **sizes)
+
+
+def _of_estimate(compared: Comparison, name: str, population: str, p: str, pairs: str) -> Row:
+    """The test that stands in the estimates, by its column."""
+    row = compared.row
+    test = Test(row["mean"], row[p], int(row[pairs]), np.nan, "")
+    sizes = {"effect": row["effect"], "delta": np.nan}
+    reason = row["reason"] if np.isnan(test.p) else ""
+    return _row(compared, name, population, test._replace(reason=reason), **sizes)
 
 
 def _over_sequences(compared: Comparison, asked: Asked) -> Row:
-    """The test of the estimates, with all signs where there are few enough."""
-    row, differences = compared.row, compared.differences
+    """Of whole groups where these are resampled; with all signs where there are few enough."""
+    differences = compared.differences
     clusters = asked.clusters(differences)
     counted = ~np.isnan(differences.values).all(axis=0)
-    units = int(counted.sum()) if clusters is None else len(np.unique(clusters[counted]))
-    test = Test(row["mean"], row["p_sequences"], units, 1 / (FLIPS + 1), "")
-    if units and 2**units <= FLIPS:
-        of_each = means(differences.values, 0)
-        members = None if clusters is None else clusters[counted]
-        drawn = asked.drawing(1, len(of_each))
-        test = sign_flips(of_each, drawn.signs, clusters=members)._replace(pairs=units)
+    of_each = means(differences.values, 0)
+    members = None if clusters is None else clusters[counted]
+    signs = asked.drawing(1, max(len(of_each), 1)).signs
+    test = sign_flips(of_each, signs, clusters=members)
+    units = len(of_each) if members is None else len(np.unique(members))
     first, second = (means(side.values, 0) for side in (compared.first, compared.second))
-    sizes = {"effect": row["effect"], "delta": cliffs_delta(first, second)}
-    return _row(compared, "sign flips", "these models", test, **sizes)
+    sizes = {"effect": compared.row["effect"], "delta": cliffs_delta(first, second)}
+    return _row(compared, "sign flips", THESE, test._replace(pairs=units), **sizes)
 
 
 def _by_seed(compared: Comparison, asked: Asked) -> Iterator[Row]:
@@ -85,7 +97,7 @@ def _by_seed(compared: Comparison, asked: Asked) -> Iterator[Row]:
         known = ~np.isnan(one)
         first, second = one[known] == 1, other[known] == 1
         sizes = {"effect": np.nan, "delta": cliffs_delta(first, second), "seed": seed}
-        yield _row(compared, "McNemar", "these models", mcnemar(first, second), **sizes)
+        yield _row(compared, "McNemar", THESE, mcnemar(first, second), **sizes)
 
 
 def _row(compared: Comparison, name: str, population: str, test: Test, **more: float) -> Row:

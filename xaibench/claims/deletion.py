@@ -12,13 +12,12 @@ from xaibench.clusters import numbers_of
 from xaibench.controls import RANDOM
 from xaibench.lines import lines_of
 from xaibench.records import Block
-from xaibench.statistics.bootstrap import of_differences, of_values
-from xaibench.statistics.draws import shared_draws
+from xaibench.statistics.means import of_differences, of_values
 from xaibench.values import Estimate
 from xaibench.work import Work, seeds_of
 
 from .arms import explained_ratio
-from .finding import FAILS, HOLDS, UNKNOWN, Finding, above, all_of, untold
+from .finding import CROSSED, FAILS, HOLDS, UNKNOWN, Finding, above, all_of, untold
 
 NEAR_CHANCE = (0.4, 0.6)
 DELETED = (0.1, 0.2)
@@ -66,7 +65,6 @@ def _deleted(work: Work, model: str, method: str, operator: str) -> Deleted | No
     if not seeds:
         return None
     count = by_attention[seeds[0]].shape[1]
-    over = shared_draws(work.plan.data_seed, "claims")
     clusters = numbers_of(work, count)
     found = {}
     for fraction in DELETED:
@@ -75,8 +73,8 @@ def _deleted(work: Work, model: str, method: str, operator: str) -> Deleted | No
             np.stack([lines[seed][step, :count] for seed in seeds])
             for lines in (by_attention, by_chance)
         )
-        alone = of_values(attended, over, clusters=clusters)
-        apart = of_differences(chance - attended, over, clusters=clusters)
+        alone = of_values(attended, clusters=clusters, yes_no=True)
+        apart = of_differences(chance - attended, clusters=clusters)
         found[fraction] = alone, apart, float(chance.mean())
     return found
 
@@ -112,7 +110,7 @@ def _of_deletion(words: tuple[str, str], operator: str, found: Deleted, caveat: 
         high=attended.high,
         seeds=attended.seeds,
         sequences=attended.sequences,
-        test="one-sided paired t over seeds that attention is below random, the larger p of both",
+        test=f"one-sided {CROSSED} that attention is below random, the larger p of both",
         p=float(np.max(below)),
         verdict=all_of([_chance(attended, apart) for attended, apart, _ in found.values()]),
         rule=CHANCE,
@@ -122,7 +120,7 @@ def _of_deletion(words: tuple[str, str], operator: str, found: Deleted, caveat: 
 
 def _one_sided(apart: Estimate) -> float:
     """Of a difference above 0; NaN where the two-sided p is."""
-    half = apart.p_seeds / 2
+    half = apart.p / 2
     return half if apart.mean > 0 else 1 - half
 
 

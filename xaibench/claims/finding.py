@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.statistics.intervals import of_t
-from xaibench.statistics.paired import paired_t
+from xaibench.statistics.paired import of_t, paired_t
 
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "cannot be told at this n"
 
 
-T_TEST = "paired t over seeds"
+CROSSED = "crossed t over seeds and sequences"
+OVER_SEEDS = "paired t over seeds, on exactly these sequences"
 
 
 class Words(NamedTuple):
@@ -105,7 +105,7 @@ def over_seeds(
         high=high,
         seeds=len(known),
         sequences=0,
-        test=T_TEST,
+        test=OVER_SEEDS,
         p=found.p,
         verdict=UNKNOWN if np.isnan(found.p) else above(low, high),
         rule=rule,
@@ -132,8 +132,8 @@ def of_estimate(
         high=high,
         seeds=int(row["seeds"]),
         sequences=int(row["sequences"]),
-        test=T_TEST,
-        p=float(row["p_seeds"]),
+        test=CROSSED,
+        p=float(row["p"]),
         verdict=above(low, high, least=least),
         rule=rule,
         caveat=caveat,

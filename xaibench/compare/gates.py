@@ -122,9 +122,9 @@ def _p(row: Mapping[str, Any], same_models: bool) -> tuple[float, str, str]:
     if same_models:
         return row["p_sequences"], THESE, ""
     seeds = min(row["first_seeds"], row["second_seeds"])
-    if seeds >= FEWEST_SEEDS and not np.isnan(row["p_seeds"]):
-        return row["p_seeds"], RETRAINING, ""
-    why = "fewer than three seeds" if seeds < FEWEST_SEEDS else "no test over seeds"
+    if seeds >= FEWEST_SEEDS and not np.isnan(row["p"]):
+        return row["p"], RETRAINING, ""
+    why = "fewer than three seeds" if seeds < FEWEST_SEEDS else "no test of retraining"
     return row["p_sequences"], THESE, f"{why}: chance in training is not in this p"
 
 

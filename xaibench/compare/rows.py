@@ -16,14 +16,15 @@ from xaibench.compare.unpaired import of_unpaired
 from xaibench.controls import RANDOM
 from xaibench.panels import Cell, Panel, aligned, joined, minus
 from xaibench.protocols import MetricFacts
-from xaibench.statistics.bootstrap import defined_part, of_differences, undefined
 from xaibench.statistics.corrections import holm
+from xaibench.statistics.means import defined_part, of_differences, undefined
 from xaibench.values import Estimate
 
 COLUMNS = [
     *("first", "second", "family", "model", "method", "metric", "operator", "better", "compared"),
     *("first_mean", "second_mean", *Estimate.columns()),
-    *("first_seeds", "second_seeds", "equal", "rounding", "p_sequences_holm", "p_seeds_holm"),
+    *("first_seeds", "second_seeds", "equal", "rounding"),
+    *("p_holm", "p_sequences_holm", "p_seeds_holm"),
 ]
 """``first`` and ``second`` are the letters of the runs, ``compared`` what is: the value of the
 metric, its gap to random, or nothing, where values of the two runs are of other things. ``mean``
@@ -66,7 +67,7 @@ def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows without any difference are no tests, for nothing can be found there by chance: their p
     stays, and the others are corrected for each other alone."""
     differ = ~frame["equal"].astype(bool)
-    for name in ("p_sequences", "p_seeds"):
+    for name in ("p", "p_sequences", "p_seeds"):
         families = frame[differ].groupby("family", sort=False)[name]
         adjusted = families.transform(lambda p: holm(p.to_numpy()))
         frame[f"{name}_holm"] = adjusted.reindex(frame.index).where(differ, frame[name])
@@ -132,13 +133,12 @@ def _estimate(
     reason = joined(first.reason, second.reason)
     if not first.values.size or not second.values.size:
         return undefined(reason or "there are no pairs of values")
-    drawing = found.asked.drawing
     if found.paired:
         values = sign * minus(first if alike else second, first).values
-        estimate = of_differences(values, drawing, sequences_only=of_seeds)
+        estimate = of_differences(values, sequences_only=of_seeds)
     else:
         one, other = (sign * panel.values for panel in (first, second))
-        estimate = of_unpaired(one, other, drawing, sequences_only=of_seeds)
+        estimate = of_unpaired(one, other, sequences_only=of_seeds)
     return replace(estimate, reason=joined(estimate.reason, reason))
 
 
@@ -165,7 +165,7 @@ def _means(first: Panel, second: Panel, *, together: bool) -> tuple[float, float
 
 def _mean(values: Values) -> float:
     """That of the seed means; NaN where no value is defined."""
-    defined = defined_part(values)
+    defined, _ = defined_part(values)
     return float(np.nanmean(defined, axis=1).mean()) if defined.size else np.nan
 
 

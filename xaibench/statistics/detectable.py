@@ -8,10 +8,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
 from scipy import optimize, stats
+
+from xaibench.statistics.crossed import Spread
 
 _SIGNED = ("wilcoxon", "sign_flips", "mcnemar")
 """Tests that go by the sign of each pair: of 2 ** n outcomes two are the most extreme."""
@@ -29,6 +32,16 @@ def detectable(spread: float, n: int, *, level: float = 0.95, power: float = 0.8
     return float(spread * _shift(n, level, power) / np.sqrt(n))
 
 
+def detectable_by(spread: Spread, *, level: float = 0.95, power: float = 0.8) -> float:
+    """The same of the test of a mean whose variance comes from seeds and from sequences.
+
+    What each part would let be found adds as a square, as their reaches do (``crossed``).
+    """
+    parts = (part for part in (spread.seeds, spread.sequences) if part.variance)
+    found = (math.sqrt(each.variance) * _shift(each.freedom + 1, level, power) for each in parts)
+    return math.hypot(*found)
+
+
 def smallest_p(test: Literal["wilcoxon", "sign_flips", "mcnemar", "paired_t"], n: int) -> float:
     """The smallest two-sided p that the test can give for ``n`` pairs without ties or zeros.
 
@@ -42,7 +55,7 @@ def smallest_p(test: Literal["wilcoxon", "sign_flips", "mcnemar", "paired_t"], n
     return float(2.0 ** (1 - n))
 
 
-def _shift(n: int, level: float, power: float) -> float:
+def _shift(n: float, level: float, power: float) -> float:
     """The noncentrality that gives this power."""
     critical = float(stats.t.ppf((1 + level) / 2, n - 1))
 

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from xaibench.statistics.crossed import UNDEFINED, Interval
 from xaibench.statistics.detectable import smallest_p
-from xaibench.statistics.draws import FLIPS, Clusters
-from xaibench.statistics.effect_sizes import ROUNDING, all_equal, defined
-from xaibench.statistics.intervals import product
+from xaibench.statistics.draws import FLIPS, Clusters, product
+from xaibench.statistics.effect_sizes import ROUNDING, all_equal, defined, without_rounding
 
 Float = NDArray[np.float64]
 Signs = NDArray[np.int8]
@@ -38,15 +38,26 @@ class Test(NamedTuple):
     reason: str
 
 
-def paired_t(differences: ArrayLike) -> Test:
-    """*Student 1908*: t of the mean difference. NaN among them is left out."""
+def paired_t(differences: ArrayLike, *, size: float = 0.0) -> Test:
+    """*Student 1908*: t of the mean difference. NaN among them is left out.
+
+    No test where they are equal but for the rounding of numbers of this ``size``.
+    """
     known = defined(differences)
     if known.size < 2:
         return _none(known.size)
-    if all_equal(known):
+    if all_equal(known, size=size):
         return _none(known.size, "the differences are all equal: no t")
     found = stats.ttest_1samp(known, 0)
     return Test(float(found.statistic), float(found.pvalue), known.size, np.nan, "")
+
+
+def of_t(means: Float, level: float = 0.95) -> Interval:
+    """Mean +- t x standard error of numbers ``(seed,)``; undefined for fewer than two."""
+    if len(means) < 2:
+        return UNDEFINED
+    reach = stats.t.ppf((1 + level) / 2, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means))
+    return Interval(float(means.mean() - reach), float(means.mean() + reach))
 
 
 def wilcoxon(differences: ArrayLike) -> Test:
@@ -58,6 +69,8 @@ def wilcoxon(differences: ArrayLike) -> Test:
     known = defined(differences)
     if known.size < 2:
         return _none(known.size)
+    sizes = without_rounding(np.append(np.abs(known), 0.0))[:-1]  # ranked, so ties must be ties
+    known = np.sign(known) * sizes
     turning = int(np.count_nonzero(known))
     if not turning:
         return _none(known.size, "the differences are all zero: no ranks")

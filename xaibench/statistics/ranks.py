@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from xaibench.statistics.draws import Draws
-from xaibench.statistics.effect_sizes import ROUNDING
-from xaibench.statistics.intervals import drawn_seed_means, weighted_mean
+from xaibench.statistics.draws import Draws, drawn_seed_means, weighted_mean
+from xaibench.statistics.effect_sizes import ROUNDING, without_rounding
 
 Float = NDArray[np.float64]
 Better = Literal["lower", "higher"]
@@ -39,7 +38,7 @@ def rank(values: ArrayLike, better: Better) -> Float:
     >>> rank([0.2, np.nan, 0.9, 0.2], "higher").tolist()
     [2.0, nan, 1.0, 2.0]
     """
-    values = np.asarray(values, np.float64)
+    values = without_rounding(np.asarray(values, np.float64))
     ranks: Float = stats.rankdata(
         -values if better == "higher" else values, method="min", nan_policy="omit"
     ).astype(np.float64)
@@ -54,7 +53,7 @@ def friedman(values: Float, better: Better = "higher", *, level: float = 0.95) -
     fewer than 10 blocks. A block with a NaN is dropped.
     """
     known = ~np.isnan(values).any(axis=1)
-    kept, methods = values[known], values.shape[1]
+    kept, methods = without_rounding(values[known], axis=1), values.shape[1]
     ranks = stats.rankdata(-kept if better == "higher" else kept, axis=1)
     reason = _why_no_friedman(ranks)
     statistic = p = np.nan

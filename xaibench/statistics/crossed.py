@@ -1,0 +1,259 @@
+"""The variance of a mean over seeds and sequences that are crossed, its interval and its test.
+
+All seeds saw the same sequences. A mean of values ``(seed, sequence)`` varies with both, and a test
+that takes either as given mistakes its luck for an effect: t over the seeds' means finds a
+difference in most data sets without one where sequences differ and seeds do not ("language as a
+fixed effect", *Clark 1973*). Here interval and p come from one statistic, so that p < .05 exactly
+where the 95 % interval excludes 0.
+
+>>> values = np.array([[0.5, 0.7, 0.6, 0.8], [0.6, 0.9, 0.6, 0.7]])
+>>> found = crossed(values)
+>>> round(found.mean, 3), found.seeds.freedom, found.sequences.freedom
+(0.675, 1.0, 3.0)
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, special
+
+from xaibench.statistics.draws import Clusters
+from xaibench.statistics.effect_sizes import ROUNDING
+
+Float = NDArray[np.float64]
+
+_SMALLEST = 1e-150
+"""p is not told apart below: squares of the quantiles of t would overflow."""
+
+
+class Interval(NamedTuple):
+    low: float
+    high: float
+
+
+UNDEFINED = Interval(np.nan, np.nan)
+
+
+class Component(NamedTuple):
+    """What one factor brings to the variance of a mean, and the degrees of freedom of that."""
+
+    variance: float
+    freedom: float
+
+
+class Spread(NamedTuple):
+    """A mean, and where its variance comes from.
+
+    ``seeds`` holds the variation between seeds and what neither factor explains; ``sequences`` that
+    between sequences (or clusters of them). ``skewness`` is that of the sequences' contributions,
+    of which there are ``units``.
+    """
+
+    mean: float
+    seeds: Component
+    sequences: Component
+    skewness: float
+    units: int
+
+
+def crossed(values: Float, clusters: Clusters | None = None) -> Spread:
+    """Of values ``(seed, sequence)``, for *retraining on other sequences*.
+
+    The mean is that of the seeds' means, each over the sequences defined under that seed. Its
+    variance has three parts, s^2 / S + q^2 / Q + e^2 / (S Q), of seeds, sequences and the rest. The
+    means of S seeds vary by the first and the last, so t over these answers for both; the second is
+    estimated by moments, what sequences vary by less what the rest alone makes them vary by, and 0
+    where that is negative (*Searle, Casella & McCulloch 1992*).
+    """
+    contributions, means = _contributions(values)
+    seeds = len(means)
+    between = Component(float(means.var(ddof=1)) / seeds if seeds > 1 else 0.0, seeds - 1.0)
+    totals, freedom = _by_unit(contributions.sum(axis=0), clusters)
+    rest = _of_the_rest(contributions, values, clusters) if seeds > 1 else 0.0
+    within = Component(max(_variance(totals) - rest, 0.0), freedom)
+    spread = Spread(float(means.mean()), between, within, _skewness(totals), len(totals))
+    return _without_rounding(spread, values)
+
+
+def of_these_models(values: Float, clusters: Clusters | None = None) -> Spread:
+    """Of values ``(seed, sequence)``, for *these trained models on other sequences*: seeds are
+    given, and all that sequences vary by counts."""
+    contributions, means = _contributions(values)
+    totals, freedom = _by_unit(contributions.sum(axis=0), clusters)
+    within = Component(_variance(totals), freedom)
+    given = Component(0.0, np.inf)
+    spread = Spread(float(means.mean()), given, within, _skewness(totals), len(totals))
+    return _without_rounding(spread, values)
+
+
+def crossed_apart(first: Float, second: Float) -> Spread:
+    """Of ``second - first``, each ``(seed, sequence)``: the same sequences, seeds of their own.
+
+    As ``crossed``; the seeds' part is the sum of both sides', with the degrees of freedom of
+    *Welch 1947*, none where a side has one seed.
+    """
+    alone = these_models_apart(first, second)
+    sides = [_contributions(each) for each in (first, second)]
+    if min(len(means) for _, means in sides) < 2:
+        return alone._replace(seeds=Component(0.0, 0.0))
+    parts = [float(means.var(ddof=1)) / len(means) for _, means in sides]
+    total = sum(parts)
+    shares = sum(part**2 / (len(means) - 1) for part, (_, means) in zip(parts, sides, strict=True))
+    between = Component(total, total**2 / shares if shares else 1.0)
+    rest = sum(
+        _of_the_rest(moved, values, None)
+        for (moved, _), values in zip(sides, (first, second), strict=True)
+    )
+    within = alone.sequences._replace(variance=max(alone.sequences.variance - rest, 0.0))
+    spread = alone._replace(seeds=between, sequences=within)
+    return _without_rounding(spread, np.concatenate([first, second]))
+
+
+def these_models_apart(first: Float, second: Float) -> Spread:
+    """Of ``second - first`` as in ``crossed_apart``, seeds given."""
+    (moved, means), (other, others) = (_contributions(each) for each in (first, second))
+    totals, freedom = _by_unit(other.sum(axis=0) - moved.sum(axis=0), None)
+    within = Component(_variance(totals), freedom)
+    mean = float(others.mean() - means.mean())
+    spread = Spread(mean, Component(0.0, np.inf), within, _skewness(totals), len(totals))
+    return _without_rounding(spread, np.concatenate([first, second]))
+
+
+def interval(spread: Spread, level: float = 0.95) -> Interval:
+    """The mean less and plus how far it reaches; undefined with one unit or one seed."""
+    if spread.units < 2 or spread.seeds.freedom < 1:
+        return UNDEFINED
+    below, above = _reach(spread, (1 - level) / 2)
+    return Interval(spread.mean - below, spread.mean + above)
+
+
+def p_value(spread: Spread) -> float:
+    """Two-sided, of a mean of 0: the level at which the interval ends at 0.
+
+    NaN where the interval is undefined, 1 where the mean is 0. Where nothing varies about another
+    mean it is that of the sign test: all units agree, which signs do by chance in 2^(1 - units).
+    """
+    if spread.units < 2 or spread.seeds.freedom < 1:
+        return np.nan
+    if not spread.mean:
+        return 1.0
+    if not spread.seeds.variance + spread.sequences.variance:
+        return max(2.0 ** (1 - spread.units), _SMALLEST)
+    side = 0 if spread.mean > 0 else 1
+
+    def beyond(logarithm: float) -> float:
+        return _reach(spread, math.exp(logarithm) / 2)[side] - abs(spread.mean)
+
+    # p is no smaller than either part alone would make it
+    least = max(_p_of_t(spread.mean, part) for part in (spread.seeds, spread.sequences))
+    least = max(least * (1 - ROUNDING), _SMALLEST)
+    if beyond(0.0) >= 0:
+        return 1.0
+    if beyond(math.log(least)) <= 0:
+        return least
+    return math.exp(optimize.brentq(beyond, math.log(least), 0.0, xtol=1e-10))
+
+
+def _p_of_t(mean: float, part: Component) -> float:
+    error = math.sqrt(part.variance)
+    return float(2 * special.stdtr(part.freedom, -abs(mean) / error)) if error else 0.0
+
+
+def _reach(spread: Spread, tail: float) -> tuple[float, float]:
+    """How far the interval reaches below and above the mean, ``tail`` being left out on each side.
+
+    The parts are independent and each has an interval of its own: their reaches add as squares,
+    which holds the level whatever the parts' sizes (*Banerjee 1961; Zou & Donner 2008*). One t with
+    degrees of freedom between those of seeds and of sequences (*Satterthwaite 1946*) does not: with
+    two or three seeds it finds twice too much where both parts are about equal.
+    """
+    of_seeds = math.sqrt(spread.seeds.variance) * _quantile(spread.seeds, tail)
+    error = math.sqrt(spread.sequences.variance)
+    below, above = _skewed(spread, _quantile(spread.sequences, tail))
+    return math.hypot(of_seeds, error * below), math.hypot(of_seeds, error * above)
+
+
+def _quantile(part: Component, tail: float) -> float:
+    return -float(special.stdtrit(part.freedom, tail))
+
+
+def _skewed(spread: Spread, quantile: float) -> tuple[float, float]:
+    """The quantile of t below and above, each stretched where skewness asks for it.
+
+    g(T) = T + k T^2 / (3 sqrt n) + k^2 T^3 / (27 n) + k / (6 sqrt n) takes the skewness k out of
+    the mean of n (*Hall 1992*), and is turned round here. It only widens: of symmetric data with
+    heavy tails the estimated skewness is chance, and believing the shorter side finds too much.
+    """
+    slope = spread.skewness / math.sqrt(spread.units)
+    if abs(slope) < 1e-6:  # the limit of what follows, which divides by it
+        return quantile, quantile
+    below, above = (
+        3 / slope * (math.cbrt(1 + slope * (end - slope / 6)) - 1) for end in (quantile, -quantile)
+    )
+    return max(quantile, below), max(quantile, -above)
+
+
+def _contributions(values: Float) -> tuple[Float, Float]:
+    """What each value ``(seed, sequence)`` moves the mean by, 0 where undefined, and the seeds'
+    means."""
+    known = ~np.isnan(values)
+    counts = known.sum(axis=1, keepdims=True)
+    means = np.where(known, values, 0).sum(axis=1, keepdims=True) / counts
+    moved: Float = np.where(known, values - means, 0) / (counts * len(values))
+    return moved, means[:, 0]
+
+
+def _by_unit(contributions: Float, clusters: Clusters | None) -> tuple[Float, float]:
+    """The contributions of each sequence, or of each cluster together, and the degrees of freedom
+    of their variance.
+
+    Of clusters of uneven size, w being their shares of the sequences, the sum of squares is a
+    quadratic form K with K[g, h] = w[g] w[h] ((g = h) - w[g] - w[h] + sum of w^2), and its degrees
+    of freedom are tr(K)^2 / tr(K^2) (*Bell & McCaffrey 2002*); of even size, their number less 1.
+    """
+    if clusters is None:
+        return contributions, len(contributions) - 1.0
+    _, members, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
+    totals = np.bincount(members, weights=contributions).astype(np.float64)
+    shares = sizes / sizes.sum()
+    two, three, four, five = (float((shares**power).sum()) for power in (2, 3, 4, 5))
+    trace = two - 2 * three + two**2
+    of_square = two**4 + 2 * four * two - 4 * two**2 * three + 2 * three**2
+    of_square += four * (1 + 2 * two) - 4 * five
+    return totals, max(trace**2 / of_square, 1.0) if len(totals) > 1 else 0.0
+
+
+def _of_the_rest(contributions: Float, values: Float, clusters: Clusters | None) -> float:
+    """The part of the sequences' variance that interactions and noise make: the same estimate of
+    what is left once seeds and sequences are taken out."""
+    seeds = len(contributions)
+    known = ~np.isnan(values)
+    shared = contributions.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    left = np.where(known, contributions - shared, 0)
+    return sum(_variance(_by_unit(row, clusters)[0]) for row in left) * seeds / (seeds - 1)
+
+
+def _variance(totals: Float) -> float:
+    """Of the sum of what the units bring, whose own sum is 0."""
+    units = len(totals)
+    return float((totals**2).sum() * units / (units - 1)) if units > 1 else 0.0
+
+
+def _skewness(totals: Float) -> float:
+    squares = float((totals**2).mean())
+    return float((totals**3).mean() / squares**1.5) if squares else 0.0
+
+
+def _without_rounding(spread: Spread, values: Float) -> Spread:
+    """0 in place of what is as small as the rounding of sums of such values."""
+    least = ROUNDING * float(np.nanmax(np.abs(values)))
+    seeds, sequences = (
+        part._replace(variance=part.variance if part.variance > least**2 else 0.0)
+        for part in (spread.seeds, spread.sequences)
+    )
+    mean = spread.mean if abs(spread.mean) > least else 0.0
+    return spread._replace(mean=mean, seeds=seeds, sequences=sequences)
