@@ -872,3 +872,21 @@ def test_runs_with_other_classes_are_not_compared_by_auroc(compared):
     named = {"dataset": {"name": "planted", "class_names": ["a", "b"]}}
     found = compared({"predicted": 1.0}, {"predicted": 1.0, "environment": named})
     assert of_models(found, "auroc").empty
+
+
+def test_a_gate_on_the_auroc_of_a_model_goes_by_its_interval(compared):
+    worse = compared(
+        {"predicted": 4.0, "sequences": 90},
+        {"predicted": 0.0, "sequences": 90},
+        gates=["auroc - 0.01"],
+    )
+    assert {each.verdict for each in worse.gates} == {"failed"}
+    assert {each.why for each in worse.gates} == {"by its interval, for there is no p"}
+    better = compared(
+        {"predicted": 0.0, "sequences": 90},
+        {"predicted": 4.0, "sequences": 90},
+        gates=["auroc - 0.01"],
+    )
+    assert {each.verdict for each in better.gates} == {"held"}
+    hardly = compared({"predicted": 1.0}, {"predicted": 0.95}, gates=["mcc - 0"])
+    assert "failed" not in {each.verdict for each in hardly.gates}

@@ -13,6 +13,7 @@ import pandas as pd
 from xaibench.errors import UsageError
 from xaibench.registry import nearest
 from xaibench.statistics.corrections import holm
+from xaibench.statistics.discrimination import MEASURES
 
 OPTION = "--fail-if-drop"
 OF_THE_MODEL = "-"
@@ -136,7 +137,17 @@ def _verdict(each: Gate, row: Mapping[str, Any], p: float, why: str) -> tuple[Ve
         return "held", _not_excluded(each, row)
     if p < LEVEL:
         return "failed", why
+    if row["metric"] in MEASURES and row["method"] == "":
+        return _by_interval(row)
     return "cannot be told", why or "the drop is larger than allowed, and may be chance"
+
+
+def _by_interval(row: Mapping[str, Any]) -> tuple[Verdict, str]:
+    """Of AUROC, AUPRC and MCC, which have no p."""
+    high = row["high"] if not np.isnan(row["high"]) else row["sequences_high"]
+    if high < 0:
+        return "failed", "by its interval, for there is no p"
+    return "cannot be told", "the drop is larger than allowed, and its interval holds 0"
 
 
 def _without_values(row: Mapping[str, Any]) -> tuple[Verdict, str]:

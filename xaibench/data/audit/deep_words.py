@@ -5,10 +5,7 @@ from typing import Any
 
 from xaibench.data.audit.counts import Audit
 from xaibench.data.audit.deep import Check, Linted
-from xaibench.data.audit.words import _aligned as aligned
-from xaibench.data.audit.words import _percent as percent
-from xaibench.data.audit.words import _section as section
-from xaibench.data.audit.words import _wrapped as wrapped
+from xaibench.data.audit.words import aligned, percent, section, wrapped
 
 _FEATURES = {
     "length": "length",

@@ -29,9 +29,7 @@ def interval_lines(folder: Path) -> list[str]:
     total = sum(row.intervals for row in rows)
     return [
         f"AUDIT OF INTERVALS: {total:,} test intervals of {len(rows)} classes in {folder.name}.",
-        *_section(
-            "FINDINGS", _wrapped(_interval_findings(rows) or ["Test overlaps train nowhere."])
-        ),
+        *section("FINDINGS", wrapped(_interval_findings(rows) or ["Test overlaps train nowhere."])),
         *_interval_section(rows),
     ]
 
@@ -42,15 +40,15 @@ def lines(audit: Audit) -> list[str]:
     known = [f"{key}: {value}" for key, value in audit.facts.items()]
     return [
         f"AUDIT: {total:,} sequences of {len(audit.class_names)} classes.",
-        *_wrapped([audit.note, *known] if audit.note else known),
-        *_section("FINDINGS", _wrapped(_findings(audit) or ["No problem found."])),
-        *_section("CLASSES", _class_table(audit), _validation_note(audit)),
-        *_section("LENGTHS AND UNKNOWN BASES", _length_table(audit), _LENGTH_NOTE),
-        *_section("THE SAME LETTERS, ON EITHER STRAND", _copies_table(audit), _COPIES_NOTE),
-        *_section("NEAR REPEATS", _near_table(audit), _NEAR_NOTE),
-        *(_section("GROUPS", _group_table(audit)) if audit.groups else []),
+        *wrapped([audit.note, *known] if audit.note else known),
+        *section("FINDINGS", wrapped(_findings(audit) or ["No problem found."])),
+        *section("CLASSES", _class_table(audit), _validation_note(audit)),
+        *section("LENGTHS AND UNKNOWN BASES", _length_table(audit), _LENGTH_NOTE),
+        *section("THE SAME LETTERS, ON EITHER STRAND", _copies_table(audit), _COPIES_NOTE),
+        *section("NEAR REPEATS", _near_table(audit), _NEAR_NOTE),
+        *(section("GROUPS", _group_table(audit)) if audit.groups else []),
         *(_interval_section(audit.intervals) if audit.intervals else []),
-        *_section("FLOOR: WHAT NEEDS NO NETWORK", _floor_table(audit), _FLOOR_NOTE),
+        *section("FLOOR: WHAT NEEDS NO NETWORK", _floor_table(audit), _FLOOR_NOTE),
     ]
 
 
@@ -157,8 +155,8 @@ def _group_findings(audit: Audit) -> Iterator[str]:
 def _interval_findings(rows: Sequence[Overlapping]) -> list[str]:
     return [
         f"LEAK: {_share(row.any, row.intervals, f'{row.split} intervals')} of {row.class_name!r} "
-        f"overlap one of {row.among}, {_percent(row.half, row.intervals)} by half or more"
-        f"{f', {_percent(row.exact, row.intervals)} equal one' if row.exact else ''}."
+        f"overlap one of {row.among}, {percent(row.half, row.intervals)} by half or more"
+        f"{f', {percent(row.exact, row.intervals)} equal one' if row.exact else ''}."
         for row in rows
         if row.any
     ]
@@ -180,9 +178,9 @@ def _class_table(audit: Audit) -> list[str]:
     rows: list[tuple[str, ...]] = [("split", "class", "sequences", "share")]
     for split in audit.splits:
         for class_name, count in zip(audit.class_names, split.classes, strict=True):
-            share = _percent(count, split.sequences)
+            share = percent(count, split.sequences)
             rows.append((split.name, _short(class_name), f"{count:,}", share))
-    return _aligned(rows, texts=2)
+    return aligned(rows, texts=2)
 
 
 def _validation_note(audit: Audit) -> str:
@@ -212,7 +210,7 @@ def _length_table(audit: Audit) -> list[str]:
                 _of(split.with_unknown, split.sequences),
             )
         )
-    return _aligned(rows, texts=1)
+    return aligned(rows, texts=1)
 
 
 def _copies_table(audit: Audit) -> list[str]:
@@ -222,7 +220,7 @@ def _copies_table(audit: Audit) -> list[str]:
     for row in audit.copies:
         counts = (_of(count, row.sequences) for count in (row.repeated, row.conflicting))
         rows.append((row.split, _among(row), f"{row.sequences:,}", *counts))
-    return _aligned(rows, texts=2)
+    return aligned(rows, texts=2)
 
 
 def _near_table(audit: Audit) -> list[str]:
@@ -232,7 +230,7 @@ def _near_table(audit: Audit) -> list[str]:
         counts = (_of(count, row.sequences) for count in (row.sharing, row.near))
         own = (row.split, _among(row), _short(row.class_name), f"{row.sequences:,}")
         rows.append((*own, *counts, f"{row.short:,}"))
-    return _aligned(rows, texts=3)
+    return aligned(rows, texts=3)
 
 
 def _group_table(audit: Audit) -> list[str]:
@@ -240,7 +238,7 @@ def _group_table(audit: Audit) -> list[str]:
     for row in audit.groups:
         counts = (_of(row.shared, row.groups), _of(row.inside, row.sequences))
         rows.append((row.split, row.among, f"{row.groups:,}", *counts))
-    return _aligned(rows, texts=2)
+    return aligned(rows, texts=2)
 
 
 def _interval_section(intervals: Sequence[Overlapping]) -> list[str]:
@@ -250,7 +248,7 @@ def _interval_section(intervals: Sequence[Overlapping]) -> list[str]:
     for row in intervals:
         counts = (_of(count, row.intervals) for count in (row.any, row.half, row.exact))
         rows.append((row.split, row.among, _short(row.class_name), f"{row.intervals:,}", *counts))
-    return _section("OVERLAP IN THE GENOME", _aligned(rows, texts=3), _INTERVAL_NOTE)
+    return section("OVERLAP IN THE GENOME", aligned(rows, texts=3), _INTERVAL_NOTE)
 
 
 def _floor_table(audit: Audit) -> list[str]:
@@ -259,7 +257,7 @@ def _floor_table(audit: Audit) -> list[str]:
     for row in audit.floor:
         figures = (f"{row.accuracy:.3f}", f"{row.auroc:.3f}", f"{row.learnt:,}", f"{tested:,}")
         rows.append((row.name, *figures, "" if row.converged else "stopped early"))
-    return _aligned(rows, texts=1)
+    return aligned(rows, texts=1)
 
 
 def _short(class_name: str) -> str:
@@ -272,18 +270,18 @@ def _among(row: Copies | Near) -> str:
 
 
 def _of(count: int, whole: int) -> str:
-    return f"{count:,} ({_percent(count, whole)})"
+    return f"{count:,} ({percent(count, whole)})"
 
 
 def _share(count: int, whole: int, what: str) -> str:
-    return f"{_percent(count, whole)} of {what} ({count:,} of {whole:,})"
+    return f"{percent(count, whole)} of {what} ({count:,} of {whole:,})"
 
 
-def _percent(count: int, whole: int) -> str:
+def percent(count: int, whole: int) -> str:
     return f"{100 * count / whole:.2f} %" if whole else "undefined"
 
 
-def _aligned(rows: Sequence[Sequence[str]], *, texts: int) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]], *, texts: int) -> list[str]:
     """Rows as lines: the first ``texts`` columns left, the numbers right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
 
@@ -297,13 +295,13 @@ def _aligned(rows: Sequence[Sequence[str]], *, texts: int) -> list[str]:
     return [line(row) for row in rows]
 
 
-def _section(title: str, body: list[str], note: str = "") -> list[str]:
-    return ["", title, *body, *_wrapped([note] if note else [])]
+def section(title: str, body: list[str], note: str = "") -> list[str]:
+    return ["", title, *body, *wrapped([note] if note else [])]
 
 
-def _wrapped(paragraphs: Sequence[str]) -> list[str]:
-    wrapped = (
+def wrapped(paragraphs: Sequence[str]) -> list[str]:
+    folded = (
         textwrap.wrap(paragraph, COLUMNS, initial_indent="  ", subsequent_indent="    ")
         for paragraph in paragraphs
     )
-    return list(chain.from_iterable(wrapped))
+    return list(chain.from_iterable(folded))
