@@ -89,6 +89,7 @@ def test_a_folder_of_nothing_that_is_known_says_what_is_there(tmp_path):
 def test_what_is_left_out_is_named(tmp_path):
     others = {
         "README.md": "# Pets\n",
+        "about.json": "{}",
         "._cat.fa": "\0",
         ".DS_Store": "\0",
         "cat.fa.fai": "s0\t4\t4\t4\t5\n",
@@ -96,8 +97,8 @@ def test_what_is_left_out_is_named(tmp_path):
     inside = {"train/notes.txt": "none\n", "old/list.md": "none\n"}
     folder = write(tmp_path, {**classes_in("train", "test"), **others, **inside})
     assert file(data_seed=0, path=folder).facts == {
-        "left out of the folder": ".DS_Store, ._cat.fa, README.md, cat.fa.fai, old/, "
-        "train/notes.txt"
+        "left out of the folder": ".DS_Store, ._cat.fa, README.md, about.json, cat.fa.fai, "
+        "old/, train/notes.txt"
     }
 
 
@@ -199,6 +200,16 @@ REFUSED = {
     "folders of other files": (
         {"cat/1.txt": "ACGT", "dog/1.txt": "GG"},
         "wanted FASTA files or tables, got a folder without any",
+    ),
+    "another split than its place": (
+        {
+            "train.csv": table()
+            .replace("label\n", "label,split\n")
+            .replace("at\n", "at,train\n")
+            .replace("og\n", "og,test\n"),
+            "test.csv": table(),
+        },
+        r"train\.csv: row 1: wanted train, as its place says, got the split 'test'",
     ),
     "a row without sequence": (
         {"train.csv": table(), "test.csv": table() + ",cat\n"},

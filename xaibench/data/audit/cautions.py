@@ -1,4 +1,4 @@
-"""What is odd about a dataset and cheap to see: said by the audit and before a run begins."""
+"""What is odd about a dataset and cheap to see: the audit says it and before a run begins."""
 
 import re
 import unicodedata
@@ -115,9 +115,9 @@ def _same(splits: Splits) -> Iterator[str]:
 
 def _different(rows: Iterable[NDArray[np.uint8]], most: int) -> int:
     """How many different sequences there are, counted up to one more than ``most``."""
-    found: set[bytes] = set()
+    distinct: set[bytes] = set()
     for row in rows:
-        found.add(row.tobytes())
-        if len(found) > most:
+        distinct.add(row.tobytes())
+        if len(distinct) > most:
             break
-    return len(found)
+    return len(distinct)

@@ -1,4 +1,4 @@
-"""What a file holds, told by its first bytes and not by its suffix; text of any common coding."""
+"""What a file holds, by its first bytes and not by its suffix; text of any common coding."""
 
 import bz2
 import gzip
@@ -54,15 +54,17 @@ _BINARY = {
 }
 """By their first bytes, what is not read, and the mend."""
 
-_TEXTS = {
+_SEQUENCES = {
     r"@\S[^\n]*\n[^\n]*\n\+": "FASTQ; write it as FASTA, with a label a read (seqtk seq -a)",
     r"@(HD|SQ|RG|PG)\t": "SAM; write the sequences as FASTA (samtools fasta)",
     r"LOCUS {3}": "GenBank; write it as FASTA",
     r"ID {3}": "EMBL; write it as FASTA",
-    r"##gff-version": "GFF; write the intervals as BED",
-    r"##fileformat=VCF": "VCF; variants are no sequences",
     r"CLUSTAL": "an alignment of CLUSTAL; write it as FASTA without gaps",
     r"#NEXUS": "an alignment in NEXUS; write it as FASTA without gaps",
+}
+_OTHERS = {
+    r"##gff-version": "GFF; write the intervals as BED",
+    r"##fileformat=VCF": "VCF; variants are no sequences",
     r"version https://git-lfs": "a pointer of Git LFS; git lfs pull",
     r"<(!DOCTYPE|html|\?xml|!--)": "a page of HTML or XML; perhaps the download failed",
     r"\{\\rtf": "RTF; save it as plain text",
@@ -73,7 +75,7 @@ _TEXTS = {
 
 
 class OtherFormat(ValueError):
-    """Sequences, or what goes with them, in a format that is not read; with the mend."""
+    """Sequences in a format that is not read; with the mend."""
 
 
 _BYTE_ORDER_MARKS = {
@@ -143,12 +145,16 @@ def _coding(head: bytes) -> str:
 
 
 def beginning(text: TextIO) -> str:
-    """The first letters of a text, which is then at its start again; raises ``OtherFormat``."""
+    """The first letters of a text, which is then at its start again.
+
+    Raises ``ValueError`` for a format that is not read, ``OtherFormat`` where it holds sequences.
+    """
     first = text.read(_HEAD).lstrip()
     text.seek(0)
-    for form, name in _TEXTS.items():
-        if re.match(form, first):
-            raise OtherFormat(name)
+    for kind, formats in ((OtherFormat, _SEQUENCES), (ValueError, _OTHERS)):
+        for form, name in formats.items():
+            if re.match(form, first):
+                raise kind(name)
     return first
 
 

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 import pandas as pd
 
-from xaibench.data.own.columns import require, require_filled
+from xaibench.data.own.columns import SPLIT_WORDS, require, require_filled
 from xaibench.data.own.content import (
     OtherFormat,
     beginning,
@@ -75,8 +75,8 @@ def holds_intervals(path: Path) -> bool:
 
 def sequence_folder(folder: Path) -> Folder:
     """Its FASTA files or, where there is none, its tables."""
-    found = _listed(folder, _is_fasta)
-    return found if found.parts else _listed(folder, _is_table)
+    of_fasta = _listed(folder, _is_fasta)
+    return of_fasta if of_fasta.parts else _listed(folder, _is_table)
 
 
 def _is_table(path: Path) -> bool:
@@ -111,7 +111,7 @@ def _is_fasta(path: Path) -> bool:
         return False
 
 
-def _joined(folder: Path, parts: tuple[Part, ...], sequence: str, label: str) -> pd.DataFrame:
+def _joined(parts: tuple[Part, ...], sequence: str, label: str) -> pd.DataFrame:
     """The rows of all files of a folder, with the split and the class that their places say."""
     tables = []
     for part in parts:
@@ -126,6 +126,7 @@ def _placed(table: pd.DataFrame, part: Part, label: str) -> pd.DataFrame:
     names = table.get("name", table.get("id", pd.Series(map("row {}".format, range(len(table))))))
     words: dict[str, Any] = {"name": part.where + "/" + names}
     if part.split:
+        _require_split(table, part)
         words["split"] = part.split
     own = label in table and not _is_fasta(part.path)
     if own and part.class_name and not part.split:
@@ -136,6 +137,18 @@ def _placed(table: pd.DataFrame, part: Part, label: str) -> pd.DataFrame:
     if part.class_name and not own:
         words[label] = part.class_name
     return table.assign(**words)
+
+
+def _require_split(table: pd.DataFrame, part: Part) -> None:
+    """That a column split, where there is one, says what the name of the file or folder does."""
+    if "split" in table:
+        differs = table["split"].str.lower().map(SPLIT_WORDS) != part.split
+        if differs.any():
+            row = int(differs.argmax())
+            raise UsageError(
+                f"{part.path}: row {row}: wanted {part.split}, as its place says, got the split "
+                f"{shortened(repr(table['split'].iloc[row]))}"
+            )
 
 
 def read_sequences(path: Path, *, sequence: str, label: str) -> pd.DataFrame:
@@ -149,7 +162,7 @@ def read_sequences(path: Path, *, sequence: str, label: str) -> pd.DataFrame:
         parts = sequence_folder(path).parts
         if not parts:
             raise UsageError(f"{path}: wanted FASTA files or tables, got a folder without any")
-        return _joined(path, parts, sequence, label)
+        return _joined(parts, sequence, label)
     return _read(path, lambda: _fasta_or_table(path, sequence, label), wanted)
 
 
@@ -217,7 +230,7 @@ def _table(path: Path) -> pd.DataFrame:
 
 
 def _delimited(text: TextIO) -> pd.DataFrame:
-    """Rows of a table in text: the separator is told by the header."""
+    """Rows of a table in text: the header shows the separator."""
     separator = _separator(text)
     reader = csv.reader(text, delimiter=separator, strict=True, skipinitialspace=separator == " ")
     filled = (row for row in reader if any(map(str.strip, row)))
