@@ -81,7 +81,7 @@ ARTEFACTS = {
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "run"
-    assert run(work_of(folder), jobs=1, threads=1, command=COMMAND).failures == []
+    assert run(work_of(folder), jobs=0, threads=1, command=COMMAND).failures == []
     return folder
 
 
@@ -97,7 +97,7 @@ def copy(whole, tmp_path):
 
 
 def again(folder: Path):
-    outcome = run(work_of(folder), jobs=1, threads=1, command=COMMAND)
+    outcome = run(work_of(folder), jobs=0, threads=1, command=COMMAND)
     assert outcome.failures == []
     return outcome
 

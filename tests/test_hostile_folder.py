@@ -32,7 +32,7 @@ def halfway(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "run"
-    assert run(work_of(folder), jobs=1, threads=1, command="xaibench run").failures == []
+    assert run(work_of(folder), jobs=0, threads=1, command="xaibench run").failures == []
     return folder
 
 

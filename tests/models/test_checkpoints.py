@@ -1,5 +1,6 @@
 """A training that is killed and goes on gives the weights of one that was left in peace."""
 
+import json
 import os
 import signal
 import subprocess
@@ -208,3 +209,66 @@ def test_a_checkpoint_costs_no_randomness(splits, tmp_path):
     unkept = fresh()
     train(unkept, splits, None)
     assert np.array_equal(kept.classify.weight.detach(), unkept.classify.weight.detach())
+
+
+def flipped(path):
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        flipped,
+        lambda path: path.write_bytes(path.read_bytes()[:-100]),
+        lambda path: path.write_bytes(b"garbage"),
+        lambda path: path.write_bytes(b""),
+        lambda path: (path.unlink(), path.mkdir()),
+        lambda path: (path.rename(path.with_name("moved")), path.symlink_to("moved")),
+    ],
+)
+def test_a_damaged_checkpoint_is_none_and_is_set_aside(splits, tmp_path, capsys, damage):
+    undisturbed = fresh()
+    history = train(undisturbed, splits, None)
+
+    def kill(epoch, epochs, row):
+        if epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(fresh(), splits, tmp_path, progress=kill)
+    damage(tmp_path / FILE)
+    again = fresh()
+    assert without_seconds(train(again, splits, tmp_path)) == without_seconds(history)
+    for name, tensor in undisturbed.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name]), name
+    assert f"{FILE}: is damaged; set aside as damaged-" in capsys.readouterr().err
+    assert len(list(tmp_path.glob("damaged-*"))) == 1
+
+
+def test_a_checkpoint_that_fits_another_model_changes_nothing(splits, tmp_path):
+    """One of version 0.1.0 has no digest: then loading it fails in the middle."""
+    network = fresh()
+    state = checkpoints.State(network, *training._optimiser(network, 20, 2e-3, 1e-2, "one_cycle"))
+    checkpoints.write(state, tmp_path)
+    content = (tmp_path / FILE).read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    del header["__metadata__"]["digest"]
+    header["__metadata__"]["numbers"] = "{}"
+    text = json.dumps(header).encode()
+    (tmp_path / FILE).write_bytes(len(text).to_bytes(8, "little") + text + content[start:])
+    other = fresh()
+    with torch.no_grad():
+        next(other.parameters()).add_(1)
+    before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
+    parts = training._optimiser(other, 20, 2e-3, 1e-2, "one_cycle")
+    checkpoints.read(checkpoints.State(other, *parts), tmp_path)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in other.state_dict().items())
+
+
+def test_a_checkpoint_is_not_kept_where_its_run_is_gone(splits, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        train(fresh(), splits, tmp_path / "run" / "store" / "training")
+    assert not (tmp_path / "run").exists()

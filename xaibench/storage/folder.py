@@ -38,7 +38,8 @@ def check_folder(work: Work) -> None:
             f"{folder}: cannot be used as the folder of a run: {error.strerror}"
         ) from None
     data = next(filter(None, _fingerprints(folder)), None)
-    if data is None and others and not _is_run(folder):
+    alone = others == ["plan.yaml"] and _is_written(folder / "plan.yaml", dump(work.plan))
+    if data is None and others and not alone and not _is_run(folder):
         raise UsageError(
             f"{folder}: wanted a new folder or one of a run, found other files "
             f"({', '.join(others[:3])}); choose another folder with -o, or move them away"
@@ -141,6 +142,14 @@ def _data_in(path: Path, *keys: str) -> str | None:
         return str(content["data"])
     except UNREADABLE:
         return None
+
+
+def _is_written(path: Path, text: str) -> bool:
+    """Whether a file already reads as it is going to be written."""
+    try:
+        return read(path) == text.encode()
+    except OSError:
+        return False
 
 
 def _is_run(folder: Path) -> bool:
