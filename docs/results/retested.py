@@ -2,8 +2,8 @@
 
     python docs/results/retested.py
 
-The tables hold the mean, t over seeds (``p_seeds``) and the interval over sequences: the variance of
-seed means, and that of sequences with the rest still in it. The p made of these is therefore at
+The tables hold the mean, t over seeds (``p_seeds``) and the interval over sequences: the variance
+of seed means, and that of sequences with the rest still in it. The p made of these is therefore at
 most somewhat too large; skewness is not in the tables and left out.
 """
 
@@ -55,7 +55,9 @@ def main() -> None:
             (frame["p"] < 0.05).sum(),
             *(each.sum() for each in (before, now, before & ~now, now & ~before)),
         ]
-        print(f"| `{name}` | {len(frame):,} | " + " | ".join(f"{count:,}" for count in counts) + " |")
+        print(
+            f"| `{name}` | {len(frame):,} | " + " | ".join(f"{count:,}" for count in counts) + " |"
+        )
         board = frame[
             frame["question"].eq("against random")
             & frame["metric"].eq("deletion_logit_difference")
