@@ -13,10 +13,13 @@ from typing import Any
 from xaibench.errors import Unknown, UsageError
 from xaibench.plan import Plan, Use, dump, read_back
 from xaibench.provenance import BEGUN, RENDERED
-from xaibench.registry import load
+from xaibench.registry import OF_FILE, load
 from xaibench.storage.files import digest, read, write
 from xaibench.work import Job, Work
-from xaibench.written import presets
+from xaibench.written import SECTIONS, presets
+
+SOURCES = "plugins.json"
+"""In the store: what the plug-ins of the last call were made of."""
 
 
 class WentOn(UsageError):
@@ -61,6 +64,50 @@ def mark(work: Work, told: dict[str, Any], *, ending: bool = False) -> None:
     }
     write(job.folder / "plan.yaml", dump(job.plan))
     write(job.folder / BEGUN, json.dumps(begun, indent=1), durable=True)
+
+
+def edited_since(work: Work) -> list[str]:
+    """A sentence for each plug-in whose files are others than those of the last call that computed
+    something; those of this call are kept for the next one."""
+    path, now = work.store.root / SOURCES, _sources(work)
+    before = _read_sources(path)
+    sentences = [
+        f"{label}: {', '.join(changed)} changed since the last run; what it made is made again"
+        for label, files in now.items()
+        if label in before
+        for changed in [_differing(before[label], files)]
+        if changed
+    ]
+    if now != before:
+        write(path, json.dumps({**before, **now}, indent=1))
+    return sentences
+
+
+def _sources(work: Work) -> dict[str, dict[str, str]]:
+    """By label, the digests of the modules that each edited plug-in of the plan is made of."""
+    plan, found = work.plan, {}
+    uses = {"training": ("training", plan.training)}
+    for section in SECTIONS:
+        parts = getattr(plan, section).items()
+        uses |= {f"{section}.{label}": (section, use) for label, use in parts}
+    for label, (kind, use) in uses.items():
+        sources = load(kind, use.use, work.job.plugins).sources
+        if sources:
+            found[label] = {name.removeprefix(OF_FILE): digest for name, digest in sources}
+    return found
+
+
+def _read_sources(path: Path) -> dict[str, dict[str, str]]:
+    """None where there are none, or damaged ones: what has changed is computed again all the same,
+    and only not said."""
+    try:
+        return {str(label): dict(files) for label, files in json.loads(read(path)).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _differing(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
 
 
 def unmark(work: Work) -> None:

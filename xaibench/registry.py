@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from hashlib import blake2b
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -23,18 +22,26 @@ from typing import Any
 from xaibench import __version__
 from xaibench.errors import Unknown, UsageError, described
 from xaibench.fence import fenced
+from xaibench.sources import Sources, digest_of, is_installed, sources_of
+
+OF_FILE = "xaibench_plugin_file_"
+"""How the modules of plug-in files are called, before the name of the file."""
 
 KINDS = ("datasets", "models", "training", "attribution", "metrics", "operators", "reports")
 
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """A plug-in that was found and imported; ``code`` names its version for the store."""
+    """A plug-in that was found and imported; ``code`` names its version for the store.
+
+    ``sources`` are the files that the version goes by; none where it is that of a package.
+    """
 
     kind: str
     name: str
     call: Callable[..., Any]
     code: str
+    sources: Sources = ()
 
 
 def nearest(name: str, known: list[str]) -> str:
@@ -84,7 +91,8 @@ def load(kind: str, name: str, plugins: tuple[str, ...] = ()) -> Plugin:
 @cache
 def _installed(kind: str, name: str) -> Plugin:
     point = available(kind)[name]
-    return Plugin(kind, name, _imported(point), _version(point))
+    call, sources = _imported(point), _edited(point)
+    return Plugin(kind, name, call, _version(point, sources), sources)
 
 
 def _imported(point: EntryPoint) -> Callable[..., Any]:
@@ -98,10 +106,21 @@ def _imported(point: EntryPoint) -> Callable[..., Any]:
     return call
 
 
-def _version(point: EntryPoint) -> str:
+def _edited(point: EntryPoint) -> Sources:
+    """The sources of an imported plug-in whose package is installed to be edited, so that its
+    version does not say what it holds; none of any other."""
+    module = sys.modules.get(point.module)
+    file = getattr(module, "__file__", None)
+    if point.dist is None or point.dist.name == "xaibench" or module is None or file is None:
+        return ()
+    return () if is_installed(Path(file).resolve()) else sources_of(module)
+
+
+def _version(point: EntryPoint, sources: Sources) -> str:
     if point.dist is None or point.dist.name == "xaibench":
         return f"{point.value} {__version__}"
-    return f"{point.value} {point.dist.version}"
+    version = f"{point.value} {point.dist.version}"
+    return f"{version} {digest_of(sources)}" if sources else version
 
 
 def _adapted(kind: str, name: str) -> Plugin:
@@ -113,15 +132,17 @@ def _adapted(kind: str, name: str) -> Plugin:
             f"give its module with --plugin {prefix} and name it {member!r}"
         )
     call = _imported(adapters[prefix])(member)
-    return Plugin(kind, name, call, f"{name} {_version(adapters[prefix])}")
+    sources = _edited(adapters[prefix])
+    return Plugin(kind, name, call, f"{name} {_version(adapters[prefix], sources)}", sources)
 
 
 def members(kind: str, source: str) -> dict[str, Plugin]:
     """The public functions and classes that a plug-in file or module defines."""
     module = _module(source)
-    code = blake2b(Path(str(module.__file__)).read_bytes(), digest_size=8).hexdigest()
+    sources = sources_of(module)
+    code = digest_of(sources)
     return {
-        name: Plugin(kind, name, member, f"{Path(source).name}:{name} {code}")
+        name: Plugin(kind, name, member, f"{Path(source).name}:{name} {code}", sources)
         for name, member in vars(module).items()
         if not name.startswith("_")
         and (inspect.isfunction(member) or inspect.isclass(member))
@@ -144,7 +165,7 @@ def _module(source: str) -> ModuleType:
 
 def _module_of_file(path: Path) -> ModuleType:
     """Imported once under a name that no installed module has."""
-    name = f"xaibench_plugin_file_{path.stem}"
+    name = f"{OF_FILE}{path.stem}"
     known = sys.modules.get(name)
     if known is not None and known.__file__ == str(path.resolve()):
         return known

@@ -15,7 +15,17 @@ import pandas as pd
 
 from xaibench import __version__, results
 from xaibench.alone import alone, busy
-from xaibench.begun import Begun, WentOn, begun_in, mark, named_from_here, offline, stage_of, unmark
+from xaibench.begun import (
+    Begun,
+    WentOn,
+    begun_in,
+    edited_since,
+    mark,
+    named_from_here,
+    offline,
+    stage_of,
+    unmark,
+)
 from xaibench.cells import effects, retraining
 from xaibench.cells.behaviour import of_padding, unusable_models
 from xaibench.cells.training import build, floor_of, kept_floor
@@ -126,6 +136,8 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
         if todo or not is_rendered(work, OUTPUTS):
             if set_damaged_aside(work):
                 every, todo = planned(work)
+            for sentence in edited_since(work):
+                said(sentence)
             mark(work, called)
             with counted(folder) as keep:
                 _compute(work, todo, keep, jobs=jobs, threads=threads)
