@@ -8,7 +8,7 @@ from pkgutil import iter_modules
 import pytest
 
 PACKAGES = [
-    *("", ".cells", ".compare", ".certainty", ".claims", ".measure"),
+    *("", ".cells", ".classifiers", ".compare", ".certainty", ".claims", ".measure"),
     *(".data", ".data.audit", ".data.generated", ".data.own", ".data.published"),
     *(".metrics", ".statistics", ".storage", ".models", ".attribution", ".reports"),
 ]
