@@ -226,6 +226,18 @@ def test_a_report_names_what_is_damaged_and_tells_the_rest(halfway, tmp_path):
     assert "not computed" in (folder / "report.md").read_text()
 
 
+@pytest.mark.parametrize("name", ["estimates.csv", "results.parquet", "examples.json"])
+@pytest.mark.parametrize("damage", [flip, truncate, cut_at_the_top])
+def test_a_table_that_is_not_as_its_run_wrote_it_is_not_read(copy, whole, name, damage):
+    damage(copy / name)
+    for use in (report, lambda folder: compare([whole, folder])):
+        with pytest.raises(UsageError, match=rf"{copy / name}: is not as its run wrote it"):
+            use(copy)
+    (copy / "store" / "rendered.json").unlink()
+    if name == "estimates.csv" and damage == flip:
+        compare([whole, copy])
+
+
 def test_damaged_weights_are_no_witness_that_a_model_was_trained_anew(copy, whole):
     first, second = whole, copy
     (pair,) = compare([first, second]).pairs

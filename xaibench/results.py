@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 
 from xaibench.errors import UsageError
-from xaibench.provenance import check, mend
+from xaibench.provenance import BEGUN, RENDERED, check, mend
 from xaibench.storage import files
 
 TEXT = {
@@ -124,6 +124,7 @@ class Results:
 def read(folder: Path) -> Results:
     """The results in a run folder; UsageError (one line) where it holds no run that can be read."""
     check(folder, COLUMNS)
+    _refuse_changed(folder)
     return Results(
         plan=_plan(folder),
         environment=_content(folder, "environment.json", _json, dict),
@@ -145,6 +146,26 @@ def read(folder: Path) -> Results:
         predictions=_table(folder, "predictions.parquet"),
         examples=_content(folder, "examples.json", _json, list),
     )
+
+
+def _refuse_changed(folder: Path) -> None:
+    """Refuse a table that is not as its run wrote it.
+
+    Of a run of 0.1.0, and of one that is unfinished, nothing is known.
+    """
+    try:
+        known = dict(json.loads(files.read(folder / RENDERED))["digests"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return
+    if (folder / BEGUN).is_file():
+        return
+    for name in (*COLUMNS, "examples.json"):
+        path = folder / name
+        if name in known and path.is_file() and files.digest(path) not in ("", known[name]):
+            raise UsageError(
+                f"{path}: is not as its run wrote it, damaged or edited: the command of the run "
+                f"makes it again; to read it as it is, delete {folder / RENDERED}"
+            )
 
 
 def _plan(folder: Path) -> dict[str, Any]:

@@ -156,9 +156,14 @@ _WITNESSES = {
 def _kept(run: Run) -> Iterator[_Kept]:
     """The trained weights that the folder still has."""
     for path in sorted((run.folder / "store").glob("model-*/spec.json")):
-        weights = path.with_name("weights.safetensors")
-        if weights.is_file() and verify(path.parent):  # damaged ones tell nothing
-            yield _Kept(json.loads(read(path))["spec"], weights)
+        try:
+            record = json.loads(read(path))
+            kept = _Kept(dict(record["spec"]), path.with_name("weights.safetensors"))
+            digest(kept.weights)
+        except Exception:  # damaged weights tell nothing, whatever reading them ends in
+            continue
+        if "files" not in record or verify(path.parent):  # 0.1.0 recorded no digests
+            yield kept
 
 
 def _digest_of(run: Run, kept: list[_Kept], label: str, seed: int) -> str:
