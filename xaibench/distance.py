@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from xaibench import dna
 from xaibench.curves import Ranks, counts, replaced
 from xaibench.shapes import Codes, Logits, Values
+from xaibench.statistics.rounding import without_rounding
 from xaibench.values import N
 
 ORDER = 3
@@ -120,7 +121,8 @@ def _tau(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[float
     methods = int(both.sum())
     if methods < 3:
         return float("nan"), methods
-    return float(scipy.stats.kendalltau(first[both], second[both], variant="b").statistic), methods
+    ranked = [without_rounding(each[both]) for each in (first, second)]
+    return float(scipy.stats.kendalltau(*ranked, variant="b").statistic), methods
 
 
 def _log_likelihood(background: KmerBackground, codes: Codes, lengths: NDArray[np.intp]) -> Values:

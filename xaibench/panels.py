@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench.statistics.effect_sizes import subtracted
+from xaibench.statistics.rounding import subtracted
 
 
 class Cell(NamedTuple):

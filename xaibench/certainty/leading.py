@@ -15,7 +15,7 @@ from xaibench.estimates import between
 from xaibench.families import cells_of
 from xaibench.leading import PRIMARY, operator_of
 from xaibench.panels import Cell, Panel, aligned, joined
-from xaibench.statistics.effect_sizes import subtracted
+from xaibench.statistics.rounding import subtracted
 
 WHERE = ("question", "model", "other", "method", "metric", "operator")
 """What names a comparison, as in the estimates."""

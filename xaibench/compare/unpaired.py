@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from xaibench.statistics.crossed import crossed_apart, interval, p_value, these_models_apart
-from xaibench.statistics.effect_sizes import all_equal, d_z, largest
+from xaibench.statistics.effect_sizes import d_z
 from xaibench.statistics.means import defined_part, undefined
+from xaibench.statistics.rounding import all_equal, largest
 from xaibench.values import Estimate
 
 Float = NDArray[np.float64]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy import optimize, special
 
 from xaibench.statistics.draws import Clusters
-from xaibench.statistics.effect_sizes import ROUNDING
+from xaibench.statistics.rounding import ROUNDING
 
 Float = NDArray[np.float64]
 

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -55,6 +56,7 @@ def smallest_p(test: Literal["wilcoxon", "sign_flips", "mcnemar", "paired_t"], n
     return float(2.0 ** (1 - n))
 
 
+@cache
 def _shift(n: float, level: float, power: float) -> float:
     """The noncentrality that gives this power."""
     critical = float(stats.t.ppf((1 + level) / 2, n - 1))

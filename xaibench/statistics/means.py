@@ -25,8 +25,9 @@ from xaibench.statistics.crossed import (
     p_value,
 )
 from xaibench.statistics.draws import Clusters
-from xaibench.statistics.effect_sizes import d_z, largest
+from xaibench.statistics.effect_sizes import d_z
 from xaibench.statistics.paired import paired_t
+from xaibench.statistics.rounding import largest
 from xaibench.values import Estimate
 
 Float = NDArray[np.float64]
@@ -52,13 +53,12 @@ def of_values(
     defined, groups = defined_part(values, clusters)
     if not defined.size:
         return undefined("no value is defined", count=values.size)
-    headline, alone = _spreads(defined, groups, sequences_only)
+    spreads = _spreads(defined, groups, sequences_only)
     ends = [
-        shares.ends(each, defined, level) if yes_no else interval(each, level)
-        for each in (headline, alone)
+        shares.ends(each, defined, level) if yes_no else interval(each, level) for each in spreads
     ]
     return Estimate(
-        mean=headline.mean,
+        mean=spreads[0].mean,
         low=ends[0].low,
         high=ends[0].high,
         sequences_low=ends[1].low,
@@ -70,7 +70,7 @@ def of_values(
         sequences=defined.shape[1],
         seeds=defined.shape[0],
         undefined=int(np.isnan(values).sum()),
-        reason=_reason(len(defined), alone.units, groups, sequences_only),
+        reason=_reason(len(defined), spreads[1].units, groups, sequences_only),
     )
 
 

@@ -18,7 +18,8 @@ from scipy import stats
 from xaibench.statistics.crossed import UNDEFINED, Interval
 from xaibench.statistics.detectable import smallest_p
 from xaibench.statistics.draws import FLIPS, Clusters, product
-from xaibench.statistics.effect_sizes import ROUNDING, all_equal, defined, without_rounding
+from xaibench.statistics.effect_sizes import defined
+from xaibench.statistics.rounding import ROUNDING, all_equal, without_rounding
 
 Float = NDArray[np.float64]
 Signs = NDArray[np.int8]

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from xaibench.statistics.draws import Draws, drawn_seed_means, weighted_mean
-from xaibench.statistics.effect_sizes import ROUNDING, without_rounding
+from xaibench.statistics.rounding import ROUNDING, without_rounding
 
 Float = NDArray[np.float64]
 Better = Literal["lower", "higher"]

@@ -1,0 +1,61 @@
+"""What differs by the rounding of sums alone is equal: no test and no rank comes from last bits."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+
+ROUNDING = 1e-12
+"""Sums of equal numbers in another order differ by less than this part of their size."""
+
+
+def all_equal(numbers: Float, *, size: float = 0.0) -> bool:
+    """Whether they differ by no more than rounding; so do fewer than two.
+
+    ``size`` is that of the numbers that they are sums or differences of, where that is larger than
+    their own: five means of 0, made of multiples of 1/5 in another order, differ by 1e-17.
+    """
+    if numbers.size < 2:
+        return True
+    return bool(np.ptp(numbers) <= ROUNDING * max(largest(numbers), size))
+
+
+def subtracted(first: Float, second: Float) -> Float:
+    """``first - second``, 0 where they differ by rounding alone."""
+    difference = first - second
+    least = ROUNDING * np.maximum(np.abs(first), np.abs(second))
+    difference[np.abs(difference) <= least] = 0
+    return difference
+
+
+def largest(numbers: Float) -> float:
+    """The largest absolute value of those that are not NaN; 0 where there is none."""
+    return float(np.nanmax(np.abs(numbers), initial=0.0))
+
+
+def without_rounding(numbers: Float, *, axis: int | None = None) -> Float:
+    """The same numbers, those that differ by rounding alone made equal, so that ranks do not come
+    from last bits; NaN stays NaN.
+
+    Equal are neighbours in order that differ by less than the rounding of the largest, of all or
+    along ``axis``; each takes the smallest of those it equals.
+
+    >>> without_rounding(np.array([0.1 + 0.2, 0.3, 0.5])).tolist()
+    [0.3, 0.3, 0.5]
+    """
+    numbers = np.asarray(numbers, np.float64)
+    if axis is None:
+        return without_rounding(numbers.ravel(), axis=0).reshape(numbers.shape)
+    if not numbers.size:
+        return numbers
+    order = np.argsort(numbers, axis=axis)
+    rising = np.take_along_axis(numbers, order, axis)
+    sizes = np.nanmax(np.abs(numbers), axis=axis, keepdims=True, initial=0.0)
+    first = np.full_like(np.take(rising, [0], axis), -np.inf)
+    apart = np.diff(rising, axis=axis, prepend=first) > ROUNDING * sizes
+    starts = np.maximum.accumulate(np.where(apart, rising, -np.inf), axis=axis)
+    equal = np.empty_like(numbers)
+    np.put_along_axis(equal, order, np.where(np.isnan(rising), np.nan, starts), axis)
+    return equal
