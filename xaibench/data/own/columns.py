@@ -91,15 +91,15 @@ def classes(table: pd.DataFrame, path: Path, column: str) -> tuple[Labels, tuple
 def _spellings(words: Iterable[str]) -> dict[str, str]:
     """The name of the class for each word: numbers that are equal are one class, as in Parquet.
 
-    01 alone is a code and stays; beside 1 it is 1.
+    01 and 1E5 alone are codes, as of wells, and stay; beside 1 and 100000 they are these.
 
-    >>> _spellings(["1", "1.0", "0.50", "007", "b"])
-    {'1': '1', '1.0': '1', '0.50': '0.5', '007': '007', 'b': 'b'}
+    >>> _spellings(["1", "1.0", "0.50", "007", "1E5", "b"])
+    {'1': '1', '1.0': '1', '0.50': '0.5', '007': '007', '1E5': '1E5', 'b': 'b'}
     """
     canonical = {word: canonical_number(word) for word in words}
     counts = Counter(canonical.values())
     return {
-        word: word if counts[number] == 1 and re.match("[-+]?0\\d", word) else number
+        word: word if counts[number] == 1 and re.match(r"[-+]?0\d|.*[eE]", word) else number
         for word, number in canonical.items()
     }
 
