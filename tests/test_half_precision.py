@@ -64,7 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path, plugins = place / "plan.yaml", (str(place / "half.py"),)
     path.write_text(PLAN.replace("data.csv", str(place / "data.csv")))
     job = Job(read(str(path), changes=(), plugins=plugins), str(path), plugins, place / "run")
-    run(begin(job), jobs=1, threads=1, command="xaibench run plan.yaml")
+    run(begin(job), jobs=0, threads=1, command="xaibench run plan.yaml")
     return job.folder
 
 

@@ -65,7 +65,7 @@ def records_of(folder, explained):
     (folder / "plan.yaml").write_text(PLAN)
     plan = read(str(folder / "plan.yaml"))
     work = begin(Job(plan, str(folder / "plan.yaml"), (), folder / "run"))
-    outcome = run(work, jobs=1, threads=1, command="xaibench run plan.yaml")
+    outcome = run(work, jobs=0, threads=1, command="xaibench run plan.yaml")
     return work, outcome, pd.read_parquet(folder / "run" / "results.parquet")
 
 

@@ -11,13 +11,23 @@ from contextlib import contextmanager
 from inspect import getdoc
 from itertools import islice
 from pathlib import Path
+from time import monotonic
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from xaibench import __version__
-from xaibench.errors import UsageError
+from xaibench.errors import (
+    Escaped,
+    Interrupted,
+    Terminated,
+    UsageError,
+    described,
+    message_of,
+    readable,
+)
 from xaibench.registry import KINDS
+from xaibench.terminal import echo, lasting
 
 app = typer.Typer(
     add_completion=False,
@@ -87,16 +97,16 @@ def run(
     if isinstance(read, dict):
         each = series.jobs_of(read, plan, given, folder)
         if dry_run:
-            _fail(series.foresee(each, **how, say=typer.echo))
+            _fail(series.foresee(each, **how, say=echo))
         else:
-            _fail(series.run(each, name_of(plan), **how, command=_command(), say=typer.echo))
+            _fail(series.run(each, name_of(plan), **how, command=_command(), say=echo))
         return
     work = running.begin(Job(read, plan, given, folder))
     if dry_run:
-        typer.echo(forecast.summary(work, **how))
+        echo(forecast.summary(work, **how))
         return
     outcome = running.run(work, **how, command=_command())
-    typer.echo(running.conclusion(work, outcome))
+    echo(running.conclusion(work, outcome))
     _fail(outcome.failures)
 
 
@@ -116,7 +126,7 @@ def report(
     render = series.render if series.is_series(folder) else report
     written, failures = render(folder, tuple(plugins or ()), tuple(formats or ()))
     for path in written:
-        typer.echo(path)
+        echo(path)
     _fail(failures)
 
 
@@ -142,9 +152,9 @@ def compare(
     asked = [gate.split(_BETWEEN) if gate else [] for gate in gates or ()]
     found = comparison.compare(folders, asked)
     files = comparison.written(found, output) if output else []
-    typer.echo(comparison.printed(found), nl=False)
+    echo(comparison.printed(found).removesuffix("\n"))
     for path in files:
-        typer.echo(path)
+        echo(path)
     if found.failed:
         raise typer.Exit(3)
 
@@ -159,12 +169,13 @@ def list_(
     """What is available, a line each."""
     from xaibench.catalogue import LISTED, lines
 
-    kinds = [kind] if kind else LISTED
-    for each in kinds:
-        if len(kinds) > 1:
-            typer.echo(f"\n{each}" if each != kinds[0] else each)
-        for line in lines(each, tuple(plugins or ())):
-            typer.echo(f"  {line}" if len(kinds) > 1 else line)
+    if kind:
+        listed = [lines(kind, tuple(plugins or ()))]
+    else:
+        listed = [
+            [each, *(f"  {line}" for line in lines(each, tuple(plugins or ())))] for each in LISTED
+        ]
+    echo("\n\n".join("\n".join(each) for each in listed))
 
 
 @app.command()
@@ -181,7 +192,7 @@ def check(
 
     checks = checked(name, changes=changes or (), plugins=tuple(plugins or ()))
     for line in told(checks):
-        typer.echo(line)
+        echo(line)
     _fail([check.name for check in checks if check.held is False])
 
 
@@ -197,7 +208,7 @@ def data_list(root: Root = None) -> None:
     from xaibench.data.published.fetching import listed
 
     for line in listed(root):
-        typer.echo(line)
+        echo(line)
 
 
 @data.command()
@@ -210,7 +221,7 @@ def fetch(
 
     with fetching(name) as progress:
         folder = fetch(name, root=root, progress=progress)
-    typer.echo(folder)
+    echo(folder)
 
 
 @data.command()
@@ -233,20 +244,20 @@ def audit(
 
     known = tuple(plugins or ())
     for line in audited(dataset, changes=changes or (), plugins=known, deep=deep):
-        typer.echo(line)
+        echo(line)
 
 
 def _fail(failures: list[str]) -> None:
     """Exit code 1 with a line for each thing that failed, if anything did."""
     for failure in failures:
-        typer.echo(f"failed: {failure}", err=True)
+        echo(f"failed: {failure}", err=True)
     if failures:
         raise typer.Exit(1)
 
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"xaibench {__version__}")
+        echo(f"xaibench {__version__}")
         raise typer.Exit
 
 
@@ -287,41 +298,87 @@ for _named in (*app.registered_commands, *data.registered_commands):
 _STOPPED, _TERMINATED = 130, 143
 """The exit codes after an interrupt and after a request to end, as shells have them."""
 
+_PATIENCE = 1
+"""Seconds after an interrupt in which another says nothing new."""
+
 
 @contextmanager
 def _ends_in_order() -> Iterator[None]:
     """In here a request to end (SIGTERM) does what an interrupt does: processes are ended, and what
-    is unfinished is put away."""
+    is unfinished is put away. Keys that are pressed meanwhile are not heard."""
+    began = None
 
     def end(*_: object) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second request is not kept waiting
-        raise SystemExit(_TERMINATED)
+        raise Terminated(_TERMINATED)
 
-    before = signal.signal(signal.SIGTERM, end)
+    def interrupt(*_: object) -> None:
+        nonlocal began
+        if began is None:
+            began = monotonic()
+            raise Interrupted
+        if monotonic() - began > _PATIENCE:
+            os._exit(_STOPPED)
+
+    handlers = {signal.SIGTERM: end, signal.SIGINT: interrupt}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+        if began is not None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _mistake(message: str, code: int = 2) -> NoReturn:
-    sys.stderr.write(f"xaibench: {' '.join(message.split())}\n")
-    sys.exit(code)
+def _mistake(message: object, code: int = 2) -> int:
+    echo(f"xaibench: {' '.join(readable(str(message)).split())}", err=True)
+    return code
 
 
-def main() -> None:
-    """The console script; what a user can mend is one line and exit code 2."""
+def _code() -> int:
+    """Run the command of this call; what a user can mend is one line."""
     try:
         with _ends_in_order():
             code = app(args=_joined(sys.argv[1:]) or ["--help"], standalone_mode=False)
     except UsageError as error:
-        _mistake(str(error), error.code)
+        return _mistake(error, error.code)
+    except Escaped as error:
+        return _mistake(error)
     except _WrongWords as error:
-        _mistake(error.format_message())
+        return _mistake(error.format_message())
+    except OSError as error:
+        return _mistake(_of_the_system(error))
+    except UnicodeError as error:
+        return _mistake(f"a name that is no text: {message_of(error)}")
+    except MemoryError:
+        return _mistake("there is not enough memory", 1)
     except (KeyboardInterrupt, typer.Abort):
         code = _STOPPED
-    except SystemExit as ended:
-        code = ended.code
+    except Terminated:
+        code = _TERMINATED
+    except SystemExit as ended:  # typer never raises it here
+        return _mistake(f"a plug-in ended the process ({described(ended)})")
     if code in (_STOPPED, _TERMINATED):  # some versions of typer answer where a key interrupts
-        sys.stderr.write("xaibench: stopped; the same command goes on where it was\n")
-    sys.exit(code or 0)
+        echo("xaibench: stopped; the same command goes on where it was", err=True)
+    return int(code or 0)
+
+
+def _of_the_system(error: OSError) -> str:
+    """What the system refused, and where."""
+    reason = error.strerror or message_of(error)
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
+def called() -> int:
+    """Run the command of this call; its exit code."""
+    with lasting() as unwritten:
+        code = _code()
+    for line in unwritten:
+        _mistake(line)
+    return code or (2 if unwritten else 0)
+
+
+def main() -> None:
+    """Run the command of this call and end with its exit code."""
+    sys.exit(called())

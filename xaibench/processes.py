@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from xaibench.errors import Died, Escaped, UsageError, described, message_of
+from xaibench.terminal import lasting
 
 Do = Callable[[Any, Callable[..., None]], Any]
 """What a process does with a task; the second argument tells the parent of the way there."""
@@ -199,7 +200,7 @@ def _serve(
         failure = sendable(error)
         do = lambda *_: failure  # noqa: E731
     connection.send(("begun", None))
-    with suppress(EOFError):
+    with suppress(EOFError), lasting():
         while True:
             connection.send(("answer", do(connection.recv(), tell)))
 

@@ -1,6 +1,5 @@
 """What a run says while it works, on standard error: bars on a terminal, lines elsewhere."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Timer
@@ -10,6 +9,8 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
+
+from xaibench.terminal import echo, visible
 
 
 class Progress(Protocol):
@@ -29,7 +30,7 @@ class Lines:
 
     def done(self, task: str, seconds: float) -> None:
         self.finished += 1
-        print(f"[{self.finished}/{self.total}] {task}: {seconds:.1f} s", file=sys.stderr)
+        echo(f"[{self.finished}/{self.total}] {task}: {seconds:.1f} s", err=True)
 
     def epoch(self, epoch: int, epochs: int, row: dict[str, float]) -> None:
         pass
@@ -45,16 +46,18 @@ class Terminal:
 
     def done(self, task: str, seconds: float) -> None:
         self.bars.update(self.epochs, visible=False)
-        self.bars.update(self.tasks, advance=1, note=f"{task}: {seconds:.1f} s")
+        self.bars.update(self.tasks, advance=1, note=visible(f"{task}: {seconds:.1f} s"))
 
     def epoch(self, epoch: int, epochs: int, row: dict[str, float]) -> None:
         note = ", ".join(f"{name} {value:.3g}" for name, value in row.items() if name != "epoch")
-        self.bars.update(self.epochs, visible=True, completed=epoch, total=epochs, note=note)
+        self.bars.update(
+            self.epochs, visible=True, completed=epoch, total=epochs, note=visible(note)
+        )
 
 
 def said(words: str) -> None:
     """What a person must know before anything runs, or what is done where no task is."""
-    print(f"xaibench: {words}", file=sys.stderr, flush=True)
+    echo(f"xaibench: {words}", err=True)
 
 
 SECONDS_OF_SILENCE = 3.0
@@ -80,11 +83,11 @@ def shown(total: int) -> Iterator[Progress]:
         yield Lines(total)
         return
     columns: tuple[Any, ...] = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Bars(*columns, console=console) as bars:
         yield Terminal(bars, total)
@@ -108,12 +111,12 @@ def fetching(name: str) -> Iterator[Fetching]:
             if monotonic() - said > SECONDS_BETWEEN_LINES:
                 said = monotonic()
                 of = "" if total is None else f" of {total:,}"
-                print(f"{name}: {done:,}{of} {what}", file=sys.stderr)
+                echo(f"{name}: {done:,}{of} {what}", err=True)
 
         yield line
         return
     columns: tuple[Any, ...] = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.completed:,} {task.fields[what]}"),

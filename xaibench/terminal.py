@@ -1,0 +1,95 @@
+"""The one place that writes to a terminal: what is shown there moves no cursor, and a reader who
+goes away ends no run."""
+
+import errno
+import os
+import sys
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
+
+
+def visible(text: object) -> str:
+    """Text whose control and formatting characters are written out, but for line ends and tabs:
+    labels, class names and messages come from strangers.
+
+    >>> visible("\\x1b[2J\\u202egnp.exe")
+    '\\\\x1b[2J\\\\u202egnp.exe'
+    """
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(letter if _is_harmless(letter) else _written_out(letter) for letter in text)
+
+
+def _is_harmless(letter: str) -> bool:
+    return letter.isprintable() or letter in "\n\t" or unicodedata.category(letter) == "Zs"
+
+
+def _written_out(letter: str) -> str:
+    return letter.encode("unicode_escape").decode()
+
+
+def echo(text: object, *, err: bool = False) -> None:
+    """Write a line or several to standard output, or to standard error."""
+    stream = sys.stderr if err else sys.stdout
+    if stream is not None:  # it may be closed
+        stream.write(f"{visible(text)}\n")
+        stream.flush()
+
+
+class _Lasting:
+    """A stream that takes everything, also where it can be written no more; ``failure`` says why
+    that is so."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.failure: OSError | None = None
+
+    def write(self, text: str) -> int:
+        try:
+            return self.stream.write(text)
+        except OSError as error:
+            self._fail(error)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self.stream.flush()
+        except OSError as error:
+            self._fail(error)
+
+    def last(self) -> OSError | None:
+        """Why something could not be written, once all that there was is."""
+        self.flush()
+        return self.failure
+
+    def _fail(self, error: OSError) -> None:
+        self.failure = self.failure or error
+        with suppress(OSError, ValueError):  # what is left in the buffer must go somewhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+@contextmanager
+def lasting() -> Iterator[list[str]]:
+    """In here both standard streams take everything. The list has a line afterwards for one that
+    could not be written, unless its reader went away."""
+    before: tuple[Any, Any] = sys.stdout, sys.stderr
+    failures: list[str] = []
+    streams = [None if stream is None else _Lasting(stream) for stream in before]
+    for stream in before:
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")
+    sys.stdout, sys.stderr = streams
+    try:
+        yield failures
+    finally:
+        for name, stream in zip(("output", "error"), streams, strict=True):
+            failure = stream.last() if stream else None
+            if failure and failure.errno != errno.EPIPE:
+                failures.append(f"standard {name} cannot be written: {failure.strerror}")
+        sys.stdout, sys.stderr = before
