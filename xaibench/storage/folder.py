@@ -23,12 +23,21 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, Recursio
 """What reading JSON that may be anything ends in."""
 
 
+def _is_text(path: Path) -> bool:
+    try:
+        return bool(str(path.absolute()).encode())
+    except UnicodeEncodeError:
+        return False
+
+
 def check_folder(work: Work) -> None:
     """A folder may be new, empty, or a run on the same data.
 
     Where ``data.json`` or the whole store is gone, what else the run left tells of its data.
     """
     folder = work.job.folder
+    if not _is_text(folder):
+        raise UsageError(f"{folder}: wanted a path in UTF-8, for weights are kept in no other")
     try:
         others = sorted({path.name for path in folder.iterdir()} - {"store"})
     except FileNotFoundError:
