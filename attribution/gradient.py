@@ -51,7 +51,7 @@ def smooth_grad(
     target: Tensor,
     *,
     generators: list[np.random.Generator],
-    draws: Annotated[int, Field(ge=1)] = 25,
+    draws: Annotated[int, Field(ge=1, le=100_000)] = 25,
     noise: Annotated[float, Field(gt=0)] = 0.15,
     correct: bool = True,
 ) -> Tensor:

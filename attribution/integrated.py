@@ -15,7 +15,7 @@ from xaibench.values import Attribution
 
 from .references import Origin, hypothetical, origin
 
-Steps = Annotated[int, Field(ge=1)]
+Steps = Annotated[int, Field(ge=1, le=100_000)]
 
 NODES = (0.0, 0.43424374934680255, 0.7745966692414834, 0.9604912687080203)
 GAUSS = (8 / 9, 0.0, 5 / 9, 0.0)
@@ -114,7 +114,7 @@ def gradient_shap(
     *,
     references: Tensor,
     generators: list[np.random.Generator],
-    draws: Annotated[int, Field(ge=1)] = 50,
+    draws: Annotated[int, Field(ge=1, le=100_000)] = 50,
 ) -> Attribution:
     """The mean over ``draws`` of the gradient at a random point between a random reference and the
     input, times their difference (*Lundberg and Lee 2017*; *Erion et al. 2021*).

@@ -38,7 +38,7 @@ class AttnGen(nn.Module):
         length: int,
         filters: Sizes = (32, 64, 64),
         kernels: Sizes = (11, 7, 5),
-        attention_units: Annotated[int, Field(ge=1)] = 64,
+        attention_units: Annotated[int, Field(ge=1, le=10_000)] = 64,
         attention_as: Literal["pooling", "scorer"] = "pooling",
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3,
         masking: Masking = LOW_ATTENTION,

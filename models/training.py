@@ -38,7 +38,7 @@ def supervised(
     seed: int,
     progress: Callable[[int, int, dict[str, float]], None],
     checkpoint: Path | None = None,
-    epochs: Annotated[int, Field(ge=1)] = 8,
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 8,
     batch_size: Annotated[int, Field(ge=2)] = 128,
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3,
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2,

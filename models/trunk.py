@@ -8,7 +8,9 @@ from torch import nn
 
 from xaibench.errors import UsageError
 
-Sizes = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+Sizes = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=10_000)], ...], Field(min_length=1, max_length=100)
+]
 """One number for each convolution, at least one."""
 
 

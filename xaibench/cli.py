@@ -69,10 +69,11 @@ def run(
         int | None, typer.Option(min=1, help="Explain at most so many sequences.")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Processes [the cores, at most 8].")
+        int | None, typer.Option(min=1, max=1000, help="Processes [the cores, at most 8].")
     ] = None,
     threads: Annotated[
-        int, typer.Option(min=1, help="Torch threads in each; results differ in rounding.")
+        int,
+        typer.Option(min=1, max=1000, help="Torch threads in each; others train other models."),
     ] = 1,
     device: Annotated[
         str | None, typer.Option(help="Where models are trained, such as cuda [cpu].")

@@ -163,9 +163,11 @@ def _computed(
 def _imports(tasks: Sequence[Task]) -> list[str]:
     """The slow ones: plug-ins of ours that the plan has (a stranger's may not bear to be copied
     after its import), and what torch imports for its first optimiser."""
-    ours = ("xaibench.models.", "xaibench.attribution.")
     trains = any(task.source is None for task in tasks)
-    return [*filter(lambda name: name.startswith(ours), sys.modules), *["torch._dynamo"] * trains]
+    return [
+        *(name for name in sys.modules if name.startswith("xaibench.")),
+        *["torch._dynamo"] * trains,
+    ]
 
 
 def _begin(job: bytes, threads: int) -> Do:

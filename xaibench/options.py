@@ -327,15 +327,16 @@ def _of_harness(plugin: Plugin) -> Fields:
 
 
 _COUNT = Annotated[int, Field(ge=1)]
+_DRAWS = Annotated[int, Field(ge=1, le=10_000)]
 _FEWER = (_COUNT | None, None)
 """At most so many; None is all that the plan has."""
 
 _OF_CHANGE: dict[str, Fields] = {
-    "substitutions": {"draws": (_COUNT, 5)},
-    "hamming_ball": {"draws": (_COUNT, 5), "radius": (_COUNT, 3)},
-    "shift": {"draws": (_COUNT, 2), "offset": (_COUNT, 10)},
-    "cascading": {"draws": (_COUNT, 3)},
-    "independent": {"draws": (_COUNT, 3)},
+    "substitutions": {"draws": (_DRAWS, 5)},
+    "hamming_ball": {"draws": (_DRAWS, 5), "radius": (_COUNT, 3)},
+    "shift": {"draws": (_DRAWS, 2), "offset": (_COUNT, 10)},
+    "cascading": {"draws": (_DRAWS, 3)},
+    "independent": {"draws": (_DRAWS, 3)},
 }
 """How often and how far the harness changes what a metric looks at."""
 
@@ -343,7 +344,7 @@ _SHARE = Annotated[float, Field(gt=0, lt=1)]
 
 _OF_METRIC: dict[str, Fields] = {
     "subsets": {
-        "draws": (_COUNT, 20),
+        "draws": (_DRAWS, 20),
         "fractions": (tuple[_SHARE, ...], (0.05, 0.1, 0.2, 0.3, 0.5)),
     },
     "retrained": {"train": (_COUNT | None, None)},

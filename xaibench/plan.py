@@ -13,6 +13,7 @@ from pydantic import (
     field_validator,
 )
 
+from xaibench.bounds import check_tasks
 from xaibench.controls import CONTROLS, ORACLE, PRIORS, RANDOM
 from xaibench.errors import UsageError
 from xaibench.options import resolve, validate, with_paths
@@ -92,8 +93,8 @@ class Plan(BaseModel):
     sequences: Annotated[int, Field(ge=1)] = 500
     metrics: Parts
     operators: Parts
-    fractions: tuple[Fraction, ...] = FRACTIONS
-    random_draws: Annotated[int, Field(ge=2)] = 10
+    fractions: Annotated[tuple[Fraction, ...], Field(max_length=1000)] = FRACTIONS
+    random_draws: Annotated[int, Field(ge=2, le=1000)] = 10
     precision: Precision = "float32"
     controls: tuple[ControlName, ...] = tuple(CONTROLS)
     controlled: Annotated[int, Field(ge=0)] = 100
@@ -232,6 +233,7 @@ def _shaped(written: dict[str, Any], source: str) -> Plan:
         shaped["dataset"] = use_of(shaped["dataset"], "dataset", key="name")
     plan = validate(Plan, shaped, where="")
     assert isinstance(plan, Plan)  # for the type checker
+    check_tasks(plan)
     return plan
 
 

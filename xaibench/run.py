@@ -112,7 +112,8 @@ def _check_model(work: Work, model: str) -> None:
 def planned(work: Work) -> tuple[list[Task], list[Task]]:
     """All tasks, and those of them that are still to be computed."""
     every = list(tasks(work.plan))
-    return every, [task for task in every if missing(work, task)]
+    with said_where_long(f"looking up which of {len(every):,} tasks are done"):
+        return every, [task for task in every if missing(work, task)]
 
 
 def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:

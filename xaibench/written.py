@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -9,10 +10,14 @@ from typing import Any
 
 import yaml
 
-from xaibench.errors import Absent, UsageError, shortened
+from xaibench.bounds import CHARACTERS, LEVELS, PLANS, check_labels, check_text, check_values
+from xaibench.errors import Absent, UsageError, message_of, shortened
 from xaibench.options import with_paths
 from xaibench.registry import load, nearest
 from xaibench.storage.files import read
+
+OF_A_SERIES = ("series.json", "index.html", "overview.csv")
+"""What lies in the folder of several datasets beside the folders of their runs."""
 
 SECTIONS = ("models", "attribution", "metrics", "operators", "reports")
 """The keys that hold several plug-ins by label."""
@@ -101,8 +106,18 @@ def _folder(source: str) -> Path:
     return Path() if named else Path(source).parent
 
 
-def _written(source: str, plugins: tuple[str, ...], above: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The mapping in a plan, laid section by section over those that it ``extends``."""
+def _written(
+    source: str,
+    plugins: tuple[str, ...],
+    above: tuple[str, ...] = (),
+    every: list[str] | None = None,
+) -> dict[str, Any]:
+    """The mapping in a plan, laid section by section over those that it ``extends``; ``every`` are
+    all that were read for one call."""
+    every = [] if every is None else every
+    every.append(source)
+    if len(every) > PLANS:
+        raise UsageError(f"extends: wanted at most {PLANS} plans in all, got more")
     if os.path.realpath(source) in map(os.path.realpath, above):
         raise UsageError(f"extends: wanted an end, got {' -> '.join([*above, source])}")
     written = _mapping(source)
@@ -113,7 +128,7 @@ def _written(source: str, plugins: tuple[str, ...], above: tuple[str, ...] = ())
         written["datasets"] = datasets_of(written["datasets"])
     laid: dict[str, Any] = {}
     for name in _extended(written.pop("extends", []), source):
-        below = _written(name, plugins, (*above, source))
+        below = _written(name, plugins, (*above, source), every)
         laid = _laid(laid, _seen_from(below, name, source, plugins))
     return _laid(laid, written)
 
@@ -145,6 +160,9 @@ def datasets_of(given: Any) -> dict[str, Any]:
     for label in given:
         if not isinstance(label, str) or not re.fullmatch(r"(?!\.)[^/\\\0]+", label):
             raise UsageError(f"datasets: wanted labels that can name folders, got {label!r}")
+        if label.casefold() in OF_A_SERIES:
+            raise UsageError(f"datasets: wanted another label than {label!r}, a file of the series")
+    check_labels(given, "datasets")
     return {label: {"name": one} if isinstance(one, str) else one for label, one in given.items()}
 
 
@@ -193,6 +211,9 @@ def _mapping(source: str) -> dict[str, Any]:
         text = (files("xaibench") / "presets" / f"{source}.yaml").read_text()
     elif os.path.isfile(source):
         try:
+            size = os.path.getsize(source)
+            if size > 4 * CHARACTERS:
+                raise UsageError(f"{source}: wanted a plan, got a file of {size:,} bytes")
             text = Path(source).read_text()
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{source}: cannot be read: {error}") from None
@@ -212,12 +233,14 @@ def parsed_file(path: Path) -> dict[str, Any]:
 
 
 def _parsed(text: str, source: str) -> dict[str, Any]:
+    check_text(text, source)
     try:
         mapping = yaml.load(text, _Loader)  # a SafeLoader underneath
-    except yaml.YAMLError as error:
-        raise UsageError(f"{source}: is no YAML: {' '.join(str(error).split())}") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the latter of numbers
+        raise UsageError(f"{source}: is no YAML: {message_of(error)}") from None
     if not isinstance(mapping, dict):
         raise UsageError(f"{source}: wanted a mapping of keys, got {type(mapping).__name__}")
+    check_values(mapping, "")
     return mapping
 
 
@@ -252,8 +275,7 @@ class _Loader(yaml.SafeLoader):
         scalars = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         for key in scalars:
             key.tag = key.tag if key.tag == "tag:yaml.org,2002:merge" else _TEXT
-        keys = [key.value for key in scalars]
-        twice = {key for key in keys if keys.count(key) > 1}
+        twice = {key for key, count in Counter(key.value for key in scalars).items() if count > 1}
         if twice:
             raise yaml.composer.ComposerError(None, None, f"{twice} twice", node.start_mark)
         return node
@@ -262,8 +284,10 @@ class _Loader(yaml.SafeLoader):
 def labelled(section: Any, where: str) -> dict[str, Any]:
     """A section given as a list of names is a mapping without options."""
     if isinstance(section, list) and all(isinstance(name, str) for name in section):
+        check_labels(section, where)
         return {name: {} for name in section}
     if isinstance(section, dict) and all(isinstance(name, str) for name in section):
+        check_labels(section, where)
         return {name: {} if options is None else options for name, options in section.items()}
     raise UsageError(f"{where}: wanted a list of names or a mapping, got {section!r}")
 
@@ -292,10 +316,16 @@ def assigned(change: str) -> tuple[str, Any]:
     key, equals, value = change.partition("=")
     if not equals or not all(key.split(".")):
         raise UsageError(f"--set {change}: wanted key=value")
+    check_values(key, "--set")
+    if key.count(".") >= LEVELS:
+        raise UsageError(f"--set {change}: wanted at most {LEVELS} keys with dots between")
+    check_text(value, f"--set {key}")
     try:
-        return key, yaml.load(value, _Loader)  # a SafeLoader underneath
-    except yaml.YAMLError:
+        loaded = yaml.load(value, _Loader)  # a SafeLoader underneath
+    except (yaml.YAMLError, ValueError, OverflowError):
         raise UsageError(f"--set {change}: the value is no YAML") from None
+    check_values(loaded, key)
+    return key, loaded
 
 
 def change_one(written: dict[str, Any], change: str) -> None:

@@ -32,9 +32,9 @@ classifier is right in about 95 of 100 sequences."""
 def composition(
     *,
     data_seed: int,
-    train: Annotated[int, Field(ge=10)] = 8000,
-    test: Annotated[int, Field(ge=10)] = 2000,
-    length: Annotated[int, Field(ge=1)] = 200,
+    train: Annotated[int, Field(ge=10, le=10_000_000)] = 8000,
+    test: Annotated[int, Field(ge=10, le=10_000_000)] = 2000,
+    length: Annotated[int, Field(ge=1, le=1_000_000)] = 200,
     order: Annotated[int, Field(ge=0, le=ORDERS)] = 1,
     sequences: Path | None = None,
     label: str = "label",

@@ -59,9 +59,9 @@ class Generated(NamedTuple):
 def planted(
     *,
     data_seed: int,
-    train: Annotated[int, Field(ge=10)] = 8000,
-    test: Annotated[int, Field(ge=10)] = 2000,
-    length: Annotated[int, Field(ge=1)] = 200,
+    train: Annotated[int, Field(ge=10, le=10_000_000)] = 8000,
+    test: Annotated[int, Field(ge=10, le=10_000_000)] = 2000,
+    length: Annotated[int, Field(ge=1, le=1_000_000)] = 200,
     rule: str = "CTCF",
     strands: Literal["forward", "both"] = "forward",
     ordered: bool = False,
