@@ -48,7 +48,11 @@ def markdown(results: Results) -> dict[str, str]:
             "## How to read this",
             _folded(
                 "Every word and metric",
-                ["\n".join(f"- **{word}**: {plain(said)}" for word, said in glossary(results))],
+                [
+                    "\n".join(
+                        f"- **{plain(word)}**: {plain(said)}" for word, said in glossary(results)
+                    )
+                ],
             ),
         ]
     )
@@ -82,6 +86,11 @@ def _section(section: Section) -> str:
     if tables and section.slug not in OPEN:
         tables = [_folded(f"{len(tables)} table{'s' if len(tables) > 1 else ''}", tables)]
     return "\n\n".join([*words, *tables])
+
+
+def _entry(entry: tuple[str, str]) -> str:
+    word, said = entry
+    return f"- **{plain(word)}**: {plain(said)}"
 
 
 def _folded(summary: str, parts: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from xaibench.results import Results
+from xaibench.terminal import visible
 
 _START = r"(?:(?<![\w./:<\\-])|(?<=\s-[a-z])|(?<=:)(?!//))"
 _ROOT = r"(?:file:[/\\]{1,4}|(?:~[\w.-]*|[A-Za-z]:)?[/\\]{1,2})"
@@ -30,11 +31,12 @@ _WHOLE = re.compile(r"(?:file:[/\\]|~[\w.-]*[/\\]|[A-Za-z]:[/\\]|/|\\\\)[^\n]+")
 
 
 def without_folders(text: str) -> str:
-    """The text with every absolute path cut down to its last part.
+    """The text with every absolute path cut down to its last part, and nothing in it hidden.
 
     >>> without_folders("xaibench run '/home/ada/my plan.yaml' -o runs/demo")
     "xaibench run 'my plan.yaml' -o runs/demo"
     """
+    text = visible(text)
     for pattern, instead in _CUTS:
         text = pattern.sub(instead, text)
     return text

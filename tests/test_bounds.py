@@ -1,5 +1,6 @@
 """A plan that explodes is refused in seconds, with the number that came, before anything starts."""
 
+import json
 import time
 
 import pytest
@@ -123,6 +124,11 @@ LABELS = {
     "\x1b]0;owned\x07": "control",
     "\u202egnp.exe": "control",
     "a\u200bb": "control",
+    r"$\frac{x$ \input{/etc/passwd}": "path",
+    "/home/ada/x": "path",
+    "~ada/x": "path",
+    "C:\\ada": "path",
+    "a path:/x": "path",
     " x": "blanks",
     "x ": "blanks",
     "": "1 to 100",
@@ -147,6 +153,28 @@ def test_labels_that_act_where_they_are_shown_are_refused(section, label, tmp_pa
     with pytest.raises(UsageError, match=f"{section}: wanted (a label|labels)") as refused:
         read_any(str(path))
     assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "<script>alert(1)</script>",
+        "broken & 100%",
+        "a|b *c* [d](e)",
+        "3/4",
+        "runs/demo",
+        "../x",
+        "https://x.org/y",
+        r"$\frac{x}$",
+        "a = b - c",
+        "Größe 漢字",
+        "x" * 100,
+    ],
+)
+def test_other_labels_are_what_people_like(label, tmp_path):
+    path = tmp_path / "plan.yaml"
+    path.write_text(BASE.replace("[cnn]", f"{{{json.dumps(label)}: {{use: cnn}}}}"))
+    assert list(read(str(path)).models) == [label]
 
 
 @pytest.mark.parametrize("label", ["index.html", "overview.csv", "Series.JSON"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -103,11 +104,16 @@ def check_labels(labels: Any, where: str) -> None:
             raise UsageError(f"{where}: wanted a label {problem}, got {shortened(ascii(label))}")
 
 
+_PATH = re.compile(r"(?:^|[^\w<./\\-])(?:~[\w.-]*/|/|[A-Za-z]:[/\\])\w|\\\\\w")
+
+
 def _problem_of(label: str) -> str:
     if not 0 < len(label) <= LABEL:
         return f"of 1 to {LABEL} characters"
     if not label.isprintable() or label != label.strip():
         return "without line ends, control characters and blanks around it"
+    if _PATH.search(label):
+        return "without an absolute path, whose folders no report shows"
     if label.startswith(("=", "+", "-", "@")):
         return "that begins with no = + - @, which spreadsheets compute"
     return ""

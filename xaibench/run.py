@@ -1,19 +1,16 @@
 """A plan becomes cells, cells become records, records a report."""
 
 import json
-import os
-import platform
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from xaibench import __version__, results
+from xaibench import results
 from xaibench.alone import alone, busy
 from xaibench.begun import (
     Begun,
@@ -28,13 +25,15 @@ from xaibench.begun import (
 )
 from xaibench.cells import effects, retraining
 from xaibench.cells.behaviour import of_padding, unusable_models
-from xaibench.cells.training import build, floor_of, kept_floor
+from xaibench.cells.keeping import is_there
+from xaibench.cells.training import build, card, floor_of, kept_floor, model_spec
 from xaibench.clusters import counts, groups_of
 from xaibench.controls import ORACLE, RANDOM
 from xaibench.data.audit.cautions import cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
 from xaibench.engine import Task, missing, perform
 from xaibench.errors import UsageError
+from xaibench.machine import in_words, kernels, machine, numbers_of
 from xaibench.measure import of_model
 from xaibench.plan import Plan, dump
 from xaibench.progress import said, said_where_long, shown
@@ -60,7 +59,6 @@ OUTPUTS = (
     *("curves.csv", "operators.csv", "rankings.csv", "agreement.csv"),
     *("training.csv", "cost.csv", "examples.json", *results.LATER),
 )
-LIBRARIES = ("torch", "captum", "numpy", "scipy", "pandas", "scikit-learn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +139,7 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
                 said(sentence)
             mark(work, called)
             with counted(folder) as keep:
+                _say_other_kernels(work, todo, threads)
                 _compute(work, todo, keep, jobs=jobs, threads=threads)
                 _write_tables(work, called)
                 environment = _environment(work, {**called, "date": _now(), "seconds": keep()})
@@ -148,6 +147,24 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
                 unmark(work)
                 failures = _render(work)
         return Outcome(len(todo), len(every), _failures(folder) + failures)
+
+
+def _say_other_kernels(work: Work, todo: list[Task], threads: int) -> None:
+    """A training differs by more than rounding where its sums are made in another order."""
+    now, before = in_words(kernels(threads)), trained_with(work)
+    others = [f"{count} with {words}" for words, count in before.items() if words != now]
+    if todo and others:
+        said(
+            f"models trained before: {', '.join(others)}; what is computed now is with {now}, and "
+            "a training under it comes to other weights"
+        )
+
+
+def trained_with(work: Work) -> dict[str, int]:
+    """How many of the models were trained with which kernels, where they tell."""
+    where = [(model, seed) for model in work.plan.models for seed in seeds_of(work.plan, model)]
+    cards = [card(work, *each) for each in where if is_there(work, model_spec(work, *each))]
+    return numbers_of(each["computed_with"] for each in cards if "computed_with" in each)
 
 
 def _compute(work: Work, todo: list[Task], keep: Keep, *, jobs: int, threads: int) -> None:
@@ -307,6 +324,7 @@ def _environment(work: Work, told: dict[str, Any]) -> str:
         **told,
         "tables": list(results.COLUMNS),
         **machine(),
+        "trained_with": trained_with(work),
         **tables.description(work),
         "clusters": counts(work),
     }
@@ -315,21 +333,6 @@ def _environment(work: Work, told: dict[str, Any]) -> str:
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def machine() -> dict[str, Any]:
-    """Versions and processor: what a number in a report was measured with."""
-    versions = {"python": platform.python_version(), "xaibench": __version__}
-    versions |= {name: version(name) for name in LIBRARIES}
-    return {"versions": versions, "processor": _processor(), "cores": os.cpu_count()}
-
-
-def _processor() -> str:
-    """The processor's name, without the name of the machine."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def _csv(table: pd.DataFrame) -> str:

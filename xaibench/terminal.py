@@ -3,8 +3,8 @@ goes away ends no run."""
 
 import errno
 import os
+import re
 import sys
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
@@ -17,18 +17,14 @@ def visible(text: object) -> str:
     >>> visible("\\x1b[2J\\u202egnp.exe")
     '\\\\x1b[2J\\\\u202egnp.exe'
     """
-    text = str(text)
-    if text.isprintable():
-        return text
-    return "".join(letter if _is_harmless(letter) else _written_out(letter) for letter in text)
+    return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
 
 
-def _is_harmless(letter: str) -> bool:
-    return letter.isprintable() or letter in "\n\t" or unicodedata.category(letter) == "Zs"
-
-
-def _written_out(letter: str) -> str:
-    return letter.encode("unicode_escape").decode()
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+"""Control characters, those that reverse what follows or take no place, and halves of pairs."""
 
 
 def echo(text: object, *, err: bool = False) -> None:

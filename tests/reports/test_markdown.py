@@ -98,3 +98,24 @@ def test_a_long_reason_below_a_table_is_cut(make):
 
 def test_text_stays_in_one_line():
     assert plain("a\nb") == "a b"
+
+
+ACTING = [
+    "<style>*{display:none}</style>",
+    "<iframe src=//x>",
+    "one\ntwo",
+    "\u202egnp.exe",
+    "\x1b[2J",
+]
+
+
+@pytest.mark.parametrize("word", ACTING)
+def test_a_word_of_the_glossary_is_text(run, word, monkeypatch):
+    monkeypatch.setattr("xaibench.reports.markdown.glossary", lambda _: [(word, word)])
+    text = markdown(run)["report.md"]
+    entry = next(
+        line for line in text.splitlines() if line.startswith("- **") and line.count("**") == 2
+    )
+    assert word not in text
+    assert "<" not in entry
+    assert all(letter.isprintable() for letter in entry)

@@ -20,6 +20,7 @@ from xaibench.classifiers.units import caution_of
 from xaibench.data.audit.floor import Floor, floor
 from xaibench.errors import ModelError, UsageError
 from xaibench.fence import fenced
+from xaibench.machine import kernels
 from xaibench.options import supplied
 from xaibench.predict import logits
 from xaibench.progress import said
@@ -202,7 +203,8 @@ def _save(classifier: Any, history: list[dict[str, Any]], spec: Spec, folder: Pa
     parameters = sum(parameter.numel() for parameter in classifier.parameters())
     made_from = {name: spec[name] for name in ("model", "training", "seed", "data", "data_seed")}
     architecture = {"parameters": parameters, "architecture": str(classifier)}
-    card = {**architecture, "made_from": made_from, "history": history}
+    made = {"made_from": made_from, "computed_with": kernels()}
+    card = {**architecture, **made, "history": history}
     (folder / "card.json").write_text(json.dumps(card, indent=1))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from xaibench.compare.differing import Difference, cautions, differences
+from xaibench.compare.differing import Difference, cautions, differences, trained_apart
 from xaibench.compare.gates import Judged, gate, judged
 from xaibench.compare.rows import incomparable, rows
 from xaibench.compare.runs import Run, read_runs
@@ -73,13 +73,16 @@ def compare(folders: Sequence[Path], gates: Iterable[Iterable[str]] = ()) -> Com
 def _pair(first: Run, second: Run) -> Pair:
     found = shared(first, second)
     compared = rows(found, first, second)
+    models = trained(found, first, second)
+    anew = any(each.verdict == "anew" for each in models.values())
+    apart = trained_apart(first, second) if anew else []
     return Pair(
         first,
         second,
         found,
         tuple(differences(first, second)),
-        (*cautions(first, second), *_left_out(found, compared)),
-        trained(found, first, second),
+        (*cautions(first, second), *apart, *_left_out(found, compared)),
+        models,
         compared,
     )
 

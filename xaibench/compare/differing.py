@@ -50,6 +50,17 @@ def cautions(first: Run, second: Run) -> list[str]:
     ]
 
 
+def trained_apart(first: Run, second: Run) -> list[str]:
+    """What may have made other models of equal trainings."""
+    one, other = (run.results.environment.get("trained_with") or {} for run in (first, second))
+    if not one or not other or {*one} == {*other}:
+        return []
+    return [
+        f"The models were trained with {' and '.join(one)} in one run, with {' and '.join(other)} "
+        "in the other: sums in another order are enough for other weights."
+    ]
+
+
 def same_data(first: Run, second: Run) -> bool:
     """Whether the fingerprints of the data are equal."""
     one, other = (run.results.environment.get("data") for run in (first, second))
@@ -89,8 +100,9 @@ def _versions(environment: Mapping[str, Any]) -> Any:
 
 
 def _machine(environment: Mapping[str, Any]) -> dict[str, Any]:
-    """What rounding depends on."""
-    return {name: environment.get(name) for name in ("processor", "cores", "threads")}
+    """What rounding depends on, and so what a training comes to."""
+    told = {name: environment.get(name) for name in ("processor", "cores", "threads")}
+    return {**told, "trained with": " and ".join(environment.get("trained_with") or {})}
 
 
 def _counted(topic: str, key: str, one: set[str], other: set[str]) -> Iterator[Difference]:
