@@ -114,7 +114,7 @@ def _problem_of(label: str) -> str:
         return "without line ends, control characters and blanks around it"
     if _PATH.search(label):
         return "without an absolute path, whose folders no report shows"
-    if label.startswith(("=", "+", "-", "@")):
+    if len(label) > 1 and label[0] in "=+-@":  # alone they are text
         return "that begins with no = + - @, which spreadsheets compute"
     return ""
 
