@@ -198,15 +198,11 @@ def attempt(work: Work, task: Task, threads: int, epoch: Epoch) -> Outcome:
     which tasks the process had before.
     """
     began = perf_counter()
-    precision, gradients = torch.get_default_dtype(), torch.is_grad_enabled()
     try:
         with on_threads(threads), warnings.catch_warnings(), fenced():
             compute(work, task, epoch)
     except Exception as error:
         return error
-    finally:
-        torch.set_default_dtype(precision)
-        torch.set_grad_enabled(gradients)
     return perf_counter() - began
 
 
