@@ -137,8 +137,9 @@ def test_a_missing_file_and_one_that_is_no_text_are_refused(tmp_path):
         MEME.replace("= ACGT", "= ACGU").encode(),
         MEME.replace(" 0 0 0.3", "\n 0 0 0.3").encode(),
         MEME.replace(" w= 2", "").encode(),
+        MEME.replace(" 0 0 0.3", "# by hand\n 0 0 0.3").encode(),
     ],
-    ids=["a mark", "Windows", "gzip", "RNA", "a blank line", "no width"],
+    ids=["a mark", "Windows", "gzip", "RNA", "a blank line", "no width", "a comment"],
 )
 def test_a_file_of_motifs_may_be_written_otherwise(tmp_path, written):
     (tmp_path / "own.meme").write_bytes(written)

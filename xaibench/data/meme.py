@@ -20,7 +20,7 @@ _ALPHABETS = ("ACGT", "ACGU")
 _ROUNDING = 0.01
 """So far from 1 the rounded probabilities of a row may sum to."""
 
-_BEHIND = ("MOTIF", "URL", "letter-probability", "log-odds", "#", "--", "**", "//")
+_BEHIND = ("MOTIF", "URL", "letter-probability", "log-odds", "--", "**", "//")
 """How a line begins that is no row of a matrix."""
 
 _OTHER_FORMATS = {
@@ -57,7 +57,7 @@ def read_motifs(path: Path) -> list[Motif]:
     except UNREADABLE as error:
         got = reason(path, error)
         raise UsageError(f"{path}: wanted motifs in MEME format, got: {got}") from error
-    lines = [line for line in lines if line.text]
+    lines = [line for line in lines if line.text and line.text[0] != "#"]
     try:
         motifs = list(_motifs(lines))
     except ValueError as error:
