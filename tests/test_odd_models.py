@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -246,3 +247,21 @@ def test_a_model_without_parameters_runs_where_training_does_nothing(tmp_path):
     outcome, records = finished(tmp_path, *changes, "metrics={deletion: {}}")
     assert outcome.failures == []
     assert {"accuracy", "deletion_accuracy"} <= set(records.metric)
+
+
+def test_a_model_that_sees_padding_says_so_after_training_and_in_the_report(tmp_path, capsys):
+    generator = np.random.default_rng(7)
+    rows = [
+        ("".join(generator.choice(list("ACGT"), length)), row % 2, "test" if row > 89 else "train")
+        for row, length in enumerate(generator.integers(25, 41, 120))
+    ]
+    table = pd.DataFrame(rows, columns=["sequence", "label", "split"])
+    table.to_csv(tmp_path / "data.csv", index=False)
+    changes = ("dataset={name: file, path: data.csv}", "metrics={deletion: {}}")
+    outcome, _ = finished(tmp_path, *changes, "models={transformer: {layers: 1}}")
+    assert outcome.failures == []
+    words = capsys.readouterr().err
+    caution = "transformer sees padding: without it the logits of shorter sequences"
+    assert words.index("transformer, seed 3, training") < words.index(caution)
+    assert words.index(caution) < words.index("transformer, seed 0, saliency")
+    assert caution in (tmp_path / "run" / "report.md").read_text()
