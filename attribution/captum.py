@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import torch
 from captum.attr import GradientAttribution
 from torch import Tensor
 
-from xaibench.errors import UsageError
+from xaibench.errors import NotApplicable, UsageError
 from xaibench.predict import rows_of
 from xaibench.protocols import method
 from xaibench.registry import nearest
@@ -134,11 +135,23 @@ def _keyword(parameter: inspect.Parameter) -> inspect.Parameter:
 
 
 def _contributions(made: Any, inputs: Tensor, target: Tensor, options: dict[str, Any]) -> Tensor:
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _without_a_rule(type(made).__name__):
         warnings.simplefilter("ignore")  # that it sets hooks; what it misses, the guards see
         answer: Tensor = made.attribute(inputs, target=target, **options)
     raw = isinstance(made, GradientAttribution) and not made.multiplies_by_inputs
     return corrected(answer) * inputs if raw else answer
+
+
+@contextmanager
+def _without_a_rule(name: str) -> Iterator[None]:
+    """Captum's word for a module that its LRP has no rule for, in ours."""
+    try:
+        yield
+    except TypeError as error:
+        named = re.search(r"Module of type <class '([\w.]+)'> has no rule", str(error))
+        if not named:
+            raise
+        raise NotApplicable(f"Captum's {name} has no rule for {named[1]}") from error
 
 
 def _one_by_one(

@@ -220,6 +220,12 @@ def test_captums_lrp_sees_nothing_outside_of_modules() -> None:
         scores(adapt("LRP"), toy.Functional())
 
 
+def test_a_module_that_captums_lrp_does_not_know_is_named() -> None:
+    model = toy.MODELS["conv, batch norm, relu, max pool"]()
+    with pytest.raises(NotApplicable, match=r"Captum's LRP has no rule for torch\.nn\..*Conv1d"):
+        scores(adapt("LRP"), model)
+
+
 class Flat(toy.Toy):
     def forward(self, inputs: Tensor) -> Tensor:
         return super().forward(inputs.flatten(1))
