@@ -51,7 +51,7 @@ def _use(word: str, *, changes: Iterable[str], plugins: tuple[str, ...]) -> tupl
         raise UsageError(f"--set name={name}: wanted the name of a dataset, got {name!r}")
     if name == "file" and "genome" in given["dataset"]:
         name = "intervals"
-    if name == "intervals" and "genome" not in given["dataset"]:
+    if name == "intervals" and "path" in given["dataset"] and "genome" not in given["dataset"]:
         raise UsageError(f"{word}: holds intervals, wanted their genome: --set genome=FILE")
     options = resolve(load("datasets", name, plugins), given["dataset"], where="dataset")
     return Use(use=name, options=options), 0, ""
