@@ -521,3 +521,12 @@ def test_a_run_tells_the_classes_of_its_test_split_and_the_floor_by_every_measur
     majority = told["floor"][0]
     assert (majority["auroc"], majority["mcc"]) == (0.5, 0)
     assert majority["auprc"] == told["dataset"]["test_counts"][1] / 50
+
+
+def test_a_run_from_before_auroc_gets_it_by_its_command_without_training_anew(copy):
+    for name in ("classification.csv", "predictions.parquet"):
+        (copy / name).unlink()
+    _, outcome = finished(copy)
+    assert (outcome.computed, outcome.failures) == (0, [])
+    assert (copy / "classification.csv").stat().st_size > 0
+    assert len(pd.read_parquet(copy / "predictions.parquet")) == 50 * 2 * 2
