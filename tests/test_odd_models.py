@@ -102,6 +102,13 @@ class detached(Net):
     def forward(self, inputs):
         return super().forward(inputs).detach()
 
+class with_extra_state(Net):
+    def get_extra_state(self):
+        return {"version": 1}
+
+    def set_extra_state(self, state):
+        pass
+
 class tied(Net):
     def __init__(self, *, classes: int, length: int):
         super().__init__(classes=classes, length=length)
@@ -133,6 +140,7 @@ FAILING = {
     "unregistered": "is not made again by its weights",
     "only_in_training": "RuntimeError: not while training (raised by forward in training mode",
     "without_parameters": "expected parameters to train, got none",
+    "with_extra_state": "expected a state_dict of tensors, got a dict under '_extra_state'",
     "detached": "expected logits that depend on the weights",
 }
 

@@ -46,6 +46,7 @@ class Output:
         (LOGITS.long(), r"in floating point, got int64"),
         (LOGITS > 3, r"in floating point, got bool"),
         (LOGITS.to(torch.complex64), r"in floating point, got complex64"),
+        (LOGITS.to_sparse(), r"dense tensor, got a sparse one"),
         (LOGITS.to("meta"), r"on cpu, got meta"),
         (None, r"got None: forward returns nothing"),
         ((LOGITS, None), r"got a tuple of float32 \(N, 2\), NoneType: return the tensor"),

@@ -135,8 +135,13 @@ def _say_units(model: str, answers: Answers) -> None:
 
 def _require_restorable(work: Work, model: str, classifier: Any) -> None:
     """ModelError where the weights that are kept do not make the trained model again."""
+    state = classifier.state_dict()
+    for name, value in state.items():
+        if not isinstance(value, torch.Tensor):
+            kind = type(value).__name__
+            raise ModelError(f"expected a state_dict of tensors, got a {kind} under {name!r}")
     again, codes = fresh(work, model), few(work.splits.train)
-    again.load_state_dict(classifier.state_dict())
+    again.load_state_dict(state)
     one, other = logits(classifier, codes), logits(again, codes)
     change, span = float(np.abs(one - other).max()), float(np.ptp(one))
     if change > 1e-3 * max(span, float(np.abs(one).max())):

@@ -50,6 +50,8 @@ def checked(
             f"{expected} in floating point, got {str(outputs.dtype).removeprefix('torch.')}: "
             "return what stands before a class or an angle is taken"
         )
+    if outputs.layout != torch.strided:
+        raise ModelError(f"{expected} in a dense tensor, got a sparse one: return its to_dense()")
     if device is not None and outputs.device.type != device.type:
         raise ModelError(f"{expected} on {device.type}, got {outputs.device.type}")
     return outputs
