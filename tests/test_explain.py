@@ -488,7 +488,8 @@ def test_logits_in_half_precision_show_no_completeness(made: Any, method: Any) -
         NotApplicable, match=f"{method.__name__} .*logits in bfloat16 are too coarse"
     ):
         explain(method, model, CODES, TARGETS, references=toy.references(CODES), **DEFAULTS)
-    assert np.isfinite(explain(gradient, model, CODES, TARGETS, **DEFAULTS).scores).all()
+    for each in (gradient, in_silico_mutagenesis):
+        assert np.isfinite(explain(each, model, CODES, TARGETS, **DEFAULTS).scores).all()
 
 
 class Insisting(toy.Toy):

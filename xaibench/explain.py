@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from xaibench.classifiers.outputs import called
 from xaibench.dna import reverse_complement, unreverse
-from xaibench.errors import NotApplicable, message_of
+from xaibench.errors import ModelError, NotApplicable, message_of
 from xaibench.fence import fenced
 from xaibench.parts import parts_of
 from xaibench.predict import rows_of
@@ -168,8 +169,8 @@ def _refuse_half_precision(model: Any, codes: Codes, name: str, *, promises: boo
         return
     try:
         with fenced(), explainable(model), in_single_precision(model), torch.no_grad():
-            dtype = getattr(model(encoded(model, codes)), "dtype", torch.float32)
-    except RuntimeError as error:
+            dtype = called(model, encoded(model, codes), 1).dtype
+    except ModelError as error:
         if not narrow_of(model):
             raise
         raise NotApplicable(

@@ -31,10 +31,11 @@ class ExplainedView(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """``(N, C, S)`` -> ``(N, class)``: the logit minus the other's for two classes, else the
-        logit. The step from logits is linear."""
+        logit, in single precision or better. The step from logits is linear."""
         self.forwards += len(inputs)
         logits = finite(called(self.classifier, inputs, len(inputs)))
         self._note_rounding(logits.detach())
+        logits = logits.float() if is_narrow(logits.dtype) else logits
         explained = logits - logits.flip(1) if logits.shape[1] == 2 else logits
         if explained.requires_grad:
             explained.register_hook(self._count_backward)  # type: ignore[no-untyped-call]

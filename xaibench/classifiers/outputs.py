@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xaibench.errors import ModelError, NotFinite, described
+from xaibench.errors import ModelError, NotApplicable, NotFinite, described
 
 
 def called(model: Any, inputs: Any, rows: int, *, classes: int | None = None) -> Tensor:
@@ -17,7 +17,10 @@ def called(model: Any, inputs: Any, rows: int, *, classes: int | None = None) ->
     it raises or gives something else."""
     try:
         outputs = model(inputs)
-    except ModelError:
+    except (
+        ModelError,
+        NotApplicable,
+    ):  # the latter is a method's, whose rules run in the forward pass
         raise
     except Exception as error:
         mode = "training" if model.training else "evaluation"
