@@ -162,6 +162,32 @@ def test_what_takes_the_place_of_an_artefact_is_put_aside(copy, whole, kind):
     assert not path.is_symlink()
 
 
+def test_artefacts_that_changed_places_are_known(copy, whole):
+    one, other = sorted((copy / "store").glob("curve-*"))[:2]
+    one.rename(copy / "moved")
+    other.rename(one)
+    (copy / "moved").rename(other)
+    assert again(copy).computed > 0
+    same(copy, whole)
+
+
+@pytest.mark.parametrize("name", [DAMAGED, ".training-{}"])
+def test_what_a_link_in_the_store_leads_to_is_not_written(copy, whole, tmp_path, name):
+    (tmp_path / "elsewhere").mkdir()
+    path = next((copy / "store").glob("model-*"))
+    truncate(path / "weights.safetensors")
+    (copy / "store" / name.format(path.name)).symlink_to(tmp_path / "elsewhere")
+    again(copy)
+    same(copy, whole)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_wrong_fingerprint_is_outvoted_by_the_artefacts(copy, whole):
+    (copy / "store" / "data.json").write_text('{"data": "ffff"}')
+    assert again(copy).computed == 0
+    same(copy, whole)
+
+
 def test_a_size_that_changed_is_seen_without_reading_anything(copy, whole):
     truncate(next((copy / "store").glob(ARTEFACTS["curve"])))
     assert again(copy).computed == 1

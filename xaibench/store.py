@@ -98,8 +98,11 @@ class Store:
 
     def set_aside(self, path: Path) -> None:
         """Put an artefact where it is no artefact any more."""
-        (self.root / DAMAGED).mkdir(exist_ok=True)
-        path.rename(self.root / DAMAGED / f"{path.name}-{token_hex(4)}")
+        aside = self.root / DAMAGED
+        if aside.is_symlink() or aside.is_file():
+            aside.unlink()  # what a link leads to is not ours to write
+        aside.mkdir(exist_ok=True)
+        path.rename(aside / f"{path.name}-{token_hex(4)}")
 
     def check(self) -> None:
         """Halted where a run has begun here and its folder is gone."""
@@ -173,7 +176,7 @@ def _seal(folder: Path, record: dict[str, Any]) -> None:
     """Write what an artefact is, with the digests of its files and of that itself, to the disk."""
     held = {path.name: _file_of(path) for path in sorted(folder.iterdir())}
     # as it will be read back: JSON knows no tuples, and text alone for keys
-    record = json.loads(json.dumps({**record, "files": held}))
+    record = json.loads(json.dumps({**record, "name": key(record["spec"]), "files": held}))
     record["digest"] = _digest(_canonical(record))
     write(folder / _SPEC, json.dumps(record, indent=1), durable=True)
     sync(folder)
@@ -200,7 +203,8 @@ def _record_of(path: Path) -> dict[str, Any]:
             sound = known and key(spec) == path.name
         else:
             rest = {name: value for name, value in record.items() if name != "digest"}
-            sound = known and record["digest"] == _digest(_canonical(rest))
+            named = record["name"] == path.name
+            sound = known and named and record["digest"] == _digest(_canonical(rest))
     except PermissionError as error:
         raise UsageError(
             f"{error.filename}: {error.strerror}; whoever made the run can let others read it: "

@@ -45,6 +45,12 @@ def test_a_folder_that_is_a_link_is_not_written_through(tmp_path):
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
+    (tmp_path / "figures").touch()
+    with pytest.raises(UsageError, match="figures: is no folder, wanted one to write in"):
+        write_below(tmp_path, "figures/a.svg", "x")
+
+
 def test_folders_on_the_way_are_made(tmp_path):
     assert write_below(tmp_path, "a/b/c.txt", "x").read_text() == "x"
 

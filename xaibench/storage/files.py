@@ -83,6 +83,8 @@ def write_below(
         below = folder.joinpath(*parts[:count])
         if below.is_symlink():
             raise UsageError(f"{below}: is a link, wanted a folder to write in; remove the link")
+        if below.exists() and not below.is_dir():
+            raise UsageError(f"{below}: is no folder, wanted one to write in; remove it")
         below.mkdir(exist_ok=True)
     path = folder.joinpath(*parts)
     write(path, content, check=check)

@@ -46,6 +46,8 @@ def check_folder(work: Work) -> None:
         raise UsageError(
             f"{folder}: cannot be used as the folder of a run: {error.strerror}"
         ) from None
+    if any(data == work.data for data in _fingerprints(folder)):
+        return
     data = next(filter(None, _fingerprints(folder)), None)
     alone = others == ["plan.yaml"] and _is_written(folder / "plan.yaml", dump(work.plan))
     if data is None and others and not alone and not _is_run(folder):
@@ -53,7 +55,7 @@ def check_folder(work: Work) -> None:
             f"{folder}: wanted a new folder or one of a run, found other files "
             f"({', '.join(others[:3])}); choose another folder with -o, or move them away"
         )
-    if data not in (None, work.data):
+    if data is not None:
         raise UsageError(
             f"{folder}: holds a run on other data ({data[:8]}, these are {work.data[:8]}); "
             "choose another folder with -o"
@@ -66,7 +68,7 @@ def mark_folder(work: Work) -> Work:
     try:
         write(path, json.dumps({"data": work.data}), durable=_data_in(path) != work.data)
     except OSError as error:
-        raise UsageError(f"{work.job.folder}: cannot be written: {error.strerror}") from None
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
     job = replace(work.job, begun=True)
     return replace(work, job=job, store=replace(work.store, marked=True))
 
