@@ -17,10 +17,7 @@ def called(model: Any, inputs: Any, rows: int, *, classes: int | None = None) ->
     it raises or gives something else."""
     try:
         outputs = model(inputs)
-    except (
-        ModelError,
-        NotApplicable,
-    ):  # the latter is a method's, whose rules run in the forward pass
+    except (ModelError, NotApplicable):  # the rules of a method run in here, and may not apply
         raise
     except Exception as error:
         mode = "training" if model.training else "evaluation"
