@@ -123,7 +123,13 @@ def _of_fresh(work: Work, model: str) -> Answers:
     classes, explained = len(work.splits.train.class_names), is_explained(work.plan, model)
     codes = few(work.splits.train)
     with fenced():
-        return steady(fresh(work, model), codes, classes=classes, explained=explained)
+        untrained = fresh(work, model)
+        answers = steady(untrained, codes, classes=classes, explained=explained)
+        for name, value in untrained.state_dict().items():
+            if not isinstance(value, torch.Tensor):
+                kind = type(value).__name__
+                raise ModelError(f"expected a state_dict of tensors, got a {kind} under {name!r}")
+    return answers
 
 
 def _say_units(model: str, answers: Answers) -> None:
@@ -135,13 +141,8 @@ def _say_units(model: str, answers: Answers) -> None:
 
 def _require_restorable(work: Work, model: str, classifier: Any) -> None:
     """ModelError where the weights that are kept do not make the trained model again."""
-    state = classifier.state_dict()
-    for name, value in state.items():
-        if not isinstance(value, torch.Tensor):
-            kind = type(value).__name__
-            raise ModelError(f"expected a state_dict of tensors, got a {kind} under {name!r}")
     again, codes = fresh(work, model), few(work.splits.train)
-    again.load_state_dict(state)
+    again.load_state_dict(classifier.state_dict())
     one, other = logits(classifier, codes), logits(again, codes)
     change, span = float(np.abs(one - other).max()), float(np.ptp(one))
     if change > 1e-3 * max(span, float(np.abs(one).max())):
