@@ -124,8 +124,7 @@ class Results:
 def read(folder: Path) -> Results:
     """The results in a run folder; UsageError (one line) where it holds no run that can be read."""
     check(folder, COLUMNS)
-    _refuse_changed(folder)
-    return Results(
+    results = Results(
         plan=_plan(folder),
         environment=_content(folder, "environment.json", _json, dict),
         records=_table(folder, "results.parquet"),
@@ -146,6 +145,8 @@ def read(folder: Path) -> Results:
         predictions=_table(folder, "predictions.parquet"),
         examples=_content(folder, "examples.json", _json, list),
     )
+    _refuse_changed(folder)  # what cannot be read at all has said so in more words
+    return results
 
 
 def _refuse_changed(folder: Path) -> None:
@@ -192,7 +193,7 @@ def _content(folder: Path, name: str, parse: Callable[[Path], Any], kind: type) 
         raise UsageError(missing) from error
     except Exception as error:
         # each reader has its own family of errors, and to a user they all say this
-        raise UsageError(f"{path}: unreadable, {_one_line(error)}") from error
+        raise UsageError(f"{path}: unreadable, {_one_line(error)}{mend(folder)}") from error
     if not isinstance(content, kind):
         came = type(content).__name__
         raise UsageError(f"{path}: wanted a {kind.__name__} at the top, got {came}")
