@@ -132,6 +132,8 @@ class Store:
             self._commit(making, self.path(spec))
         except OSError as error:
             self.check()
+            if error.errno is None:  # not of the disk
+                raise
             raise unwritable(self.path(spec), error) from error
         finally:
             shutil.rmtree(making, ignore_errors=True)

@@ -163,6 +163,7 @@ def learnt(
     """
     plugin, options = found(work, "training", work.plan.training)
     work.store.check()
+    work.store.root.mkdir(parents=not work.store.marked, exist_ok=True)
     checkpoint = _checkpoint(work, spec)
     if checkpoint.is_symlink() or checkpoint.is_file():
         checkpoint.unlink()  # what a link leads to is not ours to write
