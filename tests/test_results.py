@@ -103,6 +103,15 @@ def test_an_unreadable_file_is_told_in_one_line(folder, name):
     assert "\n" not in str(caught.value)
 
 
+def test_a_plan_that_explodes_is_told_before_it_does(folder):
+    """Nine levels of nine aliases: a third of a gigabyte of values in 200 bytes."""
+    levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
+    (folder / "plan.yaml").write_text("\n".join(levels))
+    with pytest.raises(UsageError, match=r"plan\.yaml: unreadable, .*at most 100,000 values"):
+        read(folder)
+
+
 def test_an_empty_table_is_told(folder):
     (folder / "curves.csv").write_text("")
     with pytest.raises(UsageError, match=r"curves.csv: unreadable, No columns"):

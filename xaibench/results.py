@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from xaibench.bounds import check_text
 from xaibench.errors import UsageError
 from xaibench.provenance import BEGUN, RENDERED, check, mend
 from xaibench.storage import files
@@ -228,7 +229,9 @@ def _csv(path: Path) -> pd.DataFrame:
 
 
 def _yaml(path: Path) -> Any:
-    return yaml.safe_load(files.read(path).decode())
+    text = files.read(path).decode()
+    check_text(text, "as YAML")
+    return yaml.safe_load(text)
 
 
 def _json(path: Path) -> Any:
