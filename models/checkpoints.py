@@ -2,7 +2,6 @@
 
 import json
 import os
-from copy import deepcopy
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from safetensors.torch import load, save
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 from xaibench.progress import said
 from xaibench.storage import files
@@ -75,7 +75,9 @@ def read(state: State, folder: Path) -> None:
     if not os.path.lexists(path):
         return
     parts = (state.model, state.optimiser, state.schedule)
-    before, generators = [deepcopy(part.state_dict()) for part in parts], _generators()
+    # clones: a tensor on a device may know how to be cloned, and not how to be deep-copied
+    before = [tree_map_only(Tensor, Tensor.clone, part.state_dict()) for part in parts]
+    generators = _generators()
     try:
         _apply(state, *_content(path))
     except Exception:  # what a damaged file may lead to has no end, and the mend is the same
