@@ -283,6 +283,24 @@ def test_a_bad_plan_is_one_line(written, text, message):
 
 
 NAMES = ["yes", "no", "on", "OFF", "1e3", "0x10", "0o17", "010", "1:30", "2026-01-31", "y", "="]
+NAMES += ["1_000", "1_0.5", "1e-3"]
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [("1e-3", 0.001), ("1E-3", 0.001), ("5e-4", 0.0005), ("1_000e-6", 0.001), ("1.5e-3", 0.0015)],
+)
+def test_numbers_of_yaml_1_2_are_read_where_one_is_wanted(written, word, expected):
+    plan = read(written(SMALL), changes=(f"training.learning_rate={word}", "training.epochs=1e1"))
+    assert plan.training.options["learning_rate"] == expected
+    assert plan.training.options["epochs"] == 10
+    assert read(written(SMALL), changes=("sequences=1_000",)).sequences == 1000
+
+
+@pytest.mark.parametrize("word", ["1e-3x", "'0.1'", "e-3", "1e", "1__0", "1e999", "0x10", "_1"])
+def test_words_that_are_no_numbers_are_refused_where_one_is_wanted(written, word):
+    with pytest.raises(UsageError, match="learning_rate: input should be a valid number"):
+        read(written(SMALL), changes=(f"training.learning_rate={word}",))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,6 +2,8 @@
 
 import inspect
 import json
+import math
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache, reduce
 from pathlib import Path
@@ -182,12 +184,13 @@ def with_paths(
 def validate(schema: Schema, given: Any, *, where: str) -> BaseModel:
     """The first mistake of a mapping, in one line: the key, what was wanted, what came.
 
-    The words yes, no, on and off are read where a truth value is wanted.
+    The words yes, no, on and off are read where a truth value is wanted, 1e-3 and 1_000 where a
+    number is.
     """
     try:
         return schema.model_validate_json(json.dumps(given, default=str))
     except ValidationError as error:
-        if (replaced := _with_truth_values(given, error)) is not None:
+        if (replaced := _as_wanted(given, error)) is not None:
             return validate(schema, replaced, where=where)
         raise UsageError(_mistake(error, schema, where)) from None
 
@@ -195,17 +198,36 @@ def validate(schema: Schema, given: Any, *, where: str) -> BaseModel:
 _TRUTH_WORDS = {"yes": True, "on": True, "no": False, "off": False}
 
 
-def _with_truth_values(given: Any, error: ValidationError) -> Any:
-    """A copy with truth values for the words of YAML 1.1 where one was wanted; None without any."""
+_NUMBER = re.compile(r"(?a)(?=.*[_eE])[-+]?(\d+(_\d+)*\.?\d*|\.\d+)([eE][-+]?\d+)?")
+"""What YAML 1.2 and 1.1 read as numbers and the loader leaves as names: 1e-3, 1_000."""
+
+
+def _as_wanted(given: Any, error: ValidationError) -> Any:
+    """A copy with truth values and numbers for words that are such, where one was wanted; None
+    without any."""
     replaced, count = json.loads(json.dumps(given, default=str)), 0
     for each in error.errors():
         *outer, last = each["loc"] or ("",)
         place = reduce(_inner, outer, replaced)
-        word = str(_inner(place, last)).lower()
-        if each["type"] == "bool_type" and word in _TRUTH_WORDS:
-            place[last] = _TRUTH_WORDS[word]
+        value = _inner(place, last)
+        if isinstance(value, str) and (wanted := _read_as(each["type"], value)) is not None:
+            place[last] = wanted
             count += 1
     return replaced if count else None
+
+
+def _read_as(wanted: str, word: str) -> bool | float | int | None:
+    """The truth value or number that a word is; None where it is none. 1e3 is whole."""
+    if wanted == "bool_type":
+        return _TRUTH_WORDS.get(word.lower())
+    if wanted not in ("float_type", "int_type") or not _NUMBER.fullmatch(word):
+        return None
+    number = float(word)
+    if not math.isfinite(number):
+        return None
+    if wanted == "int_type":
+        return int(number) if number == int(number) else None
+    return number
 
 
 def _inner(place: Any, key: int | str) -> Any:

@@ -247,19 +247,20 @@ def _parsed(text: str, source: str) -> dict[str, Any]:
 _TEXT = "tag:yaml.org,2002:str"
 _UNAMBIGUOUS = {
     "tag:yaml.org,2002:bool": re.compile("(?i:true|false)"),
-    "tag:yaml.org,2002:int": re.compile("[-+]?(0|[1-9][0-9_]*)"),
-    "tag:yaml.org,2002:float": re.compile("[^:]+"),
+    "tag:yaml.org,2002:int": re.compile("[-+]?(0|[1-9][0-9]*)"),
+    "tag:yaml.org,2002:float": re.compile("[^:_]+"),
     "tag:yaml.org,2002:timestamp": re.compile("(?!)"),
     "tag:yaml.org,2002:value": re.compile("(?!)"),
 }
-"""By tag, what is no name: yes, off, 0x10, 010, 1:30 and 2026-01-31 are classes as well."""
+"""By tag, what is no name: yes, off, 0x10, 010, 1_000, 1:30 and 2026-01-31 are classes as well."""
 
 
 class _Loader(yaml.SafeLoader):
     """YAML in which names stay names, and a key that stands twice is a mistake.
 
     Keys are text. So are the words yes, no, on and off, dates, and numbers in another base than
-    ten; ``options.validate`` reads the words where a truth value is wanted.
+    ten, with _ inside or as 1e-3; ``options.validate`` reads the words where a truth value is
+    wanted, and the numbers where one is.
     """
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:

@@ -45,6 +45,34 @@ def test_names_that_differ_in_case_or_blanks_alone_are_named(names):
     assert all(repr(name) in caution for name in names)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [("pos", "'pos'"), ("non-coding", "non_coding"), ("e.coli", "ecoli"), ("1", "1,0")],
+)
+def test_names_that_differ_in_a_sign_are_named(names):
+    (caution,) = cautions(many([*names, "other"]))
+    assert caution.startswith("NAMES: the classes ")
+
+
+@pytest.mark.parametrize("names", [("-1", "1"), ("A+", "A-"), ("1-2", "12"), ("1.5", "15")])
+def test_names_that_signs_tell_apart_need_no_word(names):
+    assert cautions(many(names)) == []
+
+
+@pytest.mark.parametrize(
+    "names", [("chr1", "1"), ("chrX", "CHRX"), ("fam 1", "fam1"), ("7", "7.0")]
+)
+def test_groups_that_are_written_in_two_ways_are_named(names):
+    given = many(["a", "b"])
+    groups = tuple(np.resize([*names, "chr2", "chr3"], len(given.train)).tolist())
+    part = replace(given.train, groups=groups)
+    (caution,) = cautions(Splits(part, part))
+    assert caution.startswith("GROUPS: ")
+    assert all(repr(name) in caution for name in names)
+    told = replace(part, groups=tuple(np.resize(["chr1", "chr11"], len(part)).tolist()))
+    assert cautions(Splits(told, told)) == []
+
+
 QUANTITIES = {
     "hundredths": [f"{number / 100:g}" for number in range(101)],
     "whole numbers": [str(number) for number in range(-10, 20)],

@@ -133,6 +133,80 @@ def test_a_sequence_na_is_a_sequence(write):
     assert to_letters(splits.test.codes)[0] == "NA"
 
 
+LONG = "".join(f"{'ACGTTGCA' * 3}{'ACGT'[row % 4]},{row % 2}\n" for row in range(20))
+
+
+@pytest.mark.parametrize("word", ["NA", "NaN", "nan"])
+def test_a_missing_value_among_sequences_is_none(write, word):
+    path = write("t.csv", f"sequence,label\n{LONG}{word},1\n")
+    with pytest.raises(
+        UsageError, match=rf"row 20: .* wanted a sequence, got the missing value '{word}'"
+    ):
+        file(data_seed=0, path=path)
+
+
+def test_a_missing_value_is_no_group(write):
+    rows = "".join(f"ACGT,{row % 2},{'NA' if row in (7, 9) else row // 4}\n" for row in range(20))
+    with pytest.raises(UsageError, match=r"row 7: .* wanted a group, got the missing value 'NA'"):
+        file(data_seed=0, path=write("t.csv", f"sequence,label,group\n{rows}"))
+
+
+def test_upper_case_in_a_column_that_is_looked_for_is_read(write):
+    splits = file(data_seed=0, path=write("t.csv", CSV.replace("split", "Split")))
+    assert len(splits.train) == 2
+    assert len(splits.test) == 2
+    splits = file(data_seed=0, path=write("t.fa", FASTA.replace("split=", "SPLIT=")))
+    assert len(splits.train) == 2
+    assert len(splits.test) == 2
+
+
+def test_a_column_that_an_option_names_keeps_its_case(write):
+    path = write("t.csv", CSV.replace("split", "Split"))
+    assert len(file(data_seed=0, path=path, split="Split").train) == 2
+
+
+def test_a_column_of_splits_that_is_not_read_is_named(write):
+    rows = "".join(f"ACGT,{row % 2},{'test' if row > 15 else 'Train'}\n" for row in range(20))
+    path = write("t.csv", f"sequence,label,partition\n{rows}")
+    facts = file(data_seed=0, path=path).facts
+    assert facts == {"column 'partition'": "holds splits and is not read (option split)"}
+    assert file(data_seed=0, path=path, split="partition").facts == {}
+
+
+def test_where_half_of_the_regions_cannot_be_read_the_others_keep_their_places(write):
+    places = [f"chr{row // 4}:{row}-{row + 4}" if row % 2 else "?" for row in range(40)]
+    rows = "".join(f"ACGT,{row // 2 % 2},{place}\n" for row, place in enumerate([*places, "?"]))
+    splits = file(data_seed=0, path=write("t.csv", f"sequence,label,region\n{rows}"))
+    assert splits.facts["regions that cannot be read"] == "21 of 41, the first '?' in row 0"
+    assert "chr3" in {*splits.train.groups, *splits.test.groups}
+
+
+def test_names_that_bedtools_writes_before_a_region_are_no_part_of_the_chromosome(write):
+    rows = "".join(
+        f"ACGT,{row // 2 % 2},peak{row}::chr{row // 4}:{row}-{row + 4}(-)\n" for row in range(40)
+    )
+    splits = file(data_seed=0, path=write("t.csv", f"sequence,label,region\n{rows}"))
+    assert {*splits.train.groups, *splits.test.groups} == {f"chr{number}" for number in range(10)}
+    assert splits.train.intervals.strands.tolist() == [-1] * len(splits.train)
+
+
+def test_one_group_cuts_nothing(write):
+    rows = "".join(f"ACGT,{row % 2},chr1\n" for row in range(20))
+    note = file(data_seed=0, path=write("t.csv", f"sequence,label,group\n{rows}")).note
+    assert note.endswith("test cut from it.")
+
+
+def test_semicolons_divide_the_keys_of_a_header(write):
+    text = FASTA.replace(" split=", ";split=")
+    assert file(data_seed=0, path=write("t.fa", text)).train.class_names == ("human", "worm")
+
+
+def test_letters_in_a_header_are_refused(write):
+    text = FASTA.replace(">c ", ">c sequence=ACGT ")
+    with pytest.raises(UsageError, match="'sequence' in the header of row 2"):
+        file(data_seed=0, path=write("t.fa", text))
+
+
 def test_letters_of_ambiguity_are_counted(write):
     path = write("t.csv", CSV.replace("TTTT", "TRyT"))
     splits = file(data_seed=0, path=path)

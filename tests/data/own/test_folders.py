@@ -230,6 +230,72 @@ def test_a_folder_that_is_no_dataset_is_refused_in_a_line(tmp_path, case):
 GENOME = ">chr1\n" + "ACGTTGCA" * 10 + "\n>chr2\n" + "GGCATTAA" * 10 + "\n"
 
 
+def labelled(letters, label):
+    return "".join(f">s{row} label={label}\n{letters}{'A' * row}\n" for row in range(4))
+
+
+def test_a_header_that_names_another_class_than_its_place_is_refused(tmp_path):
+    write(tmp_path, {"cat.fa": labelled("ACGT", "cat"), "dog.fa": labelled("GGCC", "cat")})
+    with pytest.raises(UsageError, match=r"dog\.fa: row 0: wanted the class 'dog'.* label=cat"):
+        file(data_seed=0, path=tmp_path)
+
+
+def test_a_header_that_names_the_class_of_its_place_or_a_word_beside_is_read(tmp_path):
+    beside = fasta("GGCC", 4).replace("\n", " chr1\n", 1)
+    splits = file(
+        data_seed=0, path=write(tmp_path, {"1.fa": labelled("ACGT", "1.0"), "2.fa": beside})
+    )
+    assert splits.train.class_names == ("1", "2")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train_cat.fa", "train_dog.fa", "test_cat.fa", "test_dog.fa"),
+        ("cat_train.fa", "dog_train.fa", "cat_val.fa", "dog_val.fa"),
+        ("train1/cat.fa", "train1/dog.fa", "test1/cat.fa", "test1/dog.fa"),
+    ],
+)
+def test_splits_in_the_names_of_classes_are_refused(tmp_path, names):
+    write(tmp_path, dict.fromkeys(names, fasta("ACGT", 4)))
+    with pytest.raises(
+        UsageError, match=r"classes named for splits, .* put them into folders train"
+    ):
+        file(data_seed=0, path=tmp_path)
+
+
+def test_classes_may_have_a_word_for_a_split_in_their_names(tmp_path):
+    write(tmp_path, {"dev_enhancer.fa": fasta("ACGT", 4), "test_tube.fa": fasta("GGCC", 4)})
+    splits = file(data_seed=0, path=tmp_path)
+    assert splits.train.class_names == ("dev_enhancer", "test_tube")
+
+
+def test_a_copy_of_a_file_is_no_class_of_its_own(tmp_path):
+    write(tmp_path, classes_in(".") | {"cat.fa.bak": fasta("ACGT")})
+    with pytest.raises(
+        UsageError, match=r"two files of the class 'cat', 'cat\.fa' and 'cat\.fa\.bak'"
+    ):
+        file(data_seed=0, path=tmp_path)
+
+
+def test_a_folder_of_one_class_says_what_it_leaves_out(tmp_path):
+    write(tmp_path, {"cat.fa": fasta("ACGT"), "dog.txt": "ACGT\nGGCC\n"})
+    with pytest.raises(UsageError, match=r"two classes or more, got 'cat' only; left out is 'dog"):
+        file(data_seed=0, path=tmp_path)
+
+
+def test_a_dataset_one_folder_further_down_is_named(tmp_path):
+    write(tmp_path, {"data/train.csv": table(), "data/test.csv": table(), "README.md": "x"})
+    with pytest.raises(UsageError, match=r"got 'data' only; .*; give .*data where that is the"):
+        file(data_seed=0, path=tmp_path)
+
+
+def test_a_file_without_labels_among_splits_is_named(tmp_path):
+    write(tmp_path, {"train.csv": table(), "test.csv": "sequence\nACGT\nGGCC\n"})
+    with pytest.raises(UsageError, match=r"test\.csv: wanted the column 'label', got 'sequence'"):
+        file(data_seed=0, path=tmp_path)
+
+
 def bed(*starts, chromosome="chr1"):
     return "".join(f"{chromosome}\t{start}\t{start + 6}\n" for start in starts)
 

@@ -2,12 +2,13 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xaibench.data.own.columns import canonical_number
 from xaibench.dna import lengths
 from xaibench.shapes import Codes
 from xaibench.values import Sequences, Splits
@@ -32,25 +33,38 @@ def cautions(splits: Splits) -> list[str]:
         *_names(splits.train.class_names),
         *_classes(splits),
         *_groups(splits.train),
+        *_places(splits),
         *_lengths(splits),
         *_same(splits),
     ]
 
 
+def _similar(every: Iterable[str], folded: Callable[[str], str]) -> list[list[str]]:
+    """The first of the names that are equal once they are folded."""
+    groups = (sorted(names) for _, names in groupby(sorted(every, key=folded), key=folded))
+    return [names for names in groups if names[1:]][:_SHOWN]
+
+
 def _names(class_names: tuple[str, ...]) -> Iterator[str]:
-    ordered = sorted(class_names, key=_folded)
-    similar = [[*names] for _, names in groupby(ordered, key=_folded)]
-    for names in [names for names in similar if names[1:]][:_SHOWN]:
+    for names in _similar(class_names, _folded):
         yield (
-            f"NAMES: the classes {' and '.join(map(repr, names))} differ in case or blanks alone: "
-            "is one class written in several ways?"
+            f"NAMES: the classes {' and '.join(map(repr, names))} differ in case or blanks alone, "
+            "or in a sign: is one class written in several ways?"
         )
 
 
 def _folded(name: str) -> str:
-    """Without case, blanks and letters that cannot be seen."""
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    return "".join(letter for letter in folded if unicodedata.category(letter)[0] not in "CZ")
+    """Without case, blanks, letters that cannot be seen, quotes, and signs between letters; a
+    decimal comma is a point."""
+    folded = unicodedata.normalize("NFKC", name).casefold().strip("\"'`")
+    seen = "".join(letter for letter in folded if unicodedata.category(letter)[0] not in "CZ")
+    words = re.sub(r"(?<=[^\W\d_])[-_.](?=[^\W\d_])", "", seen)
+    return canonical_number(words.replace(",", "."))
+
+
+def _folded_place(name: str) -> str:
+    """1 and chr1 are one chromosome."""
+    return _folded(name).removeprefix("chr")
 
 
 def _classes(splits: Splits) -> Iterator[str]:
@@ -81,6 +95,18 @@ def _groups(train: Sequences) -> Iterator[str]:
         yield (
             f"GROUPS: every train sequence is a group of its own, as {train.groups[0]!r}: groups "
             "keep nothing on one side of a cut."
+        )
+
+
+def _places(splits: Splits) -> Iterator[str]:
+    """Groups or chromosomes that are one, written in two ways, split what belongs together."""
+    parts = [part for part in (splits.train, splits.validation, splits.test) if part is not None]
+    groups = {name for part in parts for name in part.groups or ()}
+    chromosomes = {name for part in parts if part.intervals for name in part.intervals.chromosomes}
+    for names in _similar(groups | chromosomes, _folded_place)[:1]:
+        yield (
+            f"GROUPS: {' and '.join(map(repr, names))} are apart: is it one, written in several "
+            "ways? Then a cut tears it apart, and overlaps are missed."
         )
 
 

@@ -15,9 +15,10 @@ from xaibench.shapes import Labels
 from xaibench.values import Sequences, Splits
 
 _CHROMOSOMES = ("chrom", "chromosome", "region")
-_PLACE = r"^(\S+):([\d,]+)(?:-|\u2013|\.\.)([\d,]+)(?:\(([-+.])\)|:([-+.]))?$"
+_PLACES = (*_CHROMOSOMES, "start", "end", "strand")
+_PLACE = r"^(?:\S*::)?(\S+):([\d,]+)(?:-|\u2013|\.\.)([\d,]+)(?:\(([-+.])\)|:([-+.]))?$"
 """chr1:200-300 as bedtools, samtools, browsers and R write it; of several colons the last divides
-the name of a contig, as HLA-A*01:01, from its positions."""
+the name of a contig, as HLA-A*01:01, from its positions. Before :: stands a name of bedtools."""
 _STRANDS = {"+": 1, "1": 1, ".": 1, "": 1, "-": -1, "-1": -1}
 SPLIT_WORDS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -26,18 +27,38 @@ SPLIT_WORDS = {
 }
 """What a column, a file or a folder calls the splits, in lower case."""
 
-_NUMBER = r"(?a)[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?"
-_ODD = 0.5
-"""So large a share of rows at most may have no place of a known form."""
+_PLACED = 0.1
+"""Where a smaller share of a column region has the form of a place, its words are groups alone."""
 
+_NUMBER = r"(?a)[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?"
 _DIGITS = 25
 """Decimal compares numbers of no more characters exactly."""
 
 _LONGEST_NAME = 200
 """Letters of the name of a class, which stands in every table of a report."""
 
-_MISSING = {"NA", "N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"}
-"""How R, pandas, Python and databases write that there is no label."""
+_MISSING = {
+    *("NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "NAN", "-nan", "NaT"),
+    *("NULL", "null", "None"),
+}
+"""How R, pandas, Python, Excel and databases write that there is no value."""
+
+
+def with_plain_names(table: pd.DataFrame, *, keep: Iterable[str | None]) -> pd.DataFrame:
+    """Columns that are looked for by name, in lower case; those of ``keep`` as they are."""
+    looked_for = {*_PLACES, "split", "group", "name", "id"} - {*keep}
+    others = [name for name in map(str, table.columns) if name not in {*keep}]
+    plain = {name: name.casefold() for name in others if name.casefold() in looked_for}
+    return table.rename(columns=plain)
+
+
+def unread_splits(table: pd.DataFrame) -> dict[str, str]:
+    """A column that holds train and test, of a table whose splits are read from none."""
+    for name in table:
+        words = table[name].str.strip().str.lower().map(SPLIT_WORDS)
+        if not words.isna().any() and {"train", "test"} <= {*words}:
+            return {f"column {name!r}": "holds splits and is not read (option split)"}
+    return {}
 
 
 def require(table: pd.DataFrame, path: Path, columns: list[str]) -> None:
@@ -61,17 +82,22 @@ def require_filled(table: pd.DataFrame, path: Path, column: str) -> None:
         raise UsageError(f"{path}: row {empty[0]}: column {column!r} is empty")
 
 
-def classes(table: pd.DataFrame, path: Path, column: str) -> tuple[Labels, tuple[str, ...]]:
-    """The labels and what they index: the sorted words of the column."""
-    words = table[column].str.strip()
-    require_filled(table.assign(**{column: words}), path, column)
-    missing = np.flatnonzero(words.isin(_MISSING))
+def require_known(table: pd.DataFrame, path: Path, column: str, mend: str) -> None:
+    """That every row has a word there, and none that stands for a missing value."""
+    require_filled(table, path, column)
+    missing = np.flatnonzero(table[column].isin(_MISSING))
     if len(missing):
         row = missing[0]
         raise UsageError(
-            f"{path}: row {row}: column {column!r}: wanted a label, got the missing value "
-            f"{words.iloc[row]!r}; drop the row, or name the class otherwise"
+            f"{path}: row {row}: column {column!r}: wanted a {column}, got the missing value "
+            f"{table[column].iloc[row]!r}; drop the row{mend}"
         )
+
+
+def classes(table: pd.DataFrame, path: Path, column: str) -> tuple[Labels, tuple[str, ...]]:
+    """The labels and what they index: the sorted words of the column."""
+    words = table[column].str.strip()
+    require_known(table.assign(**{column: words}), path, column, ", or name the class otherwise")
     long = np.flatnonzero(words.str.len() > _LONGEST_NAME)
     if len(long):
         raise UsageError(
@@ -210,14 +236,14 @@ def _before(position: str) -> str:
 def parsed_region(table: pd.DataFrame) -> pd.DataFrame | None:
     """A column ``region`` of the form chr1:200-300, perhaps with (+) or :+ behind it, in its parts.
 
-    None where there is no such column, or where most rows are of another form; of the others the
-    chromosome is empty.
+    None where there is no such column, or where nearly all rows are of another form; of the others
+    the chromosome is empty.
     """
     if "region" not in table:
         return None
     parts = table["region"].str.replace(r"\s", "", regex=True).str.extract(_PLACE)
     parts = parts.set_axis(["chromosome", "start", "end", "strand", "of R"], axis=1)
-    if parts["chromosome"].isna().mean() > _ODD:
+    if parts["chromosome"].notna().mean() < _PLACED:
         return None
     parts["strand"] = parts["strand"].fillna(parts.pop("of R")).fillna("+")
     return parts.fillna("")

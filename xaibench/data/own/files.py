@@ -18,7 +18,10 @@ from xaibench.data.own.columns import (
     require_classes,
     require_distinct,
     require_filled,
+    require_known,
     split_by_column,
+    unread_splits,
+    with_plain_names,
 )
 from xaibench.data.own.reading import LEFT_OUT, read_sequences, read_table, sequence_folder
 from xaibench.data.own.sites import evidence, sites
@@ -31,6 +34,8 @@ from xaibench.values import Intervals, Sequences, Splits
 
 _NAMES = ("name", "id")
 _GROUPS = ("group", "region")
+_SHORT = 10
+"""Among sequences of so many bases or fewer NA may be one; else it stands for a missing one."""
 
 Facts = dict[str, str | int | float]
 
@@ -93,7 +98,8 @@ def file(
     and ``site_class`` which class a motif speaks for.
     """
     stated = sites(site_start, site_end, site_width, site_class)
-    table, columns = _table(path, labels, _Columns(sequence, label, id, split, group))
+    given = _Columns(sequence, label, id, split, group)
+    table, columns = _table(path, labels, given, (site_start, site_end))
     sequences, facts = _sequences(table, path, columns, one_based=one_based)
     if stated:
         lengths = _lengths(table[sequence])
@@ -105,7 +111,9 @@ def file(
         splits, how = split_by_column(sequences, table[columns.split], where), "split by the file"
     else:
         splits = Splits(*cut(sequences, test_fraction, stream(data_seed, "test")))
-        how = f"test cut from it{f' by {columns.group}' if columns.group else ''}"
+        several = columns.group and len({*(sequences.groups or ())}) > 1
+        how = f"test cut from it{f' by {columns.group}' if several else ''}"
+        facts |= unread_splits(table)
     require_classes(splits, f"{labels or path}: column {label!r}")
     if path.is_dir() and (left_out := sequence_folder(path).left_out):
         facts[LEFT_OUT] = shortened(", ".join(left_out))
@@ -123,10 +131,13 @@ def letters(
     return dict(zip(names, table[sequence], strict=True))
 
 
-def _table(path: Path, labels: Path | None, given: _Columns) -> tuple[pd.DataFrame, _Columns]:
-    """All that the file, or the two, say of the sequences, and in which columns."""
+def _table(
+    path: Path, labels: Path | None, given: _Columns, sites: tuple[str | None, ...]
+) -> tuple[pd.DataFrame, _Columns]:
+    """All that the file, or the two, say of the sequences, and in which columns; those of
+    ``sites`` have names of their own."""
     table = read_sequences(path, sequence=given.sequence, label=given.label)
-    name = given.name
+    table, name = with_plain_names(table, keep=(*given, *sites)), given.name
     if labels is not None:
         table, name = _with_labels(table, path, labels, given)
     columns = given._replace(
@@ -154,7 +165,7 @@ def _with_labels(
     table: pd.DataFrame, path: Path, labels: Path, columns: _Columns
 ) -> tuple[pd.DataFrame, str]:
     """The rows with what a second table says of their names, and the column of these names."""
-    given = read_table(labels)
+    given = with_plain_names(read_table(labels), keep=columns)
     if columns.name and columns.name not in table:
         require(given, labels, [columns.name])
     own = _name_column(table, path, columns.name)
@@ -192,6 +203,8 @@ def _sequences(
 ) -> tuple[Sequences, Facts]:
     """All rows, in the order of the file, and what the report is to say of them."""
     require_filled(table, path, columns.sequence)
+    if table[columns.sequence].str.len().median() > _SHORT:
+        require_known(table, path, columns.sequence, "")
     labels, class_names = classes(table, path, columns.label)
     letters = table[columns.sequence].tolist()
     rows = [f"row {row}" for row in range(len(table))]
@@ -199,7 +212,7 @@ def _sequences(
     if columns.name:
         require_distinct(table, path, columns.name)
     if columns.group:
-        require_filled(table, path, columns.group)
+        require_known(table, path, columns.group, ", or name the group otherwise")
     intervals, facts = _intervals(table, _lengths(table[columns.sequence]), one_based=one_based)
     if count := ambiguities(letters):
         facts["letters of ambiguity read as N"] = count

@@ -52,6 +52,7 @@ def folder_of(folder: Path, reads: Callable[[Path], bool]) -> Folder:
         for part in _parts(place, folder, split_of(place.name) if places else "", reads)
     ]
     _require_once(parts)
+    _require_no_splits(parts)
     used = {part.path for part in parts} | {part.path.parent for part in parts} | {*places}
     inside = {part.path.parent for part in parts} - {folder, *places}
     entries += [path for place in sorted(inside) for path in sorted(place.iterdir())]
@@ -75,7 +76,8 @@ def _reads(path: Path, reads: Callable[[Path], bool]) -> bool:
 def stem(path: Path) -> str:
     """The name without the suffix, and without that of compression."""
     compressed = path.suffix.lower() in (".gz", ".bgz", ".bz2", ".xz")
-    return Path(path.stem).stem if compressed else path.stem
+    plain = Path(path.stem).stem if compressed else path.stem
+    return re.sub(r"(?i)\.(fa|fasta|fna|fas|csv|tsv)$", "", plain)  # of cat.fa.bak
 
 
 def _parts(place: Path, folder: Path, split: str, reads: Callable[[Path], bool]) -> Iterator[Part]:
@@ -136,6 +138,22 @@ def _require_once(parts: list[Part]) -> None:
         if other != part.path.name:
             what = f"class {part.class_name!r}" if part.class_name else f"split {part.split!r}"
             raise ValueError(f"two files of the {what}, {other!r} and {part.path.name!r}")
+
+
+def _require_no_splits(parts: list[Part]) -> None:
+    """That names of classes do not tell splits too, as train_cat.fa and test_cat.fa."""
+    told = {_split_within(part.class_name): part.class_name for part in parts if not part.split}
+    others = [name for split, name in told.items() if split not in ("", "train")]
+    if "train" in told and others:
+        raise ValueError(
+            f"classes named for splits, {told['train']!r} and {others[0]!r}; put them into folders "
+            "train, test and perhaps validation"
+        )
+
+
+def _split_within(name: str) -> str:
+    words = re.split(r"[\W_\d]+", name.lower())
+    return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), "")
 
 
 def _named(path: Path, folder: Path) -> str:

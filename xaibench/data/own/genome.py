@@ -18,6 +18,7 @@ from xaibench.data.own.columns import (
     split_by_column,
     split_by_kind,
     whole_numbers,
+    with_plain_names,
 )
 from xaibench.data.own.content import beginning, reason, text_of
 from xaibench.data.own.reading import (
@@ -122,7 +123,7 @@ def _load(
     one_based: bool,
     cutting: _Cutting,
 ) -> Splits:
-    table = _table(path)
+    table = with_plain_names(_table(path), keep=(label, cutting.split))
     label = label or _label(table, path)
     if "split" in table and not (cutting.test or cutting.validation):
         cutting = cutting._replace(split=cutting.split or "split")

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 import pandas as pd
 
-from xaibench.data.own.columns import SPLIT_WORDS, require, require_filled
+from xaibench.data.own.columns import SPLIT_WORDS, canonical_number, require, require_filled
 from xaibench.data.own.content import (
     OtherFormat,
     beginning,
@@ -115,11 +115,26 @@ def _joined(parts: tuple[Part, ...], sequence: str, label: str) -> pd.DataFrame:
     """The rows of all files of a folder, with the split and the class that their places say."""
     tables = []
     for part in parts:
-        table = read_sequences(part.path, sequence=sequence, label=label)
+        # a lone word of a header is no label where the place tells the class
+        lone = "" if part.class_name else label
+        table = read_sequences(part.path, sequence=sequence, label=lone)
         require(table, part.path, [sequence])
         require_filled(table, part.path, sequence)
         tables.append(_placed(table, part, label))
     return pd.concat(tables, ignore_index=True).fillna("")
+
+
+def _require_classes(path: Path, folder: Folder) -> None:
+    """That places that tell classes tell two or more."""
+    names = {part.class_name for part in folder.parts}
+    tables = {part.split for part in folder.parts if not _is_fasta(part.path)}  # have a column
+    if len(names) > 1 or names == {""} or tables - {""}:
+        return
+    name, own = folder.parts[0].class_name, folder.parts[0].path.parent
+    mend = f"; give {own} where that is the dataset" if own != path and own.name == name else ""
+    others = shortened(", ".join(map(repr, folder.left_out)))
+    left_out = f"; left out is {others}" if others else ""
+    raise UsageError(f"{path}: wanted two classes or more, got {name!r} only{left_out}{mend}")
 
 
 def _placed(table: pd.DataFrame, part: Part, label: str) -> pd.DataFrame:
@@ -128,15 +143,33 @@ def _placed(table: pd.DataFrame, part: Part, label: str) -> pd.DataFrame:
     if part.split:
         _require_split(table, part)
         words["split"] = part.split
-    own = label in table and not _is_fasta(part.path)
-    if own and part.class_name and not part.split:
+    if not part.class_name:
+        require(table, part.path, [label])
+        require_filled(table, part.path, label)
+    elif label not in table:
+        words[label] = part.class_name
+    elif _is_fasta(part.path):
+        words[label] = part.class_name
+        _require_class(table, part, label)
+    elif not part.split:
         raise UsageError(
             f"{part.path}: wanted files named train, test and perhaps validation, or without a "
             f"column {label!r}, the class being the name of the file"
         )
-    if part.class_name and not own:
-        words[label] = part.class_name
     return table.assign(**words)
+
+
+def _require_class(table: pd.DataFrame, part: Part, label: str) -> None:
+    """That headers that name a class name that of the file or folder."""
+    names = table[label].map(canonical_number)
+    differs = (names != "") & (names != canonical_number(part.class_name))
+    if differs.any():
+        row = int(differs.argmax())
+        raise UsageError(
+            f"{part.path}: row {row}: wanted the class {part.class_name!r}, as its place says, got "
+            f"{label}={shortened(table[label].iloc[row])}; leave it out of the headers, or put all "
+            "sequences into one file, whose headers name the classes"
+        )
 
 
 def _require_split(table: pd.DataFrame, part: Part) -> None:
@@ -159,9 +192,11 @@ def read_sequences(path: Path, *, sequence: str, label: str) -> pd.DataFrame:
     """
     wanted = "CSV, TSV, Parquet or FASTA"
     if path.is_dir():
-        parts = sequence_folder(path).parts
+        folder = sequence_folder(path)
+        parts = folder.parts
         if not parts:
             raise UsageError(f"{path}: wanted FASTA files or tables, got a folder without any")
+        _require_classes(path, folder)
         return _joined(parts, sequence, label)
     return _read(path, lambda: _fasta_or_table(path, sequence, label), wanted)
 
@@ -316,7 +351,10 @@ def _parquet(path: Path) -> pd.DataFrame:
 def _fasta(text: TextIO, sequence: str, label: str) -> pd.DataFrame:
     rows: list[dict[str, str]] = []
     for header, letters in _records(text):
-        rows.append(_header(header, label, len(rows)) | {sequence: letters})
+        words = _header(header, label, len(rows))
+        if sequence in words:
+            raise ValueError(f"{shortened(repr(sequence))} in the header of row {len(rows)}")
+        rows.append(words | {sequence: letters})
     return pd.DataFrame(rows, dtype=str)
 
 
@@ -360,7 +398,7 @@ def _header(line: str, label: str, number: int = 0) -> dict[str, str]:
     >>> _header(">peak7 1 split=test", "label")
     {'name': 'peak7', 'label': '1', 'split': 'test'}
     """
-    name, *words = line[1:].split() or [""]
+    name, *words = re.sub(r";(?=\w+=)", " ", line[1:]).split() or [""]
     lone = [word for word in words if "=" not in word]
     keyed = [word.split("=", 1) for word in words if "=" in word]
     columns = ["name", *(key.casefold() for key, _ in keyed)]
