@@ -152,11 +152,29 @@ def test_a_run_of_one_seed_has_no_interval_for_retraining() -> None:
 # Clusters
 
 
-def test_the_variance_of_clusters_is_the_cluster_robust_one_of_statsmodels() -> None:
-    made = values(0, 1, 0, (1, 12))
-    fit = sm.OLS(made[0], np.ones(12)).fit(cov_type="cluster", cov_kwds={"groups": REGIONS})
+def test_the_variance_of_even_clusters_is_the_cluster_robust_one_of_statsmodels() -> None:
+    made, even = values(0, 1, 0, (1, 12)), np.arange(12) // 3
+    fit = sm.OLS(made[0], np.ones(12)).fit(cov_type="cluster", cov_kwds={"groups": even})
     expected = fit.cov_params()[0, 0]
+    assert of_these_models(made, even).sequences.variance == pytest.approx(expected)
+
+
+def test_the_variance_of_uneven_clusters_is_that_of_means_without_each_of_them() -> None:
+    made = values(0, 1, 0, (1, 12))
+    without = [made[0, REGIONS != region].mean() for region in np.unique(REGIONS)]
+    expected = np.square(np.array(without) - made.mean()).sum() * 4 / 5
     assert of_these_models(made, REGIONS).sequences.variance == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("sizes", [(190, 5, 5), (90, 5, 2, 2, 1), (90, 10), (150, *[5] * 10)])
+def test_a_cluster_that_holds_most_sequences_does_not_pass_for_many(sizes: list[int]) -> None:
+    """The mean is near to that of this cluster, whatever the others are."""
+    clusters, missed = np.repeat(np.arange(len(sizes)), sizes), 0
+    for run in range(2000):
+        made = np.random.default_rng((*sizes, run)).normal(size=(1, len(sizes)))[:, clusters]
+        low, high = interval(of_these_models(made, clusters))
+        missed += not low <= 0 <= high
+    assert missed / 2000 <= 0.06
 
 
 def test_the_freedom_of_uneven_clusters_is_that_of_their_quadratic_form() -> None:

@@ -33,6 +33,12 @@ def test_the_ratio_of_equals_is_exactly_one_and_of_nothing_zero() -> None:
         assert (found.mean, *ends) == (expected,) * 5
 
 
+@pytest.mark.parametrize("ratio", [0.1, -0.7, 1 / 3])
+def test_a_ratio_that_is_the_same_for_all_is_known_to_the_last_bit(ratio: float) -> None:
+    found = of_ratio(ratio * above_zero(), above_zero())
+    assert (found.mean, found.low, found.high) == pytest.approx((ratio,) * 3, rel=1e-12)
+
+
 def test_a_ratio_to_a_constant_is_the_scaled_estimate() -> None:
     top = values(0.3, 1, 1)
     found, plain = of_ratio(top, np.full_like(top, 4.0)), of_values(top)
@@ -52,6 +58,15 @@ def test_where_seeds_alone_vary_the_interval_of_a_ratio_is_fiellers() -> None:
     ]
     found = of_ratio(top, bottom)
     np.testing.assert_allclose((found.low, found.high), np.sort(np.roots(quadratic)))
+
+
+def test_the_interval_of_a_ratio_does_not_step_over_a_zero_that_p_excludes() -> None:
+    """Sequences alone do not tell the denominator from 0: ratios far below 0 are not excluded."""
+    top = np.array([[0.0, 0.5, 0.6, 1.3], [1.0, 0.1, 0.7, 0.9]])
+    bottom = np.array([[-0.6, 0.6, 0.6, 2.1], [1.2, -0.1, 0.6, 1.2]])
+    found = of_ratio(top, bottom)
+    assert found.p_sequences < 0.05
+    assert 0 < found.sequences_low < found.mean < found.sequences_high
 
 
 def test_p_of_a_ratio_is_of_none_and_agrees_with_its_interval() -> None:
@@ -165,6 +180,13 @@ def test_the_scale_of_a_model_changes_no_difference_of_ratios() -> None:
     )
     assert scaled.mean == pytest.approx(found.mean)
     assert (scaled.low, scaled.high) == pytest.approx((found.low, found.high))
+
+
+@pytest.mark.parametrize("scale", [3, 1 / 7, 1e6])
+def test_the_same_ratios_in_another_unit_do_not_differ_by_last_bits(scale: float) -> None:
+    top, bottom = above_zero(1), above_zero(2) + 1
+    found = difference_of_ratios((top, bottom), (scale * top, scale * bottom))
+    assert (found.mean, found.p, found.p_sequences) == (0, 1, 1)
 
 
 def test_a_difference_of_ratios_turns_with_its_sides() -> None:

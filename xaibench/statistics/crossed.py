@@ -211,20 +211,28 @@ def _by_unit(contributions: Float, clusters: Clusters | None) -> tuple[Float, fl
     """The contributions of each sequence, or of each cluster together, and the degrees of freedom
     of their variance.
 
-    Of clusters of uneven size, w being their shares of the sequences, the sum of squares is a
-    quadratic form K with K[g, h] = w[g] w[h] ((g = h) - w[g] - w[h] + sum of w^2), and its degrees
-    of freedom are tr(K)^2 / tr(K^2) (*Bell & McCaffrey 2002*); of even size, their number less 1.
+    A large cluster pulls the mean towards itself and so seems to differ from it by too little. Each
+    counts as what leaving it out would move the mean by (the jackknife, *Bell & McCaffrey 2002*):
+    its total by 1 / (1 - w), w being its share of the sequences, less the factor that clusters of
+    even size have in common.
+
+    Of clusters of uneven size the sum of squares is a quadratic form K with
+    K[g, h] = w[g] w[h] ((g = h) - w[g] - w[h] + sum of w^2), and its degrees of freedom are
+    tr(K)^2 / tr(K^2) (*Bell & McCaffrey 2002*); of even size, their number less 1.
     """
     if clusters is None:
         return contributions, len(contributions) - 1.0
     _, members, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
     totals = np.bincount(members, weights=contributions).astype(np.float64)
+    if len(totals) < 2:
+        return totals, 0.0
     shares = sizes / sizes.sum()
+    totals *= (1 - 1 / len(totals)) / (1 - shares)
     two, three, four, five = (float((shares**power).sum()) for power in (2, 3, 4, 5))
     trace = two - 2 * three + two**2
     of_square = two**4 + 2 * four * two - 4 * two**2 * three + 2 * three**2
     of_square += four * (1 + 2 * two) - 4 * five
-    return totals, max(trace**2 / of_square, 1.0) if len(totals) > 1 else 0.0
+    return totals, max(trace**2 / of_square, 1.0)
 
 
 def _of_the_rest(contributions: Float, values: Float, clusters: Clusters | None) -> float:
@@ -238,7 +246,7 @@ def _of_the_rest(contributions: Float, values: Float, clusters: Clusters | None)
 
 
 def _variance(totals: Float) -> float:
-    """Of the sum of what the units bring, whose own sum is 0."""
+    """Of the sum of what the units bring."""
     units = len(totals)
     return float((totals**2).sum() * units / (units - 1)) if units > 1 else 0.0
 

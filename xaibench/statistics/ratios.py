@@ -13,6 +13,7 @@ from scipy import optimize
 from xaibench.statistics.crossed import Interval, Spread, crossed, interval, of_these_models
 from xaibench.statistics.draws import Clusters
 from xaibench.statistics.means import defined_part, of_differences, of_values, undefined
+from xaibench.statistics.rounding import largest, subtracted
 from xaibench.values import Estimate
 
 Float = NDArray[np.float64]
@@ -101,7 +102,8 @@ def difference_of_ratios(
         if problem:
             return undefined(problem, count=int(np.isnan(below).sum()))
     one, other = linearised(known[0], known[1]), linearised(known[2], known[3])
-    return of_differences(one - other, **options)
+    size = max(largest(one), largest(other))
+    return of_differences(subtracted(one, other, size=size), **options)
 
 
 def linearised(numerator: Float, denominator: Float) -> Float:
@@ -129,9 +131,11 @@ def _fieller(
     Unlike the delta method it is lopsided where the denominator is not well known: that misses a
     ratio of .8 in 7 to 10 % of data sets where the denominator is three standard errors from 0.
     """
+    size = largest(numerator)
 
     def rest(ratio: float) -> Interval:
-        return interval(spread(numerator - ratio * denominator, clusters), level)
+        left = subtracted(numerator, ratio * denominator, size=size)
+        return interval(spread(left, clusters), level)
 
     above, below = (spread(each, clusters).mean for each in (numerator, denominator))
     ratio = above / below
@@ -145,7 +149,9 @@ def _fieller(
 
 
 def _end(inside: Callable[[float], float], start: float, step: float) -> float:
-    """The first place from ``start`` on at which ``inside`` is no longer positive."""
+    """A place from ``start`` on beyond which ``inside`` is no longer positive."""
+    if start * step < 0 and inside(0.0) <= 0:  # steps may pass over 0, and p is of it
+        return float(optimize.brentq(inside, 0.0, start))
     for _ in range(_DOUBLINGS):
         if inside(start + step) <= 0:
             return float(optimize.brentq(inside, start, start + step))

@@ -22,10 +22,10 @@ def all_equal(numbers: Float, *, size: float = 0.0) -> bool:
     return bool(np.ptp(numbers) <= ROUNDING * max(largest(numbers), size))
 
 
-def subtracted(first: Float, second: Float) -> Float:
-    """``first - second``, 0 where they differ by rounding alone."""
+def subtracted(first: Float, second: Float, *, size: float = 0.0) -> Float:
+    """``first - second``, 0 where they differ by rounding alone; ``size`` as of ``all_equal``."""
     difference = first - second
-    least = ROUNDING * np.maximum(np.abs(first), np.abs(second))
+    least = ROUNDING * np.maximum(np.maximum(np.abs(first), np.abs(second)), size)
     difference[np.abs(difference) <= least] = 0
     return difference
 
@@ -52,9 +52,11 @@ def without_rounding(numbers: Float, *, axis: int | None = None) -> Float:
         return numbers
     order = np.argsort(numbers, axis=axis)
     rising = np.take_along_axis(numbers, order, axis)
-    sizes = np.nanmax(np.abs(numbers), axis=axis, keepdims=True, initial=0.0)
+    finite = np.where(np.isfinite(numbers), np.abs(numbers), 0.0)
+    sizes = finite.max(axis=axis, keepdims=True)
     first = np.full_like(np.take(rising, [0], axis), -np.inf)
-    apart = np.diff(rising, axis=axis, prepend=first) > ROUNDING * sizes
+    with np.errstate(invalid="ignore"):  # infinity less itself is NaN, and so not apart
+        apart = np.diff(rising, axis=axis, prepend=first) > ROUNDING * sizes
     starts = np.maximum.accumulate(np.where(apart, rising, -np.inf), axis=axis)
     equal = np.empty_like(numbers)
     np.put_along_axis(equal, order, np.where(np.isnan(rising), np.nan, starts), axis)
