@@ -8,6 +8,8 @@ first row of a group, which does not differ from itself, carries the plain gradi
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +33,7 @@ from xaibench.untouched import explainable
 from xaibench.values import Attribution
 from xaibench.view import ExplainedView
 
-from .graph import has_parts, on_the_way
+from .graph import has_parts, nonlinear, on_the_way, operation
 from .references import hypothetical, origin
 
 
@@ -102,9 +104,16 @@ def _in_one_call(model: Any, inputs: Tensor, target: Tensor, references: Tensor)
     rows = groups.flatten(0, 1).requires_grad_()
     with torch.enable_grad(), _ruled(model, shape):
         explained = model(rows).gather(1, target.repeat_interleave(shape[1]).unsqueeze(1))
+        if isinstance(model, ExplainedView):
+            model.without_rule |= _without_rule(explained)
         multipliers = torch.autograd.grad(explained.sum(), rows)[0].reshape(groups.shape)
     outputs = explained.detach().reshape(shape)
     return Rescaled(multipliers[:, 1:], outputs[:, :1] - outputs[:, 1:])
+
+
+def _without_rule(output: Tensor) -> set[str]:
+    unruled = (each for each in nonlinear(output) if not isinstance(each, _Replaced._backward_cls))
+    return {operation(node).lower() for node in unruled}
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,7 +384,7 @@ def _ruled(model: Any, shape: tuple[int, ...]) -> Iterator[None]:
         for path, module in on_the_way(whole, "deeplift"):
             rule = RULES.get(type_before_parametrizations(module))
             if rule is not None:
-                handles += _hook(module, rule, products)
+                handles += _hook(path, module, rule, products)
             elif module is not whole and not _passes(module):
                 refuse = partial(_refuse, path)
                 handles.append(module.register_forward_pre_hook(refuse, with_kwargs=True))
@@ -419,15 +428,19 @@ class _Products(TorchFunctionMode):
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         output = function(*args, **(kwargs or {}))
-        factors = [each for each in args if isinstance(each, Tensor)]
-        constants = [each for each in args if not isinstance(each, Tensor)]
         name = getattr(function, "__name__", "")
-        if self.inside or name not in _PRODUCTS or len(factors) != 2 or "out" in (kwargs or {}):
+        if self.inside or name not in _PRODUCTS or "out" in (kwargs or {}):
+            return output
+        # By name too (``input`` sorts before ``mat2`` and ``other``), or in a list, as for einsum.
+        leaves = tree_leaves((args, [value for _, value in sorted((kwargs or {}).items())]))
+        factors = [each for each in leaves if isinstance(each, Tensor)]
+        constants = [each for each in leaves if isinstance(each, str)]
+        if len(factors) != 2:
             return output
         rows = self.shape[0] * self.shape[1]
         if not all(map(_depends, factors)) or any(len(each) % rows for each in (*factors, output)):
             return output
-        module = SimpleNamespace(forward=partial(function, *constants, **(kwargs or {})))
+        module = SimpleNamespace(forward=partial(function, *constants))
         return _Replaced.apply(product, module, self.shape, output, *factors)  # type: ignore[no-untyped-call]
 
 
@@ -436,7 +449,7 @@ _PRODUCTS = frozenset(
 )
 
 
-def _hook(module: nn.Module, rule: Rule, products: _Products) -> list[Any]:
+def _hook(path: str, module: nn.Module, rule: Rule, products: _Products) -> list[Any]:
     """Run a module off the graph, and put its rule in the place of its gradient.
 
     A module may run more than once, and in place: then it rewrites what it was given, as it would
@@ -444,20 +457,38 @@ def _hook(module: nn.Module, rule: Rule, products: _Products) -> list[Any]:
     """
     came: tuple[Tensor, ...] = ()
 
-    def before(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def before(module: nn.Module, arguments: Any, keywords: Any) -> Any:
         nonlocal came
         products.inside += 1
+        given = inspect.signature(module.forward).bind(*arguments, **keywords).args
         in_place = getattr(module, "inplace", False)
-        came = tuple(each.clone() for each in arguments) if in_place else arguments
-        return tuple(each.detach() for each in arguments)
+        came = tuple(each.clone() for each in given) if in_place else given
+        return tuple(each.detach() for each in given), {}
 
-    def after(module: nn.Module, arguments: Any, output: Tensor) -> Any:
+    def after(module: nn.Module, arguments: Any, output: Any) -> Any:
         if any(each.requires_grad for each in came):  # else it does not depend on the input
-            output = _Replaced.apply(rule, module, products.shape, output, *came)  # type: ignore[no-untyped-call]
+            values, *others = output if isinstance(output, tuple) else (output,)  # places of maxima
+            _refuse_other_rows(path, module, (*came, values), products.shape)
+            ruled = _Replaced.apply(rule, module, products.shape, values, *came)  # type: ignore[no-untyped-call]
+            output = (ruled, *others) if others else ruled
         products.inside -= 1
         return output
 
-    return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
+    before_it = module.register_forward_pre_hook(before, with_kwargs=True)
+    return [before_it, module.register_forward_hook(after)]
+
+
+def _refuse_other_rows(
+    path: str, module: nn.Module, tensors: tuple[Tensor, ...], shape: tuple[int, ...]
+) -> None:
+    """NotApplicable where the first axis is not that of the sequences and their references."""
+    rows = math.prod(shape)
+    for tensor in tensors:
+        if len(tensor) % rows:
+            raise NotApplicable(
+                f"deeplift: {path} ({type(module).__name__}) has {len(tensor)} rows for {rows} "
+                "sequences and references; expected a multiple, with sites or heads behind"
+            )
 
 
 class _Replaced(torch.autograd.Function):

@@ -33,6 +33,36 @@ def operation(node: Node) -> str:
     return re.sub(r"Backward\d*$", "", node.name())
 
 
+REARRANGING = frozenset(
+    {
+        *("View", "UnsafeView", "Reshape", "Permute", "Transpose", "T", "Expand", "Squeeze"),
+        *("Unsqueeze", "Clone", "Slice", "Select", "Alias", "Flip", "ToCopy"),
+    }
+)
+"""Operations that change no value, only where it stands."""
+
+_LINEAR = re.compile(
+    r"Add|Sub|Rsub|Neg|Sum|Mean|Cumsum|Trace|Cat|Stack|Split.*|Unbind|Unfold|Index.*|Gather|Scatter.*"
+    r"|Roll|Repeat.*|Tril|Triu|Diagonal.*|.*Pad.*|.*AvgPool.*|.*BatchNorm|MaskedFill|MaskedScatter"
+    r"|Upsample.*|Im2Col|Col2Im|Fft.*|Copy.*|AsStrided.*|SqueezeDim.*|ReshapeAlias|Narrow|Detach"
+    r"|PixelShuffle|ViewAsReal|ViewAsComplex"
+)
+
+_PRODUCT = re.compile(r"Mul|Div|.*[Mm]m|[Mm]v|Dot|.*Convolution.*|Linear|Addcmul|Lerp")
+"""Linear where one factor alone depends on the input."""
+
+
+def nonlinear(output: Tensor) -> Iterator[Node]:
+    """The operations on the way to ``output`` that are not known to be linear in
+    what depends on the input."""
+    for node in nodes(output):
+        kind = operation(node)
+        depending = sum(parent is not None for parent, _ in node.next_functions)
+        linear = kind in REARRANGING or _LINEAR.fullmatch(kind)
+        if depending and not linear and not (depending == 1 and _PRODUCT.fullmatch(kind)):
+            yield node
+
+
 class Spans:
     """The operations recorded between ``enter`` and the ``leave`` that belongs to it, and the name
     given to them.

@@ -13,7 +13,7 @@ from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node
 from torch.nn import functional
 
-from .graph import Spans, nodes, operation
+from .graph import REARRANGING, Spans, nodes, nonlinear, operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +113,34 @@ def unruled(output: Tensor, ruled: Spans) -> list[str]:
     return sorted({operation(node).lower() for node in outside if _is_linear_map(node)})
 
 
+def without_rule(output: Tensor, ruled: Spans) -> set[str]:
+    """What may keep relevance from adding up on the way to ``output``, outside of the spans with a
+    rule: functions that are not proportional to what comes in, and constants that are added."""
+    unproportional = (n for n in nonlinear(output) if not _PROPORTIONAL.fullmatch(operation(n)))
+    constants = (n for n in nodes(output) if _ADDS_CONSTANT.fullmatch(operation(n)) and _is_fed(n))
+    outside = {n for n in (*unproportional, *constants) if n not in ruled}
+    return {operation(node).lower() for node in outside}
+
+
+_PROPORTIONAL = re.compile(
+    r"Relu|LeakyRelu.*|Prelu.*|Max.*|AdaptiveMaxPool.*|Amax|Min.*|Amin|Abs|Topk|Sort|Where"
+)
+"""Twice the input has twice the output, so that the gradient hands on all that comes back."""
+
+_ADDS_CONSTANT = re.compile("Add|Sub|Rsub|Addmm|Baddbmm|Addmv|Convolution|.*BatchNorm")
+
+
+def _is_fed(node: Node) -> bool:
+    """Whether something that an operation adds or multiplies does not depend on the input."""
+    return any(parent is None for parent, _ in node.next_functions)
+
+
 _LINEAR = re.compile(
     r".*(Conv.*|[Mm]m|[Mm]v|[Dd]ot|(?<!Upsample)(Linear|Trilinear)|BatchNorm)"
     r"|Addr|Addcmul|Fft.*|.*(Rnn|RNN|Lstm|LSTM|Gru).*|DifferentiableGraph"
 )
 
-_REARRANGES = frozenset(
-    {
-        *("View", "UnsafeView", "Reshape", "Permute", "Transpose", "T", "Expand", "Squeeze"),
-        *("Unsqueeze", "Clone", "Slice", "Select", "Alias", "Sum", "Mean"),
-    }
-)
+_ADDS_UP = REARRANGING | {"Sum", "Mean"}
 
 
 def _is_linear_map(node: Node) -> bool:
@@ -135,7 +152,7 @@ def _is_linear_map(node: Node) -> bool:
 def _weighs_by_sign(node: Node) -> bool:
     """Whether a sum adds products with constants of both signs; of one sign, they are a mean or a
     mask, which hand relevance on in proportion as pooling does."""
-    while operation(node) in _REARRANGES and node.next_functions[0][0] is not None:
+    while operation(node) in _ADDS_UP and node.next_functions[0][0] is not None:
         node = node.next_functions[0][0]
     if operation(node) not in ("Mul", "Div"):
         return False

@@ -36,7 +36,7 @@ from xaibench.view import ExplainedView
 
 from .deeplift import ELEMENTWISE
 from .graph import Spans, has_parts, on_the_way
-from .linear_maps import LinearMap, convolution, dense, of_call, unruled
+from .linear_maps import LinearMap, convolution, dense, of_call, unruled, without_rule
 
 
 @method(completeness=1e-4)
@@ -93,6 +93,8 @@ def _relevance(
     with _propagating(model, propagation):
         explained: Tensor = model(inputs).gather(1, target.unsqueeze(1))[:, 0]
     _refuse_what_is_outside(propagation, explained)
+    if isinstance(model, ExplainedView):
+        model.without_rule |= without_rule(explained, propagation.ruled)
     gradient, absorbed = torch.autograd.grad(explained.sum(), (inputs, absorber), allow_unused=True)
     if gradient is None:
         raise NotApplicable("lrp needs a gradient, and the model gives none")
@@ -447,7 +449,8 @@ def _difference(propagation: Propagation) -> Callable[..., Tensor | None]:
         step = replace(step, weight=weight, bias=bias)
         # Each logit has half: the rules are odd, and so the other's half comes with a minus.
         halves = _hand_on(propagation, step, logits - logits.flip(1)) / 2
+        ruled = _same(logits, halves)
         propagation.ruled.leave()
-        return _same(logits, halves)
+        return ruled
 
     return rewrite

@@ -16,7 +16,7 @@ from xaibench.errors import NotApplicable
 from xaibench.untouched import left_as_found
 from xaibench.view import ExplainedView
 
-from .graph import Spans, nodes, on_the_way, operation
+from .graph import REARRANGING, Spans, nodes, on_the_way, operation
 
 SEES = {
     "GuidedBackprop": "rectifies the gradient of nn.ReLU modules",
@@ -31,13 +31,6 @@ _ACTIVATION = re.compile(
     r"|Minimum|Where|Exp|Exp2|Expm1|Log|Log2|Log1P|Pow|Abs|Sgn|Erf.*|Sin|Sinh|Cos|Cosh|Atan"
 )
 """Operations that an elementwise nonlinearity is made of."""
-
-_REARRANGING = frozenset(
-    {
-        *("View", "UnsafeView", "Reshape", "Permute", "Transpose", "T", "Expand", "Squeeze"),
-        *("Unsqueeze", "Clone", "Slice", "Select", "Alias", "Flip", "ToCopy"),
-    }
-)
 
 
 def refuse_unseen(name: str, model: Any, inputs: Tensor) -> None:
@@ -108,4 +101,4 @@ def _not_rectified(way: list[Node], spans: Spans, left: tuple[str, ...]) -> list
 
 def _outside(way: list[Node], spans: Spans) -> list[str]:
     computed = [node for node in way if node.next_functions and node not in spans]
-    return [operation(n).lower() for n in computed if operation(n) not in _REARRANGING]
+    return [operation(n).lower() for n in computed if operation(n) not in REARRANGING]

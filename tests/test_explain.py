@@ -1,6 +1,7 @@
 """The guards around a method: what it is given, what it may return, what it leaves behind."""
 
 import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 import toy
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from xaibench.attribution.deeplift import deeplift
 from xaibench.attribution.gradient import saliency
@@ -465,6 +467,58 @@ def test_what_no_rule_sees_is_refused_in_half_precision_too(dtype: torch.dtype) 
     model = toy.Functional().to(dtype)
     with pytest.raises(ValueError, match=r"deeplift promises .*functions outside of them: relu"):
         explain(deeplift, model, CODES, TARGETS, references=toy.references(CODES), **DEFAULTS)
+
+
+UNRULED: dict[str, tuple[Any, Any, str]] = {
+    "deeplift, an activation": (deeplift, torch.relu, "relu"),
+    "deeplift, a maximum": (deeplift, lambda y: y.amax(2, keepdim=True) + 0 * y, "amax"),
+    "deeplift, a product in place": (deeplift, lambda y: (y * 1).mul_(y), "mul"),
+    "deeplift, a quotient": (deeplift, lambda y: y / (1 + y.square()), "div, pow"),
+    "lrp, an activation": (lrp, torch.sigmoid, "sigmoid"),
+    "lrp, a constant that is added": (lrp, lambda y: y + 1, "add"),
+    "lrp, a product": (lrp, lambda y: y * y, "mul"),
+}
+"""A method, a function of what a convolution gives, and what the method has no rule for."""
+
+
+@pytest.mark.parametrize("name", UNRULED)
+def test_less_complete_than_promised_for_want_of_a_rule_is_not_applicable(name: str) -> None:
+    method, function, names = UNRULED[name]
+    model = _calling(function)
+    arguments = {**DEFAULTS, "references": toy.references(CODES)}
+    with pytest.raises(NotApplicable, match=rf"promises .* It has no rule for {names} there"):
+        explain(method, model, CODES, TARGETS, **arguments)
+
+
+class Calling(toy.Functional):
+    """A function between a convolution and what classifies."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits: Tensor = self.classify(self.function(self.body(inputs)).flatten(1))
+        return logits
+
+
+def _calling(function: Any) -> Any:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Calling(function).double()
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")  # it is run without
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_what_is_computed_a_second_time_for_its_gradient_is_refused(reentrant: bool) -> None:
+    again = partial(checkpoint, use_reentrant=reentrant)
+    model = _calling(lambda y: y)
+    model.forward = lambda inputs: model.classify(again(model.body, inputs).flatten(1))
+    with pytest.raises(NotApplicable, match=r"lrp needs a gradient that torch\.utils\.checkpoint"):
+        explain(lrp, model, CODES, TARGETS, **DEFAULTS)
+    if reentrant:
+        with pytest.raises(NotApplicable, match=r"gradients needs a gradient that torch\.utils"):
+            explain(integrated_gradients, model, CODES, TARGETS, **DEFAULTS)
 
 
 class Narrowing(toy.Toy):

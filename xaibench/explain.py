@@ -35,6 +35,11 @@ _ROUNDINGS = 32
 """Errors up to so many roundings of an output break no promise of completeness."""
 
 
+class WithoutRule(NotApplicable, ValueError):
+    """Contributions are less complete than promised, and the model calls functions that the method
+    has no rule for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """What a method said about some sequences, and what that cost.
@@ -82,7 +87,8 @@ def explain(
     ``references`` ``(N, K, L)`` are codes too; ``seed`` and ``component`` name the random streams.
     The model is left as found. One in half precision is explained in single precision, by the same
     weights. ValueError where the scores have another shape, are not finite, or are less complete
-    than the method promises; NotApplicable where half precision leaves nothing to promise.
+    than the method promises (WithoutRule where a function explains it); NotApplicable where half
+    precision leaves nothing to promise.
     """
     batch_size = batch_size or min(BATCH, rows_of(codes.shape[1]))
     view, promised = ExplainedView(model), method_facts(method).completeness
@@ -108,11 +114,15 @@ def explain(
     seconds = time.process_time() - started
     error, change = _completeness(batches)
     if promised is not None and error > promised * change + _ROUNDINGS * view.rounding:
-        raise ValueError(
+        message = (
             f"{name_of(method)} promises contributions that sum to the change of the output within "
             f"{promised:g} of its root mean square; the largest error is {error:.3g}, the root "
             f"mean square {change:.3g}. {parts_of(model, codes[:1])}"
         )
+        if not view.without_rule:
+            raise ValueError(message)
+        names = ", ".join(sorted(view.without_rule))
+        raise WithoutRule(f"{message} It has no rule for {names} there; make that a torch module.")
     none = np.empty((0, codes.shape[1]), np.float32)
     scores = np.concatenate([none, *(batch.scores for batch in batches)])
     relative = error / change if change else float("nan")
@@ -187,14 +197,19 @@ def _refuse_half_precision(model: Any, codes: Codes, name: str, *, promises: boo
 
 @contextmanager
 def _gradients_wanted(name: str) -> Iterator[None]:
-    """Torch's word for a model that passes no gradient to its input, or overwrites in place what a
-    gradient needs, in ours."""
+    """Torch's word for a model that passes no gradient to its input, overwrites in place what a
+    gradient needs, or computes parts of it a second time, in ours."""
     try:
         yield
     except RuntimeError as error:
         if "modified by an inplace operation" in message_of(error):
             raise NotApplicable(
                 f"{name} needs a gradient, and the model overwrites in place what that is made of"
+            ) from error
+        if "torch.utils.checkpoint" in message_of(error):
+            raise NotApplicable(
+                f"{name} needs a gradient that torch.utils.checkpoint does not give here; have the "
+                "model call it in training alone"
             ) from error
         if not re.search("does(n't| not) require grad", message_of(error)):
             raise

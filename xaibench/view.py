@@ -19,7 +19,8 @@ class ExplainedView(nn.Module):
 
     ``forwards`` and ``backwards`` count rows: of inputs that went through the model, and of outputs
     that a gradient came back to. ``rounding`` is the spacing of numbers at the largest logit seen:
-    no change of the output can be known better.
+    no change of the output can be known better. ``without_rule`` is for methods that have rules:
+    the operations outside of modules that may keep contributions from adding up.
     """
 
     def __init__(self, classifier: Any) -> None:
@@ -28,6 +29,7 @@ class ExplainedView(nn.Module):
         self.forwards = 0
         self.backwards = 0
         self.rounding = 0.0
+        self.without_rule: set[str] = set()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """``(N, C, S)`` -> ``(N, class)``: the logit minus the other's for two classes, else the

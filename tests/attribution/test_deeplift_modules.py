@@ -64,6 +64,14 @@ PRODUCTS: dict[str, tuple[Any, Any]] = {
         lambda m, a, b: torch.einsum("ncl,ncs->nls", a, b),
         lambda m, a, b: m.product(a.mT, b),
     ),
+    "by name": (
+        lambda m, a, b: torch.matmul(other=b, input=a.mT),
+        lambda m, a, b: m.product(a.mT, b),
+    ),
+    "a list": (
+        lambda m, a, b: torch.einsum("ncl,ncs->nls", [a, b]),
+        lambda m, a, b: m.product(a.mT, b),
+    ),
     "*": (
         lambda m, a, b: a * b,
         lambda m, a, b: m.product(a[..., None, None], b[..., None, None]).flatten(2),
@@ -94,6 +102,59 @@ def test_products_outside_of_modules_have_their_rule(name: str) -> None:
     if by_module is not None:
         expected = explained(deeplift, between(by_module))
         np.testing.assert_allclose(answer.scores, expected.scores, rtol=1e-6, atol=1e-9)
+
+
+class Called(toy.Toy):
+    """A convolution, and modules that a function calls."""
+
+    def __init__(self, calls: Callable[[Any, Tensor], Tensor]) -> None:
+        super().__init__(nn.Conv1d(4, 6, 5, padding=2))
+        self.relu, self.in_place = nn.ReLU(), nn.ReLU(inplace=True)
+        self.largest = nn.AdaptiveMaxPool1d(1, return_indices=True)
+        self.largest_alone = nn.AdaptiveMaxPool1d(1)
+        self.flatten, self.classify, self.calls = nn.Flatten(), nn.Linear(6, 2), calls
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits: Tensor = self.classify(self.flatten(self.calls(self, self.body(inputs))))
+        return logits
+
+
+CALLS: dict[str, tuple[Any, Any]] = {
+    "by name": (
+        lambda m, y: m.relu(input=y).mean(2),
+        lambda m, y: m.relu(y).mean(2),
+    ),
+    "by name and in place": (
+        lambda m, y: m.in_place(input=y).mean(2),
+        lambda m, y: m.relu(y).mean(2),
+    ),
+    "with the places of the maxima": (
+        lambda m, y: m.largest(m.relu(y))[0],
+        lambda m, y: m.largest_alone(m.relu(y)),
+    ),
+}
+
+
+def called(calls: Callable[[Any, Tensor], Tensor]) -> Any:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Called(calls).double()
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_module_has_its_rule_however_it_is_called(name: str) -> None:
+    answer, expected = (explained(deeplift, called(each)) for each in CALLS[name])
+    np.testing.assert_array_equal(answer.scores, expected.scores)
+    assert answer.completeness_error <= 1e-10
+
+
+def test_rows_that_are_no_sequences_are_refused_by_name() -> None:
+    for calls, rows in (
+        (lambda m, y: m.relu(y.permute(2, 0, 1)).mean(0), toy.LENGTH),
+        (lambda m, y: torch.stack([m.relu(each).mean(1) for each in y]), 6),
+    ):
+        with pytest.raises(NotApplicable, match=rf"relu \(ReLU\) has {rows} rows for 18 sequences"):
+            explained(deeplift, called(calls))
 
 
 def test_each_factor_gets_the_mean_of_the_other() -> None:
