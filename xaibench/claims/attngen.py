@@ -21,6 +21,7 @@ from xaibench.convergence import History, convergence
 from xaibench.data.loading import STANDS_IN
 from xaibench.leading import PRIMARY, operator_of
 from xaibench.statistics.deviations import ratio_of_deviations
+from xaibench.statistics.rounding import subtracted
 from xaibench.work import Work
 
 from .arms import (
@@ -201,7 +202,7 @@ def _of_histories(
         bound = f"never reached by AttnGen under {never[0]} and by the CNN under {never[1]} of "
         bound += f"{len(shared)} seeds, counted as one epoch after the last of either"
         caveat = "; ".join(filter(None, (bound, caveat)))
-    return over_seeds(words, told[0] - told[1], ABOVE, caveat=caveat)
+    return over_seeds(words, subtracted(told[0], told[1]), ABOVE, caveat=caveat)
 
 
 def _steadiness(work: Work, arms: Arms, model: str) -> Finding:
