@@ -103,6 +103,10 @@ def test_a_file_and_a_release_exclude_each_other(meme):
         (MEME.replace("0.5 0.25 0.25 0", "2 -1 0 0"), "motif one: .* got '2 -1 0 0' in line 7"),
         (MEME.replace("0.5 0.25 0.25 0", "50 25 25 0"), "motif one: .* that sum to 1, got '50 25"),
         (MEME.replace("0.5 0.25 0.25 0", "0 0 0 0"), "motif one: .* that sum to 1, got '0 0 0 0'"),
+        (
+            MEME.replace("URL", "letter-probability matrix:\n1 0 0 0\nURL"),
+            "motif three: wanted one letter-probability matrix, got one in line 15 and in line 17",
+        ),
         (MEME.replace("two", "one"), "identifiers that differ, got 'one' in line 5 and in line 10"),
         (MEME + "MOTIF four\n", "motif four: wanted a letter-probability matrix, got none"),
         (MEME.replace("= ACGT", "= ACDEFGHIKLMNPQRSTVWY"), "line 3: wanted the alphabet ACGT, got"),

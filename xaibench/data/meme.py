@@ -104,6 +104,9 @@ def _matrix(lines: list[_Line], motif: str) -> Matrix:
     starts = [row for row, line in enumerate(lines) if line.text.startswith("letter-probability")]
     if not starts:
         raise ValueError(f"motif {motif}: wanted a letter-probability matrix, got none")
+    if starts[1:]:
+        twice = " and ".join(f"in line {lines[row].number}" for row in starts[:2])
+        raise ValueError(f"motif {motif}: wanted one letter-probability matrix, got one {twice}")
     header = lines[starts[0]]
     behind = lines[starts[0] + 1 :]
     ends = [row for row, line in enumerate(behind) if line.text.startswith(_BEHIND)]

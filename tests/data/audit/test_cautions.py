@@ -63,12 +63,14 @@ def test_names_that_signs_tell_apart_need_no_word(names):
     "names", [("chr1", "1"), ("chrX", "CHRX"), ("fam 1", "fam1"), ("7", "7.0")]
 )
 def test_groups_that_are_written_in_two_ways_are_named(names):
-    given = many(["a", "b"])
+    given = many(["a", "b", "c"])
     groups = tuple(np.resize([*names, "chr2", "chr3"], len(given.train)).tolist())
     part = replace(given.train, groups=groups)
     (caution,) = cautions(Splits(part, part))
     assert caution.startswith("GROUPS: ")
     assert all(repr(name) in caution for name in names)
+    one = replace(given.train, groups=tuple(np.where(given.train.labels, *names).tolist()))
+    assert cautions(Splits(one, one)) == []
     told = replace(part, groups=tuple(np.resize(["chr1", "chr11"], len(part)).tolist()))
     assert cautions(Splits(told, told)) == []
 
