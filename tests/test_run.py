@@ -13,7 +13,9 @@ from sklearn import metrics
 
 from xaibench import progress
 from xaibench.alone import alone
-from xaibench.cells.training import trained
+from xaibench.cells.explaining import explained_spec
+from xaibench.cells.keeping import first
+from xaibench.cells.training import model_spec, trained
 from xaibench.controls import RANDOM, random_maps
 from xaibench.errors import UsageError
 from xaibench.forecast import summary
@@ -223,6 +225,33 @@ def test_a_plugin_that_raises_is_a_failed_record_and_the_rest_goes_on(copy, tmp_
     assert set(records[records.method == "centre"].status) == {"ok"}
     assert set(records[records.method == "careless"].status) == {"failed"}
     assert set(records[records.method == "saliency"].status) == {"ok"}
+
+
+def test_a_run_that_finds_all_there_reads_no_table_and_tells_the_failures_again(copy, monkeypatch):
+    changes = ("metrics.broken={}",)
+    plugin = copy.parent / "broken.py"
+    plugin.write_text("def broken(explained):\n    raise RuntimeError('no such luck')\n")
+    _, outcome = finished(copy, changes=changes, plugins=(str(plugin),))
+    assert "RuntimeError: no such luck" in outcome.failures[0]
+    read_parquet = pd.read_parquet
+    monkeypatch.setattr(pd, "read_parquet", None)
+    _, again = finished(copy, changes=changes, plugins=(str(plugin),))
+    assert (again.computed, again.failures) == (0, outcome.failures)
+    monkeypatch.setattr(pd, "read_parquet", read_parquet)
+    rendered = copy / "store" / "rendered.json"
+    known = json.loads(rendered.read_text())
+    rendered.write_text(json.dumps({**known, "failures": 1}))  # or none, as earlier versions wrote
+    _, again = finished(copy, changes=changes, plugins=(str(plugin),))
+    assert (again.computed, again.failures) == (0, outcome.failures)
+
+
+def test_what_plan_and_data_decide_is_made_once_for_each_work(whole):
+    work = whole[0]
+    assert first(work, 3) is first(work, 3)
+    assert model_spec(work, "cnn", 0) is model_spec(work, "cnn", 0)
+    some = replace(work, chosen=work.chosen.take(np.arange(3)))
+    methods = [explained_spec(each, "cnn", 0, "saliency") for each in (work, some)]
+    assert methods[0]["sequences"] != methods[1]["sequences"]
 
 
 def test_an_installed_plugin_runs_like_our_own(copy):

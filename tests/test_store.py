@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -67,3 +68,13 @@ def test_a_file_is_replaced_as_a_whole(tmp_path):
     write(tmp_path / "a.txt", b"two")
     assert (tmp_path / "a.txt").read_text() == "two"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_was_read_once_is_read_again_once_it_has_changed(store):
+    path = store.keep(SPEC, make("x")) / "spec.json"
+    assert store.holds(SPEC)
+    times, content = path.stat(), bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert not store.holds(SPEC)

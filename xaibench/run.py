@@ -45,6 +45,7 @@ from xaibench.spent import Counting, Keep, counted, seconds_of
 from xaibench.storage.files import write
 from xaibench.storage.folder import (
     check_folder,
+    failures_of,
     halting,
     is_rendered,
     mark_folder,
@@ -127,7 +128,7 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
         "jobs": jobs,
         "threads": threads,
     }
-    folder, failures = work.job.folder, []
+    folder = work.job.folder
     with alone(work.store.root), halting(work):
         check_folder(work)  # another run may have come between
         work = mark_folder(work)
@@ -145,8 +146,10 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
                 environment = _environment(work, {**called, "date": _now(), "seconds": keep()})
                 write(folder / "environment.json", environment)
                 unmark(work)
-                failures = _render(work)
-        return Outcome(len(todo), len(every), _failures(folder) + failures)
+                return Outcome(len(todo), len(every), _render(work))
+        # tables are slow to read
+        known = failures_of(folder)
+        return Outcome(0, len(every), _failures(folder) if known is None else known)
 
 
 def _say_other_kernels(work: Work, todo: list[Task], threads: int) -> None:
@@ -190,13 +193,13 @@ def _say_of_models(work: Work) -> None:
 
 
 def _render(work: Work) -> list[str]:
-    """The reports of the plan; a line for each that failed."""
-    folder = work.job.folder
+    """Write the reports of the plan; a line for each thing of the run that failed."""
+    folder, failed = work.job.folder, _failures(work.job.folder)
     said(f"reports ({', '.join(work.plan.reports)})")
     written, failures = render(folder, work.job.plugins)
     if not failures:
-        mark_rendered(work, OUTPUTS, written)
-    return failures
+        mark_rendered(work, OUTPUTS, written, failed)
+    return failed + failures
 
 
 def report(

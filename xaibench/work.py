@@ -1,8 +1,10 @@
 """A run's job, and the data and plug-ins it needs, at hand in one process."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from xaibench.data.loading import load_splits
 from xaibench.data.splitting import choose, fingerprint, with_validation
@@ -12,6 +14,9 @@ from xaibench.protocols import MetricFacts, metric_facts
 from xaibench.registry import Plugin, load
 from xaibench.store import Store
 from xaibench.values import Sequences, Splits
+
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +34,38 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class Work:
     """A job with its data at hand. ``data`` is the fingerprint of all splits, ``chosen`` the test
-    sequences that are explained."""
+    sequences that are explained; ``made`` is of ``remembered``, empty in each copy."""
 
     job: Job
     store: Store
     splits: Splits
     chosen: Sequences
     data: str
+    made: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def plan(self) -> Plan:
         return self.job.plan
+
+
+def remembered(
+    make: Callable[Concatenate[Work, Given], Made],
+) -> Callable[Concatenate[Work, Given], Made]:
+    """A function of a work and of hashable values, whose results are made once for each work.
+
+    For what depends on plan and data alone, not on what is kept by now: measuring asks for the
+    same specs thousands of times. Nobody may change a result.
+    """
+
+    @wraps(make)
+    def known(work: Work, /, *given: Given.args, **named: Given.kwargs) -> Made:
+        asked = make, given, tuple(named.items())
+        if asked not in work.made:
+            work.made[asked] = make(work, *given, **named)
+        made: Made = work.made[asked]
+        return made
+
+    return known
 
 
 def prepare(job: Job) -> Work:
@@ -70,6 +96,7 @@ def found(work: Work, kind: str, use: Use) -> tuple[Plugin, dict[str, Any]]:
     return plugin, typed(plugin, use.options)
 
 
+@remembered
 def facts_of(work: Work, label: str) -> MetricFacts:
     """The facts of one of the plan's metrics."""
     return metric_facts(load("metrics", work.plan.metrics[label].use, work.job.plugins).call)

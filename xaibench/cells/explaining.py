@@ -18,7 +18,7 @@ from xaibench.registry import Plugin
 from xaibench.reinitialise import layers, reinitialised
 from xaibench.shapes import Codes, Labels, Logits, Scores
 from xaibench.store import Spec, key
-from xaibench.work import Work, facts_of, found
+from xaibench.work import Work, facts_of, found, remembered
 
 from .keeping import (
     Arrays,
@@ -89,6 +89,7 @@ def changes(work: Work, model: str) -> list[Change]:
     return list(dict.fromkeys([*asked, *beside]))
 
 
+@remembered
 def explained_spec(
     work: Work, model: str, seed: int, method: str, change: Change = UNCHANGED
 ) -> Spec:

@@ -15,7 +15,7 @@ from xaibench.plan import Use
 from xaibench.registry import load as plugin_of
 from xaibench.shapes import Codes
 from xaibench.store import FAILED, NOT_APPLICABLE, OK, Spec
-from xaibench.work import Work
+from xaibench.work import Work, remembered
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -31,6 +31,7 @@ def print_of(codes: Codes) -> str:
     return blake2b(codes.tobytes(), digest_size=10).hexdigest()
 
 
+@remembered
 def first(work: Work, sequences: int | None) -> Work:
     """The same work on the first of the explained sequences; None is all of them."""
     if sequences is None or sequences >= len(work.chosen):
@@ -38,6 +39,7 @@ def first(work: Work, sequences: int | None) -> Work:
     return replace(work, chosen=work.chosen.take(np.arange(sequences)))
 
 
+@remembered
 def looked_at(work: Work, model: str, method: str = "", operator: str = "") -> Work:
     """The same work on the sequences that the plan wants looked at by all of these."""
     plan = work.plan

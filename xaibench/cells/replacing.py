@@ -15,7 +15,7 @@ from xaibench.predict import logits
 from xaibench.randomness import streams
 from xaibench.shapes import Codes, Logits, Scores
 from xaibench.store import Spec, key
-from xaibench.work import Work
+from xaibench.work import Work, remembered
 
 from .behaviour import unusable, usable
 from .courses import Course, courses, judges, seen
@@ -34,6 +34,7 @@ from .oracle import Oracle, oracle_spec
 from .training import model_spec, trained
 
 
+@remembered
 def curve_spec(work: Work, model: str, seed: int, course: Course) -> Spec:
     """The spec of a course as it is made."""
     plan, course = work.plan, course.made_as

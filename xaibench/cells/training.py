@@ -28,7 +28,7 @@ from xaibench.randomness import stream
 from xaibench.shapes import Codes
 from xaibench.store import Spec, key
 from xaibench.values import Sequences, Splits
-from xaibench.work import Work, facts_of, found, is_explained
+from xaibench.work import Work, facts_of, found, is_explained, remembered
 
 from .keeping import identified, is_there, keep_arrays, keep_failure
 
@@ -40,6 +40,7 @@ _NARROW = ("bfloat16", "float16")
 """Types of weights with less than 32 bits."""
 
 
+@remembered
 def model_spec(work: Work, model: str, seed: int, *, learnt_from: str = "") -> Spec:
     """``learnt_from`` says what the model was trained on instead of the train split."""
     plan = work.plan

@@ -108,12 +108,15 @@ def stamp(work: Work) -> str:
     return blake2b(content.encode(), digest_size=16).hexdigest()
 
 
-def mark_rendered(work: Work, tables: Iterable[str], reports: Iterable[Path]) -> None:
-    """Say that tables and reports are written, and how each of them reads."""
+def mark_rendered(
+    work: Work, tables: Iterable[str], reports: Iterable[Path], failures: Iterable[str]
+) -> None:
+    """Say that tables and reports are written, how each of them reads, and what had failed."""
     folder = work.job.folder
     names = [*tables, *(path.relative_to(folder).as_posix() for path in reports)]
     digests = {name: digest(folder / name) for name in names}
-    write(folder / RENDERED, json.dumps({"stamp": stamp(work), "digests": digests}))
+    known = {"stamp": stamp(work), "digests": digests, "failures": [*failures]}
+    write(folder / RENDERED, json.dumps(known))
 
 
 def is_rendered(work: Work, tables: Iterable[str]) -> bool:
@@ -128,6 +131,12 @@ def is_rendered(work: Work, tables: Iterable[str]) -> bool:
         return False
     unchanged = all(digest(folder / name) == each for name, each in digests.items())
     return unchanged and bool(known.get("stamp") == stamp(work))
+
+
+def failures_of(folder: Path) -> list[str] | None:
+    """What had failed when tables and reports were written; None where that was not kept."""
+    failures = _rendered(folder).get("failures")
+    return list(map(str, failures)) if isinstance(failures, list) else None
 
 
 def _rendered(folder: Path) -> dict[str, Any]:
