@@ -160,6 +160,12 @@ def test_upper_case_in_a_column_that_is_looked_for_is_read(write):
     assert len(splits.test) == 2
 
 
+def test_keys_that_differ_in_case_from_header_to_header_are_refused(write):
+    path = write("t.fa", FASTA.replace(">c label=worm split=", ">c label=worm Split="))
+    with pytest.raises(UsageError, match="wanted one column 'split', got 'split' and 'Split'"):
+        file(data_seed=0, path=path)
+
+
 def test_a_column_that_an_option_names_keeps_its_case(write):
     path = write("t.csv", CSV.replace("split", "Split"))
     assert len(file(data_seed=0, path=path, split="Split").train) == 2

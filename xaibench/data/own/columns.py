@@ -44,11 +44,17 @@ _MISSING = {
 """How R, pandas, Python, Excel and databases write that there is no value."""
 
 
-def with_plain_names(table: pd.DataFrame, *, keep: Iterable[str | None]) -> pd.DataFrame:
+def with_plain_names(
+    table: pd.DataFrame, path: Path, *, keep: Iterable[str | None]
+) -> pd.DataFrame:
     """Columns that are looked for by name, in lower case; those of ``keep`` as they are."""
     looked_for = {*_PLACES, "split", "group", "name", "id"} - {*keep}
     others = [name for name in map(str, table.columns) if name not in {*keep}]
     plain = {name: name.casefold() for name in others if name.casefold() in looked_for}
+    twice = [lower for lower, count in Counter(plain.values()).items() if count > 1]
+    if twice:
+        same = [repr(name) for name, lower in plain.items() if lower == twice[0]]
+        raise UsageError(f"{path}: wanted one column {twice[0]!r}, got {' and '.join(same)}")
     return table.rename(columns=plain)
 
 

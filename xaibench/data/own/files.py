@@ -137,7 +137,7 @@ def _table(
     """All that the file, or the two, say of the sequences, and in which columns; those of
     ``sites`` have names of their own."""
     table = read_sequences(path, sequence=given.sequence, label=given.label)
-    table, name = with_plain_names(table, keep=(*given, *sites)), given.name
+    table, name = with_plain_names(table, path, keep=(*given, *sites)), given.name
     if labels is not None:
         table, name = _with_labels(table, path, labels, given)
     columns = given._replace(
@@ -165,7 +165,7 @@ def _with_labels(
     table: pd.DataFrame, path: Path, labels: Path, columns: _Columns
 ) -> tuple[pd.DataFrame, str]:
     """The rows with what a second table says of their names, and the column of these names."""
-    given = with_plain_names(read_table(labels), keep=columns)
+    given = with_plain_names(read_table(labels), labels, keep=columns)
     if columns.name and columns.name not in table:
         require(given, labels, [columns.name])
     own = _name_column(table, path, columns.name)

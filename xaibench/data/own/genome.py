@@ -123,7 +123,7 @@ def _load(
     one_based: bool,
     cutting: _Cutting,
 ) -> Splits:
-    table = with_plain_names(_table(path), keep=(label, cutting.split))
+    table = with_plain_names(_table(path), path, keep=(label, cutting.split))
     label = label or _label(table, path)
     if "split" in table and not (cutting.test or cutting.validation):
         cutting = cutting._replace(split=cutting.split or "split")

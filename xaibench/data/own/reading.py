@@ -407,7 +407,7 @@ def _header(line: str, label: str, number: int = 0) -> dict[str, str]:
     if twice:
         raise ValueError(f"{shortened(repr(twice[0]))} twice in the header of row {number}")
     row = {"name": name}
-    if len(lone) == 1 and label.casefold() not in columns:
+    if label and len(lone) == 1 and label.casefold() not in columns:
         row[label] = lone[0]
     return row | dict(keyed)
 
