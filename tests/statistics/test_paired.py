@@ -41,6 +41,14 @@ def test_t_is_that_of_student_for_his_sleepers() -> None:
     assert np.isnan(found.smallest)
 
 
+def test_paired_t_is_that_of_scipy_to_the_bit():
+    source = np.random.default_rng(0)
+    for size in (2, 3, 5, 8, 9, 17, 200):
+        known = source.normal(source.normal(), 10 ** source.uniform(-6, 3), size)
+        found, wanted = paired.paired_t(known), stats.ttest_1samp(known, 0)
+        assert (found.statistic, found.p) == (wanted.statistic, wanted.pvalue)
+
+
 def test_equal_differences_have_no_t() -> None:
     found = paired.paired_t([0.3, 0.1 + 0.2, 0.3])
     assert np.isnan([found.statistic, found.p]).all()

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special, stats
 
 from xaibench.statistics.crossed import UNDEFINED, Interval
 from xaibench.statistics.detectable import smallest_p
@@ -49,8 +49,12 @@ def paired_t(differences: ArrayLike, *, size: float = 0.0) -> Test:
         return _none(known.size)
     if all_equal(known, size=size):
         return _none(known.size, "the differences are all equal: no t")
-    found = stats.ttest_1samp(known, 0)
-    return Test(float(found.statistic), float(found.pvalue), known.size, np.nan, "")
+    # scipy's ttest_1samp in its own order, to the bit, without 0.4 ms of checks for each estimate
+    mean, pairs = known.mean(), known.size
+    variance = ((known - mean) ** 2).mean() * (pairs / (pairs - 1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = mean / np.sqrt(variance / pairs)
+    return Test(float(t), float(2 * special.stdtr(pairs - 1, -abs(t))), pairs, np.nan, "")
 
 
 def of_t(means: Float, level: float = 0.95) -> Interval:
