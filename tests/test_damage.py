@@ -14,6 +14,7 @@ from xaibench.begun import mark
 from xaibench.compare.comparison import compare
 from xaibench.errors import UsageError
 from xaibench.run import OUTPUTS, report, run
+from xaibench.spent import seconds_of
 from xaibench.storage.folder import is_rendered
 from xaibench.store import DAMAGED
 
@@ -216,6 +217,13 @@ def test_damaged_notes_of_a_store_are_written_again(copy, whole, content):
         path.unlink() if content is None else path.write_text(content)
     assert again(copy).computed == 0
     same(copy, whole)
+
+
+@pytest.mark.parametrize("seconds", ["1" + "0" * 400, "1e999", "NaN"])
+def test_a_time_that_no_number_holds_is_none(copy, seconds):
+    (copy / "store" / "seconds.json").write_text(f'{{"seconds": {seconds}}}')
+    (copy / "environment.json").unlink()
+    assert seconds_of(copy) is None
 
 
 def test_a_store_that_is_gone_is_made_again(copy, whole):

@@ -18,7 +18,9 @@ from xaibench.begun import begun_in
 from xaibench.compare.comparison import compare
 from xaibench.data.published import genomic_benchmarks
 from xaibench.errors import UsageError
+from xaibench.results import read as read_results
 from xaibench.run import report, run
+from xaibench.store import _canonical, _digest, verify
 
 MARK = "open({!r}, 'w').write('x')\n\n\ndef own(model, inputs, target):\n    return inputs[:, 0]\n"
 
@@ -215,3 +217,36 @@ def test_a_mark_that_is_a_link_is_named(halfway, place):
     path.symlink_to(place / "begun.json")
     with pytest.raises(UsageError, match=r"begun\.json: unreadable"):
         begun_in(folder)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        [1],
+        "arrays.safetensors",
+        {"arrays.safetensors": None},
+        {"arrays.safetensors": {"bytes": 9}},
+        {"../../../victim": {"bytes": 9, "digest": _digest(b"untouched")}},
+        {"{place}/victim": {"bytes": 9, "digest": _digest(b"untouched")}},
+        {"a\0": {"bytes": 9, "digest": ""}},
+    ],
+)
+def test_an_artefact_that_names_files_elsewhere_is_damaged(halfway, place, files):
+    path = sorted((got(halfway, place) / "store").glob("*-*/spec.json"))[0]
+    if isinstance(files, dict):
+        files = {name.format(place=place): held for name, held in files.items()}
+    record = {**json.loads(path.read_text()), "files": files}
+    del record["digest"]
+    path.write_text(json.dumps({**record, "digest": _digest(_canonical(record))}))
+    assert not verify(path.parent)
+
+
+@pytest.mark.parametrize(("tables", "problem"), [(7, ""), ([["x"]], "which is not known here")])
+def test_an_environment_that_names_no_tables_is_no_traceback(whole, place, tables, problem):
+    path = got(whole, place) / "environment.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "tables": tables}))
+    if problem:
+        with pytest.raises(UsageError, match=problem):
+            read_results(path.parent)
+    else:
+        assert len(read_results(path.parent).records)

@@ -30,7 +30,10 @@ def check(folder: Path, tables: Collection[str]) -> None:
         raise UsageError(f"{folder}: an unfinished run; {ways}")
     if (folder / "store" / "data.json").is_file() and not lexists(folder / "plan.yaml"):
         raise UsageError(f"{folder}: an unfinished run that kept no plan; run its command again")
-    strange = [name for name in told.get("tables") or () if name not in tables]
+    named = told.get("tables")
+    strange = (
+        [str(name) for name in named if name not in [*tables]] if isinstance(named, list) else []
+    )
     if strange:
         raise UsageError(f"{folder}: holds {strange[0]}, which is not known here{mend(folder)}")
 

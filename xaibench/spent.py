@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from time import perf_counter
 
@@ -21,9 +22,11 @@ def seconds_of(folder: Path) -> float | None:
     """Wall seconds of all calls so far; None where that is not known."""
     for path in (folder / SPENT, folder / "environment.json"):  # older runs have the latter alone
         try:
-            return float(json.loads(read(path))["seconds"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            seconds = float(json.loads(read(path))["seconds"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
             continue
+        if isfinite(seconds):
+            return seconds
     return None
 
 

@@ -225,10 +225,24 @@ def _sound(path: Path, *seen: int) -> dict[str, Any]:
     else:
         rest = {name: value for name, value in record.items() if name != "digest"}
         named = record["name"] == path.name and "spec" in record
-        sound = known and named and record["digest"] == _digest(_canonical(rest))
+        digest = record["digest"] == _digest(_canonical(rest))
+        sound = known and named and digest and _are_files(record["files"])
     if not sound:
         raise ValueError(f"{_SPEC} is damaged")
     return dict(record)
+
+
+def _are_files(files: Any) -> bool:
+    """Whether these could be the files of an artefact: each lies in its folder."""
+    return isinstance(files, dict) and all(
+        Path(name).name == name
+        and "\\" not in name
+        and "\0" not in name
+        and isinstance(held, dict)
+        and type(held.get("bytes")) is int
+        and type(held.get("digest")) is str
+        for name, held in files.items()
+    )
 
 
 def _size(path: Path) -> int:

@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from xaibench.errors import UsageError
-from xaibench.storage.files import read, write, write_below
+from xaibench.storage.files import digest, read, write, write_below
 
 
 @pytest.fixture
@@ -62,6 +62,14 @@ def test_what_is_no_file_is_not_read_and_not_waited_for(tmp_path, victim):
         with pytest.raises(OSError, match=why):
             read(tmp_path / name)
     assert read(victim) == b"untouched"
+
+
+def test_a_sparse_file_of_a_terabyte_is_neither_read_nor_hashed(tmp_path):
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(OSError, match="is a sparse file"):
+        read(tmp_path / "sparse")
+    assert digest(tmp_path / "sparse") == ""
 
 
 def test_an_error_names_the_file_and_leaves_the_old_content(tmp_path, victim):

@@ -18,11 +18,17 @@ TEMPORARY = ".making-"
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
+_LARGE = 2**30
+"""Bytes of a file below which nobody asks whether it is sparse."""
+
 
 def read(path: Path) -> bytes:
     """The content of a regular file; OSError for a link, a folder, a pipe or a device."""
     with regular(path, os.O_RDONLY) as handle, os.fdopen(handle, "rb", closefd=False) as file:
-        return file.read()
+        try:
+            return file.read()
+        except MemoryError:
+            raise OSError(errno.ENOMEM, "is larger than the memory", str(path)) from None
 
 
 @contextmanager
@@ -32,11 +38,23 @@ def regular(path: Path, flags: int) -> Iterator[int]:
         raise OSError(errno.ELOOP, "is a link, wanted a file", str(path))
     handle = os.open(path, flags | _NO_LINK | _NO_WAIT, 0o666)
     try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "is no regular file", str(path))
+        if _is_hollow(status):
+            raise OSError(errno.EFBIG, "is a sparse file, nearly all of it holes", str(path))
         yield handle
     finally:
         os.close(handle)
+
+
+def _is_hollow(status: os.stat_result) -> bool:
+    """Whether a file of terabytes takes a few blocks: reading or hashing it would end nothing.
+
+    No file system compresses what is written here to a thousandth.
+    """
+    blocks = getattr(status, "st_blocks", None)  # in units of 512 bytes; not on every system
+    return blocks is not None and status.st_size > _LARGE and blocks * 512 < status.st_size // 1000
 
 
 def write(
