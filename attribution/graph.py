@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect
 from collections.abc import Iterator
 
 import torch
@@ -89,8 +90,10 @@ class Spans:
     def owner(self, node: Node) -> str | None:
         """The name of the span that a node belongs to; None where it belongs to none."""
         number = node._sequence_nr()
-        owners = (name for start, end, name in self._spans if start < number < end)
-        return next(owners, None)
+        before = bisect(self._spans, (number,))  # spans follow each other in order
+        if not before or number >= self._spans[before - 1][1]:
+            return None
+        return self._spans[before - 1][2]
 
     def __contains__(self, node: Node) -> bool:
         return self.owner(node) is not None

@@ -258,13 +258,13 @@ def _gradients_along(
     fraction = begin[:, None] + length[:, None] * (1 + nodes) / 2
     rows = row.repeat_interleave(len(nodes))
     places = paths.places(rows, fraction.flatten())
-    found = _gradients(paths.model, places, paths.targets[rows])
-    found = found.to(torch.promote_types(found.dtype, torch.float32))
-    found = found.reshape(*fraction.shape, *found.shape[1:])
-    found *= (length / 2).to(found)[:, None, None, None]
-    slopes = (found * paths.ways[row, None]).sum(2)
+    gradients = _gradients(paths.model, places, paths.targets[rows])
+    gradients = gradients.to(torch.promote_types(gradients.dtype, torch.float32))
+    gradients = gradients.reshape(*fraction.shape, *gradients.shape[1:])
+    gradients *= (length / 2).to(gradients)[:, None, None, None]
+    slopes = (gradients * paths.ways[row, None]).sum(2)
     return (
-        torch.einsum("k,mkcs->mcs", kronrod.to(found), found),
+        torch.einsum("k,mkcs->mcs", kronrod.to(gradients), gradients),
         torch.einsum("k,mks->ms", (kronrod - gauss).to(slopes), slopes),
     )
 

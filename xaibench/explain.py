@@ -114,21 +114,26 @@ def explain(
     seconds = time.process_time() - started
     error, change = _completeness(batches)
     if promised is not None and error > promised * change + _ROUNDINGS * view.rounding:
-        message = (
+        raise _less_complete(
             f"{name_of(method)} promises contributions that sum to the change of the output within "
             f"{promised:g} of its root mean square; the largest error is {error:.3g}, the root "
-            f"mean square {change:.3g}. {parts_of(model, codes[:1])}"
+            f"mean square {change:.3g}. {parts_of(model, codes[:1])}",
+            view.without_rule,
         )
-        if not view.without_rule:
-            raise ValueError(message)
-        names = ", ".join(sorted(view.without_rule))
-        raise WithoutRule(f"{message} It has no rule for {names} there; make that a torch module.")
     none = np.empty((0, codes.shape[1]), np.float32)
     scores = np.concatenate([none, *(batch.scores for batch in batches)])
     relative = error / change if change else float("nan")
     bases = [batch.hypothetical for batch in batches if batch.hypothetical is not None]
     hypothetical = np.concatenate(bases) if bases and len(bases) == len(batches) else None
     return Explanation(scores, view.forwards, view.backwards, seconds, relative, hypothetical)
+
+
+def _less_complete(message: str, without_rule: set[str]) -> ValueError:
+    """The error of contributions that do not add up, blamed on functions without a rule if any."""
+    if not without_rule:
+        return ValueError(message)
+    names = ", ".join(sorted(without_rule))
+    return WithoutRule(f"{message} It has no rule for {names} there; make that a torch module.")
 
 
 def on_both_strands(
