@@ -45,9 +45,9 @@ def tests(asked: Asked, estimates: pd.DataFrame) -> pd.DataFrame:
 
 
 def _tests(compared: Comparison, asked: Asked) -> Iterator[Row]:
-    yield _of_estimate(compared, "crossed t", RETRAINING, "p", "seeds")
+    yield _of_estimate(compared, "crossed t", RETRAINING, "p", int(compared.row["seeds"]))
     yield from _over_seeds(compared, asked)
-    yield _of_estimate(compared, "t", THESE, "p_sequences", "sequences")
+    yield _of_estimate(compared, "t", THESE, "p_sequences", _units(compared, asked))
     yield _over_sequences(compared, asked)
     if compared.row["metric"] == "accuracy":
         yield from _by_seed(compared, asked)
@@ -67,10 +67,10 @@ def _over_seeds(compared: Comparison, asked: Asked) -> Iterator[Row]:
         yield _row(compared, name, ON_THESE, test, **sizes)
 
 
-def _of_estimate(compared: Comparison, name: str, population: str, p: str, pairs: str) -> Row:
+def _of_estimate(compared: Comparison, name: str, population: str, p: str, pairs: int) -> Row:
     """The test that stands in the estimates, by its column."""
     row = compared.row
-    test = Test(row["mean"], row[p], int(row[pairs]), np.nan, "")
+    test = Test(row["mean"], row[p], pairs, np.nan, "")
     sizes = {"effect": row["effect"], "delta": np.nan}
     reason = row["reason"] if np.isnan(test.p) else ""
     return _row(compared, name, population, test._replace(reason=reason), **sizes)
@@ -85,10 +85,18 @@ def _over_sequences(compared: Comparison, asked: Asked) -> Row:
     members = None if clusters is None else clusters[counted]
     signs = asked.drawing(1, max(len(of_each), 1)).signs
     test = sign_flips(of_each, signs, clusters=members)
-    units = len(of_each) if members is None else len(np.unique(members))
     first, second = (means(side.values, 0) for side in (compared.first, compared.second))
     sizes = {"effect": compared.row["effect"], "delta": cliffs_delta(first, second)}
+    units = _units(compared, asked)
     return _row(compared, "sign flips", THESE, test._replace(pairs=units), **sizes)
+
+
+def _units(compared: Comparison, asked: Asked) -> int:
+    """The sequences that have a difference, or their groups where whole groups are resampled."""
+    differences = compared.differences
+    counted = ~np.isnan(differences.values).all(axis=0)
+    clusters = asked.clusters(differences)
+    return int(counted.sum()) if clusters is None else len(np.unique(clusters[counted]))
 
 
 def _by_seed(compared: Comparison, asked: Asked) -> Iterator[Row]:

@@ -76,11 +76,15 @@ def welch(first: Float, second: Float, *, level: float = 0.95, size: float = 0.0
     alike = all(all_equal(each, size=size) for each in (first, second))
     if min(len(first), len(second)) < 2 or alike:
         return Welch(np.nan, np.nan, np.nan)
-    spread = crossed_apart(first[:, None], second[:, None])
-    error, freedom = np.sqrt(spread.seeds.variance), spread.seeds.freedom
+    parts = [each.var(ddof=1) / len(each) for each in (first, second)]
+    error = np.sqrt(sum(parts))
+    freedom = sum(parts) ** 2 / sum(
+        part**2 / (len(each) - 1) for part, each in zip(parts, (first, second), strict=True)
+    )
+    mean = second.mean() - first.mean()
     reach = stats.t.ppf((1 + level) / 2, freedom) * error
-    p = 2 * stats.t.sf(abs(spread.mean) / error, freedom)
-    return Welch(float(p), float(spread.mean - reach), float(spread.mean + reach))
+    p = 2 * stats.t.sf(abs(mean) / error, freedom)
+    return Welch(float(p), float(mean - reach), float(mean + reach))
 
 
 def _size(*values: Float) -> float:

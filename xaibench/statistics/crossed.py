@@ -50,7 +50,8 @@ class Spread(NamedTuple):
 
     ``seeds`` holds the variation between seeds and what neither factor explains; ``sequences`` that
     between sequences (or clusters of them). ``skewness`` is that of the sequences' contributions,
-    of which there are ``units``.
+    of which there are ``units``. ``other_seeds`` are those of the other side where two sides have
+    seeds of their own.
     """
 
     mean: float
@@ -58,6 +59,11 @@ class Spread(NamedTuple):
     sequences: Component
     skewness: float
     units: int
+    other_seeds: Component = Component(0.0, np.inf)
+
+    @property
+    def parts(self) -> tuple[Component, Component, Component]:
+        return self.seeds, self.other_seeds, self.sequences
 
 
 def crossed(values: Float, clusters: Clusters | None = None) -> Spread:
@@ -81,10 +87,15 @@ def crossed(values: Float, clusters: Clusters | None = None) -> Spread:
 
 def of_these_models(values: Float, clusters: Clusters | None = None) -> Spread:
     """Of values ``(seed, sequence)``, for *these trained models on other sequences*: seeds are
-    given, and all that sequences vary by counts."""
+    given, and all that sequences vary by counts.
+
+    A seed defined on few sequences tells little of how it varies over them, and that counts: its
+    part is scaled for its own number, n / (n - 1), and limits the degrees of freedom.
+    """
     contributions, means = _contributions(values)
-    totals, freedom = _by_unit(contributions.sum(axis=0), clusters)
-    within = Component(_variance(totals), freedom)
+    scaled, most = _for_few(contributions, values, clusters)
+    totals, freedom = _by_unit(scaled.sum(axis=0), clusters)
+    within = Component(_variance(totals), min(freedom, most))
     given = Component(0.0, np.inf)
     spread = Spread(float(means.mean()), given, within, _skewness(totals), len(totals))
     return _without_rounding(spread, values)
@@ -93,31 +104,30 @@ def of_these_models(values: Float, clusters: Clusters | None = None) -> Spread:
 def crossed_apart(first: Float, second: Float) -> Spread:
     """Of ``second - first``, each ``(seed, sequence)``: the same sequences, seeds of their own.
 
-    As ``crossed``; the seeds' part is the sum of both sides', with the degrees of freedom of
-    *Welch 1947*, none where a side has one seed.
+    As ``crossed``, with a part for the seeds of each side. One t for both (*Welch 1947*) finds too
+    much where a side has two or three seeds and the other more.
     """
-    alone = these_models_apart(first, second)
-    sides = [_contributions(each) for each in (first, second)]
-    if min(len(means) for _, means in sides) < 2:
-        return alone._replace(seeds=Component(0.0, 0.0))
-    parts = [float(means.var(ddof=1)) / len(means) for _, means in sides]
-    total = sum(parts)
-    shares = sum(part**2 / (len(means) - 1) for part, (_, means) in zip(parts, sides, strict=True))
-    between = Component(total, total**2 / shares if shares else 1.0)
+    one, other = crossed(first), crossed(second)
+    moved = [_contributions(each)[0] for each in (first, second)]
+    totals, freedom = _by_unit(moved[1].sum(axis=0) - moved[0].sum(axis=0), None)
     rest = sum(
-        _of_the_rest(moved, values, None)
-        for (moved, _), values in zip(sides, (first, second), strict=True)
+        _of_the_rest(each, values, None) if len(values) > 1 else 0.0
+        for each, values in zip(moved, (first, second), strict=True)
     )
-    within = alone.sequences._replace(variance=max(alone.sequences.variance - rest, 0.0))
-    spread = alone._replace(seeds=between, sequences=within)
+    within = Component(max(_variance(totals) - rest, 0.0), freedom)
+    mean = other.mean - one.mean
+    spread = Spread(mean, one.seeds, within, _skewness(totals), len(totals), other.seeds)
     return _without_rounding(spread, np.concatenate([first, second]))
 
 
 def these_models_apart(first: Float, second: Float) -> Spread:
     """Of ``second - first`` as in ``crossed_apart``, seeds given."""
     (moved, means), (other, others) = (_contributions(each) for each in (first, second))
-    totals, freedom = _by_unit(other.sum(axis=0) - moved.sum(axis=0), None)
-    within = Component(_variance(totals), freedom)
+    (one, most), (two, limit) = (
+        _for_few(each, values, None) for each, values in ((moved, first), (other, second))
+    )
+    totals, freedom = _by_unit(two.sum(axis=0) - one.sum(axis=0), None)
+    within = Component(_variance(totals), min(freedom, most, limit))
     mean = float(others.mean() - means.mean())
     spread = Spread(mean, Component(0.0, np.inf), within, _skewness(totals), len(totals))
     return _without_rounding(spread, np.concatenate([first, second]))
@@ -125,7 +135,7 @@ def these_models_apart(first: Float, second: Float) -> Spread:
 
 def interval(spread: Spread, level: float = 0.95) -> Interval:
     """The mean less and plus how far it reaches; undefined with one unit or one seed."""
-    if spread.units < 2 or spread.seeds.freedom < 1:
+    if not _is_known(spread):
         return UNDEFINED
     below, above = _reach(spread, (1 - level) / 2)
     return Interval(spread.mean - below, spread.mean + above)
@@ -137,11 +147,11 @@ def p_value(spread: Spread) -> float:
     NaN where the interval is undefined, 1 where the mean is 0. Where nothing varies about another
     mean it is that of the sign test: all units agree, which signs do by chance in 2^(1 - units).
     """
-    if spread.units < 2 or spread.seeds.freedom < 1:
+    if not _is_known(spread):
         return np.nan
     if not spread.mean:
         return 1.0
-    if not spread.seeds.variance + spread.sequences.variance:
+    if not any(part.variance for part in spread.parts):
         return max(2.0 ** (1 - spread.units), _SMALLEST)
     side = 0 if spread.mean > 0 else 1
 
@@ -149,13 +159,19 @@ def p_value(spread: Spread) -> float:
         return _reach(spread, math.exp(logarithm) / 2)[side] - abs(spread.mean)
 
     # p is no smaller than either part alone would make it
-    least = max(_p_of_t(spread.mean, part) for part in (spread.seeds, spread.sequences))
+    least = max(_p_of_t(spread.mean, part) for part in spread.parts)
     least = max(least * (1 - ROUNDING), _SMALLEST)
     if beyond(0.0) >= 0:
         return 1.0
     if beyond(math.log(least)) <= 0:
         return least
     return math.exp(optimize.brentq(beyond, math.log(least), 0.0, xtol=1e-10))
+
+
+def _is_known(spread: Spread) -> bool:
+    """With several units, seeds of which none stands alone, and all that varies known."""
+    enough = min(spread.units - 1, spread.seeds.freedom, spread.other_seeds.freedom) >= 1
+    return enough and not np.isnan(spread.sequences.variance)
 
 
 def _p_of_t(mean: float, part: Component) -> float:
@@ -171,7 +187,13 @@ def _reach(spread: Spread, tail: float) -> tuple[float, float]:
     degrees of freedom between those of seeds and of sequences (*Satterthwaite 1946*) does not: with
     two or three seeds it finds twice too much where both parts are about equal.
     """
-    of_seeds = math.sqrt(spread.seeds.variance) * _quantile(spread.seeds, tail)
+    of_seeds = math.hypot(
+        *(
+            math.sqrt(part.variance) * _quantile(part, tail)
+            for part in (spread.seeds, spread.other_seeds)
+            if part.variance
+        )
+    )
     error = math.sqrt(spread.sequences.variance)
     below, above = _skewed(spread, _quantile(spread.sequences, tail))
     return math.hypot(of_seeds, error * below), math.hypot(of_seeds, error * above)
@@ -205,6 +227,27 @@ def _contributions(values: Float) -> tuple[Float, Float]:
     means = np.where(known, values, 0).sum(axis=1, keepdims=True) / counts
     moved: Float = np.where(known, values - means, 0) / (counts * len(values))
     return moved, means[:, 0]
+
+
+def _for_few(contributions: Float, values: Float, clusters: Clusters | None) -> tuple[Float, float]:
+    """Each seed's contributions scaled to the number n of units that it is defined on, and the most
+    degrees of freedom that these leave (*Satterthwaite 1946*).
+
+    Scaled by the root of n / (n - 1) over that of all units, so that what is complete stays; NaN
+    where a seed is defined on one.
+    """
+    known = ~np.isnan(values)
+    if known.all():
+        return contributions, np.inf
+    groups = np.arange(values.shape[1]) if clusters is None else clusters
+    counts = np.array([len(np.unique(groups[row])) for row in known], np.float64)
+    units = len(np.unique(groups))
+    if counts.min() < 2 or units < 2:
+        return np.full_like(contributions, np.nan), 1.0
+    scaled = contributions * np.sqrt(counts / (counts - 1) * (units - 1) / units)[:, None]
+    parts = (scaled**2).sum(axis=1)
+    shared = float((parts**2 / (counts - 1)).sum())
+    return scaled, float(parts.sum()) ** 2 / shared if shared else np.inf
 
 
 def _by_unit(contributions: Float, clusters: Clusters | None) -> tuple[Float, float]:
@@ -259,9 +302,8 @@ def _skewness(totals: Float) -> float:
 def _without_rounding(spread: Spread, values: Float) -> Spread:
     """0 in place of what is as small as the rounding of sums of such values."""
     least = ROUNDING * float(np.nanmax(np.abs(values)))
-    seeds, sequences = (
-        part._replace(variance=part.variance if part.variance > least**2 else 0.0)
-        for part in (spread.seeds, spread.sequences)
+    seeds, other_seeds, sequences = (
+        part._replace(variance=0.0) if part.variance <= least**2 else part for part in spread.parts
     )
     mean = spread.mean if abs(spread.mean) > least else 0.0
-    return spread._replace(mean=mean, seeds=seeds, sequences=sequences)
+    return spread._replace(mean=mean, seeds=seeds, other_seeds=other_seeds, sequences=sequences)

@@ -38,7 +38,7 @@ def detectable_by(spread: Spread, *, level: float = 0.95, power: float = 0.8) ->
 
     What each part would let be found adds as a square, as their reaches do (``crossed``).
     """
-    parts = (part for part in (spread.seeds, spread.sequences) if part.variance)
+    parts = (part for part in spread.parts if part.variance)
     found = (math.sqrt(each.variance) * _shift(each.freedom + 1, level, power) for each in parts)
     return math.hypot(*found)
 

@@ -70,7 +70,7 @@ def of_values(
         sequences=defined.shape[1],
         seeds=defined.shape[0],
         undefined=int(np.isnan(values).sum()),
-        reason=_reason(len(defined), spreads[1].units, groups, sequences_only),
+        reason=_reason(len(defined), spreads[1], groups, sequences_only),
     )
 
 
@@ -163,10 +163,13 @@ def _widened(plain: Estimate, ends: Interval) -> Estimate:
     return replace(plain, low=low, high=high, sequences_low=ends.low, sequences_high=ends.high)
 
 
-def _reason(seeds: int, units: int, clusters: Clusters | None, sequences_only: bool) -> str:
+def _reason(seeds: int, alone: Spread, clusters: Clusters | None, sequences_only: bool) -> str:
     reasons = []
-    if units < 2:
-        reasons.append(f"one {'sequence' if clusters is None else 'cluster'}: no interval")
+    unit = "sequence" if clusters is None else "cluster"
+    if alone.units < 2:
+        reasons.append(f"one {unit}: no interval")
+    elif np.isnan(alone.sequences.variance):
+        reasons.append(f"a seed with one {unit}: no interval over sequences")
     if sequences_only:
         reasons.append("the values compare seeds: interval over sequences only")
     elif seeds < 2:
