@@ -9,8 +9,10 @@ import shutil
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from safetensors.numpy import save
 from test_unfinished import own, stopped, work_of
 
 from xaibench import series
@@ -250,3 +252,26 @@ def test_an_environment_that_names_no_tables_is_no_traceback(whole, place, table
             read_results(path.parent)
     else:
         assert len(read_results(path.parent).records)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "content"),
+    [
+        ("curve", "arrays.safetensors", (2**60).to_bytes(8, "little")),
+        ("predictions", "arrays.safetensors", save({"x": np.zeros(3, np.float32)})),
+        ("model", "card.json", b"[]"),
+    ],
+)
+def test_an_artefact_that_was_forged_with_its_digest_is_no_traceback(
+    halfway, place, kind, name, content
+):
+    path = sorted((got(halfway, place) / "store").glob(f"{kind}-*/{name}"))[0]
+    path.write_bytes(content)
+    spec = path.with_name("spec.json")
+    record = json.loads(spec.read_text())
+    record["files"][name] = {"bytes": len(content), "digest": _digest(content)}
+    del record["digest"]
+    spec.write_text(json.dumps({**record, "digest": _digest(_canonical(record))}))
+    assert verify(path.parent)
+    with pytest.raises(UsageError, match="cannot be made from what its store holds"):
+        report(place / "got", own(halfway))

@@ -32,7 +32,7 @@ from xaibench.controls import ORACLE, RANDOM
 from xaibench.data.audit.cautions import cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
 from xaibench.engine import Task, missing, perform
-from xaibench.errors import UsageError
+from xaibench.errors import UsageError, described
 from xaibench.machine import in_words, kernels, machine, numbers_of
 from xaibench.measure import of_model
 from xaibench.plan import Plan, dump
@@ -252,12 +252,26 @@ def write_so_far(
     work = replace(work, store=replace(work.store, ignored=ignored))
     every, todo = planned(work)
     done = {"done": len(every) - len(todo), "tasks": len(every)}
-    for name, content in _tables(work, map(excused, _measured(work))):
-        write(folder / name, content, check=check)
     told = {**begun.told, "seconds": seconds_of(folder), "unfinished": done}
-    write(folder / "environment.json", _environment(work, told), check=check)
+    for name, content in _readable_tables(work, told):
+        write(folder / name, content, check=check)
     again = "not in this report; the command of the run makes it again"
     return [f"{path}: {why}; {again}" for path, why in damaged.items()]
+
+
+def _readable_tables(work: Work, told: dict[str, Any]) -> Iterator[tuple[str, str | bytes]]:
+    """The tables and the environment of a run as it stands; UsageError where its artefacts are as
+    they were kept, by their digests, and yet are no artefacts of this plan."""
+    try:
+        yield from _tables(work, map(excused, _measured(work)))
+        yield "environment.json", _environment(work, told)
+    except (UsageError, OSError):
+        raise
+    except Exception as error:  # what content made by a stranger may lead to has no end
+        raise UsageError(
+            f"{work.job.folder}: its tables cannot be made from what its store holds: "
+            f"{described(error)}; delete the store and run the command of the run again"
+        ) from error
 
 
 def _write_tables(work: Work, called: dict[str, Any]) -> None:
