@@ -353,10 +353,12 @@ def _hook(module: nn.Module, path: str, propagation: Propagation) -> list[Any]:
     def _by_rule(module: nn.Module, output: Any) -> Any:
         name = f"{path or 'the model'} ({kind.__name__})"
         if rule is None:
-            return _refusing(output, f"lrp has no rule for {name}")
+            return _refusing(propagation, output, f"lrp has no rule for {name}")
         rows, sequences = len(output), len(propagation.absorber)
         if rows != sequences:
-            return _refusing(output, f"lrp: {name} gives {rows} rows for {sequences} sequences")
+            return _refusing(
+                propagation, output, f"lrp: {name} gives {rows} rows for {sequences} sequences"
+            )
         return rule(propagation, module, before, output)
 
     before_it = module.register_forward_pre_hook(keep, with_kwargs=True)
@@ -423,10 +425,12 @@ def _is_container(module: nn.Module, path: str) -> bool:
     return not owns_parameters and (not path or has_parts(module))
 
 
-def _refusing(output: Any, message: str) -> Any:
+def _refusing(propagation: Propagation, output: Any, message: str) -> Any:
     """The output; NotApplicable once relevance comes back to it."""
     if not isinstance(output, Tensor):
         raise NotApplicable(message)
+    # Taken together with a map behind it, the last map in here would be handed relevance past us.
+    propagation.maps.pop(output, None)
 
     def refuse(gradient: Tensor) -> None:
         raise NotApplicable(message)

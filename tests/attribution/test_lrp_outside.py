@@ -140,6 +140,33 @@ def test_what_works_in_place_is_as_if_it_did_not(
     )
 
 
+class Owner(nn.Module):
+    """A module with a weight of its own, and a convolution that gives its output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.linspace(-1, 1, 80).reshape(4, 4, 5))
+        self.last = nn.Conv1d(4, 6, 3, padding=1)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.last(functional.conv1d(inputs, self.weight, padding=2))
+        return outputs
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_a_module_with_a_weight_of_its_own_is_refused_whatever_its_output_meets(
+    options: dict[str, Any],
+) -> None:
+    whole = Parts(lambda parts, x: _classified(parts, functional.conv1d(x, parts.own, padding=2)))
+    whole.own = nn.Parameter(torch.linspace(-1, 1, 120).reshape(6, 4, 5))
+    inner = Parts(lambda parts, x: _classified(parts, parts.norm(parts.owner(x))))
+    inner.owner = Owner()
+    for model, name in ((whole, r"the model \(Parts\)"), (inner, r"owner \(Owner\)")):
+        inputs = model.eval().encode(torch.from_numpy(CODES)).requires_grad_()
+        with pytest.raises(NotApplicable, match=f"no rule for {name}"):
+            lrp(ExplainedView(model), inputs, TARGETS, **options)
+
+
 def _classified(parts: Any, features: Tensor) -> Tensor:
     logits: Tensor = parts.classify(parts.flatten(parts.relu(features)))
     return logits
