@@ -315,6 +315,7 @@ def _step(state: State, batch: Batch, setting: Setting) -> tuple[float, float, i
         loss, outputs = _loss(state.model, batch, labels, setting)
     state.optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    _require_gradients(state.model)
     state.optimiser.step()
     state.schedule.step()
     right = (outputs.detach().argmax(1) == labels).float().mean().item()
@@ -322,6 +323,15 @@ def _step(state: State, batch: Batch, setting: Setting) -> tuple[float, float, i
     in_motif = float("nan") if motif is None else float((batch.masked & motif).sum())
     valid, masked = int((batch.intact < N).sum()), int(batch.masked.sum())
     return loss.item(), right, valid, masked, in_motif
+
+
+def _require_gradients(model: Any) -> None:
+    """ModelError where no parameter has a gradient, as where ``forward`` wraps its output anew."""
+    if all(parameter.grad is None for parameter in model.parameters()):
+        raise ModelError(
+            "expected logits that depend on the weights, got none with a gradient: is a tensor "
+            "detached in forward, or made anew (nn.Parameter, torch.tensor, requires_grad_)?"
+        )
 
 
 def _loss(model: Any, batch: Batch, labels: Tensor, setting: Setting) -> tuple[Tensor, Tensor]:

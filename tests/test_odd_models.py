@@ -102,6 +102,10 @@ class detached(Net):
     def forward(self, inputs):
         return super().forward(inputs).detach()
 
+class made_anew(Net):
+    def forward(self, inputs):
+        return 2 * nn.Parameter(super().forward(inputs))
+
 class with_extra_state(Net):
     def get_extra_state(self):
         return {"version": 1}
@@ -142,6 +146,7 @@ FAILING = {
     "without_parameters": "expected parameters to train, got none",
     "with_extra_state": "expected a state_dict of tensors, got a dict under '_extra_state'",
     "detached": "expected logits that depend on the weights",
+    "made_anew": "expected logits that depend on the weights",
 }
 
 
