@@ -33,7 +33,11 @@ DAMAGED = ".damaged"
 
 _SPEC = "spec.json"
 _FOLDER = re.compile(r".+-[0-9a-f]{20}")
-_FILES = {"model": ("card.json", "weights.safetensors"), "floor": ("floor.json",)}
+_FILES = {
+    "model": ("card.json", "weights.safetensors"),
+    "floor": ("floor.json",),
+    "behaviour": ("behaviour.json",),
+}
 _ARRAYS = ("arrays.safetensors",)
 """By kind, what an artefact of version 0.1.0 holds, which recorded no digests; ``_ARRAYS`` else."""
 

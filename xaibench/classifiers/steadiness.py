@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,10 +13,12 @@ from torch import Tensor
 
 from xaibench.classifiers.inputs import explainable_inputs, taken
 from xaibench.classifiers.outputs import called, finite
-from xaibench.classifiers.trace import Trace, traced
 from xaibench.classifiers.units import Units, units_of
 from xaibench.errors import ModelError, NotFinite
 from xaibench.shapes import Codes, Logits
+
+if TYPE_CHECKING:
+    from xaibench.classifiers.trace import Trace
 
 SEQUENCES = 8
 """So many sequences are looked at."""
@@ -53,6 +55,9 @@ def steady(model: Any, codes: Codes, *, classes: int, explained: bool = True) ->
     with a site for each position, answers the same question in different ways, changes its weights
     or buffers, or answers by what else is in the batch.
     """
+    # slow to import, and a run that finds all there asks no model
+    from xaibench.classifiers.trace import traced
+
     with _answering(model):
         inputs = taken(model, codes)
         if explained:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from scipy.special import logsumexp
 
 from xaibench.shapes import Logits
 
@@ -36,7 +35,9 @@ def units_of(outputs: Logits, *, last: str = "", spacing: float = 0.0) -> Units:
     between = bool(((values >= 0) & (values <= 1)).all())
     if between and np.allclose(values.sum(axis=1), 1, rtol=0, atol=close):
         return "softmax"
-    if (values <= close).all() and np.allclose(logsumexp(values, axis=1), 0, rtol=0, atol=close):
+    if (values <= close).all() and np.allclose(
+        np.logaddexp.reduce(values, axis=1), 0, rtol=0, atol=close
+    ):
         return "log-softmax"
     return "sigmoid" if between and "sigmoid" in last and "log" not in last else "logits"
 
