@@ -15,7 +15,6 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
-from scipy.special import digamma
 
 from xaibench.errors import NotApplicable
 from xaibench.metrics.instances import best_overlaps, joined, known_first, runs, runs_of, share
@@ -188,7 +187,7 @@ def chance_auprc(motif_positions: ArrayLike, positions: ArrayLike) -> Values:
     motif, count = np.asarray(motif_positions, float), np.asarray(positions, float)
     defined = (motif > 0) & (motif < count)
     motif, count = np.where(defined, motif, 1), np.where(defined, count, 2)
-    first = (digamma(count + 1) + np.euler_gamma) / count
+    first = (scipy.special.digamma(count + 1) + np.euler_gamma) / count
     return np.where(defined, first + (motif - 1) / (count - 1) * (1 - first), np.nan)
 
 
