@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"
 
 # A source checkout keeps models/, attribution/ and reports/ beside this folder,
 # an installed copy inside it ([tool.setuptools.package-dir] in pyproject.toml).
