@@ -27,7 +27,7 @@ from xaibench.statistics.rounding import ROUNDING
 Float = NDArray[np.float64]
 
 _SMALLEST = 1e-150
-"""p is not told apart below: squares of the quantiles of t would overflow."""
+"""A smaller p is given as this: squares of the quantiles of t would overflow."""
 
 
 class Interval(NamedTuple):
@@ -207,7 +207,7 @@ def _skewed(spread: Spread, quantile: float) -> tuple[float, float]:
     """The quantile of t below and above, each stretched where skewness asks for it.
 
     g(T) = T + k T^2 / (3 sqrt n) + k^2 T^3 / (27 n) + k / (6 sqrt n) takes the skewness k out of
-    the mean of n (*Hall 1992*), and is turned round here. It only widens: of symmetric data with
+    the mean of n (*Hall 1992*), and is inverted here. It only widens: of symmetric data with
     heavy tails the estimated skewness is chance, and believing the shorter side finds too much.
     """
     slope = spread.skewness / math.sqrt(spread.units)
