@@ -174,7 +174,7 @@ def test_the_page_is_dark_where_the_system_is_and_a_button_turns_it(visit):
 def test_the_button_follows_the_system_until_it_is_used(visit):
     page = visit(color_scheme="light")
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function("document.getElementById('theme').textContent === 'Light page'")
+    page.locator("#theme", has_text="Light page").wait_for()
 
 
 def luminance(colour):
@@ -267,9 +267,7 @@ def test_the_positions_that_are_to_be_seen_are_told(visit):
     view = zoomed(page)
     maps = view.locator(".maps")
     maps.evaluate("one => (one.scrollLeft = 0)")
-    page.wait_for_function(
-        "document.querySelector('.part:not([hidden])').innerText.startsWith('positions 0 to')"
-    )
+    page.locator(".part:not([hidden])", has_text=re.compile("^\\s*positions 0 to")).wait_for()
     start, end = maps.evaluate(
         "one => [0, one.clientWidth / one.querySelector('.ruler').clientWidth]"
     )
