@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xaibench import curves
+from xaibench import curves, replacement
 from xaibench.controls import random_maps
 from xaibench.data.generated.planted import planted
 from xaibench.explain import explain
@@ -52,7 +52,7 @@ METRICS = [
     for name, value in vars(faithfulness).items()
     if hasattr(value, "facts") and metric_facts(value).curve == "replaced"
 ]
-ORDERS = (curves.MOST, curves.LEAST)
+ORDERS = (replacement.MORF, replacement.LERF)
 
 Line = NDArray[np.float32]
 """Logits ``(step, sequence, class)``."""
@@ -135,15 +135,15 @@ def _family(
     codes, valid = case.sequences.codes, case.sequences.valid
     donor = np.full_like(codes, N)
     ends = (logits(case.model, codes), logits(case.model, donor))  # exact: all orders share them
-    steps = curves.counts(fractions, valid)
+    steps = replacement.counts(fractions, valid)
 
     def along(scores: NDArray[np.float32], order: str) -> Line:
-        ranked = curves.ranks(scores, valid, streams(0, "ties", codes), order=order)
+        ranked = replacement.ranks(scores, valid, streams(0, "ties", codes), order=order)
         return curves.curve(case.model, codes, donor, ranked, steps, ends, precision=precision)
 
     lines = {name: [along(each, order) for order in ORDERS] for name, each in case.maps.items()}
     draws = random_maps(case.sequences, DRAWS, 0)
-    return lines | {"random": [along(each, curves.MOST) for each in draws]}
+    return lines | {"random": [along(each, replacement.MORF) for each in draws]}
 
 
 def _values(
@@ -327,7 +327,7 @@ def _map(
     codes = sequences.codes
     found = explain(method, model, codes, targets, options=options, seed=0, component=name)
     ties = streams(0, "map", codes)
-    ranked = curves.ranks(found.scores, sequences.valid, ties, order=curves.LEAST)
+    ranked = replacement.ranks(found.scores, sequences.valid, ties, order=replacement.LERF)
     return (1 + ranked).astype(np.float32)
 
 

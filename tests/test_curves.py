@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from xaibench.curves import LEAST, MOST, counts, curve, quantity, ranks, replaced
+from xaibench.curves import curve, quantity
 from xaibench.predict import logits
 from xaibench.randomness import streams
+from xaibench.replacement import LERF, MORF, counts, ranks, replaced
 from xaibench.values import N
 
 
@@ -24,7 +25,7 @@ VALID = CODES < N
 SCORES = np.array([[5, 1, 4, 2, 7, 3, 6], [2, 9, 4, 1, 3, 99, 99], [0] * 7], np.float32)
 
 
-def ranked(scores, order=MOST, codes=CODES):
+def ranked(scores, order=MORF, codes=CODES):
     return ranks(scores, codes < N, streams(0, "ties", codes), order=order)
 
 
@@ -36,9 +37,9 @@ def test_the_most_relevant_position_goes_first_and_invalid_ones_last():
 
 
 def test_least_relevant_first_is_the_reverse_on_valid_positions():
-    assert (ranked(SCORES, LEAST)[0] == 6 - ranked(SCORES)[0]).all()
-    assert ranked(SCORES, LEAST)[1, :5].tolist() == [1, 4, 3, 0, 2]
-    assert (ranked(SCORES, LEAST)[2] == 6 - ranked(SCORES)[2]).all(), "ties are not reversed"
+    assert (ranked(SCORES, LERF)[0] == 6 - ranked(SCORES)[0]).all()
+    assert ranked(SCORES, LERF)[1, :5].tolist() == [1, 4, 3, 0, 2]
+    assert (ranked(SCORES, LERF)[2] == 6 - ranked(SCORES)[2]).all(), "ties are not reversed"
 
 
 def test_ties_favour_no_position():

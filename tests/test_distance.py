@@ -8,7 +8,6 @@ import pytest
 from scipy.special import softmax
 
 from xaibench import distance, dna
-from xaibench.curves import ranks
 from xaibench.distance import (
     KmerBackground,
     confidence,
@@ -19,6 +18,7 @@ from xaibench.distance import (
 )
 from xaibench.operators import composition, different, dinucleotide, donors, n, uniform, window
 from xaibench.randomness import streams
+from xaibench.replacement import ranks
 from xaibench.values import N
 
 TRAIN = dna.to_codes(["ACGTACGTAAC", "NNACGTTACCA", "TTNACG", "GATTACA"])

@@ -17,7 +17,7 @@ from xaibench.cells.retraining import Retraining, retrained_spec
 from xaibench.cells.training import RANDOM_LABELS, _with_random_labels, model_specs, trained
 from xaibench.comparisons import agreement
 from xaibench.controls import CONTROLS, ORACLE, PRIORS, RANDOM
-from xaibench.curves import LEAST, MOST, counts, quantity, ranks
+from xaibench.curves import quantity
 from xaibench.engine import Task, missing
 from xaibench.errors import UsageError
 from xaibench.lines import lines_of
@@ -26,6 +26,7 @@ from xaibench.predict import logits
 from xaibench.randomness import streams
 from xaibench.records import Block
 from xaibench.registry import available
+from xaibench.replacement import LERF, MORF, counts, ranks
 from xaibench.run import begin, run
 from xaibench.work import Job
 
@@ -193,12 +194,12 @@ def test_the_oracle_is_what_is_lost_when_one_position_takes_the_base_of_the_dono
 def test_another_model_judges_what_this_one_explained(whole):
     """Recomputed by hand: order by the map of attngen for the label, logits of cnn."""
     work, _, _ = whole
-    course = Course("saliency", "uniform", MOST, "", "other_models")
+    course = Course("saliency", "uniform", MORF, "", "other_models")
     lines, why = lines_of(work, Block("attngen", 0, "saliency"), course, "logit_difference")
     assert why is None
     codes, labels = work.chosen.codes, work.chosen.labels
     scores = map_of(work, "attngen", 0, course)
-    ranked = ranks(scores, work.chosen.valid, streams(0, "ties", codes), order=MOST)
+    ranked = ranks(scores, work.chosen.valid, streams(0, "ties", codes), order=MORF)
     donor = donor_of(work, "uniform")
     steps = counts(work.plan.fractions, work.chosen.valid)
     judge = trained(work, "cnn", 0)
@@ -216,7 +217,7 @@ def test_another_model_judges_what_this_one_explained(whole):
 
 def test_random_orders_judged_by_others_are_the_random_curves_of_the_others(whole):
     work, _, _ = whole
-    course = Course(RANDOM, "n", MOST, "", "other_models")
+    course = Course(RANDOM, "n", MORF, "", "other_models")
     judged, _ = lines_of(work, Block("cnn", 0, RANDOM), course, "accuracy")
     own, _ = lines_of(work, Block("attngen", 0, RANDOM), Course(RANDOM, "n"), "accuracy")
     assert len(judged) == 3
@@ -392,7 +393,7 @@ def test_an_oracle_that_is_lost_is_made_again(tmp_path):
     work, _, first = finished(tmp_path / "run", changes=changes)
     task = Task("cnn", 0, ORACLE)
     assert not missing(work, task)
-    shutil.rmtree(work.store.path(curve_spec(work, "cnn", 0, Course(ORACLE, "uniform", LEAST))))
+    shutil.rmtree(work.store.path(curve_spec(work, "cnn", 0, Course(ORACLE, "uniform", LERF))))
     assert missing(work, task)
     _, outcome, again = finished(tmp_path / "run", changes=changes)
     assert outcome.computed == 1

@@ -1,5 +1,6 @@
 import pytest
 
+from xaibench import __version__
 from xaibench.errors import UsageError
 from xaibench.registry import available, load
 
@@ -89,3 +90,9 @@ def test_a_module_that_is_no_file_is_one_line(tmp_path, monkeypatch):
     for source in ("sys", "folder_without_init"):
         with pytest.raises(UsageError, match=f"--plugin {source}: .* wanted a module of one file"):
             load("attribution", "centre", (source,))
+
+
+def test_a_plugin_of_ours_is_named_by_kind_and_name_wherever_its_module_is():
+    assert load("operators", "uniform").code == f"operators:uniform {__version__}"
+    adapted = load("attribution", "captum.attr:GuidedBackprop").code
+    assert adapted == f"captum.attr:GuidedBackprop adapters:captum.attr {__version__}"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench import curves
+from xaibench import replacement
 from xaibench.cells.courses import Course, orders
 from xaibench.cells.donors import donor_of
 from xaibench.cells.explaining import explained_spec
@@ -52,7 +52,7 @@ def _likelihoods(work: Work) -> Iterator[dict[str, Any]]:
     some = stream(seed, "background").permutation(len(train))[:BACKGROUND]
     background = fitted(train[some])
     scores = random_maps(chosen, 1, seed)[0]
-    ranked = curves.ranks(scores, chosen.valid, streams(seed, "ties", chosen.codes))
+    ranked = replacement.ranks(scores, chosen.valid, streams(seed, "ties", chosen.codes))
     for operator in work.plan.operators:
         try:
             donor = donor_of(work, operator)

@@ -1,6 +1,5 @@
-"""What a model says while more and more positions are replaced."""
+"""What a model predicts while more and more positions are replaced."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -8,47 +7,8 @@ from numpy.typing import NDArray
 
 from xaibench.predict import logits, rows_of
 from xaibench.protocols import Precision
-from xaibench.shapes import Codes, Labels, Logits, Mask, Scores
-
-Ranks = NDArray[np.int32]
-"""``(sequence, position)``: 0 is replaced first; invalid positions come last."""
-
-MOST = "most_relevant_first"
-LEAST = "least_relevant_first"
-QUANTITIES = ("logit_difference", "probability", "accuracy")
-
-
-def counts(fractions: tuple[float, ...], valid: Mask) -> NDArray[np.intp]:
-    """How many positions are replaced ``(step, sequence)``: of the valid ones, rounded half up.
-
-    >>> counts((0, 0.5, 1), np.array([[True, True, True], [True, False, False]])).tolist()
-    [[0, 0], [2, 1], [3, 1]]
-    """
-    shares = np.outer(np.asarray(fractions, dtype=float), valid.sum(axis=1))
-    return np.floor(shares + 0.5 + 1e-9).astype(np.intp)
-
-
-def ranks(
-    scores: Scores, valid: Mask, generators: Iterable[np.random.Generator], *, order: str = MOST
-) -> Ranks:
-    """The order of replacement; ties are broken at random by each sequence's own stream.
-
-    Least relevant first is the reverse of most relevant first, ties included.
-    """
-    ranked = np.empty(scores.shape, np.int32)
-    places = np.arange(scores.shape[1])
-    # Row by row: what sorting needs is forgotten with the row, so memory does not grow.
-    for row, known, own, generator in zip(scores, valid, ranked, generators, strict=True):
-        jitter = generator.random(len(row))
-        falling, jitter = (-row, jitter) if order == MOST else (row, -jitter)
-        own[np.lexsort((jitter, np.where(known, falling, np.inf)))] = places
-    return ranked
-
-
-def replaced(codes: Codes, donor: Codes, ranked: Ranks, count: NDArray[np.intp]) -> Codes:
-    """The sequences with the first ``count`` ``(sequence,)`` positions taken from the donor."""
-    taken: Codes = np.where(ranked < count[:, None], donor, codes)
-    return taken
+from xaibench.replacement import Ranks, replaced
+from xaibench.shapes import Codes, Labels, Logits
 
 
 def curve(

@@ -15,7 +15,7 @@ import scipy
 from numpy.typing import NDArray
 
 from xaibench import dna
-from xaibench.curves import Ranks, counts, replaced
+from xaibench.replacement import Ranks, counts, replaced
 from xaibench.shapes import Codes, Logits, Values
 from xaibench.statistics.rounding import without_rounding
 from xaibench.values import N

@@ -117,8 +117,11 @@ def _edited(point: EntryPoint) -> Sources:
 
 
 def _version(point: EntryPoint, sources: Sources) -> str:
+    """What names a plug-in in an artefact. Ours go by kind, name and version, so that code can move
+    between modules and nothing that was computed is lost."""
     if point.dist is None or point.dist.name == "xaibench":
-        return f"{point.value} {__version__}"
+        kind = point.group.removeprefix("xaibench.")
+        return f"{kind}:{point.name} {__version__}"
     version = f"{point.value} {point.dist.version}"
     return f"{version} {digest_of(sources)}" if sources else version
 

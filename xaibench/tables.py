@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench import curves as curve
 from xaibench.catalogue import first_sentence
 from xaibench.cells import explaining
 from xaibench.cells import training as trainings
@@ -25,9 +24,10 @@ from xaibench.guards import Guards
 from xaibench.lines import lines_of
 from xaibench.metrics.localisation import CHANCE
 from xaibench.plan import Plan
-from xaibench.protocols import method_facts
+from xaibench.protocols import QUANTITIES, method_facts
 from xaibench.records import Block
 from xaibench.registry import load
+from xaibench.replacement import LERF, MORF
 from xaibench.shapes import Codes
 from xaibench.statistics.means import bands
 from xaibench.values import N, Sequences
@@ -46,7 +46,7 @@ def curves(work: Work) -> pd.DataFrame:
     rows = []
     sources = (RANDOM, *plan.attribution)
     for model, source, operator, quantity in product(
-        plan.models, sources, plan.operators, curve.QUANTITIES
+        plan.models, sources, plan.operators, QUANTITIES
     ):
         where = {"model": model, "method": source, "operator": operator, "quantity": quantity}
         for order, lines in _lines(work, model, source, operator, quantity).items():
@@ -76,13 +76,13 @@ def _lines(
 ) -> dict[str, NDArray[np.float64]]:
     """By order, the lines of all seeds ``(seed, sequence, step)``; of the control, their mean."""
     found: dict[str, list[NDArray[np.float64]]] = {}
-    words = {curve.MOST: "most relevant first", curve.LEAST: "least relevant first"}
+    words = {MORF: "most relevant first", LERF: "least relevant first"}
     for seed, order in product(work.plan.seeds, orders(work)):
         if not usable(work, model, seed):
             continue
         here = Block(model, seed, source, operator=operator)
         draws, _ = lines_of(work, here, Course(source, operator, order), quantity)
-        if source == RANDOM and draws and order == curve.MOST:
+        if source == RANDOM and draws and order == MORF:
             found.setdefault("random", []).append(np.mean(draws, axis=0).T)
         elif source != RANDOM and draws:
             found.setdefault(words[order], []).append(draws[0].T)

@@ -18,7 +18,7 @@ import torch
 import toy
 from numpy.typing import NDArray
 
-from xaibench import curves, metrics
+from xaibench import curves, metrics, replacement
 from xaibench.errors import NotApplicable
 from xaibench.predict import logits
 from xaibench.protocols import MetricFacts, Quantity, metric_facts
@@ -155,13 +155,13 @@ def curves_of(explained: Explained, quantity: Quantity) -> Curves:
     weights = torch.arange(8 * POSITIONS, dtype=torch.float64).sin().reshape(2, 4, POSITIONS)
     model = toy.linear(weights)
     donor = np.where(valid, (codes + 1) % 4, codes).astype(np.uint8)
-    steps = curves.counts(FRACTIONS, valid)
+    steps = replacement.counts(FRACTIONS, valid)
     ends = (logits(model, codes), logits(model, donor))
     targets, labels = ends[0].argmax(axis=1), explained.sequences.labels
     lines = []
-    for order in (curves.MOST, curves.LEAST):
+    for order in (replacement.MORF, replacement.LERF):
         ties = streams(0, "ties", codes)
-        ranked = curves.ranks(explained.scores, valid, ties, order=order)
+        ranked = replacement.ranks(explained.scores, valid, ties, order=order)
         outputs = curves.curve(model, codes, donor, ranked, steps, ends)
         lines.append(curves.quantity(quantity, outputs, targets, labels))
     return Curves(np.asarray(FRACTIONS), *lines)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from xaibench import curves
+from xaibench import replacement
 from xaibench.controls import ORACLE, RANDOM
 from xaibench.work import Work, facts_of
 
@@ -20,7 +20,7 @@ class Course(NamedTuple):
 
     method: str
     operator: str = ""
-    order: str = curves.MOST
+    order: str = replacement.MORF
     control: str = ""
     kind: str = "replaced"
 
@@ -29,7 +29,7 @@ class Course(NamedTuple):
         """A negated map's order is the reverse of its own: nothing is computed for it."""
         if self.control != "negated":
             return self
-        other = curves.LEAST if self.order == curves.MOST else curves.MOST
+        other = replacement.LERF if self.order == replacement.MORF else replacement.MORF
         return self._replace(control="", order=other)
 
 
@@ -38,7 +38,7 @@ def orders(work: Work, kind: str = "replaced") -> list[str]:
     facts = [facts_of(work, label) for label in work.plan.metrics]
     curved = [fact for fact in facts if fact.of == "curves" and fact.curve == kind]
     least = any(fact.needs_least_relevant_first for fact in curved)
-    return [curves.MOST] * bool(curved) + [curves.LEAST] * least
+    return [replacement.MORF] * bool(curved) + [replacement.LERF] * least
 
 
 def courses(work: Work, source: str) -> list[Course]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench import curves
+from xaibench import curves, replacement
 from xaibench.errors import UsageError
 from xaibench.operators import different
 from xaibench.predict import logits
@@ -113,7 +113,7 @@ def _subsets(work: Work, classifier: Any, targets: Labels, wanted: Asked) -> Arr
     intact = logits(classifier, codes)
     replaced, drops = [], []
     for fraction in wanted.fractions:
-        count = curves.counts((fraction,), valid)[0]
+        count = replacement.counts((fraction,), valid)[0]
         for draw in range(wanted.draws):
             chosen = _random_ranks(codes, valid, f"set {fraction} {draw}", seed) < count[:, None]
             outputs = logits(classifier, np.where(chosen, donor, codes))
@@ -133,6 +133,6 @@ def _explained(outputs: NDArray[np.float32], targets: Labels) -> NDArray[np.floa
 
 def _random_ranks(
     codes: Codes, valid: NDArray[np.bool_], component: str, seed: int
-) -> curves.Ranks:
+) -> replacement.Ranks:
     none = np.zeros(codes.shape, np.float32)
-    return curves.ranks(none, valid, streams(seed, component, codes))
+    return replacement.ranks(none, valid, streams(seed, component, codes))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench import curves
+from xaibench import curves, replacement
 from xaibench.controls import CONTROLS, ORACLE, RANDOM, is_map, random_maps
 from xaibench.errors import ModelError
 from xaibench.imputation import Chain, fitted, imputed
@@ -188,9 +188,9 @@ def _along(stage: Stage, scores: Scores, course: Course) -> Logits:
     """Logits ``(step, sequence, class)`` in the order of one map."""
     work, classifier = stage.work, stage.classifier
     codes, valid = work.chosen.codes, work.chosen.valid
-    steps = curves.counts(work.plan.fractions, valid)
+    steps = replacement.counts(work.plan.fractions, valid)
     ties = streams(work.plan.data_seed, "ties", codes)
-    ranked = curves.ranks(scores, valid, ties, order=course.order)
+    ranked = replacement.ranks(scores, valid, ties, order=course.order)
     intact = stage.once("intact", lambda: logits(classifier, codes))
     if course.kind == "imputed":
         chain = stage.once("chain", lambda: fitted(work.splits.train.codes))
@@ -205,7 +205,7 @@ def _along(stage: Stage, scores: Scores, course: Course) -> Logits:
     return curves.curve(classifier, codes, donor, ranked, steps, ends, precision=precision)
 
 
-def _imputed(work: Work, ranked: curves.Ranks, count: NDArray[np.intp], chain: Chain) -> Codes:
+def _imputed(work: Work, ranked: replacement.Ranks, count: NDArray[np.intp], chain: Chain) -> Codes:
     """The sequences with the first so many positions drawn given all the others."""
     codes, valid = work.chosen.codes, work.chosen.valid
     taken = (ranked < count[:, None]) & valid

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xaibench import curves
+from xaibench import replacement
 from xaibench.controls import RANDOM, random_maps
 from xaibench.errors import UsageError
 from xaibench.predict import logits
@@ -141,6 +141,6 @@ def _left(work: Work, maps: list[Scores], wanted: Retraining) -> Splits:
 def _without(work: Work, scores: Scores, wanted: Retraining) -> Codes:
     codes, valid = work.chosen.codes, work.chosen.valid
     ties = streams(work.plan.data_seed, "ties", codes)
-    ranked = curves.ranks(scores, valid, ties)
-    count = curves.counts((wanted.fraction,), valid)[0]
-    return curves.replaced(codes, donor_of(work, wanted.operator), ranked, count)
+    ranked = replacement.ranks(scores, valid, ties)
+    count = replacement.counts((wanted.fraction,), valid)[0]
+    return replacement.replaced(codes, donor_of(work, wanted.operator), ranked, count)
