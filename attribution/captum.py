@@ -16,9 +16,9 @@ from captum.attr import GradientAttribution
 from torch import Tensor
 
 from xaibench.errors import NotApplicable, UsageError
+from xaibench.plugins.registry import nearest
 from xaibench.predict import rows_of
 from xaibench.protocols import method
-from xaibench.registry import nearest
 
 from .gradient import corrected
 from .unseen import SEES, refuse_unseen

@@ -34,10 +34,10 @@ from xaibench.explain import explain
 from xaibench.metrics import faithfulness
 from xaibench.models.cnn import CNN
 from xaibench.models.training import supervised
+from xaibench.plugins.registry import load
 from xaibench.predict import in_calls, logits
 from xaibench.protocols import Precision, metric_facts
 from xaibench.randomness import streams
-from xaibench.registry import load
 from xaibench.values import Curves, N, Sequences, Splits
 
 METHODS = (

@@ -45,7 +45,7 @@ def _peak(name: str, count: int, length: int) -> int:
     from xaibench import dna
     from xaibench.explain import asks_for, explain
     from xaibench.models.attngen import AttnGen
-    from xaibench.registry import load
+    from xaibench.plugins.registry import load
 
     torch.set_num_threads(1)
     model = AttnGen(classes=2, length=length).eval()

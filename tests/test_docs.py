@@ -13,7 +13,7 @@ from xaibench.cli import main as command_line
 from xaibench.data.generated.planted import planted
 from xaibench.data.named import audited
 from xaibench.plan import read
-from xaibench.registry import available, load
+from xaibench.plugins.registry import available, load
 from xaibench.testing import check_attribution
 
 DOCS = Path(__file__).parent.parent / "docs"

@@ -22,10 +22,10 @@ from xaibench.engine import Task, missing
 from xaibench.errors import UsageError
 from xaibench.lines import lines_of
 from xaibench.plan import read
+from xaibench.plugins.registry import available
 from xaibench.predict import logits
 from xaibench.randomness import streams
 from xaibench.records import Block
-from xaibench.registry import available
 from xaibench.replacement import LERF, MORF, counts, ranks
 from xaibench.run import begin, run
 from xaibench.work import Job

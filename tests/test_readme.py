@@ -12,7 +12,7 @@ from xaibench.catalogue import LISTED
 from xaibench.cli import app
 from xaibench.cli import main as command_line
 from xaibench.plan import read
-from xaibench.registry import available
+from xaibench.plugins.registry import available
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 COMMANDS = typer.main.get_command(app).commands

@@ -13,8 +13,8 @@ from xaibench.attribution.deeplift import deeplift
 from xaibench.attribution.gradient import saliency
 from xaibench.attribution.random import random
 from xaibench.errors import UsageError
+from xaibench.plugins.registry import available
 from xaibench.protocols import method
-from xaibench.registry import available
 from xaibench.testing import Check, check_attribution, checked, told
 
 

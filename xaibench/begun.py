@@ -12,8 +12,8 @@ from typing import Any
 
 from xaibench.errors import Unknown, UsageError
 from xaibench.plan import Plan, Use, dump, read_back
+from xaibench.plugins.registry import OF_FILE, load
 from xaibench.provenance import BEGUN, RENDERED
-from xaibench.registry import OF_FILE, load
 from xaibench.storage.files import digest, read, write
 from xaibench.work import Job, Work
 from xaibench.written import SECTIONS, presets

@@ -5,8 +5,8 @@ import re
 from importlib.resources import files
 
 from xaibench.errors import UsageError
-from xaibench.options import fits
-from xaibench.registry import KINDS, available, load, members, nearest
+from xaibench.plugins.options import fits
+from xaibench.plugins.registry import KINDS, available, load, members, nearest
 from xaibench.written import presets
 
 LISTED = (*KINDS, "presets")

@@ -26,7 +26,7 @@ from xaibench.errors import (
     message_of,
     readable,
 )
-from xaibench.registry import KINDS
+from xaibench.plugins.registry import KINDS
 from xaibench.terminal import echo, lasting
 
 app = typer.Typer(

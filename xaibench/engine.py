@@ -23,7 +23,7 @@ from xaibench.cells import (
 from xaibench.cells.keeping import is_there, keep_failure
 from xaibench.controls import ORACLE, RANDOM
 from xaibench.errors import Died, UsageError, described
-from xaibench.fence import fenced
+from xaibench.plugins.fence import fenced
 from xaibench.processes import Do, in_processes, sendable
 from xaibench.progress import Progress, said
 from xaibench.store import Spec

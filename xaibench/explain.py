@@ -18,8 +18,8 @@ from torch import Tensor
 from xaibench.classifiers.outputs import called
 from xaibench.dna import reverse_complement, unreverse
 from xaibench.errors import ModelError, NotApplicable, message_of
-from xaibench.fence import fenced
 from xaibench.parts import parts_of
+from xaibench.plugins.fence import fenced
 from xaibench.predict import rows_of
 from xaibench.protocols import method_facts
 from xaibench.randomness import identity, stream, streams

@@ -16,9 +16,9 @@ from pydantic import (
 from xaibench.bounds import check_tasks
 from xaibench.controls import CONTROLS, ORACLE, PRIORS, RANDOM
 from xaibench.errors import UsageError
-from xaibench.options import resolve, validate, with_paths
+from xaibench.plugins.options import resolve, validate, with_paths
+from xaibench.plugins.registry import load, nearest
 from xaibench.protocols import Precision, metric_facts
-from xaibench.registry import load, nearest
 from xaibench.written import (
     DEFAULTS,
     SECTIONS,

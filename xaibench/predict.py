@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from xaibench.classifiers.outputs import called, finite
-from xaibench.fence import fenced
+from xaibench.plugins.fence import fenced
 from xaibench.protocols import Precision
 from xaibench.shapes import Codes, Logits
 

@@ -7,9 +7,9 @@ from typing import Any
 from xaibench import results
 from xaibench.begun import WentOn, needs
 from xaibench.errors import Unknown, UsageError, described
-from xaibench.fence import fenced
-from xaibench.options import resolve, typed
-from xaibench.registry import Plugin, load
+from xaibench.plugins.fence import fenced
+from xaibench.plugins.options import resolve, typed
+from xaibench.plugins.registry import Plugin, load
 from xaibench.storage.files import write_below
 
 

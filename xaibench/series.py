@@ -9,7 +9,7 @@ from xaibench import forecast, results
 from xaibench import run as running
 from xaibench.errors import Halted, UsageError, described
 from xaibench.plan import Plan
-from xaibench.registry import load
+from xaibench.plugins.registry import load
 from xaibench.results import Results
 from xaibench.storage.files import read, write, write_below
 from xaibench.work import Job

@@ -24,9 +24,9 @@ from xaibench.guards import Guards
 from xaibench.lines import lines_of
 from xaibench.metrics.localisation import CHANCE
 from xaibench.plan import Plan
+from xaibench.plugins.registry import load
 from xaibench.protocols import QUANTITIES, method_facts
 from xaibench.records import Block
-from xaibench.registry import load
 from xaibench.replacement import LERF, MORF
 from xaibench.shapes import Codes
 from xaibench.statistics.means import bands

@@ -8,10 +8,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from xaibench.data.loading import load_splits
 from xaibench.data.splitting import choose, fingerprint, with_validation
-from xaibench.options import typed
 from xaibench.plan import Plan, Use
+from xaibench.plugins.options import typed
+from xaibench.plugins.registry import Plugin, load
 from xaibench.protocols import MetricFacts, metric_facts
-from xaibench.registry import Plugin, load
 from xaibench.store import Store
 from xaibench.values import Sequences, Splits
 

@@ -12,8 +12,8 @@ import yaml
 
 from xaibench.bounds import CHARACTERS, LEVELS, PLANS, check_labels, check_text, check_values
 from xaibench.errors import Absent, UsageError, message_of, shortened
-from xaibench.options import with_paths
-from xaibench.registry import load, nearest
+from xaibench.plugins.options import with_paths
+from xaibench.plugins.registry import load, nearest
 from xaibench.storage.files import read
 
 OF_A_SERIES = ("series.json", "index.html", "overview.csv")

@@ -11,7 +11,7 @@ import toy
 
 from xaibench.explain import explain
 from xaibench.models.attngen import AttnGen
-from xaibench.registry import load
+from xaibench.plugins.registry import load
 
 METHODS = [
     "attention",

@@ -7,9 +7,9 @@ import pytest
 
 from xaibench.data.loading import BECAUSE, STANDS_IN, load_splits
 from xaibench.errors import UsageError
-from xaibench.options import resolve
 from xaibench.plan import Use
-from xaibench.registry import load
+from xaibench.plugins.options import resolve
+from xaibench.plugins.registry import load
 
 PLUGIN = """
 import numpy as np

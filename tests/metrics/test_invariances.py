@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from xaibench import curves, metrics, replacement
 from xaibench.errors import NotApplicable
+from xaibench.plugins.registry import available, load
 from xaibench.predict import logits
 from xaibench.protocols import MetricFacts, Quantity, metric_facts
 from xaibench.randomness import streams
-from xaibench.registry import available, load
 from xaibench.shapes import Scores, Values
 from xaibench.values import (
     NO_CLASS,

@@ -16,8 +16,8 @@ from xaibench.models.masking import (
     replaced,
     suited,
 )
-from xaibench.options import resolve, typed
-from xaibench.registry import Plugin
+from xaibench.plugins.options import resolve, typed
+from xaibench.plugins.registry import Plugin
 from xaibench.values import N
 from xaibench.view import ExplainedView
 

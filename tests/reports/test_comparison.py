@@ -13,7 +13,7 @@ import yaml
 
 from xaibench.compare.comparison import Comparison, compare
 from xaibench.compare.trained import Trained
-from xaibench.registry import available, load
+from xaibench.plugins.registry import available, load
 from xaibench.reports.compared import verdicts
 from xaibench.reports.comparison import csv, html, text
 

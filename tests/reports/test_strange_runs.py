@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from xaibench.registry import load
+from xaibench.plugins.registry import load
 from xaibench.results import read
 
 FORMATS = ("html", "markdown", "latex")

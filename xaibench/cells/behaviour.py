@@ -9,7 +9,7 @@ from xaibench.classifiers.padding import Padding, padding_of
 from xaibench.classifiers.steadiness import steady
 from xaibench.classifiers.units import caution_of
 from xaibench.errors import UsageError
-from xaibench.fence import fenced
+from xaibench.plugins.fence import fenced
 from xaibench.store import NOT_COMPUTED, OK, Spec, key
 from xaibench.work import Work, is_explained, seeds_of
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from xaibench.fence import fenced
 from xaibench.operators import composition, donors
-from xaibench.options import takes
+from xaibench.plugins.fence import fenced
+from xaibench.plugins.options import takes
 from xaibench.randomness import streams
 from xaibench.shapes import Codes
 from xaibench.values import N

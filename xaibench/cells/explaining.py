@@ -12,9 +12,9 @@ from xaibench.changes import in_hamming_ball, offset_of, shifted, substituted, u
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.explain import Explanation, asks_for, explain, on_both_strands, other_strands
 from xaibench.guards import GUARDED, guarded
+from xaibench.plugins.registry import Plugin
 from xaibench.predict import logits
 from xaibench.randomness import stream
-from xaibench.registry import Plugin
 from xaibench.reinitialise import layers, reinitialised
 from xaibench.shapes import Codes, Labels, Logits, Scores
 from xaibench.store import Spec, key

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from xaibench.errors import NotApplicable, described, message_of
-from xaibench.options import identity
 from xaibench.plan import Use
-from xaibench.registry import load as plugin_of
+from xaibench.plugins.options import identity
+from xaibench.plugins.registry import load as plugin_of
 from xaibench.shapes import Codes
 from xaibench.store import FAILED, NOT_APPLICABLE, OK, Spec
 from xaibench.work import Work, remembered

@@ -19,9 +19,9 @@ from xaibench.classifiers.steadiness import SEQUENCES, Answers, steady
 from xaibench.classifiers.units import caution_of
 from xaibench.data.audit.floor import Floor, floor
 from xaibench.errors import ModelError, UsageError
-from xaibench.fence import fenced
 from xaibench.machine import kernels
-from xaibench.options import supplied
+from xaibench.plugins.fence import fenced
+from xaibench.plugins.options import supplied
 from xaibench.predict import logits
 from xaibench.progress import said
 from xaibench.randomness import stream

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from xaibench.cells.behaviour import usable
 from xaibench.cells.training import card
-from xaibench.options import LIMITS
 from xaibench.plan import Plan, Use
+from xaibench.plugins.options import LIMITS
 from xaibench.work import Work, is_explained, seeds_of
 
 ATTNGEN = "attngen"

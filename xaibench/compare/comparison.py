@@ -15,7 +15,7 @@ from xaibench.compare.runs import Run, read_runs
 from xaibench.compare.sharing import Shared, shared
 from xaibench.compare.trained import Trained, trained
 from xaibench.errors import UsageError
-from xaibench.registry import available, load
+from xaibench.plugins.registry import available, load
 from xaibench.storage.files import write
 
 PRINTED = "text"

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from xaibench.errors import UsageError
-from xaibench.registry import nearest
+from xaibench.plugins.registry import nearest
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.discrimination import MEASURES
 

@@ -17,8 +17,8 @@ from xaibench.compare.differing import same_data
 from xaibench.compare.runs import Run
 from xaibench.compare.sharing import Shared, cells
 from xaibench.controls import RANDOM
-from xaibench.options import LIMITS
 from xaibench.panels import Cell, aligned
+from xaibench.plugins.options import LIMITS
 from xaibench.storage.files import read
 from xaibench.store import verify
 

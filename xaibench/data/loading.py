@@ -10,10 +10,10 @@ from xaibench.data.audit.leakage import deduplicated
 from xaibench.data.splitting import with_validation
 from xaibench.data.truth import annotated, scanned
 from xaibench.errors import Absent, UsageError, described
-from xaibench.fence import fenced
-from xaibench.options import Truth, of_harness, resolve, supplied, typed, with_paths
 from xaibench.plan import Use
-from xaibench.registry import Plugin, load
+from xaibench.plugins.fence import fenced
+from xaibench.plugins.options import Truth, of_harness, resolve, supplied, typed, with_paths
+from xaibench.plugins.registry import Plugin, load
 from xaibench.values import NO_CLASS, N, Sequences, Splits
 from xaibench.written import locate
 

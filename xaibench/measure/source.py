@@ -19,9 +19,9 @@ from xaibench.controls import (
     random_maps,
 )
 from xaibench.lines import problem
+from xaibench.plugins.registry import load
 from xaibench.protocols import method_facts
 from xaibench.records import Block
-from xaibench.registry import load
 from xaibench.store import Spec
 from xaibench.values import Explained
 from xaibench.work import Work

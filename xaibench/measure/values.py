@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xaibench.errors import NotApplicable, described, message_of
-from xaibench.fence import fenced
+from xaibench.plugins.fence import fenced
 from xaibench.records import Block
 from xaibench.store import FAILED, NOT_APPLICABLE
 from xaibench.work import Work, found

@@ -11,9 +11,9 @@ from typing import Any
 from xaibench import __version__
 from xaibench.errors import UsageError
 from xaibench.plan import dump
+from xaibench.plugins.registry import load
 from xaibench.progress import said
 from xaibench.provenance import BEGUN, RENDERED
-from xaibench.registry import load
 from xaibench.storage.files import digest, read, write
 from xaibench.store import DAMAGED, MARK, unwritable
 from xaibench.work import Work

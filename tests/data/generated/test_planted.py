@@ -15,8 +15,8 @@ from xaibench.data.motifs import find_motif
 from xaibench.data.splitting import fingerprint
 from xaibench.dna import reverse_complement, to_letters
 from xaibench.errors import UsageError
-from xaibench.options import resolve, typed
-from xaibench.registry import load
+from xaibench.plugins.options import resolve, typed
+from xaibench.plugins.registry import load
 
 DATA = os.environ.get("XAIBENCH_DATA")
 CTCF = find_motif("CTCF").matrix

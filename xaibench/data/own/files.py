@@ -28,7 +28,7 @@ from xaibench.data.own.sites import evidence, sites
 from xaibench.data.splitting import cut
 from xaibench.dna import ambiguities, to_codes
 from xaibench.errors import UsageError, shortened
-from xaibench.options import ClassName, Word
+from xaibench.plugins.options import ClassName, Word
 from xaibench.randomness import stream
 from xaibench.values import Intervals, Sequences, Splits
 

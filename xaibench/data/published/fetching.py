@@ -12,8 +12,8 @@ from threading import Event, Thread
 from xaibench.alone import locked
 from xaibench.data.published.benchmark_sets import SETS, BenchmarkSet
 from xaibench.errors import Absent, UsageError, shortened
+from xaibench.plugins.registry import nearest
 from xaibench.progress import Fetching
-from xaibench.registry import nearest
 from xaibench.written import expanded
 
 VARIABLE = "XAIBENCH_GENOMIC_BENCHMARKS"

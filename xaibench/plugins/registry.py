@@ -21,8 +21,9 @@ from typing import Any
 
 from xaibench import __version__
 from xaibench.errors import Unknown, UsageError, described
-from xaibench.fence import fenced
-from xaibench.sources import Sources, digest_of, is_installed, sources_of
+
+from .fence import fenced
+from .source_files import Sources, digest_of, is_installed, sources_of
 
 OF_FILE = "xaibench_plugin_file_"
 """How the modules of plug-in files are called, before the name of the file."""

@@ -2,7 +2,7 @@ import pytest
 
 from xaibench import __version__
 from xaibench.errors import UsageError
-from xaibench.registry import available, load
+from xaibench.plugins.registry import available, load
 
 PLUGIN = """
 from math import exp

@@ -24,7 +24,8 @@ from pydantic_core import PydanticSerializationError
 
 from xaibench.errors import UsageError
 from xaibench.protocols import MethodFacts, MetricFacts, metric_facts
-from xaibench.registry import Plugin, nearest
+
+from .registry import Plugin, nearest
 
 POSITIONAL = {"attribution": 3, "operators": 2, "reports": 1, "training": 2}
 """How many parameters of a plug-in come first and are no options; a metric's facts tell its own."""

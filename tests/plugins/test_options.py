@@ -7,7 +7,7 @@ import pytest
 from pydantic import Field
 
 from xaibench.errors import UsageError
-from xaibench.options import (
+from xaibench.plugins.options import (
     Truth,
     fits,
     identity,
@@ -17,9 +17,9 @@ from xaibench.options import (
     typed,
     with_paths,
 )
+from xaibench.plugins.registry import KINDS, Plugin, available, load
 from xaibench.protocols import method as is_method
 from xaibench.protocols import metric
-from xaibench.registry import KINDS, Plugin, available, load
 
 
 def method(
