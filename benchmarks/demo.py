@@ -139,7 +139,7 @@ def _alone(folder: Path, changes: list[str]) -> None:
 
 def _run_in_this_process(folder: Path, changes: list[str]) -> None:
     from xaibench import engine, run
-    from xaibench.plan import read_any
+    from xaibench.plan.schema import read_any
     from xaibench.work import Job
 
     plan = read_any("demo", changes=tuple(changes), plugins=(), limit=None)

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from itertools import product
 from typing import Any
 
-from xaibench.leading import PRIMARY
+from xaibench.plan.primary import PRIMARY
 from xaibench.results import Results
 
 from .citations import CORRECTED, METHODS, METRICS, SHUFFLED, WORKS, cited

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xaibench.leading import PRIMARY
+from xaibench.plan.primary import PRIMARY
 from xaibench.results import Results
 
 from .grid import Column, Table, grid

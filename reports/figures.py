@@ -12,7 +12,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from xaibench.controls import RANDOM
-from xaibench.leading import PRIMARY
+from xaibench.plan.primary import PRIMARY
 from xaibench.results import Results
 
 from .chart import Axis, Band, Entry, Line, Mark, Name, chart, limits_of

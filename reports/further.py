@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from xaibench.leading import PRIMARY
+from xaibench.plan.primary import PRIMARY
 from xaibench.results import Results
 
 from .chart import Axis, Band, Entry, Line, Mark, Name, chart, limits_of

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from xaibench.controls import RANDOM
-from xaibench.leading import PRIMARY
+from xaibench.plan.primary import PRIMARY
 from xaibench.results import Results
 
 from .grid import CANNOT, COUNTED, Cell, Table, estimated

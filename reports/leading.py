@@ -7,7 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
-from xaibench.leading import PRIMARY
+from xaibench.plan.primary import PRIMARY
 from xaibench.results import Results
 
 from .printing import direction

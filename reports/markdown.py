@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from xaibench.leading import PRIMARY
+from xaibench.plan.primary import PRIMARY
 from xaibench.results import TEXT, Results
 
 from .cautions import cautions, unfinished

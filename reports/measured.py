@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from xaibench.leading import PRIMARY
+from xaibench.plan.primary import PRIMARY
 from xaibench.results import Results
 
 from .grid import CANNOT, Column, Table, grid

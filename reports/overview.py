@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from xaibench.leading import PRIMARY
+from xaibench.plan.primary import PRIMARY
 from xaibench.results import Results
 
 from .assets import unscripted

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xaibench import leading
 from xaibench.controls import ORACLE, PRIORS, RANDOM
-from xaibench.leading import PRIMARY
+from xaibench.plan import primary
+from xaibench.plan.primary import PRIMARY
 from xaibench.results import Results
 
 REFERENCES = (RANDOM, ORACLE, *PRIORS)
@@ -58,7 +58,7 @@ def operators_of(results: Results) -> list[str]:
 @lru_cache(maxsize=1)
 def operator_of(results: Results) -> str:
     """The operator of the leaderboard."""
-    return leading.operator_of(results.estimates)
+    return primary.operator_of(results.estimates)
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from xaibench.leading import PRIMARY
+from xaibench.plan.primary import PRIMARY
 from xaibench.results import Results
 
 from .against import unbeaten

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench.leading import PRIMARY
+from xaibench.plan.primary import PRIMARY
 from xaibench.results import Results
 
 from .grid import CANNOT, Cell, Table, estimated

@@ -7,7 +7,7 @@ import pytest
 
 from xaibench.clusters import counts, groups_of, numbers_of
 from xaibench.errors import UsageError
-from xaibench.plan import dump, read
+from xaibench.plan.schema import dump, read
 from xaibench.values import Sequences, Splits
 
 

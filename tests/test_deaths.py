@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from xaibench.errors import Died
-from xaibench.plan import read
+from xaibench.plan.schema import read
 from xaibench.processes import in_processes
 from xaibench.results import read as read_results
 from xaibench.run import begin, run

@@ -12,7 +12,7 @@ import yaml
 from xaibench.cli import main as command_line
 from xaibench.data.generated.planted import planted
 from xaibench.data.named import audited
-from xaibench.plan import read
+from xaibench.plan.schema import read
 from xaibench.plugins.registry import available, load
 from xaibench.testing import check_attribution
 

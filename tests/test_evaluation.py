@@ -21,7 +21,7 @@ from xaibench.curves import quantity
 from xaibench.engine import Task, missing
 from xaibench.errors import UsageError
 from xaibench.lines import lines_of
-from xaibench.plan import read
+from xaibench.plan.schema import read
 from xaibench.plugins.registry import available
 from xaibench.predict import logits
 from xaibench.randomness import streams

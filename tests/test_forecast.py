@@ -11,7 +11,7 @@ from xaibench.cells.retraining import retrained_cell
 from xaibench.engine import Task
 from xaibench.errors import UsageError
 from xaibench.forecast import FOLDER, KINDS, Amount, Forecast, forecast, summary, total
-from xaibench.plan import Use
+from xaibench.plan.schema import Use
 from xaibench.run import planned, run
 from xaibench.trial import Tried, tried
 

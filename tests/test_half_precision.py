@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from xaibench import dna
-from xaibench.plan import read
+from xaibench.plan.schema import read
 from xaibench.run import begin, run
 from xaibench.tables import _of_shuffles
 from xaibench.values import N

@@ -12,7 +12,7 @@ SLOW = ("captum", "matplotlib", "scipy.stats", "sklearn")
     "words",
     [
         "import xaibench.cli, xaibench.run, xaibench.series, xaibench.forecast",
-        "from xaibench.plan import read_any; read_any('demo', changes=(), plugins=(), limit=None)",
+        "from xaibench.plan.schema import read_any; read_any('demo', changes=(), plugins=(), limit=None)",
     ],
     ids=["the command", "the plug-ins of the demo"],
 )

@@ -7,7 +7,7 @@ import pytest
 
 from xaibench.cells.keeping import looked_at
 from xaibench.cells.training import model_spec
-from xaibench.plan import read
+from xaibench.plan.schema import read
 from xaibench.run import begin, planned, run
 from xaibench.work import Job
 

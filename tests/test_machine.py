@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from xaibench.compare.comparison import compare
-from xaibench.plan import read
+from xaibench.plan.schema import read
 from xaibench.run import begin, run
 from xaibench.work import Job
 

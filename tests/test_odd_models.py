@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xaibench.plan import read
+from xaibench.plan.schema import read
 from xaibench.run import begin, report, run
 from xaibench.work import Job
 

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 import typer
 
-from xaibench.catalogue import LISTED
 from xaibench.cli import app
 from xaibench.cli import main as command_line
-from xaibench.plan import read
+from xaibench.plan.listing import LISTED
+from xaibench.plan.schema import read
 from xaibench.plugins.registry import available
 
 README = (Path(__file__).parent.parent / "README.md").read_text()

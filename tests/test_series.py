@@ -8,7 +8,7 @@ import pytest
 from test_cli import call  # noqa: F401  # a fixture
 
 from xaibench.errors import UsageError
-from xaibench.plan import read
+from xaibench.plan.schema import read
 from xaibench.series import is_series, overview, render
 
 PLAN = """
@@ -32,7 +32,7 @@ reports: [markdown]
 def folder(tmp_path_factory):
     """Of a series that ran, one dataset of which is not there."""
     from xaibench import series
-    from xaibench.plan import read_any
+    from xaibench.plan.schema import read_any
 
     here = tmp_path_factory.mktemp("series")
     (here / "three.yaml").write_text(PLAN)

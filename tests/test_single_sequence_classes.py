@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from xaibench.controls import CONTROLS
-from xaibench.plan import read
+from xaibench.plan.schema import read
 from xaibench.run import begin, run
 from xaibench.work import Job
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from xaibench.plan import read
+from xaibench.plan.schema import read
 from xaibench.results import read as read_results
 from xaibench.run import begin, report, run
 from xaibench.spent import seconds_of

@@ -8,7 +8,7 @@ import torch
 
 from xaibench.cells import training
 from xaibench.models import masks
-from xaibench.plan import read
+from xaibench.plan.schema import read
 from xaibench.run import begin, run
 from xaibench.work import Job
 

@@ -13,7 +13,7 @@ from xaibench.alone import alone
 from xaibench.begun import begun_in, mark, named_from_here, seen_from
 from xaibench.cells import explaining, training
 from xaibench.errors import UsageError
-from xaibench.plan import dump, read, read_back
+from xaibench.plan.schema import dump, read, read_back
 from xaibench.results import read as read_results
 from xaibench.run import begin, report, run
 from xaibench.spent import seconds_of

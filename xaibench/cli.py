@@ -87,9 +87,9 @@ def run(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from xaibench import forecast, series
     from xaibench import run as running
-    from xaibench.plan import read_any
+    from xaibench.plan.schema import read_any
+    from xaibench.plan.sources import name_of
     from xaibench.work import Job
-    from xaibench.written import name_of
 
     given, jobs = tuple(plugins or ()), jobs or min(os.cpu_count() or 1, 8)
     changed = (*(changes or ()), *([f"training.device={device}"] if device else []))
@@ -168,7 +168,7 @@ def list_(
     plugins: Plugins = None,
 ) -> None:
     """What is available, a line each."""
-    from xaibench.catalogue import LISTED, lines
+    from xaibench.plan.listing import LISTED, lines
 
     if kind:
         listed = [lines(kind, tuple(plugins or ()))]

@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from xaibench.bounds import check_text
 from xaibench.errors import UsageError
+from xaibench.plan.bounds import check_text
 from xaibench.provenance import BEGUN, RENDERED, check, mend
 from xaibench.storage import files
 

@@ -35,7 +35,7 @@ from xaibench.engine import Task, missing, perform
 from xaibench.errors import UsageError, described
 from xaibench.machine import in_words, kernels, machine, numbers_of
 from xaibench.measure import of_model
-from xaibench.plan import Plan, dump
+from xaibench.plan.schema import Plan, dump
 from xaibench.progress import said, said_where_long, shown
 from xaibench.provenance import RENDERED
 from xaibench.records import Block, excused, frame

@@ -8,12 +8,12 @@ from typing import Any
 from xaibench import forecast, results
 from xaibench import run as running
 from xaibench.errors import Halted, UsageError, described
-from xaibench.plan import Plan
+from xaibench.plan.schema import Plan
+from xaibench.plan.sources import datasets_of
 from xaibench.plugins.registry import load
 from xaibench.results import Results
 from xaibench.storage.files import read, write, write_below
 from xaibench.work import Job
-from xaibench.written import datasets_of
 
 MARK = "series.json"
 """Lies in the folder of a series: its name, and by label why there is no run, if there is none."""

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench.catalogue import first_sentence
 from xaibench.cells import explaining
 from xaibench.cells import training as trainings
 from xaibench.cells.behaviour import of_answers, usable
@@ -23,7 +22,8 @@ from xaibench.data.loading import STANDS_IN
 from xaibench.guards import Guards
 from xaibench.lines import lines_of
 from xaibench.metrics.localisation import CHANCE
-from xaibench.plan import Plan
+from xaibench.plan.listing import first_sentence
+from xaibench.plan.schema import Plan
 from xaibench.plugins.registry import load
 from xaibench.protocols import QUANTITIES, method_facts
 from xaibench.records import Block

@@ -10,13 +10,13 @@ import numpy as np
 from xaibench.errors import NotApplicable, described, message_of
 from xaibench.explain import Explanation, explain, name_of
 from xaibench.metrics.localisation import auprc, chance_auprc
+from xaibench.plan.sources import assigned
 from xaibench.plugins.options import resolve, typed
 from xaibench.plugins.registry import load
 from xaibench.protocols import method_facts
 from xaibench.shapes import Codes, Labels, Scores
 from xaibench.toys import MODELS, MOTIF, references, sequences
 from xaibench.values import NO_CLASS, Explained, Sequences
-from xaibench.written import assigned
 
 TOLERANCE = 1e-5
 """What company and order may change of a score, as a share of the largest of its model."""

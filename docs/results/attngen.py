@@ -18,7 +18,7 @@ from matplotlib import pyplot as plt
 
 from xaibench.cells.courses import Course
 from xaibench.lines import lines_of
-from xaibench.plan import read
+from xaibench.plan.schema import read
 from xaibench.records import Block
 from xaibench.work import Job, Work, prepare, seeds_of
 

@@ -11,7 +11,7 @@ from xaibench.claims.arms import Arms, arms_of, chosen_ratio, explained_ratio, v
 from xaibench.claims.attngen import _accuracy, _convergence, _optimum, _steadiness
 from xaibench.claims.deletion import _chance
 from xaibench.claims.finding import FAILS, HOLDS, UNKNOWN
-from xaibench.plan import read
+from xaibench.plan.schema import read
 from xaibench.results import read as results
 from xaibench.run import begin, run
 from xaibench.statistics.means import undefined

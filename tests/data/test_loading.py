@@ -7,7 +7,7 @@ import pytest
 
 from xaibench.data.loading import BECAUSE, STANDS_IN, load_splits
 from xaibench.errors import UsageError
-from xaibench.plan import Use
+from xaibench.plan.schema import Use
 from xaibench.plugins.options import resolve
 from xaibench.plugins.registry import load
 

@@ -8,7 +8,7 @@ import pytest
 
 from xaibench.data.named import audited, named
 from xaibench.errors import UsageError
-from xaibench.plan import read
+from xaibench.plan.schema import read
 from xaibench.work import Job, prepare
 
 TABLE = "sequence,label,split\n" + "".join(

@@ -21,7 +21,7 @@ from xaibench.metrics.faithfulness import (
     roar,
     sufficiency,
 )
-from xaibench.plan import FRACTIONS as DEFAULT
+from xaibench.plan.schema import FRACTIONS as DEFAULT
 from xaibench.values import Curves
 
 FRACTIONS = np.array([0.0, 0.1, 0.35, 0.9, 1.0])

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from xaibench.leading import PRIMARY
+from xaibench.plan.primary import PRIMARY
 from xaibench.reports.board import Head, Line, Place, Scale, scale_of, without_empty_columns
 from xaibench.reports.leaderboard import by_seed
 from xaibench.reports.pairs import pairs

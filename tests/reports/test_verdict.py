@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from xaibench.controls import ORACLE, PRIORS
-from xaibench.leading import PRIMARY
+from xaibench.plan.primary import PRIMARY
 from xaibench.reports.leading import beside_best, leading
 from xaibench.reports.verdict import Name, verdicts
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from xaibench.errors import NotApplicable, described, message_of
-from xaibench.plan import Use
+from xaibench.plan.schema import Use
 from xaibench.plugins.options import identity
 from xaibench.plugins.registry import load as plugin_of
 from xaibench.shapes import Codes

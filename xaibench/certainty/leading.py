@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from xaibench.asked import Asked
 from xaibench.estimates import between
 from xaibench.families import cells_of
-from xaibench.leading import PRIMARY, operator_of
 from xaibench.panels import Cell, Panel, aligned, joined
+from xaibench.plan.primary import PRIMARY, operator_of
 from xaibench.statistics.rounding import subtracted
 
 WHERE = ("question", "model", "other", "method", "metric", "operator")

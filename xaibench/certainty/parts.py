@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from xaibench.asked import Asked
 from xaibench.certainty.orders import stacked
 from xaibench.families import cells_of
-from xaibench.leading import PRIMARY, operator_of
 from xaibench.panels import Cell
+from xaibench.plan.primary import PRIMARY, operator_of
 from xaibench.statistics.components import RESIDUAL, components, terms
 from xaibench.store import OK
 

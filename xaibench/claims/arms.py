@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xaibench.cells.behaviour import usable
 from xaibench.cells.training import card
-from xaibench.plan import Plan, Use
+from xaibench.plan.schema import Plan, Use
 from xaibench.plugins.options import LIMITS
 from xaibench.work import Work, is_explained, seeds_of
 

@@ -10,12 +10,12 @@ from xaibench.data.audit.leakage import deduplicated
 from xaibench.data.splitting import with_validation
 from xaibench.data.truth import annotated, scanned
 from xaibench.errors import Absent, UsageError, described
-from xaibench.plan import Use
+from xaibench.plan.schema import Use
+from xaibench.plan.sources import locate
 from xaibench.plugins.fence import fenced
 from xaibench.plugins.options import Truth, of_harness, resolve, supplied, typed, with_paths
 from xaibench.plugins.registry import Plugin, load
 from xaibench.values import NO_CLASS, N, Sequences, Splits
-from xaibench.written import locate
 
 STANDS_IN, BECAUSE = "stands in for", "because"
 """Of ``Splits.facts``: the dataset that the plan named first and that is not here, and why not."""

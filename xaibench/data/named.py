@@ -15,11 +15,11 @@ from xaibench.data.loading import load_splits
 from xaibench.data.own.reading import bed_folder, holds_intervals, read_table, sequence_folder
 from xaibench.data.published.benchmark_sets import SETS
 from xaibench.errors import UsageError, shortened
-from xaibench.plan import Use, read
+from xaibench.plan.schema import Use, read
+from xaibench.plan.sources import change_one, locate, presets
 from xaibench.plugins.options import resolve, with_paths
 from xaibench.plugins.registry import available, load
 from xaibench.values import Splits
-from xaibench.written import change_one, locate, presets
 
 _PLANS = {".yaml", ".yml"}
 

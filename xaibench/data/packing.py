@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from xaibench import __version__
 from xaibench.errors import UsageError
+from xaibench.plan.sources import expanded
 from xaibench.values import Intervals, Sequences, Splits
-from xaibench.written import expanded
 
 _FORMAT = "2"
 """Part of every key: changes when what is packed changes."""

@@ -10,14 +10,14 @@ from typing import Any
 
 from xaibench import __version__
 from xaibench.errors import UsageError
-from xaibench.plan import dump
+from xaibench.plan.schema import dump
+from xaibench.plan.sources import SECTIONS
 from xaibench.plugins.registry import load
 from xaibench.progress import said
 from xaibench.provenance import BEGUN, RENDERED
 from xaibench.storage.files import digest, read, write
 from xaibench.store import DAMAGED, MARK, unwritable
 from xaibench.work import Work
-from xaibench.written import SECTIONS
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What reading JSON that may be anything ends in."""

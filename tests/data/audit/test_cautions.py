@@ -10,7 +10,7 @@ from xaibench.data.named import audited
 from xaibench.data.own.files import file
 from xaibench.dna import to_codes
 from xaibench.errors import UsageError
-from xaibench.plan import read
+from xaibench.plan.schema import read
 from xaibench.run import begin
 from xaibench.values import Sequences, Splits
 from xaibench.work import Job

@@ -12,9 +12,9 @@ from threading import Event, Thread
 from xaibench.alone import locked
 from xaibench.data.published.benchmark_sets import SETS, BenchmarkSet
 from xaibench.errors import Absent, UsageError, shortened
+from xaibench.plan.sources import expanded
 from xaibench.plugins.registry import nearest
 from xaibench.progress import Fetching
-from xaibench.written import expanded
 
 VARIABLE = "XAIBENCH_GENOMIC_BENCHMARKS"
 SECONDS_BETWEEN_LOOKS = 0.5

@@ -18,10 +18,10 @@ from xaibench.data.published.fetching import fetch, lacks, mend, sets_root
 from xaibench.data.published.interval_tables import Located, interval_tables, table_paths
 from xaibench.dna import ambiguities, to_codes
 from xaibench.errors import Absent, UsageError, shortened
+from xaibench.plan.sources import expanded
 from xaibench.plugins.registry import nearest
 from xaibench.progress import fetching
 from xaibench.values import Intervals, Sequences, Splits
-from xaibench.written import expanded
 
 _SPLITS = ("train", "test")
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from xaibench.leading import PRIMARY, operator_of
+from xaibench.plan.primary import PRIMARY, operator_of
 
 
 def estimates(*rows: tuple[str, str, str]) -> pd.DataFrame:

@@ -10,11 +10,19 @@ from typing import Any
 
 import yaml
 
-from xaibench.bounds import CHARACTERS, LEVELS, PLANS, check_labels, check_text, check_values
 from xaibench.errors import Absent, UsageError, message_of, shortened
 from xaibench.plugins.options import with_paths
 from xaibench.plugins.registry import load, nearest
 from xaibench.storage.files import read
+
+from .bounds import (
+    CHARACTERS,
+    LEVELS,
+    PLANS,
+    check_labels,
+    check_text,
+    check_values,
+)
 
 OF_A_SERIES = ("series.json", "index.html", "overview.csv")
 """What lies in the folder of several datasets beside the folders of their runs."""
@@ -48,7 +56,7 @@ DEFAULTS: dict[str, Any] = {
 
 def presets() -> list[str]:
     """The plans that ship with the package."""
-    folder = files("xaibench") / "presets"
+    folder = files("xaibench.plan") / "presets"
     return sorted(path.name.removesuffix(".yaml") for path in folder.iterdir())
 
 
@@ -208,7 +216,7 @@ def _mapping(source: str) -> dict[str, Any]:
     if len(parts := _parts(source)) > 1:
         return {"extends": parts}
     if source in presets():
-        text = (files("xaibench") / "presets" / f"{source}.yaml").read_text()
+        text = (files("xaibench.plan") / "presets" / f"{source}.yaml").read_text()
     elif os.path.isfile(source):
         try:
             size = os.path.getsize(source)

@@ -7,19 +7,11 @@ from typing import get_args
 import pytest
 import yaml
 
-from xaibench.catalogue import lines
 from xaibench.claims import CLAIMS
 from xaibench.errors import UsageError
-from xaibench.plan import (
-    FRACTIONS,
-    GRIDS,
-    Plan,
-    dump,
-    read,
-    read_any,
-    read_back,
-)
-from xaibench.written import locate, presets
+from xaibench.plan.listing import lines
+from xaibench.plan.schema import FRACTIONS, GRIDS, Plan, dump, read, read_any, read_back
+from xaibench.plan.sources import locate, presets
 
 SMALL = """
 dataset: {name: planted, train: 100}

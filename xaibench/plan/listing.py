@@ -7,7 +7,8 @@ from importlib.resources import files
 from xaibench.errors import UsageError
 from xaibench.plugins.options import fits
 from xaibench.plugins.registry import KINDS, available, load, members, nearest
-from xaibench.written import presets
+
+from .sources import presets
 
 LISTED = (*KINDS, "presets")
 """What can be listed."""
@@ -57,5 +58,5 @@ def first_sentence(text: str) -> str:
 
 def _comment(preset: str) -> str:
     """The comment that a preset begins with."""
-    text = (files("xaibench") / "presets" / f"{preset}.yaml").read_text()
+    text = (files("xaibench.plan") / "presets" / f"{preset}.yaml").read_text()
     return text.partition("\n")[0].removeprefix("#").strip()

@@ -13,13 +13,14 @@ from pydantic import (
     field_validator,
 )
 
-from xaibench.bounds import check_tasks
 from xaibench.controls import CONTROLS, ORACLE, PRIORS, RANDOM
 from xaibench.errors import UsageError
 from xaibench.plugins.options import resolve, validate, with_paths
 from xaibench.plugins.registry import load, nearest
 from xaibench.protocols import Precision, metric_facts
-from xaibench.written import (
+
+from .bounds import check_tasks
+from .sources import (
     DEFAULTS,
     SECTIONS,
     check_datasets,

@@ -13,7 +13,7 @@ import yaml
 from xaibench.errors import UsageError, shortened
 
 if TYPE_CHECKING:
-    from xaibench.plan import Plan
+    from .schema import Plan
 
 CHARACTERS, VALUES, LEVELS, PLANS = 10_000_000, 100_000, 50, 100
 """Of a plan in YAML: its text; its values with what aliases repeat; mappings and lists within each

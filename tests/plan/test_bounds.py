@@ -6,8 +6,8 @@ import time
 import pytest
 
 from xaibench.errors import UsageError
-from xaibench.plan import read, read_any
-from xaibench.written import assigned
+from xaibench.plan.schema import read, read_any
+from xaibench.plan.sources import assigned
 
 BASE = """
 dataset: {name: planted, train: 64, test: 20, length: 40}
