@@ -27,9 +27,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xaibench import curves, replacement
+from xaibench import curves
 from xaibench.controls import random_maps
 from xaibench.data.generated.planted import planted
+from xaibench.dna import replacement
 from xaibench.explain import explain
 from xaibench.metrics import faithfulness
 from xaibench.models.cnn import CNN

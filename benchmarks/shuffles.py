@@ -19,7 +19,7 @@ import torch
 from scipy.stats import chisquare
 from tangermeme.ersatz import dinucleotide_shuffle
 
-from xaibench import dna
+from xaibench.dna import encoding
 
 EXAMPLE, POSSIBLE, DRAWS = "ACCCACGATGATA", 72, 72 * 400
 
@@ -48,13 +48,13 @@ def main() -> None:
     print(
         f"ratio      {statistics.median(ratios):.2f} (median; {ratios[0]:.2f} to {ratios[-1]:.2f})"
     )
-    print(f"xaibench   {_evenness(_ours(dna.to_codes([EXAMPLE]), DRAWS)()[0])}")
-    drawn = _theirs(dna.to_codes([EXAMPLE]), DRAWS)()[0]
+    print(f"xaibench   {_evenness(_ours(encoding.to_codes([EXAMPLE]), DRAWS)()[0])}")
+    drawn = _theirs(encoding.to_codes([EXAMPLE]), DRAWS)()[0]
     print(f"tangermeme {_evenness(drawn.argmax(dim=1).numpy().astype(np.uint8))}")
 
 
 def _ours(codes: np.ndarray, count: int) -> Callable[[], np.ndarray]:
-    return lambda: dna.references(codes, count, 0)
+    return lambda: encoding.references(codes, count, 0)
 
 
 def _theirs(codes: np.ndarray, count: int) -> Callable[[], torch.Tensor]:
@@ -63,7 +63,7 @@ def _theirs(codes: np.ndarray, count: int) -> Callable[[], torch.Tensor]:
 
 
 def _evenness(shuffles: np.ndarray) -> str:
-    seen = Counter(dna.to_letters(shuffles))
+    seen = Counter(encoding.to_letters(shuffles))
     counts = [*seen.values(), *[0] * (POSSIBLE - len(seen))]
     p = chisquare(counts).pvalue
     return (

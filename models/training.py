@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from xaibench.classifiers.outputs import called, checked
-from xaibench.dna import reverse_complement as turned
-from xaibench.dna import unreverse
+from xaibench.dna.encoding import reverse_complement as turned
+from xaibench.dna.encoding import unreverse
 from xaibench.errors import ModelError, NotFinite, UsageError
 from xaibench.predict import keep_freed_memory, logits
 from xaibench.randomness import stream

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from xaibench.curves import curve, quantity
+from xaibench.dna.replacement import LERF, MORF, counts, ranks, replaced
 from xaibench.predict import logits
 from xaibench.randomness import streams
-from xaibench.replacement import LERF, MORF, counts, ranks, replaced
 from xaibench.values import N
 
 

@@ -18,6 +18,7 @@ from xaibench.cells.training import RANDOM_LABELS, _with_random_labels, model_sp
 from xaibench.comparisons import agreement
 from xaibench.controls import CONTROLS, ORACLE, PRIORS, RANDOM
 from xaibench.curves import quantity
+from xaibench.dna.replacement import LERF, MORF, counts, ranks
 from xaibench.engine import Task, missing
 from xaibench.errors import UsageError
 from xaibench.lines import lines_of
@@ -26,7 +27,6 @@ from xaibench.plugins.registry import available
 from xaibench.predict import logits
 from xaibench.randomness import streams
 from xaibench.records import Block
-from xaibench.replacement import LERF, MORF, counts, ranks
 from xaibench.run import begin, run
 from xaibench.work import Job
 

@@ -17,7 +17,7 @@ from xaibench.attribution.integrated import integrated_gradients
 from xaibench.attribution.layers import grad_cam
 from xaibench.attribution.lrp import lrp
 from xaibench.attribution.perturbation import in_silico_mutagenesis
-from xaibench.dna import reverse_complement
+from xaibench.dna.encoding import reverse_complement
 from xaibench.errors import NotApplicable
 from xaibench.explain import Explanation, asks_for, explain, on_both_strands, other_strands
 from xaibench.layers import WeightedSum, one_hot

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench import replacement
 from xaibench.cells.courses import Course, orders
 from xaibench.cells.donors import donor_of
 from xaibench.cells.explaining import explained_spec
@@ -18,8 +17,9 @@ from xaibench.cells.keeping import arrays_of, is_there
 from xaibench.cells.replacing import curve_spec
 from xaibench.clusters import numbers_of
 from xaibench.controls import RANDOM, random_maps
-from xaibench.distance import confidence, fitted, likelihood_changes
-from xaibench.distance import rankings as between_operators
+from xaibench.dna import replacement
+from xaibench.dna.distribution_shift import confidence, fitted, likelihood_changes
+from xaibench.dna.distribution_shift import rankings as between_operators
 from xaibench.metrics.agreement import overlaps, spearmans
 from xaibench.randomness import stream, streams
 from xaibench.shapes import Mask, Scores

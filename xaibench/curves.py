@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xaibench.dna.replacement import Ranks, replaced
 from xaibench.predict import logits, rows_of
 from xaibench.protocols import Precision
-from xaibench.replacement import Ranks, replaced
 from xaibench.shapes import Codes, Labels, Logits
 
 

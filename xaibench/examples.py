@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench import curves, dna
+from xaibench import curves
 from xaibench.cells import explaining
 from xaibench.cells import training as trainings
 from xaibench.cells.behaviour import usable
@@ -17,6 +17,7 @@ from xaibench.cells.donors import leading_operator
 from xaibench.cells.keeping import arrays_of, is_there
 from xaibench.cells.replacing import curve_spec
 from xaibench.controls import RANDOM
+from xaibench.dna import encoding
 from xaibench.lines import Line, lines_of
 from xaibench.predict import logits
 from xaibench.records import Block
@@ -148,12 +149,12 @@ def _predictions(work: Work, model: str) -> Predictions:
 
 def _example(work: Work, row: int, why: str, seen: dict[str, Seen]) -> dict[str, Any]:
     chosen = work.chosen
-    known = int(dna.lengths(chosen.codes[row][None])[0])
+    known = int(encoding.lengths(chosen.codes[row][None])[0])
     evidence = None if chosen.evidence is None else chosen.evidence[row]
     return {
         "name": chosen.names[row],
         "chosen": why,
-        "letters": dna.to_letters(chosen.codes[row][None])[0],
+        "letters": encoding.to_letters(chosen.codes[row][None])[0],
         "label": chosen.class_names[chosen.labels[row]],
         "models": {model: _told(work, each.told, row) for model, each in seen.items()},
         "motif": [] if chosen.inside_motif is None else stretches(chosen.inside_motif[row]),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xaibench.classifiers.outputs import called
-from xaibench.dna import reverse_complement, unreverse
+from xaibench.dna.encoding import reverse_complement, unreverse
 from xaibench.errors import ModelError, NotApplicable, message_of
 from xaibench.parts import parts_of
 from xaibench.plugins.fence import fenced

@@ -19,6 +19,7 @@ from xaibench.clusters import numbers_of
 from xaibench.controls import RANDOM
 from xaibench.data.audit.cautions import cautions
 from xaibench.data.loading import STANDS_IN
+from xaibench.dna.replacement import LERF, MORF
 from xaibench.guards import Guards
 from xaibench.lines import lines_of
 from xaibench.metrics.localisation import CHANCE
@@ -27,7 +28,6 @@ from xaibench.plan.schema import Plan
 from xaibench.plugins.registry import load
 from xaibench.protocols import QUANTITIES, method_facts
 from xaibench.records import Block
-from xaibench.replacement import LERF, MORF
 from xaibench.shapes import Codes
 from xaibench.statistics.means import bands
 from xaibench.values import N, Sequences

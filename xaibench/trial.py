@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from xaibench import dna
 from xaibench.cells.explaining import REFERENCES, Explaining, explained_by
 from xaibench.cells.keeping import first
 from xaibench.cells.training import build
+from xaibench.dna import encoding
 from xaibench.engine import on_threads
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.explain import asks_for
@@ -126,7 +126,7 @@ def _asked(work: Work, classifier: Any, method: str) -> _Told:
     plugin, options = here.plugin
     codes, references = work.chosen.codes, None
     if asks_for(plugin.call, "references"):
-        references = dna.references(codes, REFERENCES, work.plan.data_seed)
+        references = encoding.references(codes, REFERENCES, work.plan.data_seed)
     began, all_bases = now(), False
     try:
         told = explained_by(here, codes, work.chosen.labels, options, references)

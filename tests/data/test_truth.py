@@ -13,7 +13,7 @@ from xaibench.data import truth
 from xaibench.data.motifs import find_motif
 from xaibench.data.own.files import file
 from xaibench.data.truth import annotated, scanned
-from xaibench.dna import reverse_complement, to_codes
+from xaibench.dna.encoding import reverse_complement, to_codes
 from xaibench.errors import UsageError
 from xaibench.values import Intervals, Sequences, Splits
 

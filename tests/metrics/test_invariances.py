@@ -18,7 +18,8 @@ import torch
 import toy
 from numpy.typing import NDArray
 
-from xaibench import curves, metrics, replacement
+from xaibench import curves, metrics
+from xaibench.dna import replacement
 from xaibench.errors import NotApplicable
 from xaibench.plugins.registry import available, load
 from xaibench.predict import logits

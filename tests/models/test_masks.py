@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from xaibench.dna import to_codes, to_letters
+from xaibench.dna.encoding import to_codes, to_letters
 from xaibench.models import masks, training
 from xaibench.models.attngen import AttnGen
 from xaibench.models.cnn import CNN

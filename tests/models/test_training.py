@@ -7,7 +7,7 @@ from elsewhere import Elsewhere
 
 from xaibench.data.generated.planted import planted
 from xaibench.data.splitting import cut_validation
-from xaibench.dna import reverse_complement
+from xaibench.dna.encoding import reverse_complement
 from xaibench.errors import UsageError
 from xaibench.models import training
 from xaibench.models.attngen import AttnGen

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xaibench.operators import composition, donors
+from xaibench.dna.operators import composition, donors
 from xaibench.plugins.fence import fenced
 from xaibench.plugins.options import takes
 from xaibench.randomness import streams

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench import curves, replacement
+from xaibench import curves
+from xaibench.dna import replacement
+from xaibench.dna.operators import different
 from xaibench.errors import UsageError
-from xaibench.operators import different
 from xaibench.predict import logits
 from xaibench.randomness import streams
 from xaibench.shapes import Codes, Labels

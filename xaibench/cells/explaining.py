@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench import dna
-from xaibench.changes import in_hamming_ball, offset_of, shifted, substituted, unshifted
+from xaibench.dna import encoding
+from xaibench.dna.variants import in_hamming_ball, offset_of, shifted, substituted, unshifted
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.explain import Explanation, asks_for, explain, on_both_strands, other_strands
 from xaibench.guards import GUARDED, guarded
@@ -255,7 +255,7 @@ def _other_settings(
     }
     if references is not None:
         seed = int(stream(work.plan.data_seed, "other references").integers(2**31))
-        references = dna.references(work.chosen.codes, references.shape[1], seed)
+        references = encoding.references(work.chosen.codes, references.shape[1], seed)
     elif not halved:
         raise NotApplicable("the method has no steps, samples, window or references to change")
     return {**options, **halved}, references
@@ -302,7 +302,7 @@ def sum_costs(explanations: list[Explanation]) -> NDArray[np.float64]:
 def changed_codes(codes: Codes, change: Change, draw: int, data_seed: int) -> Codes:
     """The sequences as a draw of a change leaves them."""
     if change.kind == "reverse_complement":
-        return dna.reverse_complement(codes)
+        return encoding.reverse_complement(codes)
     if change.kind == "shift":
         offsets = _offsets(codes, change, draw, data_seed)
         rows = zip(codes, offsets, strict=True)
@@ -317,7 +317,7 @@ def mapped_back(scores: Scores, codes: Codes, change: Change, draw: int, data_se
     """The scores of changed sequences on the positions of the intact ones, NaN where a shift has
     pushed a position out."""
     if change.kind == "reverse_complement":
-        return dna.unreverse(scores, codes)
+        return encoding.unreverse(scores, codes)
     if change.kind == "shift":
         offsets = _offsets(codes, change, draw, data_seed)
         rows = zip(scores, codes, offsets, strict=True)
@@ -375,7 +375,7 @@ def references_of(work: Work) -> Codes:
     """Dinucleotide shuffles ``(sequence, reference, position)``, kept with the run."""
     spec = _references_spec(work)
     if not work.store.holds(spec):
-        shuffles = dna.references(work.chosen.codes, REFERENCES, work.plan.data_seed)
+        shuffles = encoding.references(work.chosen.codes, REFERENCES, work.plan.data_seed)
         keep_arrays(work, spec, {"codes": shuffles})
     codes: Codes = arrays_of(work, spec)["codes"]
     return codes

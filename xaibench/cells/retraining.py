@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xaibench import replacement
 from xaibench.controls import RANDOM, random_maps
+from xaibench.dna import replacement
 from xaibench.errors import UsageError
 from xaibench.predict import logits
 from xaibench.randomness import streams

@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import load as load_weights
 from safetensors.torch import save as save_weights
 
-from xaibench import dna
 from xaibench.classifiers.steadiness import SEQUENCES, Answers, steady
 from xaibench.classifiers.units import caution_of
 from xaibench.data.audit.floor import Floor, floor
+from xaibench.dna import encoding
 from xaibench.errors import ModelError, UsageError
 from xaibench.machine import kernels
 from xaibench.plugins.fence import fenced
@@ -70,7 +70,7 @@ def build(work: Work, model: str) -> Any:
     known = {
         "classes": len(train.class_names),
         "length": train.codes.shape[1],
-        "shortest": min(int(dna.lengths(s.codes).min()) for s in (train, work.splits.test)),
+        "shortest": min(int(encoding.lengths(s.codes).min()) for s in (train, work.splits.test)),
     }
     try:
         with fenced():

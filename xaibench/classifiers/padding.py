@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.dna import lengths
+from xaibench.dna.encoding import lengths
 from xaibench.errors import ModelError
 from xaibench.predict import logits
 from xaibench.shapes import Codes, Logits

@@ -13,7 +13,7 @@ from xaibench.data.meme import Motif
 from xaibench.data.motifs import find_motif
 from xaibench.data.own.columns import class_of, whole_numbers
 from xaibench.data.own.reading import read_bed
-from xaibench.dna import lengths
+from xaibench.dna.encoding import lengths
 from xaibench.errors import UsageError, shortened
 from xaibench.shapes import Codes, Evidence
 from xaibench.values import NO_CLASS, Intervals, N, Sequences, Splits, evidence_type

@@ -13,7 +13,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from xaibench.replacement import counts
+from xaibench.dna.replacement import counts
 from xaibench.shapes import Mask, Scores, Values
 
 Summary = NDArray[np.float64]

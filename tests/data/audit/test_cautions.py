@@ -8,7 +8,7 @@ import pytest
 from xaibench.data.audit.cautions import cautions
 from xaibench.data.named import audited
 from xaibench.data.own.files import file
-from xaibench.dna import to_codes
+from xaibench.dna.encoding import to_codes
 from xaibench.errors import UsageError
 from xaibench.plan.schema import read
 from xaibench.run import begin

@@ -11,7 +11,7 @@ pytest.importorskip("seqleak")
 from xaibench.data.audit.deep import Check, Linted
 from xaibench.data.audit.deep_words import deep_findings
 from xaibench.data.named import audited
-from xaibench.dna import dinucleotide_shuffles, to_codes, to_letters
+from xaibench.dna.encoding import dinucleotide_shuffles, to_codes, to_letters
 from xaibench.errors import UsageError
 
 TRAIN, TEST, LENGTH = 160, 60, 60

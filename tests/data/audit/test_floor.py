@@ -10,7 +10,7 @@ import pytest
 import xaibench.data.audit.floor as module
 from xaibench.data.audit.floor import floor, frequencies, gc
 from xaibench.data.own.files import file
-from xaibench.dna import to_codes, to_letters
+from xaibench.dna.encoding import to_codes, to_letters
 from xaibench.values import N, Sequences, Splits
 
 UNIFORM = (0.25, 0.25, 0.25, 0.25)

@@ -18,7 +18,7 @@ from xaibench.data.audit.leakage import (
     shared_words,
 )
 from xaibench.data.published.interval_tables import interval_tables
-from xaibench.dna import reverse_complement, to_codes, to_letters
+from xaibench.dna.encoding import reverse_complement, to_codes, to_letters
 from xaibench.errors import UsageError
 from xaibench.values import Intervals, N, Sequences, Splits
 

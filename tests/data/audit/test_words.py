@@ -12,7 +12,7 @@ from xaibench.data.audit.counts import Copies, Groups, Near, Overlapping, Split,
 from xaibench.data.audit.floor import Floor
 from xaibench.data.audit.words import interval_lines, lines
 from xaibench.data.own.files import file
-from xaibench.dna import reverse_complement
+from xaibench.dna.encoding import reverse_complement
 from xaibench.errors import UsageError
 from xaibench.values import Intervals, N, Sequences, Splits
 

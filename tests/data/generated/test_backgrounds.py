@@ -15,7 +15,7 @@ from xaibench.data.generated.backgrounds import (
     walks,
     windows,
 )
-from xaibench.dna import to_codes, to_letters
+from xaibench.dna.encoding import to_codes, to_letters
 from xaibench.errors import UsageError
 
 NOWHERE = np.zeros((2000, 50), bool)

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from xaibench.data.generated.planted import planted
 from xaibench.data.motifs import find_motif
 from xaibench.data.splitting import fingerprint
-from xaibench.dna import reverse_complement, to_letters
+from xaibench.dna.encoding import reverse_complement, to_letters
 from xaibench.errors import UsageError
 from xaibench.plugins.options import resolve, typed
 from xaibench.plugins.registry import load

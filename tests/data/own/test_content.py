@@ -14,7 +14,7 @@ from xaibench.data.named import named
 from xaibench.data.own.files import file
 from xaibench.data.own.reading import read_bed
 from xaibench.data.splitting import fingerprint
-from xaibench.dna import to_letters
+from xaibench.dna.encoding import to_letters
 from xaibench.errors import UsageError
 
 ROWS = [

@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from xaibench.data.own.files import file
 from xaibench.data.splitting import fingerprint
-from xaibench.dna import to_letters
+from xaibench.dna.encoding import to_letters
 from xaibench.errors import UsageError
 
 CSV = """sequence,label,split

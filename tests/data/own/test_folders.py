@@ -7,7 +7,7 @@ import pytest
 from xaibench.data.named import named
 from xaibench.data.own.files import file
 from xaibench.data.own.genome import intervals
-from xaibench.dna import to_letters
+from xaibench.dna.encoding import to_letters
 from xaibench.errors import UsageError
 
 LETTERS = {"cat": "ACGT", "dog": "GGCC"}

@@ -11,7 +11,7 @@ import pytest
 from xaibench.data.own import genome as genome_module
 from xaibench.data.own.genome import intervals
 from xaibench.data.splitting import fingerprint
-from xaibench.dna import reverse_complement, to_letters
+from xaibench.dna.encoding import reverse_complement, to_letters
 from xaibench.errors import UsageError
 
 GENOME = {"chr1": "ACGTTGCANNacgtgRATTC", "chr2": "TTTTGGGGCCCCAAAA", "chrX": "GATTACAGATTACA"}

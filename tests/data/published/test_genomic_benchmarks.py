@@ -15,7 +15,7 @@ import xaibench.data.published.genomic_benchmarks as module
 from xaibench.data.published.benchmark_sets import SETS
 from xaibench.data.published.genomic_benchmarks import genomic_benchmarks
 from xaibench.data.splitting import cut_validation, fingerprint
-from xaibench.dna import to_letters
+from xaibench.dna.encoding import to_letters
 from xaibench.errors import UsageError
 
 SEQUENCES = {

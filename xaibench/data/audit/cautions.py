@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xaibench.data.own.columns import canonical_number
-from xaibench.dna import lengths
+from xaibench.dna.encoding import lengths
 from xaibench.shapes import Codes
 from xaibench.values import Sequences, Splits
 

@@ -12,7 +12,7 @@ from xaibench.data.audit import leakage
 from xaibench.data.audit.cautions import cautions
 from xaibench.data.audit.floor import Floor, floor
 from xaibench.data.published.interval_tables import interval_tables
-from xaibench.dna import lengths
+from xaibench.dna.encoding import lengths
 from xaibench.errors import UsageError
 from xaibench.shapes import Values
 from xaibench.values import Intervals, N, Sequences, Splits

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.dna import lengths
+from xaibench.dna.encoding import lengths
 from xaibench.randomness import stream
 from xaibench.shapes import Codes, Labels
 from xaibench.values import N, Sequences, Splits

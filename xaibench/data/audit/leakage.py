@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.dna import reverse_complement
+from xaibench.dna.encoding import reverse_complement
 from xaibench.errors import UsageError
 from xaibench.shapes import Codes, Labels, Values
 from xaibench.values import Intervals, N, Sequences, Splits

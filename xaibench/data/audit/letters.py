@@ -9,7 +9,7 @@ import numpy as np
 from xaibench.data.own import files, genome
 from xaibench.data.published.fetching import sets_root
 from xaibench.data.published.genomic_benchmarks import letters_of_file
-from xaibench.dna import to_codes, to_letters
+from xaibench.dna.encoding import to_codes, to_letters
 from xaibench.errors import UsageError
 from xaibench.shapes import Codes
 from xaibench.values import N, Sequences

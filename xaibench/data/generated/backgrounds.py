@@ -10,7 +10,7 @@ from pandas import DataFrame
 
 from xaibench.data.own.columns import classes, require, require_filled
 from xaibench.data.own.reading import read_sequences
-from xaibench.dna import shuffles, to_codes
+from xaibench.dna.encoding import shuffles, to_codes
 from xaibench.errors import UsageError
 from xaibench.shapes import Codes, Labels, Mask
 from xaibench.values import N

@@ -26,7 +26,7 @@ from xaibench.data.generated.placement import Grammar, Placed, misplace, place
 from xaibench.data.generated.rules import Rule, parse, speaks_for
 from xaibench.data.meme import Motif
 from xaibench.data.motifs import decoy, find_motif
-from xaibench.dna import reverse_complement
+from xaibench.dna.encoding import reverse_complement
 from xaibench.errors import UsageError
 from xaibench.randomness import stream
 from xaibench.shapes import Codes, Evidence, Labels, Mask

@@ -26,7 +26,7 @@ from xaibench.data.own.columns import (
 from xaibench.data.own.reading import LEFT_OUT, read_sequences, read_table, sequence_folder
 from xaibench.data.own.sites import evidence, sites
 from xaibench.data.splitting import cut
-from xaibench.dna import ambiguities, to_codes
+from xaibench.dna.encoding import ambiguities, to_codes
 from xaibench.errors import UsageError, shortened
 from xaibench.plugins.options import ClassName, Word
 from xaibench.randomness import stream

@@ -33,7 +33,7 @@ from xaibench.data.own.reading import (
 )
 from xaibench.data.packing import file_key, key_of, packed
 from xaibench.data.splitting import cut
-from xaibench.dna import ambiguities, to_codes
+from xaibench.dna.encoding import ambiguities, to_codes
 from xaibench.errors import UsageError, shortened
 from xaibench.plugins.options import Word
 from xaibench.randomness import stream

@@ -16,7 +16,7 @@ from xaibench.data.packing import file_key, key_of, packed
 from xaibench.data.published.benchmark_sets import SETS
 from xaibench.data.published.fetching import fetch, lacks, mend, sets_root
 from xaibench.data.published.interval_tables import Located, interval_tables, table_paths
-from xaibench.dna import ambiguities, to_codes
+from xaibench.dna.encoding import ambiguities, to_codes
 from xaibench.errors import Absent, UsageError, shortened
 from xaibench.plan.sources import expanded
 from xaibench.plugins.registry import nearest

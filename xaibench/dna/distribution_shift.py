@@ -14,11 +14,12 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from xaibench import dna
-from xaibench.replacement import Ranks, counts, replaced
 from xaibench.shapes import Codes, Logits, Values
 from xaibench.statistics.rounding import without_rounding
 from xaibench.values import N
+
+from . import encoding
+from .replacement import Ranks, counts, replaced
 
 ORDER = 3
 """A letter is judged by so many before it, so all words of four letters count. Our choice."""
@@ -72,7 +73,7 @@ def log_likelihood(background: KmerBackground, codes: Codes) -> Values:
 
     NaN for a sequence without a known base.
     """
-    return _log_likelihood(background, codes, dna.lengths(codes))
+    return _log_likelihood(background, codes, encoding.lengths(codes))
 
 
 def likelihood_changes(
@@ -88,7 +89,7 @@ def likelihood_changes(
     replacement. The length is that of the intact sequence, also where N are put at its end; NaN as
     in ``log_likelihood``.
     """
-    lengths = dna.lengths(codes)
+    lengths = encoding.lengths(codes)
     intact = _log_likelihood(background, codes, lengths)
     edited = (replaced(codes, donor, ranked, count) for count in counts(fractions, codes < N))
     return np.stack([_log_likelihood(background, each, lengths) for each in edited]) - intact
@@ -145,7 +146,7 @@ def _parts(
     rows = max(1, _TOGETHER // max(1, codes.shape[1]))
     for start in range(0, len(codes), rows):
         part = slice(start, start + rows)
-        ends = dna.lengths(codes[part]) if lengths is None else lengths[part]
+        ends = encoding.lengths(codes[part]) if lengths is None else lengths[part]
         yield part, _words(codes[part], ends)
 
 

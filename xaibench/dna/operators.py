@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from xaibench import dna
 from xaibench.errors import NotApplicable
 from xaibench.shapes import Codes
 from xaibench.values import N
+
+from . import encoding
 
 
 def n(codes: Codes, generator: np.random.Generator) -> Codes:
@@ -49,7 +50,7 @@ def dinucleotide(codes: Codes, generator: np.random.Generator) -> Codes:
     Drawn from all such shuffles (``dna.dinucleotide_shuffles``), so a base often meets itself. The
     first and the last base stay, N stay, and each stretch between them is shuffled by itself.
     """
-    shuffled: Codes = dna.dinucleotide_shuffles(codes, 1, generator)[0]
+    shuffled: Codes = encoding.dinucleotide_shuffles(codes, 1, generator)[0]
     return shuffled
 
 
@@ -115,7 +116,7 @@ def donors(
 
 
 def _dinucleotides(codes: Codes, generators: Iterator[np.random.Generator]) -> Codes:
-    shuffled: Codes = dna.shuffles(codes, 1, generators)[:, 0]
+    shuffled: Codes = encoding.shuffles(codes, 1, generators)[:, 0]
     return shuffled
 
 

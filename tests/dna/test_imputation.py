@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from xaibench import dna
-from xaibench.imputation import Chain, fitted, imputed
+from xaibench.dna import encoding
+from xaibench.dna.imputation import Chain, fitted, imputed
 from xaibench.randomness import streams
 from xaibench.values import N
 
@@ -22,7 +22,7 @@ OPEN = Chain(CHAIN.start, (CHAIN.steps + 0.25) / 2)
 CYCLE = Chain(np.full(4, 0.25), np.roll(np.eye(4), 1, axis=1))
 """A is always followed by C, C by G, G by T and T by A."""
 
-CODES = dna.to_codes(["ACATGA", "GNTTAC", "TGACNN", "NGGANC", "CAACTT"])
+CODES = encoding.to_codes(["ACATGA", "GNTTAC", "TGACNN", "NGGANC", "CAACTT"])
 HOLES = np.array(
     [[0, 1, 1, 0, 1, 1], [1, 0, 1, 1, 1, 0], [1] * 6, [0, 1, 0, 1, 1, 1], [0] * 6], bool
 )
@@ -97,7 +97,7 @@ def test_nothing_replaced_leaves_the_sequences():
 
 
 def test_all_replaced_is_a_walk_of_the_chain():
-    codes = dna.to_codes(["ACGTACG", "TTTTTTA", "GATTACA"])
+    codes = encoding.to_codes(["ACGTACG", "TTTTTTA", "GATTACA"])
     found = drawn(codes, np.ones(codes.shape, bool))
     for row, generator in zip(found, streams(0, "imputed", codes), strict=True):
         shares, walk = CHAIN.start, []
@@ -108,7 +108,7 @@ def test_all_replaced_is_a_walk_of_the_chain():
 
 
 def test_a_chain_without_a_choice_gives_the_sequence_back():
-    codes = dna.to_codes(["ACGTACGTACG", "TACGTACGTAC", "GTACNTACGNN"])
+    codes = encoding.to_codes(["ACGTACGTACG", "TACGTACGTAC", "GTACNTACGNN"])
     replaced = np.ones(codes.shape, bool)
     for kept in (0, 5, 8):
         replaced[:, :] = True
@@ -154,7 +154,7 @@ def test_no_sequences_and_no_positions_are_nothing():
 
 
 def test_kept_bases_that_the_chain_forbids_are_refused():
-    codes = dna.to_codes(["ACGTACG", "ACGTGCG"])
+    codes = encoding.to_codes(["ACGTACG", "ACGTGCG"])
     replaced = np.zeros(codes.shape, bool)
     replaced[:, 2] = True
     with pytest.raises(ValueError, match="kept bases around position 4 cannot follow each other"):
@@ -170,7 +170,7 @@ def test_one_generator_a_sequence_is_wanted():
 
 
 def test_a_fitted_chain_counts_pairs_and_bases_one_by_one():
-    codes = dna.to_codes(["ACGTTTAACN", "NAACGG", "TTNA"])
+    codes = encoding.to_codes(["ACGTTTAACN", "NAACGG", "TTNA"])
     pairs, bases = np.ones((4, 4)), np.ones(4)
     for row in codes.tolist():
         for base in row:

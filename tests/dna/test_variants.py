@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from xaibench.changes import in_hamming_ball, offset_of, shifted, substituted, unshifted
-from xaibench.dna import to_codes
+from xaibench.dna.encoding import to_codes
+from xaibench.dna.variants import in_hamming_ball, offset_of, shifted, substituted, unshifted
 from xaibench.randomness import identity, stream
 from xaibench.values import N
 

@@ -5,10 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from xaibench import dna, operators
 from xaibench.controls import random_maps
-from xaibench.errors import NotApplicable
-from xaibench.operators import (
+from xaibench.dna import encoding, operators
+from xaibench.dna.operators import (
     background,
     complement,
     composition,
@@ -19,6 +18,7 @@ from xaibench.operators import (
     uniform,
     window,
 )
+from xaibench.errors import NotApplicable
 from xaibench.randomness import streams
 from xaibench.values import N, Sequences
 
@@ -72,7 +72,7 @@ def test_a_sequence_of_n_alone_stays(operator, options):
 
 @every_operator
 def test_padding_moves_no_base_of_the_donor(operator, options):
-    codes = dna.to_codes(["ACGTNACCATTGACAGTACCA"])[0]
+    codes = encoding.to_codes(["ACGTNACCATTGACAGTACCA"])[0]
     padded = np.pad(codes, (0, 6), constant_values=N)
     donor = drawn(operator, padded, **options)
     assert np.array_equal(donor[:-6], drawn(operator, codes, **options))
@@ -135,7 +135,7 @@ def test_background_draws_by_the_composition_whatever_the_base_was():
 
 
 def test_composition_is_the_share_of_each_known_base():
-    codes = dna.to_codes(["AACGT", "NANCA", "GG"])
+    codes = encoding.to_codes(["AACGT", "NANCA", "GG"])
     assert composition(codes).tolist() == [4 / 10, 2 / 10, 3 / 10, 1 / 10]
 
 
@@ -155,7 +155,7 @@ def test_dinucleotide_keeps_dinucleotides_and_ends():
 def test_dinucleotide_is_drawn_together_for_all_sequences(monkeypatch):
     codes = known_bases(4 * 30).reshape(4, 30)
     expected = donors(dinucleotide, codes, streams(0, "donor", codes))
-    monkeypatch.setattr(dna, "dinucleotide_shuffles", None)
+    monkeypatch.setattr(encoding, "dinucleotide_shuffles", None)
     assert np.array_equal(donors(dinucleotide, codes, streams(0, "donor", codes)), expected)
 
 
@@ -166,9 +166,11 @@ def test_one_generator_a_sequence_is_wanted():
 
 
 def test_complement_is_the_other_strand_read_in_place():
-    codes = dna.to_codes(["ACGTNTTGA"])
-    assert dna.to_letters(complement(codes[0], None)[None]) == ["TGCANAACT"]
-    assert np.array_equal(dna.reverse_complement(codes)[:, ::-1], complement(codes[0], None)[None])
+    codes = encoding.to_codes(["ACGTNTTGA"])
+    assert encoding.to_letters(complement(codes[0], None)[None]) == ["TGCANAACT"]
+    assert np.array_equal(
+        encoding.reverse_complement(codes)[:, ::-1], complement(codes[0], None)[None]
+    )
 
 
 # Windows

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from xaibench import dna
+from xaibench.dna import encoding
 from xaibench.errors import UsageError
 from xaibench.randomness import streams
 
@@ -16,7 +16,7 @@ TEXT = "ACCCACGATGATA"
 
 
 def codes_of(letters):
-    return dna.to_codes([letters])[0]
+    return encoding.to_codes([letters])[0]
 
 
 def dinucleotides(codes):
@@ -24,17 +24,17 @@ def dinucleotides(codes):
 
 
 def test_letters_become_codes_padded_with_n():
-    codes = dna.to_codes(["ACGTNAC", "acg", "T"])
+    codes = encoding.to_codes(["ACGTNAC", "acg", "T"])
     assert codes.dtype == np.uint8
     assert codes.tolist() == [[0, 1, 2, 3, 4, 0, 1], [0, 1, 2, 4, 4, 4, 4], [3] + 6 * [4]]
 
 
 def test_codes_become_the_letters_they_came_from():
-    assert dna.to_letters(dna.to_codes(["NACGT", "gg", ""])) == ["NACGT", "GG", ""]
+    assert encoding.to_letters(encoding.to_codes(["NACGT", "gg", ""])) == ["NACGT", "GG", ""]
 
 
 def test_u_is_t_and_an_ambiguity_is_n_in_either_case():
-    codes = dna.to_codes(["AUGu", "ARYSWKMBDHVC", "rywskmbdhvn"])
+    codes = encoding.to_codes(["AUGu", "ARYSWKMBDHVC", "rywskmbdhvn"])
     assert codes[0, :4].tolist() == [0, 3, 2, 3]
     assert codes[1].tolist() == [0] + 10 * [4] + [1]
     assert (codes[2] == 4).all()
@@ -42,12 +42,12 @@ def test_u_is_t_and_an_ambiguity_is_n_in_either_case():
 
 def test_ambiguities_are_counted_without_n_and_u():
     sequences = ["ACGTNUacgtnu", "RYSWKMBDHV", "", "rywskmbdhvNNNRR"]
-    assert dna.ambiguities(sequences) == 22
-    assert dna.ambiguities([]) == 0
+    assert encoding.ambiguities(sequences) == 22
+    assert encoding.ambiguities([]) == 0
 
 
 def test_no_sequences_are_no_codes():
-    assert dna.to_codes([]).shape == (0, 0)
+    assert encoding.to_codes([]).shape == (0, 0)
 
 
 @pytest.mark.parametrize("letter", ["X", "-", " ", "é", "\0"])
@@ -55,40 +55,40 @@ def test_another_letter_is_named_with_its_sequence_and_position(letter):
     with pytest.raises(
         UsageError, match=rf"^sequence 1: .*got {re.escape(repr(letter))} at position 2"
     ):
-        dna.to_codes(["ACGTACG", f"AC{letter}GT", "ACX"])
+        encoding.to_codes(["ACGTACG", f"AC{letter}GT", "ACX"])
     with pytest.raises(UsageError, match=r"^peak b: wanted the letters A C G T N or an IUPAC"):
-        dna.to_codes(["ACGTACG", f"AC{letter}GT"], names=["peak a", "peak b"])
+        encoding.to_codes(["ACGTACG", f"AC{letter}GT"], names=["peak a", "peak b"])
 
 
 def test_length_ends_at_the_last_known_base():
-    assert dna.lengths(dna.to_codes(["ACGTACG", "NACNN", "NN"])).tolist() == [7, 3, 0]
+    assert encoding.lengths(encoding.to_codes(["ACGTACG", "NACNN", "NN"])).tolist() == [7, 3, 0]
 
 
 def test_reverse_complement_turns_each_row_within_its_length():
-    codes = dna.to_codes(["AACGTTG", "NACGN", "TTC"])
-    assert dna.to_letters(dna.reverse_complement(codes)) == ["CAACGTT", "CGT", "GAA"]
-    assert (dna.reverse_complement(codes)[2, 3:] == 4).all()
+    codes = encoding.to_codes(["AACGTTG", "NACGN", "TTC"])
+    assert encoding.to_letters(encoding.reverse_complement(codes)) == ["CAACGTT", "CGT", "GAA"]
+    assert (encoding.reverse_complement(codes)[2, 3:] == 4).all()
 
 
 def test_reverse_complement_twice_is_the_sequence():
     generator = np.random.default_rng(0)
     codes = generator.integers(5, size=(50, 7), dtype=np.uint8)
     codes[:, 0] = 2  # a leading N would become padding
-    assert np.array_equal(dna.reverse_complement(dna.reverse_complement(codes)), codes)
+    assert np.array_equal(encoding.reverse_complement(encoding.reverse_complement(codes)), codes)
 
 
 def test_unreverse_brings_scores_back_to_their_bases():
-    codes = dna.to_codes(["AACGTTG", "NACGN", "TTC"])
+    codes = encoding.to_codes(["AACGTTG", "NACGN", "TTC"])
     complement = np.array([3, 2, 1, 0, 4])
-    read = complement[dna.reverse_complement(codes)].astype(np.float32)
-    assert np.array_equal(dna.unreverse(read, codes), codes)
+    read = complement[encoding.reverse_complement(codes)].astype(np.float32)
+    assert np.array_equal(encoding.unreverse(read, codes), codes)
 
 
 def test_a_shuffle_keeps_dinucleotides_and_ends():
     generator = np.random.default_rng(0)
     for length in (2, 3, 4, 7, 200):
         codes = generator.integers(4, size=length, dtype=np.uint8)
-        for shuffle in dna.dinucleotide_shuffles(codes, 5, generator):
+        for shuffle in encoding.dinucleotide_shuffles(codes, 5, generator):
             assert dinucleotides(shuffle) == dinucleotides(codes)
             assert (shuffle[0], shuffle[-1]) == (codes[0], codes[-1])
 
@@ -106,22 +106,22 @@ def test_every_shuffle_is_equally_likely(letters):
     possible = all_shuffles(letters)
     assert len(possible) > 1
     count = 400 * len(possible)
-    drawn = dna.dinucleotide_shuffles(codes_of(letters), count, np.random.default_rng(1))
-    seen = Counter(dna.to_letters(drawn))
+    drawn = encoding.dinucleotide_shuffles(codes_of(letters), count, np.random.default_rng(1))
+    seen = Counter(encoding.to_letters(drawn))
     assert set(seen) == possible
     assert chisquare(list(seen.values())).pvalue > 1e-3  # seeded: fails for a wrong sampler only
 
 
 def test_all_72_shuffles_of_the_known_example_are_equally_likely():
-    drawn = dna.dinucleotide_shuffles(codes_of(TEXT), 72 * 400, np.random.default_rng(0))
-    seen = Counter(dna.to_letters(drawn))
+    drawn = encoding.dinucleotide_shuffles(codes_of(TEXT), 72 * 400, np.random.default_rng(0))
+    seen = Counter(encoding.to_letters(drawn))
     assert len(seen) == 72
     assert chisquare(list(seen.values())).pvalue > 1e-3
 
 
 def test_n_stay_and_the_stretches_between_are_shuffled_alone():
     codes = codes_of("N" + TEXT + "NN" + TEXT + "A" + "N")
-    shuffles = dna.dinucleotide_shuffles(codes, 60, np.random.default_rng(0))
+    shuffles = encoding.dinucleotide_shuffles(codes, 60, np.random.default_rng(0))
     assert np.array_equal(shuffles == 4, np.tile(codes == 4, (60, 1)))
     for stretch in (slice(1, 14), slice(16, 30)):
         assert len({row.tobytes() for row in shuffles[:, stretch]}) > 20
@@ -133,7 +133,7 @@ def test_n_stay_and_the_stretches_between_are_shuffled_alone():
 @pytest.mark.parametrize("letters", ["", "N", "NNN", "A", "AC", "ACG", "AAAAAAA", "ACACACA"])
 def test_a_sequence_with_one_order_stays(letters):
     codes = codes_of(letters)
-    drawn = dna.dinucleotide_shuffles(codes, 3, np.random.default_rng(0))
+    drawn = encoding.dinucleotide_shuffles(codes, 3, np.random.default_rng(0))
     assert np.array_equal(drawn, np.tile(codes, (3, 1)))
 
 
@@ -186,19 +186,19 @@ def slow_walk(first, length, exits):
 @pytest.mark.parametrize("length", [3, 4, 5, 23, 251])
 @pytest.mark.parametrize("weights", [[1, 1, 1, 1, 0], [5, 3, 2, 1, 1], [9, 0, 1, 0, 0.3]])
 def test_shuffling_together_gives_what_one_walk_at_a_time_gives(monkeypatch, length, weights):
-    monkeypatch.setattr(dna, "_TOGETHER", 4 * 7 * length)  # the last of 11 part is smaller
+    monkeypatch.setattr(encoding, "_TOGETHER", 4 * 7 * length)  # the last of 11 part is smaller
     generator = np.random.default_rng(length)
     p = np.array(weights) / np.sum(weights)
     codes = generator.choice(5, size=(11, length), p=p).astype(np.uint8)
     codes[2, length // 2 :] = 4
     generators = streams(3, "references", codes)
     wanted = [slow_shuffles(row, 7, each) for row, each in zip(codes, generators, strict=True)]
-    assert np.array_equal(dna.references(codes, 7, 3), wanted)
+    assert np.array_equal(encoding.references(codes, 7, 3), wanted)
 
 
 def test_references_of_nothing_are_none():
-    assert dna.references(np.empty((0, 9), np.uint8), 5, 0).shape == (0, 5, 9)
-    assert dna.references(np.zeros((3, 0), np.uint8), 5, 0).shape == (3, 5, 0)
+    assert encoding.references(np.empty((0, 9), np.uint8), 5, 0).shape == (0, 5, 9)
+    assert encoding.references(np.zeros((3, 0), np.uint8), 5, 0).shape == (3, 5, 0)
 
 
 STORED = [
@@ -209,14 +209,14 @@ STORED = [
 
 def test_stored_references_stay_what_they_are():
     """Drawn by version 0.1: results that are kept depend on them."""
-    drawn = dna.references(dna.to_codes([TEXT, "TTNGATTACAGATTNNACGTACCA"]), 3, 0)
-    assert dna.to_letters(drawn.reshape(-1, 24)) == STORED
+    drawn = encoding.references(encoding.to_codes([TEXT, "TTNGATTACAGATTNNACGTACCA"]), 3, 0)
+    assert encoding.to_letters(drawn.reshape(-1, 24)) == STORED
 
 
 def test_references_depend_on_the_seed_and_the_sequence_alone():
     codes = np.random.default_rng(0).integers(4, size=(3, 40), dtype=np.uint8)
     padded = np.pad(codes, ((0, 0), (0, 2)), constant_values=4)
-    drawn = dna.references(codes, 5, 7)
+    drawn = encoding.references(codes, 5, 7)
     assert drawn.shape == (3, 5, 40)
-    assert np.array_equal(dna.references(padded[::-1], 5, 7)[::-1, :, :40], drawn)
-    assert not np.array_equal(dna.references(codes, 5, 8), drawn)
+    assert np.array_equal(encoding.references(padded[::-1], 5, 7)[::-1, :, :40], drawn)
+    assert not np.array_equal(encoding.references(codes, 5, 8), drawn)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from xaibench import distance, dna
-from xaibench.distance import (
+from xaibench.dna import distribution_shift, encoding
+from xaibench.dna.distribution_shift import (
     KmerBackground,
     confidence,
     fitted,
@@ -16,13 +16,21 @@ from xaibench.distance import (
     log_likelihood,
     rankings,
 )
-from xaibench.operators import composition, different, dinucleotide, donors, n, uniform, window
+from xaibench.dna.operators import (
+    composition,
+    different,
+    dinucleotide,
+    donors,
+    n,
+    uniform,
+    window,
+)
+from xaibench.dna.replacement import ranks
 from xaibench.randomness import streams
-from xaibench.replacement import ranks
 from xaibench.values import N
 
-TRAIN = dna.to_codes(["ACGTACGTAAC", "NNACGTTACCA", "TTNACG", "GATTACA"])
-TEST = dna.to_codes(["ACGTTACGNACGT", "TTTTTTT", "GANTC"])
+TRAIN = encoding.to_codes(["ACGTACGTAAC", "NNACGTTACCA", "TTNACG", "GATTACA"])
+TEST = encoding.to_codes(["ACGTTACGNACGT", "TTTTTTT", "GANTC"])
 FRACTIONS = (0, 0.2, 0.5, 1)
 
 
@@ -30,7 +38,7 @@ def slow_background(codes):
     """Words counted one by one; three N stand before each sequence."""
     words = Counter()
     for row in codes:
-        letters = (N, N, N, *row[: dna.lengths(row[None])[0]].tolist())
+        letters = (N, N, N, *row[: encoding.lengths(row[None])[0]].tolist())
         words.update(letters[at - 3 : at + 1] for at in range(3, len(letters)))
     return words
 
@@ -54,7 +62,7 @@ def test_log_likelihood_equals_counting_words_one_by_one():
     words = slow_background(TRAIN)
     expected = [
         slow_log_likelihood(words, row, length)
-        for row, length in zip(TEST, dna.lengths(TEST), strict=True)
+        for row, length in zip(TEST, encoding.lengths(TEST), strict=True)
     ]
     assert log_likelihood(fitted(TRAIN), TEST) == pytest.approx(expected, rel=1e-12)
 
@@ -78,9 +86,9 @@ def test_probabilities_of_the_next_letter_sum_to_one():
 
 
 def test_what_train_never_has_is_far_from_it():
-    background = fitted(np.tile(dna.to_codes(["ACGTACGTACGT"]), (50, 1)))
+    background = fitted(np.tile(encoding.to_codes(["ACGTACGTACGT"]), (50, 1)))
     like, unlike, unknown = log_likelihood(
-        background, dna.to_codes(["GTACGTACGTA", "GGGGGGGGGGG", "GTANNNNNGTA"])
+        background, encoding.to_codes(["GTACGTACGTA", "GGGGGGGGGGG", "GTANNNNNGTA"])
     )
     assert like > unlike
     assert like > unknown
@@ -107,7 +115,7 @@ def test_company_and_order_change_nothing():
 
 def test_parts_change_nothing(monkeypatch):
     background, together = fitted(TRAIN), log_likelihood(fitted(TRAIN), TEST)
-    monkeypatch.setattr(distance, "_TOGETHER", 2 * TEST.shape[1])
+    monkeypatch.setattr(distribution_shift, "_TOGETHER", 2 * TEST.shape[1])
     assert np.array_equal(fitted(TRAIN).log_probability, background.log_probability)
     assert np.array_equal(log_likelihood(background, TEST), together)
 
@@ -133,7 +141,7 @@ def test_changes_equal_replacing_one_position_at_a_time(operator):
     found = likelihood_changes(fitted(TRAIN), TEST, donor, FRACTIONS, order)
     assert found.shape == (4, 3)
     for (step, row), change in np.ndenumerate(found):
-        length = dna.lengths(TEST)[row]
+        length = encoding.lengths(TEST)[row]
         count = int(np.floor(FRACTIONS[step] * (TEST[row] < N).sum() + 0.5))
         edited = TEST[row].copy()
         for position in np.flatnonzero(order[row] < count):
@@ -154,11 +162,11 @@ def test_nothing_replaced_changes_nothing_and_all_replaced_is_the_donor():
 
 def test_n_at_the_end_of_a_sequence_are_no_padding():
     background = fitted(TRAIN)
-    codes = dna.to_codes(["ACGTACG"])
+    codes = encoding.to_codes(["ACGTACG"])
     at_the_end = np.where(np.arange(7) >= 4, 3 - np.arange(7) + 3, 6)[None]
     donor = np.full_like(codes, N)
     found = likelihood_changes(background, codes, donor, (3 / 7,), at_the_end)
-    edited = dna.to_codes(["ACGTNNN"])
+    edited = encoding.to_codes(["ACGTNNN"])
     words = slow_background(TRAIN)
     expected = slow_log_likelihood(words, edited[0], 7) - slow_log_likelihood(words, codes[0], 7)
     assert found[0, 0] == pytest.approx(expected)

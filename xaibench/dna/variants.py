@@ -7,10 +7,11 @@ never substituted, and padding stays at the end.
 
 import numpy as np
 
-from xaibench.dna import lengths
 from xaibench.randomness import identity, stream
 from xaibench.shapes import Codes, Scores
 from xaibench.values import N
+
+from .encoding import lengths
 
 
 def substituted(codes: Codes, draw: int, data_seed: int) -> Codes:
