@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from xaibench.errors import NotApplicable
-from xaibench.layers import WeightedSum
+from xaibench.nn.layers import WeightedSum
 from xaibench.protocols import method
 
 
@@ -25,7 +25,7 @@ def attention_x_gradient(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
     """The pooling weight of each site times the gradient of what is explained with respect to it,
     ``(N, S)``, signed (after *Serrano and Smith 2019*).
 
-    NotApplicable for a model that does not pool by ``xaibench.layers.WeightedSum``, or more than
+    NotApplicable for a model that does not pool by ``xaibench.nn.layers.WeightedSum``, or more than
     once.
     """
     pools = [module for module in model.modules() if isinstance(module, WeightedSum)]

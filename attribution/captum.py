@@ -16,8 +16,8 @@ from captum.attr import GradientAttribution
 from torch import Tensor
 
 from xaibench.errors import NotApplicable, UsageError
+from xaibench.nn.inference import rows_of
 from xaibench.plugins.registry import nearest
-from xaibench.predict import rows_of
 from xaibench.protocols import method
 
 from .gradient import corrected

@@ -26,12 +26,12 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from xaibench.errors import NotApplicable
-from xaibench.layers import MatrixProduct, WeightedSum
-from xaibench.predict import ROWS, rows_of
+from xaibench.nn.inference import ROWS, rows_of
+from xaibench.nn.layers import MatrixProduct, WeightedSum
+from xaibench.nn.restore import explainable
+from xaibench.nn.view import ExplainedView
 from xaibench.protocols import method
-from xaibench.untouched import explainable
 from xaibench.values import Attribution
-from xaibench.view import ExplainedView
 
 from .graph import has_parts, nonlinear, on_the_way, operation
 from .references import hypothetical, origin

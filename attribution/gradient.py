@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from xaibench.predict import in_calls
+from xaibench.nn.inference import in_calls
 from xaibench.protocols import method
 
 

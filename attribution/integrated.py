@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from xaibench.predict import in_calls, rows_of
+from xaibench.nn.inference import in_calls, rows_of
 from xaibench.protocols import method
 from xaibench.values import Attribution
 

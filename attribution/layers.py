@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from xaibench.errors import NotApplicable
-from xaibench.predict import in_calls
+from xaibench.nn.inference import in_calls
+from xaibench.nn.view import ExplainedView
 from xaibench.protocols import method
-from xaibench.view import ExplainedView
 
 
 @method(signed=False)

@@ -27,12 +27,12 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from xaibench.errors import NotApplicable
-from xaibench.layers import MatrixProduct, WeightedSum
-from xaibench.predict import in_calls
+from xaibench.nn.inference import in_calls
+from xaibench.nn.layers import MatrixProduct, WeightedSum
+from xaibench.nn.restore import explainable
+from xaibench.nn.view import ExplainedView
 from xaibench.protocols import method
-from xaibench.untouched import explainable
 from xaibench.values import Attribution
-from xaibench.view import ExplainedView
 
 from .deeplift import ELEMENTWISE
 from .graph import Spans, has_parts, on_the_way

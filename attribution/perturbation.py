@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from xaibench.errors import NotApplicable
-from xaibench.predict import rows_of
+from xaibench.nn.inference import rows_of
 from xaibench.protocols import method
 from xaibench.values import Attribution
 

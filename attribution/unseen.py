@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 
 from xaibench.errors import NotApplicable
-from xaibench.untouched import left_as_found
-from xaibench.view import ExplainedView
+from xaibench.nn.restore import left_as_found
+from xaibench.nn.view import ExplainedView
 
 from .graph import REARRANGING, Spans, nodes, on_the_way, operation
 

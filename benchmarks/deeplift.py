@@ -31,8 +31,8 @@ from torch import Tensor, nn
 
 from xaibench.attribution.deeplift import deeplift
 from xaibench.dna import encoding
-from xaibench.layers import one_hot
-from xaibench.view import ExplainedView
+from xaibench.nn.layers import one_hot
+from xaibench.nn.view import ExplainedView
 
 
 def main() -> None:

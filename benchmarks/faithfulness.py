@@ -27,7 +27,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xaibench import curves
 from xaibench.controls import random_maps
 from xaibench.data.generated.planted import planted
 from xaibench.dna import replacement
@@ -35,8 +34,9 @@ from xaibench.explain import explain
 from xaibench.metrics import faithfulness
 from xaibench.models.cnn import CNN
 from xaibench.models.training import supervised
+from xaibench.nn import outputs
+from xaibench.nn.inference import in_calls, logits
 from xaibench.plugins.registry import load
-from xaibench.predict import in_calls, logits
 from xaibench.protocols import Precision, metric_facts
 from xaibench.randomness import streams
 from xaibench.values import Curves, N, Sequences, Splits
@@ -140,7 +140,7 @@ def _family(
 
     def along(scores: NDArray[np.float32], order: str) -> Line:
         ranked = replacement.ranks(scores, valid, streams(0, "ties", codes), order=order)
-        return curves.curve(case.model, codes, donor, ranked, steps, ends, precision=precision)
+        return outputs.curve(case.model, codes, donor, ranked, steps, ends, precision=precision)
 
     lines = {name: [along(each, order) for order in ORDERS] for name, each in case.maps.items()}
     draws = random_maps(case.sequences, DRAWS, 0)
@@ -157,7 +157,7 @@ def _values(
         for quantity in metric_facts(metric).quantities:
             for name, kept in lines.items():
                 shown = [
-                    curves.quantity(quantity, line, case.targets, case.sequences.labels)
+                    outputs.quantity(quantity, line, case.targets, case.sequences.labels)
                     for line in kept
                 ]
                 pairs = [shown] if name != "random" else [(line, line) for line in shown]
@@ -223,7 +223,7 @@ def _same_curves(case: Case, count: int = 50) -> float:
     worst = 0.0
     for name in few.maps:
         for line in ours[name]:
-            shown = curves.quantity("probability", line, few.targets, few.targets)[1:]
+            shown = outputs.quantity("probability", line, few.targets, few.targets)[1:]
             worst = max(worst, float(np.abs(shown.T - next(theirs)).max()))
         for _ in range(DRAWS):
             next(theirs)

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from xaibench.attribution.integrated import integrated_gradients
-from xaibench.predict import in_calls
-from xaibench.view import ExplainedView
+from xaibench.nn.inference import in_calls
+from xaibench.nn.view import ExplainedView
 
 STEPS = 50
 

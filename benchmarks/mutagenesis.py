@@ -30,8 +30,8 @@ from tangermeme.saturation_mutagenesis import saturation_mutagenesis
 from torch import Tensor, nn
 
 from xaibench.attribution.perturbation import in_silico_mutagenesis
-from xaibench.layers import one_hot
-from xaibench.view import ExplainedView
+from xaibench.nn.layers import one_hot
+from xaibench.nn.view import ExplainedView
 
 
 class Setting(NamedTuple):

@@ -24,12 +24,12 @@ from torch import nn
 
 from xaibench.data.generated.planted import planted
 from xaibench.data.splitting import cut_validation
-from xaibench.layers import one_hot
 from xaibench.models.attngen import AttnGen
 from xaibench.models.cnn import CNN
 from xaibench.models.masking import Masking
 from xaibench.models.training import supervised
-from xaibench.predict import logits
+from xaibench.nn.inference import logits
+from xaibench.nn.layers import one_hot
 from xaibench.values import Splits
 
 NOT = Masking(policy="none")

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from xaibench.layers import WeightedSum, one_hot
+from xaibench.nn.layers import WeightedSum, one_hot
 
 from .masking import LOW_ATTENTION, Masking, suited
 from .pooling import energies

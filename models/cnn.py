@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from xaibench.layers import one_hot
+from xaibench.nn.layers import one_hot
 
 from .masking import NONE, Masking, suited
 from .trunk import Sizes, trunk

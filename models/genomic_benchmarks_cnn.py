@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from xaibench.errors import UsageError
-from xaibench.layers import one_hot
+from xaibench.nn.layers import one_hot
 
 from .masking import NONE, Masking, suited
 

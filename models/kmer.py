@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from xaibench.errors import UsageError
-from xaibench.layers import one_hot
+from xaibench.nn.layers import one_hot
 
 from .masking import NONE, Masking, suited
 

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from xaibench.errors import UsageError
-from xaibench.predict import device_of, evaluating
+from xaibench.nn.inference import device_of, evaluating
+from xaibench.nn.restore import explainable
+from xaibench.nn.view import ExplainedView
 from xaibench.protocols import HasAttention
 from xaibench.shapes import Codes, Labels, Mask
-from xaibench.untouched import explainable
 from xaibench.values import N
-from xaibench.view import ExplainedView
 
 
 class Policy(NamedTuple):

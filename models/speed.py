@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from xaibench.layers import WeightedSum
+from xaibench.nn.layers import WeightedSum
 
 from .transformer import Layer
 

@@ -14,11 +14,11 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from xaibench.classifiers.outputs import called, checked
 from xaibench.dna.encoding import reverse_complement as turned
 from xaibench.dna.encoding import unreverse
 from xaibench.errors import ModelError, NotFinite, UsageError
-from xaibench.predict import keep_freed_memory, logits
+from xaibench.nn.checks.outputs import called, checked
+from xaibench.nn.inference import keep_freed_memory, logits
 from xaibench.randomness import stream
 from xaibench.shapes import Codes, Labels, Mask
 from xaibench.values import N, Sequences, Splits

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from xaibench.errors import UsageError
-from xaibench.layers import MatrixProduct, WeightedSum, one_hot
+from xaibench.nn.layers import MatrixProduct, WeightedSum, one_hot
 
 from .masking import NONE, Masking, suited
 from .pooling import energies

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xaibench import predict
 from xaibench.cells.courses import Course
 from xaibench.cells.donors import donor_of
 from xaibench.cells.explaining import changes, explained_spec
@@ -17,14 +16,15 @@ from xaibench.cells.retraining import Retraining, retrained_spec
 from xaibench.cells.training import RANDOM_LABELS, _with_random_labels, model_specs, trained
 from xaibench.comparisons import agreement
 from xaibench.controls import CONTROLS, ORACLE, PRIORS, RANDOM
-from xaibench.curves import quantity
 from xaibench.dna.replacement import LERF, MORF, counts, ranks
 from xaibench.engine import Task, missing
 from xaibench.errors import UsageError
 from xaibench.lines import lines_of
+from xaibench.nn import inference
+from xaibench.nn.inference import logits
+from xaibench.nn.outputs import quantity
 from xaibench.plan.schema import read
 from xaibench.plugins.registry import available
-from xaibench.predict import logits
 from xaibench.randomness import streams
 from xaibench.records import Block
 from xaibench.run import begin, run
@@ -358,7 +358,7 @@ def keyed(records):
 @pytest.mark.parametrize("rows", [1, 7])
 def test_records_do_not_depend_on_the_batch(tmp_path, monkeypatch, rows):
     _, _, whole_batches = finished(tmp_path / "one", changes=FEWER)
-    for module in (predict, *_users_of_rows()):
+    for module in (inference, *_users_of_rows()):
         monkeypatch.setattr(module, "rows_of", lambda length: rows)
     _, _, few = finished(tmp_path / "other", changes=FEWER)
     first, second = keyed(whole_batches), keyed(few)
@@ -367,7 +367,8 @@ def test_records_do_not_depend_on_the_batch(tmp_path, monkeypatch, rows):
 
 
 def _users_of_rows():
-    from xaibench import curves, explain
+    from xaibench import explain
+    from xaibench.nn import outputs as curves
 
     return [module for module in (curves, explain) if hasattr(module, "rows_of")]
 

@@ -20,13 +20,13 @@ from xaibench.attribution.perturbation import in_silico_mutagenesis
 from xaibench.dna.encoding import reverse_complement
 from xaibench.errors import NotApplicable
 from xaibench.explain import Explanation, asks_for, explain, on_both_strands, other_strands
-from xaibench.layers import WeightedSum, one_hot
-from xaibench.parts import parts_of
+from xaibench.nn.layers import WeightedSum, one_hot
+from xaibench.nn.restore import left_as_found
+from xaibench.nn.trace import parts_of
+from xaibench.nn.view import ExplainedView
 from xaibench.protocols import method
 from xaibench.shapes import Codes
-from xaibench.untouched import left_as_found
 from xaibench.values import Attribution
-from xaibench.view import ExplainedView
 
 CODES = toy.sequences()
 TARGETS = np.array([0, 1, 1])

@@ -19,8 +19,8 @@ from xaibench.cells.training import model_spec, trained
 from xaibench.controls import RANDOM, random_maps
 from xaibench.errors import UsageError
 from xaibench.forecast import summary
+from xaibench.nn.inference import logits
 from xaibench.plan.schema import read
-from xaibench.predict import logits
 from xaibench.randomness import identity, stream
 from xaibench.run import OUTPUTS, begin, conclusion, planned, render, run
 from xaibench.spent import SPENT

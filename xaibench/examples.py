@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench import curves
 from xaibench.cells import explaining
 from xaibench.cells import training as trainings
 from xaibench.cells.behaviour import usable
@@ -19,7 +18,8 @@ from xaibench.cells.replacing import curve_spec
 from xaibench.controls import RANDOM
 from xaibench.dna import encoding
 from xaibench.lines import Line, lines_of
-from xaibench.predict import logits
+from xaibench.nn import outputs as curves
+from xaibench.nn.inference import logits
 from xaibench.records import Block
 from xaibench.shapes import Evidence, Logits, Mask
 from xaibench.tables import signed

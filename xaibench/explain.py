@@ -15,18 +15,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xaibench.classifiers.outputs import called
 from xaibench.dna.encoding import reverse_complement, unreverse
 from xaibench.errors import ModelError, NotApplicable, message_of
-from xaibench.parts import parts_of
+from xaibench.nn.checks.outputs import called
+from xaibench.nn.inference import rows_of
+from xaibench.nn.restore import (
+    explainable,
+    in_single_precision,
+    is_narrow,
+    narrow_of,
+    unchanged,
+)
+from xaibench.nn.trace import parts_of
+from xaibench.nn.view import ExplainedView, encoded
 from xaibench.plugins.fence import fenced
-from xaibench.predict import rows_of
 from xaibench.protocols import method_facts
 from xaibench.randomness import identity, stream, streams
 from xaibench.shapes import Codes, Labels, Scores
-from xaibench.untouched import explainable, in_single_precision, is_narrow, narrow_of, unchanged
 from xaibench.values import Attribution, N
-from xaibench.view import ExplainedView, encoded
 
 BATCH = 64
 """So many sequences, or fewer long ones, are explained together."""

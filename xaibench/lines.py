@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench import curves
 from xaibench.cells.courses import Course, judges, seen
 from xaibench.cells.explaining import explained_targets
 from xaibench.cells.keeping import arrays_of
 from xaibench.cells.replacing import curve_spec, followed_specs
 from xaibench.cells.retraining import Retraining, retrained_spec
 from xaibench.controls import RANDOM
+from xaibench.nn import outputs as curves
 from xaibench.records import Block
 from xaibench.shapes import Logits
 from xaibench.store import NOT_APPLICABLE, OK, Spec

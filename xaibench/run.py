@@ -33,8 +33,8 @@ from xaibench.data.audit.cautions import cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
 from xaibench.engine import Task, missing, perform
 from xaibench.errors import UsageError, described
-from xaibench.machine import in_words, kernels, machine, numbers_of
 from xaibench.measure import of_model
+from xaibench.nn.machine import in_words, kernels, machine, numbers_of
 from xaibench.plan.schema import Plan, dump
 from xaibench.progress import said, said_where_long, shown
 from xaibench.provenance import RENDERED

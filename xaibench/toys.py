@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from xaibench.layers import WeightedSum, one_hot
+from xaibench.nn.layers import WeightedSum, one_hot
 from xaibench.shapes import Codes
 
 LENGTH = 23

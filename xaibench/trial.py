@@ -18,8 +18,8 @@ from xaibench.dna import encoding
 from xaibench.engine import on_threads
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.explain import asks_for
+from xaibench.nn.inference import logits, rows_of
 from xaibench.plugins.options import supplied
-from xaibench.predict import logits, rows_of
 from xaibench.values import Sequences, Splits
 from xaibench.work import Work, found, is_explained
 

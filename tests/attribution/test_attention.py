@@ -14,8 +14,8 @@ from xaibench.attribution.attention import (
     last_layer_attention,
 )
 from xaibench.errors import NotApplicable
+from xaibench.nn.view import ExplainedView
 from xaibench.protocols import HasAttentions
-from xaibench.view import ExplainedView
 
 CODES = toy.sequences()
 TARGETS = torch.tensor([0, 1, 1])

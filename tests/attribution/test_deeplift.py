@@ -16,10 +16,10 @@ from toy import MODELS
 from xaibench.attribution.deeplift import LINEAR, RULES, deeplift, rescale, secant
 from xaibench.errors import NotApplicable
 from xaibench.explain import explain
-from xaibench.layers import MatrixProduct, WeightedSum
+from xaibench.nn.layers import MatrixProduct, WeightedSum
+from xaibench.nn.view import ExplainedView
 from xaibench.protocols import method
 from xaibench.values import Attribution
-from xaibench.view import ExplainedView
 
 CODES = toy.sequences()
 REFERENCES = toy.references(CODES)
@@ -449,7 +449,7 @@ def test_many_references_are_run_in_several_calls() -> None:
 
 
 def test_long_sequences_are_run_in_several_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xaibench.predict.POSITIONS", 2 * 6 * toy.LENGTH)
+    monkeypatch.setattr("xaibench.nn.inference.POSITIONS", 2 * 6 * toy.LENGTH)
     model = toy.both().double()
     view = ExplainedView(model)
     calls = sizes(view)

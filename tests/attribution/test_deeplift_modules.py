@@ -14,8 +14,8 @@ from xaibench.attribution.deeplift import deeplift, rescale
 from xaibench.attribution.lrp import lrp
 from xaibench.errors import NotApplicable
 from xaibench.explain import Explanation, explain
-from xaibench.layers import MatrixProduct
-from xaibench.view import ExplainedView
+from xaibench.nn.layers import MatrixProduct
+from xaibench.nn.view import ExplainedView
 
 CODES = toy.sequences()
 REFERENCES = toy.references(CODES)

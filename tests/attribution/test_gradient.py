@@ -12,7 +12,7 @@ from torch import Tensor
 from xaibench.attribution.deeplift import deeplift
 from xaibench.attribution.gradient import corrected, input_x_gradient, saliency, smooth_grad
 from xaibench.attribution.integrated import integrated_gradients
-from xaibench.view import ExplainedView
+from xaibench.nn.view import ExplainedView
 
 CODES = toy.sequences()
 TARGETS = torch.tensor([0, 1, 1])

@@ -16,7 +16,7 @@ from xaibench.attribution.integrated import (
     integrated_gradients,
 )
 from xaibench.explain import explain
-from xaibench.view import ExplainedView
+from xaibench.nn.view import ExplainedView
 
 QUADRATURE = {"rtol": 1e-7, "atol": 1e-7}
 """Captum keeps the weights of quadrature in single precision."""

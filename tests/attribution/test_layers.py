@@ -13,8 +13,8 @@ from xaibench.attribution.layers import grad_cam
 from xaibench.errors import NotApplicable
 from xaibench.explain import Explanation, explain
 from xaibench.models.attngen import AttnGen
+from xaibench.nn.view import ExplainedView
 from xaibench.protocols import method_facts
-from xaibench.view import ExplainedView
 
 CODES = toy.sequences()
 VALID = torch.from_numpy(CODES < 4)

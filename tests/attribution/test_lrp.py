@@ -17,11 +17,11 @@ from torch.nn.utils import fusion, parametrizations
 from xaibench.attribution.lrp import PASSES, RULES, Propagation, activation, layer_norm, lrp
 from xaibench.errors import NotApplicable
 from xaibench.explain import Explanation, explain
-from xaibench.layers import WeightedSum
 from xaibench.models.attngen import AttnGen
 from xaibench.models.cnn import CNN
+from xaibench.nn.layers import WeightedSum
+from xaibench.nn.view import ExplainedView
 from xaibench.values import Attribution
-from xaibench.view import ExplainedView
 
 CODES = toy.sequences()
 TARGETS = torch.tensor([0, 1, 1])

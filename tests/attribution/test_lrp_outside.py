@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from xaibench.attribution.lrp import lrp
 from xaibench.errors import NotApplicable
-from xaibench.view import ExplainedView
+from xaibench.nn.view import ExplainedView
 
 CODES = toy.sequences()
 TARGETS = torch.tensor([0, 1, 1])

@@ -15,8 +15,8 @@ from xaibench.attribution.gradient import corrected, input_x_gradient
 from xaibench.attribution.perturbation import in_silico_mutagenesis, occlusion
 from xaibench.errors import NotApplicable
 from xaibench.explain import explain
+from xaibench.nn.view import ExplainedView
 from xaibench.shapes import Codes
-from xaibench.view import ExplainedView
 
 ROUNDING = {"rtol": 0, "atol": 1e-12}
 """Of a few sums in double precision."""

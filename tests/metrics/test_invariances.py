@@ -18,11 +18,12 @@ import torch
 import toy
 from numpy.typing import NDArray
 
-from xaibench import curves, metrics
+from xaibench import metrics
 from xaibench.dna import replacement
 from xaibench.errors import NotApplicable
+from xaibench.nn import outputs as curves
+from xaibench.nn.inference import logits
 from xaibench.plugins.registry import available, load
-from xaibench.predict import logits
 from xaibench.protocols import MetricFacts, Quantity, metric_facts
 from xaibench.randomness import streams
 from xaibench.shapes import Scores, Values

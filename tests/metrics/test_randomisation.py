@@ -15,7 +15,7 @@ from xaibench.metrics.randomisation import (
     independent_randomisation,
     random_label_similarity,
 )
-from xaibench.reinitialise import layers, reinitialised
+from xaibench.nn.reinitialise import layers, reinitialised
 from xaibench.values import Explained, Sequences
 
 METRICS = [cascading_randomisation, independent_randomisation, random_label_similarity]

@@ -16,10 +16,10 @@ from xaibench.models.masking import (
     replaced,
     suited,
 )
+from xaibench.nn.view import ExplainedView
 from xaibench.plugins.options import resolve, typed
 from xaibench.plugins.registry import Plugin
 from xaibench.values import N
-from xaibench.view import ExplainedView
 
 VALID = np.array([[True] * 8, [True] * 5 + [False] * 3])
 WEIGHTS = np.array([[8, 1, 7, 2, 6, 3, 5, 4], [5, 1, 4, 2, 3, 0, 0, 0]], np.float32)

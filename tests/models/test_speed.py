@@ -3,12 +3,12 @@ import pytest
 import torch
 from torch import nn
 
-from xaibench.layers import WeightedSum
 from xaibench.models.attngen import AttnGen
 from xaibench.models.cnn import CNN
 from xaibench.models.kmer import KmerCounts
 from xaibench.models.speed import faster
 from xaibench.models.transformer import Transformer
+from xaibench.nn.layers import WeightedSum
 
 CODES = torch.from_numpy(np.random.default_rng(0).integers(5, size=(6, 41)).astype(np.uint8))
 SIZES = {"classes": 3, "length": 41}

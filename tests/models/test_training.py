@@ -14,7 +14,7 @@ from xaibench.models.attngen import AttnGen
 from xaibench.models.cnn import CNN
 from xaibench.models.masking import Masking
 from xaibench.models.training import Batch, Setting, supervised
-from xaibench.predict import logits
+from xaibench.nn.inference import logits
 from xaibench.values import N, Splits
 
 SIZES = {"classes": 2, "length": 40, "filters": (8,), "kernels": (19,)}

@@ -5,10 +5,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from xaibench.classifiers.padding import Padding, padding_of
-from xaibench.classifiers.steadiness import steady
-from xaibench.classifiers.units import caution_of
 from xaibench.errors import UsageError
+from xaibench.nn.checks.padding import Padding, padding_of
+from xaibench.nn.checks.steadiness import steady
+from xaibench.nn.checks.units import caution_of
 from xaibench.plugins.fence import fenced
 from xaibench.store import NOT_COMPUTED, OK, Spec, key
 from xaibench.work import Work, is_explained, seeds_of

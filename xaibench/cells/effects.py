@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench import curves
 from xaibench.dna import replacement
 from xaibench.dna.operators import different
 from xaibench.errors import UsageError
-from xaibench.predict import logits
+from xaibench.nn import outputs as curves
+from xaibench.nn.inference import logits
 from xaibench.randomness import streams
 from xaibench.shapes import Codes, Labels
 from xaibench.store import Spec, key

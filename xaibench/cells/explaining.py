@@ -12,10 +12,10 @@ from xaibench.dna.variants import in_hamming_ball, offset_of, shifted, substitut
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.explain import Explanation, asks_for, explain, on_both_strands, other_strands
 from xaibench.guards import GUARDED, guarded
+from xaibench.nn.inference import logits
+from xaibench.nn.reinitialise import layers, reinitialised
 from xaibench.plugins.registry import Plugin
-from xaibench.predict import logits
 from xaibench.randomness import stream
-from xaibench.reinitialise import layers, reinitialised
 from xaibench.shapes import Codes, Labels, Logits, Scores
 from xaibench.store import Spec, key
 from xaibench.work import Work, facts_of, found, remembered

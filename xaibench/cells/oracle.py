@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench import curves
 from xaibench.controls import ORACLE
-from xaibench.predict import logits
+from xaibench.nn import outputs
+from xaibench.nn.inference import logits
 from xaibench.shapes import Codes, Labels
 from xaibench.store import Spec, key
 from xaibench.work import Work
@@ -99,7 +99,7 @@ def single_drops(
     """
 
     def explained(codes: Codes, targets: Labels) -> NDArray[np.float64]:
-        return curves.quantity("logit_difference", logits(classifier, codes), targets, targets)
+        return outputs.quantity("logit_difference", logits(classifier, codes), targets, targets)
 
     intact = explained(codes, targets)
     parts = []

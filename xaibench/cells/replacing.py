@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench import curves
 from xaibench.controls import CONTROLS, ORACLE, RANDOM, is_map, random_maps
 from xaibench.dna import replacement
 from xaibench.dna.imputation import Chain, fitted, imputed
 from xaibench.errors import ModelError
-from xaibench.predict import logits
+from xaibench.nn import outputs as curves
+from xaibench.nn.inference import logits
 from xaibench.randomness import streams
 from xaibench.shapes import Codes, Logits, Scores
 from xaibench.store import Spec, key

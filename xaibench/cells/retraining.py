@@ -9,7 +9,7 @@ import numpy as np
 from xaibench.controls import RANDOM, random_maps
 from xaibench.dna import replacement
 from xaibench.errors import UsageError
-from xaibench.predict import logits
+from xaibench.nn.inference import logits
 from xaibench.randomness import streams
 from xaibench.shapes import Codes, Scores
 from xaibench.store import Spec, key

@@ -14,15 +14,15 @@ import torch
 from safetensors.torch import load as load_weights
 from safetensors.torch import save as save_weights
 
-from xaibench.classifiers.steadiness import SEQUENCES, Answers, steady
-from xaibench.classifiers.units import caution_of
 from xaibench.data.audit.floor import Floor, floor
 from xaibench.dna import encoding
 from xaibench.errors import ModelError, UsageError
-from xaibench.machine import kernels
+from xaibench.nn.checks.steadiness import SEQUENCES, Answers, steady
+from xaibench.nn.checks.units import caution_of
+from xaibench.nn.inference import logits
+from xaibench.nn.machine import kernels
 from xaibench.plugins.fence import fenced
 from xaibench.plugins.options import supplied
-from xaibench.predict import logits
 from xaibench.progress import said
 from xaibench.randomness import stream
 from xaibench.shapes import Codes

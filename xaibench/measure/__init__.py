@@ -10,12 +10,12 @@ from xaibench.cells.explaining import OF_WEIGHTS
 from xaibench.cells.keeping import arrays_of, looked_at
 from xaibench.cells.training import model_spec, predictions_spec
 from xaibench.controls import ORACLE, PRIORS, RANDOM
-from xaibench.curves import quantity
 from xaibench.lines import problem
 from xaibench.measure.changes import of_change
 from xaibench.measure.curves import of_curves
 from xaibench.measure.maps import of_effects, of_explanation
 from xaibench.measure.source import Source
+from xaibench.nn.outputs import quantity
 from xaibench.protocols import MetricFacts
 from xaibench.records import Block
 from xaibench.work import Work, facts_of, is_explained

@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xaibench.classifiers.outputs import called, finite
 from xaibench.errors import NotApplicable
-from xaibench.predict import device_of
+from xaibench.nn.checks.outputs import called, finite
 from xaibench.shapes import Codes
-from xaibench.untouched import is_narrow
+
+from .inference import device_of
+from .restore import is_narrow
 
 
 class ExplainedView(nn.Module):

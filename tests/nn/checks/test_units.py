@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from xaibench.classifiers.trace import traced
-from xaibench.classifiers.units import caution_of, units_of
+from xaibench.nn.checks.operations import traced
+from xaibench.nn.checks.units import caution_of, units_of
 
 RAW = torch.from_numpy(np.random.default_rng(2).normal(size=(8, 3))).float()
 

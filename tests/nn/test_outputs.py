@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from xaibench.curves import curve, quantity
 from xaibench.dna.replacement import LERF, MORF, counts, ranks, replaced
-from xaibench.predict import logits
+from xaibench.nn.inference import logits
+from xaibench.nn.outputs import curve, quantity
 from xaibench.randomness import streams
 from xaibench.values import N
 

@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xaibench.classifiers.inputs import explainable_inputs, taken
-from xaibench.classifiers.outputs import called, finite
-from xaibench.classifiers.units import Units, units_of
 from xaibench.errors import ModelError, NotFinite
 from xaibench.shapes import Codes, Logits
 
+from .inputs import explainable_inputs, taken
+from .outputs import called, finite
+from .units import Units, units_of
+
 if TYPE_CHECKING:
-    from xaibench.classifiers.trace import Trace
+    from .operations import Trace
 
 SEQUENCES = 8
 """So many sequences are looked at."""
@@ -56,7 +57,7 @@ def steady(model: Any, codes: Codes, *, classes: int, explained: bool = True) ->
     or buffers, or answers by what else is in the batch.
     """
     # slow to import, and a run that finds all there asks no model
-    from xaibench.classifiers.trace import traced
+    from .operations import traced
 
     with _answering(model):
         inputs = taken(model, codes)

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from xaibench.classifiers.padding import padding_of
-from xaibench.layers import one_hot
+from xaibench.nn.checks.padding import padding_of
+from xaibench.nn.layers import one_hot
 from xaibench.values import N
 
 LENGTHS = (5, 7, 8, 10)

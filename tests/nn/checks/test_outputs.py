@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from xaibench.classifiers.inputs import explainable_inputs, taken
-from xaibench.classifiers.outputs import called, checked, finite
 from xaibench.errors import ModelError, NotFinite
-from xaibench.predict import logits
-from xaibench.view import ExplainedView
+from xaibench.nn.checks.inputs import explainable_inputs, taken
+from xaibench.nn.checks.outputs import called, checked, finite
+from xaibench.nn.inference import logits
+from xaibench.nn.view import ExplainedView
 
 ROWS = 5
 LOGITS = torch.arange(10.0).reshape(ROWS, 2)

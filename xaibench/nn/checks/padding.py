@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xaibench.dna.encoding import lengths
 from xaibench.errors import ModelError
-from xaibench.predict import logits
+from xaibench.nn.inference import logits
 from xaibench.shapes import Codes, Logits
 
 SEQUENCES = 8

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xaibench.classifiers.outputs import called, finite
+from xaibench.nn.checks.outputs import called, finite
 from xaibench.plugins.fence import fenced
 from xaibench.protocols import Precision
 from xaibench.shapes import Codes, Logits

@@ -10,8 +10,9 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from xaibench.shapes import Codes
-from xaibench.untouched import explainable, in_single_precision
-from xaibench.view import encoded
+
+from .restore import explainable, in_single_precision
+from .view import encoded
 
 
 def parts_of(model: Any, codes: Codes) -> str:

@@ -7,7 +7,7 @@ from torch import nn
 from toy import MODELS
 
 from xaibench.errors import NotApplicable
-from xaibench.reinitialise import layers, reinitialised
+from xaibench.nn.reinitialise import layers, reinitialised
 
 NAMES = ["3", "2.1", "2.0", "0"]
 

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xaibench.dna.replacement import Ranks, replaced
-from xaibench.predict import logits, rows_of
 from xaibench.protocols import Precision
 from xaibench.shapes import Codes, Labels, Logits
+
+from .inference import logits, rows_of
 
 
 def curve(

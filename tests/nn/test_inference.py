@@ -6,7 +6,7 @@ import torch
 from elsewhere import DEVICE, Elsewhere
 from torch import nn
 
-from xaibench.predict import device_of, evaluating, in_calls, logits, rows_of
+from xaibench.nn.inference import device_of, evaluating, in_calls, logits, rows_of
 
 
 class Noisy(nn.Module):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from xaibench.errors import ModelError, described
-from xaibench.predict import device_of
+from xaibench.nn.inference import device_of
 from xaibench.shapes import Codes
 
 
@@ -20,7 +20,7 @@ def taken(model: Any, codes: Codes) -> Any:
     if not callable(encode):
         raise ModelError(
             "expected a method encode(codes) that makes the input of forward, got none: "
-            "xaibench.layers.one_hot(codes) is one-hot DNA (N, 4, L)"
+            "xaibench.nn.layers.one_hot(codes) is one-hot DNA (N, 4, L)"
         )
     given = torch.from_numpy(codes.copy()).to(device_of(model))
     try:
@@ -37,7 +37,7 @@ def explainable_inputs(inputs: Any, codes: Codes) -> Tensor:
     expected = f"expected inputs (N, channels, {length}) in floating point from encode"
     mend = (
         "methods score positions of a continuous input, so embed tokens in forward, from one-hot "
-        "DNA (xaibench.layers.one_hot); with `sequences: 0` the model is trained and tested alone"
+        "DNA (xaibench.nn.layers.one_hot); with `sequences: 0` the model is trained and tested alone"
     )
     if not isinstance(inputs, Tensor):
         raise ModelError(f"{expected}, got a {type(inputs).__name__}: {mend}")

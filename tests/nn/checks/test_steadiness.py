@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from xaibench.classifiers.steadiness import steady
 from xaibench.errors import ModelError
-from xaibench.layers import one_hot
+from xaibench.nn.checks.steadiness import steady
+from xaibench.nn.layers import one_hot
 
 CODES = np.random.default_rng(3).integers(0, 5, (8, 23)).astype(np.uint8)
 
