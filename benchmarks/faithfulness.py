@@ -27,10 +27,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xaibench.controls import random_maps
 from xaibench.data.generated.planted import planted
 from xaibench.dna import replacement
-from xaibench.explain import explain
+from xaibench.explanation.controls import random_maps
+from xaibench.explanation.method_call import explain
 from xaibench.metrics import faithfulness
 from xaibench.models.cnn import CNN
 from xaibench.models.training import supervised

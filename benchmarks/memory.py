@@ -43,7 +43,7 @@ def _peak(name: str, count: int, length: int) -> int:
     import torch
 
     from xaibench.dna import encoding
-    from xaibench.explain import asks_for, explain
+    from xaibench.explanation.method_call import asks_for, explain
     from xaibench.models.attngen import AttnGen
     from xaibench.plugins.registry import load
 

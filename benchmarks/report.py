@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from xaibench.controls import ORACLE, RANDOM
+from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.records import Block, frame
 from xaibench.results import COLUMNS
 

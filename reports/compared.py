@@ -14,7 +14,7 @@ from xaibench.compare.gates import LEVEL as SIGNIFICANT
 from xaibench.compare.gates import OF_THE_MODEL, Judged
 from xaibench.compare.rows import ROUNDING, incomparable
 from xaibench.compare.trained import Trained
-from xaibench.controls import RANDOM
+from xaibench.explanation.controls import RANDOM
 
 from .grid import COUNTED, Cell, Table
 from .measures import first_upper, label

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from xaibench.controls import RANDOM
+from xaibench.explanation.controls import RANDOM
 from xaibench.results import Results
 
 from . import figures

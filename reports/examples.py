@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from xaibench.controls import RANDOM
+from xaibench.explanation.controls import RANDOM
 from xaibench.results import Results
 
 from .chart import Axis, limits_of, ticks

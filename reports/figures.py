@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from xaibench.controls import RANDOM
+from xaibench.explanation.controls import RANDOM
 from xaibench.plan.primary import PRIMARY
 from xaibench.results import Results
 

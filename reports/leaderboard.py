@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xaibench.controls import RANDOM
+from xaibench.explanation.controls import RANDOM
 from xaibench.plan.primary import PRIMARY
 from xaibench.results import Results
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xaibench.controls import ORACLE, PRIORS, RANDOM
+from xaibench.explanation.controls import ORACLE, PRIORS, RANDOM
 from xaibench.plan import primary
 from xaibench.plan.primary import PRIMARY
 from xaibench.results import Results

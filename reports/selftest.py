@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from xaibench.controls import ORACLE, RANDOM
+from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.results import Results
 from xaibench.selftest import BLURRED, NEGATED
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xaibench.controls import RANDOM
+from xaibench.explanation.controls import RANDOM
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#5b3a8c", "#e69f00")
 """After Okabe and Ito (2008), told apart with every common colour vision."""

@@ -10,8 +10,8 @@ from scipy import stats
 
 from xaibench import estimates as questions
 from xaibench.asked import ask
-from xaibench.controls import ORACLE, PRIORS
 from xaibench.estimates import COLUMNS
+from xaibench.explanation.controls import ORACLE, PRIORS
 from xaibench.protocols import MetricFacts
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.means import of_differences, of_values

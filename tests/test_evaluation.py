@@ -15,10 +15,10 @@ from xaibench.cells.replacing import curve_spec, map_of
 from xaibench.cells.retraining import Retraining, retrained_spec
 from xaibench.cells.training import RANDOM_LABELS, _with_random_labels, model_specs, trained
 from xaibench.comparisons import agreement
-from xaibench.controls import CONTROLS, ORACLE, PRIORS, RANDOM
 from xaibench.dna.replacement import LERF, MORF, counts, ranks
 from xaibench.engine import Task, missing
 from xaibench.errors import UsageError
+from xaibench.explanation.controls import CONTROLS, ORACLE, PRIORS, RANDOM
 from xaibench.lines import lines_of
 from xaibench.nn import inference
 from xaibench.nn.inference import logits
@@ -367,10 +367,10 @@ def test_records_do_not_depend_on_the_batch(tmp_path, monkeypatch, rows):
 
 
 def _users_of_rows():
-    from xaibench import explain
+    from xaibench.explanation import method_call
     from xaibench.nn import outputs as curves
 
-    return [module for module in (curves, explain) if hasattr(module, "rows_of")]
+    return [module for module in (curves, method_call) if hasattr(module, "rows_of")]
 
 
 def test_records_do_not_depend_on_the_order_of_the_sequences(tmp_path):

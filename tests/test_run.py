@@ -16,8 +16,8 @@ from xaibench.alone import alone
 from xaibench.cells.explaining import explained_spec
 from xaibench.cells.keeping import first
 from xaibench.cells.training import model_spec, trained
-from xaibench.controls import RANDOM, random_maps
 from xaibench.errors import UsageError
+from xaibench.explanation.controls import RANDOM, random_maps
 from xaibench.forecast import summary
 from xaibench.nn.inference import logits
 from xaibench.plan.schema import read

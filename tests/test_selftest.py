@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xaibench.controls import CONTROLS, ORACLE, RANDOM
+from xaibench.explanation.controls import CONTROLS, ORACLE, RANDOM
 from xaibench.selftest import BLURRED, COLUMNS, NEGATED, self_test, verdicts
 
 ROWS = {(ORACLE, RANDOM): (1, 2), (RANDOM, NEGATED): (0.5, 3), (ORACLE, BLURRED): (-1, 1)}

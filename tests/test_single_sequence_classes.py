@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xaibench.controls import CONTROLS
+from xaibench.explanation.controls import CONTROLS
 from xaibench.plan.schema import read
 from xaibench.run import begin, run
 from xaibench.work import Job

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import toy
 
-from xaibench.explain import explain
+from xaibench.explanation.method_call import explain
 from xaibench.progress import Lines
 from xaibench.spent import SPENT, Counting, counted, seconds_of
 

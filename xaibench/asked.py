@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench.controls import ORACLE, PRIORS
+from xaibench.explanation.controls import ORACLE, PRIORS
 from xaibench.panels import Cell, Panel, minus, panels, sequences_of
 from xaibench.protocols import MetricFacts
 from xaibench.statistics.draws import Clusters, Drawing, shared_draws

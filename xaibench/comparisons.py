@@ -16,10 +16,10 @@ from xaibench.cells.explaining import explained_spec
 from xaibench.cells.keeping import arrays_of, is_there
 from xaibench.cells.replacing import curve_spec
 from xaibench.clusters import numbers_of
-from xaibench.controls import RANDOM, random_maps
 from xaibench.dna import replacement
 from xaibench.dna.distribution_shift import confidence, fitted, likelihood_changes
 from xaibench.dna.distribution_shift import rankings as between_operators
+from xaibench.explanation.controls import RANDOM, random_maps
 from xaibench.metrics.agreement import overlaps, spearmans
 from xaibench.randomness import stream, streams
 from xaibench.shapes import Mask, Scores

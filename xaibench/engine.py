@@ -21,8 +21,8 @@ from xaibench.cells import (
     training,
 )
 from xaibench.cells.keeping import is_there, keep_failure
-from xaibench.controls import ORACLE, RANDOM
 from xaibench.errors import Died, UsageError, described
+from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.plugins.fence import fenced
 from xaibench.processes import Do, in_processes, sendable
 from xaibench.progress import Progress, said

@@ -28,7 +28,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xaibench.asked import Asked
-from xaibench.controls import ORACLE, PRIORS
+from xaibench.explanation.controls import ORACLE, PRIORS
 from xaibench.families import apart, boards, cells_of, corrected, families, ranked
 from xaibench.panels import Cell, Panel, aligned, joined, minus
 from xaibench.protocols import MetricFacts

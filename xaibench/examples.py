@@ -15,8 +15,8 @@ from xaibench.cells.courses import Course
 from xaibench.cells.donors import leading_operator
 from xaibench.cells.keeping import arrays_of, is_there
 from xaibench.cells.replacing import curve_spec
-from xaibench.controls import RANDOM
 from xaibench.dna import encoding
+from xaibench.explanation.controls import RANDOM
 from xaibench.lines import Line, lines_of
 from xaibench.nn import outputs as curves
 from xaibench.nn.inference import logits

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from xaibench.asked import Asked
-from xaibench.controls import ORACLE, PRIORS
+from xaibench.explanation.controls import ORACLE, PRIORS
 from xaibench.panels import Cell, Panel
 from xaibench.selftest import PLACE, verdicts
 from xaibench.statistics.corrections import holm

@@ -9,9 +9,9 @@ from time import perf_counter, process_time
 
 from xaibench.cells import courses, effects, explaining, oracle, replacing, retraining, training
 from xaibench.cells.keeping import first, looked_at
-from xaibench.controls import ORACLE, RANDOM
 from xaibench.engine import Task
-from xaibench.guards import GUARDED
+from xaibench.explanation.controls import ORACLE, RANDOM
+from xaibench.explanation.guards import GUARDED
 from xaibench.run import planned
 from xaibench.store import Spec
 from xaibench.trial import Tried, tried

@@ -10,7 +10,7 @@ from xaibench.cells.explaining import explained_targets
 from xaibench.cells.keeping import arrays_of
 from xaibench.cells.replacing import curve_spec, followed_specs
 from xaibench.cells.retraining import Retraining, retrained_spec
-from xaibench.controls import RANDOM
+from xaibench.explanation.controls import RANDOM
 from xaibench.nn import outputs as curves
 from xaibench.records import Block
 from xaibench.shapes import Logits

@@ -28,11 +28,11 @@ from xaibench.cells.behaviour import of_padding, unusable_models
 from xaibench.cells.keeping import is_there
 from xaibench.cells.training import build, card, floor_of, kept_floor, model_spec
 from xaibench.clusters import counts, groups_of
-from xaibench.controls import ORACLE, RANDOM
 from xaibench.data.audit.cautions import cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
 from xaibench.engine import Task, missing, perform
 from xaibench.errors import UsageError, described
+from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.measure import of_model
 from xaibench.nn.machine import in_words, kernels, machine, numbers_of
 from xaibench.plan.schema import Plan, dump

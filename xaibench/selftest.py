@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xaibench.controls import ORACLE
+from xaibench.explanation.controls import ORACLE
 
 NEGATED, BLURRED = f"{ORACLE}, negated", f"{ORACLE}, blurred"
 """The spoilt oracles as ``other`` names them."""

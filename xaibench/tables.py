@@ -16,11 +16,11 @@ from xaibench.cells.courses import Course, orders
 from xaibench.cells.keeping import Arrays, arrays_of, is_there
 from xaibench.certainty.classification import OF_CLASS
 from xaibench.clusters import numbers_of
-from xaibench.controls import RANDOM
 from xaibench.data.audit.cautions import cautions
 from xaibench.data.loading import STANDS_IN
 from xaibench.dna.replacement import LERF, MORF
-from xaibench.guards import Guards
+from xaibench.explanation.controls import RANDOM
+from xaibench.explanation.guards import Guards
 from xaibench.lines import lines_of
 from xaibench.metrics.localisation import CHANCE
 from xaibench.plan.listing import first_sentence

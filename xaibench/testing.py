@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xaibench.errors import NotApplicable, described, message_of
-from xaibench.explain import Explanation, explain, name_of
+from xaibench.explanation.method_call import Explanation, explain, name_of
 from xaibench.metrics.localisation import auprc, chance_auprc
 from xaibench.plan.sources import assigned
 from xaibench.plugins.options import resolve, typed

@@ -17,7 +17,7 @@ from xaibench.cells.training import build
 from xaibench.dna import encoding
 from xaibench.engine import on_threads
 from xaibench.errors import NotApplicable, UsageError
-from xaibench.explain import asks_for
+from xaibench.explanation.method_call import asks_for
 from xaibench.nn.inference import logits, rows_of
 from xaibench.plugins.options import supplied
 from xaibench.values import Sequences, Splits

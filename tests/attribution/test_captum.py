@@ -15,7 +15,7 @@ from xaibench.attribution.captum import adapt
 from xaibench.attribution.gradient import input_x_gradient
 from xaibench.attribution.integrated import integrated_gradients
 from xaibench.errors import NotApplicable, UsageError
-from xaibench.explain import asks_for, explain
+from xaibench.explanation.method_call import asks_for, explain
 from xaibench.models.attngen import AttnGen
 from xaibench.protocols import method_facts
 

@@ -15,7 +15,7 @@ from toy import MODELS
 
 from xaibench.attribution.deeplift import LINEAR, RULES, deeplift, rescale, secant
 from xaibench.errors import NotApplicable
-from xaibench.explain import explain
+from xaibench.explanation.method_call import explain
 from xaibench.nn.layers import MatrixProduct, WeightedSum
 from xaibench.nn.view import ExplainedView
 from xaibench.protocols import method

@@ -13,7 +13,7 @@ from torch.nn.utils import parametrizations, parametrize
 from xaibench.attribution.deeplift import deeplift, rescale
 from xaibench.attribution.lrp import lrp
 from xaibench.errors import NotApplicable
-from xaibench.explain import Explanation, explain
+from xaibench.explanation.method_call import Explanation, explain
 from xaibench.nn.layers import MatrixProduct
 from xaibench.nn.view import ExplainedView
 

@@ -25,7 +25,7 @@ from xaibench.attribution.perturbation import in_silico_mutagenesis, occlusion
 from xaibench.attribution.prior import position_prior
 from xaibench.attribution.random import random
 from xaibench.errors import NotApplicable
-from xaibench.explain import Explanation, explain
+from xaibench.explanation.method_call import Explanation, explain
 from xaibench.protocols import method_facts
 
 METHODS: dict[str, Callable[..., Any]] = {

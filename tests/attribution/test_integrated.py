@@ -15,7 +15,7 @@ from xaibench.attribution.integrated import (
     gradient_shap,
     integrated_gradients,
 )
-from xaibench.explain import explain
+from xaibench.explanation.method_call import explain
 from xaibench.nn.view import ExplainedView
 
 QUADRATURE = {"rtol": 1e-7, "atol": 1e-7}

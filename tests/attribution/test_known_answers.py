@@ -24,7 +24,7 @@ from xaibench.attribution.integrated import (
 )
 from xaibench.attribution.lrp import lrp
 from xaibench.attribution.perturbation import in_silico_mutagenesis, occlusion
-from xaibench.explain import explain
+from xaibench.explanation.method_call import explain
 
 LENGTH = 7
 SITES = (1, 4)

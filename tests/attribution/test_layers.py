@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from xaibench.attribution.layers import grad_cam
 from xaibench.errors import NotApplicable
-from xaibench.explain import Explanation, explain
+from xaibench.explanation.method_call import Explanation, explain
 from xaibench.models.attngen import AttnGen
 from xaibench.nn.view import ExplainedView
 from xaibench.protocols import method_facts

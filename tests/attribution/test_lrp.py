@@ -16,7 +16,7 @@ from torch.nn.utils import fusion, parametrizations
 
 from xaibench.attribution.lrp import PASSES, RULES, Propagation, activation, layer_norm, lrp
 from xaibench.errors import NotApplicable
-from xaibench.explain import Explanation, explain
+from xaibench.explanation.method_call import Explanation, explain
 from xaibench.models.attngen import AttnGen
 from xaibench.models.cnn import CNN
 from xaibench.nn.layers import WeightedSum

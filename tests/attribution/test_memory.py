@@ -9,7 +9,7 @@ import pytest
 import torch
 import toy
 
-from xaibench.explain import explain
+from xaibench.explanation.method_call import explain
 from xaibench.models.attngen import AttnGen
 from xaibench.plugins.registry import load
 

@@ -14,7 +14,7 @@ from toy import MODELS
 from xaibench.attribution.gradient import corrected, input_x_gradient
 from xaibench.attribution.perturbation import in_silico_mutagenesis, occlusion
 from xaibench.errors import NotApplicable
-from xaibench.explain import explain
+from xaibench.explanation.method_call import explain
 from xaibench.nn.view import ExplainedView
 from xaibench.shapes import Codes
 

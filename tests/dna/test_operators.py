@@ -5,7 +5,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from xaibench.controls import random_maps
 from xaibench.dna import encoding, operators
 from xaibench.dna.operators import (
     background,
@@ -19,6 +18,7 @@ from xaibench.dna.operators import (
     window,
 )
 from xaibench.errors import NotApplicable
+from xaibench.explanation.controls import random_maps
 from xaibench.randomness import streams
 from xaibench.values import N, Sequences
 

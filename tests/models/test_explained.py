@@ -10,7 +10,7 @@ import toy
 from torch import nn
 
 from xaibench.errors import NotApplicable
-from xaibench.explain import explain
+from xaibench.explanation.method_call import explain
 from xaibench.models.attngen import AttnGen
 from xaibench.models.cnn import CNN
 from xaibench.models.genomic_benchmarks_cnn import GenomicBenchmarksCNN

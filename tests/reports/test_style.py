@@ -3,7 +3,7 @@
 import re
 from importlib.resources import files
 
-from xaibench.controls import RANDOM
+from xaibench.explanation.controls import RANDOM
 from xaibench.reports import style
 from xaibench.reports.selection import methods_of
 from xaibench.reports.style import COLOURS, ON_DARK, PAINT, styles

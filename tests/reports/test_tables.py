@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from xaibench.controls import PRIORS
+from xaibench.explanation.controls import PRIORS
 from xaibench.reports.accuracy import accuracy, accuracy_differences, floor
 from xaibench.reports.cautions import cautions
 from xaibench.reports.cost import cost, guards

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from xaibench.controls import ORACLE, PRIORS
+from xaibench.explanation.controls import ORACLE, PRIORS
 from xaibench.plan.primary import PRIMARY
 from xaibench.reports.leading import beside_best, leading
 from xaibench.reports.verdict import Name, verdicts

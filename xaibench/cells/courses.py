@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from xaibench.controls import ORACLE, RANDOM
 from xaibench.dna import replacement
+from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.work import Work, facts_of
 
 from .keeping import first, looked_at

@@ -10,8 +10,14 @@ from numpy.typing import NDArray
 from xaibench.dna import encoding
 from xaibench.dna.variants import in_hamming_ball, offset_of, shifted, substituted, unshifted
 from xaibench.errors import NotApplicable, UsageError
-from xaibench.explain import Explanation, asks_for, explain, on_both_strands, other_strands
-from xaibench.guards import GUARDED, guarded
+from xaibench.explanation.guards import GUARDED, guarded
+from xaibench.explanation.method_call import (
+    Explanation,
+    asks_for,
+    explain,
+    on_both_strands,
+    other_strands,
+)
 from xaibench.nn.inference import logits
 from xaibench.nn.reinitialise import layers, reinitialised
 from xaibench.plugins.registry import Plugin

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.controls import ORACLE
+from xaibench.explanation.controls import ORACLE
 from xaibench.nn import outputs
 from xaibench.nn.inference import logits
 from xaibench.shapes import Codes, Labels

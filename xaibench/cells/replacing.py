@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.controls import CONTROLS, ORACLE, RANDOM, is_map, random_maps
 from xaibench.dna import replacement
 from xaibench.dna.imputation import Chain, fitted, imputed
 from xaibench.errors import ModelError
+from xaibench.explanation.controls import CONTROLS, ORACLE, RANDOM, is_map, random_maps
 from xaibench.nn import outputs as curves
 from xaibench.nn.inference import logits
 from xaibench.randomness import streams

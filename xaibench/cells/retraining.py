@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xaibench.controls import RANDOM, random_maps
 from xaibench.dna import replacement
 from xaibench.errors import UsageError
+from xaibench.explanation.controls import RANDOM, random_maps
 from xaibench.nn.inference import logits
 from xaibench.randomness import streams
 from xaibench.shapes import Codes, Scores

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from xaibench.cells.training import floor_of
-from xaibench.controls import RANDOM
 from xaibench.convergence import History, convergence
 from xaibench.data.loading import STANDS_IN
+from xaibench.explanation.controls import RANDOM
 from xaibench.plan.primary import PRIMARY, operator_of
 from xaibench.statistics.deviations import ratio_of_deviations
 from xaibench.statistics.rounding import subtracted

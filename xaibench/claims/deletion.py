@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xaibench.cells.courses import Course
 from xaibench.clusters import numbers_of
-from xaibench.controls import RANDOM
+from xaibench.explanation.controls import RANDOM
 from xaibench.lines import lines_of
 from xaibench.records import Block
 from xaibench.statistics.means import of_differences, of_values

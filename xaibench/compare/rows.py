@@ -13,7 +13,7 @@ from xaibench.compare.classifying import classifying
 from xaibench.compare.runs import Run
 from xaibench.compare.sharing import Shared, cells
 from xaibench.compare.unpaired import of_unpaired
-from xaibench.controls import RANDOM
+from xaibench.explanation.controls import RANDOM
 from xaibench.panels import Cell, Panel, aligned, joined, minus
 from xaibench.protocols import MetricFacts
 from xaibench.statistics.corrections import holm

@@ -13,8 +13,8 @@ from pandas.api.types import union_categoricals
 from xaibench.asked import Asked, ask, facts_of
 from xaibench.compare.differing import same_data
 from xaibench.compare.runs import Run, seeds_of, sequences_of
-from xaibench.controls import ORACLE, PRIORS, RANDOM
 from xaibench.errors import UsageError
+from xaibench.explanation.controls import ORACLE, PRIORS, RANDOM
 from xaibench.panels import Cell
 from xaibench.protocols import MetricFacts
 

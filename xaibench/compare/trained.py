@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from xaibench.compare.differing import same_data
 from xaibench.compare.runs import Run
 from xaibench.compare.sharing import Shared, cells
-from xaibench.controls import RANDOM
+from xaibench.explanation.controls import RANDOM
 from xaibench.panels import Cell, aligned
 from xaibench.plugins.options import LIMITS
 from xaibench.storage.files import read

@@ -9,7 +9,7 @@ from xaibench.cells.behaviour import unusable
 from xaibench.cells.explaining import OF_WEIGHTS
 from xaibench.cells.keeping import arrays_of, looked_at
 from xaibench.cells.training import model_spec, predictions_spec
-from xaibench.controls import ORACLE, PRIORS, RANDOM
+from xaibench.explanation.controls import ORACLE, PRIORS, RANDOM
 from xaibench.lines import problem
 from xaibench.measure.changes import of_change
 from xaibench.measure.curves import of_curves

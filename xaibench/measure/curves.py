@@ -10,7 +10,7 @@ import numpy as np
 from xaibench.cells.courses import Course, orders
 from xaibench.cells.replacing import followed
 from xaibench.cells.retraining import retrainings_of
-from xaibench.controls import ORACLE, RANDOM
+from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.lines import Line, lines_of, retrained_line
 from xaibench.measure.source import Source
 from xaibench.measure.values import measured, without_map

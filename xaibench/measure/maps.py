@@ -9,7 +9,7 @@ import numpy as np
 
 from xaibench.cells.effects import asked_by, effects_of, effects_spec
 from xaibench.cells.keeping import first
-from xaibench.controls import ORACLE, RANDOM, is_map
+from xaibench.explanation.controls import ORACLE, RANDOM, is_map
 from xaibench.lines import problem
 from xaibench.measure.source import Source, controlled, rows_of
 from xaibench.measure.values import measured, without_map

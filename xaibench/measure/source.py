@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xaibench.cells.explaining import UNCHANGED, explained_spec
 from xaibench.cells.keeping import arrays_of
-from xaibench.controls import (
+from xaibench.explanation.controls import (
     CONTROLS,
     ORACLE,
     PRIORS,

@@ -13,8 +13,8 @@ from pydantic import (
     field_validator,
 )
 
-from xaibench.controls import CONTROLS, ORACLE, PRIORS, RANDOM
 from xaibench.errors import UsageError
+from xaibench.explanation.controls import CONTROLS, ORACLE, PRIORS, RANDOM
 from xaibench.plugins.options import resolve, validate, with_paths
 from xaibench.plugins.registry import load, nearest
 from xaibench.protocols import Precision, metric_facts

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from xaibench.cells import explaining
-from xaibench.guards import guarded
+from xaibench.explanation.guards import guarded
 
 SCORES = np.random.default_rng(0).random((5, 7)).astype(np.float32)
 ROWS = np.array([2, 1, 0])

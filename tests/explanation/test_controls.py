@@ -6,7 +6,8 @@ import torch
 from numpy.typing import NDArray
 
 from xaibench.attribution.prior import position_prior
-from xaibench.controls import (
+from xaibench.errors import NotApplicable
+from xaibench.explanation.controls import (
     CONTROLS,
     PRIORS,
     RANDOM,
@@ -19,7 +20,6 @@ from xaibench.controls import (
     random_maps,
     rotated,
 )
-from xaibench.errors import NotApplicable
 from xaibench.metrics.localisation import (
     auprc,
     auroc,

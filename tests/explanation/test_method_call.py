@@ -19,7 +19,13 @@ from xaibench.attribution.lrp import lrp
 from xaibench.attribution.perturbation import in_silico_mutagenesis
 from xaibench.dna.encoding import reverse_complement
 from xaibench.errors import NotApplicable
-from xaibench.explain import Explanation, asks_for, explain, on_both_strands, other_strands
+from xaibench.explanation.method_call import (
+    Explanation,
+    asks_for,
+    explain,
+    on_both_strands,
+    other_strands,
+)
 from xaibench.nn.layers import WeightedSum, one_hot
 from xaibench.nn.restore import left_as_found
 from xaibench.nn.trace import parts_of
