@@ -14,7 +14,7 @@ from xaibench.data.generated.planted import planted
 from xaibench.data.named import audited
 from xaibench.plan.schema import read
 from xaibench.plugins.registry import available, load
-from xaibench.testing import check_attribution
+from xaibench.testing.contract import check_attribution
 
 DOCS = Path(__file__).parent.parent / "docs"
 CREATED = (

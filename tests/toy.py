@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xaibench import toys
-from xaibench.toys import (
+from xaibench.testing import toy_models
+from xaibench.testing.toy_models import (
     LENGTH,
     AttentionPool,
     Toy,
@@ -105,7 +105,7 @@ def _convolution(*layers: nn.Module) -> list[nn.Module]:
 
 
 MODELS: dict[str, Callable[[], Any]] = {
-    **{name: model for name, model in toys.MODELS.items() if name != "linear"},
+    **{name: model for name, model in toy_models.MODELS.items() if name != "linear"},
     "overlapping max pool": lambda: network(
         *_convolution(nn.ReLU(), nn.MaxPool1d(5, stride=2, padding=1), nn.Conv1d(6, 8, 3)),
         *(nn.ReLU(inplace=True), nn.MaxPool1d(3, stride=1, ceil_mode=True)),

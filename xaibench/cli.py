@@ -189,7 +189,7 @@ def check(
     plugins: Plugins = None,
 ) -> None:
     """The contract of a method, on small models with known answers; exit code 1 if it is broken."""
-    from xaibench.testing import checked, told
+    from xaibench.testing.contract import checked, told
 
     checks = checked(name, changes=changes or (), plugins=tuple(plugins or ()))
     for line in told(checks):

@@ -15,7 +15,7 @@ from xaibench.attribution.random import random
 from xaibench.errors import UsageError
 from xaibench.plugins.registry import available
 from xaibench.protocols import method
-from xaibench.testing import Check, check_attribution, checked, told
+from xaibench.testing.contract import Check, check_attribution, checked, told
 
 
 def gradient(model: Any, inputs: Tensor, target: Tensor) -> Tensor:

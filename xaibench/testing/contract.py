@@ -15,8 +15,9 @@ from xaibench.plugins.options import resolve, typed
 from xaibench.plugins.registry import load
 from xaibench.protocols import method_facts
 from xaibench.shapes import Codes, Labels, Scores
-from xaibench.toys import MODELS, MOTIF, references, sequences
 from xaibench.values import NO_CLASS, Explained, Sequences
+
+from .toy_models import MODELS, MOTIF, references, sequences
 
 TOLERANCE = 1e-5
 """What company and order may change of a score, as a share of the largest of its model."""
