@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xaibench.data.generated.planted import planted
+from xaibench.data.synthetic.planted import planted
 from xaibench.dna import replacement
 from xaibench.explanation.controls import random_maps
 from xaibench.explanation.method_call import explain

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xaibench.data import packing
-from xaibench.data.published import genomic_benchmarks as sets
+from xaibench.data.genomic_benchmarks import reading as sets
 
 NAME = "demo_human_or_worm"
 

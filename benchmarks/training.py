@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from xaibench.data.generated.planted import planted
 from xaibench.data.splitting import cut_validation
+from xaibench.data.synthetic.planted import planted
 from xaibench.models.attngen import AttnGen
 from xaibench.models.cnn import CNN
 from xaibench.models.masking import Masking

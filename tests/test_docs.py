@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from xaibench.cli import main as command_line
-from xaibench.data.generated.planted import planted
-from xaibench.data.named import audited
+from xaibench.data.resolving import audited
+from xaibench.data.synthetic.planted import planted
 from xaibench.plan.schema import read
 from xaibench.plugins.registry import available, load
 from xaibench.testing.contract import check_attribution

@@ -33,7 +33,7 @@ def test_the_examples_of_a_module_hold(module):
 
 
 def test_modules_of_every_folder_are_looked_at():
-    assert {"xaibench.dna.encoding", "xaibench.data.own.files", "xaibench.models.cnn"} <= set(
+    assert {"xaibench.dna.encoding", "xaibench.data.files.file", "xaibench.models.cnn"} <= set(
         modules()
     )
     assert {"xaibench.attribution.random", "xaibench.reports.html"} <= set(modules())

@@ -18,7 +18,7 @@ from test_unfinished import own, stopped, work_of
 from xaibench import series
 from xaibench.begun import begun_in
 from xaibench.compare.comparison import compare
-from xaibench.data.published import genomic_benchmarks
+from xaibench.data.genomic_benchmarks import reading
 from xaibench.errors import UsageError
 from xaibench.results import read as read_results
 from xaibench.run import report, run
@@ -201,7 +201,7 @@ def test_a_plan_with_a_tag_of_yaml_makes_nothing(halfway, place):
 
 @pytest.mark.parametrize("stands_in", [False, True])
 def test_a_set_that_is_not_here_is_not_fetched_for_a_report(halfway, place, monkeypatch, stands_in):
-    monkeypatch.setattr(genomic_benchmarks, "fetch", lambda *_, **__: pytest.fail("fetched"))
+    monkeypatch.setattr(reading, "fetch", lambda *_, **__: pytest.fail("fetched"))
     folder = got(halfway, place)
     path = folder / "plan.yaml"
     absent = {"name": "genomic_benchmarks", "dataset": "human_nontata_promoters"}

@@ -206,7 +206,7 @@ Root = Annotated[
 @data.command("list")
 def data_list(root: Root = None) -> None:
     """The nine sets of genomic-benchmarks: size, classes, lengths, and which are here."""
-    from xaibench.data.published.fetching import listed
+    from xaibench.data.genomic_benchmarks.fetching import listed
 
     for line in listed(root):
         echo(line)
@@ -217,7 +217,7 @@ def fetch(
     name: Annotated[str, typer.Argument(help="A set of genomic-benchmarks.")], root: Root = None
 ) -> None:
     """Download a set of genomic-benchmarks and verify that it is whole."""
-    from xaibench.data.published.fetching import fetch
+    from xaibench.data.genomic_benchmarks.fetching import fetch
     from xaibench.progress import fetching
 
     with fetching(name) as progress:
@@ -241,7 +241,7 @@ def audit(
     ] = False,
 ) -> None:
     """What is in a dataset, how far test leaks into train, and what trivial models reach."""
-    from xaibench.data.named import audited
+    from xaibench.data.resolving import audited
 
     known = tuple(plugins or ())
     for line in audited(dataset, changes=changes or (), plugins=known, deep=deep):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from xaibench.data import truth
+from xaibench.data.files.file import file
 from xaibench.data.motifs import find_motif
-from xaibench.data.own.files import file
 from xaibench.data.truth import annotated, scanned
 from xaibench.dna.encoding import reverse_complement, to_codes
 from xaibench.errors import UsageError

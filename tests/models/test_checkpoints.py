@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from xaibench.data.generated.planted import planted
 from xaibench.data.splitting import cut_validation
+from xaibench.data.synthetic.planted import planted
 from xaibench.models import checkpoints, training
 from xaibench.models.attngen import AttnGen
 from xaibench.models.checkpoints import FILE

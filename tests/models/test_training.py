@@ -5,8 +5,8 @@ import pytest
 import torch
 from elsewhere import Elsewhere
 
-from xaibench.data.generated.planted import planted
 from xaibench.data.splitting import cut_validation
+from xaibench.data.synthetic.planted import planted
 from xaibench.dna.encoding import reverse_complement
 from xaibench.errors import UsageError
 from xaibench.models import training

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load as load_weights
 from safetensors.torch import save as save_weights
 
-from xaibench.data.audit.floor import Floor, floor
+from xaibench.data.audit.baselines import Floor, floor
 from xaibench.dna import encoding
 from xaibench.errors import ModelError, UsageError
 from xaibench.nn.checks.steadiness import SEQUENCES, Answers, steady

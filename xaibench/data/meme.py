@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.data.own.content import reason, text_of
-from xaibench.data.own.reading import UNREADABLE
+from xaibench.data.files.content import reason, text_of
+from xaibench.data.files.reading import UNREADABLE
 from xaibench.errors import UsageError, shortened
 
 Matrix = NDArray[np.float64]

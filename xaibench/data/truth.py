@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xaibench.data.files.columns import class_of, whole_numbers
+from xaibench.data.files.reading import read_bed
 from xaibench.data.meme import Motif
 from xaibench.data.motifs import find_motif
-from xaibench.data.own.columns import class_of, whole_numbers
-from xaibench.data.own.reading import read_bed
 from xaibench.dna.encoding import lengths
 from xaibench.errors import UsageError, shortened
 from xaibench.shapes import Codes, Evidence

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from xaibench.data.audit.cautions import cautions
-from xaibench.data.named import audited
-from xaibench.data.own.files import file
+from xaibench.data.files.file import file
+from xaibench.data.resolving import audited
 from xaibench.dna.encoding import to_codes
 from xaibench.errors import UsageError
 from xaibench.plan.schema import read

@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("seqleak")
 
 from xaibench.data.audit.deep import Check, Linted
-from xaibench.data.audit.deep_words import deep_findings
-from xaibench.data.named import audited
+from xaibench.data.audit.deep_text import deep_findings
+from xaibench.data.resolving import audited
 from xaibench.dna.encoding import dinucleotide_shuffles, to_codes, to_letters
 from xaibench.errors import UsageError
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import xaibench.data.audit.floor as module
-from xaibench.data.audit.floor import floor, frequencies, gc
-from xaibench.data.own.files import file
+import xaibench.data.audit.baselines as module
+from xaibench.data.audit.baselines import floor, frequencies, gc
+from xaibench.data.files.file import file
 from xaibench.dna.encoding import to_codes, to_letters
 from xaibench.values import N, Sequences, Splits
 

@@ -17,7 +17,7 @@ from xaibench.data.audit.leakage import (
     repeats_of,
     shared_words,
 )
-from xaibench.data.published.interval_tables import interval_tables
+from xaibench.data.genomic_benchmarks.interval_tables import interval_tables
 from xaibench.dna.encoding import reverse_complement, to_codes, to_letters
 from xaibench.errors import UsageError
 from xaibench.values import Intervals, N, Sequences, Splits

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xaibench.data.audit.counts import Copies, Groups, Near, Overlapping, Split, audit
-from xaibench.data.audit.floor import Floor
-from xaibench.data.audit.words import interval_lines, lines
-from xaibench.data.own.files import file
+from xaibench.data.audit.baselines import Floor
+from xaibench.data.audit.summary import Copies, Groups, Near, Overlapping, Split, audit
+from xaibench.data.audit.text import interval_lines, lines
+from xaibench.data.files.file import file
 from xaibench.dna.encoding import reverse_complement
 from xaibench.errors import UsageError
 from xaibench.values import Intervals, N, Sequences, Splits

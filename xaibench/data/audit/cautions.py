@@ -8,7 +8,7 @@ from itertools import chain, groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.data.own.columns import canonical_number
+from xaibench.data.files.columns import canonical_number
 from xaibench.dna.encoding import lengths
 from xaibench.shapes import Codes
 from xaibench.values import Sequences, Splits

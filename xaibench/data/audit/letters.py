@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from xaibench.data.own import files, genome
-from xaibench.data.published.fetching import sets_root
-from xaibench.data.published.genomic_benchmarks import letters_of_file
+from xaibench.data.files import file, intervals
+from xaibench.data.genomic_benchmarks.fetching import sets_root
+from xaibench.data.genomic_benchmarks.reading import letters_of_file
 from xaibench.dna.encoding import to_codes, to_letters
 from xaibench.errors import UsageError
 from xaibench.shapes import Codes
@@ -52,7 +52,7 @@ def _is_read_as(letters: Sequence[str], codes: Codes) -> bool:
 
 def _of_file(splits: Named, options: Mapping[str, Any]) -> Letters:
     columns = {name: options[name] for name in ("sequence", "label", "id") if options.get(name)}
-    written = files.letters(Path(options["path"]), **columns)
+    written = file.letters(Path(options["path"]), **columns)
     return {name: [written[row] for row in split.names] for name, split in splits.items()}
 
 
@@ -61,7 +61,7 @@ def _of_genome(splits: Named, options: Mapping[str, Any]) -> Letters:
     for name, split in splits.items():
         if split.intervals is None:
             raise LookupError(name)
-        letters[name] = genome.letters(split.intervals, Path(options["genome"]))
+        letters[name] = intervals.letters(split.intervals, Path(options["genome"]))
     return letters
 
 

@@ -1,0 +1,327 @@
+"""Sequences of a genome: labelled intervals (BED or a table), cut from a FASTA file."""
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from xaibench.data.packing import file_key, key_of, packed
+from xaibench.data.splitting import cut
+from xaibench.dna.encoding import ambiguities, to_codes
+from xaibench.errors import UsageError, shortened
+from xaibench.plugins.options import Word
+from xaibench.randomness import stream
+from xaibench.shapes import Labels
+from xaibench.values import Intervals, Sequences, Splits
+
+from .columns import (
+    classes,
+    places,
+    region_facts,
+    require,
+    require_classes,
+    split_by_column,
+    split_by_kind,
+    whole_numbers,
+    with_plain_names,
+)
+from .content import beginning, reason, text_of
+from .reading import (
+    LEFT_OUT,
+    UNREADABLE,
+    bed_folder,
+    fasta_records,
+    is_bed,
+    read_bed,
+    read_bed_folder,
+    read_table,
+)
+
+_OTHER_STRAND = str.maketrans("ACGTUacgtu", "TGCAAtgcaa")
+
+
+class _Cutting(NamedTuple):
+    """How the intervals are split."""
+
+    split: str | None
+    test: tuple[str, ...]
+    validation: tuple[str, ...]
+    test_fraction: float
+    data_seed: int
+
+
+def intervals(
+    *,
+    data_seed: int,
+    path: Path,
+    genome: Path,
+    label: Word | None = None,
+    split: Word | None = None,
+    test_chromosomes: list[Word] | None = None,
+    validation_chromosomes: list[Word] | None = None,
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2,
+    one_based: bool = False,
+    length: Annotated[int, Field(ge=1)] | None = None,
+) -> Splits:
+    """Intervals with labels, and the letters that a genome has there.
+
+    ``path`` is a BED file (``.bed``, ``.narrowPeak``, ``.broadPeak``), whose columns are called
+    chrom, start, end, name, score, strand, 7, 8, ..., or a table with a header (CSV, TSV, Parquet):
+    ``start``, ``end`` and ``chrom``, ``chromosome`` or ``region``, or ``region`` alone
+    (chr1:200-300), perhaps ``strand``; or a folder of BED files: of classes that have the names of
+    the files, in folders for splits or not, or of splits, train.bed and test.bed. ``genome`` is
+    FASTA. Text files may be compressed by gzip, bgzip, bzip2 or xz.
+
+    Intervals are 0-based and half-open; on the strand - the sequence is the reverse complement
+    (. is +). ``one_based`` reads ``region`` from 1 and with its end, as samtools writes it. With
+    ``length`` each is cut or grown about its centre to so many bases. ``label`` is the column of
+    the classes: the name in a BED file, else ``label``. Groups are the chromosomes. Names are the
+    column ``name`` where it is not the label and tells the rows apart, else chr1:200-300(+).
+
+    The test is ``test_chromosomes``, or what the column ``split`` says (the one of that name where
+    there is one), else about ``test_fraction`` of the rows, by chromosome. The harness cuts the
+    validation where neither ``split`` nor ``validation_chromosomes`` gives one. The sequences are
+    packed into the cache (``packing``) and read again where one of the two files has changed.
+    """
+    test, validation = tuple(test_chromosomes or ()), tuple(validation_chromosomes or ())
+    _require_one_split(split, test, validation)
+    cutting = _Cutting(split, test, validation, test_fraction, data_seed)
+    make = partial(_load, path, genome, label, length, one_based, cutting)
+    # what is asked for is part of the name: another plan's is no older state of this one's
+    asked = key_of(
+        str(path.resolve()), str(genome.resolve()), repr((label, length, one_based, cutting))
+    )
+    files = [part.path for part in bed_folder(path).parts] if path.is_dir() else [path]
+    keys = [*map(file_key, files), file_key(genome)]
+    return packed(f"{path.name}-{asked}", key_of(*keys), make)
+
+
+def _require_one_split(
+    split: str | None, test: tuple[str, ...], validation: tuple[str, ...]
+) -> None:
+    if split and (test or validation):
+        raise UsageError(
+            f"intervals: wanted either the column split or chromosomes, got {split!r} and "
+            f"{', '.join(test + validation)}"
+        )
+    for chromosome in test:
+        if chromosome in validation:
+            raise UsageError(
+                f"intervals: wanted a chromosome in one split, got {chromosome!r} in "
+                "test_chromosomes and in validation_chromosomes"
+            )
+
+
+def _load(
+    path: Path,
+    genome: Path,
+    label: str | None,
+    length: int | None,
+    one_based: bool,
+    cutting: _Cutting,
+) -> Splits:
+    table = with_plain_names(_table(path), path, keep=(label, cutting.split))
+    label = label or _label(table, path)
+    if "split" in table and not (cutting.test or cutting.validation):
+        cutting = cutting._replace(split=cutting.split or "split")
+    require(table, path, [label, *filter(None, [cutting.split])])
+    labels, class_names = _classes(table, path, label)
+    where = _intervals(table, path, length, one_based=one_based)
+    letters = _letters(where, path, genome, length)
+    written = _written(where)
+    codes = to_codes(letters, names=[f"{genome}: {name}" for name in written])
+    named = "name" in table and label != "name" and table["name"].is_unique
+    names = tuple(table["name"]) if named else _distinct(written)
+    sequences = Sequences(codes, labels, names, class_names, where.chromosomes, None, where)
+    splits, how = _split(sequences, table, path, cutting)
+    require_classes(splits, f"{path}: column {label!r}")
+    made = "" if length is None else f", each cut or grown to {length} nt"
+    note = f"{len(where):,} intervals of {path.name} in {genome.name}{made}, {how}."
+    facts: dict[str, str | int | float] = {**region_facts(table, one_based=one_based)}
+    if count := ambiguities(letters):
+        facts["letters of ambiguity read as N"] = count
+    if path.is_dir() and (left_out := bed_folder(path).left_out):
+        facts[LEFT_OUT] = shortened(", ".join(left_out))
+    return Splits(splits.train, splits.test, splits.validation, note, facts)
+
+
+def _classes(table: pd.DataFrame, path: Path, label: str) -> tuple[Labels, tuple[str, ...]]:
+    """As ``classes``; the names of peaks, which a BED file may have there, are refused."""
+    labels, class_names = classes(table, path, label)
+    if len(class_names) == len(table):
+        raise UsageError(
+            f"{path}: column {label!r}: wanted classes, got another word in every row; "
+            "give the column of the classes by the option label"
+        )
+    return labels, class_names
+
+
+def _label(table: pd.DataFrame, path: Path) -> str:
+    """The name in BED files, but for a folder of them with a file a class; else ``label``."""
+    in_bed = path.is_dir() or is_bed(path)
+    return "name" if in_bed and "label" not in table else "label"
+
+
+def _table(path: Path) -> pd.DataFrame:
+    if path.is_dir():
+        return read_bed_folder(path)
+    if is_bed(path):
+        return read_bed(path)
+    return read_table(path).rename(columns=lambda name: name.removeprefix("#"))
+
+
+def _intervals(
+    table: pd.DataFrame, path: Path, length: int | None, *, one_based: bool
+) -> Intervals:
+    """Of every row; with ``length``, about the same centre."""
+    found = places(table, one_based=one_based)
+    if found is None:
+        raise UsageError(
+            f"{path}: wanted the columns start, end and chrom, chromosome or region, "
+            f"got {', '.join(map(repr, table.columns))}"
+        )
+    odd = np.flatnonzero(found["chromosome"] == "")
+    if len(odd):
+        word = shortened(repr(table["region"].iloc[odd[0]] if "region" in table else ""))
+        raise UsageError(f"{path}: row {odd[0]}: wanted a place, as chr1:200-300, got {word}")
+    strands = found["strand"].to_numpy(np.float64)
+    if np.isnan(strands).any():
+        row = int(np.argmax(np.isnan(strands)))
+        raise UsageError(
+            f"{path}: column 'strand': wanted +, - or ., got {table['strand'].iloc[row]!r} "
+            f"in row {row}"
+        )
+    starts = whole_numbers(found["start"], f"{path}: column 'start'")
+    ends = whole_numbers(found["end"], f"{path}: column 'end'")
+    turned = np.flatnonzero((starts < 0) | (starts >= ends))
+    if len(turned):
+        row = turned[0]
+        raise UsageError(
+            f"{path}: row {row}: wanted 0 <= start < end, got {starts[row]} and {ends[row]}"
+        )
+    if length is not None:
+        starts = (starts + ends - length) // 2
+        ends = starts + length
+    return Intervals(tuple(found["chromosome"]), starts, ends, strands.astype(np.int8))
+
+
+def letters(where: Intervals, genome: Path) -> list[str]:
+    """Of every interval as the genome writes them, lower case for repeats perhaps."""
+    return _letters(where, genome, genome, None)
+
+
+def _letters(where: Intervals, path: Path, genome: Path, length: int | None) -> list[str]:
+    """Of every interval, as it reads on its strand."""
+    letters = [""] * len(where)
+    groups = pd.Series(where.chromosomes).groupby(list(where.chromosomes)).indices
+    by_chromosome = {str(name): rows for name, rows in groups.items()}
+    sizes: dict[str, int] = {}
+    try:
+        for chromosome, whole in _chromosomes(genome):
+            sizes[chromosome] = len(whole)
+            for row in by_chromosome.get(chromosome, ()):
+                letters[row] = whole[max(where.starts[row], 0) : where.ends[row]]
+    except UNREADABLE as error:
+        raise UsageError(
+            f"{genome}: wanted a genome in FASTA, got: {reason(genome, error)}"
+        ) from error
+    _require_inside(where, sizes, path, genome, length)
+    for row in np.flatnonzero(where.strands < 0):
+        letters[row] = letters[row][::-1].translate(_OTHER_STRAND)
+    return letters
+
+
+def _require_inside(
+    where: Intervals, sizes: dict[str, int], path: Path, genome: Path, length: int | None
+) -> None:
+    """That every interval is in the genome, whose chromosomes have these ``sizes``."""
+    size = pd.Series(where.chromosomes).map(sizes).to_numpy(np.float64)
+    wrong = np.flatnonzero(np.isnan(size) | (where.starts < 0) | (where.ends > size))
+    if not len(wrong):
+        return
+    row = wrong[0]
+    chromosome, start, end = where.chromosomes[row], where.starts[row], where.ends[row]
+    if chromosome not in sizes:
+        raise UsageError(
+            f"{path}: row {row}: wanted a chromosome of {genome}, got {chromosome!r}; "
+            f"{_instead(chromosome, sizes)}"
+        )
+    grown = "" if length is None else f", cut or grown to {length} nt about its centre"
+    raise UsageError(
+        f"{path}: row {row}: wanted an interval inside {chromosome} of {genome}, which has "
+        f"{sizes[chromosome]:,} letters, got {start}-{end}{grown}"
+    )
+
+
+def _instead(chromosome: str, known: Iterable[str]) -> str:
+    """What a chromosome may be called where this name is unknown."""
+    names = list(known)
+    for other in (f"chr{chromosome}", chromosome.removeprefix("chr")):
+        if other in names:
+            return f"there it is called {other!r}"
+    more = ", ..." if names[5:] else ""
+    return f"there are {', '.join(map(repr, names[:5]))}{more}"
+
+
+def _written(where: Intervals) -> list[str]:
+    """chr1:200-300(+)"""
+    columns = (where.chromosomes, where.starts, where.ends, where.strands)
+    return [
+        f"{chromosome}:{start}-{end}({'+' if strand > 0 else '-'})"
+        for chromosome, start, end, strand in zip(*columns, strict=True)
+    ]
+
+
+def _distinct(names: list[str]) -> tuple[str, ...]:
+    """The second of a name has #2 behind it: an interval may stand in a file twice."""
+    column = pd.Series(names)
+    earlier = column.groupby(column).cumcount()
+    pairs = zip(names, earlier, strict=True)
+    return tuple(f"{name}#{count + 1}" if count else name for name, count in pairs)
+
+
+def _split(
+    sequences: Sequences, table: pd.DataFrame, path: Path, cutting: _Cutting
+) -> tuple[Splits, str]:
+    """The splits, and in words how they came about."""
+    if cutting.split:
+        where = f"{path}: column {cutting.split!r}"
+        return split_by_column(sequences, table[cutting.split], where), "split by the file"
+    chromosomes = np.array(sequences.groups)
+    for chromosome in cutting.test + cutting.validation:
+        if chromosome not in chromosomes:
+            raise UsageError(
+                f"{path}: wanted a chromosome of its rows for test or validation, got "
+                f"{chromosome!r}; {_instead(chromosome, dict.fromkeys(sequences.groups or ()))}"
+            )
+    validation = np.isin(chromosomes, cutting.validation)
+    if cutting.test:
+        test = np.isin(chromosomes, cutting.test)
+        kinds = np.select([test, validation], ["test", "validation"], "train")
+        return split_by_kind(sequences, kinds, str(path)), f"test on {', '.join(cutting.test)}"
+    rest = sequences.take(np.flatnonzero(~validation))
+    train, part = cut(rest, cutting.test_fraction, stream(cutting.data_seed, "test"))
+    held = sequences.take(np.flatnonzero(validation)) if cutting.validation else None
+    several = len(set(rest.groups or ())) > 1
+    return Splits(train, part, held), f"test cut from it{' by chromosome' if several else ''}"
+
+
+def _chromosomes(genome: Path) -> Iterator[tuple[str, str]]:
+    """Name and letters of each record of a genome.
+
+    A record is held at a time. Read from end to end: any compression and line length will do, and
+    no index can be of an older state.
+    """
+    names: set[str] = set()
+    with text_of(genome) as text:
+        if not beginning(text).startswith((">", ";")):
+            raise ValueError("no record that begins with '>'")
+        for name, letters in fasta_records(text):
+            if name in names:
+                raise ValueError(f"two records of one name, {name!r}")
+            names.add(name)
+            yield name, letters
