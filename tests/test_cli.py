@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from xaibench.alone import alone
 from xaibench.cli import main
 from xaibench.errors import UsageError
+from xaibench.storage.lock import alone
 
 PLAN = """
 dataset: {name: planted, train: 120, test: 40, length: 40}

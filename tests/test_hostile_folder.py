@@ -22,7 +22,7 @@ from xaibench.data.genomic_benchmarks import reading
 from xaibench.errors import UsageError
 from xaibench.results import read as read_results
 from xaibench.run import report, run
-from xaibench.store import _canonical, _digest, verify
+from xaibench.storage.artefacts import _canonical, _digest, verify
 
 MARK = "open({!r}, 'w').write('x')\n\n\ndef own(model, inputs, target):\n    return inputs[:, 0]\n"
 

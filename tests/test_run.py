@@ -12,7 +12,6 @@ import torch
 from sklearn import metrics
 
 from xaibench import progress
-from xaibench.alone import alone
 from xaibench.cells.explaining import explained_spec
 from xaibench.cells.keeping import first
 from xaibench.cells.training import model_spec, trained
@@ -24,6 +23,7 @@ from xaibench.plan.schema import read
 from xaibench.randomness import identity, stream
 from xaibench.run import OUTPUTS, begin, conclusion, planned, render, run
 from xaibench.spent import SPENT
+from xaibench.storage.lock import alone
 from xaibench.work import Job
 
 PLAN = """

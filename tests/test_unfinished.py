@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from xaibench import engine
-from xaibench.alone import alone
 from xaibench.begun import begun_in, mark, named_from_here, seen_from
 from xaibench.cells import explaining, training
 from xaibench.errors import UsageError
@@ -17,6 +16,7 @@ from xaibench.plan.schema import dump, read, read_back
 from xaibench.results import read as read_results
 from xaibench.run import begin, report, run
 from xaibench.spent import seconds_of
+from xaibench.storage.lock import alone
 from xaibench.work import Job
 
 PLAN = """

@@ -26,7 +26,7 @@ from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.plugins.fence import fenced
 from xaibench.processes import Do, in_processes, sendable
 from xaibench.progress import Progress, said
-from xaibench.store import Spec
+from xaibench.storage.artefacts import Spec
 from xaibench.work import Job, Work, is_explained, prepare
 
 Epoch = Callable[[int, int, dict[str, float]], None]

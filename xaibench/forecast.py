@@ -13,7 +13,7 @@ from xaibench.engine import Task
 from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.explanation.guards import GUARDED
 from xaibench.run import planned
-from xaibench.store import Spec
+from xaibench.storage.artefacts import Spec
 from xaibench.trial import Tried, tried
 from xaibench.work import Work, is_explained, seeds_of
 

@@ -14,7 +14,7 @@ from xaibench.explanation.controls import RANDOM
 from xaibench.nn import outputs as curves
 from xaibench.records import Block
 from xaibench.shapes import Logits
-from xaibench.store import NOT_APPLICABLE, OK, Spec
+from xaibench.storage.artefacts import NOT_APPLICABLE, OK, Spec
 from xaibench.work import Work
 
 Line = NDArray[np.float64]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench.store import FAILED, NOT_COMPUTED, OK
+from xaibench.storage.artefacts import FAILED, NOT_COMPUTED, OK
 
 WORDS = ("dataset", "model", "method", "control", "metric", "operator", "status", "reason")
 COLUMNS = (

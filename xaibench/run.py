@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 
 from xaibench import results
-from xaibench.alone import alone, busy
 from xaibench.begun import (
     Begun,
     WentOn,
@@ -42,6 +41,7 @@ from xaibench.records import Block, excused, frame
 from xaibench.rendering import render
 from xaibench.selftest import self_test
 from xaibench.spent import Counting, Keep, counted, seconds_of
+from xaibench.storage.artefacts import FAILED
 from xaibench.storage.files import write
 from xaibench.storage.folder import (
     check_folder,
@@ -52,7 +52,7 @@ from xaibench.storage.folder import (
     mark_rendered,
     set_damaged_aside,
 )
-from xaibench.store import FAILED
+from xaibench.storage.lock import alone, busy
 from xaibench.work import Job, Work, facts_of, is_explained, prepare, seeds_of
 
 OUTPUTS = (

@@ -12,7 +12,7 @@ from xaibench.plan.schema import Plan, Use
 from xaibench.plugins.options import typed
 from xaibench.plugins.registry import Plugin, load
 from xaibench.protocols import MetricFacts, metric_facts
-from xaibench.store import Store
+from xaibench.storage.artefacts import Store
 from xaibench.values import Sequences, Splits
 
 Given = ParamSpec("Given")

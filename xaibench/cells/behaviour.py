@@ -10,7 +10,7 @@ from xaibench.nn.checks.padding import Padding, padding_of
 from xaibench.nn.checks.steadiness import steady
 from xaibench.nn.checks.units import caution_of
 from xaibench.plugins.fence import fenced
-from xaibench.store import NOT_COMPUTED, OK, Spec, key
+from xaibench.storage.artefacts import NOT_COMPUTED, OK, Spec, key
 from xaibench.work import Work, is_explained, seeds_of
 
 from .keeping import is_there, keep_failure

@@ -13,7 +13,7 @@ from xaibench.nn import outputs as curves
 from xaibench.nn.inference import logits
 from xaibench.randomness import streams
 from xaibench.shapes import Codes, Labels
-from xaibench.store import Spec, key
+from xaibench.storage.artefacts import Spec, key
 from xaibench.values import Subsets, Substitutions
 from xaibench.work import Work, facts_of
 

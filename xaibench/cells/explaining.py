@@ -23,7 +23,7 @@ from xaibench.nn.reinitialise import layers, reinitialised
 from xaibench.plugins.registry import Plugin
 from xaibench.randomness import stream
 from xaibench.shapes import Codes, Labels, Logits, Scores
-from xaibench.store import Spec, key
+from xaibench.storage.artefacts import Spec, key
 from xaibench.work import Work, facts_of, found, remembered
 
 from .keeping import (

@@ -14,7 +14,7 @@ from xaibench.plan.schema import Use
 from xaibench.plugins.options import identity
 from xaibench.plugins.registry import load as plugin_of
 from xaibench.shapes import Codes
-from xaibench.store import FAILED, NOT_APPLICABLE, OK, Spec
+from xaibench.storage.artefacts import FAILED, NOT_APPLICABLE, OK, Spec
 from xaibench.work import Work, remembered
 
 Arrays = dict[str, NDArray[Any]]

@@ -9,7 +9,7 @@ from xaibench.explanation.controls import ORACLE
 from xaibench.nn import outputs
 from xaibench.nn.inference import logits
 from xaibench.shapes import Codes, Labels
-from xaibench.store import Spec, key
+from xaibench.storage.artefacts import Spec, key
 from xaibench.work import Work
 
 from .courses import Course, courses

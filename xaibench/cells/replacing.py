@@ -15,7 +15,7 @@ from xaibench.nn import outputs as curves
 from xaibench.nn.inference import logits
 from xaibench.randomness import streams
 from xaibench.shapes import Codes, Logits, Scores
-from xaibench.store import Spec, key
+from xaibench.storage.artefacts import Spec, key
 from xaibench.work import Work, remembered
 
 from .behaviour import unusable, usable

@@ -12,7 +12,7 @@ from xaibench.explanation.controls import RANDOM, random_maps
 from xaibench.nn.inference import logits
 from xaibench.randomness import streams
 from xaibench.shapes import Codes, Scores
-from xaibench.store import Spec, key
+from xaibench.storage.artefacts import Spec, key
 from xaibench.values import Sequences, Splits
 from xaibench.work import Work, facts_of
 

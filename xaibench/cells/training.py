@@ -26,7 +26,7 @@ from xaibench.plugins.options import supplied
 from xaibench.progress import said
 from xaibench.randomness import stream
 from xaibench.shapes import Codes
-from xaibench.store import Spec, key
+from xaibench.storage.artefacts import Spec, key
 from xaibench.values import Sequences, Splits
 from xaibench.work import Work, facts_of, found, is_explained, remembered
 

@@ -19,8 +19,8 @@ from xaibench.compare.sharing import Shared, cells
 from xaibench.explanation.controls import RANDOM
 from xaibench.panels import Cell, aligned
 from xaibench.plugins.options import LIMITS
+from xaibench.storage.artefacts import verify
 from xaibench.storage.files import read
-from xaibench.store import verify
 
 LEARNT = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
 """What a history tells of what was learnt; its other columns are of time, or of the plan."""

@@ -21,7 +21,7 @@ from xaibench.measure.source import Source, controlled, explained_of, own_spec, 
 from xaibench.measure.values import measured
 from xaibench.protocols import MetricFacts
 from xaibench.records import Block
-from xaibench.store import NOT_APPLICABLE, Spec
+from xaibench.storage.artefacts import NOT_APPLICABLE, Spec
 from xaibench.values import Explained
 from xaibench.work import Work, facts_of, seeds_of
 

@@ -15,7 +15,7 @@ from xaibench.measure.source import Source, controlled, rows_of
 from xaibench.measure.values import measured, without_map
 from xaibench.protocols import MetricFacts
 from xaibench.records import Block
-from xaibench.store import NOT_APPLICABLE
+from xaibench.storage.artefacts import NOT_APPLICABLE
 from xaibench.values import Explained, Subsets, Substitutions
 from xaibench.work import Work
 

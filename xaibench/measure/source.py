@@ -22,7 +22,7 @@ from xaibench.lines import problem
 from xaibench.plugins.registry import load
 from xaibench.protocols import method_facts
 from xaibench.records import Block
-from xaibench.store import Spec
+from xaibench.storage.artefacts import Spec
 from xaibench.values import Explained
 from xaibench.work import Work
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xaibench.errors import NotApplicable, described, message_of
 from xaibench.plugins.fence import fenced
 from xaibench.records import Block
-from xaibench.store import FAILED, NOT_APPLICABLE
+from xaibench.storage.artefacts import FAILED, NOT_APPLICABLE
 from xaibench.work import Work, found
 
 

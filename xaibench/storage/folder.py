@@ -16,8 +16,9 @@ from xaibench.plugins.registry import load
 from xaibench.progress import said
 from xaibench.provenance import BEGUN, RENDERED
 from xaibench.storage.files import digest, read, write
-from xaibench.store import DAMAGED, MARK, unwritable
 from xaibench.work import Work
+
+from .artefacts import DAMAGED, MARK, unwritable
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What reading JSON that may be anything ends in."""

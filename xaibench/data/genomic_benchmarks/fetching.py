@@ -9,11 +9,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 
-from xaibench.alone import locked
 from xaibench.errors import Absent, UsageError, shortened
 from xaibench.plan.sources import expanded
 from xaibench.plugins.registry import nearest
 from xaibench.progress import Fetching
+from xaibench.storage.lock import locked
 
 from .benchmark_sets import SETS, BenchmarkSet
 

@@ -3,8 +3,8 @@ import os
 
 import pytest
 
+from xaibench.storage.artefacts import FAILED, NOT_APPLICABLE, Store, key
 from xaibench.storage.files import write
-from xaibench.store import FAILED, NOT_APPLICABLE, Store, key
 
 SPEC = {"kind": "model", "seed": 3}
 

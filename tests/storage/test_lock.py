@@ -5,8 +5,8 @@ import fcntl
 
 import pytest
 
-from xaibench.alone import alone
 from xaibench.errors import UsageError
+from xaibench.storage.lock import alone
 
 
 def test_a_second_run_in_a_folder_is_refused_and_a_third_after_them_is_not(tmp_path):

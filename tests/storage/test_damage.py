@@ -15,8 +15,8 @@ from xaibench.compare.comparison import compare
 from xaibench.errors import UsageError
 from xaibench.run import OUTPUTS, report, run
 from xaibench.spent import seconds_of
+from xaibench.storage.artefacts import DAMAGED
 from xaibench.storage.folder import is_rendered
-from xaibench.store import DAMAGED
 
 Damage = Callable[[Path], object]
 COMMAND = "xaibench run tiny.yaml"
@@ -244,7 +244,7 @@ def test_other_files_are_named_with_the_way_on(tmp_path):
 
 def test_a_finished_run_is_not_read_again(copy, monkeypatch):
     monkeypatch.setattr(running, "set_damaged_aside", pytest.fail)
-    monkeypatch.setattr("xaibench.store._content", pytest.fail)
+    monkeypatch.setattr("xaibench.storage.artefacts._content", pytest.fail)
     assert again(copy).computed == 0
 
 

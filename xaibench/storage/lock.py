@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TextIO
 
 from xaibench.errors import UsageError
-from xaibench.storage.files import TEMPORARY, regular
+
+from .files import TEMPORARY, regular
 
 _ABANDONED = 3600
 """Seconds after which a temporary file is nobody's: whoever wrote it was killed."""

@@ -16,7 +16,8 @@ from typing import Any
 from safetensors.numpy import load
 
 from xaibench.errors import Halted, UsageError
-from xaibench.storage.files import TEMPORARY, read, sync, write
+
+from .files import TEMPORARY, read, sync, write
 
 Spec = Mapping[str, Any]
 """What an artefact is and what it came from, as JSON; its ``kind`` begins the folder's name."""
