@@ -35,14 +35,14 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 
 PARTS = {
-    "reading data": "xaibench.work:prepare",
-    "training": "xaibench.cells.training:train",
-    "predictions": "xaibench.cells.training:predict",
-    "explaining": "xaibench.cells.explaining:explain_cell",
-    "curves": "xaibench.cells.replacing:curve_cell",
-    "oracle": "xaibench.cells.oracle:oracle_cell",
-    "true effects": "xaibench.cells.effects:effects_cell",
-    "floor": "xaibench.cells.training:floor_of",
+    "reading data": "xaibench.artefacts.job:prepare",
+    "training": "xaibench.artefacts.models:train",
+    "predictions": "xaibench.artefacts.models:predict",
+    "explaining": "xaibench.artefacts.explanations:explain_cell",
+    "curves": "xaibench.artefacts.curves:curve_cell",
+    "oracle": "xaibench.artefacts.oracle:oracle_cell",
+    "true effects": "xaibench.artefacts.effects:effects_cell",
+    "floor": "xaibench.artefacts.models:floor_of",
     "measuring": "xaibench.records:frame",
     "estimates": "xaibench.estimates:estimates",
     "tests and ranks": "xaibench.certainty:tables",
@@ -139,8 +139,8 @@ def _alone(folder: Path, changes: list[str]) -> None:
 
 def _run_in_this_process(folder: Path, changes: list[str]) -> None:
     from xaibench import engine, run
+    from xaibench.artefacts.job import Job
     from xaibench.plan.schema import read_any
-    from xaibench.work import Job
 
     plan = read_any("demo", changes=tuple(changes), plugins=(), limit=None)
     job = Job(plan, "demo", (), folder)

@@ -6,12 +6,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from xaibench.artefacts.job import Job
 from xaibench.errors import Died
 from xaibench.plan.schema import read
 from xaibench.processes import in_processes
 from xaibench.results import read as read_results
 from xaibench.run import begin, run
-from xaibench.work import Job
 
 DOES = {
     "leaves": ("sys.exit(0)", "SystemExit: 0"),

@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xaibench.cells.courses import Course
-from xaibench.cells.donors import donor_of
-from xaibench.cells.explaining import changes, explained_spec
-from xaibench.cells.keeping import arrays_of
-from xaibench.cells.oracle import Oracle, oracle_spec
-from xaibench.cells.replacing import curve_spec, map_of
-from xaibench.cells.retraining import Retraining, retrained_spec
-from xaibench.cells.training import RANDOM_LABELS, _with_random_labels, model_specs, trained
+from xaibench.artefacts.artefact import arrays_of
+from xaibench.artefacts.curve_keys import Course
+from xaibench.artefacts.curves import curve_spec, map_of
+from xaibench.artefacts.donors import donor_of
+from xaibench.artefacts.explanations import changes, explained_spec
+from xaibench.artefacts.job import Job
+from xaibench.artefacts.models import RANDOM_LABELS, _with_random_labels, model_specs, trained
+from xaibench.artefacts.oracle import Oracle, oracle_spec
+from xaibench.artefacts.retraining import Retraining, retrained_spec
 from xaibench.comparisons import agreement
 from xaibench.dna.replacement import LERF, MORF, counts, ranks
 from xaibench.engine import Task, missing
@@ -28,7 +29,6 @@ from xaibench.plugins.registry import available
 from xaibench.randomness import streams
 from xaibench.records import Block
 from xaibench.run import begin, run
-from xaibench.work import Job
 
 PLAN = """
 dataset: {name: planted, train: 90, test: 30, length: 40}

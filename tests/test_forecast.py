@@ -7,7 +7,7 @@ import pytest
 import torch
 from test_run import work_of
 
-from xaibench.cells.retraining import retrained_cell
+from xaibench.artefacts.retraining import retrained_cell
 from xaibench.engine import Task
 from xaibench.errors import UsageError
 from xaibench.forecast import FOLDER, KINDS, Amount, Forecast, forecast, summary, total

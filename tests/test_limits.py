@@ -5,11 +5,11 @@ import shutil
 import pandas as pd
 import pytest
 
-from xaibench.cells.keeping import looked_at
-from xaibench.cells.training import model_spec
+from xaibench.artefacts.artefact import looked_at
+from xaibench.artefacts.job import Job
+from xaibench.artefacts.models import model_spec
 from xaibench.plan.schema import read
 from xaibench.run import begin, planned, run
-from xaibench.work import Job
 
 PLAN = """
 dataset: {name: planted, train: 90, test: 30, length: 40}

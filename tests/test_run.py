@@ -12,9 +12,10 @@ import torch
 from sklearn import metrics
 
 from xaibench import progress
-from xaibench.cells.explaining import explained_spec
-from xaibench.cells.keeping import first
-from xaibench.cells.training import model_spec, trained
+from xaibench.artefacts.artefact import first
+from xaibench.artefacts.explanations import explained_spec
+from xaibench.artefacts.job import Job
+from xaibench.artefacts.models import model_spec, trained
 from xaibench.errors import UsageError
 from xaibench.explanation.controls import RANDOM, random_maps
 from xaibench.forecast import summary
@@ -24,7 +25,6 @@ from xaibench.randomness import identity, stream
 from xaibench.run import OUTPUTS, begin, conclusion, planned, render, run
 from xaibench.spent import SPENT
 from xaibench.storage.lock import alone
-from xaibench.work import Job
 
 PLAN = """
 dataset: {name: planted, train: 160, test: 50, length: 60}

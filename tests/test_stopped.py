@@ -11,11 +11,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from xaibench.artefacts.job import Job
 from xaibench.plan.schema import read
 from xaibench.results import read as read_results
 from xaibench.run import begin, report, run
 from xaibench.spent import seconds_of
-from xaibench.work import Job
 
 PLAN = """
 dataset: {name: planted, train: 64, test: 20, length: 40}

@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 import torch
 
-from xaibench.cells import training
+from xaibench.artefacts import models
+from xaibench.artefacts.job import Job
 from xaibench.models import masks
 from xaibench.plan.schema import read
 from xaibench.run import begin, run
-from xaibench.work import Job
 
 PLAN = """
 dataset: {name: planted, train: 90, test: 30, length: 40}
@@ -44,7 +44,7 @@ def work_of(folder):
 def train(work):
     """The epochs that were told of."""
     told = []
-    training.train(work, "attngen", 0, lambda epoch, *_: told.append(epoch))
+    models.train(work, "attngen", 0, lambda epoch, *_: told.append(epoch))
     return told
 
 
@@ -75,13 +75,13 @@ def test_killed_before_its_weights_are_kept_a_training_is_not_made_again(tmp_pat
         raise Killed
 
     with monkeypatch.context() as cut:
-        cut.setattr(training, "_save", kill)
+        cut.setattr(models, "_save", kill)
         with pytest.raises(Killed):
             train(work)
     assert len(checkpoints(work)) == 1
     assert train(work) == []
     assert checkpoints(work) == []
-    weights = [training.trained(each, "attngen", 0).state_dict() for each in (undisturbed, work)]
+    weights = [models.trained(each, "attngen", 0).state_dict() for each in (undisturbed, work)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
@@ -92,9 +92,9 @@ def test_a_training_that_could_not_be_kept_is_there_when_it_is_tried_again(tmp_p
         raise OSError("no space left")
 
     with monkeypatch.context() as cut:
-        cut.setattr(training, "_save", full)
+        cut.setattr(models, "_save", full)
         assert train(work) == [1, 2, 3]
-    spec = training.model_spec(work, "attngen", 0)
+    spec = models.model_spec(work, "attngen", 0)
     assert work.store.outcome(spec) == ("failed", "OSError: no space left")
     assert train(work) == []
     assert work.store.outcome(spec) == ("ok", "")

@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 
 from xaibench import engine
+from xaibench.artefacts import explanations, models
+from xaibench.artefacts.job import Job
 from xaibench.begun import begun_in, mark, named_from_here, seen_from
-from xaibench.cells import explaining, training
 from xaibench.errors import UsageError
 from xaibench.plan.schema import dump, read, read_back
 from xaibench.results import read as read_results
 from xaibench.run import begin, report, run
 from xaibench.spent import seconds_of
 from xaibench.storage.lock import alone
-from xaibench.work import Job
 
 PLAN = """
 dataset: {name: planted, train: 64, test: 20, length: 40}
@@ -118,9 +118,9 @@ def nothing_computed(monkeypatch):
 
     for module, name in [
         (engine, "compute"),
-        (training, "train"),
-        (training, "floor"),
-        (explaining, "explain"),
+        (models, "train"),
+        (models, "floor"),
+        (explanations, "explain"),
     ]:
         monkeypatch.setattr(module, name, refuse)
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from xaibench.artefacts.job import Job, Work
 from xaibench.errors import Unknown, UsageError
 from xaibench.plan.schema import Plan, Use, dump, read_back
 from xaibench.plan.sources import SECTIONS, presets
 from xaibench.plugins.registry import OF_FILE, load
 from xaibench.provenance import BEGUN, RENDERED
 from xaibench.storage.files import digest, read, write
-from xaibench.work import Job, Work
 
 SOURCES = "plugins.json"
 """In the store: what the plug-ins of the last call were made of."""

@@ -87,9 +87,9 @@ def run(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from xaibench import forecast, series
     from xaibench import run as running
+    from xaibench.artefacts.job import Job
     from xaibench.plan.schema import read_any
     from xaibench.plan.sources import name_of
-    from xaibench.work import Job
 
     given, jobs = tuple(plugins or ()), jobs or min(os.cpu_count() or 1, 8)
     changed = (*(changes or ()), *([f"training.device={device}"] if device else []))

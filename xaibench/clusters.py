@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from xaibench.artefacts.job import Work
 from xaibench.errors import UsageError
-from xaibench.work import Work
 
 
 def groups_of(work: Work) -> dict[str, str] | None:

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench.cells.courses import Course, orders
-from xaibench.cells.donors import donor_of
-from xaibench.cells.explaining import explained_spec
-from xaibench.cells.keeping import arrays_of, is_there
-from xaibench.cells.replacing import curve_spec
+from xaibench.artefacts.artefact import arrays_of, is_there
+from xaibench.artefacts.curve_keys import Course, orders
+from xaibench.artefacts.curves import curve_spec
+from xaibench.artefacts.donors import donor_of
+from xaibench.artefacts.explanations import explained_spec
+from xaibench.artefacts.job import Work, facts_of
 from xaibench.clusters import numbers_of
 from xaibench.dna import replacement
 from xaibench.dna.distribution_shift import confidence, fitted, likelihood_changes
@@ -25,7 +26,6 @@ from xaibench.randomness import stream, streams
 from xaibench.shapes import Mask, Scores
 from xaibench.statistics.means import of_values
 from xaibench.tables import signed as signed_methods
-from xaibench.work import Work, facts_of
 
 BACKGROUND = 20_000
 """So many train sequences, at most, are what a sequence should look like."""

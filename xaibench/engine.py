@@ -11,23 +11,23 @@ from time import perf_counter
 
 import torch
 
-from xaibench.cells import (
-    behaviour,
+from xaibench.artefacts import (
+    curves,
     effects,
-    explaining,
+    explanations,
+    model_checks,
+    models,
     oracle,
-    replacing,
     retraining,
-    training,
 )
-from xaibench.cells.keeping import is_there, keep_failure
+from xaibench.artefacts.artefact import is_there, keep_failure
+from xaibench.artefacts.job import Job, Work, is_explained, prepare
 from xaibench.errors import Died, UsageError, described
 from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.plugins.fence import fenced
 from xaibench.processes import Do, in_processes, sendable
 from xaibench.progress import Progress, said
 from xaibench.storage.artefacts import Spec
-from xaibench.work import Job, Work, is_explained, prepare
 
 Epoch = Callable[[int, int, dict[str, float]], None]
 """Told of each epoch of a training."""
@@ -60,13 +60,13 @@ def _specs(work: Work, task: Task) -> Iterator[Spec]:
     """What a task makes, in the order in which it does."""
     where = (task.model, task.seed)
     if task.source is None:
-        yield from training.model_specs(work, *where).values()
-        yield behaviour.behaviour_spec(work, *where)
+        yield from models.model_specs(work, *where).values()
+        yield model_checks.behaviour_spec(work, *where)
         yield from _retrained(work, task)
         return
     yield from _first_specs(work, task)
     if is_explained(work.plan, task.model):
-        yield from (spec for _, spec in replacing.curve_specs(work, *where, task.source))
+        yield from (spec for _, spec in curves.curve_specs(work, *where, task.source))
 
 
 def _first_specs(work: Work, task: Task) -> list[Spec]:
@@ -78,9 +78,9 @@ def _first_specs(work: Work, task: Task) -> list[Spec]:
         return oracles + [effects.effects_spec(work, *where, each) for each in wanted]
     learnt = _retrained(work, task)
     if source == RANDOM:
-        return [training.predictions_spec(work, *where), *learnt]
-    changes = (explaining.UNCHANGED, *explaining.changes(work, task.model))
-    return [explaining.explained_spec(work, *where, source, each) for each in changes] + learnt
+        return [models.predictions_spec(work, *where), *learnt]
+    changes = (explanations.UNCHANGED, *explanations.changes(work, task.model))
+    return [explanations.explained_spec(work, *where, source, each) for each in changes] + learnt
 
 
 def _retrained(work: Work, task: Task) -> list[Spec]:
@@ -92,9 +92,9 @@ def compute(work: Work, task: Task, epoch: Epoch = lambda *_: None) -> None:
     """Make what a task lacks."""
     where = (task.model, task.seed)
     if task.source is None:
-        training.train(work, *where, epoch)
-        if is_there(work, training.model_spec(work, *where)):
-            behaviour.behaviour_cell(work, *where)
+        models.train(work, *where, epoch)
+        if is_there(work, models.model_spec(work, *where)):
+            model_checks.behaviour_cell(work, *where)
         if _usable(work, task):
             retraining.retrained_cell(work, *where, None)
         return
@@ -104,19 +104,19 @@ def compute(work: Work, task: Task, epoch: Epoch = lambda *_: None) -> None:
         oracle.oracle_cell(work, *where)
         effects.effects_cell(work, *where)
     elif task.source == RANDOM:
-        training.predict(work, *where)
+        models.predict(work, *where)
     else:
-        explaining.explain_cell(work, *where, task.source)
+        explanations.explain_cell(work, *where, task.source)
     if not is_explained(work.plan, task.model):
         return
-    replacing.curve_cell(work, *where, task.source)
+    curves.curve_cell(work, *where, task.source)
     if task.source != ORACLE:
         retraining.retrained_cell(work, *where, task.source)
 
 
 def _usable(work: Work, task: Task) -> bool:
     """Whether the model of a task was trained and can be asked."""
-    return behaviour.usable(work, task.model, task.seed)
+    return model_checks.usable(work, task.model, task.seed)
 
 
 def perform(

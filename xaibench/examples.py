@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.cells import explaining
-from xaibench.cells import training as trainings
-from xaibench.cells.behaviour import usable
-from xaibench.cells.courses import Course
-from xaibench.cells.donors import leading_operator
-from xaibench.cells.keeping import arrays_of, is_there
-from xaibench.cells.replacing import curve_spec
+from xaibench.artefacts import explanations
+from xaibench.artefacts import models as trainings
+from xaibench.artefacts.artefact import arrays_of, is_there
+from xaibench.artefacts.curve_keys import Course
+from xaibench.artefacts.curves import curve_spec
+from xaibench.artefacts.donors import leading_operator
+from xaibench.artefacts.job import Work
+from xaibench.artefacts.model_checks import usable
 from xaibench.dna import encoding
 from xaibench.explanation.controls import RANDOM
 from xaibench.lines import Line, lines_of
@@ -23,7 +24,6 @@ from xaibench.nn.inference import logits
 from xaibench.records import Block
 from xaibench.shapes import Evidence, Logits, Mask
 from xaibench.tables import signed
-from xaibench.work import Work
 
 FEWEST, MOST = 6, 8
 """So many examples a run keeps, where it explains so many sequences."""
@@ -124,7 +124,7 @@ def _seen(work: Work, model: str) -> Seen:
     scores: dict[str, NDArray[np.float32]] = {}
     lines: dict[str, Line] = {}
     for method in work.plan.attribution:
-        spec = explaining.explained_spec(work, model, seed, method)
+        spec = explanations.explained_spec(work, model, seed, method)
         if is_there(work, spec):
             scores[method] = arrays_of(work, spec)["scores"]
         here = Block(model, seed, method, operator=operator)

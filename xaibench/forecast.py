@@ -7,15 +7,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter, process_time
 
-from xaibench.cells import courses, effects, explaining, oracle, replacing, retraining, training
-from xaibench.cells.keeping import first, looked_at
+from xaibench.artefacts import (
+    curve_keys,
+    curves,
+    effects,
+    oracle,
+    retraining,
+)
+from xaibench.artefacts import (
+    explanations as explaining,
+)
+from xaibench.artefacts import (
+    models as training,
+)
+from xaibench.artefacts.artefact import first, looked_at
+from xaibench.artefacts.job import Work, is_explained, seeds_of
 from xaibench.engine import Task
 from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.explanation.guards import GUARDED
 from xaibench.run import planned
 from xaibench.storage.artefacts import Spec
 from xaibench.trial import Tried, tried
-from xaibench.work import Work, is_explained, seeds_of
 
 FOLDER = 10_000
 """Bytes on disk of a folder with a small file in it, beside the arrays of an artefact."""
@@ -198,12 +210,12 @@ def _count_curves(work: Work, task: Task, model: Tried, amount: Amount) -> None:
     if task.source is None:
         return
     steps = len(work.plan.fractions)
-    for course in courses.courses(work, task.source):
+    for course in curve_keys.courses(work, task.source):
         others = course.kind == "other_models"
-        asked = courses.judges(work, task.model) if others else [task.model]
+        asked = curve_keys.judges(work, task.model) if others else [task.model]
         draws = work.plan.random_draws if course.method == RANDOM else 1
-        count = len(courses.seen(work, task.model, course).chosen) * draws
-        spec = replacing.curve_spec(work, task.model, task.seed, course)
+        count = len(curve_keys.seen(work, task.model, course).chosen) * draws
+        spec = curves.curve_spec(work, task.model, task.seed, course)
         if _lacks(work, spec, amount, len(asked) * steps * count * _classes(work) * 4):
             for each in asked:
                 amount.passes[each, "curves"] += count * (steps - 2)

@@ -5,17 +5,17 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.cells.courses import Course, judges, seen
-from xaibench.cells.explaining import explained_targets
-from xaibench.cells.keeping import arrays_of
-from xaibench.cells.replacing import curve_spec, followed_specs
-from xaibench.cells.retraining import Retraining, retrained_spec
+from xaibench.artefacts.artefact import arrays_of
+from xaibench.artefacts.curve_keys import Course, judges, seen
+from xaibench.artefacts.curves import curve_spec, followed_specs
+from xaibench.artefacts.explanations import explained_targets
+from xaibench.artefacts.job import Work
+from xaibench.artefacts.retraining import Retraining, retrained_spec
 from xaibench.explanation.controls import RANDOM
 from xaibench.nn import outputs as curves
 from xaibench.records import Block
 from xaibench.shapes import Logits
 from xaibench.storage.artefacts import NOT_APPLICABLE, OK, Spec
-from xaibench.work import Work
 
 Line = NDArray[np.float64]
 """``(step, sequence)``: one quantity along one order."""

@@ -11,6 +11,11 @@ from typing import Any
 import pandas as pd
 
 from xaibench import results
+from xaibench.artefacts import effects, retraining
+from xaibench.artefacts.artefact import is_there
+from xaibench.artefacts.job import Job, Work, facts_of, is_explained, prepare, seeds_of
+from xaibench.artefacts.model_checks import of_padding, unusable_models
+from xaibench.artefacts.models import build, card, floor_of, kept_floor, model_spec
 from xaibench.begun import (
     Begun,
     WentOn,
@@ -22,10 +27,6 @@ from xaibench.begun import (
     stage_of,
     unmark,
 )
-from xaibench.cells import effects, retraining
-from xaibench.cells.behaviour import of_padding, unusable_models
-from xaibench.cells.keeping import is_there
-from xaibench.cells.training import build, card, floor_of, kept_floor, model_spec
 from xaibench.clusters import counts, groups_of
 from xaibench.data.audit.cautions import cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
@@ -53,7 +54,6 @@ from xaibench.storage.folder import (
     set_damaged_aside,
 )
 from xaibench.storage.lock import alone, busy
-from xaibench.work import Job, Work, facts_of, is_explained, prepare, seeds_of
 
 OUTPUTS = (
     *("plan.yaml", "environment.json", "results.parquet", "estimates.csv", "selftest.csv"),

@@ -7,13 +7,13 @@ from typing import Any
 
 from xaibench import forecast, results
 from xaibench import run as running
+from xaibench.artefacts.job import Job
 from xaibench.errors import Halted, UsageError, described
 from xaibench.plan.schema import Plan
 from xaibench.plan.sources import datasets_of
 from xaibench.plugins.registry import load
 from xaibench.results import Results
 from xaibench.storage.files import read, write, write_below
-from xaibench.work import Job
 
 MARK = "series.json"
 """Lies in the folder of a series: its name, and by label why there is no run, if there is none."""

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench.cells import explaining
-from xaibench.cells import training as trainings
-from xaibench.cells.behaviour import of_answers, usable
-from xaibench.cells.courses import Course, orders
-from xaibench.cells.keeping import Arrays, arrays_of, is_there
+from xaibench.artefacts import explanations
+from xaibench.artefacts import models as trainings
+from xaibench.artefacts.artefact import Arrays, arrays_of, is_there
+from xaibench.artefacts.curve_keys import Course, orders
+from xaibench.artefacts.job import Work, facts_of, seeds_of
+from xaibench.artefacts.model_checks import of_answers, usable
 from xaibench.certainty.classification import OF_CLASS
 from xaibench.clusters import numbers_of
 from xaibench.data.audit.cautions import cautions
@@ -31,7 +32,6 @@ from xaibench.records import Block
 from xaibench.shapes import Codes
 from xaibench.statistics.means import bands
 from xaibench.values import N, Sequences
-from xaibench.work import Work, facts_of, seeds_of
 
 
 def random_method(plan: Plan) -> str | None:
@@ -138,7 +138,7 @@ def cost(work: Work) -> pd.DataFrame:
 
 def _kept(work: Work, model: str, seed: int, method: str) -> Arrays | None:
     """The explanation of a method, where there is one."""
-    spec = explaining.explained_spec(work, model, seed, method)
+    spec = explanations.explained_spec(work, model, seed, method)
     return arrays_of(work, spec) if is_there(work, spec) else None
 
 
@@ -199,7 +199,7 @@ def _inside_motif(train: Sequences) -> float | None:
 def _cautions(work: Work) -> list[str]:
     """What a reader must know of the data and the models that no table tells."""
     instead = [work.splits.note] if STANDS_IN in work.splits.facts else []
-    references = explaining.kept_references(work)
+    references = explanations.kept_references(work)
     shuffled = [] if references is None else _of_shuffles(references, work.chosen.codes)
     return [*instead, *cautions(work.splits), *_of_half_precision(work), *shuffled]
 

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from xaibench.cells.explaining import REFERENCES, Explaining, explained_by
-from xaibench.cells.keeping import first
-from xaibench.cells.training import build
+from xaibench.artefacts.artefact import first
+from xaibench.artefacts.explanations import REFERENCES, Explaining, explained_by
+from xaibench.artefacts.job import Work, found, is_explained
+from xaibench.artefacts.models import build
 from xaibench.dna import encoding
 from xaibench.engine import on_threads
 from xaibench.errors import NotApplicable, UsageError
@@ -21,7 +22,6 @@ from xaibench.explanation.method_call import asks_for
 from xaibench.nn.inference import logits, rows_of
 from xaibench.plugins.options import supplied
 from xaibench.values import Sequences, Splits
-from xaibench.work import Work, found, is_explained
 
 LEARNT = 256
 """So many sequences are learnt from."""

@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from xaibench.cells.courses import Course
+from xaibench.artefacts.curve_keys import Course
+from xaibench.artefacts.job import Job, Work, prepare, seeds_of
 from xaibench.lines import lines_of
 from xaibench.plan.schema import read
 from xaibench.records import Block
-from xaibench.work import Job, Work, prepare, seeds_of
 
 HERE = Path(__file__).parent
 RATIOS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from xaibench.artefacts.job import Job
 from xaibench.claims import CLAIMS, COLUMNS, attngen, claims, deletion
 from xaibench.claims.arms import Arms, arms_of, chosen_ratio, explained_ratio, validation
 from xaibench.claims.attngen import _accuracy, _convergence, _optimum, _steadiness
@@ -15,7 +16,6 @@ from xaibench.plan.schema import read
 from xaibench.results import read as results
 from xaibench.run import begin, run
 from xaibench.statistics.means import undefined
-from xaibench.work import Job
 
 PLAN = """
 dataset: {name: planted, train: 90, test: 30, length: 40}

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from xaibench.artefacts.job import Job, prepare
 from xaibench.data.resolving import audited, named
 from xaibench.errors import UsageError
 from xaibench.plan.schema import read
-from xaibench.work import Job, prepare
 
 TABLE = "sequence,label,split\n" + "".join(
     f"{base * 9},{label},{split}\n"

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xaibench.cells import explaining
+from xaibench.artefacts import explanations
 from xaibench.explanation.guards import guarded
 
 SCORES = np.random.default_rng(0).random((5, 7)).astype(np.float32)
@@ -43,9 +43,9 @@ def test_the_second_time_one_sequence_is_alone(count: int, monkeypatch: pytest.M
         sizes.extend(len(rows[start : start + together]) for start in range(0, len(rows), together))
         return SimpleNamespace(scores=np.stack([rows, targets], axis=1) * 1.0)
 
-    monkeypatch.setattr(explaining, "_of_rows", of_rows)
+    monkeypatch.setattr(explanations, "_of_rows", of_rows)
     rows = np.arange(count)[::-1]
-    again = explaining._in_other_batches(None, rows, rows + 10)  # type: ignore[arg-type]
+    again = explanations._in_other_batches(None, rows, rows + 10)  # type: ignore[arg-type]
     np.testing.assert_array_equal(again[:, 0], rows)
     np.testing.assert_array_equal(again[:, 1], rows + 10)
     assert sum(sizes) == count

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from xaibench.artefacts.job import Job
 from xaibench.compare.comparison import compare
 from xaibench.plan.schema import read
 from xaibench.run import begin, run
-from xaibench.work import Job
 
 PLAN = """
 dataset: {name: planted, train: 64, test: 20, length: 40}

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from xaibench.artefacts.job import Job
 from xaibench.plan.schema import read
 from xaibench.run import begin, report, run
-from xaibench.work import Job
 
 PLAN = """
 dataset: {name: planted, train: 90, test: 30, length: 40}

@@ -7,8 +7,8 @@ from dataclasses import asdict
 
 import pandas as pd
 
+from xaibench.artefacts.job import Work
 from xaibench.statistics.corrections import holm
-from xaibench.work import Work
 
 from . import attngen
 from .finding import Finding

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.cells.behaviour import usable
-from xaibench.cells.training import card
+from xaibench.artefacts.job import Work, is_explained, seeds_of
+from xaibench.artefacts.model_checks import usable
+from xaibench.artefacts.models import card
 from xaibench.plan.schema import Plan, Use
 from xaibench.plugins.options import LIMITS
-from xaibench.work import Work, is_explained, seeds_of
 
 ATTNGEN = "attngen"
 

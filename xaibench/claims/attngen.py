@@ -15,14 +15,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from xaibench.cells.training import floor_of
+from xaibench.artefacts.job import Work
+from xaibench.artefacts.models import floor_of
 from xaibench.convergence import History, convergence
 from xaibench.data.loading import STANDS_IN
 from xaibench.explanation.controls import RANDOM
 from xaibench.plan.primary import PRIMARY, operator_of
 from xaibench.statistics.deviations import ratio_of_deviations
 from xaibench.statistics.rounding import subtracted
-from xaibench.work import Work
 
 from .arms import (
     Arms,

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.cells.courses import Course
+from xaibench.artefacts.curve_keys import Course
+from xaibench.artefacts.job import Work, seeds_of
 from xaibench.clusters import numbers_of
 from xaibench.explanation.controls import RANDOM
 from xaibench.lines import lines_of
 from xaibench.records import Block
 from xaibench.statistics.means import of_differences, of_values
 from xaibench.values import Estimate
-from xaibench.work import Work, seeds_of
 
 from .arms import explained_ratio
 from .finding import CROSSED, FAILS, HOLDS, UNKNOWN, Finding, above, all_of, untold

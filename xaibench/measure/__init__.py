@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from xaibench.cells.behaviour import unusable
-from xaibench.cells.explaining import OF_WEIGHTS
-from xaibench.cells.keeping import arrays_of, looked_at
-from xaibench.cells.training import model_spec, predictions_spec
+from xaibench.artefacts.artefact import arrays_of, looked_at
+from xaibench.artefacts.explanations import OF_WEIGHTS
+from xaibench.artefacts.job import Work, facts_of, is_explained
+from xaibench.artefacts.model_checks import unusable
+from xaibench.artefacts.models import model_spec, predictions_spec
 from xaibench.explanation.controls import ORACLE, PRIORS, RANDOM
 from xaibench.lines import problem
 from xaibench.measure.changes import of_change
@@ -18,7 +19,6 @@ from xaibench.measure.source import Source
 from xaibench.nn.outputs import quantity
 from xaibench.protocols import MetricFacts
 from xaibench.records import Block
-from xaibench.work import Work, facts_of, is_explained
 
 OF_ORACLE = ("", "negated", "blurred")
 """What is made of the oracle's map, for the self-test of a metric."""

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from xaibench.cells.explaining import (
+from xaibench.artefacts.artefact import arrays_of
+from xaibench.artefacts.explanations import (
     OF_WEIGHTS,
     Change,
     changed_codes,
@@ -15,7 +16,7 @@ from xaibench.cells.explaining import (
     explained_spec,
     intact,
 )
-from xaibench.cells.keeping import arrays_of
+from xaibench.artefacts.job import Work, facts_of, seeds_of
 from xaibench.lines import problem
 from xaibench.measure.source import Source, controlled, explained_of, own_spec, rows_of
 from xaibench.measure.values import measured
@@ -23,7 +24,6 @@ from xaibench.protocols import MetricFacts
 from xaibench.records import Block
 from xaibench.storage.artefacts import NOT_APPLICABLE, Spec
 from xaibench.values import Explained
-from xaibench.work import Work, facts_of, seeds_of
 
 
 def of_change(source: Source, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from xaibench.cells.courses import Course, orders
-from xaibench.cells.replacing import followed
-from xaibench.cells.retraining import retrainings_of
+from xaibench.artefacts.curve_keys import Course, orders
+from xaibench.artefacts.curves import followed
+from xaibench.artefacts.job import Work
+from xaibench.artefacts.retraining import retrainings_of
 from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.lines import Line, lines_of, retrained_line
 from xaibench.measure.source import Source
@@ -17,7 +18,6 @@ from xaibench.measure.values import measured, without_map
 from xaibench.protocols import MetricFacts
 from xaibench.records import Block
 from xaibench.values import Curves
-from xaibench.work import Work
 
 
 def of_curves(source: Source, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from xaibench.cells.effects import asked_by, effects_of, effects_spec
-from xaibench.cells.keeping import first
+from xaibench.artefacts.artefact import first
+from xaibench.artefacts.effects import asked_by, effects_of, effects_spec
+from xaibench.artefacts.job import Work
 from xaibench.explanation.controls import ORACLE, RANDOM, is_map
 from xaibench.lines import problem
 from xaibench.measure.source import Source, controlled, rows_of
@@ -17,7 +18,6 @@ from xaibench.protocols import MetricFacts
 from xaibench.records import Block
 from xaibench.storage.artefacts import NOT_APPLICABLE
 from xaibench.values import Explained, Subsets, Substitutions
-from xaibench.work import Work
 
 
 def of_explanation(source: Source, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.cells.explaining import UNCHANGED, explained_spec
-from xaibench.cells.keeping import arrays_of
+from xaibench.artefacts.artefact import arrays_of
+from xaibench.artefacts.explanations import UNCHANGED, explained_spec
+from xaibench.artefacts.job import Work
 from xaibench.explanation.controls import (
     CONTROLS,
     ORACLE,
@@ -24,7 +25,6 @@ from xaibench.protocols import method_facts
 from xaibench.records import Block
 from xaibench.storage.artefacts import Spec
 from xaibench.values import Explained
-from xaibench.work import Work
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from xaibench import __version__
+from xaibench.artefacts.job import Work
 from xaibench.errors import UsageError
 from xaibench.plan.schema import dump
 from xaibench.plan.sources import SECTIONS
@@ -16,7 +17,6 @@ from xaibench.plugins.registry import load
 from xaibench.progress import said
 from xaibench.provenance import BEGUN, RENDERED
 from xaibench.storage.files import digest, read, write
-from xaibench.work import Work
 
 from .artefacts import DAMAGED, MARK, unwritable
 

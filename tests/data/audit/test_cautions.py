@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from xaibench.artefacts.job import Job
 from xaibench.data.audit.cautions import cautions
 from xaibench.data.files.file import file
 from xaibench.data.resolving import audited
@@ -13,7 +14,6 @@ from xaibench.errors import UsageError
 from xaibench.plan.schema import read
 from xaibench.run import begin
 from xaibench.values import Sequences, Splits
-from xaibench.work import Job
 
 
 def splits(labels, class_names, codes=None):

@@ -16,13 +16,8 @@ from xaibench.nn.inference import logits
 from xaibench.randomness import streams
 from xaibench.shapes import Codes, Logits, Scores
 from xaibench.storage.artefacts import Spec, key
-from xaibench.work import Work, remembered
 
-from .behaviour import unusable, usable
-from .courses import Course, courses, judges, seen
-from .donors import donor_of
-from .explaining import explained_spec
-from .keeping import (
+from .artefact import (
     arrays_of,
     identified,
     is_there,
@@ -31,8 +26,13 @@ from .keeping import (
     looked_at,
     print_of,
 )
+from .curve_keys import Course, courses, judges, seen
+from .donors import donor_of
+from .explanations import explained_spec
+from .job import Work, remembered
+from .model_checks import unusable, usable
+from .models import model_spec, trained
 from .oracle import Oracle, oracle_spec
-from .training import model_spec, trained
 
 
 @remembered

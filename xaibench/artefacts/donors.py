@@ -8,7 +8,8 @@ from xaibench.plugins.options import takes
 from xaibench.randomness import streams
 from xaibench.shapes import Codes
 from xaibench.values import N
-from xaibench.work import Work, found
+
+from .job import Work, found
 
 
 def donor_of(work: Work, operator: str) -> Codes:

@@ -15,12 +15,20 @@ from xaibench.randomness import streams
 from xaibench.shapes import Codes, Labels
 from xaibench.storage.artefacts import Spec, key
 from xaibench.values import Subsets, Substitutions
-from xaibench.work import Work, facts_of
 
-from .explaining import explained_targets
-from .keeping import Arrays, arrays_of, first, keep_arrays, keep_failure, looked_at, print_of
+from .artefact import (
+    Arrays,
+    arrays_of,
+    first,
+    keep_arrays,
+    keep_failure,
+    looked_at,
+    print_of,
+)
+from .explanations import explained_targets
+from .job import Work, facts_of
+from .models import model_spec, trained
 from .oracle import drops_by_donor, single_drops
-from .training import model_spec, trained
 
 
 @dataclass(frozen=True, slots=True)

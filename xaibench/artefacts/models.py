@@ -28,9 +28,9 @@ from xaibench.randomness import stream
 from xaibench.shapes import Codes
 from xaibench.storage.artefacts import Spec, key
 from xaibench.values import Sequences, Splits
-from xaibench.work import Work, facts_of, found, is_explained, remembered
 
-from .keeping import identified, is_there, keep_arrays, keep_failure
+from .artefact import identified, is_there, keep_arrays, keep_failure
+from .job import Work, facts_of, found, is_explained, remembered
 
 Progress = Callable[[int, int, dict[str, float]], None]
 

@@ -24,9 +24,8 @@ from xaibench.plugins.registry import Plugin
 from xaibench.randomness import stream
 from xaibench.shapes import Codes, Labels, Logits, Scores
 from xaibench.storage.artefacts import Spec, key
-from xaibench.work import Work, facts_of, found, remembered
 
-from .keeping import (
+from .artefact import (
     Arrays,
     arrays_of,
     first,
@@ -36,7 +35,8 @@ from .keeping import (
     looked_at,
     print_of,
 )
-from .training import RANDOM_LABELS, build, model_spec, restored, trained
+from .job import Work, facts_of, found, remembered
+from .models import RANDOM_LABELS, build, model_spec, restored, trained
 
 REFERENCES = 20
 

@@ -15,7 +15,8 @@ from xaibench.plugins.options import identity
 from xaibench.plugins.registry import load as plugin_of
 from xaibench.shapes import Codes
 from xaibench.storage.artefacts import FAILED, NOT_APPLICABLE, OK, Spec
-from xaibench.work import Work, remembered
+
+from .job import Work, remembered
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -10,13 +10,20 @@ from xaibench.nn import outputs
 from xaibench.nn.inference import logits
 from xaibench.shapes import Codes, Labels
 from xaibench.storage.artefacts import Spec, key
-from xaibench.work import Work
 
-from .courses import Course, courses
+from .artefact import (
+    first,
+    identified,
+    keep_arrays,
+    keep_failure,
+    looked_at,
+    print_of,
+)
+from .curve_keys import Course, courses
 from .donors import donor_of, leading_operator
-from .explaining import explained_targets
-from .keeping import first, identified, keep_arrays, keep_failure, looked_at, print_of
-from .training import model_spec, trained
+from .explanations import explained_targets
+from .job import Work
+from .models import model_spec, trained
 
 SINGLE = 2**13
 """So many sequences with one position replaced are made at a time."""

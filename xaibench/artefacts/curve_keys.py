@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from xaibench.dna import replacement
 from xaibench.explanation.controls import ORACLE, RANDOM
-from xaibench.work import Work, facts_of
 
-from .keeping import first, looked_at
+from .artefact import first, looked_at
+from .job import Work, facts_of
 
 
 class Course(NamedTuple):

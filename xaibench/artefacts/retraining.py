@@ -14,12 +14,12 @@ from xaibench.randomness import streams
 from xaibench.shapes import Codes, Scores
 from xaibench.storage.artefacts import Spec, key
 from xaibench.values import Sequences, Splits
-from xaibench.work import Work, facts_of
 
+from .artefact import identified, keep_arrays, keep_failure, print_of
 from .donors import donor_of
-from .explaining import Explaining, explained_targets, scores_of_rows
-from .keeping import identified, keep_arrays, keep_failure, print_of
-from .training import forget, learnt, model_spec, trained
+from .explanations import Explaining, explained_targets, scores_of_rows
+from .job import Work, facts_of
+from .models import forget, learnt, model_spec, trained
 
 
 class Retraining(NamedTuple):

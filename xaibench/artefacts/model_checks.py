@@ -11,10 +11,10 @@ from xaibench.nn.checks.steadiness import steady
 from xaibench.nn.checks.units import caution_of
 from xaibench.plugins.fence import fenced
 from xaibench.storage.artefacts import NOT_COMPUTED, OK, Spec, key
-from xaibench.work import Work, is_explained, seeds_of
 
-from .keeping import is_there, keep_failure
-from .training import few, model_spec, trained
+from .artefact import is_there, keep_failure
+from .job import Work, is_explained, seeds_of
+from .models import few, model_spec, trained
 
 FILE = "behaviour.json"
 
