@@ -43,7 +43,7 @@ PARTS = {
     "oracle": "xaibench.artefacts.oracle:oracle_cell",
     "true effects": "xaibench.artefacts.effects:effects_cell",
     "floor": "xaibench.artefacts.models:floor_of",
-    "measuring": "xaibench.records:frame",
+    "measuring": "xaibench.evaluation.records:frame",
     "estimates": "xaibench.estimates:estimates",
     "tests and ranks": "xaibench.certainty:tables",
     "claims": "xaibench.claims:claims",

@@ -29,8 +29,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from xaibench.evaluation.records import Block, frame
 from xaibench.explanation.controls import ORACLE, RANDOM
-from xaibench.records import Block, frame
 from xaibench.results import COLUMNS
 
 SECONDS, SIZE = 10.0, 5_000_000

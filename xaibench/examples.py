@@ -17,11 +17,11 @@ from xaibench.artefacts.donors import leading_operator
 from xaibench.artefacts.job import Work
 from xaibench.artefacts.model_checks import usable
 from xaibench.dna import encoding
+from xaibench.evaluation.quantities import Line, lines_of
+from xaibench.evaluation.records import Block
 from xaibench.explanation.controls import RANDOM
-from xaibench.lines import Line, lines_of
 from xaibench.nn import outputs as curves
 from xaibench.nn.inference import logits
-from xaibench.records import Block
 from xaibench.shapes import Evidence, Logits, Mask
 from xaibench.tables import signed
 

@@ -32,13 +32,13 @@ from xaibench.data.audit.cautions import cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
 from xaibench.engine import Task, missing, perform
 from xaibench.errors import UsageError, described
+from xaibench.evaluation import of_model
+from xaibench.evaluation.records import Block, excused, frame
 from xaibench.explanation.controls import ORACLE, RANDOM
-from xaibench.measure import of_model
 from xaibench.nn.machine import in_words, kernels, machine, numbers_of
 from xaibench.plan.schema import Plan, dump
 from xaibench.progress import said, said_where_long, shown
 from xaibench.provenance import RENDERED
-from xaibench.records import Block, excused, frame
 from xaibench.rendering import render
 from xaibench.selftest import self_test
 from xaibench.spent import Counting, Keep, counted, seconds_of

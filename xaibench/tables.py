@@ -20,15 +20,15 @@ from xaibench.clusters import numbers_of
 from xaibench.data.audit.cautions import cautions
 from xaibench.data.loading import STANDS_IN
 from xaibench.dna.replacement import LERF, MORF
+from xaibench.evaluation.quantities import lines_of
+from xaibench.evaluation.records import Block
 from xaibench.explanation.controls import RANDOM
 from xaibench.explanation.guards import Guards
-from xaibench.lines import lines_of
 from xaibench.metrics.localisation import CHANCE
 from xaibench.plan.listing import first_sentence
 from xaibench.plan.schema import Plan
 from xaibench.plugins.registry import load
 from xaibench.protocols import QUANTITIES, method_facts
-from xaibench.records import Block
 from xaibench.shapes import Codes
 from xaibench.statistics.means import bands
 from xaibench.values import N, Sequences

@@ -18,9 +18,9 @@ from matplotlib import pyplot as plt
 
 from xaibench.artefacts.curve_keys import Course
 from xaibench.artefacts.job import Job, Work, prepare, seeds_of
-from xaibench.lines import lines_of
+from xaibench.evaluation.quantities import lines_of
+from xaibench.evaluation.records import Block
 from xaibench.plan.schema import read
-from xaibench.records import Block
 
 HERE = Path(__file__).parent
 RATIOS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from xaibench.artefacts.curve_keys import Course
 from xaibench.artefacts.job import Work, seeds_of
 from xaibench.clusters import numbers_of
+from xaibench.evaluation.quantities import lines_of
+from xaibench.evaluation.records import Block
 from xaibench.explanation.controls import RANDOM
-from xaibench.lines import lines_of
-from xaibench.records import Block
 from xaibench.statistics.means import of_differences, of_values
 from xaibench.values import Estimate
 

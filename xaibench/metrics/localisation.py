@@ -17,10 +17,11 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from xaibench.errors import NotApplicable
-from xaibench.metrics.instances import best_overlaps, joined, known_first, runs, runs_of, share
 from xaibench.protocols import metric
 from xaibench.shapes import Evidence, Mask, Values
 from xaibench.values import NO_CLASS, Explained
+
+from .motif_runs import best_overlaps, joined, known_first, runs, runs_of, share
 
 _FACTS: dict[str, Any] = {
     "family": "localisation",

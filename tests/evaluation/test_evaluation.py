@@ -19,15 +19,15 @@ from xaibench.comparisons import agreement
 from xaibench.dna.replacement import LERF, MORF, counts, ranks
 from xaibench.engine import Task, missing
 from xaibench.errors import UsageError
+from xaibench.evaluation.quantities import lines_of
+from xaibench.evaluation.records import Block
 from xaibench.explanation.controls import CONTROLS, ORACLE, PRIORS, RANDOM
-from xaibench.lines import lines_of
 from xaibench.nn import inference
 from xaibench.nn.inference import logits
 from xaibench.nn.outputs import quantity
 from xaibench.plan.schema import read
 from xaibench.plugins.registry import available
 from xaibench.randomness import streams
-from xaibench.records import Block
 from xaibench.run import begin, run
 
 PLAN = """

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xaibench.metrics.instances import best_overlaps, joined, known_first, runs, runs_of, share
+from xaibench.metrics.motif_runs import best_overlaps, joined, known_first, runs, runs_of, share
 from xaibench.values import NO_CLASS
 
 EVIDENCE = np.array([[0, 0, 1, -1, 1, 1, 1], [-1, 2, 2, -1, -1, -1, -1], [-1] * 7], np.int8)

@@ -12,12 +12,13 @@ from xaibench.artefacts.curves import followed
 from xaibench.artefacts.job import Work
 from xaibench.artefacts.retraining import retrainings_of
 from xaibench.explanation.controls import ORACLE, RANDOM
-from xaibench.lines import Line, lines_of, retrained_line
-from xaibench.measure.source import Source
-from xaibench.measure.values import measured, without_map
 from xaibench.protocols import MetricFacts
-from xaibench.records import Block
 from xaibench.values import Curves
+
+from .apply import measured, without_map
+from .quantities import Line, lines_of, retrained_line
+from .records import Block
+from .source import Source
 
 
 def of_curves(source: Source, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:

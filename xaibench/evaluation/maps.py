@@ -11,13 +11,14 @@ from xaibench.artefacts.artefact import first
 from xaibench.artefacts.effects import asked_by, effects_of, effects_spec
 from xaibench.artefacts.job import Work
 from xaibench.explanation.controls import ORACLE, RANDOM, is_map
-from xaibench.lines import problem
-from xaibench.measure.source import Source, controlled, rows_of
-from xaibench.measure.values import measured, without_map
 from xaibench.protocols import MetricFacts
-from xaibench.records import Block
 from xaibench.storage.artefacts import NOT_APPLICABLE
 from xaibench.values import Explained, Subsets, Substitutions
+
+from .apply import measured, without_map
+from .quantities import problem
+from .records import Block
+from .source import Source, controlled, rows_of
 
 
 def of_explanation(source: Source, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from xaibench.artefacts.job import Work, found
 from xaibench.errors import NotApplicable, described, message_of
 from xaibench.plugins.fence import fenced
-from xaibench.records import Block
 from xaibench.storage.artefacts import FAILED, NOT_APPLICABLE
+
+from .records import Block
 
 
 def without_map(here: Block) -> Block:

@@ -11,14 +11,15 @@ from xaibench.artefacts.job import Work, facts_of, is_explained
 from xaibench.artefacts.model_checks import unusable
 from xaibench.artefacts.models import model_spec, predictions_spec
 from xaibench.explanation.controls import ORACLE, PRIORS, RANDOM
-from xaibench.lines import problem
-from xaibench.measure.changes import of_change
-from xaibench.measure.curves import of_curves
-from xaibench.measure.maps import of_effects, of_explanation
-from xaibench.measure.source import Source
 from xaibench.nn.outputs import quantity
 from xaibench.protocols import MetricFacts
-from xaibench.records import Block
+
+from .curves import of_curves
+from .maps import of_effects, of_explanation
+from .quantities import problem
+from .records import Block
+from .source import Source
+from .variants import of_change
 
 OF_ORACLE = ("", "negated", "blurred")
 """What is made of the oracle's map, for the self-test of a metric."""

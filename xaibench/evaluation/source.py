@@ -19,12 +19,13 @@ from xaibench.explanation.controls import (
     prior_maps,
     random_maps,
 )
-from xaibench.lines import problem
 from xaibench.plugins.registry import load
 from xaibench.protocols import method_facts
-from xaibench.records import Block
 from xaibench.storage.artefacts import Spec
 from xaibench.values import Explained
+
+from .quantities import problem
+from .records import Block
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from xaibench.artefacts.job import Work
 from xaibench.artefacts.retraining import Retraining, retrained_spec
 from xaibench.explanation.controls import RANDOM
 from xaibench.nn import outputs as curves
-from xaibench.records import Block
 from xaibench.shapes import Logits
 from xaibench.storage.artefacts import NOT_APPLICABLE, OK, Spec
+
+from .records import Block
 
 Line = NDArray[np.float64]
 """``(step, sequence)``: one quantity along one order."""

@@ -17,13 +17,14 @@ from xaibench.artefacts.explanations import (
     intact,
 )
 from xaibench.artefacts.job import Work, facts_of, seeds_of
-from xaibench.lines import problem
-from xaibench.measure.source import Source, controlled, explained_of, own_spec, rows_of
-from xaibench.measure.values import measured
 from xaibench.protocols import MetricFacts
-from xaibench.records import Block
 from xaibench.storage.artefacts import NOT_APPLICABLE, Spec
 from xaibench.values import Explained
+
+from .apply import measured
+from .quantities import problem
+from .records import Block
+from .source import Source, controlled, explained_of, own_spec, rows_of
 
 
 def of_change(source: Source, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:

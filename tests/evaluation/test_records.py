@@ -1,6 +1,6 @@
 import numpy as np
 
-from xaibench.records import COLUMNS, Block, frame
+from xaibench.evaluation.records import COLUMNS, Block, frame
 
 BLOCKS = [
     Block(
