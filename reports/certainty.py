@@ -261,7 +261,7 @@ def _of_groups(results: Results) -> str:
 def _of_signs(results: Results) -> str:
     """How small a p the tests that go by signs can give."""
     # slow to import, and a run that finds all there draws nothing
-    from xaibench.statistics.detectable import smallest_p
+    from xaibench.statistics.power import smallest_p
 
     rows = matching(results.tests, test="Wilcoxon", population="retraining, these sequences")
     seeds = int(rows["pairs"].max()) if len(rows) else 0

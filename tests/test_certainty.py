@@ -16,10 +16,10 @@ from xaibench.certainty.testing import COLUMNS as TESTS
 from xaibench.estimates import estimates
 from xaibench.protocols import MetricFacts
 from xaibench.results import COLUMNS as READ
-from xaibench.statistics.components import terms
 from xaibench.statistics.corrections import holm
-from xaibench.statistics.detectable import detectable
+from xaibench.statistics.power import detectable
 from xaibench.statistics.ranks import critical_difference
+from xaibench.statistics.variance_components import terms
 
 PRIMARY, CONTROL = "deletion_logit_difference", "random control"
 FACTS = {

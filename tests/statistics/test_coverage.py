@@ -12,8 +12,8 @@ from scipy import stats
 from simulated import Float, values
 
 from xaibench.statistics.crossed import Spread, crossed, interval, of_these_models, p_value
-from xaibench.statistics.draws import Clusters
 from xaibench.statistics.ratios import difference_of_ratios, of_ratio
+from xaibench.statistics.resampling import Clusters
 
 PAGE = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text()
 RUNS = 2000

@@ -6,7 +6,6 @@ import statsmodels.api as sm
 from scipy import optimize, stats
 from simulated import values
 
-from xaibench.statistics.components import terms
 from xaibench.statistics.crossed import (
     Component,
     Spread,
@@ -19,6 +18,7 @@ from xaibench.statistics.crossed import (
 )
 from xaibench.statistics.means import bands, of_differences, of_values
 from xaibench.statistics.ratios import of_ratio
+from xaibench.statistics.variance_components import terms
 
 REGIONS = np.array([7, 7, 3, 3, 3, 9, 9, 9, 9, 1, 2, 2])
 SYMMETRIC = np.r_[np.arange(-6, 7), np.arange(-6, 7)] + 2.0  # no skewness, mean 2

@@ -5,8 +5,8 @@ import pytest
 from scipy import integrate, stats
 from statsmodels.stats.power import TTestPower
 
-from xaibench.statistics.detectable import detectable, smallest_p
 from xaibench.statistics.paired import paired_t
+from xaibench.statistics.power import detectable, smallest_p
 
 
 def slow_power(mean: float, n: int, level: float) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from xaibench.statistics.deviations import ratio_of_deviations
+from xaibench.statistics.variance_ratio import ratio_of_deviations
 
 FIRST = np.array([0.961, 0.943, 0.972, 0.955, 0.964, 0.931])
 SECOND = np.array([0.958, 0.951, 0.963, 0.957, 0.955, 0.949])

@@ -17,7 +17,7 @@ from xaibench.statistics.discrimination import (
     of_seeds,
     wilson,
 )
-from xaibench.statistics.draws import draw
+from xaibench.statistics.resampling import draw
 
 SEEDS, SEQUENCES = 3, 61
 

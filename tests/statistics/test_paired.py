@@ -8,7 +8,7 @@ from scipy import stats
 from statsmodels.stats import contingency_tables
 
 from xaibench.statistics import paired
-from xaibench.statistics.draws import draw
+from xaibench.statistics.resampling import draw
 
 SLEEP = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]
 """Student's extra hours, second drug less first (R: ``sleep``)."""

@@ -6,8 +6,8 @@ from scipy import stats
 from simulated import generator, values
 from statsmodels.stats.libqsturng import qsturng
 
-from xaibench.statistics.draws import draw
 from xaibench.statistics.ranks import best_shares, critical_difference, friedman, rank
+from xaibench.statistics.resampling import draw
 
 # fmt: off
 ROUNDING_TIMES = np.array([

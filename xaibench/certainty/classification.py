@@ -18,7 +18,7 @@ from xaibench.statistics.discrimination import (
     difference,
     estimate,
 )
-from xaibench.statistics.draws import Clusters, Drawing, shared_draws
+from xaibench.statistics.resampling import Clusters, Drawing, shared_draws
 
 COLUMNS = (
     *("question", "model", "other", "metric", "mean", "low", "high"),

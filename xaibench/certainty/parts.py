@@ -15,7 +15,7 @@ from xaibench.certainty.orders import stacked
 from xaibench.families import cells_of
 from xaibench.panels import Cell
 from xaibench.plan.primary import PRIMARY, operator_of
-from xaibench.statistics.components import RESIDUAL, components, terms
+from xaibench.statistics.variance_components import RESIDUAL, components, terms
 from xaibench.storage.artefacts import OK
 
 COLUMNS = ["model", "method", "metric", "operator", "component", "variance", "share", "reason"]

@@ -13,8 +13,8 @@ from xaibench.asked import Asked
 from xaibench.certainty.leading import Comparison, comparisons
 from xaibench.certainty.testing import RETRAINING, THESE
 from xaibench.statistics.crossed import Spread, crossed, of_these_models
-from xaibench.statistics.detectable import detectable_by
 from xaibench.statistics.means import defined_part
+from xaibench.statistics.power import detectable_by
 
 COLUMNS = [
     *("model", "other", "method", "metric", "operator", "question", "population"),

@@ -21,8 +21,8 @@ from xaibench.convergence import History, convergence
 from xaibench.data.loading import STANDS_IN
 from xaibench.explanation.controls import RANDOM
 from xaibench.plan.primary import PRIMARY, operator_of
-from xaibench.statistics.deviations import ratio_of_deviations
 from xaibench.statistics.rounding import subtracted
+from xaibench.statistics.variance_ratio import ratio_of_deviations
 
 from .arms import (
     Arms,

@@ -16,7 +16,7 @@ from xaibench.statistics.discrimination import (
     difference,
     of_seeds,
 )
-from xaibench.statistics.draws import Drawing, shared_draws
+from xaibench.statistics.resampling import Drawing, shared_draws
 from xaibench.values import Estimate
 
 SAME = 1e-6

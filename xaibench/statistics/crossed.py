@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special
 
-from xaibench.statistics.draws import Clusters
 from xaibench.statistics.rounding import ROUNDING
+
+from .resampling import Clusters
 
 Float = NDArray[np.float64]
 

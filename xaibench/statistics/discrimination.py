@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
-from xaibench.statistics.draws import Clusters, Drawing, Draws
+from .resampling import Clusters, Drawing, Draws
 
 MEASURES = ("auroc", "auprc", "mcc")
 

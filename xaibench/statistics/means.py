@@ -24,11 +24,12 @@ from xaibench.statistics.crossed import (
     of_these_models,
     p_value,
 )
-from xaibench.statistics.draws import Clusters
 from xaibench.statistics.effect_sizes import d_z
 from xaibench.statistics.paired import paired_t
 from xaibench.statistics.rounding import largest
 from xaibench.values import Estimate
+
+from .resampling import Clusters
 
 Float = NDArray[np.float64]
 

@@ -16,10 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
 from xaibench.statistics.crossed import UNDEFINED, Interval
-from xaibench.statistics.detectable import smallest_p
-from xaibench.statistics.draws import FLIPS, Clusters, product
 from xaibench.statistics.effect_sizes import defined
 from xaibench.statistics.rounding import ROUNDING, all_equal, without_rounding
+
+from .power import smallest_p
+from .resampling import FLIPS, Clusters, product
 
 Float = NDArray[np.float64]
 Signs = NDArray[np.int8]

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from xaibench.statistics.draws import Draws, drawn_seed_means, weighted_mean
 from xaibench.statistics.rounding import ROUNDING, without_rounding
+
+from .resampling import Draws, drawn_seed_means, weighted_mean
 
 Float = NDArray[np.float64]
 Better = Literal["lower", "higher"]

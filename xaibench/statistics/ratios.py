@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from xaibench.statistics.crossed import Interval, Spread, crossed, interval, of_these_models
-from xaibench.statistics.draws import Clusters
 from xaibench.statistics.means import defined_part, of_differences, of_values, undefined
 from xaibench.statistics.rounding import largest, subtracted
 from xaibench.values import Estimate
+
+from .resampling import Clusters
 
 Float = NDArray[np.float64]
 

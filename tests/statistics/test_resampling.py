@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from simulated import generator
 
-from xaibench.statistics.draws import Draws, draw
+from xaibench.statistics.resampling import Draws, draw
 
 REGIONS = np.array([7, 7, 3, 3, 3, 9, 9, 9, 9, 1, 2, 2])
 
@@ -19,7 +19,7 @@ def test_a_bootstrap_sample_has_the_size_of_what_it_is_drawn_from() -> None:
 
 
 def test_very_many_sequences_get_fewer_draws(monkeypatch) -> None:
-    monkeypatch.setattr("xaibench.statistics.draws.LARGEST", 30_000)
+    monkeypatch.setattr("xaibench.statistics.resampling.LARGEST", 30_000)
     draws = draw(generator(), 2, 150)
     assert draws.sequence_counts.shape == draws.signs.shape == (200, 150)
     assert draw(generator(), 2, 10_000, flips=0).sequence_counts.shape == (100, 10_000)

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from scipy import optimize, stats
 
-from xaibench.statistics.crossed import Spread
+from .crossed import Spread
 
 _SIGNED = ("wilcoxon", "sign_flips", "mcnemar")
 """Tests that go by the sign of each pair: of 2 ** n outcomes two are the most extreme."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from xaibench.statistics.rounding import all_equal
+from .rounding import all_equal
 
 
 class RatioOfDeviations(NamedTuple):
