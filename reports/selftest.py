@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from xaibench.analysis.selftest import BLURRED, NEGATED
 from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.results import Results
-from xaibench.selftest import BLURRED, NEGATED
 
 from .grid import CANNOT, COUNTED, Cell, Table, estimated
 from .measures import named

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xaibench.convergence import Convergence, convergence
+from xaibench.analysis.convergence import Convergence, convergence
 from xaibench.results import Results
 
 from .grid import Cell, Table

@@ -11,6 +11,8 @@ from typing import Any
 import pandas as pd
 
 from xaibench import results
+from xaibench.analysis.clusters import counts, groups_of
+from xaibench.analysis.selftest import self_test
 from xaibench.artefacts import effects, retraining
 from xaibench.artefacts.artefact import is_there
 from xaibench.artefacts.job import Job, Work, facts_of, is_explained, prepare, seeds_of
@@ -27,7 +29,6 @@ from xaibench.begun import (
     stage_of,
     unmark,
 )
-from xaibench.clusters import counts, groups_of
 from xaibench.data.audit.cautions import cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
 from xaibench.engine import Task, missing, perform
@@ -40,7 +41,6 @@ from xaibench.plan.schema import Plan, dump
 from xaibench.progress import said, said_where_long, shown
 from xaibench.provenance import RENDERED
 from xaibench.rendering import render
-from xaibench.selftest import self_test
 from xaibench.spent import Counting, Keep, counted, seconds_of
 from xaibench.storage.artefacts import FAILED
 from xaibench.storage.files import write
@@ -293,12 +293,12 @@ def _measured(work: Work) -> Iterator[Block]:
 def _tables(work: Work, blocks: Iterable[Block]) -> Iterator[tuple[str, str | bytes]]:
     """Name and content of every table, one at a time, for they may be large."""
     # statistics are slow to import, and a run that finds all there needs none
-    from xaibench import certainty, comparisons, tables
-    from xaibench.asked import ask
-    from xaibench.certainty.classification import classification
-    from xaibench.claims import claims
-    from xaibench.estimates import estimates
-    from xaibench.examples import examples
+    from xaibench.analysis import agreement, certainty, summaries
+    from xaibench.analysis.certainty.classification import classification
+    from xaibench.analysis.claims import claims
+    from xaibench.analysis.estimates import estimates
+    from xaibench.analysis.examples import examples
+    from xaibench.analysis.measurements import ask
 
     plan = work.plan
     said("measuring")
@@ -309,40 +309,40 @@ def _tables(work: Work, blocks: Iterable[Block]) -> Iterator[tuple[str, str | by
         records,
         facts=facts,
         control=RANDOM,
-        random_method=tables.random_method(plan),
+        random_method=summaries.random_method(plan),
         groups=groups_of(work),
         data_seed=plan.data_seed,
     )
-    estimated = estimates(every, signed=tables.signed(work), reference=plan.reference)
-    for name, table in certainty.tables(every, estimated, records, tables.signed(work)).items():
+    estimated = estimates(every, signed=summaries.signed(work), reference=plan.reference)
+    for name, table in certainty.tables(every, estimated, records, summaries.signed(work)).items():
         yield name, _csv(table)
     yield "claims.csv", _csv(claims(work, estimated))
-    predictions = tables.predictions(work)
+    predictions = summaries.predictions(work)
     classified = classification(predictions, groups_of(work), plan.data_seed)
     yield "classification.csv", _csv(classified)
     yield "results.parquet", _parquet(records)
     yield "predictions.parquet", _parquet(predictions)
     yield "estimates.csv", _csv(estimated)
     yield "selftest.csv", _csv(self_test(estimated))
-    yield "curves.csv", _csv(tables.curves(work))
-    yield "operators.csv", _csv(comparisons.operators(work))
-    yield "rankings.csv", _csv(comparisons.rankings(work, estimated))
-    yield "agreement.csv", _csv(comparisons.agreement(work))
-    yield "training.csv", _csv(tables.training(work))
-    yield "cost.csv", _csv(tables.cost(work))
+    yield "curves.csv", _csv(summaries.curves(work))
+    yield "operators.csv", _csv(agreement.operators(work))
+    yield "rankings.csv", _csv(agreement.rankings(work, estimated))
+    yield "agreement.csv", _csv(agreement.agreement(work))
+    yield "training.csv", _csv(summaries.training(work))
+    yield "cost.csv", _csv(summaries.cost(work))
     yield "examples.json", json.dumps(examples(work))
     yield "plan.yaml", dump(plan)
 
 
 def _environment(work: Work, told: dict[str, Any]) -> str:
-    from xaibench import tables  # as above
+    from xaibench.analysis import summaries
 
     environment = {
         **told,
         "tables": list(results.COLUMNS),
         **machine(),
         "trained_with": trained_with(work),
-        **tables.description(work),
+        **summaries.description(work),
         "clusters": counts(work),
     }
     return json.dumps(environment, indent=1)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from xaibench.analysis.agreement import agreement
 from xaibench.artefacts.artefact import arrays_of
 from xaibench.artefacts.curve_keys import Course
 from xaibench.artefacts.curves import curve_spec, map_of
@@ -15,7 +16,6 @@ from xaibench.artefacts.job import Job
 from xaibench.artefacts.models import RANDOM_LABELS, _with_random_labels, model_specs, trained
 from xaibench.artefacts.oracle import Oracle, oracle_spec
 from xaibench.artefacts.retraining import Retraining, retrained_spec
-from xaibench.comparisons import agreement
 from xaibench.dna.replacement import LERF, MORF, counts, ranks
 from xaibench.engine import Task, missing
 from xaibench.errors import UsageError

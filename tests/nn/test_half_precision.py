@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from xaibench.analysis.summaries import _of_shuffles
 from xaibench.artefacts.job import Job
 from xaibench.dna import encoding
 from xaibench.plan.schema import read
 from xaibench.run import begin, run
-from xaibench.tables import _of_shuffles
 from xaibench.values import N
 
 MODEL = """

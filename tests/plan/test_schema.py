@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 import yaml
 
-from xaibench.claims import CLAIMS
+from xaibench.analysis.claims import CLAIMS
 from xaibench.errors import UsageError
 from xaibench.plan.listing import lines
 from xaibench.plan.schema import FRACTIONS, GRIDS, Plan, dump, read, read_any, read_back

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xaibench.panels import Panel, minus
+from xaibench.analysis.panels import Panel, minus
 from xaibench.statistics.effect_sizes import cliffs_delta
 from xaibench.statistics.paired import paired_t, wilcoxon
 from xaibench.statistics.ranks import friedman, rank

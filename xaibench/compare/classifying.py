@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from xaibench.certainty.classification import Predicted, predicted
+from xaibench.analysis.certainty.classification import Predicted, predicted
 from xaibench.compare.runs import Run
 from xaibench.statistics.discrimination import (
     MEASURES,

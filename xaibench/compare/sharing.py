@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
 
-from xaibench.asked import Asked, ask, facts_of
+from xaibench.analysis.measurements import Asked, ask, facts_of
+from xaibench.analysis.panels import Cell
 from xaibench.compare.differing import same_data
 from xaibench.compare.runs import Run, seeds_of, sequences_of
 from xaibench.errors import UsageError
 from xaibench.explanation.controls import ORACLE, PRIORS, RANDOM
-from xaibench.panels import Cell
 from xaibench.protocols import MetricFacts
 
 _WORDS = ("model", "method", "control", "metric", "operator", "sequence", "status", "reason")

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xaibench.analysis.panels import Cell, aligned
 from xaibench.compare.differing import same_data
 from xaibench.compare.runs import Run
 from xaibench.compare.sharing import Shared, cells
 from xaibench.explanation.controls import RANDOM
-from xaibench.panels import Cell, aligned
 from xaibench.plugins.options import LIMITS
 from xaibench.storage.artefacts import verify
 from xaibench.storage.files import read

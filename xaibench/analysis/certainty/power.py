@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xaibench.asked import Asked
-from xaibench.certainty.leading import Comparison, comparisons
-from xaibench.certainty.testing import RETRAINING, THESE
+from xaibench.analysis.measurements import Asked
 from xaibench.statistics.crossed import Spread, crossed, of_these_models
 from xaibench.statistics.means import defined_part
 from xaibench.statistics.power import detectable_by
+
+from .contrasts import Comparison, comparisons
+from .significance import RETRAINING, THESE
 
 COLUMNS = [
     *("model", "other", "method", "metric", "operator", "question", "population"),

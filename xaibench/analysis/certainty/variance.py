@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench.asked import Asked
-from xaibench.certainty.orders import stacked
-from xaibench.families import cells_of
-from xaibench.panels import Cell
+from xaibench.analysis.measurements import Asked
+from xaibench.analysis.panels import Cell
+from xaibench.analysis.ranking import cells_of
 from xaibench.plan.primary import PRIMARY, operator_of
 from xaibench.statistics.variance_components import RESIDUAL, components, terms
 from xaibench.storage.artefacts import OK
+
+from .rank_tests import stacked
 
 COLUMNS = ["model", "method", "metric", "operator", "component", "variance", "share", "reason"]
 

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from xaibench.analysis.claims import CLAIMS, COLUMNS, attngen, claims, deletion
+from xaibench.analysis.claims.arms import Arms, arms_of, chosen_ratio, explained_ratio, validation
+from xaibench.analysis.claims.attngen import _accuracy, _convergence, _optimum, _steadiness
+from xaibench.analysis.claims.deletion import _chance
+from xaibench.analysis.claims.finding import FAILS, HOLDS, UNKNOWN
 from xaibench.artefacts.job import Job
-from xaibench.claims import CLAIMS, COLUMNS, attngen, claims, deletion
-from xaibench.claims.arms import Arms, arms_of, chosen_ratio, explained_ratio, validation
-from xaibench.claims.attngen import _accuracy, _convergence, _optimum, _steadiness
-from xaibench.claims.deletion import _chance
-from xaibench.claims.finding import FAILS, HOLDS, UNKNOWN
 from xaibench.plan.schema import read
 from xaibench.results import read as results
 from xaibench.run import begin, run
@@ -119,9 +119,9 @@ def validating(monkeypatch, accuracies):
         return list(range(5)), np.array([accuracies[label] for label in models])
 
     monkeypatch.setattr(attngen, "validation", told)
-    monkeypatch.setattr("xaibench.claims.arms.validation", told)
+    monkeypatch.setattr("xaibench.analysis.claims.arms.validation", told)
     monkeypatch.setattr(attngen, "trained", lambda _, masked: masked)
-    monkeypatch.setattr("xaibench.claims.arms.trained", lambda _, masked: masked)
+    monkeypatch.setattr("xaibench.analysis.claims.arms.trained", lambda _, masked: masked)
 
 
 ARMS = Arms("cnn", "twin", {0.1: "few", 0.3: "some"}, {})
@@ -253,7 +253,7 @@ def test_a_model_that_never_gets_there_is_not_faster(ran, monkeypatch):
 
 def test_the_accuracy_of_a_model_is_that_of_the_weights_it_has(ran, monkeypatch):
     history = [{"validation_accuracy": 0.9, "kept": 1.0}, {"validation_accuracy": 0.7, "kept": 0.0}]
-    monkeypatch.setattr("xaibench.claims.arms.histories", lambda *_: {3: history})
+    monkeypatch.setattr("xaibench.analysis.claims.arms.histories", lambda *_: {3: history})
     assert validation(ran[0], ["few"])[1].tolist() == [[0.9]]
 
 

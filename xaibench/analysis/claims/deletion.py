@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from xaibench.analysis.clusters import numbers_of
 from xaibench.artefacts.curve_keys import Course
 from xaibench.artefacts.job import Work, seeds_of
-from xaibench.clusters import numbers_of
 from xaibench.evaluation.quantities import lines_of
 from xaibench.evaluation.records import Block
 from xaibench.explanation.controls import RANDOM
@@ -17,7 +17,16 @@ from xaibench.statistics.means import of_differences, of_values
 from xaibench.values import Estimate
 
 from .arms import explained_ratio
-from .finding import CROSSED, FAILS, HOLDS, UNKNOWN, Finding, above, all_of, untold
+from .finding import (
+    CROSSED,
+    FAILS,
+    HOLDS,
+    UNKNOWN,
+    Finding,
+    above,
+    all_of,
+    untold,
+)
 
 NEAR_CHANCE = (0.4, 0.6)
 DELETED = (0.1, 0.2)

@@ -27,14 +27,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench.asked import Asked
 from xaibench.explanation.controls import ORACLE, PRIORS
-from xaibench.families import apart, boards, cells_of, corrected, families, ranked
-from xaibench.panels import Cell, Panel, aligned, joined, minus
 from xaibench.protocols import MetricFacts
 from xaibench.statistics.means import of_differences, of_values, undefined
 from xaibench.statistics.ratios import difference_of_ratios, of_ratio
 from xaibench.values import Estimate
+
+from .measurements import Asked
+from .panels import Cell, Panel, aligned, joined, minus
+from .ranking import apart, boards, cells_of, corrected, families, ranked
 
 COLUMNS = [
     *("question", "dataset", "model", "other", "method", "metric", "operator"),

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench.asked import Asked
-from xaibench.estimates import between
-from xaibench.families import cells_of
-from xaibench.panels import Cell, Panel, aligned, joined
+from xaibench.analysis.estimates import between
+from xaibench.analysis.measurements import Asked
+from xaibench.analysis.panels import Cell, Panel, aligned, joined
+from xaibench.analysis.ranking import cells_of
 from xaibench.plan.primary import PRIMARY, operator_of
 from xaibench.statistics.rounding import subtracted
 

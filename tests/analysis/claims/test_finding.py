@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from xaibench.claims.finding import (
+from xaibench.analysis.claims.finding import (
     FAILS,
     HOLDS,
     UNKNOWN,

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from xaibench.analysis.selftest import BLURRED, COLUMNS, NEGATED, self_test, verdicts
 from xaibench.explanation.controls import CONTROLS, ORACLE, RANDOM
-from xaibench.selftest import BLURRED, COLUMNS, NEGATED, self_test, verdicts
 
 ROWS = {(ORACLE, RANDOM): (1, 2), (RANDOM, NEGATED): (0.5, 3), (ORACLE, BLURRED): (-1, 1)}
 

@@ -16,7 +16,6 @@ from xaibench.artefacts.curves import curve_spec
 from xaibench.artefacts.donors import donor_of
 from xaibench.artefacts.explanations import explained_spec
 from xaibench.artefacts.job import Work, facts_of
-from xaibench.clusters import numbers_of
 from xaibench.dna import replacement
 from xaibench.dna.distribution_shift import confidence, fitted, likelihood_changes
 from xaibench.dna.distribution_shift import rankings as between_operators
@@ -25,7 +24,9 @@ from xaibench.metrics.agreement import overlaps, spearmans
 from xaibench.randomness import stream, streams
 from xaibench.shapes import Mask, Scores
 from xaibench.statistics.means import of_values
-from xaibench.tables import signed as signed_methods
+
+from .clusters import numbers_of
+from .summaries import signed as signed_methods
 
 BACKGROUND = 20_000
 """So many train sequences, at most, are what a sequence should look like."""

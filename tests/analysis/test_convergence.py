@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xaibench.convergence import Convergence, area, convergence, reached, spread
+from xaibench.analysis.convergence import Convergence, area, convergence, reached, spread
 
 
 def history(*accuracies, steps=7):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xaibench.examples import MOST, Predictions, chosen_rows
+from xaibench.analysis.examples import MOST, Predictions, chosen_rows
 
 LABELS = np.array([1, 0, 0, 1, 1, 0, 0, 1, 0])
 CARRIES = np.array([0, 0, 0, 1, 1, 0, 0, 1, 0], bool)

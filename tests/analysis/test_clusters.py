@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from xaibench.clusters import counts, groups_of, numbers_of
+from xaibench.analysis.clusters import counts, groups_of, numbers_of
 from xaibench.errors import UsageError
 from xaibench.plan.schema import dump, read
 from xaibench.values import Sequences, Splits

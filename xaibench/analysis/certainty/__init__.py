@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from xaibench.asked import Asked
-from xaibench.certainty.orders import ranks
-from xaibench.certainty.parts import variance
-from xaibench.certainty.power import detectable
-from xaibench.certainty.testing import tests
+from xaibench.analysis.measurements import Asked
+
+from .power import detectable
+from .rank_tests import ranks
+from .significance import tests
+from .variance import variance
 
 
 def tables(

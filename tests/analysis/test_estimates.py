@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from xaibench import estimates as questions
-from xaibench.asked import ask
-from xaibench.estimates import COLUMNS
+from xaibench.analysis import estimates as questions
+from xaibench.analysis.estimates import COLUMNS
+from xaibench.analysis.measurements import ask
 from xaibench.explanation.controls import ORACLE, PRIORS
 from xaibench.protocols import MetricFacts
 from xaibench.statistics.corrections import holm

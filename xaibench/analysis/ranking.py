@@ -8,13 +8,14 @@ from functools import reduce
 import numpy as np
 import pandas as pd
 
-from xaibench.asked import Asked
 from xaibench.explanation.controls import ORACLE, PRIORS
-from xaibench.panels import Cell, Panel
-from xaibench.selftest import PLACE, verdicts
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.means import defined_part
 from xaibench.statistics.ranks import rank
+
+from .measurements import Asked
+from .panels import Cell, Panel
+from .selftest import PLACE, verdicts
 
 _FAMILY = ("question", "dataset", "model", "other", "metric", "operator")
 """The methods that share these are ranked against each other and corrected together."""

@@ -10,9 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xaibench.explanation.controls import ORACLE, PRIORS
-from xaibench.panels import Cell, Panel, minus, panels, sequences_of
 from xaibench.protocols import MetricFacts
 from xaibench.statistics.resampling import Clusters, Drawing, shared_draws
+
+from .panels import Cell, Panel, minus, panels, sequences_of
 
 _ACCURACY = MetricFacts(family="model", better="higher", range=(0, 1), of="explanation")
 

@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xaibench.analysis.certainty.classification import OF_CLASS
 from xaibench.artefacts import explanations
 from xaibench.artefacts import models as trainings
 from xaibench.artefacts.artefact import Arrays, arrays_of, is_there
 from xaibench.artefacts.curve_keys import Course, orders
 from xaibench.artefacts.job import Work, facts_of, seeds_of
 from xaibench.artefacts.model_checks import of_answers, usable
-from xaibench.certainty.classification import OF_CLASS
-from xaibench.clusters import numbers_of
 from xaibench.data.audit.cautions import cautions
 from xaibench.data.loading import STANDS_IN
 from xaibench.dna.replacement import LERF, MORF
@@ -32,6 +31,8 @@ from xaibench.protocols import QUANTITIES, method_facts
 from xaibench.shapes import Codes
 from xaibench.statistics.means import bands
 from xaibench.values import N, Sequences
+
+from .clusters import numbers_of
 
 
 def random_method(plan: Plan) -> str | None:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xaibench.asked import Asked
-from xaibench.certainty.leading import WHERE, Comparison, comparisons, means
+from xaibench.analysis.measurements import Asked
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.effect_sizes import cliffs_delta, d_z
 from xaibench.statistics.paired import Test, mcnemar, paired_t, sign_flips, wilcoxon
+
+from .contrasts import WHERE, Comparison, comparisons, means
 
 COLUMNS = [
     *(*WHERE, "seed", "test", "population", "statistic", "p", "p_corrected", "correction"),

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench.asked import Asked
-from xaibench.families import apart, boards, cells_of
-from xaibench.panels import Panel, joined
+from xaibench.analysis.measurements import Asked
+from xaibench.analysis.panels import Panel, joined
+from xaibench.analysis.ranking import apart, boards, cells_of
 from xaibench.statistics.ranks import Better, Friedman, best_shares, friedman
 
 COLUMNS = [

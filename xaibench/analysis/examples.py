@@ -23,7 +23,8 @@ from xaibench.explanation.controls import RANDOM
 from xaibench.nn import outputs as curves
 from xaibench.nn.inference import logits
 from xaibench.shapes import Evidence, Logits, Mask
-from xaibench.tables import signed
+
+from .summaries import signed
 
 FEWEST, MOST = 6, 8
 """So many examples a run keeps, where it explains so many sequences."""

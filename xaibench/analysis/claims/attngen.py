@@ -15,9 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from xaibench.analysis.convergence import History, convergence
 from xaibench.artefacts.job import Work
 from xaibench.artefacts.models import floor_of
-from xaibench.convergence import History, convergence
 from xaibench.data.loading import STANDS_IN
 from xaibench.explanation.controls import RANDOM
 from xaibench.plan.primary import PRIMARY, operator_of

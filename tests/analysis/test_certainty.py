@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from xaibench import certainty
-from xaibench.asked import Asked, ask
-from xaibench.certainty.orders import COLUMNS as RANKS
-from xaibench.certainty.parts import COLUMNS as VARIANCE
-from xaibench.certainty.power import COLUMNS as DETECTABLE
-from xaibench.certainty.testing import COLUMNS as TESTS
-from xaibench.estimates import estimates
+from xaibench.analysis import certainty
+from xaibench.analysis.certainty.power import COLUMNS as DETECTABLE
+from xaibench.analysis.certainty.rank_tests import COLUMNS as RANKS
+from xaibench.analysis.certainty.significance import COLUMNS as TESTS
+from xaibench.analysis.certainty.variance import COLUMNS as VARIANCE
+from xaibench.analysis.estimates import estimates
+from xaibench.analysis.measurements import Asked, ask
 from xaibench.protocols import MetricFacts
 from xaibench.results import COLUMNS as READ
 from xaibench.statistics.corrections import holm
