@@ -52,7 +52,7 @@ PARTS = {
     "rankings": "xaibench.analysis.agreement:rankings",
     "agreement": "xaibench.analysis.agreement:agreement",
     "examples": "xaibench.analysis.examples:examples",
-    "reports": "xaibench.rendering:render",
+    "reports": "xaibench.results.rendering:render",
 }
 """Where the time of a part is spent; what a revision lacks counts for the rest. ``explaining`` and
 ``curves`` are told apart by their source, the last argument."""

@@ -31,7 +31,7 @@ import yaml
 
 from xaibench.evaluation.records import Block, frame
 from xaibench.explanation.controls import ORACLE, RANDOM
-from xaibench.results import COLUMNS
+from xaibench.results.reading import COLUMNS
 
 SECONDS, SIZE = 10.0, 5_000_000
 """The bars: seconds, and bytes of the page."""

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .citations import CORRECTED, METHODS, METRICS, SHUFFLED, WORKS, cited
 from .grid import Cell, Table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .discrimination import NAMES, headings
 from .grid import COUNTED, Cell, Table

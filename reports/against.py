@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .grid import Column, Table, grid
 from .measured import doubted

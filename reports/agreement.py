@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .grid import Cell, Table
 from .printing import apart_from, mean_and_interval, usual_counts

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .grid import Cell, Table
 from .leading import leading

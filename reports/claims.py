@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .grid import Cell, Table
 from .measures import first_upper

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .grid import COUNTED, Cell, Table
 from .printing import TIMES, number, scientific

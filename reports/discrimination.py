@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .grid import COUNTED, Cell, Table
 from .printing import LEVEL, counts, decimals_of, mean_and_interval, why

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from xaibench.explanation.controls import RANDOM
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from . import figures
 from .figures import Panel

@@ -13,7 +13,7 @@ import numpy as np
 from markupsafe import Markup
 
 from xaibench.explanation.controls import RANDOM
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .chart import Axis, limits_of, ticks
 from .figures import Panel, curves_chart, short

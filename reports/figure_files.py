@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from . import figures as panels
 from .drawn import curves_drawn

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from xaibench.explanation.controls import RANDOM
 from xaibench.plan.primary import PRIMARY
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .chart import Axis, Band, Entry, Line, Mark, Name, chart, limits_of
 from .drawing import Drawing

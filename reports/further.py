@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .chart import Axis, Band, Entry, Line, Mark, Name, chart, limits_of
 from .figures import Panel, short

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .cautions import DRAWS
 from .certainty import VERDICTS

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .assets import assets
 from .cautions import cautions, unfinished

@@ -10,7 +10,7 @@ import pandas as pd
 
 from xaibench.explanation.controls import RANDOM
 from xaibench.plan.primary import PRIMARY
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .grid import CANNOT, COUNTED, Cell, Table, estimated
 from .printing import (

@@ -8,7 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .printing import direction
 from .selection import estimates_of, operator_of, random_of, ranking

@@ -11,7 +11,7 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from numpy.typing import NDArray
 
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .examples import window
 from .figures import short

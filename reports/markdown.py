@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.results import TEXT, Results
+from xaibench.results.reading import TEXT, Results
 
 from .cautions import cautions, unfinished
 from .discrimination import NAMES

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .grid import CANNOT, Column, Table, grid
 from .measures import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 NAMES = {
     "auprc": "AUPRC",

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .grid import CANNOT, COUNTED, Cell, Table, estimated
 from .measures import named

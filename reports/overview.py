@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .assets import unscripted
 from .leaderboard import normalised

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from xaibench.results import Results
+from xaibench.results.reading import Results
 from xaibench.terminal import visible
 
 _START = r"(?:(?<![\w./:<\\-])|(?<=\s-[a-z])|(?<=:)(?!//))"

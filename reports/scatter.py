@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .chart import Axis, Entry, Line, Mark, chart, limits_of
 from .figures import Panel, short

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .account import account, works
 from .accuracy import accuracy, accuracy_differences, floor

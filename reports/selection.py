@@ -11,7 +11,7 @@ import pandas as pd
 from xaibench.explanation.controls import ORACLE, PRIORS, RANDOM
 from xaibench.plan import primary
 from xaibench.plan.primary import PRIMARY
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 REFERENCES = (RANDOM, ORACLE, *PRIORS)
 """What is no method but stands beside them."""

@@ -10,7 +10,7 @@ import pandas as pd
 
 from xaibench.analysis.selftest import BLURRED, NEGATED
 from xaibench.explanation.controls import ORACLE, RANDOM
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .grid import CANNOT, COUNTED, Cell, Table, estimated
 from .measures import named

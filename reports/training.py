@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from xaibench.analysis.convergence import Convergence, convergence
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .grid import Cell, Table
 from .printing import ABSENT, LEVEL, interval, number

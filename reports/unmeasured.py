@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .grid import Cell, Table
 from .measures import label

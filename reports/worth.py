@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.results import Results
+from xaibench.results.reading import Results
 
 from .grid import CANNOT, Cell, Table, estimated
 from .leaderboard import normalised

@@ -22,7 +22,7 @@ from xaibench.compare.rows import ROUNDING
 from xaibench.compare.trained import Trained, digest
 from xaibench.compare.unpaired import of_unpaired, welch
 from xaibench.errors import UsageError
-from xaibench.results import COLUMNS, LATER
+from xaibench.results.reading import COLUMNS, LATER
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.means import of_differences
 

@@ -10,7 +10,7 @@ from xaibench.artefacts.job import Job
 from xaibench.errors import Died
 from xaibench.plan.schema import read
 from xaibench.processes import in_processes
-from xaibench.results import read as read_results
+from xaibench.results.reading import read as read_results
 from xaibench.run import begin, run
 
 DOES = {

@@ -16,11 +16,11 @@ from safetensors.numpy import save
 from test_unfinished import own, stopped, work_of
 
 from xaibench import series
-from xaibench.begun import begun_in
 from xaibench.compare.comparison import compare
 from xaibench.data.genomic_benchmarks import reading
 from xaibench.errors import UsageError
-from xaibench.results import read as read_results
+from xaibench.results.manifest import begun_in
+from xaibench.results.reading import read as read_results
 from xaibench.run import report, run
 from xaibench.storage.artefacts import _canonical, _digest, verify
 

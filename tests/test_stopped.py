@@ -13,7 +13,7 @@ import pytest
 
 from xaibench.artefacts.job import Job
 from xaibench.plan.schema import read
-from xaibench.results import read as read_results
+from xaibench.results.reading import read as read_results
 from xaibench.run import begin, report, run
 from xaibench.spent import seconds_of
 

@@ -11,10 +11,10 @@ import pytest
 from xaibench import engine
 from xaibench.artefacts import explanations, models
 from xaibench.artefacts.job import Job
-from xaibench.begun import begun_in, mark, named_from_here, seen_from
 from xaibench.errors import UsageError
 from xaibench.plan.schema import dump, read, read_back
-from xaibench.results import read as read_results
+from xaibench.results.manifest import begun_in, mark, named_from_here, seen_from
+from xaibench.results.reading import read as read_results
 from xaibench.run import begin, report, run
 from xaibench.spent import seconds_of
 from xaibench.storage.lock import alone

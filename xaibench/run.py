@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from xaibench import results
 from xaibench.analysis.clusters import counts, groups_of
 from xaibench.analysis.selftest import self_test
 from xaibench.artefacts import effects, retraining
@@ -18,17 +17,6 @@ from xaibench.artefacts.artefact import is_there
 from xaibench.artefacts.job import Job, Work, facts_of, is_explained, prepare, seeds_of
 from xaibench.artefacts.model_checks import of_padding, unusable_models
 from xaibench.artefacts.models import build, card, floor_of, kept_floor, model_spec
-from xaibench.begun import (
-    Begun,
-    WentOn,
-    begun_in,
-    edited_since,
-    mark,
-    named_from_here,
-    offline,
-    stage_of,
-    unmark,
-)
 from xaibench.data.audit.cautions import cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
 from xaibench.engine import Task, missing, perform
@@ -39,8 +27,20 @@ from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.nn.machine import in_words, kernels, machine, numbers_of
 from xaibench.plan.schema import Plan, dump
 from xaibench.progress import said, said_where_long, shown
-from xaibench.provenance import RENDERED
-from xaibench.rendering import render
+from xaibench.results import reading
+from xaibench.results.compatibility import RENDERED
+from xaibench.results.manifest import (
+    Begun,
+    WentOn,
+    begun_in,
+    edited_since,
+    mark,
+    named_from_here,
+    offline,
+    stage_of,
+    unmark,
+)
+from xaibench.results.rendering import render
 from xaibench.spent import Counting, Keep, counted, seconds_of
 from xaibench.storage.artefacts import FAILED
 from xaibench.storage.files import write
@@ -58,7 +58,7 @@ from xaibench.storage.lock import alone, busy
 OUTPUTS = (
     *("plan.yaml", "environment.json", "results.parquet", "estimates.csv", "selftest.csv"),
     *("curves.csv", "operators.csv", "rankings.csv", "agreement.csv"),
-    *("training.csv", "cost.csv", "examples.json", *results.LATER),
+    *("training.csv", "cost.csv", "examples.json", *reading.LATER),
 )
 
 
@@ -339,7 +339,7 @@ def _environment(work: Work, told: dict[str, Any]) -> str:
 
     environment = {
         **told,
-        "tables": list(results.COLUMNS),
+        "tables": list(reading.COLUMNS),
         **machine(),
         "trained_with": trained_with(work),
         **summaries.description(work),

@@ -5,14 +5,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from xaibench import forecast, results
+from xaibench import forecast
 from xaibench import run as running
 from xaibench.artefacts.job import Job
 from xaibench.errors import Halted, UsageError, described
 from xaibench.plan.schema import Plan
 from xaibench.plan.sources import datasets_of
 from xaibench.plugins.registry import load
-from xaibench.results import Results
+from xaibench.results import reading
+from xaibench.results.reading import Results
 from xaibench.storage.files import read, write, write_below
 
 MARK = "series.json"
@@ -122,7 +123,7 @@ def _runs(folder: Path, absent: Mapping[str, str]) -> Iterator[tuple[str, Result
     for label, reason in absent.items():
         try:
             _refuse_link(folder / label)
-            found: Results | str = results.read(folder / label)
+            found: Results | str = reading.read(folder / label)
         except UsageError as error:
             found = reason or str(error)
         yield label, found

@@ -15,7 +15,7 @@ from xaibench.analysis.certainty.variance import COLUMNS as VARIANCE
 from xaibench.analysis.estimates import estimates
 from xaibench.analysis.measurements import Asked, ask
 from xaibench.protocols import MetricFacts
-from xaibench.results import COLUMNS as READ
+from xaibench.results.reading import COLUMNS as READ
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.power import detectable
 from xaibench.statistics.ranks import critical_difference

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from xaibench.results import COLUMNS, Results, read
+from xaibench.results.reading import COLUMNS, Results, read
 
 CONTROL = "random control"
 FRACTIONS = [0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1]

@@ -27,7 +27,7 @@ from xaibench.reports.certainty import (
 from xaibench.reports.glossary import glossary
 from xaibench.reports.printing import ABSENT
 from xaibench.reports.sections import sections
-from xaibench.results import COLUMNS, Results
+from xaibench.results.reading import COLUMNS, Results
 
 MINUS = "\N{MINUS SIGN}"
 PRIMARY, MODELS = "deletion_logit_difference", ("cnn", "attngen")

@@ -6,7 +6,7 @@ import pytest
 
 from xaibench.reports.claims import claims, rules
 from xaibench.reports.printing import ABSENT
-from xaibench.results import COLUMNS
+from xaibench.results.reading import COLUMNS
 
 RULE = "holds if the interval lies above 0"
 

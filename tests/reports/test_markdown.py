@@ -9,7 +9,7 @@ import pytest
 
 from xaibench.reports.markdown import markdown, plain
 from xaibench.reports.sections import sections
-from xaibench.results import COLUMNS
+from xaibench.results.reading import COLUMNS
 
 
 @pytest.fixture(scope="module")

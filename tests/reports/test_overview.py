@@ -11,7 +11,7 @@ import pytest
 
 from xaibench.reports.overview import COLUMNS, index
 from xaibench.reports.verdict import Name, verdicts
-from xaibench.results import Results, read
+from xaibench.results.reading import Results, read
 
 from .conftest import Made, write
 

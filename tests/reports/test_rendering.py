@@ -12,8 +12,8 @@ import yaml
 from xaibench import __version__
 from xaibench.cli import main
 from xaibench.errors import UsageError
-from xaibench.rendering import render
-from xaibench.results import COLUMNS
+from xaibench.results.reading import COLUMNS
+from xaibench.results.rendering import render
 
 OWN = '''
 def words(results, *, shout: bool = False):

@@ -12,7 +12,7 @@ from xaibench.reports.leaderboard import by_seed
 from xaibench.reports.pairs import pairs
 from xaibench.reports.printing import ABSENT
 from xaibench.reports.standings import standings
-from xaibench.results import COLUMNS
+from xaibench.results.reading import COLUMNS
 
 
 def lines(board, model=None):

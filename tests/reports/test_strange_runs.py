@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from xaibench.plugins.registry import load
-from xaibench.results import read
+from xaibench.results.reading import read
 
 FORMATS = ("html", "markdown", "latex")
 LONG = "a_method_whose_name_has_eighty_letters_".ljust(80, "x")

@@ -10,9 +10,9 @@ import pytest
 from test_unfinished import own, stopped, work_of
 
 from xaibench import run as running
-from xaibench.begun import mark
 from xaibench.compare.comparison import compare
 from xaibench.errors import UsageError
+from xaibench.results.manifest import mark
 from xaibench.run import OUTPUTS, report, run
 from xaibench.spent import seconds_of
 from xaibench.storage.artefacts import DAMAGED

@@ -12,8 +12,8 @@ import pandas as pd
 
 from xaibench.errors import UsageError
 from xaibench.protocols import MetricFacts
-from xaibench.provenance import mend
-from xaibench.results import Results, read
+from xaibench.results.compatibility import mend
+from xaibench.results.reading import Results, read
 
 
 @dataclass(frozen=True, slots=True)

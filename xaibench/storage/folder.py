@@ -15,7 +15,7 @@ from xaibench.plan.schema import dump
 from xaibench.plan.sources import SECTIONS
 from xaibench.plugins.registry import load
 from xaibench.progress import said
-from xaibench.provenance import BEGUN, RENDERED
+from xaibench.results.compatibility import BEGUN, RENDERED
 from xaibench.storage.files import digest, read, write
 
 from .artefacts import DAMAGED, MARK, unwritable

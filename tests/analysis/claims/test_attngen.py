@@ -13,7 +13,7 @@ from xaibench.analysis.claims.deletion import _chance
 from xaibench.analysis.claims.finding import FAILS, HOLDS, UNKNOWN
 from xaibench.artefacts.job import Job
 from xaibench.plan.schema import read
-from xaibench.results import read as results
+from xaibench.results.reading import read as results
 from xaibench.run import begin, run
 from xaibench.statistics.means import undefined
 

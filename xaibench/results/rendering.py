@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from xaibench import results
-from xaibench.begun import WentOn, needs
 from xaibench.errors import Unknown, UsageError, described
 from xaibench.plugins.fence import fenced
 from xaibench.plugins.options import resolve, typed
 from xaibench.plugins.registry import Plugin, load
 from xaibench.storage.files import write_below
+
+from . import reading
+from .manifest import WentOn, needs
 
 
 def render(
@@ -26,7 +27,7 @@ def render(
     Returns the files, and a line for each report that failed; the others are written. Raises
     UsageError before anything is written where a report is unknown.
     """
-    read = results.read(folder)
+    read = reading.read(folder)
     uses = _wanted(read.plan["reports"], formats)
     try:
         called = {label: _called(label, use, plugins) for label, use in uses.items()}

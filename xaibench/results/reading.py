@@ -14,8 +14,9 @@ import yaml
 
 from xaibench.errors import UsageError
 from xaibench.plan.bounds import check_text
-from xaibench.provenance import BEGUN, RENDERED, check, mend
 from xaibench.storage import files
+
+from .compatibility import BEGUN, RENDERED, check, mend
 
 TEXT = {
     *("question", "dataset", "model", "other", "method", "control", "metric", "operator"),

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from xaibench.provenance import BEGUN
-from xaibench.results import COLUMNS
+from xaibench.results.compatibility import BEGUN
+from xaibench.results.reading import COLUMNS
 from xaibench.run import OUTPUTS
 
 PAGE = (Path(__file__).parent.parent / "docs" / "run-folder.md").read_text()

@@ -15,8 +15,9 @@ from xaibench.errors import Unknown, UsageError
 from xaibench.plan.schema import Plan, Use, dump, read_back
 from xaibench.plan.sources import SECTIONS, presets
 from xaibench.plugins.registry import OF_FILE, load
-from xaibench.provenance import BEGUN, RENDERED
 from xaibench.storage.files import digest, read, write
+
+from .compatibility import BEGUN, RENDERED
 
 SOURCES = "plugins.json"
 """In the store: what the plug-ins of the last call were made of."""

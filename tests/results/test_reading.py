@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from xaibench.errors import UsageError
-from xaibench.results import COLUMNS, LATER, TEXT, read
+from xaibench.results.reading import COLUMNS, LATER, TEXT, read
 
 PLAN = {
     "seeds": [3],
