@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from xaibench.compare.comparison import Comparison, Pair
-from xaibench.compare.gates import LEVEL as SIGNIFICANT
-from xaibench.compare.gates import OF_THE_MODEL, Judged
-from xaibench.compare.rows import ROUNDING, incomparable
-from xaibench.compare.trained import Trained
+from xaibench.comparison.comparison import Comparison, Pair
+from xaibench.comparison.gates import LEVEL as SIGNIFICANT
+from xaibench.comparison.gates import OF_THE_MODEL, Judged
+from xaibench.comparison.rows import ROUNDING, incomparable
+from xaibench.comparison.same_models import Trained
 from xaibench.explanation.controls import RANDOM
 
 from .grid import COUNTED, Cell, Table

@@ -7,7 +7,7 @@ from textwrap import fill
 
 import pandas as pd
 
-from xaibench.compare.comparison import Comparison
+from xaibench.comparison.comparison import Comparison
 
 from .assets import unscripted
 from .compared import Said, gates, parts, title, verdicts

@@ -16,7 +16,7 @@ from safetensors.numpy import save
 from test_unfinished import own, stopped, work_of
 
 from xaibench import series
-from xaibench.compare.comparison import compare
+from xaibench.comparison.comparison import compare
 from xaibench.data.genomic_benchmarks import reading
 from xaibench.errors import UsageError
 from xaibench.results.manifest import begun_in

@@ -148,7 +148,7 @@ def compare(
     ] = None,
 ) -> None:
     """How runs differ from the first of them: plan, data, versions, and every shared figure."""
-    from xaibench.compare import comparison
+    from xaibench.comparison import comparison
 
     asked = [gate.split(_BETWEEN) if gate else [] for gate in gates or ()]
     found = comparison.compare(folders, asked)

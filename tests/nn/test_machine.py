@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from xaibench.artefacts.job import Job
-from xaibench.compare.comparison import compare
+from xaibench.comparison.comparison import compare
 from xaibench.plan.schema import read
 from xaibench.run import begin, run
 

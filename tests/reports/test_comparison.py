@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from xaibench.compare.comparison import Comparison, compare
-from xaibench.compare.trained import Trained
+from xaibench.comparison.comparison import Comparison, compare
+from xaibench.comparison.same_models import Trained
 from xaibench.plugins.registry import available, load
 from xaibench.reports.compared import verdicts
 from xaibench.reports.comparison import csv, html, text

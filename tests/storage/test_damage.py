@@ -10,7 +10,7 @@ import pytest
 from test_unfinished import own, stopped, work_of
 
 from xaibench import run as running
-from xaibench.compare.comparison import compare
+from xaibench.comparison.comparison import compare
 from xaibench.errors import UsageError
 from xaibench.results.manifest import mark
 from xaibench.run import OUTPUTS, report, run

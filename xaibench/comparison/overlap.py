@@ -12,11 +12,12 @@ from pandas.api.types import union_categoricals
 
 from xaibench.analysis.measurements import Asked, ask, facts_of
 from xaibench.analysis.panels import Cell
-from xaibench.compare.differing import same_data
-from xaibench.compare.runs import Run, seeds_of, sequences_of
 from xaibench.errors import UsageError
 from xaibench.explanation.controls import ORACLE, PRIORS, RANDOM
 from xaibench.protocols import MetricFacts
+
+from .differences import same_data
+from .runs import Run, seeds_of, sequences_of
 
 _WORDS = ("model", "method", "control", "metric", "operator", "sequence", "status", "reason")
 _FEWEST = 2

@@ -14,13 +14,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xaibench.analysis.panels import Cell, aligned
-from xaibench.compare.differing import same_data
-from xaibench.compare.runs import Run
-from xaibench.compare.sharing import Shared, cells
 from xaibench.explanation.controls import RANDOM
 from xaibench.plugins.options import LIMITS
 from xaibench.storage.artefacts import verify
 from xaibench.storage.files import read
+
+from .differences import same_data
+from .overlap import Shared, cells
+from .runs import Run
 
 LEARNT = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
 """What a history tells of what was learnt; its other columns are of time, or of the plan."""

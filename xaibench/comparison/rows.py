@@ -10,15 +10,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xaibench.analysis.panels import Cell, Panel, aligned, joined, minus
-from xaibench.compare.classifying import classifying
-from xaibench.compare.runs import Run
-from xaibench.compare.sharing import Shared, cells
-from xaibench.compare.unpaired import of_unpaired
 from xaibench.explanation.controls import RANDOM
 from xaibench.protocols import MetricFacts
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.means import defined_part, of_differences, undefined
 from xaibench.values import Estimate
+
+from .classification import classifying
+from .overlap import Shared, cells
+from .runs import Run
+from .unpaired import of_unpaired
 
 COLUMNS = [
     *("first", "second", "family", "model", "method", "metric", "operator", "better", "compared"),

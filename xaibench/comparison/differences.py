@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from xaibench.compare.runs import Run, sequences_of, version_of
+from .runs import Run, sequences_of, version_of
 
 _ABSENT = object()
 

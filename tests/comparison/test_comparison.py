@@ -15,12 +15,12 @@ import yaml
 from scipy import stats
 
 from xaibench.cli import main
-from xaibench.compare.comparison import Comparison, compare
-from xaibench.compare.differing import Difference
-from xaibench.compare.gates import Gate, gate
-from xaibench.compare.rows import ROUNDING
-from xaibench.compare.trained import Trained, digest
-from xaibench.compare.unpaired import of_unpaired, welch
+from xaibench.comparison.comparison import Comparison, compare
+from xaibench.comparison.differences import Difference
+from xaibench.comparison.gates import Gate, gate
+from xaibench.comparison.rows import ROUNDING
+from xaibench.comparison.same_models import Trained, digest
+from xaibench.comparison.unpaired import of_unpaired, welch
 from xaibench.errors import UsageError
 from xaibench.results.reading import COLUMNS, LATER
 from xaibench.statistics.corrections import holm

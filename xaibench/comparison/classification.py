@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from xaibench.analysis.certainty.classification import Predicted, predicted
-from xaibench.compare.runs import Run
 from xaibench.statistics.discrimination import (
     MEASURES,
     RESAMPLES,
@@ -18,6 +17,8 @@ from xaibench.statistics.discrimination import (
 )
 from xaibench.statistics.resampling import Drawing, shared_draws
 from xaibench.values import Estimate
+
+from .runs import Run
 
 SAME = 1e-6
 """Measures that differ by no more count as equal: so far can float32 logits reorder sequences."""

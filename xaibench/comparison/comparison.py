@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from xaibench.compare.differing import Difference, cautions, differences, trained_apart
-from xaibench.compare.gates import Judged, gate, judged
-from xaibench.compare.rows import incomparable, rows
-from xaibench.compare.runs import Run, read_runs
-from xaibench.compare.sharing import Shared, shared
-from xaibench.compare.trained import Trained, trained
 from xaibench.errors import UsageError
 from xaibench.plugins.registry import available, load
 from xaibench.storage.files import write
+
+from .differences import Difference, cautions, differences, trained_apart
+from .gates import Judged, gate, judged
+from .overlap import Shared, shared
+from .rows import incomparable, rows
+from .runs import Run, read_runs
+from .same_models import Trained, trained
 
 PRINTED = "text"
 """The form that the command line prints."""
