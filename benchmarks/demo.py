@@ -121,7 +121,7 @@ def _seconds(tree: Path, words: list[str]) -> float:
 def _alone(folder: Path, changes: list[str]) -> None:
     spent: dict[str, float] = defaultdict(float)
     running: list[float] = []
-    importlib.import_module("xaibench.run")
+    importlib.import_module("xaibench.runs.pipeline")
     for part, place in PARTS.items():
         module, _, name = place.partition(":")
         call = getattr(importlib.import_module(module), name, None)
@@ -138,14 +138,14 @@ def _alone(folder: Path, changes: list[str]) -> None:
 
 
 def _run_in_this_process(folder: Path, changes: list[str]) -> None:
-    from xaibench import engine, run
     from xaibench.artefacts.job import Job
     from xaibench.plan.schema import read_any
+    from xaibench.runs import pipeline, tasks
 
     plan = read_any("demo", changes=tuple(changes), plugins=(), limit=None)
     job = Job(plan, "demo", (), folder)
-    jobs = 0 if hasattr(engine, "in_processes") else 1  # 0.1.0 had no processes for one job
-    run.run(run.begin(job), jobs=jobs, threads=1, command="xaibench run demo")
+    jobs = 0 if hasattr(tasks, "in_processes") else 1  # 0.1.0 had no processes for one job
+    pipeline.run(pipeline.begin(job), jobs=jobs, threads=1, command="xaibench run demo")
 
 
 def _timed(

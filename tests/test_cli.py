@@ -152,7 +152,7 @@ def test_a_request_to_end_says_what_an_interrupt_does(call, plan, monkeypatch):
         time.sleep(60)
 
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr("xaibench.run.run", terminated)
+    monkeypatch.setattr("xaibench.runs.pipeline.run", terminated)
     code, out, err = call("run", plan)
     assert (code, out) == (143, "")
     assert err.splitlines() == ["xaibench: stopped; the same command goes on where it was"]
@@ -177,7 +177,7 @@ def test_a_run_that_is_stopped_says_how_it_goes_on(call, plan, monkeypatch):
     def stopped(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("xaibench.run.run", stopped)
+    monkeypatch.setattr("xaibench.runs.pipeline.run", stopped)
     code, out, err = call("run", plan)
     assert (code, out) == (130, "")
     assert err.strip().splitlines() == ["xaibench: stopped; the same command goes on where it was"]
@@ -190,7 +190,7 @@ def test_without_words_there_is_a_process_a_core_up_to_eight_and_one_thread(
     def run(work, **options):
         raise UsageError(f"jobs {options['jobs']}, threads {options['threads']}")
 
-    monkeypatch.setattr("xaibench.run.run", run)
+    monkeypatch.setattr("xaibench.runs.pipeline.run", run)
     monkeypatch.setattr("os.cpu_count", lambda: cores)
     assert call("run", plan)[2] == f"xaibench: jobs {jobs}, threads 1\n"
 

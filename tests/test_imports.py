@@ -11,7 +11,7 @@ SLOW = ("captum", "matplotlib", "scipy.stats", "sklearn")
 @pytest.mark.parametrize(
     "words",
     [
-        "import xaibench.cli, xaibench.run, xaibench.series, xaibench.forecast",
+        "import xaibench.cli, xaibench.runs.pipeline, xaibench.runs.series, xaibench.runs.forecast",
         "from xaibench.plan.schema import read_any; read_any('demo', changes=(), plugins=(), limit=None)",
     ],
     ids=["the command", "the plug-ins of the demo"],

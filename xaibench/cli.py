@@ -85,11 +85,11 @@ def run(
     """Train, explain, measure, and write the report; again: resume, or do nothing."""
     # Threads that wait should sleep: where processes share the cores, spinning costs five-fold.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from xaibench import forecast, series
-    from xaibench import run as running
     from xaibench.artefacts.job import Job
     from xaibench.plan.schema import read_any
     from xaibench.plan.sources import name_of
+    from xaibench.runs import forecast, series
+    from xaibench.runs import pipeline as running
 
     given, jobs = tuple(plugins or ()), jobs or min(os.cpu_count() or 1, 8)
     changed = (*(changes or ()), *([f"training.device={device}"] if device else []))
@@ -121,8 +121,8 @@ def report(
     plugins: Plugins = None,
 ) -> None:
     """Render the reports of a run again, without computing; of one that was stopped, so far."""
-    from xaibench import series
-    from xaibench.run import report
+    from xaibench.runs import series
+    from xaibench.runs.pipeline import report
 
     render = series.render if series.is_series(folder) else report
     written, failures = render(folder, tuple(plugins or ()), tuple(formats or ()))

@@ -10,7 +10,7 @@ from xaibench.artefacts import models
 from xaibench.artefacts.job import Job
 from xaibench.models import masks
 from xaibench.plan.schema import read
-from xaibench.run import begin, run
+from xaibench.runs.pipeline import begin, run
 
 PLAN = """
 dataset: {name: planted, train: 90, test: 30, length: 40}

@@ -17,7 +17,6 @@ from xaibench.artefacts.models import RANDOM_LABELS, _with_random_labels, model_
 from xaibench.artefacts.oracle import Oracle, oracle_spec
 from xaibench.artefacts.retraining import Retraining, retrained_spec
 from xaibench.dna.replacement import LERF, MORF, counts, ranks
-from xaibench.engine import Task, missing
 from xaibench.errors import UsageError
 from xaibench.evaluation.quantities import lines_of
 from xaibench.evaluation.records import Block
@@ -28,7 +27,8 @@ from xaibench.nn.outputs import quantity
 from xaibench.plan.schema import read
 from xaibench.plugins.registry import available
 from xaibench.randomness import streams
-from xaibench.run import begin, run
+from xaibench.runs.pipeline import begin, run
+from xaibench.runs.tasks import Task, missing
 
 PLAN = """
 dataset: {name: planted, train: 90, test: 30, length: 40}
@@ -464,7 +464,7 @@ def test_a_run_that_was_cut_after_a_retry_tells_of_the_retry(tmp_path, monkeypat
     assert "out of memory" in outcome.failures[0]
     monkeypatch.delenv("FLAKY")
     with monkeypatch.context() as cut:
-        cut.setattr("xaibench.run._write_tables", lambda *_, **__: 1 / 0)
+        cut.setattr("xaibench.runs.pipeline._write_tables", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             finished(tmp_path / "run", **options)
     _, outcome, records = finished(tmp_path / "run", **options)

@@ -11,7 +11,7 @@ from xaibench.analysis.summaries import _of_shuffles
 from xaibench.artefacts.job import Job
 from xaibench.dna import encoding
 from xaibench.plan.schema import read
-from xaibench.run import begin, run
+from xaibench.runs.pipeline import begin, run
 from xaibench.values import N
 
 MODEL = """

@@ -8,7 +8,7 @@ import pytest
 from xaibench.artefacts.job import Job
 from xaibench.comparison.comparison import compare
 from xaibench.plan.schema import read
-from xaibench.run import begin, run
+from xaibench.runs.pipeline import begin, run
 
 PLAN = """
 dataset: {name: planted, train: 64, test: 20, length: 40}

@@ -8,7 +8,7 @@ import pytest
 
 from xaibench.results.compatibility import BEGUN
 from xaibench.results.reading import COLUMNS
-from xaibench.run import OUTPUTS
+from xaibench.runs.pipeline import OUTPUTS
 
 PAGE = (Path(__file__).parent.parent / "docs" / "run-folder.md").read_text()
 RECORDS = [

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from test_unfinished import own, stopped, work_of
 
-from xaibench import run as running
 from xaibench.comparison.comparison import compare
 from xaibench.errors import UsageError
 from xaibench.results.manifest import mark
-from xaibench.run import OUTPUTS, report, run
-from xaibench.spent import seconds_of
+from xaibench.runs import pipeline as running
+from xaibench.runs.elapsed import seconds_of
+from xaibench.runs.folder import is_rendered
+from xaibench.runs.pipeline import OUTPUTS, report, run
 from xaibench.storage.artefacts import DAMAGED
-from xaibench.storage.folder import is_rendered
 
 Damage = Callable[[Path], object]
 COMMAND = "xaibench run tiny.yaml"

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from test_unfinished import own, work_of
 
-from xaibench import engine
 from xaibench.errors import Halted, UsageError
-from xaibench.run import OUTPUTS, report, run
+from xaibench.runs import tasks
+from xaibench.runs.pipeline import OUTPUTS, report, run
 
 COMMAND = "xaibench run tiny.yaml"
 SAME = ("results.parquet", "estimates.csv", "tests.csv", "examples.json")
@@ -38,7 +38,7 @@ def same(folder: Path, whole: Path) -> None:
 @contextmanager
 def happening(monkeypatch, what, *, after: int):
     """Something happens once so many tasks are done."""
-    compute, done = engine.compute, []
+    compute, done = tasks.compute, []
 
     def late(*words):
         if len(done) == after:
@@ -47,7 +47,7 @@ def happening(monkeypatch, what, *, after: int):
         compute(*words)
 
     with monkeypatch.context() as patched:
-        patched.setattr(engine, "compute", late)
+        patched.setattr(tasks, "compute", late)
         yield done
 
 

@@ -14,7 +14,7 @@ from xaibench.analysis.claims.finding import FAILS, HOLDS, UNKNOWN
 from xaibench.artefacts.job import Job
 from xaibench.plan.schema import read
 from xaibench.results.reading import read as results
-from xaibench.run import begin, run
+from xaibench.runs.pipeline import begin, run
 from xaibench.statistics.means import undefined
 
 PLAN = """

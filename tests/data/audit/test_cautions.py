@@ -12,7 +12,7 @@ from xaibench.data.resolving import audited
 from xaibench.dna.encoding import to_codes
 from xaibench.errors import UsageError
 from xaibench.plan.schema import read
-from xaibench.run import begin
+from xaibench.runs.pipeline import begin
 from xaibench.values import Sequences, Splits
 
 

@@ -8,12 +8,12 @@ import torch
 from test_run import work_of
 
 from xaibench.artefacts.retraining import retrained_cell
-from xaibench.engine import Task
+from xaibench.runs.tasks import Task
 from xaibench.errors import UsageError
-from xaibench.forecast import FOLDER, KINDS, Amount, Forecast, forecast, summary, total
+from xaibench.runs.forecast import FOLDER, KINDS, Amount, Forecast, forecast, summary, total
 from xaibench.plan.schema import Use
-from xaibench.run import planned, run
-from xaibench.trial import Tried, tried
+from xaibench.runs.pipeline import planned, run
+from xaibench.runs.timing import Tried, tried
 
 PLAN = """
 dataset: {name: planted, train: 160, test: 50, length: 60}
@@ -59,7 +59,7 @@ def known(monkeypatch):
     """Models of which is known how long everything takes, in seconds."""
     each = dict.fromkeys(("saliency", "deeplift", "attention"), 0.5)
     models = {"cnn": Tried(0.25, 100.0, each), "attngen": Tried(0.125, 200.0, each)}
-    monkeypatch.setattr("xaibench.forecast.tried", lambda work, **_: models)
+    monkeypatch.setattr("xaibench.runs.forecast.tried", lambda work, **_: models)
 
 
 def amounts(foreseen):

@@ -15,13 +15,13 @@ import yaml
 from safetensors.numpy import save
 from test_unfinished import own, stopped, work_of
 
-from xaibench import series
+from xaibench.runs import series
 from xaibench.comparison.comparison import compare
 from xaibench.data.genomic_benchmarks import reading
 from xaibench.errors import UsageError
 from xaibench.results.manifest import begun_in
 from xaibench.results.reading import read as read_results
-from xaibench.run import report, run
+from xaibench.runs.pipeline import report, run
 from xaibench.storage.artefacts import _canonical, _digest, verify
 
 MARK = "open({!r}, 'w').write('x')\n\n\ndef own(model, inputs, target):\n    return inputs[:, 0]\n"

@@ -19,7 +19,7 @@ from xaibench.artefacts.model_checks import of_padding, unusable_models
 from xaibench.artefacts.models import build, card, floor_of, kept_floor, model_spec
 from xaibench.data.audit.cautions import cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
-from xaibench.engine import Task, missing, perform
+from .tasks import Task, missing, perform
 from xaibench.errors import UsageError, described
 from xaibench.evaluation import of_model
 from xaibench.evaluation.records import Block, excused, frame
@@ -41,18 +41,10 @@ from xaibench.results.manifest import (
     unmark,
 )
 from xaibench.results.rendering import render
-from xaibench.spent import Counting, Keep, counted, seconds_of
+from .elapsed import Counting, Keep, counted, seconds_of
 from xaibench.storage.artefacts import FAILED
 from xaibench.storage.files import write
-from xaibench.storage.folder import (
-    check_folder,
-    failures_of,
-    halting,
-    is_rendered,
-    mark_folder,
-    mark_rendered,
-    set_damaged_aside,
-)
+from .folder import (check_folder, failures_of, halting, is_rendered, mark_folder, mark_rendered, set_damaged_aside,)
 from xaibench.storage.lock import alone, busy
 
 OUTPUTS = (

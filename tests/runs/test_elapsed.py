@@ -9,7 +9,7 @@ import toy
 
 from xaibench.explanation.method_call import explain
 from xaibench.progress import Lines
-from xaibench.spent import SPENT, Counting, counted, seconds_of
+from xaibench.runs.elapsed import SPENT, Counting, counted, seconds_of
 
 
 @pytest.fixture

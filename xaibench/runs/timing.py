@@ -16,7 +16,7 @@ from xaibench.artefacts.explanations import REFERENCES, Explaining, explained_by
 from xaibench.artefacts.job import Work, found, is_explained
 from xaibench.artefacts.models import build
 from xaibench.dna import encoding
-from xaibench.engine import on_threads
+from .tasks import on_threads
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.explanation.method_call import asks_for
 from xaibench.nn.inference import logits, rows_of

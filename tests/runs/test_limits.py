@@ -9,7 +9,7 @@ from xaibench.artefacts.artefact import looked_at
 from xaibench.artefacts.job import Job
 from xaibench.artefacts.models import model_spec
 from xaibench.plan.schema import read
-from xaibench.run import begin, planned, run
+from xaibench.runs.pipeline import begin, planned, run
 
 PLAN = """
 dataset: {name: planted, train: 90, test: 30, length: 40}

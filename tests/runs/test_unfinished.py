@@ -8,15 +8,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from xaibench import engine
+from xaibench.runs import tasks
 from xaibench.artefacts import explanations, models
 from xaibench.artefacts.job import Job
 from xaibench.errors import UsageError
 from xaibench.plan.schema import dump, read, read_back
 from xaibench.results.manifest import begun_in, mark, named_from_here, seen_from
 from xaibench.results.reading import read as read_results
-from xaibench.run import begin, report, run
-from xaibench.spent import seconds_of
+from xaibench.runs.pipeline import begin, report, run
+from xaibench.runs.elapsed import seconds_of
 from xaibench.storage.lock import alone
 
 PLAN = """
@@ -65,7 +65,7 @@ def work_of(folder: Path):
 
 def stopped(folder: Path, monkeypatch: pytest.MonkeyPatch, *, after: int) -> Path:
     """A run that a key interrupts after so many tasks."""
-    compute, done = engine.compute, []
+    compute, done = tasks.compute, []
 
     def once_more(*words):
         if len(done) == after:
@@ -74,7 +74,7 @@ def stopped(folder: Path, monkeypatch: pytest.MonkeyPatch, *, after: int) -> Pat
         compute(*words)
 
     with monkeypatch.context() as patched:
-        patched.setattr(engine, "compute", once_more)
+        patched.setattr(tasks, "compute", once_more)
         with pytest.raises(KeyboardInterrupt):
             run(work_of(folder), jobs=0, threads=1, command="xaibench run tiny.yaml")
     return folder
@@ -117,7 +117,7 @@ def nothing_computed(monkeypatch):
         raise AssertionError("computed")
 
     for module, name in [
-        (engine, "compute"),
+        (tasks, "compute"),
         (models, "train"),
         (models, "floor"),
         (explanations, "explain"),

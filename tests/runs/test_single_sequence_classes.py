@@ -7,7 +7,7 @@ import pytest
 from xaibench.artefacts.job import Job
 from xaibench.explanation.controls import CONTROLS
 from xaibench.plan.schema import read
-from xaibench.run import begin, run
+from xaibench.runs.pipeline import begin, run
 
 PLAN = """
 dataset: {name: file, path: data.csv, site_start: start, site_width: 8, site_class: a}

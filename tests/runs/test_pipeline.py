@@ -18,12 +18,12 @@ from xaibench.artefacts.job import Job
 from xaibench.artefacts.models import model_spec, trained
 from xaibench.errors import UsageError
 from xaibench.explanation.controls import RANDOM, random_maps
-from xaibench.forecast import summary
+from xaibench.runs.forecast import summary
 from xaibench.nn.inference import logits
 from xaibench.plan.schema import read
 from xaibench.randomness import identity, stream
-from xaibench.run import OUTPUTS, begin, conclusion, planned, render, run
-from xaibench.spent import SPENT
+from xaibench.runs.pipeline import OUTPUTS, begin, conclusion, planned, render, run
+from xaibench.runs.elapsed import SPENT
 from xaibench.storage.lock import alone
 
 PLAN = """

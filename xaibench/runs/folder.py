@@ -18,7 +18,7 @@ from xaibench.progress import said
 from xaibench.results.compatibility import BEGUN, RENDERED
 from xaibench.storage.files import digest, read, write
 
-from .artefacts import DAMAGED, MARK, unwritable
+from xaibench.storage.artefacts import DAMAGED, MARK, unwritable
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What reading JSON that may be anything ends in."""

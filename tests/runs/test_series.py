@@ -9,7 +9,7 @@ from test_cli import call  # noqa: F401  # a fixture
 
 from xaibench.errors import UsageError
 from xaibench.plan.schema import read
-from xaibench.series import is_series, overview, render
+from xaibench.runs.series import is_series, overview, render
 
 PLAN = """
 datasets:
@@ -31,7 +31,7 @@ reports: [markdown]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Of a series that ran, one dataset of which is not there."""
-    from xaibench import series
+    from xaibench.runs import series
     from xaibench.plan.schema import read_any
 
     here = tmp_path_factory.mktemp("series")
@@ -158,5 +158,5 @@ def test_a_page_that_fails_is_a_line(copy, monkeypatch):
     def broken(kind, name):
         raise RuntimeError("boom")
 
-    monkeypatch.setattr("xaibench.series.load", broken)
+    monkeypatch.setattr("xaibench.runs.series.load", broken)
     assert overview(copy) == ([], ["overview: RuntimeError: boom"])

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from xaibench import forecast
-from xaibench import run as running
+from . import forecast
+from . import pipeline as running
 from xaibench.artefacts.job import Job
 from xaibench.errors import Halted, UsageError, described
 from xaibench.plan.schema import Plan

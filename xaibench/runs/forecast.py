@@ -22,12 +22,12 @@ from xaibench.artefacts import (
 )
 from xaibench.artefacts.artefact import first, looked_at
 from xaibench.artefacts.job import Work, is_explained, seeds_of
-from xaibench.engine import Task
+from .tasks import Task
 from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.explanation.guards import GUARDED
-from xaibench.run import planned
+from .pipeline import planned
 from xaibench.storage.artefacts import Spec
-from xaibench.trial import Tried, tried
+from .timing import Tried, tried
 
 FOLDER = 10_000
 """Bytes on disk of a folder with a small file in it, beside the arrays of an artefact."""
