@@ -22,8 +22,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from xaibench.reports.letters import heights_of, logo
-from xaibench.reports.logos import draw_logo
+from xaibench.reports.figures.letters import heights_of, logo
+from xaibench.reports.figures.logo_files import draw_logo
 
 Given = tuple[str, np.ndarray]
 """The letters of a sequence and the score of each."""

@@ -8,13 +8,12 @@ from textwrap import fill
 import pandas as pd
 
 from xaibench.comparison.comparison import Comparison
-
-from .assets import unscripted
-from .compared import Said, gates, parts, title, verdicts
-from .grid import Cell, Table
-from .page import template
-from .paths import without_folders
-from .printing import brief
+from xaibench.reports.content.comparison import Said, gates, parts, title, verdicts
+from xaibench.reports.format.numbers import brief
+from xaibench.reports.format.paths import without_folders
+from xaibench.reports.tables.grid import Cell, Table
+from xaibench.reports.web.assets import unscripted
+from xaibench.reports.web.templates import template
 
 _WIDTH = 100
 

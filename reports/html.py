@@ -8,22 +8,21 @@ from typing import Any
 
 from markupsafe import Markup
 
+from xaibench.reports.content.cautions import cautions, unfinished
+from xaibench.reports.content.glossary import glossary
+from xaibench.reports.content.sections import Section, plan_text, sections, title
+from xaibench.reports.content.verdict import verdicts
+from xaibench.reports.figures.page import Figures, drawn
+from xaibench.reports.figures.style import styles
+from xaibench.reports.format.paths import shareable, without_folders
+from xaibench.reports.format.select import methods_of, models_of, seeds_of
+from xaibench.reports.tables.pairs import pairs
+from xaibench.reports.tables.standings import standings
+from xaibench.reports.web.assets import assets
+from xaibench.reports.web.contents import contents
+from xaibench.reports.web.examples import example_browser
+from xaibench.reports.web.templates import template
 from xaibench.results.reading import Results
-
-from .assets import assets
-from .cautions import cautions, unfinished
-from .contents import contents
-from .drawn import Figures, drawn
-from .examples import example_browser
-from .glossary import glossary
-from .page import template
-from .pairs import pairs
-from .paths import shareable, without_folders
-from .sections import Section, plan_text, sections, title
-from .selection import methods_of, models_of, seeds_of
-from .standings import standings
-from .style import styles
-from .verdict import verdicts
 
 TRAINING = Section(
     "training",

@@ -9,17 +9,30 @@ from typing import Any
 import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
+from xaibench.reports.format.latex import Float, bold, escaped, figure, floated, in_parts, slug
+from xaibench.reports.format.latex import label as reference
+from xaibench.reports.format.names import better_of, heading, label, metrics_of, named
+from xaibench.reports.format.numbers import (
+    ABSENT,
+    decimals_of,
+    direction,
+    mean_and_interval,
+    number,
+    probability,
+)
+from xaibench.reports.format.paths import shareable, without_folders
+from xaibench.reports.format.select import (
+    estimates_of,
+    methods_of,
+    models_of,
+    operator_of,
+    ranking,
+    values_of,
+)
+from xaibench.reports.tables.discrimination import NAMES, headings, value_of
+from xaibench.reports.tables.leaderboard import normalised
+from xaibench.reports.tables.selftest import tested
 from xaibench.results.reading import Results
-
-from .discrimination import NAMES, headings, value_of
-from .leaderboard import normalised
-from .measures import better_of, heading, label, metrics_of, named
-from .paths import shareable, without_folders
-from .printing import ABSENT, decimals_of, direction, mean_and_interval, number, probability
-from .selection import estimates_of, methods_of, models_of, operator_of, ranking, values_of
-from .selftest import tested
-from .tex import Float, bold, escaped, figure, floated, in_parts, slug
-from .tex import label as reference
 
 ACROSS = 3
 """So many columns with intervals stand side by side; more go into another table."""

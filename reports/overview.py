@@ -11,16 +11,22 @@ from urllib.parse import quote
 import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
+from xaibench.reports.format.numbers import ABSENT, decimals_of, ends, interval, listed, number
+from xaibench.reports.format.paths import without_folders
+from xaibench.reports.format.select import (
+    matching,
+    methods_of,
+    models_of,
+    operator_of,
+    ranking,
+    values_of,
+)
+from xaibench.reports.tables.leader import Leading, beside_best, leading
+from xaibench.reports.tables.leaderboard import normalised
+from xaibench.reports.tables.selftest import tested
+from xaibench.reports.web.assets import unscripted
+from xaibench.reports.web.templates import template
 from xaibench.results.reading import Results
-
-from .assets import unscripted
-from .leaderboard import normalised
-from .leading import Leading, beside_best, leading
-from .page import template
-from .paths import without_folders
-from .printing import ABSENT, decimals_of, ends, interval, listed, number
-from .selection import matching, methods_of, models_of, operator_of, ranking, values_of
-from .selftest import tested
 
 FIGURES = ("accuracy", "auroc", "gap", "normalised")
 """Columns with a mean and the two ends of its interval."""

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from xaibench.reports.account import account, works
-from xaibench.reports.citations import METHODS, METRICS, WORKS
+from xaibench.reports.content.citations import METHODS, METRICS, WORKS
+from xaibench.reports.content.methods_text import account, works
 
 
 def test_every_source_is_a_work_that_is_told_in_full():

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from xaibench.reports.agreement import matrices
-from xaibench.reports.printing import TIMES
+from xaibench.reports.format.numbers import TIMES
+from xaibench.reports.tables.agreement import matrices
 
 
 def told(table):

@@ -7,7 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xaibench.reports.certainty import (
+from xaibench.reports.content.glossary import glossary
+from xaibench.reports.content.sections import sections
+from xaibench.reports.format.numbers import ABSENT
+from xaibench.reports.tables.certainty import (
     AHEAD,
     BEHIND,
     FIRST,
@@ -24,9 +27,6 @@ from xaibench.reports.certainty import (
     variances,
     verdict,
 )
-from xaibench.reports.glossary import glossary
-from xaibench.reports.printing import ABSENT
-from xaibench.reports.sections import sections
 from xaibench.results.reading import COLUMNS, Results
 
 MINUS = "\N{MINUS SIGN}"

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xaibench.reports.claims import claims, rules
-from xaibench.reports.printing import ABSENT
+from xaibench.reports.format.numbers import ABSENT
+from xaibench.reports.tables.claims import claims, rules
 from xaibench.results.reading import COLUMNS
 
 RULE = "holds if the interval lies above 0"

@@ -14,8 +14,8 @@ import yaml
 from xaibench.comparison.comparison import Comparison, compare
 from xaibench.comparison.same_models import Trained
 from xaibench.plugins.registry import available, load
-from xaibench.reports.compared import verdicts
 from xaibench.reports.comparison import csv, html, text
+from xaibench.reports.content.comparison import verdicts
 
 EVIL = "<script>alert(1)</script>"
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xaibench.reports import examples
-from xaibench.reports.examples import example_browser, examples_shown, window
+from xaibench.reports.web import examples
+from xaibench.reports.web.examples import example_browser, examples_shown, window
 
 
 def example(**changes):

@@ -7,43 +7,43 @@ import matplotlib
 import numpy as np
 import pytest
 
-from xaibench.reports import figures
-from xaibench.reports.chart import Axis, Line, Mark, Name, chart, spread, ticks
-from xaibench.reports.drawing import Area
-from xaibench.reports.drawn import drawn
-from xaibench.reports.examples import examples_shown
-from xaibench.reports.figure_files import figures as figure_files
-from xaibench.reports.figure_files import named
-from xaibench.reports.further import operator_panels, rank_panels
-from xaibench.reports.printed import printed
-from xaibench.reports.scatter import cost_panels
-from xaibench.reports.style import styles
-from xaibench.reports.vector import path
+from xaibench.reports.figures import panels
+from xaibench.reports.figures.chart import Axis, Line, Mark, Name, chart, spread, ticks
+from xaibench.reports.figures.files import figures as figure_files
+from xaibench.reports.figures.files import named
+from xaibench.reports.figures.further import operator_panels, rank_panels
+from xaibench.reports.figures.mpl import printed
+from xaibench.reports.figures.page import drawn
+from xaibench.reports.figures.scatter import cost_panels
+from xaibench.reports.figures.shapes import Area
+from xaibench.reports.figures.style import styles
+from xaibench.reports.figures.svg import path
+from xaibench.reports.web.examples import examples_shown
 
 LONG = "a_method_whose_name_goes_on_and_on_and_on_until_it_has_eighty_letters_in_it_all_"
 
 
 def panels_of(results):
-    found = [*figures.gap_panels(results), *cost_panels(results), *operator_panels(results)]
+    found = [*panels.gap_panels(results), *cost_panels(results), *operator_panels(results)]
     for order in ("most relevant first", "least relevant first"):
-        found += figures.curve_panels(results, "n", "logit_difference", order)
-    return found + [panel for drawn in figures.training_panels(results).values() for panel in drawn]
+        found += panels.curve_panels(results, "n", "logit_difference", order)
+    return found + [panel for drawn in panels.training_panels(results).values() for panel in drawn]
 
 
 def test_a_panel_is_the_same_each_time(run):
-    first, second = (figures.gap_panels(run)[0] for _ in range(2))
+    first, second = (panels.gap_panels(run)[0] for _ in range(2))
     assert first.svg == second.svg
     assert printed(first.drawing) == printed(second.drawing)
 
 
 def test_drawing_leaves_the_settings_of_matplotlib(run):
     before = dict(matplotlib.rcParams)
-    printed(figures.gap_panels(run)[0].drawing)
+    printed(panels.gap_panels(run)[0].drawing)
     assert dict(matplotlib.rcParams) == before
 
 
 def test_every_model_has_its_curves(run):
-    drawn = figures.curve_panels(run, "uniform", "probability", "least relevant first")
+    drawn = panels.curve_panels(run, "uniform", "probability", "least relevant first")
     assert [panel.title for panel in drawn] == ["cnn", "attngen", "attention only"]
     assert "random control" in drawn[0].alt
     assert "attention," not in drawn[0].alt
@@ -51,7 +51,7 @@ def test_every_model_has_its_curves(run):
 
 def test_the_axis_of_curves_holds_their_bands(run):
     wide = run.curves.assign(low=run.curves["mean"] - 40, high=run.curves["mean"] + 60)
-    (panel, *_) = figures.curve_panels(
+    (panel, *_) = panels.curve_panels(
         replace(run, curves=wide), "uniform", "probability", "most relevant first"
     )
     bands = [shape for shape in panel.drawing.shapes if isinstance(shape, Area)]
@@ -64,7 +64,7 @@ def test_the_axis_of_curves_holds_their_bands(run):
 
 
 def test_curves_are_named_from_the_highest_down(run):
-    (panel, *_) = figures.curve_panels(run, "uniform", "probability", "most relevant first")
+    (panel, *_) = panels.curve_panels(run, "uniform", "probability", "most relevant first")
     names = [words.text for words in panel.drawing.words if words.anchor == "start"]
     assert set(names[:2]) == {"random", "random control"}  # as good as each other
     assert names[2:] == ["saliency", "input_x_gradient", "integrated_gradients", "deeplift"]
@@ -72,11 +72,11 @@ def test_curves_are_named_from_the_highest_down(run):
 
 def test_a_quantity_that_is_always_0_is_not_drawn(make):
     results = make(models=("cnn",))
-    assert set(figures.training_panels(results)) == {"Loss", "Accuracy"}
+    assert set(panels.training_panels(results)) == {"Loss", "Accuracy"}
 
 
 def test_a_panel_of_the_page_is_small(run):
-    (panel, *_) = figures.curve_panels(run, "uniform", "probability", "most relevant first")
+    (panel, *_) = panels.curve_panels(run, "uniform", "probability", "most relevant first")
     assert len(panel.markup) < 10_000
 
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from xaibench.reports.cautions import cautions
-from xaibench.reports.glossary import glossary
-from xaibench.reports.sections import sections
+from xaibench.reports.content.cautions import cautions
+from xaibench.reports.content.glossary import glossary
+from xaibench.reports.content.sections import sections
 
 
 def words(results, **plan):

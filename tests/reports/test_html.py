@@ -10,10 +10,10 @@ from itertools import pairwise
 import pytest
 from markupsafe import escape
 
-from xaibench.reports import drawn
-from xaibench.reports.assets import assets
+from xaibench.reports.figures import page as drawn
+from xaibench.reports.figures.style import styles
 from xaibench.reports.html import html
-from xaibench.reports.style import styles
+from xaibench.reports.web.assets import assets
 
 LONG = "m" * 80
 SCRIPT = "<script>alert(1)</script>"

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from xaibench.reports.format.latex import LONG, Float, escaped, floated
 from xaibench.reports.latex import latex
-from xaibench.reports.tex import LONG, Float, escaped, floated
 
 PRINTABLE = "".join(map(chr, range(32, 127)))
 ENGINES = [engine for engine in ("pdflatex", "tectonic") if shutil.which(engine)]

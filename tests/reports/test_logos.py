@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from xaibench.reports.glyphs import outline, stretched
-from xaibench.reports.letters import BASE, HIGH, WIDE, heights_of, logo
-from xaibench.reports.logos import draw_logo
+from xaibench.reports.figures.glyphs import outline, stretched
+from xaibench.reports.figures.letters import BASE, HIGH, WIDE, heights_of, logo
+from xaibench.reports.figures.logo_files import draw_logo
 
 NUMBER = re.compile(r"-?\d+")
 

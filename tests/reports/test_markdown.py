@@ -7,8 +7,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from xaibench.reports.content.sections import sections
 from xaibench.reports.markdown import markdown, plain
-from xaibench.reports.sections import sections
 from xaibench.results.reading import COLUMNS
 
 

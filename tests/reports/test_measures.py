@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from xaibench.reports import measured, measures
-from xaibench.reports.verdict import verdicts
+from xaibench.reports.content.verdict import verdicts
+from xaibench.reports.format import names as measures
+from xaibench.reports.tables import metrics as measured
 
 
 def told(results, **metrics):

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from xaibench.reports.against import controls
-from xaibench.reports.grid import COUNTED, COUNTS
-from xaibench.reports.operators import agreement_of_operators, distances, least_agreement
-from xaibench.reports.printing import TIMES
+from xaibench.reports.format.numbers import TIMES
+from xaibench.reports.tables.controls import controls
+from xaibench.reports.tables.grid import COUNTED, COUNTS
+from xaibench.reports.tables.operators import agreement_of_operators, distances, least_agreement
 
 
 def told(table):

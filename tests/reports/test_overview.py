@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from xaibench.reports.content.verdict import Name, verdicts
 from xaibench.reports.overview import COLUMNS, index
-from xaibench.reports.verdict import Name, verdicts
 from xaibench.results.reading import Results, read
 
 from .conftest import Made, write

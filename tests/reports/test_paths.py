@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from xaibench.reports.format.paths import last_part, shareable, without_folders
 from xaibench.reports.html import html
 from xaibench.reports.markdown import markdown
-from xaibench.reports.paths import last_part, shareable, without_folders
 
 BLANK = "/mnt/lab/ada lovelace/data/x.csv"
 

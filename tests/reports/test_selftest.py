@@ -5,11 +5,11 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from xaibench.reports import selftest
-from xaibench.reports.grid import CANNOT, COUNTED
-from xaibench.reports.printing import TIMES
-from xaibench.reports.sections import sections
-from xaibench.reports.selftest import comparisons, outcomes, summary
+from xaibench.reports.content.sections import sections
+from xaibench.reports.format.numbers import TIMES
+from xaibench.reports.tables import selftest
+from xaibench.reports.tables.grid import CANNOT, COUNTED
+from xaibench.reports.tables.selftest import comparisons, outcomes, summary
 
 DELETION = "deletion_logit_difference"
 

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.reports.board import Head, Line, Place, Scale, scale_of, without_empty_columns
-from xaibench.reports.leaderboard import by_seed
-from xaibench.reports.pairs import pairs
-from xaibench.reports.printing import ABSENT
-from xaibench.reports.standings import standings
+from xaibench.reports.format.numbers import ABSENT
+from xaibench.reports.tables.board import Head, Line, Place, Scale, scale_of, without_empty_columns
+from xaibench.reports.tables.leaderboard import by_seed
+from xaibench.reports.tables.pairs import pairs
+from xaibench.reports.tables.standings import standings
 from xaibench.results.reading import COLUMNS
 
 

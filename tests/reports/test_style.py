@@ -4,9 +4,9 @@ import re
 from importlib.resources import files
 
 from xaibench.explanation.controls import RANDOM
-from xaibench.reports import style
-from xaibench.reports.selection import methods_of
-from xaibench.reports.style import COLOURS, ON_DARK, PAINT, styles
+from xaibench.reports.figures import style
+from xaibench.reports.figures.style import COLOURS, ON_DARK, PAINT, styles
+from xaibench.reports.format.select import methods_of
 
 
 def declared():

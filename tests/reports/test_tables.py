@@ -8,21 +8,21 @@ import pytest
 import yaml
 
 from xaibench.explanation.controls import PRIORS
-from xaibench.reports.accuracy import accuracy, accuracy_differences, floor
-from xaibench.reports.cautions import cautions
-from xaibench.reports.cost import cost, guards
-from xaibench.reports.discrimination import (
+from xaibench.reports.content.cautions import cautions
+from xaibench.reports.content.sections import models_table, plan_text, sections
+from xaibench.reports.format.numbers import ABSENT, TIMES, number
+from xaibench.reports.format.select import methods_of
+from xaibench.reports.tables.accuracy import accuracy, accuracy_differences, floor
+from xaibench.reports.tables.cost import cost, guards
+from xaibench.reports.tables.discrimination import (
     discrimination,
     discrimination_differences,
     headings,
 )
-from xaibench.reports.grid import COUNTED, COUNTS
-from xaibench.reports.leaderboard import leaderboard
-from xaibench.reports.measured import between, gaps, measures, randomisation, stability
-from xaibench.reports.printing import ABSENT, TIMES, number
-from xaibench.reports.sections import models_table, plan_text, sections
-from xaibench.reports.selection import methods_of
-from xaibench.reports.unmeasured import unmeasured
+from xaibench.reports.tables.failures import unmeasured
+from xaibench.reports.tables.grid import COUNTED, COUNTS
+from xaibench.reports.tables.leaderboard import leaderboard
+from xaibench.reports.tables.metrics import between, gaps, measures, randomisation, stability
 
 
 def column(table, name):

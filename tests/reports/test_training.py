@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from xaibench.reports.training import converged, masked
+from xaibench.reports.tables.training import converged, masked
 
 ACCURACIES = {0: [0.90, 0.95, 0.96, 0.97, 0.98, 1.0], 1: [0.80, 0.90, 0.94, 0.95, 0.99, 0.98]}
 

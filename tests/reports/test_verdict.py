@@ -8,8 +8,8 @@ import pytest
 
 from xaibench.explanation.controls import ORACLE, PRIORS
 from xaibench.plan.primary import PRIMARY
-from xaibench.reports.leading import beside_best, leading
-from xaibench.reports.verdict import Name, verdicts
+from xaibench.reports.content.verdict import Name, verdicts
+from xaibench.reports.tables.leader import beside_best, leading
 
 
 def sentences(results, model="cnn"):

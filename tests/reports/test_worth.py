@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xaibench.reports.scatter import cost_panels
-from xaibench.reports.sections import sections
-from xaibench.reports.worth import front, score_and_cost, worth
+from xaibench.reports.content.sections import sections
+from xaibench.reports.figures.scatter import cost_panels
+from xaibench.reports.tables.pareto import front, score_and_cost, worth
 
 
 def slow_front(scores, costs):

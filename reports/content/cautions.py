@@ -1,0 +1,86 @@
+"""Sentences that qualify every interval and test of a run."""
+
+from __future__ import annotations
+
+from xaibench.reports.format.numbers import number
+from xaibench.reports.format.select import seeds_of
+from xaibench.reports.tables.discrimination import largest_class, uneven
+from xaibench.results.reading import Results
+
+FEW = 5
+"""With fewer seeds a report says how little they show."""
+
+FEW_SEQUENCES = 30
+"""With fewer explained sequences a report says that its intervals are too narrow."""
+
+DRAWS = 10
+"""The random orders of a run that names no number; with fewer a report says so."""
+
+
+def cautions(results: Results) -> list[str]:
+    """Sentences that qualify every interval and test of the run."""
+    draws = results.plan.get("random_draws", DRAWS)
+    noisy = (
+        f"Only {draws} random orders a sequence: the random control is itself noisy, and so is "
+        "every gap to it."
+    )
+    own = [str(caution) for caution in results.environment.get("cautions") or ()]
+    noise = [noisy] if draws < DRAWS else []
+    few = [*_few_seeds(results), *_few_sequences(results)]
+    return [*few, *noise, *_uneven(results), *_undefined(results), *own]
+
+
+def unfinished(results: Results) -> list[str]:
+    """Said before all else: what is missing below is missing for this reason."""
+    told = results.environment.get("unfinished")
+    if not told:
+        return []
+    return [
+        f"Unfinished: {told['done']} of {told['tasks']} tasks done. The tables hold what there is; "
+        "the rest is absent or said to be not computed. The command of the run again goes on."
+    ]
+
+
+def _few_sequences(results: Results) -> list[str]:
+    sizes = (results.environment.get("dataset") or {}).get("sizes") or {}
+    explained = sizes.get("explained", FEW_SEQUENCES)
+    if explained >= FEW_SEQUENCES:
+        return []
+    return [
+        f"Only {explained} explained sequences: intervals over so few are too narrow, and what is "
+        "called distinguishable may be chance."
+    ]
+
+
+def _uneven(results: Results) -> list[str]:
+    share = uneven(results)
+    if share is None:
+        return []
+    return [
+        f"Uneven classes: {number(100 * share, 1)} % of test is of class "
+        f"{largest_class(results)!r}, and who always says so is right as often. Accuracy says "
+        "little of a model here; read its AUROC, AUPRC and MCC beside those of the floor."
+    ]
+
+
+def _few_seeds(results: Results) -> list[str]:
+    seeds = len(seeds_of(results))
+    if seeds == 1:
+        return [
+            "One seed: nothing is known of retraining. Every interval is over sequences and holds "
+            "for these trained models only."
+        ]
+    few = (
+        f"Only {seeds} seeds: what would change with retraining is hardly known, so the intervals "
+        "are wide."
+    )
+    return [few] if seeds < FEW else []
+
+
+def _undefined(results: Results) -> list[str]:
+    undefined = results.estimates["undefined"].fillna(0) > 0
+    told = (
+        f"{int(undefined.sum())} of {len(undefined)} estimates leave out sequences whose value is "
+        "undefined; the tables count them as used + undefined."
+    )
+    return [told] if undefined.any() else []

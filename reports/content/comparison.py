@@ -1,0 +1,313 @@
+"""What is said of runs that are compared, whatever it is rendered to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from xaibench.comparison.comparison import Comparison, Pair
+from xaibench.comparison.gates import LEVEL as SIGNIFICANT
+from xaibench.comparison.gates import OF_THE_MODEL, Judged
+from xaibench.comparison.rows import ROUNDING, incomparable
+from xaibench.comparison.same_models import Trained
+from xaibench.explanation.controls import RANDOM
+from xaibench.reports.format.names import first_upper, label
+from xaibench.reports.format.numbers import (
+    ABSENT,
+    LEVEL,
+    MARKS,
+    TIMES,
+    decimals_of,
+    direction,
+    ends,
+    interval,
+    listed,
+    mean_and_interval,
+    number,
+    probability,
+    used,
+    why,
+)
+from xaibench.reports.format.paths import last_part, without_folders
+from xaibench.reports.tables.grid import COUNTED, Cell, Table
+
+MINUS = "\N{MINUS SIGN}"
+_ARROWS = {"higher": " ↑", "lower": " ↓"}
+_TITLES = {"model": "The models"}
+_OF_CURVES = "gap to random"
+_TRAINED = {
+    "same": "The same trained models in both, by their {shown}: {names}.",
+    "anew": "Trained anew, by their {shown}: {names}.",
+    "unknown": "Trained anew or the same, nothing in the folders tells: {names}.",
+}
+FEW = 12
+"""So many rows a table may have and stand open though it is not the first of its family."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A heading, what to know before reading, and the tables."""
+
+    slug: str
+    title: str
+    lead: str
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The sentences about two runs."""
+
+    title: str
+    sentences: tuple[str, ...]
+    cautions: tuple[str, ...]
+
+
+def title(comparison: Comparison) -> str:
+    first, *others = (run.name for run in comparison.runs)
+    return f"{listed(others)} compared with {first}"
+
+
+def verdicts(comparison: Comparison) -> list[Said]:
+    """What a reader should know first of each pair."""
+    return [
+        Said(_heading(pair), tuple(map(without_folders, _sentences(pair))), pair.cautions)
+        for pair in comparison.pairs
+    ]
+
+
+def parts(comparison: Comparison) -> list[Part]:
+    """What differs, what changed, and every family of metrics, for one pair after the other."""
+    several = len(comparison.pairs) > 1
+    return [
+        replace(part, title=f"{_heading(pair)}: {part.title}") if several else part
+        for pair in comparison.pairs
+        for part in _parts(pair)
+    ]
+
+
+def gates(comparison: Comparison) -> Table | None:
+    """Every gate on every row that it is about; None where none was asked for."""
+    if not comparison.gates:
+        return None
+    header = ("Gate", "Verdict", "Run", "Model", "Operator", f"Drop {LEVEL}", "p", "p is of", "Why")
+    counts = Counter(each.verdict for each in comparison.gates)
+    caption = "Gates: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    body = tuple(_gate(each) for each in comparison.gates)
+    return Table(caption, header, body, words=frozenset({0, 1, 2, 3, 4, 7, 8}))
+
+
+def _gate(each: Judged) -> tuple[Cell, ...]:
+    row = pd.Series(dict(each.row))
+    decimals = decimals_of(row.to_frame().T)
+    low, high = ends(row)
+    drop = f"{number(-row['mean'], decimals)} {interval(-high, -low, decimals)}".strip()
+    words = (each.gate.metric, each.gate.method or OF_THE_MODEL, f"{each.gate.most:g}")
+    return (
+        Cell(" ".join(words)),
+        Cell(each.verdict.upper() if each.verdict == "failed" else each.verdict),
+        *(Cell(row[name]) for name in ("second", "model", "operator")),
+        Cell(drop),
+        Cell(probability(each.p)),
+        Cell(each.population),
+        Cell(without_folders(each.why)),
+    )
+
+
+def _parts(pair: Pair) -> Iterator[Part]:
+    slug = pair.second.letter.lower()
+    yield Part(f"{slug}-differs", "What differs", *_differing(pair))
+    rows = pair.rows[~pair.rows["equal"].astype(bool) & ~_empty(pair.rows)]
+    told = rows[_told(rows).any(axis=1)]
+    if len(told):
+        lead = (
+            f"Rows with a corrected p below {SIGNIFICANT:g} in either column. {_marks(pair)} p "
+            "values are two-sided and corrected after Holm over the rows of a family that differ "
+            "by more than rounding."
+        )
+        changed = _table(pair, told, "Told apart by a corrected p", metric=True)
+        yield Part(f"{slug}-changed", "What changed", lead, (changed,))
+    for family, of_family in rows.groupby("family", sort=False):
+        name = _TITLES.get(str(family), first_upper(str(family)))
+        tables = tuple(_of_metrics(pair, of_family))
+        yield Part(f"{slug}-{family}", name, _lead(of_family), tables)
+
+
+def _heading(pair: Pair) -> str:
+    return f"{pair.second.letter} against {pair.first.letter}"
+
+
+# The sentences
+
+
+def _sentences(pair: Pair) -> Iterator[str]:
+    yield _shared(pair)
+    yield from _trained(pair.trained)
+    of_both = pair.rows[~incomparable(pair.rows)]
+    equal, empty = int(of_both["equal"].sum()), int(_empty(of_both).sum())
+    count, rounding = len(of_both) - empty, int(of_both["rounding"].sum())
+    if count and equal == count:
+        yield f"All {count:,} figures that both have are equal{_exactly(rounding)}."
+        return
+    yield f"{count:,} figures are compared; {equal:,} of them are equal{_exactly(rounding)}."
+    yield from _changed(pair)
+    if empty:
+        yield f"{empty:,} more have no value in one run or in both."
+
+
+def _exactly(rounding: int) -> str:
+    """How equal the equal figures are."""
+    if not rounding:
+        return " to the last digit"
+    return f", {rounding:,} but for rounding (at most {ROUNDING:g} of the metric's size)"
+
+
+def _shared(pair: Pair) -> str:
+    found = pair.shared
+    count = f"{found.sequences:,} explained sequence{'' if found.sequences == 1 else 's'}"
+    both = [listed(map(str, seeds)) for seeds in (found.first_seeds, found.second_seeds)]
+    if not found.paired:
+        return (
+            f"{count} are shared, the seeds are not ({both[0]}; {both[1]}): differences are paired "
+            "by sequence alone. In interval and p for retraining the seeds of each run vary apart."
+        )
+    paired = f"{count} and {_seeds(found.seeds)} are shared, and differences are paired by both."
+    alone = " and ".join(_left_out(pair))
+    return f"{paired} Left out: {alone}." if alone else paired
+
+
+def _left_out(pair: Pair) -> Iterator[str]:
+    """The seeds that one of the runs has alone."""
+    found = pair.shared
+    for run, seeds in ((pair.first, found.first_seeds), (pair.second, found.second_seeds)):
+        alone = [seed for seed in seeds if seed not in found.seeds]
+        if alone:
+            yield f"{_seeds(alone)} of {run.letter}"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'' if len(seeds) == 1 else 's'} {listed(map(str, seeds))}"
+
+
+def _trained(models: Mapping[str, Trained]) -> Iterator[str]:
+    """Whether training is part of the differences."""
+    for verdict, shown in dict.fromkeys(models.values()):
+        names = listed(name for name, each in models.items() if each == (verdict, shown))
+        yield _TRAINED[verdict].format(names=names, shown=shown)
+
+
+def _changed(pair: Pair) -> Iterator[str]:
+    rows = pair.rows[pair.rows["better"] != "neither"]
+    told = _told(rows)
+    said = {"p_sequences_holm": "on these trained models", "p_holm": "for retraining"}
+    letter = pair.second.letter
+    for name, where in said.items():
+        if not rows[name][~rows["equal"].astype(bool)].notna().any():
+            yield f"{first_upper(where)} nothing can be tested."
+            continue
+        better = int((told[name] & (rows["mean"] > 0)).sum())
+        worse = int((told[name] & (rows["mean"] < 0)).sum())
+        yield (
+            f"{first_upper(where)} {better:,} {_are(better)} better in {letter} and {worse:,} "
+            f"worse (p < {SIGNIFICANT:g} after Holm)."
+        )
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+# The tables
+
+
+def _differing(pair: Pair) -> tuple[str, tuple[Table, ...]]:
+    if not pair.differences:
+        return "Plan, data, versions and machine are the same.", ()
+    header = ("What", "Where", *(f"{run.letter}: {run.name}" for run in (pair.first, pair.second)))
+    body = tuple(
+        (Cell(each.key), Cell(each.topic), _side(each.first), _side(each.second))
+        for each in pair.differences
+    )
+    table = Table("Plan, data, versions, machine", header, body, words=frozenset(range(4)))
+    return f"{ABSENT}: this run has none.", (table,)
+
+
+def _side(value: str) -> Cell:
+    return Cell(last_part(value) or ABSENT)
+
+
+def _of_metrics(pair: Pair, rows: pd.DataFrame) -> Iterator[Table]:
+    """A table a metric; the first stands open."""
+    for place, (metric, of_metric) in enumerate(rows.groupby("metric", sort=False)):
+        first = of_metric.iloc[0]
+        caption = first_upper(label(str(metric))) + _ARROWS.get(first["better"], "")
+        if first["compared"] == _OF_CURVES:
+            caption = f"{first_upper(label(str(metric)))}: {_OF_CURVES}"
+        folded = place > 0 and len(of_metric) > FEW
+        yield _table(pair, of_metric, f"{caption} ({metric})", folded=folded)
+
+
+def _table(
+    pair: Pair, rows: pd.DataFrame, caption: str, *, metric: bool = False, folded: bool = False
+) -> Table:
+    """Rows with the values of both, their difference, its tests, and what it is made of."""
+    names = [*(["metric"] if metric else []), "method", "model", "operator"]
+    names = [name for name in names if (rows[name] != "").any()]
+    second, first = pair.second.letter, pair.first.letter
+    header = (
+        *(first_upper(name) for name in names),
+        *(first, second, f"{second} {MINUS} {first} {LEVEL}"),
+        *("p these models", "p retraining", COUNTED),
+    )
+    decimals = {name: decimals_of(part) for name, part in rows.groupby("metric", sort=False)}
+    body = tuple(_row(row, names, decimals[row["metric"]]) for _, row in rows.iterrows())
+    return Table(caption, header, body, words=frozenset(range(len(names))), folded=folded)
+
+
+def _row(row: pd.Series[Any], names: list[str], decimals: int) -> tuple[Cell, ...]:
+    reason = without_folders(str(row["reason"]))
+    means = (Cell(number(row[f"{run}_mean"], decimals), note=reason) for run in ("first", "second"))
+    mark = MARKS[direction(row)] if row["better"] != "neither" else ""
+    return (
+        *(Cell(row[name]) for name in names),
+        *means,
+        Cell(mean_and_interval(row, decimals) + mark, note=without_folders(why(row))),
+        Cell(probability(row["p_sequences_holm"]), note=reason),
+        Cell(probability(row["p_holm"]), note=reason),
+        Cell(_counts(row)),
+    )
+
+
+def _counts(row: pd.Series[Any]) -> str:
+    seeds = {int(row["first_seeds"]): None, int(row["second_seeds"]): None}
+    return f"{used(row)} {TIMES} {' and '.join(map(str, seeds))}"
+
+
+def _lead(rows: pd.DataFrame) -> str:
+    if (rows["compared"] == _OF_CURVES).any():
+        return (
+            "Of curves the gap to random positions is compared, for a curve also depends on how "
+            f"sure a model is ({RANDOM} minus method, or the reverse where more is better)."
+        )
+    return ""
+
+
+def _marks(pair: Pair) -> str:
+    letter = pair.second.letter
+    return (
+        f"The difference is positive where {letter} is better: ▲ better, ▼ worse, ≈ its 95 % "
+        "interval holds 0."
+    )
+
+
+def _told(rows: pd.DataFrame) -> pd.DataFrame:
+    """Which rows differ by their corrected p, of each population."""
+    return rows[["p_sequences_holm", "p_holm"]] < SIGNIFICANT
+
+
+def _empty(rows: pd.DataFrame) -> pd.Series[bool]:
+    return rows["mean"].isna()

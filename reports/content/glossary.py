@@ -1,0 +1,189 @@
+"""The words of a report, as the plan of the run makes them true."""
+
+from __future__ import annotations
+
+from xaibench.reports.format.names import first_upper, label
+from xaibench.reports.format.numbers import ABSENT, number
+from xaibench.reports.tables.certainty import VERDICTS
+from xaibench.results.reading import Results
+
+from .cautions import DRAWS
+
+OPERATORS = {"n": "n is an unknown base", "uniform": "uniform a random one"}
+
+GAP = "How far the method's area lies on the good side of that of random orders."
+INTERVAL = (
+    "For retraining on other sequences: both the seeds and the {units} could have been others."
+)
+GROUP = (
+    "Sequences that are not independent, such as those of a chromosome. Whole groups count as one; "
+    "of those explained there are {groups}."
+)
+ALWAYS = (
+    (
+        "p retraining",
+        "Two-sided, by the same statistic as the 95 % interval: below .05 where that excludes 0. "
+        "Few seeds can show little.",
+    ),
+    ("Undefined", "A value that has no meaning for a sequence; it is left out and counted."),
+    (ABSENT, "Not known; the letter beside it gives the reason."),
+)
+
+
+ORACLE = (
+    "The map that knows the answer: for faithfulness what the model loses when one position takes "
+    "the replacing base, for localisation the motif itself."
+)
+NORMALISED = (
+    "(random \N{MINUS SIGN} method) / (random \N{MINUS SIGN} oracle), a ratio of means over the "
+    "sequences that all three share. It can exceed 1, for an oracle knows single positions only."
+)
+SELF_TEST = (
+    "Whether a metric puts the oracle above random, random above the negated oracle, and the "
+    "blurred oracle not above the oracle, on this model."
+)
+CONTROLS = "A map made from a method's own, or from the sequence alone, that a method must beat."
+
+
+MEAN_RANK = (
+    "Each {unit} ranks the methods by its values averaged over seeds, 1 is best; two means differ "
+    "where they are further apart than the critical difference (Friedman, Nemenyi)."
+)
+BEST = (
+    "The share of bootstrap draws of {units} and seeds in which a method has the best mean: a "
+    "description of this run, no test."
+)
+FOUND = (
+    "By the test of the interval, two-sided at .05, with as many seeds and {units} and differences "
+    "that spread as much as these."
+)
+EFFECTS = (
+    ("d_z", "The mean of paired differences over their standard deviation."),
+    (
+        "Cliff's delta",
+        "The share of pairs of values, one of each side, in which the first is better, less that "
+        "in which it is worse.",
+    ),
+)
+
+
+def glossary(results: Results) -> list[tuple[str, str]]:
+    """The words a reader needs, each with its meaning in this run."""
+    draws = results.plan.get("random_draws", DRAWS)
+    return [
+        ("Explained class", _explained(results)),
+        (
+            "What is explained",
+            "The logit of that class minus the other's (two classes), else its logit.",
+        ),
+        ("Logit difference", "The same quantity, read while positions are replaced."),
+        *_curve(results),
+        ("Operator", _operator(results)),
+        *_operators(results),
+        ("Random control", f"{draws} random orders a sequence with the same replaced bases."),
+        *_controls(results),
+        *_chance(results),
+        *_metrics(results),
+        ("Gap to random", GAP),
+        *_resampled(results),
+        *ALWAYS,
+        *(_certainty(results) if len(results.ranks) else ()),
+    ]
+
+
+def _resampled(results: Results) -> list[tuple[str, str]]:
+    """Intervals and tests, of sequences or of the groups that are resampled whole."""
+    groups = (results.environment.get("clusters") or {}).get("explained")
+    units = "groups of sequences" if groups else "sequences"
+    fixed = f"The trained models held fixed: only the {units} could have been others."
+    group = [("Group", GROUP.format(groups=groups))] if groups else []
+    return [
+        ("95 % interval", INTERVAL.format(units=units)),
+        *group,
+        ("These models", fixed),
+        ("p these models", f"Two-sided t of the paired differences over {units}."),
+    ]
+
+
+def _certainty(results: Results) -> list[tuple[str, str]]:
+    unit, units = "sequence", "sequences"
+    if results.environment.get("clusters"):
+        unit, units = "group of sequences", "groups of sequences"
+    return [
+        ("Mean rank", MEAN_RANK.format(unit=unit)),
+        ("P(best)", BEST.format(units=units)),
+        ("Verdict of a method", VERDICTS),
+        *EFFECTS,
+        ("Found four times in five", FOUND.format(units=units)),
+    ]
+
+
+def _explained(results: Results) -> str:
+    if results.plan.get("target") == "label":
+        return "The true class of the sequence, everywhere."
+    return (
+        "The class the model predicts for the intact sequence; for localisation and agreement "
+        "between seeds the true one."
+    )
+
+
+def _curve(results: Results) -> list[tuple[str, str]]:
+    fractions = results.plan.get("fractions") or ()
+    shares = ", ".join(f"{100 * fraction:g}" for fraction in fractions)
+    meaning = (
+        f"What is read at {len(fractions)} points, where {shares} % of the known positions are "
+        "replaced; its area is that over the whole way."
+    )
+    return [("Curve", meaning)] if fractions else []
+
+
+def _operator(results: Results) -> str:
+    planned = [name for name in OPERATORS if name in (results.plan.get("operators") or ())]
+    told = ", ".join(OPERATORS[name] for name in planned)
+    return f"What a replaced position becomes{': ' if told else ''}{told}."
+
+
+def _operators(results: Results) -> list[tuple[str, str]]:
+    """What each operator does, where the run tells it."""
+    told = results.environment.get("operators") or {}
+    return [(f"Operator {name}", str(said)) for name, said in told.items() if isinstance(said, str)]
+
+
+def _metrics(results: Results) -> list[tuple[str, str]]:
+    """What each metric is, where the run tells it."""
+    told = results.environment.get("metrics") or {}
+    said = {name: str(facts.get("definition") or "") for name, facts in told.items()}
+    return [(first_upper(label(name)), words) for name, words in said.items() if words]
+
+
+def _controls(results: Results) -> list[tuple[str, str]]:
+    """What normalised scores and the self-test are made of, where the run made them."""
+    questions = set(results.estimates["question"])
+    said = {
+        "normalised": ("Normalised score", NORMALISED),
+        "self-test": ("Self-test", SELF_TEST),
+        "against control": ("Control", CONTROLS),
+    }
+    oracle = [("Oracle", ORACLE)] if questions & {"normalised", "self-test"} else []
+    return [*oracle, *(words for question, words in said.items() if question in questions)]
+
+
+def _chance(results: Results) -> list[tuple[str, str]]:
+    """What a random map reaches on the known motif, where the run knows it."""
+    chance = results.environment.get("chance") or {}
+    told = {
+        "auprc": (
+            "A random order's average precision is expected above the share R/N of motif "
+            "positions: H/N + (R \N{MINUS SIGN} 1)/(N \N{MINUS SIGN} 1) \N{MULTIPLICATION SIGN} "
+            "(1 \N{MINUS SIGN} H/N) for R of N positions, H = 1 + 1/2 + ... + 1/N"
+        ),
+        "relevance_mass": (
+            "The relevance mass of a random map is expected at R/N, the share of motif positions"
+        ),
+    }
+    said = [
+        f"{words} (here {number(float(chance[metric]), 3)})."
+        for metric, words in told.items()
+        if metric in chance
+    ]
+    return [("Chance level", " ".join(said))] if said else []

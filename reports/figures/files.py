@@ -1,0 +1,80 @@
+"""The figures of a run as files, for a paper: SVG and PNG, with a list of what they show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from xaibench.reports.format.paths import shareable, without_folders
+from xaibench.reports.format.select import operators_of
+from xaibench.reports.web.examples import curve_panels_of_examples
+from xaibench.results.reading import Results
+
+from . import panels
+from .further import operator_panels, rank_panels
+from .logo_files import logo_files
+from .mpl import printed
+from .page import curves_drawn
+from .panels import Panel
+from .scatter import cost_panels
+
+FOLDER = "figures"
+
+ORDERS = {"most relevant first": "deletion", "least relevant first": "insertion"}
+"""The order of a curve -> the area that is measured of it."""
+
+
+def figures(results: Results) -> dict[str, str | bytes]:
+    """Every figure of the run under ``figures/``, each as SVG and PNG, and ``captions.md``."""
+    results = shareable(results)
+    files: dict[str, str | bytes] = {}
+    captions = []
+    for name, panel in named(results):
+        files |= {f"{FOLDER}/{name}.{kind}": file for kind, file in printed(panel.drawing).items()}
+        captions.append((name, panel.alt))
+    for name, (caption, kinds) in logo_files(results).items():
+        files |= {f"{FOLDER}/{name}.{kind}": file for kind, file in kinds.items()}
+        captions.append((name, caption))
+    lines = [f"- `{name}`: {without_folders(' '.join(alt.split()))}" for name, alt in captions]
+    return {**files, f"{FOLDER}/captions.md": "\n".join(["# Figures", "", *lines, ""])}
+
+
+def named(results: Results) -> Iterator[tuple[str, Panel]]:
+    """Each panel with the name of its file: what it shows, and the number and name of its model."""
+    groups = {
+        "gaps": panels.gap_panels(results),
+        **_curves(results),
+        "ranks": rank_panels(results),
+        **{
+            f"training_{_plain(axis)}": drawn
+            for axis, drawn in panels.training_panels(results).items()
+        },
+        "operators": operator_panels(results),
+        "cost": cost_panels(results),
+    }
+    for group, drawn in groups.items():
+        for number, panel in enumerate(drawn, start=1):
+            yield f"{group}_{number}_{_plain(panel.title.partition(':')[0])}", panel
+    for (number, place), panel in curve_panels_of_examples(results).items():
+        yield f"example_{number}_{place}_{_plain(panel.title)}", panel
+
+
+def _curves(results: Results) -> dict[str, list[Panel]]:
+    """The curves that the page draws."""
+    operators = operators_of(results)
+    found = {}
+    for order, operator, quantity in curves_drawn(results):
+        number = operators.index(operator) + 1 if operator in operators else 0
+        area = ORDERS.get(order, _plain(order))
+        name = f"{area}_{quantity}_{number}_{_plain(operator)}"
+        found[name] = panels.curve_panels(results, operator, quantity, order)
+    return found
+
+
+def _plain(name: str) -> str:
+    """A name of a file that every system takes.
+
+    >>> _plain("a/b <c>")
+    'a-b-c'
+    """
+    return re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.")[:40].lower() or "x"

@@ -1,0 +1,62 @@
+"""How alike the maps of two methods are, beside how alike those of two seeds are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from xaibench.reports.format.numbers import apart_from, mean_and_interval, usual_counts
+from xaibench.reports.format.select import methods_of
+from xaibench.results.reading import Results
+
+from .grid import Cell, Table
+
+_MEASURES = {
+    "spearman": "Spearman correlation of two methods' maps",
+    "overlap": "Jaccard overlap of two methods' top tenths",
+}
+"""What an agreement is measured by -> what a reader calls it."""
+
+DECIMALS = 2
+
+
+def matrices(results: Results, model: str) -> list[Table]:
+    """The agreement between the methods of a model, a table a measure; on the diagonal, between
+    its seeds."""
+    found = (_matrix(results, model, measure) for measure in _MEASURES)
+    return [table for table in found if table is not None]
+
+
+def _matrix(results: Results, model: str, measure: str) -> Table | None:
+    rows = results.agreement
+    rows = rows[(rows["model"] == model) & (rows["measure"] == measure)]
+    if rows.empty:
+        return None
+    usual = usual_counts(rows)
+    found = {
+        pair: row
+        for _, row in rows.iterrows()
+        for pair in ((row["other"], row["method"]), (row["method"], row["other"]))
+    }
+    seen = {method for pair in found for method in pair}
+    methods = [method for method in methods_of(results) if method in seen]
+    places = [str(place) for place in range(1, len(methods) + 1)]
+    body = tuple(
+        (
+            Cell(f"{place}. {one}", method=one),
+            *(_cell(found.get((one, other)), usual) for other in methods),
+        )
+        for place, one in zip(places, methods, strict=True)
+    )
+    caption = f"{model}: {_MEASURES[measure]}; diagonal: between seeds ({usual})"
+    folded = measure != "spearman"
+    return Table(caption, ("Method", *places), body, narrow=True, folded=folded)
+
+
+def _cell(row: pd.Series[Any] | None, usual: str) -> Cell:
+    if row is None:
+        return Cell("")
+    note = "" if row.notna()["mean"] else "maps too flat, or seeds too few, to be compared"
+    text = mean_and_interval(row, DECIMALS).replace(", ", ",\N{NO-BREAK SPACE}")
+    return Cell(text + apart_from(usual, row), note=note)

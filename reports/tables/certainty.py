@@ -1,0 +1,302 @@
+"""How sure the order of the methods is, and what so many seeds and sequences can show."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+from typing import Any
+
+import pandas as pd
+
+from xaibench.plan.primary import PRIMARY
+from xaibench.reports.format.numbers import (
+    ABSENT,
+    LEVEL,
+    corrected_p,
+    decimals_of,
+    direction,
+    listed,
+    mean_and_interval,
+    number,
+    probability,
+    why,
+)
+from xaibench.reports.format.select import (
+    estimates_of,
+    in_order,
+    matching,
+    models_of,
+    operator_of,
+    random_of,
+    ranking,
+)
+from xaibench.results.reading import Results
+
+from .grid import Cell, Table
+from .leader import leading
+
+LEADS, FIRST = "leads", "first"
+BEHIND, PERHAPS, TIED = "behind", "perhaps behind", "not told apart"
+AHEAD = "ahead where both were asked"
+
+VERDICTS = (
+    f"{FIRST.capitalize()}: none leads, as the verdict says; {BEHIND}: the interval of the "
+    f"difference to the first lies below 0, and the corrected p below .05; {PERHAPS}: the interval "
+    f"alone; {TIED}: the interval holds 0; {AHEAD}: it lies above 0 on the sequences that both "
+    "have, as can be where not all methods have the same."
+)
+_TESTS = {
+    "Retraining": ("crossed t", "retraining"),
+    "t, seeds": ("paired t", "retraining, these sequences"),
+    "Wilcoxon, seeds": ("Wilcoxon", "retraining, these sequences"),
+    "Sign flips, seeds": ("sign flips", "retraining, these sequences"),
+    "These models": ("t", "these models"),
+    "Sign flips, sequences": ("sign flips", "these models"),
+}
+"""What the columns say -> test and population; McNemar's stands under the last too. Those over
+seeds alone take the sequences as given."""
+
+_KEY = ("question", "model", "other", "method", "metric")
+_COMPONENTS = ("sequence", "seed", "operator", "draw", "residual")
+_MINUS = " \N{MINUS SIGN} "
+
+
+def certainty(results: Results) -> list[Table]:
+    """Of each model the order of its methods; then, folded, what stands behind it."""
+    models = models_of(results)
+    every = [
+        *(order(results, model) for model in models),
+        *(secondary(results, model) for model in models),
+        *(between(results, *pair) for pair in combinations(models, 2)),
+        *(variances(results, model) for model in models),
+        detectable(results),
+    ]
+    return [table for table in every if table is not None]
+
+
+def order(results: Results, model: str) -> Table | None:
+    """The methods of a model by rank, and how sure that is; None where nothing was ranked."""
+    told = matching(results.ranks, model=model, metric=PRIMARY, operator=operator_of(results))
+    rows = ranking(results, model)
+    ranked = rows[rows["rank"].notna() & rows["method"].isin(told["method"])]
+    if ranked.empty:
+        return None
+    by_method = {str(row["method"]): row for _, row in told.iterrows()}
+    behind = estimates_of(results, question="against best", model=model, metric=PRIMARY)
+    behind = behind[behind["operator"] == operator_of(results)]
+    differences = {str(row["method"]): row for _, row in behind.iterrows()}
+    decimals = decimals_of(behind)
+    first = LEADS if leading(results, model).outcome == "leads" else FIRST
+    body = tuple(
+        _place(by_method[method], differences.get(method), first, decimals)
+        for method in ranked["method"]
+    )
+    header = ("Method", "Verdict", "P(best)", f"To the best {LEVEL}", "Corrected p", "Mean rank")
+    caption = f"{model}: ranked on each of {_blocks(results, told)}"
+    return Table(caption, header, body, frozenset({0, 1}))
+
+
+def _place(
+    rank: pd.Series[Any], behind: pd.Series[Any] | None, first: str, decimals: int
+) -> tuple[Cell, ...]:
+    note, best = str(rank["reason"]), rank["best"]
+    name = Cell(rank["method"], method=rank["method"])
+    chance = Cell("<0.01" if best < 0.005 else number(best, 2), note=note)
+    place = Cell(number(rank["mean_rank"], 1), note=note)
+    if behind is None:
+        return name, Cell(first), chance, Cell(""), Cell(""), place
+    why_not = str(behind["reason"])
+    p, population = corrected_p(behind)
+    few = " (these models)" if population == "these models" and not math.isnan(p) else ""
+    return (
+        name,
+        Cell(verdict(behind), note=why_not),
+        chance,
+        Cell(mean_and_interval(behind, decimals), note=why(behind)),
+        Cell(probability(p) + few, note=why_not),
+        place,
+    )
+
+
+def verdict(behind: pd.Series[Any]) -> str:
+    """How a paired difference to the best is to be read; a dash where it has no interval."""
+    way = direction(behind)
+    if way is None:
+        return ABSENT
+    if way >= 0:
+        return AHEAD if way else TIED
+    return BEHIND if corrected_p(behind)[0] < 0.05 else PERHAPS
+
+
+def _blocks(results: Results, told: pd.DataFrame) -> str:
+    """What the mean ranks are of, and when two of them differ."""
+    row = told.iloc[0]
+    unit = "groups of sequences" if results.environment.get("clusters") else "sequences"
+    blocks = f"{number(row['blocks'], 0)} {unit}"
+    if math.isnan(row["p_friedman"]):
+        return blocks
+    apart = f"mean ranks {number(row['critical_difference'], 2)} apart differ"
+    p = probability(row["p_friedman"])
+    return f"{blocks}; {apart} (Nemenyi; Friedman p {p if p.startswith('<') else f'= {p}'})"
+
+
+def secondary(results: Results, model: str) -> Table | None:
+    """The corrected p values of every test of a model's methods, and effect sizes."""
+    rows = matching(results.tests, model=model, metric=PRIMARY)
+    rows = rows[rows["question"] != "between models"]
+    return _of_tests(f"{model}: corrected p by other tests", rows)
+
+
+def between(results: Results, model: str, other: str) -> Table | None:
+    """The tests of two models' difference in accuracy, and in the gaps of the methods."""
+    rows = matching(results.tests, model=model, other=other, question="between models")
+    caption = f"{model}{_MINUS}{other}: corrected p by other tests"
+    return _of_tests(caption, rows)
+
+
+def _of_tests(caption: str, rows: pd.DataFrame) -> Table | None:
+    """None where nothing could be tested."""
+    body = []
+    for key in _keys(rows[rows["p"].notna() & (rows["test"] != "McNemar")]):
+        own = matching(rows, **key)
+        body.append((Cell(_compared(**key)), *_p_values(own), *_sizes(own)))
+    for _, row in rows[rows["test"] == "McNemar"].iterrows():
+        name = f"accuracy, McNemar, seed {number(row['seed'], 0)}"
+        gaps = [Cell("") for _ in range(len(_TESTS) - 1)]
+        delta = Cell(number(row["delta"], 2))
+        body.append((Cell(name), *gaps, _p(row), Cell(""), Cell(""), delta))
+    heads = ("d_z, seeds", "d_z, sequences", "Cliff's delta, sequences")
+    header = ("Comparison", *_TESTS, *heads)
+    return Table(caption, header, tuple(body), folded=True) if body else None
+
+
+def _keys(rows: pd.DataFrame) -> list[dict[str, str]]:
+    """What is compared, each once."""
+    keys = rows[[*_KEY]].drop_duplicates().to_numpy(str)
+    return [dict(zip(_KEY, key, strict=True)) for key in keys.tolist()]
+
+
+def _compared(*, question: str, model: str, other: str, method: str, metric: str) -> str:
+    if question == "between models":
+        return method or metric
+    return f"{method}{_MINUS}{other}"
+
+
+def _p_values(rows: pd.DataFrame) -> list[Cell]:
+    found = [
+        matching(rows, test=test, population=population) for test, population in _TESTS.values()
+    ]
+    return [_p(each.iloc[0]) if len(each) else Cell("") for each in found]
+
+
+def _p(row: pd.Series[Any]) -> Cell:
+    return Cell(probability(row["p_corrected"]), note=str(row["reason"]))
+
+
+def _sizes(rows: pd.DataFrame) -> list[Cell]:
+    seeds = matching(rows, test="paired t").iloc[:1]
+    sequences = matching(rows, test="sign flips", population="these models").iloc[:1]
+    wanted = ((seeds, "effect"), (sequences, "effect"), (sequences, "delta"))
+    return [
+        Cell(number(float(part[name].iloc[0]), 2), note=part["reason"].iloc[0] or "no spread")
+        if len(part)
+        else Cell("")
+        for part, name in wanted
+    ]
+
+
+def variances(results: Results, model: str) -> Table | None:
+    """Which share of the variance of single gaps each thing brings; None where none is known."""
+    rows = matching(results.variance, model=model)
+    if rows["share"].isna().all():
+        return None
+    heads = [name for name in _COMPONENTS if name in set(rows["component"])]
+    body = []
+    for method in in_order([], rows["method"]):
+        own = {str(row["component"]): row for _, row in matching(rows, method=method).iterrows()}
+        shares = (_share(own[name]) if name in own else Cell("") for name in heads)
+        body.append((Cell(method, method=method), *shares))
+    header = ("Method", *(name.capitalize() for name in heads))
+    caption = f"{model}: where the variance of single gaps comes from"
+    return Table(caption, header, tuple(body), folded=True)
+
+
+def _share(row: pd.Series[Any]) -> Cell:
+    if math.isnan(row["share"]):
+        return Cell(ABSENT, note=row["reason"])
+    return Cell(f"{number(100 * row['share'], 0)} %")
+
+
+def detectable(results: Results) -> Table | None:
+    """The smallest true difference that would be found four times in five."""
+    rows = results.detectable
+    rows = rows[rows["detectable"].notna()]
+    if rows.empty:
+        return None
+    body = []
+    for key in _keys(rows):
+        own = matching(rows, **key)
+        parts = [matching(own, population=each) for each in ("retraining", "these models")]
+        models = [key["model"], key["other"]][: 2 if key["question"] == "between models" else 1]
+        where = _MINUS.join(models)
+        body.append((Cell(f"{where}: {_compared(**key)}"), *(_found(part) for part in parts)))
+    header = ("Comparison", "Retraining (n seeds)", "These models (n)")
+    caption = "The smallest true difference that would be found four times in five"
+    return Table(caption, header, tuple(body), folded=True)
+
+
+def _found(rows: pd.DataFrame) -> Cell:
+    if rows.empty:
+        return Cell("")
+    row = rows.iloc[0]
+    decimals = max(2, 1 - math.floor(math.log10(row["detectable"]))) if row["detectable"] else 2
+    return Cell(f"{number(row['detectable'], min(decimals, 5))} ({number(row['n'], 0)})")
+
+
+def can_show(results: Results) -> str:
+    """What this number of seeds cannot show, in a sentence or two; nothing where none is known."""
+    said = (_of_signs(results), _of_differences(results), _of_groups(results))
+    return " ".join(filter(None, said))
+
+
+def _of_groups(results: Results) -> str:
+    groups = (results.environment.get("clusters") or {}).get("explained")
+    return f"Whole groups of sequences are resampled, of which {groups} are explained." * bool(
+        groups
+    )
+
+
+def _of_signs(results: Results) -> str:
+    """How small a p the tests that go by signs can give."""
+    # slow to import, and a run that finds all there draws nothing
+    from xaibench.statistics.power import smallest_p
+
+    rows = matching(results.tests, test="Wilcoxon", population="retraining, these sequences")
+    seeds = int(rows["pairs"].max()) if len(rows) else 0
+    if seeds == 1:
+        return "With one seed nothing can be said of retraining."
+    if seeds < 2:
+        return ""
+    least = smallest_p("wilcoxon", seeds)
+    said = f"{least:.4f}".rstrip("0") if least >= 0.001 else f"{least:.1e}"
+    end = ", and so none below .05" if least > 0.05 else ""
+    return (
+        f"With {seeds} seeds no Wilcoxon or sign-flip test over seeds can give p below {said}{end}."
+    )
+
+
+def _of_differences(results: Results) -> str:
+    """The difference to the best that would be missed one time in five, by model."""
+    rows = matching(results.detectable, question="against best", population="retraining")
+    rows = rows[~rows["method"].isin(random_of(results))]
+    middle = [
+        (model, float(matching(rows, model=model)["detectable"].median()))
+        for model in models_of(results)
+    ]
+    known = [f"{number(size, 2)} on {model}" for model, size in middle if not math.isnan(size)]
+    if not known:
+        return ""
+    return (
+        f"A true difference to the best of less than {listed(known)} (the middle of the methods) "
+        "would be missed more than one time in five."
+    )

@@ -1,0 +1,46 @@
+"""What a method must beat: controls made from its own map, and maps that know no model."""
+
+from __future__ import annotations
+
+from xaibench.plan.primary import PRIMARY
+from xaibench.reports.format.names import first_localisation, named
+from xaibench.reports.format.numbers import direction
+from xaibench.reports.format.select import estimates_of, in_order, methods_of, operator_of
+from xaibench.results.reading import Results
+
+from .grid import Column, Table, grid
+from .metrics import doubted
+
+BLURRED = "blurred"
+"""The control that is the map itself, smeared."""
+
+
+def controls(results: Results, model: str) -> list[Table]:
+    """By the leaderboard's metric and by the first of localisation: a method minus each control."""
+    wanted = [(PRIMARY, operator_of(results))]
+    wanted += [(metric, "") for metric in first_localisation(results)[:1]]
+    found = (_controls(results, model, *pair) for pair in wanted)
+    return [table for table in found if table is not None]
+
+
+def unbeaten(results: Results, model: str, metric: str, operator: str) -> dict[str, list[str]]:
+    """Method -> the controls that it is not known to be better than; ``blurred`` is none of them,
+    for a motif may well be smooth."""
+    rows = estimates_of(results, question="against control", model=model, metric=metric)
+    rows = rows[(rows["operator"] == operator) & (rows["other"] != BLURRED) & rows["mean"].notna()]
+    found: dict[str, list[str]] = {}
+    for _, row in rows.iterrows():
+        if direction(row) != 1:
+            found.setdefault(str(row["method"]), []).append(str(row["other"]))
+    return found
+
+
+def _controls(results: Results, model: str, metric: str, operator: str) -> Table | None:
+    rows = estimates_of(results, question="against control", model=model, metric=metric)
+    rows = rows[rows["operator"] == operator]
+    columns = [
+        Column(other, rows[rows["other"] == other], marks=rows[rows["other"] == other])
+        for other in in_order(results.plan.get("controls"), rows["other"])
+    ]
+    what = named(metric, operator) + doubted(results, model, (metric, operator))
+    return grid(f"{model}: {what}, better than the control by", columns, methods_of(results))

@@ -1,0 +1,105 @@
+"""AUROC, AUPRC and MCC of the models beside the floor, and whether accuracy alone would mislead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from xaibench.reports.format.numbers import LEVEL, counts, decimals_of, mean_and_interval, why
+from xaibench.results.reading import Results
+
+from .grid import COUNTED, Cell, Table
+
+NAMES = {"auroc": "AUROC", "auprc": "AUPRC", "mcc": "MCC"}
+
+UNEVEN = 0.1
+"""So far above an even share, the share of the largest class makes accuracy misleading: from 0.6
+on for two classes. Our choice."""
+
+LACKING = (
+    "AUROC, AUPRC and MCC are missing: the run was made before they were kept, or no model "
+    "predicted; its command again adds them."
+)
+
+
+def discrimination(results: Results) -> Table | None:
+    """How well the models tell the classes apart; None where a run did not keep it."""
+    rows = results.classification
+    values = rows[rows["question"] == "value"]
+    if values.empty:
+        return None
+    decimals = max(decimals_of(values), 3)
+    body = tuple(
+        (
+            Cell(str(model)),
+            *(_figure(own, measure, decimals) for measure in NAMES),
+            Cell(counts(own.iloc[0])),
+        )
+        for model, own in values.groupby("model", sort=False)
+    )
+    heads = (f"{name} {LEVEL}" for name in headings(results).values())
+    caption = "AUROC, AUPRC and MCC on the test sequences"
+    return Table(caption, ("Model", *heads, COUNTED), body)
+
+
+def discrimination_differences(results: Results) -> Table | None:
+    """How much the models differ in these; None with one model."""
+    rows = results.classification
+    differences = rows[rows["question"] == "between models"]
+    if differences.empty:
+        return None
+    decimals = max(decimals_of(differences), 3)
+    body = tuple(
+        (
+            Cell(f"{model} \N{MINUS SIGN} {other}"),
+            *(_figure(own, measure, decimals) for measure in NAMES),
+            Cell(counts(own.iloc[0])),
+        )
+        for (model, other), own in differences.groupby(["model", "other"], sort=False)
+    )
+    heads = (f"{name} {LEVEL}" for name in headings(results).values())
+    caption = "Differences in AUROC, AUPRC and MCC, paired by sequence"
+    return Table(caption, ("Models", *heads, COUNTED), body)
+
+
+def _figure(rows: pd.DataFrame, measure: str, decimals: int) -> Cell:
+    row = rows[rows["metric"] == measure].iloc[0]
+    return Cell(mean_and_interval(row, decimals), note=why(row))
+
+
+def headings(results: Results) -> dict[str, str]:
+    """The measures with what they are of: with more than two classes the mean over classes."""
+    names = [str(name) for name in _dataset(results).get("class_names") or ()]
+    if len(names) == 2:
+        return {**NAMES, "auprc": f"AUPRC of {names[1]}"}
+    mean = " (mean over classes)" if len(names) > 2 else ""
+    return {"auroc": f"AUROC{mean}", "auprc": f"AUPRC{mean}", "mcc": "MCC"}
+
+
+def value_of(results: Results, measure: str, model: str) -> pd.Series[Any] | None:
+    """One row of ``classification.csv``; None where there is no number."""
+    rows = results.classification
+    here = (rows["question"] == "value") & (rows["model"] == model) & (rows["metric"] == measure)
+    found = rows[here & rows["mean"].notna()]
+    return None if found.empty else found.iloc[0]
+
+
+def uneven(results: Results) -> float | None:
+    """The share of the largest class in test, where it makes accuracy misleading."""
+    counted = _dataset(results).get("test_counts") or []
+    if len(counted) < 2 or not sum(counted):
+        return None
+    share = max(counted) / sum(counted)
+    return share if share >= 1 / len(counted) + UNEVEN else None
+
+
+def largest_class(results: Results) -> str:
+    dataset = _dataset(results)
+    counted = dataset.get("test_counts") or []
+    return str((dataset.get("class_names") or [""])[counted.index(max(counted))])
+
+
+def _dataset(results: Results) -> dict[str, Any]:
+    found = results.environment.get("dataset")
+    return found if isinstance(found, dict) else {}

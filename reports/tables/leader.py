@@ -1,0 +1,71 @@
+"""Which method leads on a model, and why none does: what the verdict and an index go by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from xaibench.plan.primary import PRIMARY
+from xaibench.reports.format.numbers import direction
+from xaibench.reports.format.select import estimates_of, operator_of, random_of, ranking
+from xaibench.results.reading import Results
+
+from .selftest import tested
+
+Outcome = Literal["leads", "unsure", "only random", "blind", "unmeasured"]
+
+_OF_ZERO = {0: "holds 0", -1: "lies below 0", None: "has no interval"}
+
+
+@dataclass(frozen=True, slots=True)
+class Leading:
+    """The first of the ``candidates`` where the ``outcome`` is ``leads``, else none.
+
+    ``candidates`` are the gaps to random that are known, best first, without random numbers.
+    ``unsure``: the first does not lie above 0; ``blind``: the metric failed its self-test.
+    """
+
+    outcome: Outcome
+    candidates: pd.DataFrame
+
+    @property
+    def first(self) -> str:
+        return str(self.candidates["method"].iloc[0])
+
+    @property
+    def doubt(self) -> str:
+        """What speaks against the first where that is ``unsure``, after "which"."""
+        return _OF_ZERO.get(direction(self.candidates.iloc[0]), "")
+
+
+def leading(results: Results, model: str) -> Leading:
+    """Who leads on a model by the leaderboard's metric."""
+    rows = ranking(results, model)
+    rows = rows[rows["mean"].notna()]
+    candidates = rows[~rows["method"].isin(random_of(results))]
+    if rows.empty:
+        return Leading("unmeasured", candidates)
+    if tested(results, model, PRIMARY, operator_of(results)).failed:
+        return Leading("blind", candidates)
+    if candidates.empty:
+        return Leading("only random", candidates)
+    above = direction(candidates.iloc[0]) == 1
+    return Leading("leads" if above else "unsure", candidates)
+
+
+def beside_best(
+    results: Results, model: str, measure: tuple[str, str], *, best: str
+) -> dict[str, int | None]:
+    """Method -> the ``direction`` of its paired difference to the best; without random numbers.
+
+    ``measure`` is ``(metric, operator)``. 0 is not distinguishable; 1 is ahead of the best on the
+    sequences that both have, which can be where means are of different ones. Empty where the run
+    tells no differences to this best.
+    """
+    metric, operator = measure
+    rows = estimates_of(results, question="against best", model=model, metric=metric, other=best)
+    rows = rows[(rows["operator"] == operator) & rows["mean"].notna()]
+    rows = rows[~rows["method"].isin([best, *random_of(results)])]
+    return {str(row["method"]): direction(row) for _, row in rows.iterrows()}

@@ -1,0 +1,152 @@
+"""Operators: how far each pushes the data, what is found under it, and whether they agree."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from xaibench.plan.primary import PRIMARY
+from xaibench.reports.format.names import named
+from xaibench.reports.format.numbers import decimals_of, number, used, usual_counts
+from xaibench.reports.format.select import estimates_of, methods_of, models_of, operators_of
+from xaibench.results.reading import Results
+
+from .grid import CANNOT, COUNTED, Cell, Table, estimated
+from .selftest import tested
+
+_QUANTITIES = {
+    "log_likelihood": "Log-likelihood, nats a base",
+    "confidence": "Largest probability",
+}
+"""What an operator pushes -> what a reader calls it."""
+
+_FRACTIONS = (0.1, 0.5)
+"""Of the positions: how many are replaced at random when a distance is told."""
+
+
+def distances(results: Results, model: str) -> Table | None:
+    """How far each operator pushes the data, and below it what every method finds under it.
+
+    None where no distance was measured.
+    """
+    pushed = results.operators[results.operators["model"].isin([model, ""])]
+    gaps = estimates_of(results, question="against random", model=model, metric=PRIMARY)
+    ran = {*pushed["operator"], *gaps["operator"]}
+    operators = [operator for operator in operators_of(results) if operator in ran]
+    if pushed.empty or not operators:
+        return None
+    pushed = pushed[pushed["fraction"].isin(_shown(pushed))]
+    body = [
+        _row(_pushed(rows), rows, operators)
+        for quantity in _QUANTITIES
+        for _, rows in pushed[pushed["quantity"] == quantity].groupby("fraction")
+    ]
+    decimals = decimals_of(gaps)
+    body += [
+        _row(method, rows, operators, method=method, decimals=decimals)
+        for method in methods_of(results)
+        if len(rows := gaps[gaps["method"] == method])
+    ]
+    failed = _failed(results, model, operators)
+    caption = f"{model}: how far operators push the data, and the gap to random under each"
+    header = ("", *(operator + failed.get(operator, "") for operator in operators))
+    return Table(caption, (*header, COUNTED), tuple(body))
+
+
+def agreement_of_operators(results: Results, model: str) -> Table | None:
+    """Kendall's tau between the rankings of methods under two operators, by the leaderboard's
+    metric."""
+    rows = _rankings(results, model)
+    rows = rows[rows["metric"] == PRIMARY]
+    if rows.empty:
+        return None
+    usual = _usual_methods(rows)
+    found = {
+        pair: Cell(_tau(row["tau"], row["methods"], usual), note=_UNDEFINED)
+        for _, row in rows.iterrows()
+        for pair in ((row["operator"], row["other"]), (row["other"], row["operator"]))
+    }
+    seen = {operator for pair in found for operator in pair}
+    operators = [operator for operator in operators_of(results) if operator in seen]
+    body = tuple(
+        (Cell(one), *(found.get((one, other), Cell("")) for other in operators))
+        for one in operators
+    )
+    caption = f"{model}: Kendall's tau between operators, {named(PRIMARY, '')}, {usual} methods"
+    return Table(caption, ("Operator", *operators), body, folded=True)
+
+
+def least_agreement(results: Results) -> Table | None:
+    """For every metric and model, the two operators that order the methods least alike."""
+    body = []
+    for model in models_of(results):
+        rows = _rankings(results, model)
+        for metric, pairs in rows.groupby("metric", sort=False):
+            known = pairs[pairs["tau"].notna()].sort_values("tau", kind="stable")
+            if known.empty:
+                continue
+            least = known.iloc[0]
+            words = (model, named(str(metric), ""), f"{least['operator']}, {least['other']}")
+            numbers = (number(least["tau"], 2), number(float(known["tau"].median()), 2))
+            each = (*words, *numbers, number(len(known), 0), number(least["methods"], 0))
+            body.append(tuple(Cell(text) for text in each))
+    header = ("Model", "Metric", "Least alike", "Their tau", "Median tau", "Pairs", "Methods")
+    caption = "Kendall's tau between operators, every metric"
+    return Table(caption, header, tuple(body), frozenset({0, 1, 2}), folded=True) if body else None
+
+
+_UNDEFINED = "the methods are too few, or one operator tells none of them apart"
+
+
+def _row(
+    head: str,
+    rows: pd.DataFrame,
+    operators: list[str],
+    *,
+    method: str = "",
+    decimals: int | None = None,
+) -> tuple[Cell, ...]:
+    """One number under each operator; of a method's gap, with its mark."""
+    usual = usual_counts(rows)
+    digits = decimals_of(rows) if decimals is None else decimals
+    cells = {
+        row["operator"]: estimated(row, digits, usual=usual, marked=row if method else None)
+        for _, row in rows.iterrows()
+    }
+    across = (cells.get(operator, Cell("")) for operator in operators)
+    no_model = (rows["model"] == "").all()
+    return (Cell(head, method=method), *across, Cell(used(rows.iloc[0]) if no_model else usual))
+
+
+def _shown(pushed: pd.DataFrame) -> list[float]:
+    """The measured fractions that lie next to those a reader is told of."""
+    fractions = pushed["fraction"].to_numpy(np.float64)
+    return [float(fractions[np.abs(fractions - wanted).argmin()]) for wanted in _FRACTIONS]
+
+
+def _pushed(rows: pd.DataFrame) -> str:
+    """What is pushed, in words, of rows that share it."""
+    quantity, fraction = rows["quantity"].iloc[0], float(rows["fraction"].iloc[0])
+    return f"{_QUANTITIES[quantity]}, at\N{NO-BREAK SPACE}{100 * fraction:g}\N{NO-BREAK SPACE}%"
+
+
+def _failed(results: Results, model: str, operators: list[str]) -> dict[str, str]:
+    """What the head of an operator adds where the leaderboard's metric failed under it."""
+    return {
+        operator: f" ({CANNOT})"
+        for operator in operators
+        if tested(results, model, PRIMARY, operator).failed
+    }
+
+
+def _rankings(results: Results, model: str) -> pd.DataFrame:
+    return results.rankings[results.rankings["model"] == model]
+
+
+def _usual_methods(rows: pd.DataFrame) -> int:
+    return int(rows["methods"].mode().max())
+
+
+def _tau(tau: float, methods: float, usual: int) -> str:
+    """Tau, and from how many methods where that is not the usual number."""
+    return number(tau, 2) + ("" if methods == usual else f" ({number(methods, 0)})")

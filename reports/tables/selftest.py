@@ -1,0 +1,144 @@
+"""Whether a metric can tell good from bad on a model, as the run's self-test found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+
+from xaibench.analysis.selftest import BLURRED, NEGATED
+from xaibench.explanation.controls import ORACLE, RANDOM
+from xaibench.reports.format.names import named
+from xaibench.reports.format.numbers import ABSENT, LEVEL, decimals_of, usual_counts
+from xaibench.reports.format.select import estimates_of, matching, models_of
+from xaibench.results.reading import Results
+
+from .grid import CANNOT, COUNTED, Cell, Table, estimated
+
+_COMPARISONS = {
+    "Oracle over random": (ORACLE, RANDOM),
+    "Random over negated oracle": (RANDOM, NEGATED),
+    "Oracle over blurred oracle": (ORACLE, BLURRED),
+}
+"""What the columns say -> method and other of the ``self-test`` estimates."""
+
+LONG = 8
+"""With more rows the outcomes open on a click; what failed stands above them."""
+
+_WORDS = {"yes": "passes", "no": CANNOT, "unknown": f"not known {ABSENT}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """The outcome of the self-test of one metric: ``yes``, ``no``, ``unknown``, or ``""`` untested.
+
+    ``reason`` says what failed or why nothing is known.
+    """
+
+    passed: str
+    reason: str
+
+    @property
+    def failed(self) -> bool:
+        return self.passed == "no"
+
+
+@lru_cache(maxsize=512)
+def tested(results: Results, model: str, metric: str, operator: str) -> Tested:
+    """How a metric did on a model under an operator."""
+    rows = matching(results.selftest, model=model, metric=metric, operator=operator)
+    if rows.empty:
+        return Tested("", "")
+    reason = str(rows["reason"].iloc[0]).removeprefix(f"{CANNOT}: ")
+    return Tested(str(rows["passed"].iloc[0]), reason)
+
+
+def operators_that_pass(results: Results, model: str, metric: str) -> list[str]:
+    """The operators under which a metric passed on a model."""
+    rows = results.selftest
+    rows = rows[(rows["model"] == model) & (rows["metric"] == metric) & (rows["passed"] == "yes")]
+    return [str(operator) for operator in rows["operator"]]
+
+
+def outcomes(results: Results) -> Table | None:
+    """Every metric on every model: passes or fails; None where nothing was tested."""
+    rows = results.selftest
+    models = [model for model in models_of(results) if model in set(rows["model"])]
+    keys = dict.fromkeys(zip(rows["metric"], rows["operator"], strict=True))
+    body = tuple(
+        (
+            Cell(named(metric, operator)),
+            *(_outcome(tested(results, model, metric, operator)) for model in models),
+        )
+        for metric, operator in keys
+    )
+    words = frozenset(range(len(models) + 1))
+    if not body:
+        return None
+    caption, header = "The self-test of every metric", ("Metric", *models)
+    return Table(caption, header, body, words, folded=len(body) > LONG)
+
+
+def failures(results: Results) -> Table | None:
+    """The metrics that rank nothing on a model, and why; None where all passed."""
+    rows = results.selftest[results.selftest["passed"] != "yes"]
+    order = {model: place for place, model in enumerate(models_of(results))}
+    rows = rows.sort_values("model", key=lambda models: models.map(order), kind="stable")
+    body = tuple(
+        (
+            Cell(str(row["model"])),
+            Cell(named(str(row["metric"]), str(row["operator"]))),
+            Cell(_WORDS.get(str(row["passed"]), "")),
+            Cell(str(row["reason"]).removeprefix(f"{CANNOT}: ")),
+        )
+        for _, row in rows.iterrows()
+    )
+    header = ("Model", "Metric", "Outcome", "Reason")
+    caption, words = "What did not pass its self-test", frozenset(range(4))
+    return Table(caption, header, body, words, folded=len(body) > LONG) if body else None
+
+
+def summary(results: Results) -> str:
+    """How many metrics pass on each model, in words."""
+    said = []
+    for model, rows in results.selftest.groupby("model", sort=False):
+        passed = int((rows["passed"] == "yes").sum())
+        said.append(f"{passed} of {len(rows)} pass on {model}")
+    return f"{', '.join(said)}. " if said else ""
+
+
+def comparisons(results: Results, model: str) -> Table | None:
+    """The differences behind the outcomes on one model, positive where it is as it should be.
+
+    The test is of these trained models, so its intervals are those over sequences.
+    """
+    rows = estimates_of(results, question="self-test", model=model)
+    rows = rows.assign(low=rows["sequences_low"], high=rows["sequences_high"])
+    keys = dict.fromkeys(zip(rows["metric"], rows["operator"], strict=True))
+    body = tuple(_comparison(results, model, rows, metric, operator) for metric, operator in keys)
+    header = ("Metric", *_COMPARISONS, "Outcome", COUNTED)
+    caption = f"{model}: mean differences behind the self-test, these models {LEVEL}"
+    return Table(caption, header, body, frozenset({0, 4}), folded=True) if body else None
+
+
+def _comparison(
+    results: Results, model: str, rows: pd.DataFrame, metric: str, operator: str
+) -> tuple[Cell, ...]:
+    own = rows[(rows["metric"] == metric) & (rows["operator"] == operator)]
+    usual, decimals = usual_counts(own), decimals_of(own)
+    found = {(row["method"], row["other"]): row for _, row in own.iterrows()}
+    cells = (_difference(found.get(pair), decimals, usual) for pair in _COMPARISONS.values())
+    outcome = _outcome(tested(results, model, metric, operator))
+    return (Cell(named(metric, operator)), *cells, outcome, Cell(usual))
+
+
+def _difference(estimate: pd.Series[Any] | None, decimals: int, usual: str) -> Cell:
+    if estimate is None:
+        return Cell("")
+    return estimated(estimate, decimals, usual=usual, marked=estimate)
+
+
+def _outcome(found: Tested) -> Cell:
+    return Cell(_WORDS.get(found.passed, ""), note=found.reason)

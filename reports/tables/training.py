@@ -1,0 +1,103 @@
+"""How fast and how steadily the models were trained, and what masking hid."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from xaibench.analysis.convergence import Convergence, convergence
+from xaibench.reports.format.numbers import ABSENT, LEVEL, interval, number
+from xaibench.reports.format.select import models_of
+from xaibench.results.reading import Results
+
+from .grid import Cell, Table
+
+_MEASURES = {
+    "epochs_to_95": (f"Epochs to 95\N{NO-BREAK SPACE}% {LEVEL}, steps", 1),
+    "epochs_to_99_of_final": (f"Epochs to 99\N{NO-BREAK SPACE}% of own final {LEVEL}, steps", 1),
+    "area": (f"Area under the curve {LEVEL}", 4),
+    "spread": (f"Spread, last epochs {LEVEL}", 4),
+}
+"""What is printed of a ``Convergence``: its head, and decimals."""
+
+
+def converged(results: Results) -> Table | None:
+    """How each model's validation accuracy rose; None where no epochs were recorded."""
+    rows = results.training
+    if rows.empty or "validation_accuracy" not in rows:
+        return None
+    header = ("Model", *(head for head, _ in _MEASURES.values()), "Spread between seeds", "Seeds")
+    body = [
+        _row(model, rows[rows["model"] == model])
+        for model in models_of(results)
+        if (rows["model"] == model).any()
+    ]
+    caption = "Validation accuracy while the models were trained"
+    return Table(caption, header, tuple(body), folded=len(body) > 6)
+
+
+def _row(model: str, rows: pd.DataFrame) -> tuple[Cell, ...]:
+    """The mean over seeds of what is told of each; between seeds, the standard deviation."""
+    histories = [seed.sort_values("epoch") for _, seed in rows.groupby("seed")]
+    found = [convergence(_rows(history)) for history in histories]
+    finals = np.array([history["validation_accuracy"].iloc[-1] for history in histories])
+    between = float(finals.std(ddof=1)) if len(finals) > 1 else math.nan
+    cells = [_over_seeds(found, name, decimals) for name, (_, decimals) in _MEASURES.items()]
+    return (Cell(model), *cells, Cell(number(between, 4), note="one seed"), Cell(str(len(found))))
+
+
+def _rows(history: pd.DataFrame) -> list[dict[str, float]]:
+    rows: list[Any] = history.select_dtypes("number").to_dict("records")
+    return rows
+
+
+def _over_seeds(found: list[Convergence], name: str, decimals: int) -> Cell:
+    # slow to import, and a run that finds all there draws nothing
+    from xaibench.statistics.paired import of_t
+
+    every = np.array([getattr(each, name) for each in found])
+    known = every[~np.isnan(every)]
+    if not len(known):
+        return Cell(ABSENT, note="never reached, or too few epochs")
+    most = 1.0 if name in ("area", "spread") else math.inf
+    low, high = np.clip(of_t(known), 0, most)  # t over few seeds reaches beyond
+    text = f"{number(float(known.mean()), decimals)} {interval(low, high, decimals)}".strip()
+    steps = np.array([getattr(each, name.replace("epochs", "steps")) for each in found])
+    if name.startswith("epochs") and not np.isnan(steps).all():
+        text += f", {number(float(np.nanmean(steps)), 0)}"
+    missing = len(every) - len(known)
+    return Cell(text + (f" (not {missing} of {len(every)})" if missing else ""))
+
+
+def masked(results: Results) -> Table | None:
+    """How much was hidden in the last epoch, and how much of that was inside known motifs; None
+    where nothing was masked."""
+    rows = results.training
+    if "masked" not in rows or not (rows["masked"] > 0).any():
+        return None
+    last = rows.sort_values("epoch").groupby(["model", "seed"], sort=False).tail(1)
+    knows = last["masked_in_motif"].notna().any()
+    body = []
+    for model in models_of(results):
+        here = last[(last["model"] == model) & (last["masked"] > 0)]
+        if len(here):
+            inside = here["masked_in_motif"].dropna().to_numpy(float)
+            share = Cell(number(float(here["masked"].mean()), 3))
+            body.append((Cell(model), share, *([_share(inside)] if knows else [])))
+    header = ("Model", "Share of positions masked", f"Of these inside motifs {LEVEL}")
+    caption = "What masking hid in the last epoch of training"
+    share_of_all = results.environment["dataset"].get("inside_motif")
+    if knows and share_of_all:
+        caption += f"; of all positions {number(share_of_all, 4)} are inside motifs"
+    return Table(caption, header[: 3 if knows else 2], tuple(body))
+
+
+def _share(inside: np.ndarray) -> Cell:
+    from xaibench.statistics.paired import of_t  # as above
+
+    if not len(inside):
+        return Cell(ABSENT, note="motif positions are not known")
+    return Cell(f"{number(float(inside.mean()), 4)} {interval(*of_t(inside), 4)}".strip())
