@@ -20,8 +20,8 @@ from xaibench.nn.inference import rows_of
 from xaibench.plugins.registry import nearest
 from xaibench.protocols import method
 
+from .captum_hooks import SEES, refuse_unseen
 from .gradient import corrected
-from .unseen import SEES, refuse_unseen
 
 _REFUSED = {
     "DeepLift": "it is wrong where nonlinear modules adjoin; the method deeplift is exact",

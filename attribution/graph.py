@@ -1,4 +1,9 @@
-"""The graph that a gradient takes through a model, and who made which part of it."""
+"""The autograd graph of a forward pass: its operations, and which module recorded which of them.
+
+Rules for modules cannot see functions that a model calls outside of modules. What they call leaves
+operations in the graph, with names (``ConvolutionBackward0``), parents, and a number that says when
+they were recorded; this is how DeepLIFT, LRP and the classes of Captum find what they would miss.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ import math
 import re
 from bisect import bisect
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,15 +24,15 @@ from xaibench.errors import NotApplicable
 def nodes(output: Tensor) -> Iterator[Node]:
     """Every operation that a gradient of ``output`` passes on its way back, once."""
     visited: set[Node | None] = {None}
-    ahead = [output.grad_fn]
-    while ahead:
-        node = ahead.pop()
+    waiting = [output.grad_fn]
+    while waiting:
+        node = waiting.pop()
         if node in visited:
             continue
         visited.add(node)
         assert node is not None  # None counts as visited
         yield node
-        ahead += [parent for parent, _ in node.next_functions]
+        waiting += [parent for parent, _ in node.next_functions]
 
 
 def operation(node: Node) -> str:
@@ -40,27 +46,29 @@ REARRANGING = frozenset(
         *("Unsqueeze", "Clone", "Slice", "Select", "Alias", "Flip", "ToCopy"),
     }
 )
-"""Operations that change no value, only where it stands."""
+"""Operations that change no value, only its place."""
 
-_LINEAR = re.compile(
+_LINEAR_OPERATIONS = re.compile(
     r"Add|Sub|Rsub|Neg|Sum|Mean|Cumsum|Trace|Cat|Stack|Split.*|Unbind|Unfold|Index.*|Gather|Scatter.*"
     r"|Roll|Repeat.*|Tril|Triu|Diagonal.*|.*Pad.*|.*AvgPool.*|.*BatchNorm|MaskedFill|MaskedScatter"
     r"|Upsample.*|Im2Col|Col2Im|Fft.*|Copy.*|AsStrided.*|SqueezeDim.*|ReshapeAlias|Narrow|Detach"
     r"|PixelShuffle|ViewAsReal|ViewAsComplex"
 )
 
-_PRODUCT = re.compile(r"Mul|Div|.*[Mm]m|[Mm]v|Dot|.*Convolution.*|Linear|Addcmul|Lerp")
+_PRODUCT_OPERATIONS = re.compile(r"Mul|Div|.*[Mm]m|[Mm]v|Dot|.*Convolution.*|Linear|Addcmul|Lerp")
 """Linear where one factor alone depends on the input."""
 
 
 def nonlinear(output: Tensor) -> Iterator[Node]:
-    """The operations on the way to ``output`` that are not known to be linear in
-    what depends on the input."""
+    """The operations on the way to ``output`` that are not known to be linear in what depends on
+    the input."""
     for node in nodes(output):
         kind = operation(node)
+        # A parent is None where an argument needs no gradient: a weight, a constant.
         depending = sum(parent is not None for parent, _ in node.next_functions)
-        linear = kind in REARRANGING or _LINEAR.fullmatch(kind)
-        if depending and not linear and not (depending == 1 and _PRODUCT.fullmatch(kind)):
+        linear = kind in REARRANGING or _LINEAR_OPERATIONS.fullmatch(kind) is not None
+        linear |= depending == 1 and _PRODUCT_OPERATIONS.fullmatch(kind) is not None
+        if depending and not linear:
             yield node
 
 
@@ -68,8 +76,9 @@ class Spans:
     """The operations recorded between ``enter`` and the ``leave`` that belongs to it, and the name
     given to them.
 
-    Autograd numbers its operations in the order in which they run. Of nested spans, the outermost
-    counts.
+    Autograd numbers its operations in the order in which they run, so a span is a half-open range
+    of numbers, and an operation is in it if its number is. Of nested spans, the outermost counts;
+    ``depth`` is how many are open.
     """
 
     def __init__(self) -> None:
@@ -78,14 +87,14 @@ class Spans:
 
     def enter(self, name: str = "") -> None:
         if not self.depth:
-            self._spans.append((_next_number(), math.inf, name))
+            self._spans.append((_current_number(), math.inf, name))
         self.depth += 1
 
     def leave(self) -> None:
         self.depth -= 1
         if not self.depth:
             start, _, name = self._spans.pop()
-            self._spans.append((start, _next_number(), name))
+            self._spans.append((start, _current_number(), name))
 
     def owner(self, node: Node) -> str | None:
         """The name of the span that a node belongs to; None where it belongs to none."""
@@ -99,8 +108,8 @@ class Spans:
         return self.owner(node) is not None
 
 
-def _next_number() -> int:
-    """The number of an operation that runs now."""
+def _current_number() -> int:
+    """The number of an operation that runs now, read from one that is made for it."""
     with torch.enable_grad():
         now = torch.zeros((), requires_grad=True).view(1).grad_fn
     assert now is not None
@@ -123,3 +132,8 @@ def on_the_way(model: nn.Module, method: str) -> list[tuple[str, nn.Module]]:
 def has_parts(module: nn.Module) -> bool:
     """Whether a module is made of others, those that compute its weights not counted."""
     return any(name != "parametrizations" for name, _ in module.named_children())
+
+
+def depends_on_input(value: Any) -> bool:
+    """Whether a gradient of what is explained may reach a value."""
+    return isinstance(value, Tensor) and value.requires_grad

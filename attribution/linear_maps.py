@@ -1,4 +1,9 @@
-"""Linear maps, whether a module makes them or a function that is called outside of modules."""
+"""Linear maps, whether a module makes them or a function that is called outside of modules.
+
+LRP counts the addends of each output by their signs, so it needs weight and bias in its hands. The
+first half reads them off a call; the second half finds, in the autograd graph, the linear maps that
+were made in some way that it cannot read.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +18,13 @@ from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node
 from torch.nn import functional
 
-from .graph import REARRANGING, Spans, nodes, nonlinear, operation
+from .graph import REARRANGING, Spans, depends_on_input, nodes, nonlinear, operation
 
 
 @dataclass(frozen=True, slots=True)
 class LinearMap:
-    """``apply(inputs, weight) + bias``; outputs are the first axis of ``weight``, and ``bias`` has
-    the axes of an output without the batch's."""
+    """``apply(inputs, weight) + bias``, affine in ``inputs`` and linear in ``weight``; outputs are
+    the first axis of ``weight``, and ``bias`` has the axes of an output without the batch's."""
 
     inputs: Tensor
     weight: Tensor
@@ -28,12 +33,12 @@ class LinearMap:
 
     @property
     def outputs_on_axis_1(self) -> bool:
-        """Where batch normalisation scales them; else they are on the last axis."""
+        """Whether they are where batch normalisation scales them; else they are on the last."""
         return self.apply is not functional.linear or self.inputs.ndim == 2
 
 
 def dense(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> LinearMap:
-    """Outputs on the last axis."""
+    """``(N, ..., input)`` by ``(output, input)`` -> ``(N, ..., output)``."""
     return LinearMap(inputs, weight, _bias(weight, bias), functional.linear)
 
 
@@ -43,7 +48,8 @@ def convolution(
     bias: Tensor | None,
     apply: Callable[[Tensor, Tensor], Tensor],
 ) -> LinearMap:
-    """Outputs on axis 1, at every site."""
+    """``(N, input, site, ...)`` by ``(output, input, width, ...)`` -> ``(N, output, site, ...)``,
+    with the bias at every site."""
     sites = [1] * (inputs.ndim - 2)
     return LinearMap(inputs, weight, _bias(weight, bias).reshape(-1, *sites), apply)
 
@@ -70,25 +76,26 @@ def of_call(
     not depend on the input; None for every other call."""
     name = getattr(function, "__name__", "")
     names = _PARAMETERS.get(name, ())
-    given = {**dict(zip(names, arguments, strict=False)), **keywords}
-    if len(arguments) > len(names) or not {*names[:2]} <= given.keys() <= {*names}:
+    named = {**dict(zip(names, arguments, strict=False)), **keywords}
+    if len(arguments) > len(names) or not {*names[:2]} <= named.keys() <= {*names}:
         return None
-    inputs, weight = given.pop(names[0]), given.pop(names[1])
-    bias = given.pop("bias", None)
-    if not _depends(inputs):
+    inputs, weight = named.pop(names[0]), named.pop(names[1])
+    bias = named.pop("bias", None)
+    if not depends_on_input(inputs):
         return _from_the_left(inputs, weight) if "mat" in name else None
-    if _depends(weight) or _depends(bias):
+    if depends_on_input(weight) or depends_on_input(bias):
         return None
     if "conv" in name:
-        return _convolved(function, inputs, weight, bias, given)
+        return _of_convolution(function, inputs, weight, bias, named)
     if inputs.ndim < 2 or weight.ndim != 2:
         return None
     return dense(inputs, weight if name == "linear" else weight.T, bias)
 
 
-def _convolved(
+def _of_convolution(
     function: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None, how: dict[str, Any]
 ) -> LinearMap | None:
+    """``how`` are stride, padding, dilation and groups."""
     if inputs.ndim != weight.ndim:  # without a batch
         return None
     return convolution(inputs, weight, bias, lambda i, w: function(i, w, None, **how))
@@ -99,11 +106,6 @@ def _from_the_left(matrix: Any, inputs: Tensor) -> LinearMap | None:
     if not isinstance(matrix, Tensor) or matrix.ndim != 2 or inputs.ndim != 3:
         return None
     return convolution(inputs, matrix, None, lambda i, w: torch.matmul(w, i))
-
-
-def _depends(value: Any) -> bool:
-    """On the input."""
-    return isinstance(value, Tensor) and value.requires_grad
 
 
 def unruled(output: Tensor, ruled: Spans) -> list[str]:
@@ -135,7 +137,7 @@ def _is_fed(node: Node) -> bool:
     return any(parent is None for parent, _ in node.next_functions)
 
 
-_LINEAR = re.compile(
+_LINEAR_MAPS = re.compile(
     r".*(Conv.*|[Mm]m|[Mm]v|[Dd]ot|(?<!Upsample)(Linear|Trilinear)|BatchNorm)"
     r"|Addr|Addcmul|Fft.*|.*(Rnn|RNN|Lstm|LSTM|Gru).*|DifferentiableGraph"
 )
@@ -146,7 +148,7 @@ _ADDS_UP = REARRANGING | {"Sum", "Mean"}
 def _is_linear_map(node: Node) -> bool:
     kind = operation(node)
     written_out = kind in ("Sum", "Mean") and _weighs_by_sign(node)
-    return written_out or isinstance(node, BackwardCFunction) or bool(_LINEAR.fullmatch(kind))
+    return written_out or isinstance(node, BackwardCFunction) or bool(_LINEAR_MAPS.fullmatch(kind))
 
 
 def _weighs_by_sign(node: Node) -> bool:

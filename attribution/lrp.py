@@ -1,21 +1,20 @@
 """Layer-wise relevance propagation (LRP) through convolutional networks.
 
-The relevance of a tensor is the tensor times its gradient, where a module's output is given another
-way back: every rule here returns the output that the module gave, to the bit, made of its inputs in
-such a manner that the gradient hands relevance on by the rule. Sums, concatenations and pooling
-need no rule: the gradient already splits them in proportion. Modules may be reused or in place, and
-linear maps be functions that are called outside of modules.
+The relevance of a tensor is the tensor times its gradient, where a module's output is replaced by a
+*surrogate* (``lrp_rules``): the same values, made of the inputs in such a manner that one ordinary
+backward pass hands relevance on by the rule. Modules may be reused or in place, and linear maps be
+functions that are called outside of modules.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -24,19 +23,30 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.overrides import TorchFunctionMode
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from xaibench.errors import NotApplicable
 from xaibench.nn.inference import in_calls
-from xaibench.nn.layers import MatrixProduct, WeightedSum
 from xaibench.nn.restore import explainable
 from xaibench.nn.view import ExplainedView
 from xaibench.protocols import method
 from xaibench.values import Attribution
 
-from .deeplift import ELEMENTWISE
-from .graph import Spans, has_parts, on_the_way
-from .linear_maps import LinearMap, convolution, dense, of_call, unruled, without_rule
+from .graph import depends_on_input, has_parts, on_the_way
+from .linear_maps import of_call, unruled, without_rule
+from .lrp_rules import (
+    LRP_RULES,
+    PROPORTIONAL,
+    Propagation,
+    Rule,
+    batch_normalisation,
+    linear_map_behind,
+    of_linear_map,
+    redistributed,
+    straight_through,
+)
+from .rules import Layer, ModuleCall, OwnRule, label, no_rule, own_rule, require_rules
+
+Rules = Mapping[Layer, Rule]
 
 
 @method(completeness=1e-4)
@@ -48,15 +58,17 @@ def lrp(
     rule: Literal["epsilon", "gamma", "z_plus"] = "epsilon",
     epsilon: Annotated[float, Field(ge=0)] = 1e-6,
     gamma: Annotated[float, Field(ge=0)] = 0.25,
+    rules: Rules | None = None,
 ) -> Attribution:
     """Relevance ``(N, C, S)`` of the input, handed back from what is explained by one rule in every
     linear map (*Bach et al. 2015*; *Montavon et al. 2019*); zero where the base is unknown.
 
-    An output of a linear map hands its relevance to its addends, weight x activation and the bias,
-    in proportion to them: as they are (``epsilon``; with ``epsilon`` 0, ReLU and max pooling this
-    is the uncorrected gradient x input), with those of the output's own sign times 1 + ``gamma``
-    (``gamma``; so generalised to negative outputs by *Andéol et al. 2021*), or to those of its own
-    sign alone (``z_plus``). ``epsilon`` is added to the size of every denominator.
+    An output ``y_j = sum_i z_ij`` of a linear map hands its relevance to its addends, weight x
+    activation and the bias, ``R_i = sum_j R_j c_ij z_ij / sum_i c_ij z_ij``: in proportion to them
+    as they are (``epsilon``; with ``epsilon`` 0, ReLU and max pooling this is the uncorrected
+    gradient x input), with those of the output's own sign times 1 + ``gamma`` (``gamma``; so
+    generalised to negative outputs by *Andéol et al. 2021*), or to those of its own sign alone
+    (``z_plus``). ``epsilon`` is added to the size of every denominator.
 
     Our choices: batch normalisation is part of the linear map before it, and where there is none, a
     linear map itself. The difference of two logits is part of a last ``Linear``, so that what
@@ -69,10 +81,16 @@ def lrp(
     NotApplicable where relevance reaches a module without a rule, or under ``gamma`` and ``z_plus``
     a linear map outside of modules that is no ``conv1d``, ``conv2d``, ``linear``, ``batch_norm`` or
     product with a matrix of weights.
+
+    ``rules`` is no option of a plan: it is for layers of a user's own, from Python and from
+    plug-ins that call this (docs/attribution.md). ValueError, with rule and layer, where one of
+    them fails or does not keep the sum.
     """
+    require_rules(rules or {}, "lrp")
     along, against = {"epsilon": (1, 1), "gamma": (1 + gamma, 1), "z_plus": (1, 0)}[rule]
+    with_bias_unit = partial(Propagation, along, against, epsilon)
     parts = [
-        _relevance(model, of_inputs, of_target, along, against, epsilon)
+        _relevance(model, with_bias_unit, rules or {}, of_inputs, of_target)
         for of_inputs, of_target in in_calls(inputs, target)
     ]
     relevance, absorbed, explained = map(torch.cat, zip(*parts, strict=True))
@@ -84,288 +102,201 @@ def lrp(
 
 
 def _relevance(
-    model: Any, inputs: Tensor, target: Tensor, along: float, against: float, epsilon: float
+    model: Any,
+    with_bias_unit: Callable[[Tensor], Propagation],
+    rules: Rules,
+    inputs: Tensor,
+    target: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Of the inputs; what was absorbed ``(N,)``; what is explained ``(N,)``."""
+    """Relevance of the inputs ``(N, C, S)``; what was absorbed ``(N,)``; what is explained
+    ``(N,)``."""
     inputs = inputs.detach().requires_grad_()
-    absorber = inputs.new_ones(len(inputs)).requires_grad_()
-    propagation = Propagation(along, against, epsilon, absorber)
-    with _propagating(model, propagation):
+    bias_unit = inputs.new_ones(len(inputs)).requires_grad_()
+    propagation = with_bias_unit(bias_unit)
+    with _propagating(model, propagation, rules):
         explained: Tensor = model(inputs).gather(1, target.unsqueeze(1))[:, 0]
-    _refuse_what_is_outside(propagation, explained)
+    _refuse_linear_maps_outside(propagation, explained)
     if isinstance(model, ExplainedView):
         model.without_rule |= without_rule(explained, propagation.ruled)
-    gradient, absorbed = torch.autograd.grad(explained.sum(), (inputs, absorber), allow_unused=True)
+    gradient, absorbed = torch.autograd.grad(
+        explained.sum(), (inputs, bias_unit), allow_unused=True
+    )
     if gradient is None:
         raise NotApplicable("lrp needs a gradient, and the model gives none")
-    absorbed = torch.zeros_like(absorber) if absorbed is None else absorbed
+    absorbed = torch.zeros_like(bias_unit) if absorbed is None else absorbed
     return inputs.detach() * gradient, absorbed, explained.detach()
 
 
-@dataclass(frozen=True, slots=True)
-class Propagation:
-    """How relevance passes one call of the model.
-
-    Addends of an output's own sign count ``along`` times, the others ``against`` times. The
-    ``absorber``, a 1 for each sequence, is an input like the others that all constants are
-    multiplied by, so its relevance is what they absorb. ``maps`` has the linear map that an output
-    came from; ``ruled`` is what runs in modules, or under a rule.
-    """
-
-    along: float
-    against: float
-    epsilon: float
-    absorber: Tensor
-    maps: Any = field(default_factory=WeakTensorKeyDictionary)
-    ruled: Spans = field(default_factory=Spans)
-
-    def constant(self, like: Tensor) -> Tensor:
-        """The absorber, to be multiplied by one like this."""
-        return self.absorber.reshape(-1, *[1] * (like.ndim - 1))
-
-
-Rule = Callable[[Propagation, Any, list[Tensor], Tensor], Tensor]
-"""The output of a module, given its arguments and its output, with another way back."""
-
-
-def linear(
-    propagation: Propagation, module: Any, arguments: list[Tensor], output: Tensor
-) -> Tensor:
-    """Outputs on the last axis."""
-    return _remembered(propagation, output, dense(arguments[0], module.weight, module.bias))
-
-
-def convolve(
-    propagation: Propagation, module: Any, arguments: list[Tensor], output: Tensor
-) -> Tensor:
-    """Outputs on axis 1, at every site."""
-
-    def apply(inputs: Tensor, weight: Tensor) -> Tensor:
-        outputs: Tensor = module._conv_forward(inputs, weight, None)
-        return outputs
-
-    step = convolution(arguments[0], module.weight, module.bias, apply)
-    return _remembered(propagation, output, step)
-
-
-def batch_normalisation(
-    propagation: Propagation, module: Any, arguments: list[Tensor], output: Tensor
-) -> Tensor:
-    """One linear map with the one before it; the way back leads round that one's output."""
-    scale = (module.running_var + module.eps).rsqrt()
-    scale = scale if module.weight is None else scale * module.weight
-    shift = -scale * module.running_mean
-    shift = shift if module.bias is None else shift + module.bias
-    shape = [-1, *[1] * (output.ndim - 2)]
-    step = _map_of(propagation, arguments[0])
-    if step is None:
-        ones = torch.ones_like(scale).reshape(shape)
-        step = LinearMap(arguments[0], ones, torch.zeros_like(ones), torch.mul)
-    weight = step.weight * scale.reshape(-1, *[1] * (step.weight.ndim - 1))
-    bias = step.bias * scale.reshape(shape) + shift.reshape(shape)
-    return _remembered(propagation, output, replace(step, weight=weight, bias=bias))
-
-
-def activation(
-    propagation: Propagation, module: Any, arguments: list[Tensor], output: Tensor
-) -> Tensor:
-    """Every unit hands on what it has, but for what it is at 0, which is a constant.
-
-    Where it (nearly) is at 0, relevance passes by the gradient: 0/0.
-    """
-    before = arguments[0]
-    at_zero = module.forward(torch.zeros_like(before))
-    apart = before.abs() > (1e-10 if before.dtype == torch.float64 else 1e-6)
-    slope = (output - at_zero) / before.where(apart, 1)
-    way_back = torch.where(apart, before * slope.detach(), output)
-    return _same(output, way_back + at_zero * propagation.constant(output))
-
-
-def weighted_sum(
-    propagation: Propagation, module: Any, arguments: list[Tensor], output: Tensor
-) -> Tensor:
-    """All relevance goes to the features, the second factor, in proportion to weight x feature."""
-    weights, features = arguments
-    summed: Tensor = module.forward(weights.detach(), features)
-    return summed
-
-
-def layer_norm(
-    propagation: Propagation, module: Any, arguments: list[Tensor], output: Tensor
-) -> Tensor:
-    """A linear map, since what it divides by is taken to be constant (*Ali et al. 2022*); the
-    addends of a feature are itself and the mean, as they are."""
-    (before,) = arguments
-    axes = tuple(range(-len(module.normalized_shape), 0))
-    centred = before - before.mean(axes, keepdim=True)
-    variance = centred.detach().square().mean(axes, keepdim=True)
-    weight = 1 if module.weight is None else module.weight
-    bias = 0 if module.bias is None else module.bias
-    scaled = centred * (variance + module.eps).rsqrt() * weight
-    return _same(output, scaled + bias * propagation.constant(output))
-
-
-def rms_norm(
-    propagation: Propagation, module: Any, arguments: list[Tensor], output: Tensor
-) -> Tensor:
-    """A scale for each feature, since what it divides by is taken to be constant."""
-    (before,) = arguments
-    axes = tuple(range(-len(module.normalized_shape), 0))
-    epsilon = torch.finfo(before.dtype).eps if module.eps is None else module.eps
-    squares = before.detach().square().mean(axes, keepdim=True)
-    weight = 1 if module.weight is None else module.weight
-    return _same(output, before * (squares + epsilon).rsqrt() * weight)
-
-
-class _Given(NamedTuple):
-    """A linear map and what it gave, to tell whether that is still so."""
-
-    step: LinearMap
-    output: Tensor
-    version: int
-
-
-def _remembered(propagation: Propagation, output: Tensor, step: LinearMap) -> Tensor:
-    """What the map hands on; another map may be taken together with it, if that scales the same
-    axis."""
-    if not step.outputs_on_axis_1:
-        return _hand_on(propagation, step, output)
-    # A copy: what works in place may rewrite the inputs before the other map is there.
-    step = replace(step, inputs=step.inputs.clone())
-    ruled = _hand_on(propagation, step, output)
-    propagation.maps[ruled] = _Given(step, output.detach(), ruled._version)
-    return ruled
-
-
-def _map_of(propagation: Propagation, output: Tensor) -> LinearMap | None:
-    """The linear map that gave these very values: where something worked in place since, none."""
-    given = propagation.maps.get(output)
-    if given is None or given.version != output._version:
-        return None
-    # ``tensor.data`` is changed without a new version.
-    return given.step if torch.equal(given.output, output.detach()) else None
-
-
-def _hand_on(propagation: Propagation, step: LinearMap, output: Tensor) -> Tensor:
-    """The output of a linear map: its addends as the rule counts them, times what makes them the
-    output again, which is constant. An output of exactly 0 hands on nothing."""
-    output = output.detach()
-    sign = torch.where(output >= 0, torch.ones_like(output), -1)
-    total = _counted(propagation, step, output)
-    total = total + propagation.epsilon * sign * propagation.constant(output)
-    share = torch.where(total != 0, output / total, 0).detach()
-    return _same(output, total * share)
-
-
-def _counted(propagation: Propagation, step: LinearMap, output: Tensor) -> Tensor:
-    """The sum of the addends of every output, each counted by its sign."""
-    along, against = propagation.along, propagation.against
-    constant = propagation.constant(output)
-    if along == against:
-        return _same(output, step.apply(step.inputs, step.weight) + step.bias * constant)
-    not_negative = step.inputs.where(step.inputs >= 0, 0)
-    negative = step.inputs.where(step.inputs < 0, 0)
-
-    def counted(of_positive: float, of_negative: float) -> Tensor:
-        """Where positive and negative addends count so many times."""
-        weight = _by_sign(step.weight, of_positive, of_negative)
-        summed = step.apply(not_negative, weight)
-        summed = summed + _by_sign(step.bias, of_positive, of_negative) * constant
-        if bool(negative.any()):
-            summed = summed + step.apply(negative, _by_sign(step.weight, of_negative, of_positive))
-        return summed
-
-    return torch.where(output >= 0, counted(along, against), counted(against, along))
-
-
-def _by_sign(values: Tensor, of_positive: float, of_negative: float) -> Tensor:
-    return of_positive * values.clamp(min=0) + of_negative * values.clamp(max=0)
-
-
-def _same(values: Tensor, way_back: Tensor) -> Tensor:
-    """The values to the bit, with the gradient of what they are nearly equal to."""
-    return values.detach() + (way_back - way_back.detach())
-
-
-RULES: dict[type[nn.Module], Rule] = {
-    **dict.fromkeys(ELEMENTWISE, activation),
-    nn.Linear: linear,
-    **dict.fromkeys((nn.Conv1d, nn.Conv2d), convolve),
-    **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d), batch_normalisation),
-    nn.LayerNorm: layer_norm,
-    nn.RMSNorm: rms_norm,
-    WeightedSum: weighted_sum,
-    MatrixProduct: weighted_sum,
-}
-
-PASSES: frozenset[type[nn.Module]] = frozenset(
-    {
-        *(nn.MaxPool1d, nn.AdaptiveMaxPool1d, nn.AvgPool1d, nn.AdaptiveAvgPool1d),
-        *(nn.MaxPool2d, nn.AdaptiveMaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d),
-        *(nn.ZeroPad1d, nn.ReflectionPad1d, nn.ReplicationPad1d, nn.CircularPad1d),
-        *(nn.ZeroPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d),
-        *(nn.Identity, nn.Flatten, nn.Unflatten),
-        *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout),
-    }
-)
-"""Where the gradient already hands relevance on in proportion, in eval mode."""
-
-
 @contextmanager
-def _propagating(model: Any, propagation: Propagation) -> Iterator[None]:
-    """In here the gradients of the model are those of the rules."""
+def _propagating(model: Any, propagation: Propagation, rules: Rules) -> Iterator[None]:
+    """In this context the gradients of the model are those of the surrogates."""
     whole = model.classifier if isinstance(model, ExplainedView) else model
-    handles = []
+    handles: list[Any] = []
+    running: list[nn.Module] = []  # the modules with a rule that have not returned yet
     with explainable(whole):
         for path, module in on_the_way(whole, "lrp"):
-            handles += _hook(module, path, propagation)
-        handles.append(whole.register_forward_hook(_difference(propagation)))
+            rule = _rule_of(path, module, rules)
+            if rule is not None:
+                handles += _hook_rule(path, module, rule, propagation, running)
+            elif not _passes(path, module):
+                handles += _hook_refusal(path, module, propagation, running)
+        handles.append(whole.register_forward_hook(_difference_of_logits(propagation)))
         try:
-            with _Functions(propagation):
+            with _LinearFunctions(propagation):
                 yield
         finally:
             for handle in handles:
                 handle.remove()
 
 
-def _hook(module: nn.Module, path: str, propagation: Propagation) -> list[Any]:
-    kind = type_before_parametrizations(module)
-    rule = None if _uses_batch_statistics(module) else RULES.get(kind)
-    if rule is None and (kind in PASSES or _is_container(module, path)):
-        return []
-    before: list[Tensor] = []
-    in_place = getattr(module, "inplace", False)
+def _rule_of(path: str, module: nn.Module, rules: Rules) -> Rule | None:
+    """A user's rule before ours."""
+    own = own_rule(rules, module)
+    if own is not None:
+        return partial(_by_own_rule, OwnRule(own, "lrp", path, module))
+    uses_batch = isinstance(module, _BatchNorm) and module.running_mean is None
+    return None if uses_batch else LRP_RULES.get(type_before_parametrizations(module))
 
-    def keep(module: nn.Module, arguments: Any, keywords: Any) -> Any:
+
+def _passes(path: str, module: nn.Module) -> bool:
+    """Whether the gradient may pass as it is: where outputs are proportional to inputs, and where
+    all that a module computes, it computes by others; the model itself is taken to."""
+    if type_before_parametrizations(module) in PROPORTIONAL:
+        return True
+    owns_parameters = any(True for _ in module.parameters(recurse=False))
+    return not owns_parameters and (not path or has_parts(module))
+
+
+def _hook_rule(
+    path: str, module: nn.Module, rule: Rule, propagation: Propagation, running: list[nn.Module]
+) -> list[Any]:
+    """Put a rule's surrogate in the place of a module's output; parts of it run as they are."""
+    signature, in_place = inspect.signature(module.forward), getattr(module, "inplace", False)
+    inputs: list[tuple[Tensor, ...]] = []
+
+    def before(module: nn.Module, arguments: Any, keywords: Any) -> Any:
         propagation.ruled.enter()
-        before[:] = (
-            inspect.signature(module.forward).bind(*arguments, **keywords).arguments.values()
-        )
-        return ((before[0].clone(),), {}) if in_place else None
+        running.append(module)
+        if len(running) > 1:
+            return None
+        bound = signature.bind(*arguments, **keywords)
+        tensors = [each for each in bound.arguments.values() if isinstance(each, Tensor)]
+        inputs.append(tuple(tensors))
+        return ((tensors[0].clone(),), {}) if in_place else None
 
-    def rewrite(module: nn.Module, arguments: Any, output: Any) -> Any:
-        ruled = _by_rule(module, output)
-        if in_place:  # whoever has the tensor that is rewritten gets the rule's way back too
-            ruled = before[0].copy_(ruled)
+    def after(module: nn.Module, arguments: Any, output: Any) -> Any:
+        running.pop()
+        if not running:
+            call = ModuleCall(module, inputs.pop(), output)
+            output = _with_surrogate(path, rule, propagation, call)
+            if in_place:  # whoever has the tensor that is rewritten gets the way back too
+                output = call.inputs[0].copy_(output)
         propagation.ruled.leave()
-        return ruled
+        return output
 
-    def _by_rule(module: nn.Module, output: Any) -> Any:
-        name = f"{path or 'the model'} ({kind.__name__})"
-        if rule is None:
-            return _refusing(propagation, output, f"lrp has no rule for {name}")
-        rows, sequences = len(output), len(propagation.absorber)
-        if rows != sequences:
-            return _refusing(
-                propagation, output, f"lrp: {name} gives {rows} rows for {sequences} sequences"
-            )
-        return rule(propagation, module, before, output)
-
-    before_it = module.register_forward_pre_hook(keep, with_kwargs=True)
-    return [before_it, module.register_forward_hook(rewrite)]
+    before_it = module.register_forward_pre_hook(before, with_kwargs=True)
+    return [before_it, module.register_forward_hook(after)]
 
 
-class _Functions(TorchFunctionMode):
+def _with_surrogate(path: str, rule: Rule, propagation: Propagation, call: ModuleCall) -> Tensor:
+    """The surrogate of a module's output; one that is refused where a row is no sequence."""
+    output, sequences = call.output, len(propagation.bias_unit)
+    name = label(path, call.module)
+    if not isinstance(output, Tensor):
+        raise NotApplicable(f"lrp: {name} gives more than the one tensor of a rule")
+    if len(output) != sequences:
+        message = f"lrp: {name} gives {len(output)} rows for {sequences} sequences"
+        refused: Tensor = _refused(propagation, output, NotApplicable(message))
+        return refused
+    surrogate: Tensor = rule(propagation, call)
+    return surrogate
+
+
+def _hook_refusal(
+    path: str, module: nn.Module, propagation: Propagation, running: list[nn.Module]
+) -> list[Any]:
+    """Refuse what a module without a rule gives, once relevance comes back to it."""
+
+    def after(module: nn.Module, arguments: Any, output: Any) -> Any:
+        propagation.ruled.leave()
+        return output if running else _refused(propagation, output, no_rule("lrp", path, module))
+
+    enter = module.register_forward_pre_hook(lambda *call: propagation.ruled.enter())
+    return [enter, module.register_forward_hook(after)]
+
+
+def _refused(propagation: Propagation, output: Any, error: NotApplicable) -> Any:
+    """The output; the error is raised once relevance comes back to it, at once where that cannot
+    be seen."""
+    if not isinstance(output, Tensor):
+        raise error
+    # Taken together with a map behind it, a last map inside would be handed relevance past this.
+    propagation.maps.pop(output, None)
+
+    def refuse(gradient: Tensor) -> None:
+        raise error
+
+    if output.requires_grad:
+        output.register_hook(refuse)  # type: ignore[no-untyped-call]
+    return output
+
+
+def _by_own_rule(own: OwnRule, propagation: Propagation, call: ModuleCall) -> Tensor:
+    """The output, with the way back of a user's surrogate, checked whenever relevance passes."""
+    if not call.output.requires_grad:
+        return call.output  # it does not depend on the input
+    tensors = (call.output, propagation.bias_unit, *call.inputs)
+    answer: Tensor = _ByOwnRule.apply(own, propagation, call.module, *tensors)  # type: ignore[no-untyped-call]
+    return answer
+
+
+class _ByOwnRule(torch.autograd.Function):
+    """A user's surrogate on a graph of its own, so that what it hands back can be looked at."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        own: OwnRule,
+        propagation: Propagation,
+        module: Any,
+        output: Tensor,
+        bias_unit: Tensor,
+        *inputs: Tensor,
+    ) -> Tensor:
+        # Clones: what works in place later must not rewrite what the surrogate needs.
+        leaves = [
+            each.detach().clone().requires_grad_(each.requires_grad)
+            for each in (bias_unit, *inputs)
+        ]
+        call = ModuleCall(module, tuple(leaves[1:]), output.detach())
+        with torch.enable_grad():
+            surrogate = own.call(own.rule, replace(propagation, bias_unit=leaves[0]), call)
+        own.require_shapes((surrogate,), (output,))
+        if not surrogate.requires_grad:
+            raise ValueError(f"{own.label}: expected a surrogate that depends on the inputs")
+        ctx.own, ctx.leaves, ctx.surrogate, ctx.output = own, leaves, surrogate, call.output
+        return output.detach()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        leaves = [each for each in ctx.leaves if each.requires_grad]
+        gradients = torch.autograd.grad(
+            ctx.surrogate, leaves, gradient, retain_graph=True, materialize_grads=True
+        )
+        pairs = [*zip(leaves, gradients, strict=True), (ctx.output, gradient)]
+        terms = [(values * each).detach().flatten(1) for values, each in pairs]
+        ctx.own.require_relevance(terms)
+        found = iter(gradients)
+        return (
+            None,
+            None,
+            None,
+            None,
+            *(next(found) if e.requires_grad else None for e in ctx.leaves),
+        )
+
+
+class _LinearFunctions(TorchFunctionMode):
     """Linear maps outside of modules have the rule of those inside."""
 
     def __init__(self, propagation: Propagation) -> None:
@@ -378,33 +309,37 @@ class _Functions(TorchFunctionMode):
         kwargs = kwargs or {}
         output = function(*args, **kwargs)
         propagation = self.propagation
-        rule = None if propagation.ruled.depth else _rule_of_call(function, args, kwargs)
-        if rule is None or len(output) != len(propagation.absorber):
+        rule = None if propagation.ruled.depth else _rule_of_function(function, args, kwargs)
+        if rule is None or len(output) != len(propagation.bias_unit):
             return output
         propagation.ruled.enter()
-        ruled = rule(propagation, output)
+        surrogate = rule(propagation, output)
         propagation.ruled.leave()
-        return ruled
+        return surrogate
 
 
-def _rule_of_call(
+_BATCH_NORM = inspect.signature(functional.batch_norm)
+
+
+def _rule_of_function(
     function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]
 ) -> Callable[[Propagation, Tensor], Tensor] | None:
+    """``(propagation, output) -> surrogate`` of a call of a linear map; None for any other."""
     if function is not functional.batch_norm:
         step = of_call(function, arguments, keywords)
-        return None if step is None else partial(_remembered, step=step)
-    given = inspect.signature(functional.batch_norm).bind(*arguments, **keywords)
-    given.apply_defaults()
-    module = SimpleNamespace(**given.arguments)
-    if module.training or module.running_mean is None or not module.input.requires_grad:
+        return None if step is None else partial(of_linear_map, step=step)
+    bound = _BATCH_NORM.bind(*arguments, **keywords)
+    bound.apply_defaults()
+    module = SimpleNamespace(**bound.arguments)
+    if module.training or module.running_mean is None or not depends_on_input(module.input):
         return None
     return lambda propagation, output: batch_normalisation(
-        propagation, module, [module.input], output
+        propagation, ModuleCall(module, (module.input,), output)
     )
 
 
-def _refuse_what_is_outside(propagation: Propagation, explained: Tensor) -> None:
-    """NotApplicable where a linear map that no rule has seen would get the gradient."""
+def _refuse_linear_maps_outside(propagation: Propagation, explained: Tensor) -> None:
+    """NotApplicable where a linear map without a rule would get the gradient."""
     if propagation.along == propagation.against:
         return  # the gradient is the rule
     names = unruled(explained, propagation.ruled)
@@ -415,46 +350,24 @@ def _refuse_what_is_outside(propagation: Propagation, explained: Tensor) -> None
         )
 
 
-def _uses_batch_statistics(module: nn.Module) -> bool:
-    return isinstance(module, _BatchNorm) and module.running_mean is None
-
-
-def _is_container(module: nn.Module, path: str) -> bool:
-    """Whether all that a module computes, it computes by others; the model itself is taken to."""
-    owns_parameters = any(True for _ in module.parameters(recurse=False))
-    return not owns_parameters and (not path or has_parts(module))
-
-
-def _refusing(propagation: Propagation, output: Any, message: str) -> Any:
-    """The output; NotApplicable once relevance comes back to it."""
-    if not isinstance(output, Tensor):
-        raise NotApplicable(message)
-    # Taken together with a map behind it, the last map in here would be handed relevance past us.
-    propagation.maps.pop(output, None)
-
-    def refuse(gradient: Tensor) -> None:
-        raise NotApplicable(message)
-
-    if output.requires_grad:
-        output.register_hook(refuse)  # type: ignore[no-untyped-call]
-    return output
-
-
-def _difference(propagation: Propagation) -> Callable[..., Tensor | None]:
+def _difference_of_logits(propagation: Propagation) -> Callable[..., Tensor | None]:
     """A hook on the classifier: two logits whose difference, which the view takes, is one output of
-    the ``Linear`` that they come from."""
+    the ``Linear`` that they come from, ``d_c = (w_c - w_other) x + b_c - b_other``.
+
+    With the rule, ``d_c`` has the surrogate ``s_c``, and logit ``c`` gets half of it: what is
+    explained is then ``(s_c - s_other) / 2 = s_c``, for rules are odd, ``s_other = -s_c``.
+    """
 
     def rewrite(module: nn.Module, arguments: Any, logits: Tensor) -> Tensor | None:
-        step = _map_of(propagation, logits)
+        step = linear_map_behind(propagation, logits)
         if step is None or step.apply is not functional.linear or logits.shape[1] != 2:
             return None
         propagation.ruled.enter()
         weight, bias = (each - each.flip(0) for each in (step.weight, step.bias))
         step = replace(step, weight=weight, bias=bias)
-        # Each logit has half: the rules are odd, and so the other's half comes with a minus.
-        halves = _hand_on(propagation, step, logits - logits.flip(1)) / 2
-        ruled = _same(logits, halves)
+        halves = redistributed(propagation, step, logits - logits.flip(1)) / 2
+        surrogate = straight_through(logits, halves)
         propagation.ruled.leave()
-        return ruled
+        return surrogate
 
     return rewrite

@@ -13,7 +13,8 @@ from captum.attr import DeepLift
 from torch import Tensor, nn
 from toy import MODELS
 
-from xaibench.attribution.deeplift import LINEAR, RULES, deeplift, rescale, secant
+from xaibench.attribution.deeplift import deeplift, rescale
+from xaibench.attribution.deeplift_rules import DEEPLIFT_RULES, LINEAR, secant
 from xaibench.errors import NotApplicable
 from xaibench.explanation.method_call import explain
 from xaibench.nn.layers import MatrixProduct, WeightedSum
@@ -98,7 +99,7 @@ def test_contributions_sum_to_the_change_of_the_output(name: str) -> None:
 
 # WeightedSum is in the attention pool.
 LAYERS: dict[str, Callable[[], nn.Module]] = {
-    **{kind.__name__: kind for kind, rule in RULES.items() if rule is secant},
+    **{kind.__name__: kind for kind, rule in DEEPLIFT_RULES.items() if rule is secant},
     "ReLU in place": partial(nn.ReLU, inplace=True),
     "SiLU in place": partial(nn.SiLU, inplace=True),
     "PReLU, a slope a feature": partial(nn.PReLU, 6),
@@ -148,7 +149,7 @@ def layered(name: str) -> toy.Toy:
 def test_every_rule_is_in_the_table() -> None:
     elsewhere = {WeightedSum, MatrixProduct}
     tried = {type(module) for layer in LAYERS.values() for module in layer().modules()}
-    assert tried >= RULES.keys() - elsewhere
+    assert tried >= DEEPLIFT_RULES.keys() - elsewhere
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -414,7 +415,7 @@ def test_changes_are_those_of_the_model_without_rules(name: str) -> None:
 
 
 def test_no_module_is_both_linear_and_ruled() -> None:
-    assert not LINEAR & RULES.keys()
+    assert not LINEAR & DEEPLIFT_RULES.keys()
 
 
 def test_a_sequence_is_run_once_for_all_its_references() -> None:

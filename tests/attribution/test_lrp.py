@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import fusion, parametrizations
 
-from xaibench.attribution.lrp import PASSES, RULES, Propagation, activation, layer_norm, lrp
+from xaibench.attribution.lrp import lrp
+from xaibench.attribution.lrp_rules import (
+    LRP_RULES,
+    PROPORTIONAL,
+    Propagation,
+    activation,
+    layer_norm,
+)
+from xaibench.attribution.rules import ModuleCall
 from xaibench.errors import NotApplicable
 from xaibench.explanation.method_call import Explanation, explain
 from xaibench.models.attngen import AttnGen
@@ -195,7 +203,7 @@ def _through(
 ) -> Any:
     if isinstance(layer, nn.Sequential | nn.Conv1d | nn.Linear | nn.BatchNorm1d):
         return _handed_on(jacobian, at_zero, before, given, options)
-    if type(layer) in PASSES:  # winners take all, means are shared
+    if type(layer) in PROPORTIONAL:  # winners take all, means are shared
         addends = jacobian * before
         return (addends / np.where(after == 0, 1, after)[:, None] * given[:, None]).sum(0)
     return given * (after - at_zero) / np.where(after == 0, 1, after)
@@ -370,7 +378,7 @@ def test_the_models_of_the_package_are_conserved(made: Any, options: dict[str, A
     assert is_conserved(explained(model, **options), within=1e-5)
 
 
-@pytest.mark.parametrize("kind", [kind for kind, rule in RULES.items() if rule is activation])
+@pytest.mark.parametrize("kind", [kind for kind, rule in LRP_RULES.items() if rule is activation])
 def test_every_activation_hands_on_all_but_what_it_is_at_zero(kind: Any) -> None:
     model = toy.network(nn.Conv1d(4, 6, 5), kind()).double()
     assert is_conserved(explained(model, epsilon=0), within=1e-12)
@@ -585,7 +593,7 @@ def test_a_module_without_a_rule_that_no_relevance_reaches_does_no_harm() -> Non
 
 
 def test_no_module_has_two_ways() -> None:
-    assert not PASSES & RULES.keys()
+    assert not PROPORTIONAL & LRP_RULES.keys()
 
 
 def test_layer_norm_hands_all_but_its_bias_on_through_what_it_centres():
@@ -595,11 +603,11 @@ def test_layer_norm_hands_all_but_its_bias_on_through_what_it_centres():
         layer.weight.copy_(torch.linspace(-1, 2, 5))
         layer.bias.copy_(torch.linspace(1, 3, 5))
     inputs = torch.linspace(0, 7, 30).sin().reshape(3, 2, 5).double().requires_grad_()
-    absorber = torch.ones(3, dtype=torch.float64, requires_grad=True)
-    propagation = Propagation(1, 1, 0, absorber, {})
-    output = layer_norm(propagation, layer, [inputs], layer(inputs))
+    bias_unit = torch.ones(3, dtype=torch.float64, requires_grad=True)
+    propagation = Propagation(1, 1, 0, bias_unit, {})
+    output = layer_norm(propagation, ModuleCall(layer, (inputs,), layer(inputs)))
     assert torch.equal(output, layer(inputs))
-    gradient, absorbed = torch.autograd.grad(output.sum(), (inputs, absorber))
+    gradient, absorbed = torch.autograd.grad(output.sum(), (inputs, bias_unit))
     deviation = (inputs.var(2, correction=0, keepdim=True) + layer.eps).sqrt()
     scale = layer.weight / deviation
     by_hand = scale - scale.mean(2, keepdim=True)
