@@ -58,8 +58,8 @@ def deeplift(
     stretch of known ones. NotApplicable where a module has no rule.
 
     ``rules`` is no option of a plan: it is for layers of a user's own, from Python and from
-    plug-ins that call this (docs/attribution.md). ValueError, with rule and layer, where one of
-    them fails or does not keep the sum.
+    plug-ins that call this (docs/attribution.md). RuleError, with rule and layer, where one of them
+    fails or does not keep the sum.
     """
     inputs = inputs.detach()
     if reference != "shuffles":
@@ -176,7 +176,7 @@ def _by_own_rule(own: OwnRule, call: ModuleCall) -> Backward:
 def _require_summation_to_delta(
     own: OwnRule, call: ModuleCall, of_inputs: tuple[Tensor, ...], of_output: Tensor
 ) -> None:
-    """ValueError unless ``sum(m_in * delta_in) = sum(m_out * delta_out)`` for every row, within
+    """RuleError unless ``sum(m_in * delta_in) = sum(m_out * delta_out)`` for every row, within
     what ``deeplift`` promises and what rounding of values and sums may cost."""
     pairs = [*zip(of_inputs, call.inputs, strict=True), (of_output, call.output)]
     terms = [(m * (values[:, :1] - values)).flatten(2) for m, values in pairs]

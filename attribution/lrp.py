@@ -24,7 +24,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.overrides import TorchFunctionMode
 
-from xaibench.errors import NotApplicable
 from xaibench.nn.inference import in_calls
 from xaibench.nn.restore import explainable
 from xaibench.nn.view import ExplainedView
@@ -83,8 +82,8 @@ def lrp(
     product with a matrix of weights.
 
     ``rules`` is no option of a plan: it is for layers of a user's own, from Python and from
-    plug-ins that call this (docs/attribution.md). ValueError, with rule and layer, where one of
-    them fails or does not keep the sum.
+    plug-ins that call this (docs/attribution.md). RuleError, with rule and layer, where one of them
+    fails or does not keep the sum.
     """
     require_rules(rules or {}, "lrp")
     along, against = {"epsilon": (1, 1), "gamma": (1 + gamma, 1), "z_plus": (1, 0)}[rule]
@@ -185,12 +184,12 @@ def _hook_rule(
         return ((tensors[0].clone(),), {}) if in_place else None
 
     def after(module: nn.Module, arguments: Any, output: Any) -> Any:
-        running.pop()
-        if not running:
+        if len(running) == 1:
             call = ModuleCall(module, inputs.pop(), output)
             output = _with_surrogate(path, rule, propagation, call)
             if in_place:  # whoever has the tensor that is rewritten gets the way back too
                 output = call.inputs[0].copy_(output)
+        running.pop()
         propagation.ruled.leave()
         return output
 
@@ -273,7 +272,7 @@ class _ByOwnRule(torch.autograd.Function):
             surrogate = own.call(own.rule, replace(propagation, bias_unit=leaves[0]), call)
         own.require_shapes((surrogate,), (output,))
         if not surrogate.requires_grad:
-            raise ValueError(f"{own.label}: expected a surrogate that depends on the inputs")
+            raise RuleError(f"{own.label}: expected a surrogate that depends on the inputs")
         ctx.own, ctx.leaves, ctx.surrogate, ctx.output = own, leaves, surrogate, call.output
         return output.detach()
 
@@ -284,7 +283,7 @@ class _ByOwnRule(torch.autograd.Function):
             ctx.surrogate, leaves, gradient, retain_graph=True, materialize_grads=True
         )
         pairs = [*zip(leaves, gradients, strict=True), (ctx.output, gradient)]
-        terms = [(values * each).detach().flatten(1) for values, each in pairs]
+        terms = [(values * each).detach().reshape(len(each), -1) for values, each in pairs]
         ctx.own.require_relevance(terms)
         found = iter(gradients)
         return (

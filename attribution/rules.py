@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
-from xaibench.errors import NotApplicable, described
+from xaibench.errors import NotApplicable, RuleError, described
 
 Layer = type[nn.Module] | str
 """A class of modules, or the name of one: a class that stands in a plug-in file is not the same
@@ -77,38 +77,36 @@ class OwnRule:
         self.label = f"{method}: the rule {name} for {label(path, module)}"
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """What a user's function gives; its errors are ValueErrors, but NotApplicable stays."""
+        """What a user's function gives; its errors are RuleErrors, but NotApplicable stays."""
         try:
             return function(*arguments)
         except NotApplicable:
             raise
         except Exception as error:
-            raise ValueError(f"{self.label} failed: {described(error)}") from error
+            raise RuleError(f"{self.label} failed: {described(error)}") from error
 
     def require_shapes(self, tensors: Any, like: tuple[Tensor, ...]) -> None:
-        """ValueError unless these are a tuple of tensors of the same shapes as others."""
+        """RuleError unless these are a tuple of tensors of the same shapes as others."""
         expected = [tuple(each.shape) for each in like]
         given = tensors if isinstance(tensors, tuple) else (tensors,)
         got = [tuple(t.shape) if isinstance(t, Tensor) else type(t).__name__ for t in given]
         if not isinstance(tensors, tuple) or got != expected:
             got_text = got if isinstance(tensors, tuple) else f"no tuple: {got[0]}"
-            raise ValueError(
-                f"{self.label}: expected a tuple of tensors {expected}, got {got_text}"
-            )
+            raise RuleError(f"{self.label}: expected a tuple of tensors {expected}, got {got_text}")
 
     def require_sums(self, into: Tensor, out: Tensor, tolerance: Tensor) -> None:
-        """ValueError where the sums ``(row,)`` at the inputs of a module and at its output differ
+        """RuleError where the sums ``(row,)`` at the inputs of a module and at its output differ
         by more."""
         wrong = ~((into - out).abs() <= tolerance)  # NaN is wrong too
         if wrong.any():
             row = int(wrong.nonzero()[0])
-            raise ValueError(
+            raise RuleError(
                 f"{self.label} does not keep the sum: expected contributions of the inputs of "
                 f"{out[row]:.6g} in all, those of the output, got {into[row]:.6g}"
             )
 
     def require_relevance(self, terms: list[Tensor]) -> None:
-        """ValueError unless the relevance of inputs and constants is that of the output, the last
+        """RuleError unless the relevance of inputs and constants is that of the output, the last
         of the terms ``(sequence, ...)``."""
         *into, out = (each.sum(1) for each in terms)
         size = torch.stack([each.abs().sum(1) for each in terms]).sum(0)

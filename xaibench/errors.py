@@ -42,6 +42,14 @@ class NotApplicable(Exception):
     """
 
 
+class RuleError(ValueError):
+    """A rule of a user's own, for DeepLIFT or LRP, that fails or does not keep the sum; the message
+    names the rule and the layer.
+
+    The harness turns it into a failed record of the method; the run goes on.
+    """
+
+
 class ModelError(Exception):
     """A model that is no classifier of these data; the message says what was expected, what came
     and what would mend it.

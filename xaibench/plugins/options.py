@@ -35,9 +35,10 @@ SUPPLIED = {
     "models": {"classes", "length", "shortest"},
     "training": {"seed", "progress", "checkpoint"},
     "operators": {"composition"},
-    "attribution": {"codes", "valid", "references", "generators"},
+    "attribution": {"codes", "valid", "references", "generators", "rules"},
 }
-"""Parameters that the harness fills in, where a signature asks for them."""
+"""Parameters that are no options of a plan: the harness fills them in where a signature asks for
+them, but for ``rules``, which a plug-in hands to a method that it calls."""
 
 
 def _word(value: object) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xaibench.errors import ModelError, NotApplicable, NotFinite, described
+from xaibench.errors import ModelError, NotApplicable, NotFinite, RuleError, described
 
 
 def called(model: Any, inputs: Any, rows: int, *, classes: int | None = None) -> Tensor:
@@ -17,7 +17,7 @@ def called(model: Any, inputs: Any, rows: int, *, classes: int | None = None) ->
     it raises or gives something else."""
     try:
         outputs = model(inputs)
-    except (ModelError, NotApplicable):  # the rules of a method run in here, and may not apply
+    except (ModelError, NotApplicable, RuleError):  # the rules of a method run within this call
         raise
     except Exception as error:
         mode = "training" if model.training else "evaluation"
