@@ -24,6 +24,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.overrides import TorchFunctionMode
 
+from xaibench.errors import NotApplicable, RuleError
 from xaibench.nn.inference import in_calls
 from xaibench.nn.restore import explainable
 from xaibench.nn.view import ExplainedView
