@@ -8,12 +8,13 @@ from textwrap import fill
 import pandas as pd
 
 from xaibench.comparison.comparison import Comparison
-from xaibench.reports.content.comparison import Said, gates, parts, title, verdicts
-from xaibench.reports.format.numbers import brief
-from xaibench.reports.format.paths import without_folders
-from xaibench.reports.tables.grid import Cell, Table
-from xaibench.reports.web.assets import unscripted
-from xaibench.reports.web.templates import template
+
+from .content.comparison import Said, gates, parts, title, verdicts
+from .format.numbers import brief
+from .format.paths import without_folders
+from .tables.grid import Cell, Table
+from .web.assets import unscripted
+from .web.templates import template
 
 _WIDTH = 100
 

@@ -8,21 +8,22 @@ from typing import Any
 
 from markupsafe import Markup
 
-from xaibench.reports.content.cautions import cautions, unfinished
-from xaibench.reports.content.glossary import glossary
-from xaibench.reports.content.sections import Section, plan_text, sections, title
-from xaibench.reports.content.verdict import verdicts
-from xaibench.reports.figures.page import Figures, drawn
-from xaibench.reports.figures.style import styles
-from xaibench.reports.format.paths import shareable, without_folders
-from xaibench.reports.format.select import methods_of, models_of, seeds_of
-from xaibench.reports.tables.pairs import pairs
-from xaibench.reports.tables.standings import standings
-from xaibench.reports.web.assets import assets
-from xaibench.reports.web.contents import contents
-from xaibench.reports.web.examples import example_browser
-from xaibench.reports.web.templates import template
 from xaibench.results.reading import Results
+
+from .content.cautions import cautions, unfinished
+from .content.glossary import glossary
+from .content.sections import Section, plan_text, sections, title
+from .content.verdict import verdicts
+from .figures.page import Figures, drawn
+from .figures.style import styles
+from .format.paths import shareable, without_folders
+from .format.select import methods_of, models_of, seeds_of
+from .tables.pairs import pairs
+from .tables.standings import standings
+from .web.assets import assets
+from .web.contents import contents
+from .web.examples import example_browser
+from .web.templates import template
 
 TRAINING = Section(
     "training",

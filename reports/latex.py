@@ -9,10 +9,12 @@ from typing import Any
 import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.reports.format.latex import Float, bold, escaped, figure, floated, in_parts, slug
-from xaibench.reports.format.latex import label as reference
-from xaibench.reports.format.names import better_of, heading, label, metrics_of, named
-from xaibench.reports.format.numbers import (
+from xaibench.results.reading import Results
+
+from .format.latex import Float, bold, escaped, figure, floated, in_parts, slug
+from .format.latex import label as reference
+from .format.names import better_of, heading, label, metrics_of, named
+from .format.numbers import (
     ABSENT,
     decimals_of,
     direction,
@@ -20,8 +22,8 @@ from xaibench.reports.format.numbers import (
     number,
     probability,
 )
-from xaibench.reports.format.paths import shareable, without_folders
-from xaibench.reports.format.select import (
+from .format.paths import shareable, without_folders
+from .format.select import (
     estimates_of,
     methods_of,
     models_of,
@@ -29,10 +31,9 @@ from xaibench.reports.format.select import (
     ranking,
     values_of,
 )
-from xaibench.reports.tables.discrimination import NAMES, headings, value_of
-from xaibench.reports.tables.leaderboard import normalised
-from xaibench.reports.tables.selftest import tested
-from xaibench.results.reading import Results
+from .tables.discrimination import NAMES, headings, value_of
+from .tables.leaderboard import normalised
+from .tables.selftest import tested
 
 ACROSS = 3
 """So many columns with intervals stand side by side; more go into another table."""

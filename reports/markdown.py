@@ -8,17 +8,18 @@ from collections.abc import Iterable
 import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.reports.content.cautions import cautions, unfinished
-from xaibench.reports.content.glossary import glossary
-from xaibench.reports.content.sections import Section, plan_text, sections, title
-from xaibench.reports.content.verdict import Name, Verdict, verdicts
-from xaibench.reports.format.names import metrics_of
-from xaibench.reports.format.numbers import brief
-from xaibench.reports.format.paths import shareable, without_folders
-from xaibench.reports.format.select import REFERENCES, operator_of
-from xaibench.reports.tables.discrimination import NAMES
-from xaibench.reports.tables.grid import Cell, Table
 from xaibench.results.reading import TEXT, Results
+
+from .content.cautions import cautions, unfinished
+from .content.glossary import glossary
+from .content.sections import Section, plan_text, sections, title
+from .content.verdict import Name, Verdict, verdicts
+from .format.names import metrics_of
+from .format.numbers import brief
+from .format.paths import shareable, without_folders
+from .format.select import REFERENCES, operator_of
+from .tables.discrimination import NAMES
+from .tables.grid import Cell, Table
 
 _SPECIAL = str.maketrans(
     {

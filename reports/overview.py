@@ -11,9 +11,11 @@ from urllib.parse import quote
 import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.reports.format.numbers import ABSENT, decimals_of, ends, interval, listed, number
-from xaibench.reports.format.paths import without_folders
-from xaibench.reports.format.select import (
+from xaibench.results.reading import Results
+
+from .format.numbers import ABSENT, decimals_of, ends, interval, listed, number
+from .format.paths import without_folders
+from .format.select import (
     matching,
     methods_of,
     models_of,
@@ -21,12 +23,11 @@ from xaibench.reports.format.select import (
     ranking,
     values_of,
 )
-from xaibench.reports.tables.leader import Leading, beside_best, leading
-from xaibench.reports.tables.leaderboard import normalised
-from xaibench.reports.tables.selftest import tested
-from xaibench.reports.web.assets import unscripted
-from xaibench.reports.web.templates import template
-from xaibench.results.reading import Results
+from .tables.leader import Leading, beside_best, leading
+from .tables.leaderboard import normalised
+from .tables.selftest import tested
+from .web.assets import unscripted
+from .web.templates import template
 
 FIGURES = ("accuracy", "auroc", "gap", "normalised")
 """Columns with a mean and the two ends of its interval."""

@@ -1,7 +1,26 @@
 """What every test needs before torch or matplotlib is imported; passed on to child processes."""
 
 import os
+import sys
+
+import pytest
 
 # Small models gain nothing from a second thread, and waiting threads hold up everything else.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Calls the command line; gives exit code, standard output and standard error."""
+
+    def called(*words):
+        from xaibench.cli import main
+
+        monkeypatch.setattr(sys, "argv", ["xaibench", *map(str, words)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        output = capsys.readouterr()
+        return stopped.value.code or 0, output.out, output.err
+
+    return called

@@ -9,7 +9,6 @@ import time
 
 import pytest
 
-from xaibench.cli import main
 from xaibench.errors import UsageError
 from xaibench.storage.lock import alone
 
@@ -22,20 +21,6 @@ attribution: [saliency, random]
 metrics: [deletion, auprc]
 sequences: 7
 """
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Calls the command line; gives exit code, standard output and standard error."""
-
-    def called(*words):
-        monkeypatch.setattr(sys, "argv", ["xaibench", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        output = capsys.readouterr()
-        return stopped.value.code or 0, output.out, output.err
-
-    return called
 
 
 @pytest.fixture

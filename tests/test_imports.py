@@ -12,7 +12,8 @@ SLOW = ("captum", "matplotlib", "scipy.stats", "sklearn")
     "words",
     [
         "import xaibench.cli, xaibench.runs.pipeline, xaibench.runs.series, xaibench.runs.forecast",
-        "from xaibench.plan.schema import read_any; read_any('demo', changes=(), plugins=(), limit=None)",
+        "from xaibench.plan.schema import read_any as read; "
+        "read('demo', changes=(), plugins=(), limit=None)",
     ],
     ids=["the command", "the plug-ins of the demo"],
 )

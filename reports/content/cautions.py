@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from xaibench.reports.format.numbers import number
-from xaibench.reports.format.select import seeds_of
-from xaibench.reports.tables.discrimination import largest_class, uneven
 from xaibench.results.reading import Results
+
+from ..format.numbers import number
+from ..format.select import seeds_of
+from ..tables.discrimination import largest_class, uneven
 
 FEW = 5
 """With fewer seeds a report says how little they show."""

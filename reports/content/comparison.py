@@ -15,8 +15,9 @@ from xaibench.comparison.gates import OF_THE_MODEL, Judged
 from xaibench.comparison.rows import ROUNDING, incomparable
 from xaibench.comparison.same_models import Trained
 from xaibench.explanation.controls import RANDOM
-from xaibench.reports.format.names import first_upper, label
-from xaibench.reports.format.numbers import (
+
+from ..format.names import first_upper, label
+from ..format.numbers import (
     ABSENT,
     LEVEL,
     MARKS,
@@ -32,8 +33,8 @@ from xaibench.reports.format.numbers import (
     used,
     why,
 )
-from xaibench.reports.format.paths import last_part, without_folders
-from xaibench.reports.tables.grid import COUNTED, Cell, Table
+from ..format.paths import last_part, without_folders
+from ..tables.grid import COUNTED, Cell, Table
 
 MINUS = "\N{MINUS SIGN}"
 _ARROWS = {"higher": " ↑", "lower": " ↓"}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from xaibench.reports.format.names import first_upper, label
-from xaibench.reports.format.numbers import ABSENT, number
-from xaibench.reports.tables.certainty import VERDICTS
 from xaibench.results.reading import Results
 
+from ..format.names import first_upper, label
+from ..format.numbers import ABSENT, number
+from ..tables.certainty import VERDICTS
 from .cautions import DRAWS
 
 OPERATORS = {"n": "n is an unknown base", "uniform": "uniform a random one"}

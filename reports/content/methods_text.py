@@ -9,12 +9,12 @@ from itertools import product
 from typing import Any
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.reports.format.names import label
-from xaibench.reports.format.numbers import listed
-from xaibench.reports.format.select import estimates_of, models_of, operator_of, seeds_of
-from xaibench.reports.tables.grid import Cell, Table
 from xaibench.results.reading import Results
 
+from ..format.names import label
+from ..format.numbers import listed
+from ..format.select import estimates_of, models_of, operator_of, seeds_of
+from ..tables.grid import Cell, Table
 from .citations import CORRECTED, METHODS, METRICS, SHUFFLED, WORKS, cited
 
 

@@ -11,30 +11,30 @@ from typing import Any
 
 import yaml
 
-from xaibench.reports.format.names import curve_of, metrics_of, parts_signed_from_unsigned
-from xaibench.reports.format.numbers import ABSENT
-from xaibench.reports.format.select import methods_of, models_of, seeds_of
-from xaibench.reports.tables.accuracy import accuracy, accuracy_differences, floor
-from xaibench.reports.tables.agreement import matrices
-from xaibench.reports.tables.certainty import can_show, certainty
-from xaibench.reports.tables.claims import claims, rules
-from xaibench.reports.tables.controls import controls
-from xaibench.reports.tables.cost import cost, guards
-from xaibench.reports.tables.discrimination import (
+from xaibench.results.reading import Results
+
+from ..format.names import curve_of, metrics_of, parts_signed_from_unsigned
+from ..format.numbers import ABSENT
+from ..format.select import methods_of, models_of, seeds_of
+from ..tables.accuracy import accuracy, accuracy_differences, floor
+from ..tables.agreement import matrices
+from ..tables.certainty import can_show, certainty
+from ..tables.claims import claims, rules
+from ..tables.controls import controls
+from ..tables.cost import cost, guards
+from ..tables.discrimination import (
     LACKING,
     discrimination,
     discrimination_differences,
 )
-from xaibench.reports.tables.failures import unmeasured
-from xaibench.reports.tables.grid import Cell, Table
-from xaibench.reports.tables.leaderboard import by_seed, leaderboard
-from xaibench.reports.tables.metrics import between, gaps, measures, randomisation, stability
-from xaibench.reports.tables.operators import agreement_of_operators, distances, least_agreement
-from xaibench.reports.tables.pareto import score_and_cost
-from xaibench.reports.tables.selftest import comparisons, failures, outcomes, summary
-from xaibench.reports.tables.training import converged, masked
-from xaibench.results.reading import Results
-
+from ..tables.failures import unmeasured
+from ..tables.grid import Cell, Table
+from ..tables.leaderboard import by_seed, leaderboard
+from ..tables.metrics import between, gaps, measures, randomisation, stability
+from ..tables.operators import agreement_of_operators, distances, least_agreement
+from ..tables.pareto import score_and_cost
+from ..tables.selftest import comparisons, failures, outcomes, summary
+from ..tables.training import converged, masked
 from .methods_text import account, works
 
 AGAINST_RANDOM = (

@@ -11,7 +11,9 @@ from typing import Any
 import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.reports.format.names import (
+from xaibench.results.reading import Results
+
+from ..format.names import (
     better_of,
     chance_of,
     first_localisation,
@@ -19,7 +21,7 @@ from xaibench.reports.format.names import (
     label,
     named,
 )
-from xaibench.reports.format.numbers import (
+from ..format.numbers import (
     brief,
     corrected_p,
     decimals_of,
@@ -31,19 +33,18 @@ from xaibench.reports.format.numbers import (
     number,
     probability,
 )
-from xaibench.reports.format.select import (
+from ..format.select import (
     chances_of_best,
     models_of,
     operator_of,
     random_of,
     values_of,
 )
-from xaibench.reports.tables.controls import unbeaten
-from xaibench.reports.tables.discrimination import uneven, value_of
-from xaibench.reports.tables.leader import Leading, beside_best, leading
-from xaibench.reports.tables.leaderboard import normalised
-from xaibench.reports.tables.selftest import operators_that_pass, tested
-from xaibench.results.reading import Results
+from ..tables.controls import unbeaten
+from ..tables.discrimination import uneven, value_of
+from ..tables.leader import Leading, beside_best, leading
+from ..tables.leaderboard import normalised
+from ..tables.selftest import operators_that_pass, tested
 
 MOST = 6
 """How many methods a sentence names; of more it says how many there are."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from xaibench.reports.format.paths import shareable, without_folders
-from xaibench.reports.format.select import operators_of
-from xaibench.reports.web.examples import curve_panels_of_examples
 from xaibench.results.reading import Results
 
+from ..format.paths import shareable, without_folders
+from ..format.select import operators_of
+from ..web.examples import curve_panels_of_examples
 from . import panels
 from .further import operator_panels, rank_panels
 from .logo_files import logo_files

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.reports.format.select import methods_of, models_of, operator_of, operators_of
 from xaibench.results.reading import Results
 
+from ..format.select import methods_of, models_of, operator_of, operators_of
 from .chart import Axis, Band, Entry, Line, Mark, Name, chart, limits_of
 from .panels import Panel, short
 from .style import Style, styles

@@ -11,10 +11,10 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from numpy.typing import NDArray
 
-from xaibench.reports.format.select import methods_of, models_of
-from xaibench.reports.web.examples import window
 from xaibench.results.reading import Results
 
+from ..format.select import methods_of, models_of
+from ..web.examples import window
 from .glyphs import outline
 from .letters import BASE, WIDE, Heights, heights_of
 from .mpl import saved, sheet

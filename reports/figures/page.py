@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from xaibench.explanation.controls import RANDOM
-from xaibench.reports.format.select import models_of, operator_of
 from xaibench.results.reading import Results
 
+from ..format.select import models_of, operator_of
 from . import panels as figures
 from .panels import Panel
 from .scatter import cost_panels

@@ -13,12 +13,12 @@ from markupsafe import Markup
 
 from xaibench.explanation.controls import RANDOM
 from xaibench.plan.primary import PRIMARY
-from xaibench.reports.format.paths import without_folders
-from xaibench.reports.format.select import methods_of, operator_of, ranking
-from xaibench.reports.tables.grid import CANNOT
-from xaibench.reports.tables.selftest import tested
 from xaibench.results.reading import Results
 
+from ..format.paths import without_folders
+from ..format.select import methods_of, operator_of, ranking
+from ..tables.grid import CANNOT
+from ..tables.selftest import tested
 from .chart import Axis, Band, Entry, Line, Mark, Name, chart, limits_of
 from .shapes import Drawing
 from .shapes import short as shortened

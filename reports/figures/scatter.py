@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.reports.format.select import methods_of, models_of
-from xaibench.reports.tables.grid import CANNOT
-from xaibench.reports.tables.pareto import Worth, front, worth
 from xaibench.results.reading import Results
 
+from ..format.select import methods_of, models_of
+from ..tables.grid import CANNOT
+from ..tables.pareto import Worth, front, worth
 from .chart import Axis, Entry, Line, Mark, chart, limits_of
 from .panels import Panel, short
 from .style import GREY, Style, styles

@@ -8,8 +8,7 @@ from itertools import pairwise
 
 from markupsafe import escape
 
-from xaibench.reports.format.paths import without_folders
-
+from ..format.paths import without_folders
 from .shapes import SIZE, Area, Dot, Drawing, Point, Shape, Stroke, Words
 
 

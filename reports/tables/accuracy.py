@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from xaibench.reports.format.numbers import (
+from xaibench.results.reading import Results
+
+from ..format.numbers import (
     ABSENT,
     LEVEL,
     counts,
@@ -15,9 +17,7 @@ from xaibench.reports.format.numbers import (
     used,
     why,
 )
-from xaibench.reports.format.select import estimates_of, seeds_of
-from xaibench.results.reading import Results
-
+from ..format.select import estimates_of, seeds_of
 from .discrimination import NAMES, headings
 from .grid import COUNTED, Cell, Table
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from xaibench.reports.format.numbers import apart_from, mean_and_interval, usual_counts
-from xaibench.reports.format.select import methods_of
 from xaibench.results.reading import Results
 
+from ..format.numbers import apart_from, mean_and_interval, usual_counts
+from ..format.select import methods_of
 from .grid import Cell, Table
 
 _MEASURES = {

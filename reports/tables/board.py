@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xaibench.reports.format.numbers import (
+from ..format.numbers import (
     ABSENT,
     corrected_p,
     direction,

@@ -9,7 +9,9 @@ from typing import Any
 import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.reports.format.numbers import (
+from xaibench.results.reading import Results
+
+from ..format.numbers import (
     ABSENT,
     LEVEL,
     corrected_p,
@@ -21,7 +23,7 @@ from xaibench.reports.format.numbers import (
     probability,
     why,
 )
-from xaibench.reports.format.select import (
+from ..format.select import (
     estimates_of,
     in_order,
     matching,
@@ -30,8 +32,6 @@ from xaibench.reports.format.select import (
     random_of,
     ranking,
 )
-from xaibench.results.reading import Results
-
 from .grid import Cell, Table
 from .leader import leading
 

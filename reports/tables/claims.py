@@ -7,8 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from xaibench.reports.format.names import first_upper
-from xaibench.reports.format.numbers import (
+from xaibench.results.reading import Results
+
+from ..format.names import first_upper
+from ..format.numbers import (
     ABSENT,
     LEVEL,
     decimals_of,
@@ -16,8 +18,6 @@ from xaibench.reports.format.numbers import (
     number,
     probability,
 )
-from xaibench.results.reading import Results
-
 from .grid import Cell, Table
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.reports.format.names import first_localisation, named
-from xaibench.reports.format.numbers import direction
-from xaibench.reports.format.select import estimates_of, in_order, methods_of, operator_of
 from xaibench.results.reading import Results
 
+from ..format.names import first_localisation, named
+from ..format.numbers import direction
+from ..format.select import estimates_of, in_order, methods_of, operator_of
 from .grid import Column, Table, grid
 from .metrics import doubted
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from xaibench.reports.format.numbers import TIMES, number, scientific
 from xaibench.results.reading import Results
 
+from ..format.numbers import TIMES, number, scientific
 from .grid import COUNTED, Cell, Table
 
 

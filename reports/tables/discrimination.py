@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from xaibench.reports.format.numbers import LEVEL, counts, decimals_of, mean_and_interval, why
 from xaibench.results.reading import Results
 
+from ..format.numbers import LEVEL, counts, decimals_of, mean_and_interval, why
 from .grid import COUNTED, Cell, Table
 
 NAMES = {"auroc": "AUROC", "auprc": "AUPRC", "mcc": "MCC"}

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from xaibench.reports.format.names import label
-from xaibench.reports.format.numbers import brief
-from xaibench.reports.format.select import unmeasured_records
 from xaibench.results.reading import Results
 
+from ..format.names import label
+from ..format.numbers import brief
+from ..format.select import unmeasured_records
 from .grid import Cell, Table
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from xaibench.reports.format.numbers import (
+from ..format.numbers import (
     ABSENT,
     MARKS,
     TIMES,

@@ -8,10 +8,10 @@ from typing import Literal
 import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.reports.format.numbers import direction
-from xaibench.reports.format.select import estimates_of, operator_of, random_of, ranking
 from xaibench.results.reading import Results
 
+from ..format.numbers import direction
+from ..format.select import estimates_of, operator_of, random_of, ranking
 from .selftest import tested
 
 Outcome = Literal["leads", "unsure", "only random", "blind", "unmeasured"]

@@ -10,7 +10,9 @@ import pandas as pd
 
 from xaibench.explanation.controls import RANDOM
 from xaibench.plan.primary import PRIMARY
-from xaibench.reports.format.numbers import (
+from xaibench.results.reading import Results
+
+from ..format.numbers import (
     ABSENT,
     LEVEL,
     counts,
@@ -20,9 +22,7 @@ from xaibench.reports.format.numbers import (
     probability,
     usual_counts,
 )
-from xaibench.reports.format.select import estimates_of, matching, operator_of, ranking
-from xaibench.results.reading import Results
-
+from ..format.select import estimates_of, matching, operator_of, ranking
 from .grid import CANNOT, COUNTED, Cell, Table, estimated
 from .selftest import Tested, tested
 

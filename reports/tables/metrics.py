@@ -8,7 +8,9 @@ from dataclasses import replace
 import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.reports.format.names import (
+from xaibench.results.reading import Results
+
+from ..format.names import (
     better_of,
     chance_of,
     curve_of,
@@ -19,10 +21,8 @@ from xaibench.reports.format.names import (
     parts_signed_from_unsigned,
     signed,
 )
-from xaibench.reports.format.numbers import number
-from xaibench.reports.format.select import REFERENCES, estimates_of, methods_of, operator_of
-from xaibench.results.reading import Results
-
+from ..format.numbers import number
+from ..format.select import REFERENCES, estimates_of, methods_of, operator_of
 from .grid import CANNOT, Column, Table, grid
 from .selftest import tested
 

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.reports.format.names import named
-from xaibench.reports.format.numbers import decimals_of, number, used, usual_counts
-from xaibench.reports.format.select import estimates_of, methods_of, models_of, operators_of
 from xaibench.results.reading import Results
 
+from ..format.names import named
+from ..format.numbers import decimals_of, number, used, usual_counts
+from ..format.select import estimates_of, methods_of, models_of, operators_of
 from .grid import CANNOT, COUNTED, Cell, Table, estimated
 from .selftest import tested
 

@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.reports.format.numbers import decimals_of, direction
-from xaibench.reports.format.select import estimates_of, models_of, operator_of
 from xaibench.results.reading import Results
 
+from ..format.numbers import decimals_of, direction
+from ..format.select import estimates_of, models_of, operator_of
 from .board import (
     Board,
     Head,

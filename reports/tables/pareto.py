@@ -9,10 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.reports.format.numbers import decimals_of, number, usual_counts
-from xaibench.reports.format.select import operator_of, ranking
 from xaibench.results.reading import Results
 
+from ..format.numbers import decimals_of, number, usual_counts
+from ..format.select import operator_of, ranking
 from .grid import CANNOT, Cell, Table, estimated
 from .leaderboard import normalised
 from .selftest import tested

@@ -10,11 +10,11 @@ import pandas as pd
 
 from xaibench.analysis.selftest import BLURRED, NEGATED
 from xaibench.explanation.controls import ORACLE, RANDOM
-from xaibench.reports.format.names import named
-from xaibench.reports.format.numbers import ABSENT, LEVEL, decimals_of, usual_counts
-from xaibench.reports.format.select import estimates_of, matching, models_of
 from xaibench.results.reading import Results
 
+from ..format.names import named
+from ..format.numbers import ABSENT, LEVEL, decimals_of, usual_counts
+from ..format.select import estimates_of, matching, models_of
 from .grid import CANNOT, COUNTED, Cell, Table, estimated
 
 _COMPARISONS = {

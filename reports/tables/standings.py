@@ -9,9 +9,11 @@ from typing import Any
 import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.reports.format.names import signed
-from xaibench.reports.format.numbers import brief, decimals_of, direction, number
-from xaibench.reports.format.select import (
+from xaibench.results.reading import Results
+
+from ..format.names import signed
+from ..format.numbers import brief, decimals_of, direction, number
+from ..format.select import (
     chances_of_best,
     estimates_of,
     models_of,
@@ -19,8 +21,6 @@ from xaibench.reports.format.select import (
     random_of,
     ranking,
 )
-from xaibench.results.reading import Results
-
 from .board import (
     Board,
     Head,

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from xaibench.analysis.convergence import Convergence, convergence
-from xaibench.reports.format.numbers import ABSENT, LEVEL, interval, number
-from xaibench.reports.format.select import models_of
 from xaibench.results.reading import Results
 
+from ..format.numbers import ABSENT, LEVEL, interval, number
+from ..format.select import models_of
 from .grid import Cell, Table
 
 _MEASURES = {

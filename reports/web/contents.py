@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xaibench.reports.content.sections import Section
+from ..content.sections import Section
 
 SHORT = {
     "claims": "Claims",

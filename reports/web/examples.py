@@ -13,14 +13,14 @@ import numpy as np
 from markupsafe import Markup
 
 from xaibench.explanation.controls import RANDOM
-from xaibench.reports.figures.chart import Axis, limits_of, ticks
-from xaibench.reports.figures.letters import BASE, HIGH, Logo, heights_of, logo
-from xaibench.reports.figures.panels import Panel, curves_chart, short
-from xaibench.reports.figures.style import Style, styles
-from xaibench.reports.format.paths import without_folders
-from xaibench.reports.format.select import methods_of, models_of
 from xaibench.results.reading import Results
 
+from ..figures.chart import Axis, limits_of, ticks
+from ..figures.letters import BASE, HIGH, Logo, heights_of, logo
+from ..figures.panels import Panel, curves_chart, short
+from ..figures.style import Style, styles
+from ..format.paths import without_folders
+from ..format.select import methods_of, models_of
 from .templates import template
 
 LETTERS = 40_000

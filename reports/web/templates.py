@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from xaibench.reports.format.numbers import brief
+from ..format.numbers import brief
 
 
 @cache

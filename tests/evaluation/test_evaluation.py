@@ -323,7 +323,7 @@ def test_bfloat16_is_asked_for_and_kept_apart(tmp_path):
 
 
 REVERSED = """
-from xaibench.data.generated.planted import planted
+from xaibench.data.synthetic.planted import planted
 import numpy as np
 from dataclasses import replace
 

@@ -29,7 +29,7 @@ MODELS = """
 import torch
 from torch import nn
 from torch.nn import functional
-from xaibench.layers import one_hot
+from xaibench.nn.layers import one_hot
 
 class Net(nn.Module):
     def __init__(self, *, classes: int, length: int):

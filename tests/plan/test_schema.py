@@ -477,7 +477,7 @@ def test_a_label_that_records_use_themselves_is_refused(written, section, messag
         read(written(SMALL + section + "\n"))
 
 
-PAGE = (Path(__file__).parent.parent / "docs" / "plans.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "plans.md").read_text()
 
 
 @pytest.mark.parametrize("block", re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.M | re.S))

@@ -19,7 +19,7 @@ def centre(model, inputs, target):
 
 SHOW = """
 import json, sys
-from xaibench.registry import load
+from xaibench.plugins.registry import load
 plugin = load("attribution", "centre", (sys.argv[1],))
 print(json.dumps([plugin.code, [name for name, _ in plugin.sources]]))
 """
@@ -120,7 +120,7 @@ def test_what_is_installed_goes_by_the_file_alone_as_before(tmp_path):
 EDITABLE = """
 import sys
 from importlib.metadata import distribution
-from xaibench.registry import available, load
+from xaibench.plugins.registry import available, load
 print(load("attribution", "of_editable").code)
 """
 

@@ -10,7 +10,7 @@ from xaibench.results.compatibility import BEGUN
 from xaibench.results.reading import COLUMNS
 from xaibench.runs.pipeline import OUTPUTS
 
-PAGE = (Path(__file__).parent.parent / "docs" / "run-folder.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "run-folder.md").read_text()
 RECORDS = [
     *(("planted", "cnn", 0, "saliency", "", "auprc", "", 0, "a", 0.5, "ok", ""),),
     *(("planted", "cnn", 1, "saliency", "", "auprc", "", 0, "a", 0.75, "ok", ""),),

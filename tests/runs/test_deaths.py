@@ -9,9 +9,9 @@ import pytest
 from xaibench.artefacts.job import Job
 from xaibench.errors import Died
 from xaibench.plan.schema import read
-from xaibench.runs.processes import in_processes
 from xaibench.results.reading import read as read_results
 from xaibench.runs.pipeline import begin, run
+from xaibench.runs.processes import in_processes
 
 DOES = {
     "leaves": ("sys.exit(0)", "SystemExit: 0"),

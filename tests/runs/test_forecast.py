@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_run import work_of
+from small_run import work_of
 
 from xaibench.artefacts.retraining import retrained_cell
-from xaibench.runs.tasks import Task
 from xaibench.errors import UsageError
-from xaibench.runs.forecast import FOLDER, KINDS, Amount, Forecast, forecast, summary, total
 from xaibench.plan.schema import Use
+from xaibench.runs.forecast import FOLDER, KINDS, Amount, Forecast, forecast, summary, total
 from xaibench.runs.pipeline import planned, run
+from xaibench.runs.tasks import Task
 from xaibench.runs.timing import Tried, tried
 
 PLAN = """

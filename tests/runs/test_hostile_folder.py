@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 import yaml
 from safetensors.numpy import save
-from test_unfinished import own, stopped, work_of
+from stopped_run import own, stopped, work_of
 
-from xaibench.runs import series
 from xaibench.comparison.comparison import compare
 from xaibench.data.genomic_benchmarks import reading
 from xaibench.errors import UsageError
 from xaibench.results.manifest import begun_in
 from xaibench.results.reading import read as read_results
+from xaibench.runs import series
 from xaibench.runs.pipeline import report, run
 from xaibench.storage.artefacts import _canonical, _digest, verify
 

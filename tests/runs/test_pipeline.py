@@ -10,44 +10,20 @@ import pandas as pd
 import pytest
 import torch
 from sklearn import metrics
+from small_run import PLAN, finished, work_of
 
 from xaibench import progress
 from xaibench.artefacts.artefact import first
 from xaibench.artefacts.explanations import explained_spec
-from xaibench.artefacts.job import Job
 from xaibench.artefacts.models import model_spec, trained
 from xaibench.errors import UsageError
 from xaibench.explanation.controls import RANDOM, random_maps
-from xaibench.runs.forecast import summary
 from xaibench.nn.inference import logits
-from xaibench.plan.schema import read
 from xaibench.randomness import identity, stream
-from xaibench.runs.pipeline import OUTPUTS, begin, conclusion, planned, render, run
 from xaibench.runs.elapsed import SPENT
+from xaibench.runs.forecast import summary
+from xaibench.runs.pipeline import OUTPUTS, begin, conclusion, planned, render, run
 from xaibench.storage.lock import alone
-
-PLAN = """
-dataset: {name: planted, train: 160, test: 50, length: 60}
-seeds: [0, 3]
-training: {epochs: 2, batch_size: 32}
-models:
-  cnn: {filters: [6], kernels: [19]}
-  attngen: {filters: [6], kernels: [19], masking: {warm_up: 0, ramp: 1}}
-attribution: [attention, saliency, deeplift, random]
-sequences: 11
-metrics:
-  deletion: {}
-  insertion: {}
-  auprc: {}
-  relevance_mass: {}
-  seed_agreement: {}
-  substitution_sensitivity: {sequences: 5, draws: 3, of: 3}
-  reverse_complement_consistency: {}
-operators: [n, uniform]
-random_draws: 4
-controlled: 7
-controls: [rotated]
-"""
 
 CENTRE = """
 from torch import linspace
@@ -58,18 +34,6 @@ def centre(model, inputs, target):
 def careless(model, inputs, target):
     raise RuntimeError("no such luck")
 """
-
-
-def work_of(folder, *, text=PLAN, changes=(), plugins=()):
-    path = folder.parent / f"{folder.name}.yaml"
-    path.write_text(text)
-    plan = read(str(path), changes=changes, plugins=plugins)
-    return begin(Job(plan, str(path), plugins, folder))
-
-
-def finished(folder, *, jobs=0, **options):
-    work = work_of(folder, **options)
-    return work, run(work, jobs=jobs, threads=1, command="xaibench run tiny.yaml")
 
 
 def records_of(folder):
@@ -354,7 +318,7 @@ MODELS = """
 import os
 from torch import nn
 from xaibench.errors import UsageError
-from xaibench.layers import one_hot
+from xaibench.nn.layers import one_hot
 
 class Flaky(nn.Module):
     def __init__(self, *, classes, length):

@@ -5,7 +5,6 @@ import shutil
 
 import pandas as pd
 import pytest
-from test_cli import call  # noqa: F401  # a fixture
 
 from xaibench.errors import UsageError
 from xaibench.plan.schema import read
@@ -31,8 +30,8 @@ reports: [markdown]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Of a series that ran, one dataset of which is not there."""
-    from xaibench.runs import series
     from xaibench.plan.schema import read_any
+    from xaibench.runs import series
 
     here = tmp_path_factory.mktemp("series")
     (here / "three.yaml").write_text(PLAN)
@@ -82,7 +81,7 @@ def test_the_table_has_a_row_for_every_model_and_every_failure(folder):
     assert table.accuracy[0] == accuracy["mean"].iloc[0]
 
 
-def test_a_series_goes_on_where_it_was(copy, plan, call, tmp_path):  # noqa: F811
+def test_a_series_goes_on_where_it_was(copy, plan, call, tmp_path):
     shutil.rmtree(copy / "the second")
     (copy / "index.html").unlink()
     code, out, err = call("run", plan, "-o", copy, "--jobs", 1)
@@ -93,7 +92,7 @@ def test_a_series_goes_on_where_it_was(copy, plan, call, tmp_path):  # noqa: F81
     assert (copy / "index.html").is_file()
 
 
-def test_the_reports_of_a_series_are_rendered_again(copy, call):  # noqa: F811
+def test_the_reports_of_a_series_are_rendered_again(copy, call):
     before = (copy / "index.html").read_text()
     for gone in ("index.html", "overview.csv", "first/report.md"):
         (copy / gone).unlink()
@@ -113,7 +112,7 @@ def test_a_run_that_is_broken_is_told_and_the_others_rendered(copy):
     assert table.model[1] == "cnn"
 
 
-def test_a_dry_run_sums_up_and_writes_nothing(plan, call, tmp_path):  # noqa: F811
+def test_a_dry_run_sums_up_and_writes_nothing(plan, call, tmp_path):
     code, out, err = call("run", plan, "--dry-run", "--set", "datasets.first.train=99")
     assert code == 1
     assert "first: 1 models x 2 seeds" in out
@@ -124,7 +123,7 @@ def test_a_dry_run_sums_up_and_writes_nothing(plan, call, tmp_path):  # noqa: F8
 
 
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])
-def test_where_nothing_can_begin_it_is_one_line_and_exit_code_2(plan, call, tmp_path, dry):  # noqa: F811
+def test_where_nothing_can_begin_it_is_one_line_and_exit_code_2(plan, call, tmp_path, dry):
     change = "datasets={a: {name: file, path: x.csv}, b: {name: file, path: y.csv}}"
     code, out, err = call("run", plan, "--set", change, *dry)
     assert (code, out, len(err.splitlines())) == (2, "", 1)
@@ -133,13 +132,13 @@ def test_where_nothing_can_begin_it_is_one_line_and_exit_code_2(plan, call, tmp_
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_folder_with_other_files_is_refused(plan, call, tmp_path):  # noqa: F811
+def test_a_folder_with_other_files_is_refused(plan, call, tmp_path):
     code, _, err = call("run", plan, "-o", tmp_path)
     assert code == 2
     assert "wanted a new folder or one of a series, found other files" in err
 
 
-def test_a_folder_that_cannot_be_made_is_refused(plan, call, tmp_path):  # noqa: F811
+def test_a_folder_that_cannot_be_made_is_refused(plan, call, tmp_path):
     (tmp_path / "file").touch()
     code, _, err = call("run", plan, "-o", tmp_path / "file" / "out", "--jobs", 1)
     assert code == 2

@@ -7,40 +7,17 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from stopped_run import TASKS, own, stopped, work_of
 
-from xaibench.runs import tasks
 from xaibench.artefacts import explanations, models
-from xaibench.artefacts.job import Job
 from xaibench.errors import UsageError
 from xaibench.plan.schema import dump, read, read_back
 from xaibench.results.manifest import begun_in, mark, named_from_here, seen_from
 from xaibench.results.reading import read as read_results
-from xaibench.runs.pipeline import begin, report, run
+from xaibench.runs import tasks
 from xaibench.runs.elapsed import seconds_of
+from xaibench.runs.pipeline import report, run
 from xaibench.storage.lock import alone
-
-PLAN = """
-dataset: {name: planted, train: 64, test: 20, length: 40}
-seeds: [0, 3]
-training: {epochs: 1, batch_size: 32}
-models:
-  cnn: {filters: [4], kernels: [19]}
-attribution: [saliency, own, random]
-sequences: 7
-metrics:
-  deletion: {}
-  auprc: {}
-  seed_agreement: {}
-  substitution_sensitivity: {sequences: 5, draws: 2}
-  substitution_agreement: {sequences: 5}
-operators: [uniform]
-random_draws: 3
-controlled: 5
-controls: [mean map]
-reports: [html, markdown]
-"""
-TASKS = 2 * (1 + 2 + 3)
-"""Per seed: the training, the random control, the oracle and three methods."""
 
 SAID = {"ok", "not computed", "not applicable"}
 
@@ -49,35 +26,6 @@ MISSING = [
     *(("effects", True), ("explained", False), ("curve", True), ("curve", False), ("floor", True)),
 ]
 """A kind of artefact, and whether all of it is missing or one."""
-
-OWN = "def own(model, inputs, target):\n    return inputs[:, 0] + inputs[:, 2]\n"
-
-
-def work_of(folder: Path):
-    """The job of a plan that lies beside its run, with a plug-in that does too."""
-    place = folder.parent
-    plan, plugin = place / "tiny.yaml", place / "own.py"
-    plan.write_text(PLAN)
-    plugin.write_text(OWN)
-    given = (str(plugin),)
-    return begin(Job(read(str(plan), plugins=given), str(plan), given, folder))
-
-
-def stopped(folder: Path, monkeypatch: pytest.MonkeyPatch, *, after: int) -> Path:
-    """A run that a key interrupts after so many tasks."""
-    compute, done = tasks.compute, []
-
-    def once_more(*words):
-        if len(done) == after:
-            raise KeyboardInterrupt
-        done.append(words)
-        compute(*words)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(tasks, "compute", once_more)
-        with pytest.raises(KeyboardInterrupt):
-            run(work_of(folder), jobs=0, threads=1, command="xaibench run tiny.yaml")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -95,11 +43,6 @@ def whole(tmp_path_factory):
     outcome = run(work_of(folder), jobs=0, threads=1, command="xaibench run tiny.yaml")
     assert outcome.failures == []
     return folder
-
-
-def own(folder: Path) -> tuple[str, ...]:
-    """The plug-in of a run, for a report of it."""
-    return (str(folder.parent / "own.py"),)
 
 
 def moved(folder: Path, place: Path) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_unfinished import own, stopped, work_of
+from stopped_run import own, stopped, work_of
 
 from xaibench.comparison.comparison import compare
 from xaibench.errors import UsageError

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from test_unfinished import own, work_of
+from stopped_run import own, work_of
 
 from xaibench.errors import Halted, UsageError
 from xaibench.runs import tasks

@@ -1,4 +1,4 @@
-"""Runs compared, each with the first; what is said of it comes from ``xaibench.analysis.agreement``."""
+"""Runs compared, each with the first; what is said of it comes from ``xaibench.comparisons``."""
 
 from __future__ import annotations
 

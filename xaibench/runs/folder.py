@@ -16,9 +16,8 @@ from xaibench.plan.sources import SECTIONS
 from xaibench.plugins.registry import load
 from xaibench.progress import said
 from xaibench.results.compatibility import BEGUN, RENDERED
-from xaibench.storage.files import digest, read, write
-
 from xaibench.storage.artefacts import DAMAGED, MARK, unwritable
+from xaibench.storage.files import digest, read, write
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What reading JSON that may be anything ends in."""

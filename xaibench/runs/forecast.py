@@ -22,11 +22,12 @@ from xaibench.artefacts import (
 )
 from xaibench.artefacts.artefact import first, looked_at
 from xaibench.artefacts.job import Work, is_explained, seeds_of
-from .tasks import Task
 from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.explanation.guards import GUARDED
-from .pipeline import planned
 from xaibench.storage.artefacts import Spec
+
+from .pipeline import planned
+from .tasks import Task
 from .timing import Tried, tried
 
 FOLDER = 10_000

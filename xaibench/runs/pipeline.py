@@ -19,7 +19,6 @@ from xaibench.artefacts.model_checks import of_padding, unusable_models
 from xaibench.artefacts.models import build, card, floor_of, kept_floor, model_spec
 from xaibench.data.audit.cautions import cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
-from .tasks import Task, missing, perform
 from xaibench.errors import UsageError, described
 from xaibench.evaluation import of_model
 from xaibench.evaluation.records import Block, excused, frame
@@ -41,11 +40,21 @@ from xaibench.results.manifest import (
     unmark,
 )
 from xaibench.results.rendering import render
-from .elapsed import Counting, Keep, counted, seconds_of
 from xaibench.storage.artefacts import FAILED
 from xaibench.storage.files import write
-from .folder import (check_folder, failures_of, halting, is_rendered, mark_folder, mark_rendered, set_damaged_aside,)
 from xaibench.storage.lock import alone, busy
+
+from .elapsed import Counting, Keep, counted, seconds_of
+from .folder import (
+    check_folder,
+    failures_of,
+    halting,
+    is_rendered,
+    mark_folder,
+    mark_rendered,
+    set_damaged_aside,
+)
+from .tasks import Task, missing, perform
 
 OUTPUTS = (
     *("plan.yaml", "environment.json", "results.parquet", "estimates.csv", "selftest.csv"),

@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import forecast
-from . import pipeline as running
 from xaibench.artefacts.job import Job
 from xaibench.errors import Halted, UsageError, described
 from xaibench.plan.schema import Plan
@@ -15,6 +13,9 @@ from xaibench.plugins.registry import load
 from xaibench.results import reading
 from xaibench.results.reading import Results
 from xaibench.storage.files import read, write, write_below
+
+from . import forecast
+from . import pipeline as running
 
 MARK = "series.json"
 """Lies in the folder of a series: its name, and by label why there is no run, if there is none."""

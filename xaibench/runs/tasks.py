@@ -25,9 +25,10 @@ from xaibench.artefacts.job import Job, Work, is_explained, prepare
 from xaibench.errors import Died, UsageError, described
 from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.plugins.fence import fenced
-from .processes import Do, in_processes, sendable
 from xaibench.progress import Progress, said
 from xaibench.storage.artefacts import Spec
+
+from .processes import Do, in_processes, sendable
 
 Epoch = Callable[[int, int, dict[str, float]], None]
 """Told of each epoch of a training."""

@@ -16,12 +16,13 @@ from xaibench.artefacts.explanations import REFERENCES, Explaining, explained_by
 from xaibench.artefacts.job import Work, found, is_explained
 from xaibench.artefacts.models import build
 from xaibench.dna import encoding
-from .tasks import on_threads
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.explanation.method_call import asks_for
 from xaibench.nn.inference import logits, rows_of
 from xaibench.plugins.options import supplied
 from xaibench.values import Sequences, Splits
+
+from .tasks import on_threads
 
 LEARNT = 256
 """So many sequences are learnt from."""

@@ -36,8 +36,9 @@ def explainable_inputs(inputs: Any, codes: Codes) -> Tensor:
     rows, length = codes.shape
     expected = f"expected inputs (N, channels, {length}) in floating point from encode"
     mend = (
-        "methods score positions of a continuous input, so embed tokens in forward, from one-hot "
-        "DNA (xaibench.nn.layers.one_hot); with `sequences: 0` the model is trained and tested alone"
+        "methods score positions of a continuous input, so embed tokens in forward, from "
+        "one-hot DNA (xaibench.nn.layers.one_hot); with `sequences: 0` the model is trained and "
+        "tested alone"
     )
     if not isinstance(inputs, Tensor):
         raise ModelError(f"{expected}, got a {type(inputs).__name__}: {mend}")

@@ -1,0 +1,40 @@
+"""A small plan with two models, through everything."""
+
+from xaibench.artefacts.job import Job
+from xaibench.plan.schema import read
+from xaibench.runs.pipeline import begin, run
+
+PLAN = """
+dataset: {name: planted, train: 160, test: 50, length: 60}
+seeds: [0, 3]
+training: {epochs: 2, batch_size: 32}
+models:
+  cnn: {filters: [6], kernels: [19]}
+  attngen: {filters: [6], kernels: [19], masking: {warm_up: 0, ramp: 1}}
+attribution: [attention, saliency, deeplift, random]
+sequences: 11
+metrics:
+  deletion: {}
+  insertion: {}
+  auprc: {}
+  relevance_mass: {}
+  seed_agreement: {}
+  substitution_sensitivity: {sequences: 5, draws: 3, of: 3}
+  reverse_complement_consistency: {}
+operators: [n, uniform]
+random_draws: 4
+controlled: 7
+controls: [rotated]
+"""
+
+
+def work_of(folder, *, text=PLAN, changes=(), plugins=()):
+    path = folder.parent / f"{folder.name}.yaml"
+    path.write_text(text)
+    plan = read(str(path), changes=changes, plugins=plugins)
+    return begin(Job(plan, str(path), plugins, folder))
+
+
+def finished(folder, *, jobs=0, **options):
+    work = work_of(folder, **options)
+    return work, run(work, jobs=jobs, threads=1, command="xaibench run tiny.yaml")
