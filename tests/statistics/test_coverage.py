@@ -12,11 +12,14 @@ from scipy import stats
 from simulated import Float, values
 
 from xaibench.statistics.crossed import Spread, crossed, interval, of_these_models, p_value
-from xaibench.statistics.ratios import difference_of_ratios, of_ratio
+from xaibench.statistics.ratios import difference_of_ratios, linearised, of_ratio
 from xaibench.statistics.resampling import Clusters
 
 PAGE = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text()
 RUNS = 2000
+CHECKED = 10
+"""Of so many data sets, one is also taken the long way: p itself, the ends of a ratio."""
+
 LEVEL, MOST = 0.05, 0.06
 """What the test says that it finds where nothing differs, and what it may."""
 
@@ -38,7 +41,13 @@ def regions(number: int, sequences: int) -> Clusters:
 
 
 def finds(spread: Spread, *, shift: float = 0.0) -> bool:
-    return p_value(spread._replace(mean=spread.mean + shift)) < LEVEL
+    """Whether the interval excludes 0, which is where p < .05 and takes no root to find."""
+    low, high = interval(spread._replace(mean=spread.mean + shift))
+    return not low <= 0 <= high
+
+
+def p_agrees(spread: Spread) -> bool:
+    return finds(spread) == (p_value(spread) < LEVEL)
 
 
 @pytest.mark.parametrize("row", rows("How often the headline is wrong"), ids=str)
@@ -51,6 +60,7 @@ def test_the_headline_finds_no_more_than_it_says(row) -> None:
         values(*deviations, (seeds, sequences), (seeds, sequences, run)) for run in range(RUNS)
     ]
     spreads = [crossed(made) for made in every]
+    assert all(p_agrees(spread) for spread in spreads[::CHECKED])
     means, flat = np.mean(every, axis=2), np.reshape(every, (RUNS, -1))
     shares = [
         np.mean([finds(spread) for spread in spreads]),
@@ -73,6 +83,7 @@ def test_the_headline_of_clusters_finds_no_more_than_it_says(row) -> None:
         of_regions = np.random.default_rng((number, run)).normal(0, 1, number)[clusters]
         made = values(0.1, 1, 1, (seeds, sequences), (sequences, run)) + of_regions
         spread = crossed(made, clusters)
+        assert run % CHECKED or p_agrees(spread)
         found += [finds(spread), finds(spread, shift=three_errors), finds(crossed(made))]
     shares = found / RUNS
     assert shares[0] <= MOST
@@ -90,6 +101,22 @@ def model(
     return reached, possible
 
 
+def is_above_zero(possible: Float) -> bool:
+    """Where it is not, surely, there is no score, and so none that is wrong."""
+    return interval(crossed(possible)).low > 0
+
+
+def misses(ratio: float, reached: Float, possible: Float) -> bool:
+    """Whether Fieller's interval excludes the ratio, without a search for its ends."""
+    return is_above_zero(possible) and finds(crossed(reached - ratio * possible))
+
+
+def differ(one: tuple[Float, Float], other: tuple[Float, Float]) -> bool:
+    """Whether the difference of two scores is found."""
+    scores = is_above_zero(one[1]) and is_above_zero(other[1])
+    return scores and finds(crossed(linearised(*one) - linearised(*other)))
+
+
 @pytest.mark.parametrize("row", rows("Normalised score"), ids=str)
 def test_normalised_scores_and_their_differences_find_no_more_than_they_say(row) -> None:
     sequences, ratio, deviations = int(row[0]), row[1], row[2:5]
@@ -98,12 +125,13 @@ def test_normalised_scores_and_their_differences_find_no_more_than_they_say(row)
         source = np.random.default_rng((sequences, run))
         hard = source.normal(0, deviations[1], sequences)
         one, other = (model(ratio, scale, deviations, source, hard) for scale in (4.0, 9.0))
-        alone = of_ratio(*one)
-        # where the possible is not surely above 0 there is no score, and so none that is wrong
-        found += [
-            not np.isnan(alone.low) and not alone.low <= ratio <= alone.high,
-            difference_of_ratios(one, other).p < LEVEL,
-        ]
+        wrong = [misses(ratio, *one), differ(one, other)]
+        if not run % CHECKED:
+            of_one = of_ratio(*one)
+            outside = not of_one.low <= ratio <= of_one.high
+            p = difference_of_ratios(one, other).p
+            assert wrong == [outside and not np.isnan(of_one.low), p < LEVEL]
+        found += wrong
     shares = found / runs
     assert (shares <= MOST).all()
     np.testing.assert_allclose(shares, row[5:], atol=SAME)
@@ -122,7 +150,9 @@ def test_skewed_differences_are_found_less_often_than_by_t(sequences: int, most:
         source = np.random.default_rng((sequences, run))
         of_sequences = source.lognormal(0, 1.2, sequences) - np.exp(1.2**2 / 2)
         made = of_sequences + source.normal(0, 0.5, (5, sequences))
-        found += finds(of_these_models(made))
+        spread = of_these_models(made)
+        assert run % CHECKED or p_agrees(spread)
+        found += finds(spread)
         by_t += stats.ttest_1samp(made.mean(axis=0), 0).pvalue < LEVEL
     assert found / runs <= most < by_t / runs
 

@@ -171,9 +171,10 @@ def resemblance(matrix: Matrix, motif: Matrix) -> float:
     log_odds = np.log2(4 * (motif + 0.001) / 1.004)
     own = float((motif * log_odds).sum())
     width = len(motif)
+    both = [strand @ log_odds.T for strand in (matrix, matrix[::-1, ::-1])]
     scores = [
-        float(np.trace(strand @ log_odds.T, offset=offset))
-        for strand in (matrix, matrix[::-1, ::-1])
+        float(np.trace(by_column, offset=offset))
+        for by_column in both
         for offset in range(1 - width, width)
     ]
     return max(scores) / own
