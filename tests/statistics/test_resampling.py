@@ -30,6 +30,15 @@ def test_counts_of_very_many_sequences_are_not_cut_off() -> None:
     assert (draws.sequence_counts.sum(axis=1, dtype=np.int64) == 100_000).all()
 
 
+@pytest.mark.parametrize("sequences", [1, 2, 7, 100])
+def test_draws_do_not_depend_on_how_many_are_made_in_one_call(monkeypatch, sequences) -> None:
+    together = draw(generator(), 3, sequences, flips=0)
+    monkeypatch.setattr("xaibench.statistics.resampling._TOGETHER", 1)
+    alone = draw(generator(), 3, sequences, flips=0)
+    np.testing.assert_array_equal(alone.sequence_counts, together.sequence_counts)
+    np.testing.assert_array_equal(alone.seed_counts, together.seed_counts)
+
+
 def test_a_cluster_is_drawn_and_turned_whole() -> None:
     draws = draw(generator(), 3, 12, resamples=50, flips=60, clusters=REGIONS)
     for region in np.unique(REGIONS):
