@@ -1,4 +1,4 @@
-"""The weights that a model itself gives its sites."""
+"""The attention of a model itself, to its sites."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ def attention_x_gradient(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
     """
     pools = [module for module in model.modules() if isinstance(module, WeightedSum)]
     if len(pools) != 1:
-        raise NotApplicable(f"wanted one WeightedSum in the model, found {len(pools)}")
+        raise NotApplicable(f"expected one WeightedSum in the model, got {len(pools)}")
     weights, explained = _with_weights(model, pools[0], inputs)
     chosen = explained.gather(1, target.unsqueeze(1)).sum()
     return weights.detach() * torch.autograd.grad(chosen, weights)[0]
 
 
 def _with_weights(model: Any, pool: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """The weights on their way into a pool, and the outputs."""
-    kept: list[Tensor] = []
-    handle = pool.register_forward_pre_hook(lambda module, arguments: kept.append(arguments[0]))
+    """The weights ``(N, S)`` that a pool is given, on the graph, and the outputs of the model."""
+    weights: list[Tensor] = []
+    handle = pool.register_forward_pre_hook(lambda module, arguments: weights.append(arguments[0]))
     try:
         explained: Tensor = model(inputs)
     finally:
         handle.remove()
-    return kept[0], explained
+    return weights[0], explained
 
 
 @method(signed=False)
@@ -58,10 +58,11 @@ def last_layer_attention(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
 
 @method(signed=False)
 def attention_rollout(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
-    """Attention followed through all layers, ``(N, S)`` (*Abnar and Zuidema 2020*).
+    """Attention through all layers, ``(N, S)`` (*Abnar and Zuidema 2020*).
 
-    Each layer is the mean over its heads, half of it the residual connection; what a site passes on
-    to the last layer is averaged over the sites there. Not negative, sum 1.
+    With ``A_l`` the mean over the heads of layer ``l`` and the identity for the residual
+    connection, it is ``(A_n + I) / 2 ... (A_1 + I) / 2``, averaged over the sites of the last
+    layer. Not negative, sum 1.
     """
     with torch.no_grad():
         layers: Tensor = model.attentions(inputs)

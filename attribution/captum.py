@@ -20,8 +20,8 @@ from xaibench.nn.inference import rows_of
 from xaibench.plugins.registry import nearest
 from xaibench.protocols import method
 
-from .captum_hooks import SEES, refuse_unseen
-from .gradient import corrected
+from .captum_hooks import HOOKED, refuse_what_hooks_miss
+from .gradient import corrected_gradient
 
 _REFUSED = {
     "DeepLift": "it is wrong where nonlinear modules adjoin; the method deeplift is exact",
@@ -30,7 +30,8 @@ _REFUSED = {
 }
 
 _DRAWS = frozenset({"KernelShap", "Lime", "ShapleyValueSampling"})
-"""They draw from torch's global stream: each sequence has a call and a seed of its own."""
+"""They draw from torch's global stream: each sequence has a call and a seed of its own, so that its
+scores do not depend on the others of a batch."""
 
 _WITHHELD = frozenset(
     {
@@ -41,9 +42,9 @@ _WITHHELD = frozenset(
         "abs",  # absolute gradients cannot be corrected; ``saliency`` is the unsigned map
     }
 )
-"""Parameters of Captum that are no options here."""
+"""Parameters of Captum that are no options of a plan."""
 
-_GIVEN = frozenset({"self", "inputs", "model", "forward_func", "sliding_window_shapes"})
+_FILLED_IN = frozenset({"self", "inputs", "model", "forward_func", "sliding_window_shapes"})
 """Parameters without a default that we supply, or that a plan can."""
 
 _PLAIN = (int, float, bool, str)
@@ -61,22 +62,22 @@ def adapt(name: str) -> Callable[..., Tensor]:
     ['multiply_by_inputs', 'baselines', 'n_steps', 'method', 'internal_batch_size']
     """
     algorithm = _algorithm(name)
-    of_constructor, of_attribute = _options(algorithm.__init__), _options(algorithm.attribute)
+    of_constructor, of_attribute = _parameters(algorithm.__init__), _parameters(algorithm.attribute)
 
     def attribute(model: Any, inputs: Tensor, target: Tensor, **options: Any) -> Tensor:
         generators = options.pop("generators", None)
-        ready = {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
-        made = algorithm(model, **{key: ready[key] for key in of_constructor if key in ready})
-        given = {key: ready[key] for key in of_attribute if key in ready}
-        if "internal_batch_size" in of_attribute and given.get("internal_batch_size") is None:
-            given["internal_batch_size"] = rows_of(inputs.shape[-1])
-        if "abs" in inspect.signature(made.attribute).parameters:
-            given["abs"] = False
-        if name in SEES:
-            refuse_unseen(name, model, inputs)
+        values = {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
+        explainer = algorithm(model, **{k: values[k] for k in of_constructor if k in values})
+        keywords = {key: values[key] for key in of_attribute if key in values}
+        if "internal_batch_size" in of_attribute and keywords.get("internal_batch_size") is None:
+            keywords["internal_batch_size"] = rows_of(inputs.shape[-1])
+        if "abs" in inspect.signature(explainer.attribute).parameters:
+            keywords["abs"] = False
+        if name in HOOKED:
+            refuse_what_hooks_miss(name, model, inputs)
         if generators is None:
-            return _contributions(made, inputs, target, given)
-        return _one_by_one(made, inputs, target, given, generators)
+            return _captum_contributions(explainer, inputs, target, keywords)
+        return _one_by_one(explainer, inputs, target, keywords, generators)
 
     attribute.__name__ = attribute.__qualname__ = name
     attribute.__doc__ = f"``captum.attr.{name}``."
@@ -103,20 +104,23 @@ def _algorithm(name: str) -> Any:
 
 
 def _suffices(candidate: Any) -> bool:
+    """Whether it is a class whose ``attribute`` needs nothing but what we fill in."""
     if not inspect.isclass(candidate) or not hasattr(candidate, "attribute"):
         return False
-    made = inspect.signature(candidate.__init__).parameters
-    used = inspect.signature(candidate.attribute).parameters
-    needed = {p.name for p in (*made.values(), *used.values()) if p.default is p.empty}
-    return {"inputs", "target"} <= used.keys() and needed - {"kwargs"} <= _GIVEN
+    constructor = inspect.signature(candidate.__init__).parameters
+    attribute = inspect.signature(candidate.attribute).parameters
+    parameters = *constructor.values(), *attribute.values()
+    needed = {each.name for each in parameters if each.default is each.empty}
+    return {"inputs", "target"} <= attribute.keys() and needed - {"kwargs"} <= _FILLED_IN
 
 
-def _options(function: Any) -> dict[str, inspect.Parameter]:
+def _parameters(function: Any) -> dict[str, inspect.Parameter]:
     parameters = inspect.signature(function).parameters
     return {name: each for name, each in parameters.items() if name not in _WITHHELD}
 
 
 def _signature(options: dict[str, inspect.Parameter], *, draws: bool) -> inspect.Signature:
+    """``(model, inputs, target, *, options)``, with ``generators`` for a class that draws."""
     subjects = [
         inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Any)
         for name in ("model", "inputs", "target")
@@ -134,17 +138,20 @@ def _keyword(parameter: inspect.Parameter) -> inspect.Parameter:
     return parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=annotation)
 
 
-def _contributions(made: Any, inputs: Tensor, target: Tensor, options: dict[str, Any]) -> Tensor:
-    with warnings.catch_warnings(), _without_a_rule(type(made).__name__):
+def _captum_contributions(
+    explainer: Any, inputs: Tensor, target: Tensor, options: dict[str, Any]
+) -> Tensor:
+    """Contributions ``(N, C, S)``; raw gradients are corrected and taken at the observed base."""
+    with warnings.catch_warnings(), _without_a_rule(type(explainer).__name__):
         warnings.simplefilter("ignore")  # that it sets hooks; what it misses, the guards see
-        answer: Tensor = made.attribute(inputs, target=target, **options)
-    raw = isinstance(made, GradientAttribution) and not made.multiplies_by_inputs
-    return corrected(answer) * inputs if raw else answer
+        answer: Tensor = explainer.attribute(inputs, target=target, **options)
+    raw = isinstance(explainer, GradientAttribution) and not explainer.multiplies_by_inputs
+    return corrected_gradient(answer) * inputs if raw else answer
 
 
 @contextmanager
 def _without_a_rule(name: str) -> Iterator[None]:
-    """Captum's word for a module that its LRP has no rule for, in ours."""
+    """Captum's TypeError for a module that its LRP has no rule for becomes NotApplicable."""
     try:
         yield
     except TypeError as error:
@@ -155,23 +162,25 @@ def _without_a_rule(name: str) -> Iterator[None]:
 
 
 def _one_by_one(
-    made: Any,
+    explainer: Any,
     inputs: Tensor,
     target: Tensor,
     options: dict[str, Any],
     generators: list[np.random.Generator],
 ) -> Tensor:
+    """Every sequence in a call of its own, with torch seeded from its own generator."""
     answers = []
     for row, generator in enumerate(generators):
-        alone = slice(row, row + 1)
-        with _seeded(generator):
-            answers.append(_contributions(made, inputs[alone], target[alone], options).detach())
+        one = slice(row, row + 1)
+        with _torch_seeded(generator):
+            answer = _captum_contributions(explainer, inputs[one], target[one], options)
+        answers.append(answer.detach())
     return torch.cat(answers)
 
 
 @contextmanager
-def _seeded(generator: np.random.Generator) -> Iterator[None]:
-    """Torch's global stream, seeded in here and put back."""
+def _torch_seeded(generator: np.random.Generator) -> Iterator[None]:
+    """Within this context torch's global stream is seeded; afterwards it is as before."""
     with torch.random.fork_rng():
         torch.manual_seed(int(generator.integers(2**32)))
         yield

@@ -13,11 +13,12 @@ from xaibench.nn.inference import in_calls
 from xaibench.protocols import method
 
 
-def corrected(gradient: Tensor) -> Tensor:
-    """Without the mean over channels: the part that stays on the simplex of the bases.
+def corrected_gradient(gradient: Tensor) -> Tensor:
+    """``g - mean(g)`` over the bases of each position, ``(N, 4, S)`` -> the same: the part of a
+    gradient along the simplex of the bases.
 
-    A one-hot input cannot move along the mean, so what the gradient says there is arbitrary
-    (*Majdandzic et al. 2023*). ``(N, 4, S)`` -> ``(N, 4, S)``.
+    Columns of a one-hot input sum to 1, so no input differs from another along ``(1, 1, 1, 1)``,
+    and what training leaves in the gradient there is arbitrary (*Majdandzic et al. 2023*).
     """
     return gradient - gradient.mean(1, keepdim=True)
 
@@ -38,10 +39,11 @@ def input_x_gradient(model: Any, inputs: Tensor, target: Tensor, *, correct: boo
 
 
 def _gradient(model: Any, inputs: Tensor, target: Tensor, *, correct: bool) -> Tensor:
+    """``(N, 4, S)``: with its sign, corrected or as it is."""
     from captum.attr import Saliency  # brings all of matplotlib, which a run may not need
 
     gradient: Tensor = Saliency(model).attribute(inputs, target, abs=False)
-    return corrected(gradient) if correct else gradient
+    return corrected_gradient(gradient) if correct else gradient
 
 
 @method()
@@ -59,12 +61,12 @@ def smooth_grad(
     ``(N, C, S)`` (*Smilkov et al. 2017*).
 
     ``noise`` is the standard deviation of what is added to every base of the known positions: the
-    copies lie off the simplex. Corrected unless ``correct`` is false.
+    copies are off the simplex. Corrected unless ``correct`` is false.
     """
     known = inputs.detach().sum(1, keepdim=True) > 0
     shape = (draws, *inputs.shape[1:])
-    steps = np.stack([generator.normal(0, noise, shape) for generator in generators])
-    copies = inputs.detach().unsqueeze(1) + torch.from_numpy(steps).to(inputs) * known.unsqueeze(1)
+    drawn = np.stack([generator.normal(0, noise, shape) for generator in generators])
+    copies = inputs.detach().unsqueeze(1) + torch.from_numpy(drawn).to(inputs) * known.unsqueeze(1)
     targets = target.repeat_interleave(draws)
     gradients = [
         _gradient(model, rows.requires_grad_(), of_rows, correct=correct)

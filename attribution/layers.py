@@ -20,8 +20,8 @@ from xaibench.protocols import method
 def grad_cam(
     model: Any, inputs: Tensor, target: Tensor, *, valid: Tensor, layer: str | None = None
 ) -> Tensor:
-    """The positive part of a layer's channels, each weighed by its mean gradient over sites,
-    ``(N, L)``, in [0, inf) (*Selvaraju et al. 2017*); zero where the base is unknown.
+    """``relu(sum_c w_c a_c)`` over a layer's channels ``a_c``, ``w_c`` the mean gradient of channel
+    ``c`` over sites; ``(N, L)``, in [0, inf) (*Selvaraju et al. 2017*); zero where the base is unknown.
 
     ``layer`` is the path of a module in the classifier whose output is ``(N, channel, site)``. Our
     choices: the default is the last ``Conv1d`` that sees more than one site (where there is none,
@@ -33,15 +33,16 @@ def grad_cam(
     another output. NotApplicable where none is named and there is no ``Conv1d``, and where the mean
     gradient of every channel is rounding, as it is before a normalisation or a softmax over sites.
     """
-    path, module = _layer(model, layer)
+    path, module = _layer_of(model, layer)
     parts = [
-        _map(model, path, module, of_inputs, of_target)
+        _grad_cam_at(model, path, module, of_inputs, of_target)
         for of_inputs, of_target in in_calls(inputs, target)
     ]
-    return _spread(torch.cat(parts), valid.shape[1]) * valid.to(inputs.device)
+    return _interpolated(torch.cat(parts), valid.shape[1]) * valid.to(inputs.device)
 
 
-def _layer(model: Any, path: str | None) -> tuple[str, nn.Module]:
+def _layer_of(model: Any, path: str | None) -> tuple[str, nn.Module]:
+    """The path and the module of the layer that is explained."""
     whole = model.classifier if isinstance(model, ExplainedView) else model
     modules: dict[str, nn.Module] = {name: each for name, each in whole.named_modules() if name}
     if path is None:
@@ -61,17 +62,24 @@ def _last_convolution(modules: dict[str, nn.Module]) -> tuple[str, nn.Module]:
     return path, modules[path]
 
 
-def _map(model: Any, path: str, module: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
-    """``(N, site of the layer)``."""
-    with _kept(module) as outputs:
+def _grad_cam_at(
+    model: Any, path: str, module: nn.Module, inputs: Tensor, target: Tensor
+) -> Tensor:
+    """Grad-CAM ``(N, site)`` at the sites of the layer.
+
+    NotApplicable where the weights are rounding: behind a layer whose channels are centred over
+    sites (a normalisation, a softmax), the gradients of a channel sum to exactly 0, and the mean
+    that a computer finds is noise, which the map would show as if it were something.
+    """
+    with _outputs_of(module) as outputs:
         explained = model(inputs).gather(1, target.unsqueeze(1))[:, 0]
     if len(outputs) != 1:
-        raise ValueError(f"layer: wanted one that runs once, {path!r} ran {len(outputs)} times")
+        raise ValueError(f"layer: expected one that runs once, {path!r} ran {len(outputs)} times")
     features = outputs[0]
     if not isinstance(features, Tensor) or features.ndim != 3 or len(features) != len(inputs):
         shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
-        wanted = f"an output ({len(inputs)}, channel, site)"
-        raise ValueError(f"layer: wanted {wanted}, that of {path!r} is {shape}")
+        expected = f"an output ({len(inputs)}, channel, site)"
+        raise ValueError(f"layer: expected {expected}, that of {path!r} is {shape}")
     (gradient,) = torch.autograd.grad(
         explained.sum(), features, materialize_grads=True, retain_graph=True
     )
@@ -85,9 +93,10 @@ def _map(model: Any, path: str, module: nn.Module, inputs: Tensor, target: Tenso
 
 def _sums_to_zero(gradient: Tensor) -> bool:
     """Whether a sequence has a gradient ``(N, channel, site)``, and its mean is nothing but
-    rounding in every channel.
+    rounding in every channel: ``|mean| <= limit * mean of |.|``.
 
-    Independent values leave a mean of 1 / sqrt(sites) of their size or more in some channel.
+    Independent values leave a mean of 1 / sqrt(sites) of their size or more in some channel, far
+    above the limit.
     """
     mean, size = gradient.double().mean(2).abs(), gradient.double().abs().mean(2)
     limit = min(_ROUNDINGS * torch.finfo(gradient.dtype).eps, _LARGEST_ROUNDING)
@@ -96,17 +105,18 @@ def _sums_to_zero(gradient: Tensor) -> bool:
 
 
 _ROUNDINGS = 500
-"""Statistics of sites far from 0 lose digits: measured, 200 roundings at 50 deviations."""
+"""Statistics of sites far from 0 lose digits: measured, 200 roundings at 50 standard deviations."""
 
 _LARGEST_ROUNDING = 1e-3
 
 
 def _is_noise(gradient: Tensor, explained: Tensor, features: Tensor) -> bool:
-    """Whether a sequence's weights are rounding through and through, as before a mean of normalised
-    sites, which is constant.
+    """Whether a sequence's weights are nothing but rounding, as before a mean of normalised sites,
+    which is constant.
 
-    Three times the output has three times the gradient, and other roundings. It is looked at where
-    a channel that changes by its own size changes the output by little more than rounding.
+    Three times the output has three times the gradient, but other roundings: weights that are more
+    than 1 % different are noise. The second pass is made only where it may matter: where a channel
+    that changes by its own size changes the output by little more than rounding.
     """
     weights = gradient.mean(2)
     effect = gradient.shape[2] * (weights.abs() * features.detach().abs().amax(2)).amax(1)
@@ -122,22 +132,22 @@ _SUSPICIOUS = 1e4
 
 
 @contextmanager
-def _kept(module: nn.Module) -> Iterator[list[Any]]:
-    """What the module gives, each time it runs in here."""
+def _outputs_of(module: nn.Module) -> Iterator[list[Any]]:
+    """What the module gives, each time it runs within this context."""
     outputs: list[Any] = []
 
-    def keep(module: nn.Module, arguments: Any, output: Any) -> Any:
+    def record(module: nn.Module, arguments: Any, output: Any) -> Any:
         outputs.append(output)
         return output.clone() if isinstance(output, Tensor) else output  # for what works in place
 
-    handle = module.register_forward_hook(keep)
+    handle = module.register_forward_hook(record)
     try:
         yield outputs
     finally:
         handle.remove()
 
 
-def _spread(scores: Tensor, length: int) -> Tensor:
+def _interpolated(scores: Tensor, length: int) -> Tensor:
     """``(N, site)`` -> ``(N, length)``."""
     if scores.shape[1] == length:
         return scores

@@ -226,8 +226,8 @@ def _hook_refusal(
 
 
 def _refused(propagation: Propagation, output: Any, error: NotApplicable) -> Any:
-    """The output; the error is raised once relevance comes back to it, at once where that cannot
-    be seen."""
+    """The output; the error is raised once relevance comes back to it, at once where the output is
+    no tensor, which cannot tell."""
     if not isinstance(output, Tensor):
         raise error
     # Taken together with a map behind it, a last map inside would be handed relevance past this.
@@ -251,7 +251,7 @@ def _by_own_rule(own: OwnRule, propagation: Propagation, call: ModuleCall) -> Te
 
 
 class _ByOwnRule(torch.autograd.Function):
-    """A user's surrogate on a graph of its own, so that what it hands back can be looked at."""
+    """A user's surrogate on a graph of its own, so that what it hands back can be checked."""
 
     @staticmethod
     def forward(
@@ -286,13 +286,13 @@ class _ByOwnRule(torch.autograd.Function):
         pairs = [*zip(leaves, gradients, strict=True), (ctx.output, gradient)]
         terms = [(values * each).detach().reshape(len(each), -1) for values, each in pairs]
         ctx.own.require_relevance(terms)
-        found = iter(gradients)
+        remaining = iter(gradients)
         return (
             None,
             None,
             None,
             None,
-            *(next(found) if e.requires_grad else None for e in ctx.leaves),
+            *(next(remaining) if e.requires_grad else None for e in ctx.leaves),
         )
 
 
@@ -345,7 +345,7 @@ def _refuse_linear_maps_outside(propagation: Propagation, explained: Tensor) -> 
     names = unruled(explained, propagation.ruled)
     if names:
         raise NotApplicable(
-            f"lrp: only rule epsilon has a meaning for what is called outside of modules here: "
+            "lrp: only rule epsilon has a meaning for what is called outside of modules: "
             f"{', '.join(names)}; make it a module (nn.Conv1d, nn.Linear, MatrixProduct)"
         )
 

@@ -1,4 +1,4 @@
-"""Methods that change the sequence and look at what the model makes of it."""
+"""Methods that edit the sequence and compare what the model gives for both."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def in_silico_mutagenesis(model: Any, inputs: Tensor, target: Tensor) -> Attribu
     """Every single substitution and what it does to the output (*Alipanahi et al. 2015*; *Zhou and
     Troyanskaya 2015*).
 
-    ``hypothetical`` ``(N, 4, S)`` is ``f(sequence with this base here) - f(sequence)``, 0 for the
-    observed base, minus its mean over the four bases of the position. ``contributions`` are that at
-    the observed base: a fourth of what its three substitutions lose together, positive where they
-    lower the output. Unknown positions are left alone and have 0.
+    With ``d_b = f(sequence with base b at the position) - f(sequence)``, 0 for the observed base,
+    ``hypothetical`` ``(N, 4, S)`` is ``d_b - mean(d)`` over the four bases. ``contributions`` are
+    that at the observed base, ``-mean(d)``: a fourth of what its three substitutions lose together,
+    positive where they lower the output. Unknown positions are left alone and have 0.
 
     tangermeme's ``saturation_mutagenesis`` has the same sign and centre, but also writes the four
     bases into an unknown position; CREsted's ``mutagenesis`` is not centred: ours minus ours at
@@ -31,17 +31,18 @@ def in_silico_mutagenesis(model: Any, inputs: Tensor, target: Tensor) -> Attribu
     """
     inputs = _nucleotides(inputs)
     hypothetical = torch.stack(
-        [_substituted(model, *each) for each in zip(inputs, target, strict=True)]
+        [_of_substitutions(model, *each) for each in zip(inputs, target, strict=True)]
     )
     return Attribution(contributions=hypothetical * inputs, hypothetical=hypothetical)
 
 
-def _substituted(model: Any, sequence: Tensor, target: Tensor) -> Tensor:
+def _of_substitutions(model: Any, sequence: Tensor, target: Tensor) -> Tensor:
+    """Of one sequence ``(4, S)``, the hypothetical scores ``(4, S)``."""
     bases, positions = torch.nonzero((sequence == 0) & sequence.any(0), as_tuple=True)
     columns = torch.eye(4).to(sequence)[bases]
-    changes = torch.zeros_like(sequence)
-    changes[bases, positions] = _changes(model, sequence, target, positions, columns.unsqueeze(2))
-    return changes - changes.mean(0)
+    effects = torch.zeros_like(sequence)
+    effects[bases, positions] = _effects(model, sequence, target, positions, columns.unsqueeze(2))
+    return effects - effects.mean(0)
 
 
 @method()
@@ -54,14 +55,14 @@ def occlusion(
     stride: Annotated[int, Field(ge=1)] = 1,
     fill: Literal["mean", "zero"] = "mean",
 ) -> Tensor:
-    """What the output loses where a window of the sequence is hidden, as scores ``(N, S)``
-    (*Zeiler and Fergus 2014*); positive where hiding lowers the output.
+    """What the output loses where a window of the sequence is occluded, as scores ``(N, S)``
+    (*Zeiler and Fergus 2014*); positive where that lowers the output.
 
-    A window's loss is ``f(sequence) - f(hidden)``, shared equally by the known positions in it; the
-    score of a position is the mean of its shares over the windows that cover it. Windows start at
-    the first known position and at every ``stride`` after it, and one more ends at the last known
-    position where the others do not reach it: padding changes nothing. Where fewer positions than
-    ``window`` lie between those two, one window holds them all.
+    A window's loss is ``f(sequence) - f(occluded)``, shared equally by the known positions in it;
+    the score of a position is the mean of its shares over the windows that cover it. Windows start
+    at the first known position and at every ``stride`` after it, and one more ends at the last
+    known position where the others do not reach it: padding changes nothing. Where fewer positions
+    than ``window`` are between those two, one window holds them all.
 
     ``fill`` is what known positions take: a fourth of every base (``mean``) or of none (``zero``,
     which is N). Unknown positions stay unknown and have 0. With ``window`` 1 a linear model gets
@@ -72,13 +73,13 @@ def occlusion(
     """
     if stride > window:
         raise ValueError(
-            f"stride: wanted at most the window of {window}, got {stride}, "
+            f"stride: expected at most the window of {window}, got {stride}, "
             "which leaves positions that no window covers"
         )
     inputs = _nucleotides(inputs)
     if window > inputs.shape[2]:
         raise NotApplicable(
-            f"wanted a window of at most the {inputs.shape[2]} positions of a sequence, "
+            f"expected a window of at most the {inputs.shape[2]} positions of a sequence, "
             f"got {window}"
         )
     column = torch.full((4, 1), 0.25 if fill == "mean" else 0.0).to(inputs)
@@ -89,17 +90,19 @@ def occlusion(
 def _occluded(
     model: Any, sequence: Tensor, target: Tensor, window: int, stride: int, column: Tensor
 ) -> Tensor:
+    """``(S,)`` of one sequence ``(4, S)``; ``column`` ``(4, 1)`` is what known positions take."""
     known = sequence.any(0)
-    starts, width = _windows(known, window, stride)
-    hidden = known.unfold(0, width, 1)[starts].to(sequence)
-    losses = -_changes(model, sequence, target, starts, column * hidden.unsqueeze(1))
-    shares = losses / hidden.sum(1)
+    starts, width = _windows_with_bases(known, window, stride)
+    occluded = known.unfold(0, width, 1)[starts].to(sequence)
+    losses = -_effects(model, sequence, target, starts, column * occluded.unsqueeze(1))
+    shares = losses / occluded.sum(1)
     sites = starts.unsqueeze(1) + torch.arange(width, device=starts.device)
-    covers = sequence.new_zeros(len(starts), len(known)).scatter(1, sites, hidden)
+    # (window, position): 1 where a window covers a known position; its mean is over these.
+    covers = sequence.new_zeros(len(starts), len(known)).scatter(1, sites, occluded)
     return shares @ covers / covers.sum(0).clamp(min=1)
 
 
-def _windows(known: Tensor, window: int, stride: int) -> tuple[Tensor, int]:
+def _windows_with_bases(known: Tensor, window: int, stride: int) -> tuple[Tensor, int]:
     """The starts of those windows that hold a known position, and how wide they are."""
     positions = torch.nonzero(known).flatten()
     if not len(positions):
@@ -111,15 +114,17 @@ def _windows(known: Tensor, window: int, stride: int) -> tuple[Tensor, int]:
     return starts[known.unfold(0, width, 1)[starts].any(1)], width
 
 
-def _changes(
+def _effects(
     model: Any, sequence: Tensor, target: Tensor, starts: Tensor, patches: Tensor
 ) -> Tensor:
     """``f(edited) - f(sequence)`` for every edit ``(E,)`` of one sequence ``(4, S)``: from
     ``starts`` ``(E,)`` on it has the ``patches`` ``(E, 4, width)``."""
     width = patches.shape[2]
-    starts = functional.pad(starts, (1, 0))  # the first edit puts there what stands there
+    # The first edit leaves the sequence as it is: it is run beside the others, not in a call of its
+    # own, so that differences are free of the rounding of different batch sizes.
+    starts = functional.pad(starts, (1, 0))
     patches = torch.cat([sequence[None, :, :width], patches])
-    # Calls are of one sequence and alike in size: a batch's company has no say in their rounding.
+    # Calls are of one sequence and of like size: other sequences of a batch change no rounding.
     calls = -(-len(starts) // rows_of(sequence.shape[1]))
     outputs = []
     with torch.no_grad():  # inference mode is no faster, and what it makes can never meet gradients
@@ -128,8 +133,8 @@ def _changes(
             sites = starts[edits, None, None] + torch.arange(width, device=starts.device)
             edited.scatter_(2, sites.expand(-1, 4, -1), patches[edits])
             outputs.append(model(edited)[:, target])
-    reached = torch.cat(outputs)
-    return reached[1:] - reached[0]
+    explained = torch.cat(outputs)
+    return explained[1:] - explained[0]
 
 
 def _nucleotides(inputs: Tensor) -> Tensor:
@@ -137,5 +142,5 @@ def _nucleotides(inputs: Tensor) -> Tensor:
     inputs = inputs.detach()
     binary = ((inputs == 0) | (inputs == 1)).all()
     if inputs.shape[1] != 4 or not binary or (inputs.sum(1) > 1).any():
-        raise NotApplicable("wanted a model whose input is the one-hot of four bases")
+        raise NotApplicable("expected a model whose input is the one-hot of four bases")
     return inputs

@@ -1,4 +1,4 @@
-"""Scores that know where a position stands, and nothing else."""
+"""Scores by place in the sequence alone: what peaks that are centred give away."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from xaibench.protocols import method
 
 @method(signed=False)
 def position_prior(model: Any, inputs: Tensor, target: Tensor, *, valid: Tensor) -> Tensor:
-    """1 in the middle of the known positions, falling linearly to 0 just outside them, ``(N, L)``.
+    """``1 - |position - middle| / reach``, ``(N, L)``: 1 in the middle of the known positions, and
+    falling linearly to 0 one position outside of them.
 
     What a method gains over this it did not gain by pointing at the centre, where peaks are called.
     """

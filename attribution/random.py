@@ -1,4 +1,4 @@
-"""Scores that know nothing: what every method must beat."""
+"""Random scores: what every method must beat."""
 
 from __future__ import annotations
 

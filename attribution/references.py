@@ -20,10 +20,11 @@ def origin(inputs: Tensor, kind: Origin) -> Tensor:
 
 
 def hypothetical(multipliers: Tensor, references: Tensor) -> Tensor:
-    """``(N, K, C, S)`` -> ``(N, C, S)``: what each base would contribute if it stood there.
+    """``(N, K, C, S)`` -> ``(N, C, S)``: what each base ``b`` would contribute at each position,
+    ``mean over references r of (m_b - sum_c m_c r_c)``, its multiplier less that of the reference's
+    own base.
 
-    It is the mean over references of its multiplier less that of the reference's own bases.
-    At the observed base they sum to the change of the output, whatever the references, as long as
-    their columns sum to what those of the input do; from ``zero`` they are the multipliers.
+    At the observed base they sum to the change of the output, ``sum m (x - r)``, as long as columns
+    of references sum to what those of the input do; from ``zero`` they are the multipliers.
     """
     return (multipliers - (multipliers * references).sum(2, keepdim=True)).mean(1)

@@ -13,8 +13,8 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 from xaibench.errors import NotApplicable, RuleError, described
 
 Layer = type[nn.Module] | str
-"""A class of modules, or the name of one: a class that stands in a plug-in file is not the same
-object when another file imports it."""
+"""A class of modules, or the name of one: the class of a plug-in file is another object where a
+second file imports it."""
 
 AnyRule = TypeVar("AnyRule", bound=Callable[..., Any])
 

@@ -51,7 +51,7 @@ def test_attention_x_gradient_of_attention_pooling_is_weight_times_value() -> No
 
 def test_attention_x_gradient_wants_one_pool() -> None:
     view, inputs = view_of(toy.both())
-    with pytest.raises(NotApplicable, match="wanted one WeightedSum in the model, found 0"):
+    with pytest.raises(NotApplicable, match="expected one WeightedSum in the model, got 0"):
         attention_x_gradient(view, inputs, TARGETS)
 
 

@@ -10,7 +10,12 @@ from captum.attr import Saliency
 from torch import Tensor
 
 from xaibench.attribution.deeplift import deeplift
-from xaibench.attribution.gradient import corrected, input_x_gradient, saliency, smooth_grad
+from xaibench.attribution.gradient import (
+    corrected_gradient,
+    input_x_gradient,
+    saliency,
+    smooth_grad,
+)
 from xaibench.attribution.integrated import integrated_gradients
 from xaibench.nn.view import ExplainedView
 
@@ -32,8 +37,8 @@ def linear() -> tuple[Any, Tensor]:
 
 def test_corrected_gradients_sum_to_zero_over_bases_and_keep_their_differences() -> None:
     gradient = torch.randn(3, 4, 7, dtype=torch.float64)
-    assert corrected(gradient).sum(1).abs().max() < 1e-14
-    torch.testing.assert_close(corrected(gradient).diff(dim=1), gradient.diff(dim=1))
+    assert corrected_gradient(gradient).sum(1).abs().max() < 1e-14
+    torch.testing.assert_close(corrected_gradient(gradient).diff(dim=1), gradient.diff(dim=1))
 
 
 @pytest.mark.parametrize("correct", [True, False])

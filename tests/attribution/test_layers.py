@@ -156,8 +156,8 @@ def test_the_whole_model_is_no_layer() -> None:
 
 
 def test_a_layer_without_sites_is_refused() -> None:
-    wanted = r"wanted an output \(3, channel, site\), that of 'body\.1' is \(3, 1\)"
-    with pytest.raises(ValueError, match=wanted):
+    message = r"expected an output \(3, channel, site\), that of 'body\.1' is \(3, 1\)"
+    with pytest.raises(ValueError, match=message):
         by_the_harness(toy.both(), layer="body.1")
 
 

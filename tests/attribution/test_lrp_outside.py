@@ -429,7 +429,7 @@ REFUSED: dict[str, tuple[Callable[[Any, Tensor], Tensor], str]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_linear_map_that_no_rule_sees_is_refused_by_name(name: str, rule: str) -> None:
     called, operation = REFUSED[name]
-    with pytest.raises(NotApplicable, match=rf"outside of modules here: .*{operation}"):
+    with pytest.raises(NotApplicable, match=rf"outside of modules: .*{operation}"):
         relevance(_features(called), {"rule": rule}, torch.float64)
 
 

@@ -11,7 +11,7 @@ from captum.attr import FeatureAblation, Occlusion
 from torch import Tensor
 from toy import MODELS
 
-from xaibench.attribution.gradient import corrected, input_x_gradient
+from xaibench.attribution.gradient import corrected_gradient, input_x_gradient
 from xaibench.attribution.perturbation import in_silico_mutagenesis, occlusion
 from xaibench.errors import NotApplicable
 from xaibench.explanation.method_call import explain
@@ -55,7 +55,7 @@ def occluded(model: Any, codes: Codes = CODES, target: Tensor = TARGETS, **optio
 def test_mutagenesis_of_a_linear_model_is_its_corrected_gradient_where_bases_are_known() -> None:
     model, weights = linear()
     answer = in_silico_mutagenesis(ExplainedView(model), inputs_of(model), TARGETS)
-    expected = corrected(weights) * KNOWN.unsqueeze(1)
+    expected = corrected_gradient(weights) * KNOWN.unsqueeze(1)
     torch.testing.assert_close(answer.hypothetical, expected, **ROUNDING)
     by_gradient = input_x_gradient(ExplainedView(model), inputs_of(model), TARGETS)
     torch.testing.assert_close(answer.contributions, by_gradient.detach(), **ROUNDING)
@@ -125,7 +125,7 @@ def test_mutagenesis_is_that_of_tangermeme_but_for_unknown_positions() -> None:
 @pytest.mark.parametrize("fill", ["mean", "zero"])
 def test_occlusion_of_a_linear_model_is_a_mean_of_means_of_weights(window: int, fill: Any) -> None:
     model, weights = linear()
-    weights = corrected(weights) if fill == "mean" else weights
+    weights = corrected_gradient(weights) if fill == "mean" else weights
     losses = (weights * inputs_of(model).detach()).sum(1)
     answer = occluded(model, window=window, fill=fill)
     torch.testing.assert_close(answer, sliding(losses, window, 1), **ROUNDING)
@@ -134,7 +134,7 @@ def test_occlusion_of_a_linear_model_is_a_mean_of_means_of_weights(window: int, 
 @pytest.mark.parametrize("stride", [2, 3, 4, 5])
 def test_with_a_stride_the_last_window_still_reaches_the_end(stride: int) -> None:
     model, weights = linear()
-    losses = (corrected(weights) * inputs_of(model).detach()).sum(1)
+    losses = (corrected_gradient(weights) * inputs_of(model).detach()).sum(1)
     answer = occluded(model, window=5, stride=stride)
     torch.testing.assert_close(answer, sliding(losses, 5, stride), **ROUNDING)
     assert (answer[KNOWN] != 0).all()
@@ -224,7 +224,7 @@ def test_a_window_within_unknown_bases_hides_nothing() -> None:
     model, weights = linear()
     answer = occluded(model, codes, window=3)
     assert (answer[:, 6:14] == 0).all()
-    loss = (corrected(weights) * inputs_of(model).detach()).sum(1)
+    loss = (corrected_gradient(weights) * inputs_of(model).detach()).sum(1)
     torch.testing.assert_close(answer[:, 0], loss[:, :3].mean(1), **ROUNDING)
 
 
@@ -232,7 +232,7 @@ def test_a_sequence_shorter_than_the_window_is_hidden_at_once() -> None:
     codes = np.full((1, toy.LENGTH), 4, np.uint8)
     codes[0, [3, 5]] = 0, 2
     model, weights = linear()
-    loss = (corrected(weights)[0, 0, 3] + corrected(weights)[0, 2, 5]) / 2
+    loss = (corrected_gradient(weights)[0, 0, 3] + corrected_gradient(weights)[0, 2, 5]) / 2
     expected = torch.zeros(1, toy.LENGTH, dtype=torch.float64)
     expected[0, [3, 5]] = loss
     torch.testing.assert_close(occluded(model, codes, TARGETS[:1]), expected, **ROUNDING)
