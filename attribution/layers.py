@@ -21,7 +21,8 @@ def grad_cam(
     model: Any, inputs: Tensor, target: Tensor, *, valid: Tensor, layer: str | None = None
 ) -> Tensor:
     """``relu(sum_c w_c a_c)`` over a layer's channels ``a_c``, ``w_c`` the mean gradient of channel
-    ``c`` over sites; ``(N, L)``, in [0, inf) (*Selvaraju et al. 2017*); zero where the base is unknown.
+    ``c`` over sites; ``(N, L)``, in [0, inf) (*Selvaraju et al. 2017*); zero where the base is
+    unknown.
 
     ``layer`` is the path of a module in the classifier whose output is ``(N, channel, site)``. Our
     choices: the default is the last ``Conv1d`` that sees more than one site (where there is none,
