@@ -94,17 +94,17 @@ def test_scanned_motifs_give_any_dataset_its_truth(loaded):
     pytest.importorskip("memelite")
     splits = loaded(truth={"motifs": {"GATA1": "yes"}, "p_value": 0.01})
     assert (splits.train.evidence == 1).any()
-    with pytest.raises(UsageError, match="wanted a dataset that does not know"):
+    with pytest.raises(UsageError, match="expected a dataset that does not know"):
         loaded("planted", train=10, test=10, truth={"motifs": {"GATA1": "CTCF"}})
 
 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("some", {"one_class": True}, "dataset: wanted every class in train, got none of 'yes'"),
-        ("some", {"twice": True}, "dataset: wanted names that differ, train has one twice"),
+        ("some", {"one_class": True}, "dataset: expected every class in train, got none of 'yes'"),
+        ("some", {"twice": True}, "dataset: expected names that differ, train has one twice"),
         ("broken", {}, "dataset 'broken': RuntimeError: on purpose"),
-        ("none", {}, "dataset 'none': wanted Splits, got int"),
+        ("none", {}, "dataset 'none': expected Splits, got int"),
     ],
 )
 def test_a_dataset_that_cannot_be_used_is_one_line(loaded, name, options, message):
@@ -142,9 +142,9 @@ def test_a_dataset_that_is_here_is_not_stood_in_for(loaded):
 @pytest.mark.parametrize(
     ("fallback", "message"),
     [
-        ({"path": "a.csv"}, r"dataset\.fallback: wanted name: NAME and its options, got"),
+        ({"path": "a.csv"}, r"dataset\.fallback: expected name: NAME and its options, got"),
         ({"name": "some", "twise": True}, r"dataset\.fallback: unknown key 'twise'; did you mean"),
-        ({"name": "none"}, "wanted Splits, got int"),
+        ({"name": "none"}, "expected Splits, got int"),
     ],
 )
 def test_a_fallback_that_cannot_be_used_is_one_line(loaded, fallback, message):
@@ -160,7 +160,7 @@ def test_a_split_of_unknown_bases_alone_is_refused(loaded, name):
 
 def test_evidence_for_a_class_that_is_none_is_refused(loaded):
     assert len(loaded("unknown", which="none").test) == 4
-    with pytest.raises(UsageError, match="wanted evidence of -1 to 1 in train, got 2 to 2"):
+    with pytest.raises(UsageError, match="expected evidence of -1 to 1 in train, got 2 to 2"):
         loaded("unknown", which="none", largest=2)
 
 

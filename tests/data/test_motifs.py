@@ -77,24 +77,24 @@ def test_a_file_goes_before_the_shipped_motifs(meme):
 
 
 def test_a_file_and_a_release_exclude_each_other(meme):
-    with pytest.raises(UsageError, match="wanted a MEME file or a release of JASPAR, got both"):
+    with pytest.raises(UsageError, match="expected a MEME file or a release of JASPAR, got both"):
         find_motif("one", path=meme(), release="JASPAR2024")
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("no motifs", "wanted motifs in MEME format, got no line MOTIF"),
+        ("no motifs", "expected motifs in MEME format, got no line MOTIF"),
         (MEME.replace("0.333333 0.666667", "0.5 0.7"), "motif one: .* got '0 0 0.5 0.7' in line 8"),
         (MEME.replace("0 1 0 0", "0 1 0"), "motif three: .* got '0 1 0' in line 16"),
         (MEME.replace("1.0 0.0 0.0 0.0", "-1 1 1 0"), "motif two: .* got '-1 1 1 0'"),
-        (MEME.replace("0 1 0 0", ""), "motif three: wanted rows behind line 15, got none"),
-        (MEME.replace("1.0 0.0 0.0 0.0", ""), "motif two: wanted rows behind line 11, got none"),
-        (MEME[: MEME.index(" 0 0 0.33")], "motif one: wanted w= 2 as line 6 says, got 1 rows"),
-        (MEME.replace(" 0 0 0.33", "URL\n0 0 0.33"), "motif one: wanted w= 2 .* got 1 rows"),
+        (MEME.replace("0 1 0 0", ""), "motif three: expected rows behind line 15, got none"),
+        (MEME.replace("1.0 0.0 0.0 0.0", ""), "motif two: expected rows behind line 11, got none"),
+        (MEME[: MEME.index(" 0 0 0.33")], "motif one: expected w= 2 as line 6 says, got 1 rows"),
+        (MEME.replace(" 0 0 0.33", "URL\n0 0 0.33"), "motif one: expected w= 2 .* got 1 rows"),
         (MEME.replace("w= 2", "w=2").replace(" 0 0 0.33", "0 1 0 0\n0 0 0.33"), "got 3 rows"),
-        (MEME.replace("w= 2", "w= six"), "motif one: wanted w= six as line 6 says, got 2 rows"),
-        (MEME.replace("alength= 4", "alength= 20"), "wanted alength= 20 .*, got 4 columns"),
+        (MEME.replace("w= 2", "w= six"), "motif one: expected w= six as line 6 says, got 2 rows"),
+        (MEME.replace("alength= 4", "alength= 20"), "expected alength= 20 .*, got 4 columns"),
         (MEME.replace("1.0 0.0 0.0 0.0", "1.0 0.0 0.0 0.0 end"), "motif two: .* 0.0 end' in line"),
         (MEME.replace("0.5 0.25 0.25 0", "0,5 0,25 0,25 0"), "motif one: .* got '0,5 0,25 0,25 0'"),
         (MEME.replace("0.5 0.25 0.25 0", "A 0.5 0.25 0.25 0"), "motif one: .* got 'A 0.5"),
@@ -105,12 +105,16 @@ def test_a_file_and_a_release_exclude_each_other(meme):
         (MEME.replace("0.5 0.25 0.25 0", "0 0 0 0"), "motif one: .* that sum to 1, got '0 0 0 0'"),
         (
             MEME.replace("URL", "letter-probability matrix:\n1 0 0 0\nURL"),
-            "motif three: wanted one letter-probability matrix, got one in line 15 and in line 17",
+            "motif three: expected one letter-probability matrix, got one in line 15 and in line "
+            "17",
         ),
         (MEME.replace("two", "one"), "identifiers that differ, got 'one' in line 5 and in line 10"),
-        (MEME + "MOTIF four\n", "motif four: wanted a letter-probability matrix, got none"),
-        (MEME.replace("= ACGT", "= ACDEFGHIKLMNPQRSTVWY"), "line 3: wanted the alphabet ACGT, got"),
-        (MEME.replace("= ACGT", "= TGCA"), "line 3: wanted the alphabet ACGT, got TGCA"),
+        (MEME + "MOTIF four\n", "motif four: expected a letter-probability matrix, got none"),
+        (
+            MEME.replace("= ACGT", "= ACDEFGHIKLMNPQRSTVWY"),
+            "line 3: expected the alphabet ACGT, got",
+        ),
+        (MEME.replace("= ACGT", "= TGCA"), "line 3: expected the alphabet ACGT, got TGCA"),
         (">MA0139.1\tCTCF\nA [ 87 167 ]\n", "got matrices of JASPAR or HOMER; convert them"),
         ("AC M00001\nXX\nID V$MYOD\nPO A C G T\n", "got matrices of TRANSFAC; convert them"),
         ("<?xml version='1.0'?>\n", "got XML or HTML"),
@@ -122,13 +126,13 @@ def test_what_is_no_file_of_motifs_is_refused(meme, text, message):
 
 
 def test_a_missing_file_and_one_that_is_no_text_are_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"no.meme: wanted motifs .*, got: No such file"):
+    with pytest.raises(UsageError, match=r"no.meme: expected motifs .*, got: No such file"):
         read_motifs(tmp_path / "no.meme")
     (tmp_path / "packed.meme").write_bytes(b"\x00\x07\xff\xfe")
-    with pytest.raises(UsageError, match=r"packed.meme: wanted motifs .*, got: a binary file"):
+    with pytest.raises(UsageError, match=r"packed.meme: expected motifs .*, got: a binary file"):
         read_motifs(tmp_path / "packed.meme")
     os.mkfifo(tmp_path / "pipe.meme")
-    with pytest.raises(UsageError, match=r"pipe.meme: wanted motifs .*, got: a pipe, not a file"):
+    with pytest.raises(UsageError, match=r"pipe.meme: expected motifs .*, got: a pipe, not a file"):
         read_motifs(tmp_path / "pipe.meme")
 
 
@@ -210,7 +214,7 @@ def test_what_a_release_does_not_have_is_refused_with_the_nearest():
         find_motif("Mycn2")
     with pytest.raises(UsageError, match=r"got 'POL012.1'; .*; JASPAR2020 has it"):
         find_motif("POL012.1")
-    with pytest.raises(UsageError, match=r"release: wanted one of .*, got 'JASPAR2015'.*JASPAR2"):
+    with pytest.raises(UsageError, match=r"release: expected one of .*, got 'JASPAR2015'.*JASPAR2"):
         find_motif("CTCF", release="JASPAR2015")
 
 
@@ -235,5 +239,5 @@ def test_a_decoy_has_the_columns_in_an_order_unlike_the_motif(motif):
 
 
 def test_a_motif_of_equal_columns_has_no_decoy():
-    with pytest.raises(UsageError, match="wanted a motif whose columns can be put in an order"):
+    with pytest.raises(UsageError, match="expected a motif whose columns can be put in an order"):
         decoy(np.tile([0.7, 0.1, 0.1, 0.1], (7, 1)), np.random.default_rng(0))

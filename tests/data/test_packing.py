@@ -87,7 +87,7 @@ def test_a_packed_file_damaged_anywhere_is_made_again(cache):
     splits, key = SPLITS["with everything"], key_of("all")
     packed("toy", key, lambda: splits)
     path = next(cache.iterdir())
-    whole, wanted = path.read_bytes(), fingerprint(splits)
+    whole, expected = path.read_bytes(), fingerprint(splits)
     generator = np.random.default_rng(0)
     made = 0
 
@@ -100,13 +100,13 @@ def test_a_packed_file_damaged_anywhere_is_made_again(cache):
         damaged = bytearray(whole)
         damaged[place] ^= int(generator.integers(1, 256))
         path.write_bytes(damaged)
-        assert fingerprint(packed("toy", key, make)) == wanted
+        assert fingerprint(packed("toy", key, make)) == expected
     # what was changed may be a byte that nobody reads, a date in the archive
     assert made > 200
     for data in (b"", b"no zip", b"PK\x03\x04 half", whole[: len(whole) // 2], whole[:-1]):
         path.write_bytes(data)
         before = made
-        assert fingerprint(packed("toy", key, make)) == wanted
+        assert fingerprint(packed("toy", key, make)) == expected
         assert made == before + 1
         assert path.read_bytes() == whole
 
@@ -154,7 +154,7 @@ def test_nothing_is_written_where_making_fails(cache):
 def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     (tmp_path / "taken").write_text("a file")
     monkeypatch.setenv("XAIBENCH_CACHE", str(tmp_path / "taken"))
-    with pytest.raises(UsageError, match=r"taken: wanted a folder .* set XAIBENCH_CACHE"):
+    with pytest.raises(UsageError, match=r"taken: expected a folder .* set XAIBENCH_CACHE"):
         packed("toy", key_of("all"), lambda: SPLITS["plain"])
 
 
@@ -183,5 +183,5 @@ def test_the_key_of_a_file_follows_its_place_size_and_time(tmp_path):
     path.rename(tmp_path / "other.fa")
     keys.append(file_key(tmp_path / "other.fa"))
     assert len({*keys}) == 4
-    with pytest.raises(UsageError, match=r"genome\.fa: wanted a file, got: No such file"):
+    with pytest.raises(UsageError, match=r"genome\.fa: expected a file, got: No such file"):
         file_key(path)

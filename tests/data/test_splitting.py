@@ -72,7 +72,7 @@ def test_groups_that_are_the_classes_cannot_be_cut():
 
 
 def test_classes_of_one_sequence_cannot_be_cut():
-    with pytest.raises(UsageError, match=r"wanted two sequences of a class .* got 2 sequences"):
+    with pytest.raises(UsageError, match=r"expected two sequences of a class .* got 2 sequences"):
         cut_validation(sequences([0, 1]), 0.2, 0)
 
 

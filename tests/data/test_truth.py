@@ -128,13 +128,13 @@ def test_memelite_finds_what_a_scan_by_hand_finds(matrices, name):
     (found,) = truth._scanner()({"it": matrix.T}, one_hot, threshold=2e-3)
     rows = found[["sequence_name", "start", "strand", "p-value"]].itertuples(index=False)
     found_hits = {(row, start, strand): p for row, start, strand, p in rows}
-    wanted = {
+    expected = {
         (row, start, strand): p
         for row, sequence in enumerate(codes)
         for start, strand, p in slow_hits(sequence, matrix, 2e-3)
     }
-    assert found_hits == pytest.approx(wanted, rel=1e-9)
-    assert {(1, 7, "+"), (3, 40, "-")} <= wanted.keys()
+    assert found_hits == pytest.approx(expected, rel=1e-9)
+    assert {(1, 7, "+"), (3, 40, "-")} <= expected.keys()
 
 
 @pytest.mark.parametrize("p_value", [0.02, 0.2])
@@ -195,13 +195,13 @@ def test_the_report_is_told_which_motifs_and_how_many_sequences_have_one(matrice
 
 def test_what_cannot_be_scanned_for_is_one_line(matrices):
     splits = splits_of(["ACGTACGT"])
-    with pytest.raises(UsageError, match=r"^truth: CTCF: wanted a class, 'a' or .* got 'pig'$"):
+    with pytest.raises(UsageError, match=r"^truth: CTCF: expected a class, 'a' or .* got 'pig'$"):
         scanned(splits, {"CTCF": "pig"})
-    with pytest.raises(UsageError, match=r"motifs: wanted a motif and the class .*, got none"):
+    with pytest.raises(UsageError, match=r"motifs: expected a motif and the class .*, got none"):
         scanned(splits, {})
     with pytest.raises(UsageError, match=r"0\.00098, which the best .* short \(5 .*, got 0\.0001"):
         scanned(splits, {"short": "a"}, path=matrices)
-    with pytest.raises(UsageError, match=r"wanted a name or an identifier of .*got 'shrot'"):
+    with pytest.raises(UsageError, match=r"expected a name or an identifier of .*got 'shrot'"):
         scanned(splits, {"shrot": "a"}, path=matrices)
 
 
@@ -209,9 +209,9 @@ def test_a_dataset_that_knows_its_motifs_is_refused(tmp_path):
     splits = splits_of(["ACGTACGT"])
     evidence = np.full(splits.train.codes.shape, -1, np.int8)
     known = replace(splits, train=replace(splits.train, evidence=evidence))
-    with pytest.raises(UsageError, match="wanted a dataset that does not know where its motifs"):
+    with pytest.raises(UsageError, match="expected a dataset that does not know where its motifs"):
         scanned(known, {"CTCF": "a"})
-    with pytest.raises(UsageError, match="wanted a dataset that does not know where its motifs"):
+    with pytest.raises(UsageError, match="expected a dataset that does not know where its motifs"):
         annotated(known, tmp_path / "sites.bed")
 
 
@@ -323,9 +323,9 @@ def test_sites_of_a_genome_are_cut_to_the_sequences_and_turned(tmp_path):
         for start, size in zip(starts, generator.integers(1, 23, size=41), strict=True)
     ]
     found = annotated(Splits(train, test), bed(tmp_path, rows))
-    wanted = slow_sites(train, rows), slow_sites(test, rows)
-    assert np.array_equal(found.train.evidence, wanted[0])
-    assert np.array_equal(found.test.evidence, wanted[1])
+    expected = slow_sites(train, rows), slow_sites(test, rows)
+    assert np.array_equal(found.train.evidence, expected[0])
+    assert np.array_equal(found.test.evidence, expected[1])
     touched = [(slow_sites(part, [row]) >= 0).any() for row in rows for part in (train, test)]
     outside = int((~np.reshape(touched, (41, 2)).any(axis=1)).sum())
     assert 0 < outside < 41
@@ -341,12 +341,15 @@ def test_on_the_other_strand_a_site_is_read_from_the_end(tmp_path):
 
 
 BAD = {
-    "a class": ([("s0", 1, 3, "a"), ("s0", 1, 3, "pig")], "row 1: wanted a class, .* got 'pig'$"),
-    "no class": ([("s0", 1, 3)], "wanted a fourth column, .* got 3 columns; name the class of"),
-    "no number": ([("s0", 1, "x", "a")], "column 'end': wanted whole numbers, got 'x' in row 0"),
-    "an end first": ([("s0", 3, 3, "a")], "row 0: wanted 0 <= start < end, got 3 and 3"),
-    "a negative start": ([("s0", -1, 3, "a")], "row 0: wanted 0 <= start < end, got -1 and 3"),
-    "outside": ([("s0", 3, 9, "a")], "row 0: wanted a site inside the 8 letters of 's0', got 3-9"),
+    "a class": ([("s0", 1, 3, "a"), ("s0", 1, 3, "pig")], "row 1: expected a class, .* got 'pig'$"),
+    "no class": ([("s0", 1, 3)], "expected a fourth column, .* got 3 columns; name the class of"),
+    "no number": ([("s0", 1, "x", "a")], "column 'end': expected whole numbers, got 'x' in row 0"),
+    "an end first": ([("s0", 3, 3, "a")], "row 0: expected 0 <= start < end, got 3 and 3"),
+    "a negative start": ([("s0", -1, 3, "a")], "row 0: expected 0 <= start < end, got -1 and 3"),
+    "outside": (
+        [("s0", 3, 9, "a")],
+        "row 0: expected a site inside the 8 letters of 's0', got 3-9",
+    ),
     "nowhere": ([("chr1", 3, 9, "a")], r"got none among 1; .*\('s0'\) .* chromosome, got 'chr1'$"),
 }
 
@@ -362,7 +365,7 @@ def test_bad_sites_are_one_line_with_the_file(tmp_path, case):
 
 
 def test_a_class_for_all_that_is_none_is_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"^truth: speaks_for: wanted a class, .* got 'pig'$"):
+    with pytest.raises(UsageError, match=r"^truth: speaks_for: expected a class, .* got 'pig'$"):
         annotated(splits_of(["ACGTACGT"]), bed(tmp_path, [("s0", 1, 3)]), speaks_for="pig")
 
 

@@ -127,7 +127,7 @@ def test_a_sequence_without_a_known_base_has_no_log_likelihood():
 
 
 def test_a_background_of_another_order_is_refused():
-    with pytest.raises(ValueError, match=r"log_probability: wanted \(5, 5, 5, 5\), got \(4, 4\)"):
+    with pytest.raises(ValueError, match=r"log_probability: expected \(5, 5, 5, 5\), got \(4, 4\)"):
         KmerBackground(np.zeros((4, 4)))
 
 

@@ -56,7 +56,7 @@ def test_another_letter_is_named_with_its_sequence_and_position(letter):
         UsageError, match=rf"^sequence 1: .*got {re.escape(repr(letter))} at position 2"
     ):
         encoding.to_codes(["ACGTACG", f"AC{letter}GT", "ACX"])
-    with pytest.raises(UsageError, match=r"^peak b: wanted the letters A C G T N or an IUPAC"):
+    with pytest.raises(UsageError, match=r"^peak b: expected the letters A C G T N or an IUPAC"):
         encoding.to_codes(["ACGTACG", f"AC{letter}GT"], names=["peak a", "peak b"])
 
 
@@ -95,10 +95,10 @@ def test_a_shuffle_keeps_dinucleotides_and_ends():
 
 def all_shuffles(letters):
     """By trying every order of the inner letters."""
-    wanted = Counter(pairwise(letters))
+    expected = Counter(pairwise(letters))
     inner = set(permutations(letters[1:-1]))
     orders = ("".join([letters[0], *order, letters[-1]]) for order in inner)
-    return {order for order in orders if Counter(pairwise(order)) == wanted}
+    return {order for order in orders if Counter(pairwise(order)) == expected}
 
 
 @pytest.mark.parametrize("letters", ["ACCCACGATG", "AAACAAGAC", "TTACCATCTA", "GTGTGGTTG"])
@@ -192,8 +192,8 @@ def test_shuffling_together_gives_what_one_walk_at_a_time_gives(monkeypatch, len
     codes = generator.choice(5, size=(11, length), p=p).astype(np.uint8)
     codes[2, length // 2 :] = 4
     generators = streams(3, "references", codes)
-    wanted = [slow_shuffles(row, 7, each) for row, each in zip(codes, generators, strict=True)]
-    assert np.array_equal(encoding.references(codes, 7, 3), wanted)
+    expected = [slow_shuffles(row, 7, each) for row, each in zip(codes, generators, strict=True)]
+    assert np.array_equal(encoding.references(codes, 7, 3), expected)
 
 
 def test_references_of_nothing_are_none():

@@ -162,7 +162,7 @@ def test_kept_bases_that_the_chain_forbids_are_refused():
 
 
 def test_one_generator_a_sequence_is_wanted():
-    with pytest.raises(ValueError, match="generators: wanted one a sequence, 5, got 2"):
+    with pytest.raises(ValueError, match="generators: expected one a sequence, 5, got 2"):
         imputed(CODES, HOLES, CHAIN, streams(0, "imputed", CODES[:2]))
 
 
@@ -203,11 +203,11 @@ def test_a_fitted_chain_is_the_one_its_sequences_came_from():
 
 @pytest.mark.parametrize("shapes", [((3,), (4, 4)), ((4,), (4, 5))])
 def test_a_chain_of_another_shape_is_refused(shapes):
-    with pytest.raises(ValueError, match=r"wanted start \(4,\) and steps \(4, 4\), got"):
+    with pytest.raises(ValueError, match=r"expected start \(4,\) and steps \(4, 4\), got"):
         Chain(*map(np.ones, shapes))
 
 
 @pytest.mark.parametrize("start", [[0.5, 0.6, -0.1, 0], [1, 1, 0, 0], [np.nan, 1, 0, 0]])
 def test_a_chain_of_what_are_no_probabilities_is_refused(start):
-    with pytest.raises(ValueError, match="wanted probabilities whose rows sum to 1"):
+    with pytest.raises(ValueError, match="expected probabilities whose rows sum to 1"):
         Chain(np.array(start, float), np.full((4, 4), 0.25))

@@ -108,7 +108,7 @@ def test_a_run_that_is_broken_is_told_and_the_others_rendered(copy):
     _, failures = render(copy)
     assert [line.partition(":")[0] for line in failures] == ["first"]
     table = pd.read_csv(copy / "overview.csv")
-    assert "wanted the column" in table.reason[0]
+    assert "expected the column" in table.reason[0]
     assert table.model[1] == "cnn"
 
 

@@ -31,7 +31,7 @@ def test_a_link_in_the_way_is_not_followed(tmp_path, victim, name):
 @pytest.mark.parametrize("name", ["../out", "/out", "a/../../out", "", "..", "a\\..\\out"])
 def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path, name):
     (tmp_path / "run").mkdir()
-    with pytest.raises(UsageError, match="wanted the name of a file in this folder"):
+    with pytest.raises(UsageError, match="expected the name of a file in this folder"):
         write_below(tmp_path / "run", name, "x")
     assert [path.name for path in tmp_path.rglob("*")] == ["run"]
 
@@ -40,14 +40,14 @@ def test_a_folder_that_is_a_link_is_not_written_through(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "run" / "figures").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UsageError, match="figures: is a link, wanted a folder to write in"):
+    with pytest.raises(UsageError, match="figures: is a link, expected a folder to write in"):
         write_below(tmp_path / "run", "figures/a.svg", "x")
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
     (tmp_path / "figures").touch()
-    with pytest.raises(UsageError, match="figures: is no folder, wanted one to write in"):
+    with pytest.raises(UsageError, match="figures: is no folder, expected one to write in"):
         write_below(tmp_path, "figures/a.svg", "x")
 
 

@@ -39,16 +39,16 @@ def load_splits(use: Use, *, data_seed: int, source: str, plugins: tuple[str, ..
         reason = str(error)
     instead = _use_of(fallback, plugins)
     splits = _splits(instead, data_seed=data_seed, source=source, plugins=plugins)
-    wanted, got = _named(use), _named(instead)
-    note = f"NOT {wanted}, which could not be had, but {got}. {splits.note}".strip()
-    return replace(splits, note=note, facts={STANDS_IN: wanted, BECAUSE: reason, **splits.facts})
+    expected, got = _named(use), _named(instead)
+    note = f"NOT {expected}, which could not be had, but {got}. {splits.note}".strip()
+    return replace(splits, note=note, facts={STANDS_IN: expected, BECAUSE: reason, **splits.facts})
 
 
 def _use_of(fallback: dict[str, Any], plugins: tuple[str, ...]) -> Use:
     given = dict(fallback)
     name = given.pop("name", None)
     if not isinstance(name, str):
-        raise UsageError(f"dataset.fallback: wanted name: NAME and its options, got {fallback!r}")
+        raise UsageError(f"dataset.fallback: expected name: NAME and its options, got {fallback!r}")
     plugin = load("datasets", name, plugins)
     return Use(use=name, options=resolve(plugin, given, where="dataset.fallback"))
 
@@ -83,13 +83,13 @@ def _called(plugin: Plugin, options: dict[str, object], data_seed: int) -> Split
     except Exception as error:
         raise UsageError(f"dataset {plugin.name!r}: {described(error)}") from error
     if not isinstance(splits, Splits):
-        raise UsageError(f"dataset {plugin.name!r}: wanted Splits, got {type(splits).__name__}")
+        raise UsageError(f"dataset {plugin.name!r}: expected Splits, got {type(splits).__name__}")
     return splits
 
 
 def _check(splits: Splits) -> None:
     if len(splits.train.class_names) < 2:
-        raise UsageError("dataset: wanted two classes or more, got one")
+        raise UsageError("dataset: expected two classes or more, got one")
     for name in ("train", "test", "validation"):
         split = getattr(splits, name)
         if split is not None:
@@ -98,22 +98,22 @@ def _check(splits: Splits) -> None:
         present = np.bincount(split.labels, minlength=len(split.class_names)) > 0
         if not present.all():
             absent = split.class_names[int(np.argmin(present))]
-            raise UsageError(f"dataset: wanted every class in {name}, got none of {absent!r}")
+            raise UsageError(f"dataset: expected every class in {name}, got none of {absent!r}")
         if len(set(split.names)) < len(split):
-            raise UsageError(f"dataset: wanted names that differ, {name} has one twice")
+            raise UsageError(f"dataset: expected names that differ, {name} has one twice")
 
 
 def _check_letters(name: str, split: Sequences) -> None:
     """That there is a base to look at, and that evidence names classes."""
     if not any((split.codes[row : row + _ROWS] < N).any() for row in range(0, len(split), _ROWS)):
         raise UsageError(
-            f"dataset: wanted sequences with known bases in {name}, got N alone in all "
+            f"dataset: expected sequences with known bases in {name}, got N alone in all "
             f"{len(split):,}"
         )
     evidence, classes = split.evidence, len(split.class_names)
     if evidence is not None and not NO_CLASS <= evidence.min() <= evidence.max() < classes:
         raise UsageError(
-            f"dataset: wanted evidence of {NO_CLASS} to {classes - 1} in {name}, got "
+            f"dataset: expected evidence of {NO_CLASS} to {classes - 1} in {name}, got "
             f"{evidence.min()} to {evidence.max()}"
         )
 

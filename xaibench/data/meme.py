@@ -26,7 +26,7 @@ _BEHIND = ("MOTIF", "URL", "letter-probability", "log-odds", "--", "**", "//")
 _OTHER_FORMATS = {
     r"\s*>": "matrices of JASPAR or HOMER; convert them (jaspar2meme)",
     r"\s*(AC|ID|VV|XX|NA)\s": "matrices of TRANSFAC; convert them (transfac2meme)",
-    r"\s*<": "XML or HTML; wanted the text format",
+    r"\s*<": "XML or HTML; expected the text format",
     r"\s*[ACGT]\s*[|\[]": "counts of JASPAR; convert them (jaspar2meme)",
 }
 
@@ -56,14 +56,14 @@ def read_motifs(path: Path) -> list[Motif]:
             lines = [_Line(number, line.strip()) for number, line in enumerate(text, 1)]
     except UNREADABLE as error:
         got = reason(path, error)
-        raise UsageError(f"{path}: wanted motifs in MEME format, got: {got}") from error
+        raise UsageError(f"{path}: expected motifs in MEME format, got: {got}") from error
     lines = [line for line in lines if line.text and line.text[0] != "#"]
     try:
         motifs = list(_motifs(lines))
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from None
     if not motifs:
-        raise UsageError(f"{path}: wanted motifs in MEME format, got {_instead(lines)}")
+        raise UsageError(f"{path}: expected motifs in MEME format, got {_instead(lines)}")
     return motifs
 
 
@@ -85,7 +85,7 @@ def _motifs(lines: list[_Line]) -> Iterator[Motif]:
         number = first.setdefault(identifier, lines[start].number)
         if number != lines[start].number:
             raise ValueError(
-                f"wanted identifiers that differ, got {shortened(repr(identifier))} in line "
+                f"expected identifiers that differ, got {shortened(repr(identifier))} in line "
                 f"{number} and in line {lines[start].number}"
             )
         matrix = _matrix(lines[start + 1 : end], shortened(identifier))
@@ -96,28 +96,28 @@ def _require_alphabet(lines: list[_Line]) -> None:
     for line in lines:
         letters = re.fullmatch(r"ALPHABET\s*=\s*(\S+)", line.text)
         if letters and letters[1] not in _ALPHABETS:
-            raise ValueError(f"line {line.number}: wanted the alphabet ACGT, got {letters[1]}")
+            raise ValueError(f"line {line.number}: expected the alphabet ACGT, got {letters[1]}")
 
 
 def _matrix(lines: list[_Line], motif: str) -> Matrix:
     """Of the lines behind MOTIF: rows of four probabilities, as many as the header says."""
     starts = [row for row, line in enumerate(lines) if line.text.startswith("letter-probability")]
     if not starts:
-        raise ValueError(f"motif {motif}: wanted a letter-probability matrix, got none")
+        raise ValueError(f"motif {motif}: expected a letter-probability matrix, got none")
     if starts[1:]:
         twice = " and ".join(f"in line {lines[row].number}" for row in starts[:2])
-        raise ValueError(f"motif {motif}: wanted one letter-probability matrix, got one {twice}")
+        raise ValueError(f"motif {motif}: expected one letter-probability matrix, got one {twice}")
     header = lines[starts[0]]
     behind = lines[starts[0] + 1 :]
     ends = [row for row, line in enumerate(behind) if line.text.startswith(_BEHIND)]
     rows = [_row(line, motif) for line in behind[: ends[0] if ends else None]]
     if not rows:
-        raise ValueError(f"motif {motif}: wanted rows behind line {header.number}, got none")
+        raise ValueError(f"motif {motif}: expected rows behind line {header.number}, got none")
     for key, size, what in (("alength", 4, "columns"), ("w", len(rows), "rows")):
         stated = re.search(rf"\b{key}\s*=\s*(\S*)", header.text)
         if stated and stated[1] != str(size):
             raise ValueError(
-                f"motif {motif}: wanted {key}= {stated[1]} as line {header.number} says, got "
+                f"motif {motif}: expected {key}= {stated[1]} as line {header.number} says, got "
                 f"{size} {what}"
             )
     matrix = np.array(rows, np.float64)
@@ -134,7 +134,7 @@ def _row(line: _Line, motif: str) -> list[float]:
     in_range = all(0 <= probability <= 1 + _ROUNDING for probability in row)  # NaN is not
     if len(row) != 4 or not in_range or abs(sum(row) - 1) > _ROUNDING:
         raise ValueError(
-            f"motif {motif}: wanted rows of four probabilities A C G T that sum to 1, got "
+            f"motif {motif}: expected rows of four probabilities A C G T that sum to 1, got "
             f"{shortened(line.text)!r} in line {line.number}"
         )
     return row

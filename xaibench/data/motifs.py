@@ -37,7 +37,7 @@ def find_motif(name: str, *, release: str | None = None, path: Path | None = Non
     """
     if path and release:
         raise UsageError(
-            f"motif: wanted a MEME file or a release of JASPAR, got both, {path} and {release}"
+            f"motif: expected a MEME file or a release of JASPAR, got both, {path} and {release}"
         )
     if path or not release:
         motifs = read_motifs(path or SHIPPED)
@@ -63,7 +63,7 @@ def _of_release(name: str, release: str) -> Motif:
     releases = list(pyjaspar.jaspar_releases)
     if release not in releases:
         raise UsageError(
-            f"release: wanted one of {', '.join(releases)}, got {release!r}; the nearest is "
+            f"release: expected one of {', '.join(releases)}, got {release!r}; the nearest is "
             f"{_nearest(release, releases)!r}"
         )
     rows = _rows_of(release)
@@ -120,8 +120,8 @@ def _probabilities(row: _Row, release: str) -> Matrix:
     sums = counts.sum(axis=1, keepdims=True)
     if (sums <= 0).any():  # UN0498.1 and UN0570.1 of JASPAR2022 and later
         raise UsageError(
-            f"motif: wanted a matrix with counts in every column, got {row.base}.{row.version} of "
-            f"{release}, whose column {int(sums.argmin())} is empty"
+            f"motif: expected a matrix with counts in every column, got {row.base}.{row.version} "
+            f"of {release}, whose column {int(sums.argmin())} is empty"
         )
     probabilities: Matrix = counts / sums
     return probabilities
@@ -129,7 +129,7 @@ def _probabilities(row: _Row, release: str) -> Matrix:
 
 def _unknown(name: str, where: str, known: list[str]) -> str:
     return (
-        f"motif: wanted a name or an identifier of {where}, got {name!r}; "
+        f"motif: expected a name or an identifier of {where}, got {name!r}; "
         f"the nearest is {_nearest(name, known)!r}"
     )
 
@@ -149,11 +149,11 @@ def decoy(motif: Matrix, generator: np.random.Generator) -> Matrix:
     unlike = [order for order in orders if resemblance(order, motif) <= _RESEMBLANCE]
     if not unlike:
         raise UsageError(
-            f"decoys: wanted a motif whose columns can be put in an order unlike it, got one of "
+            f"decoys: expected a motif whose columns can be put in an order unlike it, got one of "
             f"{len(motif)} columns of which {_DECOYS} orders all resemble it; decoys: [absent]"
         )
-    wanted = _dinucleotides(motif)
-    return min(unlike, key=lambda order: float(np.abs(_dinucleotides(order) - wanted).sum()))
+    expected = _dinucleotides(motif)
+    return min(unlike, key=lambda order: float(np.abs(_dinucleotides(order) - expected).sum()))
 
 
 def _dinucleotides(matrix: Matrix) -> Matrix:

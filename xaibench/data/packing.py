@@ -49,7 +49,7 @@ def packed(name: str, key: str, make: Callable[[], Splits]) -> Splits:
             _tidy(path.parent, name, keep=path)
         except OSError as error:
             raise UsageError(
-                f"{path.parent}: wanted a folder to keep the packed dataset in, got: "
+                f"{path.parent}: expected a folder to keep the packed dataset in, got: "
                 f"{error.strerror or error}; set XAIBENCH_CACHE to another"
             ) from error
     return splits
@@ -76,7 +76,7 @@ def file_key(path: Path) -> str:
     try:
         facts = path.stat()
     except OSError as error:
-        raise UsageError(f"{path}: wanted a file, got: {error.strerror}") from error
+        raise UsageError(f"{path}: expected a file, got: {error.strerror}") from error
     return f"{path.resolve()}\t{facts.st_size}\t{facts.st_mtime_ns}"
 
 

@@ -49,11 +49,11 @@ def _use(word: str, *, changes: Iterable[str], plugins: tuple[str, ...]) -> tupl
         change_one(given, change)
     name = given["dataset"].pop("name")
     if not isinstance(name, str):
-        raise UsageError(f"--set name={name}: wanted the name of a dataset, got {name!r}")
+        raise UsageError(f"--set name={name}: expected the name of a dataset, got {name!r}")
     if name == "file" and "genome" in given["dataset"]:
         name = "intervals"
     if name == "intervals" and "path" in given["dataset"] and "genome" not in given["dataset"]:
-        raise UsageError(f"{word}: holds intervals, wanted their genome: --set genome=FILE")
+        raise UsageError(f"{word}: holds intervals, expected their genome: --set genome=FILE")
     options = resolve(load("datasets", name, plugins), given["dataset"], where="dataset")
     return Use(use=name, options=options), 0, ""
 
@@ -72,7 +72,7 @@ def audited(
         if changes:
             raise UsageError(f"--set {changes[0]}: a folder of intervals has no options")
         if deep:
-            raise UsageError("--deep: wanted sequences, got a folder of intervals without them")
+            raise UsageError("--deep: expected sequences, got a folder of intervals without them")
         return iter(interval_lines(folder))
     use, data_seed, source = _use(word, changes=changes, plugins=plugins)
     splits = load_splits(use, data_seed=data_seed, source=source, plugins=plugins)
@@ -119,8 +119,8 @@ def _options(word: str) -> dict[str, Any]:
             raise
         nearest = get_close_matches(word, [*SETS, *known], n=1, cutoff=0)
         raise UsageError(
-            f"{shortened(word)}: wanted a set of genomic-benchmarks, a dataset, a plan, a file or "
-            f"a folder; the nearest name is {nearest[0]!r} (see `xaibench data list`)"
+            f"{shortened(word)}: expected a set of genomic-benchmarks, a dataset, a plan, a file "
+            f"or a folder; the nearest name is {nearest[0]!r} (see `xaibench data list`)"
         ) from error
     return _of_path(path.absolute())
 
@@ -135,8 +135,8 @@ def _of_path(path: Path) -> dict[str, Any]:
     if not (path / "train").is_dir():
         there = ", ".join(sorted(inside.name for inside in path.iterdir()))
         raise UsageError(
-            f"{path}: wanted a folder of FASTA, BED or table files, or a set of genomic-benchmarks "
-            f"(train/CLASS/ID.txt), got {shortened(there) or 'an empty one'}"
+            f"{path}: expected a folder of FASTA, BED or table files, or a set of "
+            f"genomic-benchmarks (train/CLASS/ID.txt), got {shortened(there) or 'an empty one'}"
         )
     own = {"dataset": path.name, "root": str(path.parent), "download": False}
     return {"name": "genomic_benchmarks", **own}

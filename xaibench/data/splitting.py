@@ -58,7 +58,7 @@ def _by_label(
         inside[rows[:count]] = True
     if not inside.any():
         raise UsageError(
-            f"wanted two sequences of a class to cut {fraction:g} from, "
+            f"expected two sequences of a class to cut {fraction:g} from, "
             f"got {len(sequences)} sequences with one a class at most; "
             "is the label a quantity or a name?"
         )
@@ -80,16 +80,16 @@ def _by_group(
     seed = int(generator.integers(2**32 - 1))
     cuts = GroupShuffleSplit(n_splits=_DRAWS, test_size=part_groups, random_state=seed)
     labels = sequences.labels
-    wanted = np.bincount(labels)
+    expected = np.bincount(labels)
     best, smallest = None, np.inf
     for _, part in cuts.split(labels, groups=np.array(sequences.groups)):
-        counts = np.bincount(labels[part], minlength=len(wanted))
-        distance = float(np.abs(counts - fraction * wanted).sum())
-        if np.all((counts < wanted) | (wanted == 0)) and distance < smallest:
+        counts = np.bincount(labels[part], minlength=len(expected))
+        distance = float(np.abs(counts - fraction * expected).sum())
+        if np.all((counts < expected) | (expected == 0)) and distance < smallest:
             best, smallest = part, distance
     if best is None:
         raise UsageError(
-            f"wanted a cut of {fraction:g} by group that leaves every class in the rest, found "
+            f"expected a cut of {fraction:g} by group that leaves every class in the rest, found "
             f"none in {_DRAWS} draws over {groups} groups; "
             "give the split in the data, or a finer group"
         )

@@ -47,7 +47,7 @@ def scanned(
     """
     _require_no_truth(splits)
     if not motifs:
-        raise UsageError("truth: motifs: wanted a motif and the class it speaks for, got none")
+        raise UsageError("truth: motifs: expected a motif and the class it speaks for, got none")
     classes = [_class(word, splits, f"truth: {name}") for name, word in motifs.items()]
     found = [find_motif(name, release=release, path=path) for name in motifs]
     for motif in found:
@@ -65,8 +65,8 @@ def scanned(
 def _require_no_truth(splits: Splits) -> None:
     if splits.train.evidence is not None or splits.test.evidence is not None:
         raise UsageError(
-            "truth: wanted a dataset that does not know where its motifs stand, got one that does; "
-            "leave truth out"
+            "truth: expected a dataset that does not know where its motifs stand, got one that "
+            "does; leave truth out"
         )
 
 
@@ -75,7 +75,7 @@ def _class(word: str, splits: Splits, where: str) -> int:
     index = class_of(word, names)
     if index is None:
         known = shortened(" or ".join(map(repr, names)))
-        raise UsageError(f"{where}: wanted a class, {known}, got {shortened(repr(word))}")
+        raise UsageError(f"{where}: expected a class, {known}, got {shortened(repr(word))}")
     return index
 
 
@@ -83,7 +83,7 @@ def _require_reach(motif: Motif, p_value: float) -> None:
     best = 4.0 ** -len(motif.matrix)
     if best >= p_value:
         raise UsageError(
-            f"truth: p_value: wanted more than {best:.2g}, which the best match of {motif.name} "
+            f"truth: p_value: expected more than {best:.2g}, which the best match of {motif.name} "
             f"({len(motif.matrix)} columns) has, got {p_value:g}"
         )
 
@@ -223,8 +223,8 @@ def annotated(splits: Splits, path: Path, *, speaks_for: str | None = None) -> S
     touched = {touch.site for of_split in touches.values() for touch in of_split}
     if not touched:
         raise UsageError(
-            f"{path}: wanted a site in a sequence, got none among {len(sites.places):,}; the first "
-            f"column names a sequence ({splits.train.names[0]!r}) or, where the dataset has "
+            f"{path}: expected a site in a sequence, got none among {len(sites.places):,}; the "
+            f"first column names a sequence ({splits.train.names[0]!r}) or, where the dataset has "
             f"intervals, a chromosome, got {sites.places[0]!r}"
         )
     said = f"for {speaks_for!r}" if speaks_for else "for the classes in its fourth column"
@@ -245,7 +245,7 @@ def _read(path: Path, splits: Splits, speaks_for: str | None) -> _Sites:
     if len(turned):
         row = turned[0]
         raise UsageError(
-            f"{path}: row {row}: wanted 0 <= start < end, got {starts[row]} and {ends[row]}"
+            f"{path}: row {row}: expected 0 <= start < end, got {starts[row]} and {ends[row]}"
         )
     classes = _classes(table, path, splits, speaks_for)
     return _Sites(path, tuple(table["chrom"]), starts, ends, classes)
@@ -259,7 +259,7 @@ def _classes(
         return np.full(len(table), _class(speaks_for, splits, "truth: speaks_for"))
     if "name" not in table:
         raise UsageError(
-            f"{path}: wanted a fourth column, the class that a site speaks for, "
+            f"{path}: expected a fourth column, the class that a site speaks for, "
             f"got {table.shape[1]} columns; name the class of all with speaks_for"
         )
     words = enumerate(table["name"])
@@ -273,7 +273,7 @@ def _require_one_split(sites: _Sites, splits: Splits) -> None:
         holders = [name for name, of_split in names.items() if place in of_split]
         if holders[1:]:
             raise UsageError(
-                f"{sites.path}: wanted names that tell sequences apart, "
+                f"{sites.path}: expected names that tell sequences apart, "
                 f"got {place!r}, which is in {' and in '.join(holders)}"
             )
 
@@ -288,7 +288,7 @@ def _touches(sites: _Sites, sequences: Sequences) -> Iterator[_Touch]:
         row, start, end = rows[place], int(sites.starts[site]), int(sites.ends[site])
         if end > ends[row]:
             raise UsageError(
-                f"{sites.path}: row {site}: wanted a site inside the {ends[row]} letters of "
+                f"{sites.path}: row {site}: expected a site inside the {ends[row]} letters of "
                 f"{place!r}, got {start}-{end}"
             )
         yield _Touch(site, row, start, end)

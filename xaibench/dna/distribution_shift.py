@@ -41,9 +41,11 @@ class KmerBackground:
     log_probability: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        wanted = (_LETTERS,) * (ORDER + 1)
-        if self.log_probability.shape != wanted:
-            raise ValueError(f"log_probability: wanted {wanted}, got {self.log_probability.shape}")
+        expected = (_LETTERS,) * (ORDER + 1)
+        if self.log_probability.shape != expected:
+            raise ValueError(
+                f"log_probability: expected {expected}, got {self.log_probability.shape}"
+            )
 
 
 class Agreement(NamedTuple):

@@ -49,7 +49,7 @@ def to_codes(sequences: Sequence[str], *, names: Sequence[str] | None = None) ->
         row, position = np.argwhere(codes == _NO_CODE)[0]
         name = f"sequence {row}" if names is None else names[row]
         raise UsageError(
-            f"{name}: wanted the letters A C G T N or an IUPAC code of ambiguity, "
+            f"{name}: expected the letters A C G T N or an IUPAC code of ambiguity, "
             f"got {sequences[row][position]!r} at position {position}"
         )
     return codes
@@ -67,7 +67,7 @@ def _require_like_lengths(lengths: NDArray[np.intp], names: Sequence[str] | None
     row = int(lengths.argmax())
     name = f"sequence {row}" if names is None else names[row]
     raise UsageError(
-        f"{name}: wanted sequences of like lengths, since all are padded to the longest, got "
+        f"{name}: expected sequences of like lengths, since all are padded to the longest, got "
         f"{longest:,} letters among others of {median:,.0f} (median); leave it out, or cut it"
     )
 

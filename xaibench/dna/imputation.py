@@ -30,11 +30,12 @@ class Chain:
     def __post_init__(self) -> None:
         if self.start.shape != (4,) or self.steps.shape != (4, 4):
             raise ValueError(
-                f"wanted start (4,) and steps (4, 4), got {self.start.shape} and {self.steps.shape}"
+                f"expected start (4,) and steps (4, 4), got {self.start.shape} and "
+                f"{self.steps.shape}"
             )
         rows = np.vstack([self.start, self.steps])
         if (rows < 0).any() or not np.allclose(rows.sum(axis=1), 1):
-            raise ValueError("wanted probabilities whose rows sum to 1 in start and steps")
+            raise ValueError("expected probabilities whose rows sum to 1 in start and steps")
 
 
 def fitted(codes: Codes) -> Chain:
@@ -67,7 +68,7 @@ def imputed(
     """
     numbers = np.array([generator.random(codes.shape[1]) for generator in generators])
     if len(numbers) != len(codes):
-        raise ValueError(f"generators: wanted one a sequence, {len(codes)}, got {len(numbers)}")
+        raise ValueError(f"generators: expected one a sequence, {len(codes)}, got {len(numbers)}")
     numbers = numbers.reshape(codes.shape)
     kept = (codes < N) & ~replaced
     ahead, distance = _next_kept(codes, kept)

@@ -49,8 +49,8 @@ def quantity(name: str, outputs: Logits, targets: Labels, labels: Labels) -> NDA
     """
     exact = outputs.astype(np.float64)
     if name in ("kept", "accuracy"):
-        wanted = exact.argmax(-1) == (targets if name == "kept" else labels)
-        return np.where(np.isnan(exact).any(-1), np.nan, wanted)
+        equal = exact.argmax(-1) == (targets if name == "kept" else labels)
+        return np.where(np.isnan(exact).any(-1), np.nan, equal)
     if name == "probability":
         exact = np.exp(exact - exact.max(-1, keepdims=True))
         exact /= exact.sum(-1, keepdims=True)

@@ -34,8 +34,8 @@ def left_as_found(model: nn.Module) -> Iterator[None]:
         for registered, before in hooks:
             registered.clear()
             registered.update(before)
-        for parameter, wanted, gradient in gradients:
-            parameter.requires_grad_(wanted)
+        for parameter, wants_gradient, gradient in gradients:
+            parameter.requires_grad_(wants_gradient)
             parameter.grad = gradient
 
 

@@ -35,7 +35,7 @@ def read(path: Path) -> bytes:
 def regular(path: Path, flags: int) -> Iterator[int]:
     """A descriptor of a file, opened with these flags; OSError where it is no regular file."""
     if path.is_symlink():
-        raise OSError(errno.ELOOP, "is a link, wanted a file", str(path))
+        raise OSError(errno.ELOOP, "is a link, expected a file", str(path))
     handle = os.open(path, flags | _NO_LINK | _NO_WAIT, 0o666)
     try:
         status = os.fstat(handle)
@@ -96,13 +96,13 @@ def write_below(
     """
     parts = PurePosixPath(name).parts
     if not parts or ".." in parts or "\\" in name or PurePosixPath(name).is_absolute():
-        raise UsageError(f"{folder}: wanted the name of a file in this folder, got {name!r}")
+        raise UsageError(f"{folder}: expected the name of a file in this folder, got {name!r}")
     for count in range(1, len(parts)):
         below = folder.joinpath(*parts[:count])
         if below.is_symlink():
-            raise UsageError(f"{below}: is a link, wanted a folder to write in; remove the link")
+            raise UsageError(f"{below}: is a link, expected a folder to write in; remove the link")
         if below.exists() and not below.is_dir():
-            raise UsageError(f"{below}: is no folder, wanted one to write in; remove it")
+            raise UsageError(f"{below}: is no folder, expected one to write in; remove it")
         below.mkdir(exist_ok=True)
     path = folder.joinpath(*parts)
     write(path, content, check=check)

@@ -116,7 +116,7 @@ def test_a_chromosome_among_reads_is_refused_before_it_is_padded():
     letters = ["ACGT" * 10] * 60
     letters[7] = "A" * 1_000_000
     with pytest.raises(
-        UsageError, match=r"sequence 7: wanted sequences of like .* 1,000,000 letters"
+        UsageError, match=r"sequence 7: expected sequences of like .* 1,000,000 letters"
     ):
         to_codes(letters)
     assert to_codes(["ACGT", "A" * 90_000]).shape == (2, 90_000)

@@ -209,7 +209,7 @@ def test_where_the_linter_stops_the_audit_stands_and_a_line_says_why(monkeypatch
 def test_a_folder_of_intervals_has_no_sequences_to_lint(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "train_cat.csv").write_text("id,region,start,end,strand\n1,chr1,1,2,+\n")
-    with pytest.raises(UsageError, match="--deep: wanted sequences, got a folder of intervals"):
+    with pytest.raises(UsageError, match="--deep: expected sequences, got a folder of intervals"):
         deep_of(".")
 
 

@@ -259,10 +259,10 @@ def test_a_class_that_would_lose_all_is_refused(leaking):
     codes = leaking.test.codes.copy()
     codes[1::2] = leaking.train.codes[:4]
     test = replace(leaking.test, codes=codes)
-    message = r"deduplicated: wanted test sequences of every class, all 4 of 'human' repeat"
+    message = r"deduplicated: expected test sequences of every class, all 4 of 'human' repeat"
     with pytest.raises(UsageError, match=message):
         deduplicated(replace(leaking, test=test))
     with pytest.raises(
-        UsageError, match=r"wanted validation sequences .* another validation split"
+        UsageError, match=r"expected validation sequences .* another validation split"
     ):
         deduplicated(replace(leaking, validation=test))

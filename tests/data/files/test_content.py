@@ -153,7 +153,9 @@ def test_what_is_not_read_is_named(tmp_path, case, suffix):
     path.write_bytes(data)
     with pytest.raises(UsageError, match=message) as caught:
         file(data_seed=0, path=path)
-    assert str(caught.value).startswith(f"{path}: wanted a CSV, TSV, Parquet or FASTA file, got: ")
+    assert str(caught.value).startswith(
+        f"{path}: expected a CSV, TSV, Parquet or FASTA file, got: "
+    )
     assert "\n" not in str(caught.value)
 
 
@@ -226,24 +228,24 @@ def test_a_header_that_is_none_is_named_with_the_mend(tmp_path, case):
 def test_a_million_columns_are_refused(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text(",".join(f"c{column}" for column in range(1_000_000)) + "\n")
-    with pytest.raises(UsageError, match="got: 1,000,000 columns; wanted a row a sequence"):
+    with pytest.raises(UsageError, match="got: 1,000,000 columns; expected a row a sequence"):
         file(data_seed=0, path=path)
     path.write_text(">a " + " ".join(f"k{column}=1" for column in range(20_000)) + "\nACGT\n")
-    with pytest.raises(UsageError, match="got: 20,001 columns; wanted a row a sequence"):
+    with pytest.raises(UsageError, match="got: 20,001 columns; expected a row a sequence"):
         file(data_seed=0, path=path)
     path.write_text("\t".join(["chr1", "1", "9", *map(str, range(19_997))]) + "\n")
-    with pytest.raises(UsageError, match="got: 20,000 columns; wanted a row a sequence"):
+    with pytest.raises(UsageError, match="got: 20,000 columns; expected a row a sequence"):
         read_bed(path)
     columns = {f"c{column}": [1] for column in range(10_001)}
     pd.DataFrame(columns).to_parquet(path, engine="pyarrow")
-    with pytest.raises(UsageError, match="got: 10,001 columns; wanted a row a sequence"):
+    with pytest.raises(UsageError, match="got: 10,001 columns; expected a row a sequence"):
         file(data_seed=0, path=path)
 
 
 def test_a_field_of_megabytes_is_cut_in_messages(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text(f"{'x' * 5_000_000},label\nACGT,0\n")
-    with pytest.raises(UsageError, match="wanted the column 'sequence'") as caught:
+    with pytest.raises(UsageError, match="expected the column 'sequence'") as caught:
         file(data_seed=0, path=path)
     assert len(str(caught.value)) < 3000
     path.write_text(CSV.replace("worm", "w" * 5_000_000))

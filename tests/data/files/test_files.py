@@ -140,14 +140,14 @@ LONG = "".join(f"{'ACGTTGCA' * 3}{'ACGT'[row % 4]},{row % 2}\n" for row in range
 def test_a_missing_value_among_sequences_is_none(write, word):
     path = write("t.csv", f"sequence,label\n{LONG}{word},1\n")
     with pytest.raises(
-        UsageError, match=rf"row 20: .* wanted a sequence, got the missing value '{word}'"
+        UsageError, match=rf"row 20: .* expected a sequence, got the missing value '{word}'"
     ):
         file(data_seed=0, path=path)
 
 
 def test_a_missing_value_is_no_group(write):
     rows = "".join(f"ACGT,{row % 2},{'NA' if row in (7, 9) else row // 4}\n" for row in range(20))
-    with pytest.raises(UsageError, match=r"row 7: .* wanted a group, got the missing value 'NA'"):
+    with pytest.raises(UsageError, match=r"row 7: .* expected a group, got the missing value 'NA'"):
         file(data_seed=0, path=write("t.csv", f"sequence,label,group\n{rows}"))
 
 
@@ -162,7 +162,7 @@ def test_upper_case_in_a_column_that_is_looked_for_is_read(write):
 
 def test_keys_that_differ_in_case_from_header_to_header_are_refused(write):
     path = write("t.fa", FASTA.replace(">c label=worm split=", ">c label=worm Split="))
-    with pytest.raises(UsageError, match="wanted one column 'split', got 'split' and 'Split'"):
+    with pytest.raises(UsageError, match="expected one column 'split', got 'split' and 'Split'"):
         file(data_seed=0, path=path)
 
 
@@ -292,7 +292,7 @@ def test_bad_parquet_is_one_line(write, tmp_path):
         "packed.parquet.gz": whole,
     }
     for name, data in bad.items():
-        with pytest.raises(UsageError, match=f"{name}: wanted a CSV, .* file, got: ") as caught:
+        with pytest.raises(UsageError, match=f"{name}: expected a CSV, .* file, got: ") as caught:
             file(data_seed=0, path=write(name, data))
         assert "\n" not in str(caught.value)
     arrow = pyarrow.table([["ACGT"], ["AC"]], names=["sequence", "sequence"])
@@ -337,11 +337,11 @@ BAD_LABELS = {
     "other names": (LABELS.replace("\na,", "\ne,"), r"got 1 \('a'\) of them missing and 1 \('e'\)"),
     "a name twice": (LABELS.replace("\na,", "\nc,"), "'id': .* got 'c' in row 1 and in row 2"),
     "no label": (LABELS.replace("d,human", "d,"), "row 0: column 'label' is empty"),
-    "one class": (LABELS.replace("human", "worm"), "'label': wanted two classes or more"),
-    "no names": (LABELS.replace("id,", "read,"), "wanted the column 'name', got 'read'"),
+    "one class": (LABELS.replace("human", "worm"), "'label': expected two classes or more"),
+    "no names": (LABELS.replace("id,", "read,"), "expected the column 'name', got 'read'"),
     "no labels": (
         LABELS.replace(",label", ",class"),
-        "wanted the column 'label', got 'id', 'class'",
+        "expected the column 'label', got 'id', 'class'",
     ),
 }
 
@@ -358,11 +358,11 @@ def test_bad_labels_are_one_line_with_their_file(write, case):
 
 def test_labels_need_names_that_exist(write):
     labels = write("labels.csv", LABELS)
-    with pytest.raises(UsageError, match=r"t\.csv: wanted the column 'name', got 'sequence'"):
+    with pytest.raises(UsageError, match=r"t\.csv: expected the column 'name', got 'sequence'"):
         file(data_seed=0, path=write("t.csv", CSV), labels=labels)
-    with pytest.raises(UsageError, match=r"labels\.csv: wanted the column 'read', got 'id'"):
+    with pytest.raises(UsageError, match=r"labels\.csv: expected the column 'read', got 'id'"):
         file(data_seed=0, path=write("reads.fa", READS), labels=labels, id="read")
-    with pytest.raises(UsageError, match="wanted the column 'read', got 'sequence'"):
+    with pytest.raises(UsageError, match="expected the column 'read', got 'sequence'"):
         file(data_seed=0, path=write("t.csv", CSV), id="read")
 
 
@@ -600,7 +600,11 @@ def test_a_second_column_may_say_where_sites_end(write):
 WHOLE = {"site_start": "at", "site_width": 2, "site_class": "worm"}
 BAD_SITES = {
     "no start": ({"site_width": 2, "site_class": "worm"}, SITES, "got site_width, site_class"),
-    "no class": ({"site_start": "at", "site_width": 2}, SITES, "wanted site_start and site_class"),
+    "no class": (
+        {"site_start": "at", "site_width": 2},
+        SITES,
+        "expected site_start and site_class",
+    ),
     "no end": ({"site_start": "at", "site_class": "worm"}, SITES, "either site_end or site_width"),
     "two ends": (
         WHOLE | {"site_end": "at"},
@@ -608,15 +612,15 @@ BAD_SITES = {
         "got site_start, site_end, site_width, site_cl",
     ),
     "no such class": (WHOLE | {"site_class": "fly"}, SITES, "one of 'human', 'worm', got 'fly'"),
-    "no such column": (WHOLE | {"site_start": "x"}, SITES, "wanted the column 'x', got"),
-    "no site": (WHOLE, "-1 -1 -1  -1", "column 'at': wanted sites, got none in any row"),
-    "no number": (WHOLE, "-1 0 x  -1", "column 'at': wanted whole numbers, got 'x' in row 2"),
-    "half a number": (WHOLE, "-1 0.5 2  -1", "wanted whole numbers, got '0.5' in row 1"),
-    "outside": (WHOLE, "-1 0 3  -1", "row 2: wanted a site inside the 4 letters .*, got 3-5"),
+    "no such column": (WHOLE | {"site_start": "x"}, SITES, "expected the column 'x', got"),
+    "no site": (WHOLE, "-1 -1 -1  -1", "column 'at': expected sites, got none in any row"),
+    "no number": (WHOLE, "-1 0 x  -1", "column 'at': expected whole numbers, got 'x' in row 2"),
+    "half a number": (WHOLE, "-1 0.5 2  -1", "expected whole numbers, got '0.5' in row 1"),
+    "outside": (WHOLE, "-1 0 3  -1", "row 2: expected a site inside the 4 letters .*, got 3-5"),
     "turned": (
         {"site_start": "at", "site_end": "at", "site_class": "worm"},
         "-1 1 2  -1",
-        "row 1: wanted a site inside the 5 letters of the sequence, got 1-1",
+        "row 1: expected a site inside the 5 letters of the sequence, got 1-1",
     ),
 }
 
@@ -630,33 +634,37 @@ def test_bad_sites_are_one_line(write, case):
 
 
 BAD = {
-    "no column": ("t.csv", CSV.replace("sequence,", "dna,"), "wanted the column 'sequence', got"),
-    "no columns": ("t.csv", "a,b\n1,2\n", "wanted the columns 'sequence', 'label', got 'a', 'b'"),
-    "a letter": ("t.csv", CSV.replace("TTTT", "TTXT"), "row 2: wanted the .* 'X' at position 2"),
+    "no column": ("t.csv", CSV.replace("sequence,", "dna,"), "expected the column 'sequence', got"),
+    "no columns": ("t.csv", "a,b\n1,2\n", "expected the columns 'sequence', 'label', got 'a', 'b'"),
+    "a letter": ("t.csv", CSV.replace("TTTT", "TTXT"), "row 2: expected the .* 'X' at position 2"),
     "a name twice": (
         "t.csv",
         with_column("id", "pqrq"),
-        "'id': wanted names that differ, got 'q' in row 1 and in row 3; .* option id",
+        "'id': expected names that differ, got 'q' in row 1 and in row 3; .* option id",
     ),
     "no name": ("t.csv", with_column("id", ["p", "", "r", "s"]), "row 1: column 'id' is empty"),
     "a FASTA name twice": ("t.fa", FASTA.replace(">d", ">b"), "got 'b' in row 1 and in row 3"),
     "NA for a label": (
         "t.csv",
         CSV.replace("TTTT,worm", "TTTT,NA"),
-        "row 2: column 'label': wanted a label, got the missing value 'NA'",
+        "row 2: column 'label': expected a label, got the missing value 'NA'",
     ),
-    "one class": ("t.csv", CSV.replace("human", "worm"), "'label': wanted two .* got 'worm' only"),
-    "no test": ("t.csv", CSV.replace("test", "train"), "'split': wanted rows .* got no test row"),
-    "no train": ("t.csv", CSV.replace("train", "test"), "'split': wanted rows .* no train row"),
+    "one class": (
+        "t.csv",
+        CSV.replace("human", "worm"),
+        "'label': expected two .* got 'worm' only",
+    ),
+    "no test": ("t.csv", CSV.replace("test", "train"), "'split': expected rows .* got no test row"),
+    "no train": ("t.csv", CSV.replace("train", "test"), "'split': expected rows .* no train row"),
     "a class not in train": (
         "t.csv",
         CSV.replace("human,train", "worm,train"),
-        "'label': wanted every class in train, got no train row of 'human'",
+        "'label': expected every class in train, got no train row of 'human'",
     ),
     "another split": (
         "t.csv",
         CSV.replace("dev", "hold-out"),
-        "'split': wanted train, test or validation, got 'hold-out' in row 4",
+        "'split': expected train, test or validation, got 'hold-out' in row 4",
     ),
     "no sequence": ("t.csv", CSV.replace("TTTT", ""), "row 2: column 'sequence' is empty"),
     "no label": ("t.csv", CSV.replace("TTTT,worm", "TTTT,"), "row 2: column 'label' is empty"),
@@ -664,7 +672,7 @@ BAD = {
     "a long row": (
         "t.csv",
         CSV.replace("TTTT", "T,T,T"),
-        "wanted a CSV, TSV, Parquet or FASTA file, got: 5 fields in row 2, 3 in the header",
+        "expected a CSV, TSV, Parquet or FASTA file, got: 5 fields in row 2, 3 in the header",
     ),
     "nothing": ("t.csv", "", "Parquet or FASTA file, got: an empty file"),
     "blanks": ("t.csv", " \n\n", "got a file without rows"),
@@ -676,7 +684,11 @@ BAD = {
     ),
     "no FASTA": ("t.fa", "ACGT\n", "got: a FASTA file that begins with 'ACGT'"),
     "empty FASTA": ("t.fa", "\n", "got a file without rows"),
-    "no FASTA labels": ("t.fa", ">a\nACGT\n", "wanted the column 'label', got 'name', 'sequence'"),
+    "no FASTA labels": (
+        "t.fa",
+        ">a\nACGT\n",
+        "expected the column 'label', got 'name', 'sequence'",
+    ),
     "a FASTA record without sequence": ("t.fa", ">a 1\n>b 0\nACGT\n", "row 0: .* is empty"),
 }
 
@@ -695,7 +707,7 @@ def test_bad_input_is_one_line_with_the_file(write, case):
 def test_gzip_that_is_cut_off_is_refused(tmp_path, name):
     (tmp_path / name).write_bytes(gzip.compress(FASTA.encode() * 9)[:40])
     with pytest.raises(
-        UsageError, match=f"{name}: wanted a CSV, TSV, Parquet or FASTA file, got: "
+        UsageError, match=f"{name}: expected a CSV, TSV, Parquet or FASTA file, got: "
     ):
         file(data_seed=0, path=tmp_path / name)
 
@@ -705,13 +717,13 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
         file(data_seed=0, path=tmp_path / "none.csv")
     with pytest.raises(
         UsageError,
-        match="wanted FASTA files or tables, got a folder without any",
+        match="expected FASTA files or tables, got a folder without any",
     ):
         file(data_seed=0, path=tmp_path)
 
 
 def test_a_group_that_is_no_column_is_refused(write):
-    with pytest.raises(UsageError, match="wanted the column 'chromosome', got 'sequence'"):
+    with pytest.raises(UsageError, match="expected the column 'chromosome', got 'sequence'"):
         file(data_seed=0, path=write("t.csv", CSV), group="chromosome")
 
 
@@ -752,7 +764,7 @@ def test_real_tata_boxes_are_evidence_for_promoters():
 
 
 def test_a_mistyped_split_column_is_refused(write):
-    with pytest.raises(UsageError, match="wanted the column 'splt', got 'sequence'"):
+    with pytest.raises(UsageError, match="expected the column 'splt', got 'sequence'"):
         file(data_seed=0, path=write("table.csv", CSV), split="splt")
 
 
@@ -761,6 +773,8 @@ def test_a_mistyped_split_column_is_refused(write):
 )
 def test_a_file_compressed_otherwise_is_one_line(write, name):
     path = write(name, b"\xfd7zXZ\x00\x00\x04\xff\xfe\x00")
-    with pytest.raises(UsageError, match="wanted a CSV, TSV, Parquet or FASTA file, got") as caught:
+    with pytest.raises(
+        UsageError, match="expected a CSV, TSV, Parquet or FASTA file, got"
+    ) as caught:
         file(data_seed=0, path=path)
     assert "\n" not in str(caught.value)

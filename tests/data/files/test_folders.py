@@ -78,11 +78,11 @@ def test_a_split_may_be_several_files_as_hugging_face_writes_them(tmp_path):
 def test_a_folder_of_nothing_that_is_known_says_what_is_there(tmp_path):
     write(tmp_path / "other", {"a.md": "x", "b.md": "y"})
     with pytest.raises(
-        UsageError, match=r"other: wanted a folder of FASTA, BED .* got a\.md, b\.md"
+        UsageError, match=r"other: expected a folder of FASTA, BED .* got a\.md, b\.md"
     ):
         named(str(tmp_path / "other"))
     (tmp_path / "none").mkdir()
-    with pytest.raises(UsageError, match=r"none: wanted a folder of FASTA, .* got an empty one"):
+    with pytest.raises(UsageError, match=r"none: expected a folder of FASTA, .* got an empty one"):
         named(str(tmp_path / "none"))
 
 
@@ -146,7 +146,7 @@ def test_tables_with_labels_in_folders_for_splits_keep_them(tmp_path):
 REFUSED = {
     "a folder that is no split": (
         classes_in("train", "test", "holdout"),
-        "folders of splits and 'holdout'; wanted train, test and validation alone",
+        "folders of splits and 'holdout'; expected train, test and validation alone",
     ),
     "files beside the splits": (
         {**classes_in("train", "test"), "mouse.fa": fasta("TTTT")},
@@ -170,11 +170,11 @@ REFUSED = {
     ),
     "a file that is no split": (
         {"train.csv": table(), "test.csv": table(), "extra.csv": table()},
-        "files named for splits, and 'extra.csv'; wanted train, test and validation",
+        "files named for splits, and 'extra.csv'; expected train, test and validation",
     ),
     "classes and labels": (
         {"cat.csv": table(), "dog.csv": table()},
-        r"cat\.csv: wanted files named train, test .* without a column 'label'",
+        r"cat\.csv: expected files named train, test .* without a column 'label'",
     ),
     "an empty class": (
         {"cat.fa": fasta("ACGT"), "dog.fa": ""},
@@ -182,7 +182,7 @@ REFUSED = {
     ),
     "a class without sequences": (
         {"cat.fa": fasta("ACGT"), "dog.fa": "\n"},
-        r"dog\.fa: wanted rows, got a file without rows",
+        r"dog\.fa: expected rows, got a file without rows",
     ),
     "a class of reads": (
         {"cat.fa": fasta("ACGT"), "dog.fq": "@a\nACGT\n+\nIIII\n"},
@@ -190,16 +190,16 @@ REFUSED = {
     ),
     "a class in one split": (
         {**classes_in("train", "test"), "train/mouse.fa": fasta("TTTT")},
-        "wanted every class in test, got no test row of 'mouse'",
+        "expected every class in test, got no test row of 'mouse'",
     ),
     "a class in another case": (
         {**classes_in("train"), "test/Cat.fa": fasta("A"), "test/dog.fa": fasta("G")},
-        "wanted every class in train, got no train row of 'Cat'",
+        "expected every class in train, got no train row of 'Cat'",
     ),
-    "no test": (classes_in("train", "val"), "wanted rows of train and of test, got no test row"),
+    "no test": (classes_in("train", "val"), "expected rows of train and of test, got no test row"),
     "folders of other files": (
         {"cat/1.txt": "ACGT", "dog/1.txt": "GG"},
-        "wanted FASTA files or tables, got a folder without any",
+        "expected FASTA files or tables, got a folder without any",
     ),
     "another split than its place": (
         {
@@ -209,7 +209,7 @@ REFUSED = {
             .replace("og\n", "og,test\n"),
             "test.csv": table(),
         },
-        r"train\.csv: row 1: wanted train, as its place says, got the split 'test'",
+        r"train\.csv: row 1: expected train, as its place says, got the split 'test'",
     ),
     "a row without sequence": (
         {"train.csv": table(), "test.csv": table() + ",cat\n"},
@@ -236,7 +236,7 @@ def labelled(letters, label):
 
 def test_a_header_that_names_another_class_than_its_place_is_refused(tmp_path):
     write(tmp_path, {"cat.fa": labelled("ACGT", "cat"), "dog.fa": labelled("GGCC", "cat")})
-    with pytest.raises(UsageError, match=r"dog\.fa: row 0: wanted the class 'dog'.* label=cat"):
+    with pytest.raises(UsageError, match=r"dog\.fa: row 0: expected the class 'dog'.* label=cat"):
         file(data_seed=0, path=tmp_path)
 
 
@@ -292,7 +292,7 @@ def test_a_dataset_one_folder_further_down_is_named(tmp_path):
 
 def test_a_file_without_labels_among_splits_is_named(tmp_path):
     write(tmp_path, {"train.csv": table(), "test.csv": "sequence\nACGT\nGGCC\n"})
-    with pytest.raises(UsageError, match=r"test\.csv: wanted the column 'label', got 'sequence'"):
+    with pytest.raises(UsageError, match=r"test\.csv: expected the column 'label', got 'sequence'"):
         file(data_seed=0, path=tmp_path)
 
 
@@ -313,7 +313,7 @@ def test_bed_files_are_a_class_each(tmp_path, genome):
     splits, _ = named(str(folder), changes=[f"genome={genome}", "test_chromosomes=[chr2]"])
     assert splits.train.class_names == ("cat", "dog")
     assert splits.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
-    with pytest.raises(UsageError, match="beds: holds intervals, wanted their genome: --set"):
+    with pytest.raises(UsageError, match="beds: holds intervals, expected their genome: --set"):
         named(str(folder))
     assert to_letters(splits.test.codes)[0] == "GGCATT"
     assert splits.facts == {"left out of the folder": "README"}
@@ -344,5 +344,5 @@ def test_a_header_in_bed_and_a_table_with_a_genome_are_intervals(tmp_path, genom
 
 def test_a_folder_without_bed_files_is_refused(tmp_path, genome):
     (tmp_path / "none").mkdir()
-    with pytest.raises(UsageError, match="none: wanted BED files, got a folder without any"):
+    with pytest.raises(UsageError, match="none: expected BED files, got a folder without any"):
         intervals(data_seed=0, path=tmp_path / "none", genome=genome)

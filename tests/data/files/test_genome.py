@@ -214,7 +214,7 @@ def test_regions_of_samtools_count_from_one(write, genome):
 
 def test_a_region_that_cannot_be_read_is_named(write, genome):
     rows = "chr1:0-9,a\nchr1:2-9,b\nchr2,a\n"
-    with pytest.raises(UsageError, match=r"row 2: wanted a place, as chr1:200-300, got 'chr2'"):
+    with pytest.raises(UsageError, match=r"row 2: expected a place, as chr1:200-300, got 'chr2'"):
         intervals(data_seed=0, path=write("t.csv", f"region,label\n{rows}"), genome=genome)
 
 
@@ -410,14 +410,14 @@ BAD_ROWS = {
     "an end outside": ("chr2\t9\t17\topen", "row 7: .* inside chr2 .* has 16 letters, got 9-17"),
     "a chromosome without chr": ("2\t0\t9\topen", "row 7: .* got '2'; there it is called 'chr2'"),
     "no chromosome": ("chr9\t0\t9\topen", "row 7: .* 'chr9'; there are 'chr1', 'chr2', 'chrX'$"),
-    "start at end": ("chr1\t9\t9\topen", "row 7: wanted 0 <= start < end, got 9 and 9"),
-    "a negative start": ("chr1\t-1\t9\topen", "row 7: wanted 0 <= start < end, got -1 and 9"),
-    "no number": ("chr1\tx\t9\topen", "'start': wanted whole numbers, got 'x' in row 7"),
-    "half a number": ("chr1\t0\t9.5\topen", "'end': wanted whole numbers, got '9.5' in row 7"),
-    "no strand": ("chr1\t0\t9\topen\t0\t*", "'strand': wanted .* got '\\*' in row 7"),
+    "start at end": ("chr1\t9\t9\topen", "row 7: expected 0 <= start < end, got 9 and 9"),
+    "a negative start": ("chr1\t-1\t9\topen", "row 7: expected 0 <= start < end, got -1 and 9"),
+    "no number": ("chr1\tx\t9\topen", "'start': expected whole numbers, got 'x' in row 7"),
+    "half a number": ("chr1\t0\t9.5\topen", "'end': expected whole numbers, got '9.5' in row 7"),
+    "no strand": ("chr1\t0\t9\topen\t0\t*", "'strand': expected .* got '\\*' in row 7"),
     "no label": ("chr1\t0\t9\t", "row 7: column 'name' is empty"),
     "fewer columns": ("chr1\t0\t9", "got: 6 columns in row 0 and 3 in row 7"),
-    "no letter": ("chrX\t0\t15\topen", "row 7: wanted an interval inside chrX .* 14 letters"),
+    "no letter": ("chrX\t0\t15\topen", "row 7: expected an interval inside chrX .* 14 letters"),
 }
 
 
@@ -435,13 +435,21 @@ def test_a_bad_row_is_one_line(write, genome, tmp_path, case):
 
 
 BAD_FILES = {
-    "nothing": ("t.bed", "", "wanted a BED file, got: an empty file"),
+    "nothing": ("t.bed", "", "expected a BED file, got: an empty file"),
     "comments": ("t.bed", "# nothing\n", "got a file without rows"),
-    "two columns": ("t.bed", "chr1\t9\n", "wanted a BED file, got: 2 columns, not chrom"),
+    "two columns": ("t.bed", "chr1\t9\n", "expected a BED file, got: 2 columns, not chrom"),
     "no header": ("t.csv", "chr1,0,9,open\n", "got a file without rows"),
-    "other columns": ("t.csv", "a,label\n1,2\n1,3\n1,2\n", "wanted the columns start, end and ch"),
-    "no label": ("t.bed", "chr1\t0\t9\nchr2\t0\t9\n", "wanted the column 'name', got 'chrom'"),
-    "one label": ("t.bed", "chr1\t0\t9\ta\nchr2\t0\t9\ta\n", "wanted two classes or more, got 'a'"),
+    "other columns": (
+        "t.csv",
+        "a,label\n1,2\n1,3\n1,2\n",
+        "expected the columns start, end and ch",
+    ),
+    "no label": ("t.bed", "chr1\t0\t9\nchr2\t0\t9\n", "expected the column 'name', got 'chrom'"),
+    "one label": (
+        "t.bed",
+        "chr1\t0\t9\ta\nchr2\t0\t9\ta\n",
+        "expected two classes or more, got 'a'",
+    ),
     "labels that differ": ("t.bed", "chr1\t0\t9\ta\nchr2\t0\t9\tb\n", "another word in every row"),
 }
 
@@ -461,10 +469,10 @@ BAD_OPTIONS = {
     "both": ({"test_chromosomes": ["chr1"], "split": "8"}, "either .* got '8' and chr1"),
     "twice": (
         {"test_chromosomes": ["chr1"], "validation_chromosomes": ["chr1"]},
-        "wanted a chromosome in one split, got 'chr1'",
+        "expected a chromosome in one split, got 'chr1'",
     ),
-    "no such column": ({"label": "7"}, "wanted the column '7', got 'chrom'"),
-    "too long": ({"length": 15}, "row 0: wanted an interval inside chr1 .* got -4-11"),
+    "no such column": ({"label": "7"}, "expected the column '7', got 'chrom'"),
+    "too long": ({"length": 15}, "row 0: expected an interval inside chr1 .* got -4-11"),
 }
 
 
@@ -478,7 +486,7 @@ def test_bad_options_are_one_line(bed, genome, case):
 
 def test_a_class_that_is_only_tested_is_refused(write, genome):
     rows = "chr1\t0\t9\ta\nchr1\t0\t8\ta\nchr2\t0\t9\tb\n"
-    with pytest.raises(UsageError, match=r"'name': wanted every class in train, .* of 'b'"):
+    with pytest.raises(UsageError, match=r"'name': expected every class in train, .* of 'b'"):
         intervals(data_seed=0, path=write("t.bed", rows), genome=genome, test_chromosomes=["chr2"])
 
 

@@ -215,7 +215,9 @@ def test_a_file_system_without_locks_is_no_obstacle(tmp_path, downloads, monkeyp
 
 def test_a_part_of_the_set_is_not_touched(tmp_path, downloads):
     (build(tmp_path / NAME) / "train" / "positive" / "3.txt").unlink()
-    message = rf"wanted all of {NAME}, got 483 of 484 files in train/positive; move it away and run"
+    message = (
+        rf"expected all of {NAME}, got 483 of 484 files in train/positive; move it away and run"
+    )
     with pytest.raises(UsageError, match=message):
         fetch(NAME, root=tmp_path)
     assert downloads == []
@@ -231,11 +233,11 @@ def test_an_unknown_name_is_answered_by_the_nearest(tmp_path, downloads):
 def test_a_working_folder_that_the_package_would_misread_is_named(tmp_path, downloads, monkeypatch):
     (tmp_path / NAME).mkdir()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match=f"wanted a working folder without {NAME} in it"):
+    with pytest.raises(UsageError, match=f"expected a working folder without {NAME} in it"):
         fetch(NAME, root=tmp_path / "new")
 
 
 def test_a_root_that_cannot_be_written_is_named(tmp_path, downloads):
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(UsageError, match="taken: wanted a folder to write to, got: "):
+    with pytest.raises(UsageError, match="taken: expected a folder to write to, got: "):
         fetch(NAME, root=tmp_path / "taken")

@@ -142,7 +142,7 @@ def test_a_validation_split_is_read_too(root, word):
     assert splits.validation.names == ("human/1", "worm/1")
     assert (len(splits.train), len(splits.test)) == (3, 2)
     build(root / "toy", {("valid", "worm", "1"): "ACC"})
-    with pytest.raises(UsageError, match="wanted one validation split, got"):
+    with pytest.raises(UsageError, match="expected one validation split, got"):
         genomic_benchmarks(dataset="toy", root=root, download=False)
 
 
@@ -256,7 +256,7 @@ def test_a_part_of_a_set_where_the_package_downloads_to_is_refused(tmp_path, cac
     monkeypatch.setenv("HOME", str(tmp_path))
     build(tmp_path / ".genomic_benchmarks" / "demo_human_or_worm")
     message = (
-        "wanted all of demo_human_or_worm, got 1 of 37,500 files in train/human; if a download "
+        "expected all of demo_human_or_worm, got 1 of 37,500 files in train/human; if a download "
         "was cut short, move it away and run `xaibench data fetch demo_human_or_worm`"
     )
     with pytest.raises(UsageError, match=message):
@@ -299,7 +299,7 @@ def test_a_missing_folder_of_no_set_is_answered_by_the_nearest(tmp_path, cache):
 
 @pytest.mark.parametrize("dataset", ["../toy", "", "a/b", ".hidden"])
 def test_a_dataset_is_a_name(tmp_path, dataset):
-    with pytest.raises(UsageError, match="dataset: wanted a name, got"):
+    with pytest.raises(UsageError, match="dataset: expected a name, got"):
         genomic_benchmarks(dataset=dataset, root=tmp_path)
 
 
@@ -308,24 +308,27 @@ BAD = {
     "a split": ({k: v for k, v in SEQUENCES.items() if k[0] == "train"}, "and test, got no test"),
     "a class in test": (
         {k: v for k, v in SEQUENCES.items() if k[:2] != ("test", "worm")},
-        "wanted the same classes in train and test, got 'worm' in train only",
+        "expected the same classes in train and test, got 'worm' in train only",
     ),
     "a class in train": (
         SEQUENCES | {("test", "yeast", "1"): "ACGT"},
-        "wanted the same classes in train and test, got 'yeast' in test only",
+        "expected the same classes in train and test, got 'yeast' in test only",
     ),
     "a second class": (
         {k: v for k, v in SEQUENCES.items() if k[1] == "worm"},
-        "wanted two classes or more, got 'worm' only",
+        "expected two classes or more, got 'worm' only",
     ),
     "sequences of a class": (
         SEQUENCES | {("train", "yeast", "1.fa/x"): "", ("test", "yeast", "1"): "ACGT"},
-        "train/yeast: wanted files ID.txt, got none",
+        "train/yeast: expected files ID.txt, got none",
     ),
-    "letters": (SEQUENCES | {WORM: ""}, "3.txt: wanted a sequence, got an empty file"),
-    "more than blanks": (SEQUENCES | {WORM: " \n"}, "3.txt: wanted a sequence, got an empty file"),
-    "IUPAC letters": (SEQUENCES | {WORM: "AC-"}, "3.txt: wanted .* '-' at position 2"),
-    "one line": (SEQUENCES | {WORM: "AC\nGT"}, r"3.txt: wanted .* '\\n' at position 2"),
+    "letters": (SEQUENCES | {WORM: ""}, "3.txt: expected a sequence, got an empty file"),
+    "more than blanks": (
+        SEQUENCES | {WORM: " \n"},
+        "3.txt: expected a sequence, got an empty file",
+    ),
+    "IUPAC letters": (SEQUENCES | {WORM: "AC-"}, "3.txt: expected .* '-' at position 2"),
+    "one line": (SEQUENCES | {WORM: "AC\nGT"}, r"3.txt: expected .* '\\n' at position 2"),
 }
 
 
@@ -350,7 +353,7 @@ def test_a_half_downloaded_set_is_to_be_fetched_again(tmp_path, cache):
 def test_folders_without_classes_are_refused(tmp_path, cache):
     for name in ("train", "test/.hidden"):
         (tmp_path / "toy" / name).mkdir(parents=True)
-    with pytest.raises(UsageError, match="wanted a folder for each class in train and test, got"):
+    with pytest.raises(UsageError, match="expected a folder for each class in train and test, got"):
         genomic_benchmarks(dataset="toy", root=tmp_path)
 
 
@@ -396,19 +399,19 @@ def test_a_changed_interval_table_is_read_anew(root, tmp_path):
 BAD_TABLES = {
     "a table": (
         {key: rows for key, rows in TABLES.items() if key != ("train", "worm")},
-        "intervals: wanted a table for train/worm, got none",
+        "intervals: expected a table for train/worm, got none",
     ),
     "ids": (
         TABLES | {("train", "worm"): "9,II,7,8,+\n10,X,100,107,+\n"},
-        "wanted the id of every .*, the table for train/worm lacks 1 of 2, the first '2'",
+        "expected the id of every .*, the table for train/worm lacks 1 of 2, the first '2'",
     ),
     "ids that differ": (
         TABLES | {("train", "worm"): "2,II,5,10,-\n10,X,100,107,+\n10,X,5,12,+\n"},
-        "column 'id': wanted names that differ, got '10' in row 1 and in row 2",
+        "column 'id': expected names that differ, got '10' in row 1 and in row 2",
     ),
     "the length": (
         TABLES | {("train", "worm"): "2,II,5,10,-\n10,X,100,108,+\n"},
-        r"worm/10\.txt: wanted as many letters as its interval X:100-108 has, got 7",
+        r"worm/10\.txt: expected as many letters as its interval X:100-108 has, got 7",
     ),
 }
 

@@ -49,28 +49,28 @@ def test_without_a_strand_it_is_the_letters_of_the_genome(tmp_path):
 BAD = {
     "no table of a split": (
         {key: text for key, text in TABLES.items() if key[0] == "train"},
-        r"wanted interval tables, test/CLASS\.csv\.gz or test_CLASS\.csv\.gz, got none",
+        r"expected interval tables, test/CLASS\.csv\.gz or test_CLASS\.csv\.gz, got none",
     ),
     "no column": (
         TABLES | {("test", "worm"): "id,start,end\n8,3,8\n"},
-        r"worm\.csv\.gz: wanted the column 'region', got 'id', 'start', 'end'",
+        r"worm\.csv\.gz: expected the column 'region', got 'id', 'start', 'end'",
     ),
     "an id twice": (
         TABLES | {("test", "worm"): HEADER + "8,I,3,8,+\n8,I,4,9,+\n"},
-        "column 'id': wanted names that differ, got '8' in row 0 and in row 1",
+        "column 'id': expected names that differ, got '8' in row 0 and in row 1",
     ),
     "no region": (TABLES | {("test", "worm"): HEADER + "8,,3,8,+\n"}, "'region' is empty"),
     "no number": (
         TABLES | {("test", "worm"): HEADER + "8,I,3,x,+\n"},
-        "column 'end': wanted whole numbers, got 'x' in row 0",
+        "column 'end': expected whole numbers, got 'x' in row 0",
     ),
     "an empty interval": (
         TABLES | {("test", "worm"): HEADER + "8,I,3,9,+\n9,I,8,8,+\n"},
-        "row 1: wanted 0 <= start < end, got 8 and 8",
+        "row 1: expected 0 <= start < end, got 8 and 8",
     ),
     "a strand": (
         TABLES | {("test", "worm"): HEADER + "8,I,3,8,forward\n"},
-        "'strand': wanted .* nothing, got 'forward' in row 0",
+        "'strand': expected .* nothing, got 'forward' in row 0",
     ),
 }
 

@@ -88,10 +88,10 @@ def test_a_fit_finds_the_chain_again(order):
     background = random_chain(min(order, 3))
     codes = walks(background, np.zeros((2000, 200), bool), np.random.default_rng(4))
     found = fitted(codes, order)
-    wanted = np.tile(background.tables[-1], (4 ** (order - background.order), 1))
+    expected = np.tile(background.tables[-1], (4 ** (order - background.order), 1))
     assert found.order == order
-    assert found.tables[-1] == pytest.approx(wanted, abs=0.35 if order == 5 else 0.05)
-    assert np.abs(found.tables[-1] - wanted).mean() < 0.04
+    assert found.tables[-1] == pytest.approx(expected, abs=0.35 if order == 5 else 0.05)
+    assert np.abs(found.tables[-1] - expected).mean() < 0.04
 
 
 def test_a_fit_counts_words_of_known_bases_with_one_added():
@@ -104,12 +104,12 @@ def test_a_fit_counts_words_of_known_bases_with_one_added():
 
 @pytest.mark.parametrize("letters", ["ANCNGNT", "A"])
 def test_a_fit_wants_words_of_known_bases(letters):
-    with pytest.raises(UsageError, match=r"wanted stretches of 2 known bases or more .* order 1"):
+    with pytest.raises(UsageError, match=r"expected stretches of 2 known bases or more .* order 1"):
         fitted(to_codes([letters]), 1)
 
 
 def test_tables_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match=r"tables\[1\]: wanted \(4, 4\), got \(16, 4\)"):
+    with pytest.raises(ValueError, match=r"tables\[1\]: expected \(4, 4\), got \(16, 4\)"):
         type(UNIFORM)((np.ones((1, 4)), np.ones((16, 4))))
 
 
@@ -123,7 +123,7 @@ def test_windows_are_uniform_among_those_of_known_bases():
 
 def test_windows_want_known_bases():
     for letters in ("ACGNTTAC", "ACG"):
-        with pytest.raises(UsageError, match="wanted stretches of 5 known bases or more to shuf"):
+        with pytest.raises(UsageError, match="expected stretches of 5 known bases or more to shuf"):
             windows(to_codes([letters]), 2, 5, np.random.default_rng(0))
 
 
@@ -147,8 +147,8 @@ def test_given_sequences_are_read_from_fasta_and_tables(tmp_path):
 
 def test_given_sequences_without_their_columns_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text("letters,label\nACGT,x\nNNA,y\n")
-    with pytest.raises(UsageError, match="wanted the column 'sequence'"):
+    with pytest.raises(UsageError, match="expected the column 'sequence'"):
         given(tmp_path / "a.csv")
     (tmp_path / "a.csv").write_text("sequence\nACGT\nNNA\n")
-    with pytest.raises(UsageError, match="wanted the column 'label'"):
+    with pytest.raises(UsageError, match="expected the column 'label'"):
         labelled(tmp_path / "a.csv", "label")

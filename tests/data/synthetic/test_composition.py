@@ -69,10 +69,12 @@ def test_chains_are_fitted_to_the_classes_of_a_file(tmp_path):
 
 def test_a_file_of_three_classes_is_refused(tmp_path):
     (tmp_path / "given.csv").write_text("sequence,label\nACGT,a\nCCGT,b\nGGT,c\n")
-    with pytest.raises(UsageError, match=r"wanted two classes in the column 'label' .* 3: a, b, c"):
+    with pytest.raises(
+        UsageError, match=r"expected two classes in the column 'label' .* 3: a, b, c"
+    ):
         composition(data_seed=0, sequences=tmp_path / "given.csv")
 
 
 def test_an_order_without_sequences_is_refused():
-    with pytest.raises(UsageError, match=r"order: wanted 1 without a file .* got 3"):
+    with pytest.raises(UsageError, match=r"order: expected 1 without a file .* got 3"):
         composition(data_seed=0, order=3)

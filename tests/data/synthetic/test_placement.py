@@ -102,7 +102,7 @@ def test_an_empty_content_has_no_instances():
 def test_what_can_hardly_be_misplaced_is_refused():
     grammar = Grammar(MOTIFS, low=0, high=194)
     size = {"widths": WIDTHS, "length": 200, "generator": np.random.default_rng(0)}
-    with pytest.raises(UsageError, match="wanted an order or a spacing that random places break"):
+    with pytest.raises(UsageError, match="expected an order or a spacing that random places break"):
         misplace((1, 1, 0, 0), 50, grammar, **size)
 
 

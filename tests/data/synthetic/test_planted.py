@@ -258,22 +258,28 @@ def test_options_come_from_yaml():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"length": 7}, "length: wanted at least the 19 positions of CTCF, got 7"),
+        ({"length": 7}, "length: expected at least the 19 positions of CTCF, got 7"),
         (
             {"rule": "2 CTCF or SPI1", "length": 61, "spacing": (5, 9)},
             "least the 62 positions of 2 CTCF, SPI1 at 5 bases from each other, got 61",
         ),
-        ({"rule": "CTFC and"}, "rule: position 8: wanted a motif, got the end"),
+        ({"rule": "CTFC and"}, "rule: position 8: expected a motif, got the end"),
         ({"rule": "CTCF or MA0139.1"}, "each motif under one name, got MA0139.1 as CTCF and as MA"),
-        ({"ordered": True}, "ordered: wanted a rule with two instances or more, got CTCF"),
-        ({"spacing": (1, 2)}, "spacing: wanted a rule with two instances or more, got CTCF"),
-        ({"rule": "2 CTCF", "spacing": (5, 2)}, r"wanted \(low, high\), got 5 above 2"),
-        ({"decoys": []}, r"decoys: wanted each name once, one at least, got \[\]"),
-        ({"decoys": ["absent", "absent"]}, "decoys: wanted each name once, one at least"),
-        ({"rule": "CTCF or SPI1", "decoys": ["misplaced"]}, "wanted 'misplaced' where positives"),
-        ({"background": "markov"}, "sequences: wanted a file for the background markov, got None"),
-        ({"sequences": Path("a.fa")}, r"wanted no file \(background: markov or shuffled\) for the"),
-        ({"order": 2}, "order: wanted 1 but for the background markov, got 2"),
+        ({"ordered": True}, "ordered: expected a rule with two instances or more, got CTCF"),
+        ({"spacing": (1, 2)}, "spacing: expected a rule with two instances or more, got CTCF"),
+        ({"rule": "2 CTCF", "spacing": (5, 2)}, r"expected \(low, high\), got 5 above 2"),
+        ({"decoys": []}, r"decoys: expected each name once, one at least, got \[\]"),
+        ({"decoys": ["absent", "absent"]}, "decoys: expected each name once, one at least"),
+        ({"rule": "CTCF or SPI1", "decoys": ["misplaced"]}, "expected 'misplaced' where positives"),
+        (
+            {"background": "markov"},
+            "sequences: expected a file for the background markov, got None",
+        ),
+        (
+            {"sequences": Path("a.fa")},
+            r"expected no file \(background: markov or shuffled\) for the",
+        ),
+        ({"order": 2}, "order: expected 1 but for the background markov, got 2"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options, message):

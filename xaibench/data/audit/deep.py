@@ -63,7 +63,7 @@ def require_linter() -> None:
     """Raises UsageError where seqleak is not installed."""
     if importlib.util.find_spec("seqleak") is None:
         raise UsageError(
-            "--deep: wanted the leak linter seqleak, it is not installed; "
+            "--deep: expected the leak linter seqleak, it is not installed; "
             "pip install 'xaibench[audit]'"
         )
 

@@ -322,7 +322,7 @@ def _unseen(
     lost = sorted(set(sequences.labels.tolist()) - set(sequences.labels[left].tolist()))
     if lost:
         raise UsageError(
-            f"deduplicated: wanted {name} sequences of every class, all "
+            f"deduplicated: expected {name} sequences of every class, all "
             f"{np.sum(sequences.labels == lost[0]):,} of {sequences.class_names[lost[0]]!r} repeat "
             f"or nearly repeat what is learnt from; cut another {name} split"
         )

@@ -227,7 +227,7 @@ def audit_intervals(folder: Path) -> tuple[Overlapping, ...]:
     }
     if of_split["train"] != of_split["test"]:
         raise UsageError(
-            f"{folder}: wanted the same classes in train and test, "
+            f"{folder}: expected the same classes in train and test, "
             f"got {of_split['train']} and {of_split['test']}"
         )
     return tuple(

@@ -54,7 +54,7 @@ def with_plain_names(
     twice = [lower for lower, count in Counter(plain.values()).items() if count > 1]
     if twice:
         same = [repr(name) for name, lower in plain.items() if lower == twice[0]]
-        raise UsageError(f"{path}: wanted one column {twice[0]!r}, got {' and '.join(same)}")
+        raise UsageError(f"{path}: expected one column {twice[0]!r}, got {' and '.join(same)}")
     return table.rename(columns=plain)
 
 
@@ -77,7 +77,7 @@ def require(table: pd.DataFrame, path: Path, columns: list[str]) -> None:
         elif {name.casefold() for name in missing} & {name.casefold() for name in there}:
             mend = "; upper and lower case differ, name the column by an option"
         raise UsageError(
-            f"{path}: wanted the column{'s' if missing[1:] else ''} "
+            f"{path}: expected the column{'s' if missing[1:] else ''} "
             f"{', '.join(map(repr, missing))}, got {shortened(', '.join(map(repr, there)))}{mend}"
         )
 
@@ -95,7 +95,7 @@ def require_known(table: pd.DataFrame, path: Path, column: str, mend: str) -> No
     if len(missing):
         row = missing[0]
         raise UsageError(
-            f"{path}: row {row}: column {column!r}: wanted a {column}, got the missing value "
+            f"{path}: row {row}: column {column!r}: expected a {column}, got the missing value "
             f"{table[column].iloc[row]!r}; drop the row{mend}"
         )
 
@@ -107,14 +107,14 @@ def classes(table: pd.DataFrame, path: Path, column: str) -> tuple[Labels, tuple
     long = np.flatnonzero(words.str.len() > _LONGEST_NAME)
     if len(long):
         raise UsageError(
-            f"{path}: row {long[0]}: column {column!r}: wanted the name of a class, got "
+            f"{path}: row {long[0]}: column {column!r}: expected the name of a class, got "
             f"{shortened(repr(words.iloc[long[0]]))}; name another column by the option label"
         )
     words = words.map(_spellings(words.unique()))
     class_names = sorted(set(words), key=_numbers_first)
     if len(class_names) < 2:
         raise UsageError(
-            f"{path}: column {column!r}: wanted two classes or more, got {class_names[0]!r} only"
+            f"{path}: column {column!r}: expected two classes or more, got {class_names[0]!r} only"
         )
     labels = words.map({name: index for index, name in enumerate(class_names)})
     return np.asarray(labels, np.int64), tuple(class_names)
@@ -175,7 +175,7 @@ def require_distinct(table: pd.DataFrame, path: Path, column: str) -> None:
         name = table[column].iloc[again[0]]
         first = np.flatnonzero(table[column] == name)[0]
         raise UsageError(
-            f"{path}: column {column!r}: wanted names that differ, got {shortened(repr(name))} "
+            f"{path}: column {column!r}: expected names that differ, got {shortened(repr(name))} "
             f"in row {first} and in row {again[0]}; mend them, or choose another column by the "
             "option id"
         )
@@ -188,7 +188,7 @@ def whole_numbers(column: "pd.Series[str]", where: str) -> NDArray[np.int64]:
     if not whole.all():
         row = int(np.argmin(whole))
         raise UsageError(
-            f"{where}: wanted whole numbers, got {shortened(repr(column.iloc[row]))} in row {row}"
+            f"{where}: expected whole numbers, got {shortened(repr(column.iloc[row]))} in row {row}"
         )
     return numbers.astype(np.int64)
 
@@ -261,7 +261,7 @@ def split_by_column(sequences: Sequences, column: "pd.Series[str]", where: str) 
     if len(unknown):
         word = shortened(repr(column.iloc[unknown[0]]))
         raise UsageError(
-            f"{where}: wanted train, test or validation, got {word} in row {unknown[0]}"
+            f"{where}: expected train, test or validation, got {word} in row {unknown[0]}"
         )
     return split_by_kind(sequences, kinds.to_numpy(), where)
 
@@ -271,7 +271,7 @@ def split_by_kind(sequences: Sequences, kinds: NDArray[np.object_], where: str) 
     rows = {kind: np.flatnonzero(kinds == kind) for kind in ("train", "test", "validation")}
     for kind in ("train", "test"):
         if not len(rows[kind]):
-            raise UsageError(f"{where}: wanted rows of train and of test, got no {kind} row")
+            raise UsageError(f"{where}: expected rows of train and of test, got no {kind} row")
     validation = sequences.take(rows["validation"]) if len(rows["validation"]) else None
     return Splits(sequences.take(rows["train"]), sequences.take(rows["test"]), validation)
 
@@ -287,5 +287,5 @@ def require_classes(splits: Splits, where: str) -> None:
                 f" and of {others:,} other classes; is the label a quantity?" if others > 9 else ""
             )
             raise UsageError(
-                f"{where}: wanted every class in {name}, got no {name} row of {absent!r}{more}"
+                f"{where}: expected every class in {name}, got no {name} row of {absent!r}{more}"
             )

@@ -177,7 +177,7 @@ def _with_labels(
     unknown = given[others][~given[others].isin(table[own])]
     if len(unlabelled) or len(unknown):
         raise UsageError(
-            f"{labels}: wanted the names of {path}, got {_some(unlabelled)} of them missing and "
+            f"{labels}: expected the names of {path}, got {_some(unlabelled)} of them missing and "
             f"{_some(unknown)} that it does not have"
         )
     given = given.set_index(others).drop(columns=[own, columns.sequence], errors="ignore")

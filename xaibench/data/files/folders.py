@@ -88,7 +88,7 @@ def _parts(place: Path, folder: Path, split: str, reads: Callable[[Path], bool])
         own = split_of(stem(file)) if by_file else split
         if by_file and not own:
             raise ValueError(
-                f"files named for splits, and {file.name!r}; wanted train, test and validation"
+                f"files named for splits, and {file.name!r}; expected train, test and validation"
             )
         class_name = "" if by_file else stem(file)
         yield Part(file, own, class_name, _where(file, folder))
@@ -120,7 +120,9 @@ def _require_in_a_split(
     holding = [path for path in _holding(places[0].parent, reads) if path not in places]
     if files or holding:
         beside = ", ".join(repr(path.name) for path in (*holding, *files)[:_SHOWN])
-        raise ValueError(f"folders of splits and {beside}; wanted train, test and validation alone")
+        raise ValueError(
+            f"folders of splits and {beside}; expected train, test and validation alone"
+        )
     for place in places:
         same = [other.name for other in places if split_of(other.name) == split_of(place.name)]
         if same[1:]:

@@ -105,13 +105,13 @@ def _require_one_split(
 ) -> None:
     if split and (test or validation):
         raise UsageError(
-            f"intervals: wanted either the column split or chromosomes, got {split!r} and "
+            f"intervals: expected either the column split or chromosomes, got {split!r} and "
             f"{', '.join(test + validation)}"
         )
     for chromosome in test:
         if chromosome in validation:
             raise UsageError(
-                f"intervals: wanted a chromosome in one split, got {chromosome!r} in "
+                f"intervals: expected a chromosome in one split, got {chromosome!r} in "
                 "test_chromosomes and in validation_chromosomes"
             )
 
@@ -154,7 +154,7 @@ def _classes(table: pd.DataFrame, path: Path, label: str) -> tuple[Labels, tuple
     labels, class_names = classes(table, path, label)
     if len(class_names) == len(table):
         raise UsageError(
-            f"{path}: column {label!r}: wanted classes, got another word in every row; "
+            f"{path}: column {label!r}: expected classes, got another word in every row; "
             "give the column of the classes by the option label"
         )
     return labels, class_names
@@ -181,18 +181,18 @@ def _intervals(
     found = places(table, one_based=one_based)
     if found is None:
         raise UsageError(
-            f"{path}: wanted the columns start, end and chrom, chromosome or region, "
+            f"{path}: expected the columns start, end and chrom, chromosome or region, "
             f"got {', '.join(map(repr, table.columns))}"
         )
     odd = np.flatnonzero(found["chromosome"] == "")
     if len(odd):
         word = shortened(repr(table["region"].iloc[odd[0]] if "region" in table else ""))
-        raise UsageError(f"{path}: row {odd[0]}: wanted a place, as chr1:200-300, got {word}")
+        raise UsageError(f"{path}: row {odd[0]}: expected a place, as chr1:200-300, got {word}")
     strands = found["strand"].to_numpy(np.float64)
     if np.isnan(strands).any():
         row = int(np.argmax(np.isnan(strands)))
         raise UsageError(
-            f"{path}: column 'strand': wanted +, - or ., got {table['strand'].iloc[row]!r} "
+            f"{path}: column 'strand': expected +, - or ., got {table['strand'].iloc[row]!r} "
             f"in row {row}"
         )
     starts = whole_numbers(found["start"], f"{path}: column 'start'")
@@ -201,7 +201,7 @@ def _intervals(
     if len(turned):
         row = turned[0]
         raise UsageError(
-            f"{path}: row {row}: wanted 0 <= start < end, got {starts[row]} and {ends[row]}"
+            f"{path}: row {row}: expected 0 <= start < end, got {starts[row]} and {ends[row]}"
         )
     if length is not None:
         starts = (starts + ends - length) // 2
@@ -227,7 +227,7 @@ def _letters(where: Intervals, path: Path, genome: Path, length: int | None) -> 
                 letters[row] = whole[max(where.starts[row], 0) : where.ends[row]]
     except UNREADABLE as error:
         raise UsageError(
-            f"{genome}: wanted a genome in FASTA, got: {reason(genome, error)}"
+            f"{genome}: expected a genome in FASTA, got: {reason(genome, error)}"
         ) from error
     _require_inside(where, sizes, path, genome, length)
     for row in np.flatnonzero(where.strands < 0):
@@ -247,12 +247,12 @@ def _require_inside(
     chromosome, start, end = where.chromosomes[row], where.starts[row], where.ends[row]
     if chromosome not in sizes:
         raise UsageError(
-            f"{path}: row {row}: wanted a chromosome of {genome}, got {chromosome!r}; "
+            f"{path}: row {row}: expected a chromosome of {genome}, got {chromosome!r}; "
             f"{_instead(chromosome, sizes)}"
         )
     grown = "" if length is None else f", cut or grown to {length} nt about its centre"
     raise UsageError(
-        f"{path}: row {row}: wanted an interval inside {chromosome} of {genome}, which has "
+        f"{path}: row {row}: expected an interval inside {chromosome} of {genome}, which has "
         f"{sizes[chromosome]:,} letters, got {start}-{end}{grown}"
     )
 
@@ -295,7 +295,7 @@ def _split(
     for chromosome in cutting.test + cutting.validation:
         if chromosome not in chromosomes:
             raise UsageError(
-                f"{path}: wanted a chromosome of its rows for test or validation, got "
+                f"{path}: expected a chromosome of its rows for test or validation, got "
                 f"{chromosome!r}; {_instead(chromosome, dict.fromkeys(sequences.groups or ()))}"
             )
     validation = np.isin(chromosomes, cutting.validation)

@@ -88,7 +88,7 @@ def _listed(folder: Path, reads: Callable[[Path], bool]) -> Folder:
         return folder_of(folder, reads)
     except (OSError, ValueError) as error:
         got = reason(folder, error)
-        raise UsageError(f"{folder}: wanted a folder that is a dataset, got {got}") from error
+        raise UsageError(f"{folder}: expected a folder that is a dataset, got {got}") from error
 
 
 def _is_fasta(path: Path) -> bool:
@@ -129,7 +129,7 @@ def _require_classes(path: Path, folder: Folder) -> None:
     mend = f"; give {own} where that is the dataset" if own != path and own.name == name else ""
     others = shortened(", ".join(map(repr, folder.left_out)))
     left_out = f"; left out is {others}" if others else ""
-    raise UsageError(f"{path}: wanted two classes or more, got {name!r} only{left_out}{mend}")
+    raise UsageError(f"{path}: expected two classes or more, got {name!r} only{left_out}{mend}")
 
 
 def _placed(table: pd.DataFrame, part: Part, label: str) -> pd.DataFrame:
@@ -148,7 +148,7 @@ def _placed(table: pd.DataFrame, part: Part, label: str) -> pd.DataFrame:
         _require_class(table, part, label)
     elif not part.split:
         raise UsageError(
-            f"{part.path}: wanted files named train, test and perhaps validation, or without a "
+            f"{part.path}: expected files named train, test and perhaps validation, or without a "
             f"column {label!r}, the class being the name of the file"
         )
     return table.assign(**words)
@@ -161,9 +161,9 @@ def _require_class(table: pd.DataFrame, part: Part, label: str) -> None:
     if differs.any():
         row = int(differs.argmax())
         raise UsageError(
-            f"{part.path}: row {row}: wanted the class {part.class_name!r}, as its place says, got "
-            f"{label}={shortened(table[label].iloc[row])}; leave it out of the headers, or put all "
-            "sequences into one file, whose headers name the classes"
+            f"{part.path}: row {row}: expected the class {part.class_name!r}, as its place says, "
+            f"got {label}={shortened(table[label].iloc[row])}; leave it out of the headers, or "
+            "put all sequences into one file, whose headers name the classes"
         )
 
 
@@ -174,7 +174,7 @@ def _require_split(table: pd.DataFrame, part: Part) -> None:
         if differs.any():
             row = int(differs.argmax())
             raise UsageError(
-                f"{part.path}: row {row}: wanted {part.split}, as its place says, got the split "
+                f"{part.path}: row {row}: expected {part.split}, as its place says, got the split "
                 f"{shortened(repr(table['split'].iloc[row]))}"
             )
 
@@ -185,15 +185,15 @@ def read_sequences(path: Path, *, sequence: str, label: str) -> pd.DataFrame:
     ``sequence`` names the column of a FASTA file's letters, ``label`` that of a lone word after
     the name. An absent field is empty.
     """
-    wanted = "CSV, TSV, Parquet or FASTA"
+    expected = "CSV, TSV, Parquet or FASTA"
     if path.is_dir():
         folder = sequence_folder(path)
         parts = folder.parts
         if not parts:
-            raise UsageError(f"{path}: wanted FASTA files or tables, got a folder without any")
+            raise UsageError(f"{path}: expected FASTA files or tables, got a folder without any")
         _require_classes(path, folder)
         return _joined(parts, sequence, label)
-    return _read(path, lambda: _fasta_or_table(path, sequence, label), wanted)
+    return _read(path, lambda: _fasta_or_table(path, sequence, label), expected)
 
 
 def _fasta_or_table(path: Path, sequence: str, label: str) -> pd.DataFrame:
@@ -220,7 +220,7 @@ def read_bed_folder(folder: Path) -> pd.DataFrame:
     """The rows of all BED files of a folder, with columns split and label where places say them."""
     parts = bed_folder(folder).parts
     if not parts:
-        raise UsageError(f"{folder}: wanted BED files, got a folder without any")
+        raise UsageError(f"{folder}: expected BED files, got a folder without any")
     tables = []
     for part in parts:
         words = {"split": part.split, "label": part.class_name}
@@ -239,14 +239,16 @@ def kind(path: Path) -> str:
     return (Path(path.stem) if compressed else path).suffix.lower()
 
 
-def _read(path: Path, reader: Callable[[], pd.DataFrame], wanted: str) -> pd.DataFrame:
+def _read(path: Path, reader: Callable[[], pd.DataFrame], expected: str) -> pd.DataFrame:
     try:
         table = reader()
     except (*UNREADABLE, NotImplementedError) as error:
         # pyarrow's own errors are among these
-        raise UsageError(f"{path}: wanted a {wanted} file, got: {reason(path, error)}") from error
+        raise UsageError(
+            f"{path}: expected a {expected} file, got: {reason(path, error)}"
+        ) from error
     if table.empty:
-        raise UsageError(f"{path}: wanted rows, got a file without rows")
+        raise UsageError(f"{path}: expected rows, got a file without rows")
     return table.fillna("")
 
 
@@ -300,7 +302,7 @@ def _column_names(header: list[str]) -> list[str]:
 
 def _require_few(columns: int) -> None:
     if columns > _COLUMNS:
-        raise ValueError(f"{columns:,} columns; wanted a row a sequence, a few columns")
+        raise ValueError(f"{columns:,} columns; expected a row a sequence, a few columns")
 
 
 def _require_different(names: list[str]) -> None:

@@ -46,7 +46,7 @@ def sites(
         return None
     if start is None or speaks_for is None or len(given) != 3:
         raise UsageError(
-            "file: wanted site_start and site_class with either site_end or site_width, "
+            "file: expected site_start and site_class with either site_end or site_width, "
             f"got {', '.join(given)}"
         )
     return Sites(start, end, width, speaks_for)
@@ -69,13 +69,13 @@ def evidence(
     speaks_for = class_of(columns.speaks_for, class_names)
     if speaks_for is None:
         raise UsageError(
-            f"{path}: site_class: wanted one of {', '.join(map(repr, class_names))}, "
+            f"{path}: site_class: expected one of {', '.join(map(repr, class_names))}, "
             f"got {columns.speaks_for!r}"
         )
     starts = _positions(table, path, columns.start)
     here = starts >= 0
     if not here.any():
-        raise UsageError(f"{path}: column {columns.start!r}: wanted sites, got none in any row")
+        raise UsageError(f"{path}: column {columns.start!r}: expected sites, got none in any row")
     if columns.end is not None:
         ends = _positions(table, path, columns.end)
     else:
@@ -98,6 +98,6 @@ def _require_inside(
     if len(outside):
         row = outside[0]
         raise UsageError(
-            f"{path}: row {row}: wanted a site inside the {lengths[row]} letters of the sequence, "
-            f"got {starts[row]}-{ends[row]}"
+            f"{path}: row {row}: expected a site inside the {lengths[row]} letters of the "
+            f"sequence, got {starts[row]}-{ends[row]}"
         )

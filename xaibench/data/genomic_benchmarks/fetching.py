@@ -49,14 +49,14 @@ def fetch(name: str, *, root: Path | None = None, progress: Fetching | None = No
     """
     if name not in SETS:
         raise UsageError(
-            f"wanted a set of genomic-benchmarks, got {name!r}; {nearest(name, [*SETS])}"
+            f"expected a set of genomic-benchmarks, got {name!r}; {nearest(name, [*SETS])}"
         )
     folder, known = sets_root(root) / name, SETS[name]
     tell = progress or (lambda done, total, what: None)
     if folder.exists():
         if lack := lacks(folder, known):
             raise UsageError(
-                f"{folder}: wanted all of {name}, got {lack}; move it away and "
+                f"{folder}: expected all of {name}, got {lack}; move it away and "
                 f"run `xaibench data fetch {name}`"
             )
         tell(known.sequences, known.sequences, "sequences, already there")
@@ -65,7 +65,7 @@ def fetch(name: str, *, root: Path | None = None, progress: Fetching | None = No
         came = _downloaded(known, temporary, tell, root)
         if lack := lacks(came, known):
             raise Absent(
-                f"{folder}: wanted all of {name}, the download gave {lack}; "
+                f"{folder}: expected all of {name}, the download gave {lack}; "
                 f"run `xaibench data fetch {name}` again"
             )
         os.replace(came, folder)
@@ -135,7 +135,7 @@ def _beside(folder: Path) -> Iterator[Path]:
         lock = (temporary / "lock").open("w")
     except OSError as error:
         raise UsageError(
-            f"{folder.parent}: wanted a folder to write to, got: {error.strerror}"
+            f"{folder.parent}: expected a folder to write to, got: {error.strerror}"
         ) from error
     with lock:
         locked(lock, f"{folder}: another process is fetching it; wait until it is there")
@@ -151,8 +151,8 @@ def _downloaded(known: BenchmarkSet, temporary: Path, tell: Fetching, root: Path
     if Path(known.name).exists():
         # the package would take it for a description of a set, and end in an unknown type of URL
         raise UsageError(
-            f"{Path.cwd()}: wanted a working folder without {known.name} in it, which the package "
-            "would read; fetch from another"
+            f"{Path.cwd()}: expected a working folder without {known.name} in it, which the "
+            "package would read; fetch from another"
         )
     try:
         with _watched(known, temporary, tell), warnings.catch_warnings():

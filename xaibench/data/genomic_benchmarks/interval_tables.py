@@ -46,7 +46,7 @@ def table_paths(folder: Path) -> dict[tuple[str, str], Path]:
                 found.setdefault((split, label), path)
         if not any(key[0] == split for key in found):
             raise UsageError(
-                f"{folder}: wanted interval tables, {split}/CLASS.csv.gz or "
+                f"{folder}: expected interval tables, {split}/CLASS.csv.gz or "
                 f"{split}_CLASS.csv.gz, got none"
             )
     return dict(sorted(found.items()))
@@ -63,7 +63,7 @@ def _located(path: Path) -> Located:
     if len(turned):
         row = turned[0]
         raise UsageError(
-            f"{path}: row {row}: wanted 0 <= start < end, got {starts[row]} and {ends[row]}"
+            f"{path}: row {row}: expected 0 <= start < end, got {starts[row]} and {ends[row]}"
         )
     return tuple(table["id"]), Intervals(
         tuple(table["region"]), starts, ends, _strands(table, path)
@@ -78,6 +78,6 @@ def _strands(table: pd.DataFrame, path: Path) -> NDArray[np.int8]:
     if len(unknown):
         word = table["strand"].iloc[unknown[0]]
         raise UsageError(
-            f"{path}: column 'strand': wanted +, - or nothing, got {word!r} in row {unknown[0]}"
+            f"{path}: column 'strand': expected +, - or nothing, got {word!r} in row {unknown[0]}"
         )
     return strands.to_numpy(np.float64).astype(np.int8)

@@ -63,7 +63,7 @@ def genomic_benchmarks(
     then it is read, and the report says so.
     """
     if not re.fullmatch(r"\w[\w.-]*", dataset):
-        raise UsageError(f"genomic_benchmarks: dataset: wanted a name, got {dataset!r}")
+        raise UsageError(f"genomic_benchmarks: dataset: expected a name, got {dataset!r}")
     chosen = Path(root) if root else None
     folder = sets_root(chosen) / dataset
     if not folder.is_dir():
@@ -117,7 +117,7 @@ def _class_folders(folder: Path) -> list[tuple[str, str]]:
     for split in _splits_in(folder):
         if not (folder / split).is_dir():
             raise UsageError(
-                f"{folder}: wanted the folders train and test, got no {split}{_again(folder)}"
+                f"{folder}: expected the folders train and test, got no {split}{_again(folder)}"
             )
         with os.scandir(folder / split) as classes:
             names = [entry.name for entry in classes if entry.is_dir() and entry.name[0] != "."]
@@ -133,7 +133,7 @@ def _splits_in(folder: Path) -> tuple[str, ...]:
         if SPLIT_WORDS.get(path.name.lower()) == "validation"
     ]
     if others[1:]:
-        raise UsageError(f"{folder}: wanted one validation split, got {' and '.join(others)}")
+        raise UsageError(f"{folder}: expected one validation split, got {' and '.join(others)}")
     return (*_SPLITS, *others)
 
 
@@ -189,14 +189,14 @@ def _class_names(folder: Path) -> tuple[str, ...]:
         classes = [label for split, label in found if split == other]
         for label in sorted({*train} ^ {*classes}):
             raise UsageError(
-                f"{folder}: wanted the same classes in train and {other}, got {label!r} in "
+                f"{folder}: expected the same classes in train and {other}, got {label!r} in "
                 f"{'train' if label in train else other} only{_again(folder)}"
             )
     if len(train) < 2:
         raise UsageError(
-            f"{folder}: wanted two classes or more, got {train[0]!r} only"
+            f"{folder}: expected two classes or more, got {train[0]!r} only"
             if train
-            else f"{folder}: wanted a folder for each class in train and test, got none"
+            else f"{folder}: expected a folder for each class in train and test, got none"
         )
     return tuple(train)
 
@@ -208,7 +208,7 @@ def _facts_of_set(folder: Path, *, partial: bool) -> dict[str, str | int | float
     if not known or not lack:
         return {}
     if not partial:
-        raise UsageError(f"{folder}: wanted all of {known.name}, got {lack}{_again(folder)}")
+        raise UsageError(f"{folder}: expected all of {known.name}, got {lack}{_again(folder)}")
     here = sum(1 for _ in _texts(folder))
     return {PART: f"{here:,} of {known.sequences:,}"}
 
@@ -221,7 +221,7 @@ def _texts(folder: Path) -> Iterator[_Text]:
         texts = [name for _, name in names if name.endswith(".txt")]
         if not texts:
             raise UsageError(
-                f"{folder / split / label}: wanted files ID.txt, got none{_again(folder)}"
+                f"{folder / split / label}: expected files ID.txt, got none{_again(folder)}"
             )
         for name in texts:
             path = os.path.join(folder, split, label, name)
@@ -236,7 +236,7 @@ def letters_of_file(path: str) -> str:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     if not letters:
-        raise UsageError(f"{path}: wanted a sequence, got an empty file")
+        raise UsageError(f"{path}: expected a sequence, got an empty file")
     return letters
 
 
@@ -249,7 +249,7 @@ def _intervals(tables: Path, texts: Sequence[_Text], lengths: Sequence[int]) -> 
     parts = []
     for key, rows in rows_of_folder.items():
         if key not in located:
-            raise UsageError(f"{tables}: wanted a table for {'/'.join(key)}, got none")
+            raise UsageError(f"{tables}: expected a table for {'/'.join(key)}, got none")
         parts.append(_matched(tables, located[key], [texts[row] for row in rows]))
     where = _joined(parts)
     wrong = np.flatnonzero(where.ends - where.starts != np.array(lengths))
@@ -257,7 +257,7 @@ def _intervals(tables: Path, texts: Sequence[_Text], lengths: Sequence[int]) -> 
         row = wrong[0]
         place = f"{where.chromosomes[row]}:{where.starts[row]}-{where.ends[row]}"
         raise UsageError(
-            f"{texts[row].path}: wanted as many letters as its interval {place} has, "
+            f"{texts[row].path}: expected as many letters as its interval {place} has, "
             f"got {lengths[row]}"
         )
     return where
@@ -270,7 +270,7 @@ def _matched(tables: Path, located: Located, texts: Sequence[_Text]) -> Interval
     missing = [text.id for text in texts if text.id not in row_of_id]
     if missing:
         raise UsageError(
-            f"{tables}: wanted the id of every sequence, the table for "
+            f"{tables}: expected the id of every sequence, the table for "
             f"{texts[0].split}/{texts[0].label} lacks {len(missing):,} of {len(texts):,}, "
             f"the first {missing[0]!r}"
         )

@@ -39,7 +39,7 @@ class Chain:
     def __post_init__(self) -> None:
         for order, table in enumerate(self.tables):
             if table.shape != (4**order, 4):
-                raise ValueError(f"tables[{order}]: wanted {(4**order, 4)}, got {table.shape}")
+                raise ValueError(f"tables[{order}]: expected {(4**order, 4)}, got {table.shape}")
 
     @property
     def order(self) -> int:
@@ -97,8 +97,8 @@ def fitted(codes: Codes, order: int) -> Chain:
         known &= bases < N
     if not known.any():
         raise UsageError(
-            f"sequences: wanted stretches of {order + 1} known bases or more for a chain of order "
-            f"{order}, got none"
+            f"sequences: expected stretches of {order + 1} known bases or more for a chain of "
+            f"order {order}, got none"
         )
     counts = np.bincount(words[known], minlength=4 ** (order + 1)).reshape(-1, 4) + _PSEUDOCOUNT
     return chain(counts / counts.sum(axis=1, keepdims=True))
@@ -157,7 +157,7 @@ def windows(codes: Codes, count: int, length: int, generator: np.random.Generato
     unknown = np.pad((codes == N).cumsum(axis=1, dtype=np.int32), ((0, 0), (1, 0)))
     if codes.shape[1] < length or not (whole := unknown[:, length:] == unknown[:, :-length]).any():
         raise UsageError(
-            f"sequences: wanted stretches of {length} known bases or more to shuffle, got none"
+            f"sequences: expected stretches of {length} known bases or more to shuffle, got none"
         )
     starts = np.flatnonzero(whole)[generator.integers(whole.sum(), size=count)]
     rows, firsts = np.divmod(starts, whole.shape[1])

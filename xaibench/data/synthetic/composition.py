@@ -93,14 +93,14 @@ def _chains(
     if path is None:
         if order != 1:
             raise UsageError(
-                "composition: order: wanted 1 without a file (sequences) to fit chains to, "
+                "composition: order: expected 1 without a file (sequences) to fit chains to, "
                 f"got {order}"
             )
         return ("first chain", "second chain"), CHAINS, "a first-order Markov chain"
     codes, labels, names = labelled(path, label)
     if len(names) != 2:
         raise UsageError(
-            f"composition: sequences: wanted two classes in the column {label!r} of {path}, "
+            f"composition: sequences: expected two classes in the column {label!r} of {path}, "
             f"got {len(names)}: {', '.join(names)}"
         )
     first, second = (fitted(codes[labels == index], order) for index in range(2))

@@ -96,7 +96,7 @@ def misplace(
         kinds[again] = _orders(content, len(again), free, generator)
         gaps[again] = _gaps(kinds[again].shape, room, free, generator)
     raise UsageError(
-        "planted: decoys: wanted an order or a spacing that random places break, got one that "
+        "planted: decoys: expected an order or a spacing that random places break, got one that "
         f"{_ROUNDS:,} of them kept; leave 'misplaced' out or narrow the spacing"
     )
 

@@ -222,7 +222,7 @@ def _motifs(rule: Rule, release: str | None, matrices: Path | None) -> list[Moti
         first = next(n for n, other in enumerate(motifs) if other.identifier == motif.identifier)
         if first < second:
             raise UsageError(
-                f"planted: rule: wanted each motif under one name, got {motif.identifier} as "
+                f"planted: rule: expected each motif under one name, got {motif.identifier} as "
                 f"{rule.atoms[first].motif} and as {rule.atoms[second].motif}"
             )
     return motifs
@@ -231,11 +231,11 @@ def _motifs(rule: Rule, release: str | None, matrices: Path | None) -> list[Moti
 def _grammar(rule: Rule, ordered: bool, spacing: tuple[int, int] | None) -> Grammar:
     low, high = spacing or (0, None)
     if high is not None and low > high:
-        raise UsageError(f"planted: spacing: wanted (low, high), got {low} above {high}")
+        raise UsageError(f"planted: spacing: expected (low, high), got {low} above {high}")
     if (ordered or spacing) and sum(atom.count for atom in rule.atoms) < 2:
         raise UsageError(
-            f"planted: {'ordered' if ordered else 'spacing'}: wanted a rule with two instances or "
-            f"more, got {rule}"
+            f"planted: {'ordered' if ordered else 'spacing'}: expected a rule with two instances "
+            f"or more, got {rule}"
         )
     return Grammar(len(rule.atoms), ordered, low, high)
 
@@ -252,7 +252,7 @@ def _require_room(design: Design, motifs: list[Motif]) -> None:
         )
         spaced = f" at {design.grammar.low} bases from each other" if least > bases else ""
         raise UsageError(
-            f"planted: length: wanted at least the {least} positions of {named}{spaced}, "
+            f"planted: length: expected at least the {least} positions of {named}{spaced}, "
             f"got {design.length}"
         )
 
@@ -264,10 +264,10 @@ def _with_decoys(
     if decoys is None:
         decoys = ["shuffled", "misplaced"] if breakable else ["shuffled"]
     if not decoys or len(set(decoys)) < len(decoys):
-        raise UsageError(f"planted: decoys: wanted each name once, one at least, got {decoys}")
+        raise UsageError(f"planted: decoys: expected each name once, one at least, got {decoys}")
     if "misplaced" in decoys and not breakable:
         raise UsageError(
-            "planted: decoys: wanted 'misplaced' where positives have two motifs in an order "
+            "planted: decoys: expected 'misplaced' where positives have two motifs in an order "
             f"(ordered) or at a distance (spacing) that can be broken, got the rule {design.rule}"
         )
     matrices = design.matrices
@@ -279,14 +279,14 @@ def _with_decoys(
 
 def _background(kind: Backgrounds, order: int, sequences: Path | None) -> Background:
     """What the options say stands between motifs."""
-    wants_sequences = kind in {"markov", "shuffled"}
-    if wants_sequences != (sequences is not None):
-        wanted = "a file" if wants_sequences else "no file (background: markov or shuffled)"
+    needs_sequences = kind in {"markov", "shuffled"}
+    if needs_sequences != (sequences is not None):
+        expected = "a file" if needs_sequences else "no file (background: markov or shuffled)"
         raise UsageError(
-            f"planted: sequences: wanted {wanted} for the background {kind}, got {sequences}"
+            f"planted: sequences: expected {expected} for the background {kind}, got {sequences}"
         )
     if order != 1 and kind != "markov":
-        raise UsageError(f"planted: order: wanted 1 but for the background markov, got {order}")
+        raise UsageError(f"planted: order: expected 1 but for the background markov, got {order}")
     if sequences is None:
         chain, words = (UNIFORM, "uniform bases") if kind == "uniform" else (BACKGROUND, "")
         return _of_chain(chain, words or "a first-order Markov chain")

@@ -92,13 +92,13 @@ def parse(text: str) -> Rule:
     atoms: list[Atom] = []
     table = _expression(tokens, atoms, level=0)
     if tokens[0].kind != "end":
-        raise _wanted("'and', 'or', 'xor' or the end", tokens[0])
+        raise _expected("'and', 'or', 'xor' or the end", tokens[0])
     # the atoms that are not there change the fastest: the rows in which all of them are false
     spare = 2 ** (ATOMS - len(atoms))
     answers = tuple(table[::spare].tolist())
     if len(set(answers)) == 1:
         raise UsageError(
-            f"rule: wanted one that some sequences fulfil and others do not, got {text!r}, which "
+            f"rule: expected one that some sequences fulfil and others do not, got {text!r}, which "
             f"{'always' if answers[0] else 'never'} holds"
         )
     return Rule(_spaced(text), tuple(atoms), answers)
@@ -120,7 +120,7 @@ def _tokens(text: str) -> Iterator[_Token]:
         match = _TOKEN.match(text, position)
         if not match:
             raise UsageError(
-                f"rule: position {position}: wanted a name within double quotes, "
+                f"rule: position {position}: expected a name within double quotes, "
                 f"got {text[position:]!r}"
             )
         kind = str(match.lastgroup)
@@ -149,7 +149,7 @@ def _operand(tokens: deque[_Token], atoms: list[Atom]) -> Table:
     if token.is_word("("):
         table = _expression(tokens, atoms, level=0)
         if not tokens[0].is_word(")"):
-            raise _wanted("')'", tokens[0])
+            raise _expected("')'", tokens[0])
         tokens.popleft()
         return table
     return _atom(token, tokens, atoms)
@@ -160,26 +160,26 @@ def _atom(token: _Token, tokens: deque[_Token], atoms: list[Atom]) -> Table:
     if token.kind == "count":
         count = int(token.text)
         if count < 1:
-            raise _wanted("a count of 1 or more", token)
+            raise _expected("a count of 1 or more", token)
         token = tokens.popleft()
     if token.kind not in {"motif", "quoted"}:
-        raise _wanted("a motif", token)
+        raise _expected("a motif", token)
     atom = Atom(token.text, count)
     known = next((other for other in atoms if other.motif == atom.motif), None)
     if known and known != atom:
-        raise _wanted(f"one count for {atom.motif}, {known.count} as before", token, count)
+        raise _expected(f"one count for {atom.motif}, {known.count} as before", token, count)
     if not known:
         atoms.append(atom)
     if len(atoms) > ATOMS:
-        raise _wanted(f"{ATOMS} motifs at most", token)
+        raise _expected(f"{ATOMS} motifs at most", token)
     table: Table = _TRUTHS[:, atoms.index(atom)]
     return table
 
 
-def _wanted(wanted: str, token: _Token, got: int | None = None) -> UsageError:
+def _expected(expected: str, token: _Token, got: int | None = None) -> UsageError:
     found = token.text if token.kind == "end" else repr(token.text)
     return UsageError(
-        f"rule: position {token.position}: wanted {wanted}, got {found if got is None else got}"
+        f"rule: position {token.position}: expected {expected}, got {found if got is None else got}"
     )
 
 
