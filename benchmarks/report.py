@@ -31,12 +31,12 @@ import yaml
 
 from xaibench.evaluation.records import Block, frame
 from xaibench.explanation.controls import ORACLE, RANDOM
+from xaibench.protocols import QUANTITIES
 from xaibench.results.reading import COLUMNS
 
 SECONDS, SIZE = 10.0, 5_000_000
 """The bars: seconds, and bytes of the page."""
 
-QUANTITIES = ("logit_difference", "probability", "accuracy")
 AREAS = [f"{area}_{quantity}" for area in ("deletion", "insertion") for quantity in QUANTITIES]
 CURVED = [*AREAS, "flip_rate"]
 LOCALISATION = ("auprc", "relevance_mass", "pointing_game")

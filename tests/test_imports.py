@@ -21,3 +21,15 @@ def test_what_is_slow_to_import_is_imported_where_it_is_used(words: str) -> None
     ask = f"{words}; import sys; print(*sorted({{*{SLOW}}} & {{*sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("room", ["metrics", "statistics"])
+def test_numbers_are_made_without_torch(room: str) -> None:
+    ask = (
+        "import importlib, pkgutil, sys, xaibench; "
+        f"room = importlib.import_module('xaibench.{room}'); "
+        "names = [m.name for m in pkgutil.walk_packages(room.__path__, room.__name__ + '.')]; "
+        "[*map(importlib.import_module, names)]; print(len(names) > 3, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "False"]

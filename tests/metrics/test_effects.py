@@ -278,7 +278,7 @@ def test_every_sequence_counts_however_many_there_are() -> None:
 def test_one_set_of_a_size_is_nothing_to_correlate_over(noisy: tuple[Explained, Subsets]) -> None:
     of, subsets = noisy
     few = Subsets(subsets.fractions[5:], subsets.replaced[5:], subsets.drops[5:])
-    with pytest.raises(NotApplicable, match=r"wanted two or more sets of every size.*of 0\.2 of"):
+    with pytest.raises(NotApplicable, match=r"expected two or more sets of every size.*of 0\.2 of"):
         sensitivity_n(of, few)
 
 

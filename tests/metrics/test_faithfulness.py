@@ -244,7 +244,7 @@ def test_an_undefined_point_makes_its_sequence_undefined_alone(metric, curves: C
 
 @pytest.mark.parametrize("metric", BOTH_ORDERS)
 def test_what_looks_at_both_orders_says_so_where_one_is_missing(metric) -> None:
-    with pytest.raises(ValueError, match="wanted curves with least_relevant_first, got None"):
+    with pytest.raises(ValueError, match="expected curves with least_relevant_first, got None"):
         metric(Curves(FRACTIONS, np.zeros((5, 3))))
 
 

@@ -22,6 +22,7 @@ from xaibench.evaluation.records import Block
 from xaibench.explanation.controls import RANDOM
 from xaibench.nn import outputs as curves
 from xaibench.nn.inference import logits
+from xaibench.protocols import Quantity
 from xaibench.shapes import Evidence, Logits, Mask
 
 from .summaries import signed
@@ -32,7 +33,7 @@ FEWEST, MOST = 6, 8
 CLASSES = 4
 """No more classes than these have an example of their own."""
 
-QUANTITY = "logit_difference"
+QUANTITY: Quantity = "logit_difference"
 """What the curves of an example show."""
 
 

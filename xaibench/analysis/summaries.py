@@ -27,7 +27,7 @@ from xaibench.metrics.localisation import CHANCE
 from xaibench.plan.listing import first_sentence
 from xaibench.plan.schema import Plan
 from xaibench.plugins.registry import load
-from xaibench.protocols import QUANTITIES, method_facts
+from xaibench.protocols import QUANTITIES, Quantity, method_facts
 from xaibench.shapes import Codes
 from xaibench.statistics.means import bands
 from xaibench.values import N, Sequences
@@ -73,7 +73,7 @@ def curves(work: Work) -> pd.DataFrame:
 
 
 def _lines(
-    work: Work, model: str, source: str, operator: str, quantity: str
+    work: Work, model: str, source: str, operator: str, quantity: Quantity
 ) -> dict[str, NDArray[np.float64]]:
     """By order, the lines of all seeds ``(seed, sequence, step)``; of the control, their mean."""
     found: dict[str, list[NDArray[np.float64]]] = {}

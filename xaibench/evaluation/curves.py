@@ -12,7 +12,7 @@ from xaibench.artefacts.curves import followed
 from xaibench.artefacts.job import Work
 from xaibench.artefacts.retraining import retrainings_of
 from xaibench.explanation.controls import ORACLE, RANDOM
-from xaibench.protocols import MetricFacts
+from xaibench.protocols import MetricFacts, Quantity
 from xaibench.values import Curves
 
 from .apply import measured, without_map
@@ -53,7 +53,7 @@ def _of_pair(work: Work, here: Block, label: str, facts: MetricFacts, pair: Pair
 
 
 def _pairs(
-    work: Work, here: Block, label: str, facts: MetricFacts, which: str
+    work: Work, here: Block, label: str, facts: MetricFacts, which: Quantity
 ) -> tuple[list[Pair], Block | None]:
     """The most and the least relevant first lines of a source, one pair a draw; or the block that
     says why there are none. A random order is its own reverse."""

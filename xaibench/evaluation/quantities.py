@@ -13,6 +13,7 @@ from xaibench.artefacts.job import Work
 from xaibench.artefacts.retraining import Retraining, retrained_spec
 from xaibench.explanation.controls import RANDOM
 from xaibench.nn import outputs as curves
+from xaibench.protocols import Quantity
 from xaibench.shapes import Logits
 from xaibench.storage.artefacts import NOT_APPLICABLE, OK, Spec
 
@@ -33,7 +34,7 @@ def _because(here: Block, status: str, reason: str) -> Block:
 
 
 def lines_of(
-    work: Work, here: Block, course: Course, quantity: str
+    work: Work, here: Block, course: Course, quantity: Quantity
 ) -> tuple[list[Line], Block | None]:
     """The lines of a course, one a draw; or the block that says why there are none."""
     if course.kind == "other_models":
@@ -55,7 +56,7 @@ def _problem_of(work: Work, here: Block, course: Course) -> Block | None:
 
 
 def _judged(
-    work: Work, here: Block, course: Course, quantity: str
+    work: Work, here: Block, course: Course, quantity: Quantity
 ) -> tuple[list[Line], Block | None]:
     """What the other models say of the true label, on average over them."""
     others = judges(work, here.model)
@@ -82,7 +83,7 @@ def _judged(
 
 
 def retrained_line(
-    work: Work, here: Block, wanted: list[Retraining], quantity: str
+    work: Work, here: Block, wanted: list[Retraining], quantity: Quantity
 ) -> tuple[Line | None, Block | None]:
     """The line over models retrained with more and more removed."""
     outputs = []
@@ -95,7 +96,7 @@ def retrained_line(
     return _of_label(work, np.stack(outputs), quantity), None
 
 
-def _line(work: Work, outputs: Logits, quantity: str) -> Line:
+def _line(work: Work, outputs: Logits, quantity: Quantity) -> Line:
     """Logits ``(step, sequence, class)``, the first step intact, as one quantity."""
     count = outputs.shape[1]
     targets = outputs[0].argmax(axis=1).astype(np.int64)
@@ -104,6 +105,6 @@ def _line(work: Work, outputs: Logits, quantity: str) -> Line:
     return curves.quantity(quantity, outputs, targets, work.chosen.labels[:count])
 
 
-def _of_label(work: Work, outputs: Logits, quantity: str) -> Line:
+def _of_label(work: Work, outputs: Logits, quantity: Quantity) -> Line:
     labels = work.chosen.labels[: outputs.shape[1]]
     return curves.quantity(quantity, outputs, labels, labels)

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from xaibench.dna.replacement import counts
 from xaibench.shapes import Mask, Scores, Values
 
+from .quotient import ratio
+
 Summary = NDArray[np.float64]
 """``(sequence, position)``: what of one map is compared with others."""
 
@@ -25,8 +27,8 @@ def spearman(first: Scores, second: Scores, valid: Mask) -> Values:
 
     NaN where one of the maps is constant.
     """
-    compared = _compared((first, second), valid)
-    return _cosine(_centred_ranks(first, compared), _centred_ranks(second, compared))
+    compared = _compared_positions((first, second), valid)
+    return _cosine(centred_ranks(first, compared), centred_ranks(second, compared))
 
 
 def overlap(first: Scores, second: Scores, valid: Mask, *, share: float = 0.1) -> Values:
@@ -37,39 +39,41 @@ def overlap(first: Scores, second: Scores, valid: Mask, *, share: float = 0.1) -
     is in the top to a degree, and the index is the sum of the smaller degrees over that of the
     larger ones (*Ruzicka 1958*). Without ties that is the plain one. NaN where nothing is compared.
     """
-    compared = _compared((first, second), valid)
+    compared = _compared_positions((first, second), valid)
     return _jaccard(_top(first, compared, share), _top(second, compared, share))
 
 
 def relative_change(first: Scores, second: Scores, valid: Mask) -> Values:
     """L2 norm of the change over the L2 norm of the first map; >= 0, NaN where that one is 0."""
-    compared = _compared((first, second), valid)
+    compared = _compared_positions((first, second), valid)
     before = np.where(compared, first.astype(np.float64), 0)
     after = np.where(compared, second.astype(np.float64), 0)
-    return _ratio(np.linalg.norm(after - before, axis=1), np.linalg.norm(before, axis=1))
+    return ratio(np.linalg.norm(after - before, axis=1), np.linalg.norm(before, axis=1))
 
 
 def spearmans(maps: Sequence[Scores], valid: Mask) -> NDArray[np.float64]:
     """``(map, map, sequence)``: ``spearman`` of every two maps, each ranked once."""
-    compared = _compared(maps, valid)
-    return _pairs([_centred_ranks(scores, compared) for scores in maps], _cosine)
+    compared = _compared_positions(maps, valid)
+    return _matrix([centred_ranks(scores, compared) for scores in maps], _cosine)
 
 
 def overlaps(maps: Sequence[Scores], valid: Mask, *, share: float = 0.1) -> NDArray[np.float64]:
     """``(map, map, sequence)``: ``overlap`` of every two maps, each sorted once."""
-    compared = _compared(maps, valid)
-    return _pairs([_top(scores, compared, share) for scores in maps], _jaccard)
+    compared = _compared_positions(maps, valid)
+    return _matrix([_top(scores, compared, share) for scores in maps], _jaccard)
 
 
-def _compared(maps: Sequence[Scores], valid: Mask) -> Mask:
+def _compared_positions(maps: Sequence[Scores], valid: Mask) -> Mask:
+    """The valid positions that have a score in every map."""
     missing = [np.isnan(scores) for scores in maps]
     compared: Mask = valid & ~np.logical_or.reduce(missing)
     return compared
 
 
-def _pairs(
+def _matrix(
     summaries: Sequence[Summary], compare: Callable[[Summary, Summary], Values]
 ) -> NDArray[np.float64]:
+    """``(map, map, sequence)``: what ``compare`` says of every two maps; it is symmetric."""
     matrix = np.empty((len(summaries), len(summaries), len(summaries[0])))
     for row, first in enumerate(summaries):
         for column, second in enumerate(summaries[: row + 1]):
@@ -77,7 +81,7 @@ def _pairs(
     return matrix
 
 
-def _centred_ranks(scores: Scores, compared: Mask) -> Summary:
+def centred_ranks(scores: NDArray[np.floating], compared: Mask) -> Summary:
     """Ranks among the compared positions minus their mean; 0 elsewhere."""
     ranks = scipy.stats.rankdata(np.where(compared, scores.astype(np.float64), np.inf), axis=1)
     middle = (compared.sum(1, keepdims=True) + 1) / 2
@@ -86,7 +90,7 @@ def _centred_ranks(scores: Scores, compared: Mask) -> Summary:
 
 def _cosine(first: Summary, second: Summary) -> Values:
     size = np.sqrt((first**2).sum(1)) * np.sqrt((second**2).sum(1))
-    return _ratio((first * second).sum(1), size)
+    return ratio((first * second).sum(1), size)
 
 
 def _top(scores: Scores, compared: Mask, share: float) -> Summary:
@@ -101,10 +105,4 @@ def _top(scores: Scores, compared: Mask, share: float) -> Summary:
 
 
 def _jaccard(first: Summary, second: Summary) -> Values:
-    return _ratio(np.minimum(first, second).sum(1), np.maximum(first, second).sum(1))
-
-
-def _ratio(over: Values, under: Values) -> Values:
-    """The quotient, NaN over zero."""
-    quotient: Values = np.divide(over, under, out=np.full(len(over), np.nan), where=under > 0)
-    return quotient
+    return ratio(np.minimum(first, second).sum(1), np.maximum(first, second).sum(1))

@@ -1,4 +1,4 @@
-"""On how few positions does a map stand? Of the sizes of the scores at known positions.
+"""On how few positions does a map rest? Of the absolute scores at known positions.
 
 Neither few nor many is better: a map of one random position is as sparse as can be. These numbers
 describe a method and rank nothing. NaN for a map of zeros.
@@ -16,6 +16,8 @@ from xaibench.protocols import metric
 from xaibench.shapes import Values
 from xaibench.values import Explained
 
+from .quotient import ratio
+
 _complexity = partial(
     metric, family="complexity", better="neither", of="explanation", invariant=("scale",)
 )
@@ -23,22 +25,22 @@ _complexity = partial(
 
 @_complexity(range=(0.0, 1.0))
 def gini(explained: Explained) -> Values:
-    """How unequal the sizes of the scores are, from 0 (all equal) to 1 - 1/L (one has all).
+    """How unequal the absolute scores are, from 0 (all equal) to 1 - 1/L (one has all).
 
     The Gini index over L known positions (*Hurley and Rickard 2009*), without anything added to
     the scores. NaN where all are zero.
     """
-    sizes = np.sort(_sizes(explained), axis=1)
+    magnitudes = np.sort(_magnitudes(explained), axis=1)
     positions = explained.sequences.valid.sum(axis=1)
-    # Unknown positions have size 0 and stand first, or among zeros, where no weight counts.
-    places = np.arange(1, sizes.shape[1] + 1) - (sizes.shape[1] - positions[:, None])
+    # Unknown positions have score 0 and come first, or among zeros, where no weight counts.
+    places = np.arange(1, magnitudes.shape[1] + 1) - (magnitudes.shape[1] - positions[:, None])
     weights = 2 * places - positions[:, None] - 1
-    return _ratio((weights * sizes).sum(axis=1), positions * sizes.sum(axis=1))
+    return ratio((weights * magnitudes).sum(axis=1), positions * magnitudes.sum(axis=1))
 
 
 @_complexity(range=(0.0, np.inf))
 def entropy(explained: Explained) -> Values:
-    """Shannon entropy in bits of the shares of the scores' sizes, from 0 to log2 L.
+    """Shannon entropy in bits of the shares of the absolute scores, from 0 to log2 L.
 
     0 where one of the L known positions has all, log2 L where all are equal. After complexity
     (*Bhatt 2020*, there in nats). NaN where all scores are zero.
@@ -58,21 +60,14 @@ def effective_positions(explained: Explained) -> Values:
     return effective
 
 
-def _sizes(explained: Explained) -> NDArray[np.float64]:
+def _magnitudes(explained: Explained) -> NDArray[np.float64]:
     """``(sequence, position)``: absolute scores, 0 where no base is known."""
     return np.where(explained.sequences.valid, np.abs(explained.scores.astype(np.float64)), 0)
 
 
 def _nats(explained: Explained) -> Values:
-    sizes = _sizes(explained)
-    shares = _ratio(sizes, sizes.sum(axis=1, keepdims=True))
+    """Shannon entropy in nats of the shares of the absolute scores."""
+    magnitudes = _magnitudes(explained)
+    shares = ratio(magnitudes, magnitudes.sum(axis=1, keepdims=True))
     nats: Values = entr(shares).sum(axis=1)
     return nats
-
-
-def _ratio(over: NDArray[np.float64], under: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The quotient, NaN over zero."""
-    quotient: NDArray[np.float64] = np.divide(
-        over, under, out=np.full(over.shape, np.nan), where=under > 0
-    )
-    return quotient

@@ -1,14 +1,15 @@
 """Does a map say what the model loses? Scores beside the true effects of substitutions.
 
-The bases at some positions are replaced by other ones and the model is asked again: every single
+The bases at some positions are replaced by other ones and the model predicts again: every single
 substitution, or random sets of them. ``drops`` are of what is explained; only valid positions
 count.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
 from xaibench.errors import NotApplicable
@@ -16,15 +17,14 @@ from xaibench.protocols import metric
 from xaibench.shapes import Values
 from xaibench.values import Explained, Subsets, Substitutions
 
+from .agreement import centred_ranks
+from .quotient import ratio
 
-@metric(
-    family="faithfulness",
-    better="higher",
-    range=(-1.0, 1.0),
-    of="effects",
-    signs_apart=True,
-    effects="substitutions",
-    invariant=("scale", "monotone"),
+_faithfulness = partial(metric, family="faithfulness", of="effects", signs_apart=True)
+
+
+@_faithfulness(
+    better="higher", range=(-1.0, 1.0), effects="substitutions", invariant=("scale", "monotone")
 )
 def substitution_agreement(explained: Explained, effects: Substitutions) -> Values:
     """Spearman correlation of a map with the true effects of positions; in [-1, 1], higher is
@@ -37,22 +37,10 @@ def substitution_agreement(explained: Explained, effects: Substitutions) -> Valu
     valid = explained.sequences.valid
     effect = effects.drops.sum(axis=2) / 3  # the own base, a fourth, drops by 0
     effect = effect if explained.signed else np.abs(effect)
-    ranks = [
-        scipy.stats.rankdata(np.where(valid, values.astype(np.float64), np.inf), axis=1)
-        for values in (explained.scores, effect)
-    ]
-    return _correlation(ranks[0], ranks[1], where=valid)
+    return _correlation(centred_ranks(explained.scores, valid), centred_ranks(effect, valid))
 
 
-@metric(
-    family="faithfulness",
-    better="lower",
-    range=(0.0, 1.0),
-    of="effects",
-    signs_apart=True,
-    effects="subsets",
-    invariant=("scale",),
-)
+@_faithfulness(better="lower", range=(0.0, 1.0), effects="subsets", invariant=("scale",))
 def infidelity(explained: Explained, effects: Subsets) -> Values:
     """Share of the drops that the summed scores leave unexplained; in [0, 1], lower is better.
 
@@ -68,9 +56,7 @@ def infidelity(explained: Explained, effects: Subsets) -> Values:
     drops = _within_sizes(effects.drops.astype(np.float64), effects.fractions)
     fit, size = (sums * drops).sum(0), (sums**2).sum(0)
     factor = np.divide(np.maximum(fit, 0), size, out=np.zeros_like(fit), where=size > 0)
-    unexplained = ((factor * sums - drops) ** 2).sum(0)
-    total = (drops**2).sum(0)
-    share = np.divide(unexplained, total, out=np.full_like(total, np.nan), where=total > 0)
+    share = ratio(((factor * sums - drops) ** 2).sum(0), (drops**2).sum(0))
     bounded: Values = np.minimum(share, 1)  # without a factor it would be 1: above is rounding
     return bounded
 
@@ -80,22 +66,15 @@ def _within_sizes(
 ) -> NDArray[np.float64]:
     """``(edit, sequence)`` less the mean over the edits of the same size; 0 where these are all
     the same, whatever rounding says."""
-    left = np.empty_like(values)
+    centred = np.empty_like(values)
     for fraction in np.unique(fractions):
         of_size = values[fractions == fraction]
-        left[fractions == fraction] = np.where(np.ptp(of_size, 0) > 0, of_size - of_size.mean(0), 0)
-    return left
+        differ = np.ptp(of_size, 0) > 0
+        centred[fractions == fraction] = np.where(differ, of_size - of_size.mean(0), 0)
+    return centred
 
 
-@metric(
-    family="faithfulness",
-    better="higher",
-    range=(-1.0, 1.0),
-    of="effects",
-    signs_apart=True,
-    effects="subsets",
-    invariant=("scale",),
-)
+@_faithfulness(better="higher", range=(-1.0, 1.0), effects="subsets", invariant=("scale",))
 def sensitivity_n(explained: Explained, effects: Subsets) -> Values:
     """Correlation of summed scores with drops over sets of one size; in [-1, 1], higher is better.
 
@@ -107,7 +86,7 @@ def sensitivity_n(explained: Explained, effects: Subsets) -> Values:
     sizes, counts = np.unique(effects.fractions, return_counts=True)
     if counts.min() < 2:
         raise NotApplicable(
-            f"wanted two or more sets of every size to correlate over, got one of "
+            f"expected two or more sets of every size to correlate over, got one of "
             f"{sizes[counts.argmin()]:g} of the positions"
         )
     of_size = [effects.fractions == size for size in sizes]
@@ -122,32 +101,12 @@ def _sums(explained: Explained, effects: Subsets) -> NDArray[np.float64]:
     return np.stack([np.where(replaced, scores, 0).sum(axis=1) for replaced in effects.replaced])
 
 
-def _correlation(
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
-    *,
-    where: NDArray[np.bool_] | None = None,
-) -> Values:
+def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> Values:
     """Pearson correlation of the rows of two arrays; NaN where one of them is constant."""
-    where = np.ones(first.shape, bool) if where is None else where
-    defined = _varies(first, where) & _varies(second, where)
-    first, second = _centred(first, where), _centred(second, where)
+    varies = (np.ptp(first, axis=1) > 0) & (np.ptp(second, axis=1) > 0)
+    first = first - first.mean(axis=1, keepdims=True)
+    second = second - second.mean(axis=1, keepdims=True)
     size = np.sqrt((first**2).sum(1) * (second**2).sum(1))
-    product = (first * second).sum(1)
-    correlation = np.divide(product, size, out=np.full(len(size), np.nan), where=defined)
-    bounded: Values = np.clip(correlation, -1, 1)  # a last bit may lie outside
+    correlation = ratio((first * second).sum(1), size, defined=varies)
+    bounded: Values = np.clip(correlation, -1, 1)  # by rounding it may be a last bit more
     return bounded
-
-
-def _varies(values: NDArray[np.float64], where: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    largest = values.max(axis=1, initial=-np.inf, where=where)
-    smallest = values.min(axis=1, initial=np.inf, where=where)
-    varies: NDArray[np.bool_] = largest > smallest
-    return varies
-
-
-def _centred(values: NDArray[np.float64], where: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Minus the mean of the row; 0 elsewhere."""
-    kept = np.where(where, values, 0)
-    mean = kept.sum(axis=1, keepdims=True) / np.maximum(where.sum(axis=1, keepdims=True), 1)
-    return np.where(where, kept - mean, 0)

@@ -8,7 +8,8 @@ that is no step is interpolated on a straight line.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,28 +28,26 @@ _UNBOUNDED = (-np.inf, np.inf)
 """A logit difference has no bounds. Of a probability or an accuracy, areas lie in [0, 1] and drops
 in [-1, 1]."""
 
-_OF_CURVES: dict[str, Any] = {
-    "family": "faithfulness",
-    "of": "curves",
-    "invariant": ("scale", "monotone"),
-}
+_faithfulness = partial(
+    metric, family="faithfulness", of="curves", range=_UNBOUNDED, invariant=("scale", "monotone")
+)
 
 
-@metric(**_OF_CURVES, better="lower", range=_UNBOUNDED)
+@_faithfulness(better="lower")
 def deletion(curves: Curves) -> Values:
     """Area under the curve of replacing the most relevant positions first; lower is better.
 
-    In the unit of the curve, over fractions of the valid positions (trapezoid), one number a
-    sequence. After the deletion curve of *Petsiuk 2018* (RISE).
+    In the unit of the curve, over fractions of the valid positions (trapezoid), one number
+    per sequence. After the deletion curve of *Petsiuk 2018* (RISE).
 
     >>> fractions = np.array([0.0, 0.5, 1.0])
     >>> deletion(Curves(fractions, np.array([[1.0], [0.0], [0.0]]))).tolist()
     [0.25]
     """
-    return _mean(curves.most_relevant_first, curves.fractions)
+    return _mean_height(curves.most_relevant_first, curves.fractions)
 
 
-@metric(**_OF_CURVES, better="higher", range=_UNBOUNDED, needs_least_relevant_first=True)
+@_faithfulness(better="higher", needs_least_relevant_first=True)
 def insertion(curves: Curves) -> Values:
     """Area under the curve of putting the most relevant positions back; higher is better.
 
@@ -56,10 +55,10 @@ def insertion(curves: Curves) -> Values:
     the area under ``least_relevant_first``, in the unit of the curve. ``ValueError`` where that
     curve was not made. After the insertion curve of *Petsiuk 2018* (RISE).
     """
-    return _mean(_least_relevant_first(curves), curves.fractions)
+    return _mean_height(_least_relevant_first(curves), curves.fractions)
 
 
-@metric(**_OF_CURVES, better="higher", range=_UNBOUNDED, needs_least_relevant_first=True)
+@_faithfulness(better="higher", needs_least_relevant_first=True)
 def area_between(curves: Curves) -> Values:
     """Area from the most up to the least relevant first curve; higher is better.
 
@@ -70,17 +69,17 @@ def area_between(curves: Curves) -> Values:
     return insertion(curves) - deletion(curves)
 
 
-@metric(**_OF_CURVES, better="higher", range=_UNBOUNDED)
+@_faithfulness(better="higher")
 def aopc(curves: Curves) -> Values:
     """Mean drop while the most relevant positions are replaced first; higher is better.
 
     The intact value minus the area under the curve. The area over the perturbation curve of
-    *Samek 2017* is a mean over steps, and so depends on where they stand; this does not.
+    *Samek 2017* is a mean over steps, and so depends on where they are; this does not.
     """
     return _drop(curves.most_relevant_first, deletion(curves))
 
 
-@metric(**_OF_CURVES, better="higher", range=_UNBOUNDED)
+@_faithfulness(better="higher")
 def comprehensiveness(curves: Curves, *, bins: Shares = (0.01, 0.05, 0.1, 0.2, 0.5)) -> Values:
     """Drop when only the most relevant positions are replaced; higher is better.
 
@@ -88,10 +87,10 @@ def comprehensiveness(curves: Curves, *, bins: Shares = (0.01, 0.05, 0.1, 0.2, 0
     probability there.
     """
     curve = curves.most_relevant_first
-    return _drop(curve, _mean_at(np.asarray(bins), curve, curves.fractions))
+    return _drop(curve, _mean_height_at(np.asarray(bins), curve, curves.fractions))
 
 
-@metric(**_OF_CURVES, better="lower", range=_UNBOUNDED, needs_least_relevant_first=True)
+@_faithfulness(better="lower", needs_least_relevant_first=True)
 def sufficiency(curves: Curves, *, bins: Shares = (0.01, 0.05, 0.1, 0.2, 0.5)) -> Values:
     """Drop when only the most relevant positions are kept; lower is better.
 
@@ -100,10 +99,10 @@ def sufficiency(curves: Curves, *, bins: Shares = (0.01, 0.05, 0.1, 0.2, 0.5)) -
     probability there.
     """
     curve = _least_relevant_first(curves)
-    return _drop(curve, _mean_at(1 - np.asarray(bins), curve, curves.fractions))
+    return _drop(curve, _mean_height_at(1 - np.asarray(bins), curve, curves.fractions))
 
 
-@metric(**_OF_CURVES, better="higher", range=_UNBOUNDED, quantities=("logit_difference",))
+@_faithfulness(better="higher", quantities=("logit_difference",))
 def logit_drop(curves: Curves, *, fraction: Share = 0.1) -> Values:
     """Drop of the logit difference at one fraction of replaced positions; higher is better.
 
@@ -113,7 +112,7 @@ def logit_drop(curves: Curves, *, fraction: Share = 0.1) -> Values:
     return comprehensiveness(curves, bins=(fraction,))
 
 
-@metric(**_OF_CURVES, better="higher", range=(0.0, 1.0), quantities=("kept",))
+@_faithfulness(better="higher", range=(0.0, 1.0), quantities=("kept",))
 def flip_rate(curves: Curves) -> Values:
     """Share of the fractions at which the decision is another one; in [0, 1], higher is better.
 
@@ -123,11 +122,11 @@ def flip_rate(curves: Curves) -> Values:
     return 1 - deletion(curves)
 
 
-@metric(**_OF_CURVES, better="lower", range=(0.0, 1.0), quantities=("kept",))
+@_faithfulness(better="lower", range=(0.0, 1.0), quantities=("kept",))
 def flip_fraction(curves: Curves) -> Values:
     """Smallest fraction of replaced positions at which the decision flips; lower is better.
 
-    Of the steps of the curve; in (0, 1]. NaN where the decision stands when every position is
+    Of the steps of the curve; in (0, 1]. NaN where the decision stays when every position is
     replaced: those are the same sequences for every order, so no method hides its failures among
     them (our choice). After the decision flips of *Serrano and Smith 2019*.
     """
@@ -135,7 +134,7 @@ def flip_fraction(curves: Curves) -> Values:
     return np.where(flipped[-1], curves.fractions[flipped.argmax(axis=0)], np.nan)
 
 
-@metric(**_OF_CURVES, better="lower", range=_UNBOUNDED, curve="imputed")
+@_faithfulness(better="lower", curve="imputed")
 def road(curves: Curves) -> Values:
     """Area under the curve of imputing the most relevant positions first; lower is better.
 
@@ -145,7 +144,7 @@ def road(curves: Curves) -> Values:
     return deletion(curves)
 
 
-@metric(**_OF_CURVES, better="lower", range=_UNBOUNDED, curve="other_models", target="label")
+@_faithfulness(better="lower", curve="other_models", target="label")
 def cross_model_deletion(curves: Curves) -> Values:
     """Area under the deletion curve that other models see; lower is better.
 
@@ -156,13 +155,7 @@ def cross_model_deletion(curves: Curves) -> Values:
     return deletion(curves)
 
 
-@metric(
-    **_OF_CURVES,
-    better="lower",
-    range=(0.0, 1.0),
-    curve="retrained",
-    quantities=("accuracy",),
-)
+@_faithfulness(better="lower", range=(0.0, 1.0), curve="retrained", quantities=("accuracy",))
 def roar(
     curves: Curves,
     *,
@@ -179,23 +172,24 @@ def roar(
 
 
 def _least_relevant_first(curves: Curves) -> NDArray[np.float64]:
+    """``(step, sequence)``; ``ValueError`` where the curve was not made."""
     if curves.least_relevant_first is None:
-        raise ValueError("wanted curves with least_relevant_first, got None")
+        raise ValueError("expected curves with least_relevant_first, got None")
     return curves.least_relevant_first
 
 
-def _mean(curve: NDArray[np.float64], fractions: NDArray[np.float64]) -> Values:
+def _mean_height(curve: NDArray[np.float64], fractions: NDArray[np.float64]) -> Values:
     """The mean height of ``(step, sequence)`` over ``(step,)``: its area where they span [0, 1]."""
     area = np.trapezoid(np.asarray(curve, np.float64), fractions, axis=0)
     mean: Values = area / (fractions[-1] - fractions[0])
     return mean
 
 
-def _mean_at(
-    wanted: NDArray[np.float64], curve: NDArray[np.float64], fractions: NDArray[np.float64]
+def _mean_height_at(
+    points: NDArray[np.float64], curve: NDArray[np.float64], fractions: NDArray[np.float64]
 ) -> Values:
-    """The mean height of a curve ``(step, sequence)`` at some fractions ``(wanted,)``."""
-    steps = np.interp(wanted, fractions, np.arange(len(fractions)))
+    """The mean height of a curve ``(step, sequence)`` at some fractions ``(point,)``."""
+    steps = np.interp(points, fractions, np.arange(len(fractions)))
     before = np.floor(steps).astype(np.intp)
     after = np.ceil(steps).astype(np.intp)
     share = (steps - before)[:, None]

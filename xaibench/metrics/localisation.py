@@ -9,7 +9,8 @@ that leaves 0 where it is. ``CHANCE`` says what a random map reaches.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
 import numpy as np
 import scipy
@@ -22,20 +23,21 @@ from xaibench.shapes import Evidence, Mask, Values
 from xaibench.values import NO_CLASS, Explained
 
 from .motif_runs import best_overlaps, joined, known_first, runs, runs_of, share
+from .quotient import ratio
 
-_FACTS: dict[str, Any] = {
-    "family": "localisation",
-    "better": "higher",
-    "range": (0.0, 1.0),
-    "of": "explanation",
-    "target": "label",
-    "needs_motif": True,
-    "invariant": ("scale",),
-}
-_localisation = metric(**_FACTS)
+_localisation = partial(
+    metric,
+    family="localisation",
+    better="higher",
+    range=(0.0, 1.0),
+    of="explanation",
+    target="label",
+    needs_motif=True,
+    invariant=("scale",),
+)
 
 
-@_localisation
+@_localisation()
 def auprc(explained: Explained) -> Values:
     """Average precision of the scores for the motif's positions; in (0, 1], higher is better.
 
@@ -52,11 +54,11 @@ def auprc(explained: Explained) -> Values:
     ends = _ends_of_ties(np.take_along_axis(scores, order, axis=1))
     precision = np.take_along_axis(precision, ends, axis=1)
     motif_positions, positions = inside.sum(1), valid.sum(1)
-    undefined = (motif_positions == 0) | (motif_positions == positions)
-    return _ratio(np.where(ranked_inside, precision, 0).sum(1), motif_positions, undefined)
+    defined = (motif_positions > 0) & (motif_positions < positions)
+    return ratio(np.where(ranked_inside, precision, 0).sum(1), motif_positions, defined=defined)
 
 
-@_localisation
+@_localisation()
 def relevance_mass(explained: Explained) -> Values:
     """Share of the positive relevance that lies inside the motif; in [0, 1], higher is better.
 
@@ -66,11 +68,11 @@ def relevance_mass(explained: Explained) -> Values:
     inside, valid = _inside_motif(explained), explained.sequences.valid
     relevance = np.where(valid, np.maximum(_float64(explained), 0), 0)
     total = relevance.sum(1)
-    undefined = ~inside.any(1) | (total == 0)
-    return _ratio(np.where(inside, relevance, 0).sum(1), total, undefined)
+    defined = inside.any(1) & (total > 0)
+    return ratio(np.where(inside, relevance, 0).sum(1), total, defined=defined)
 
 
-@_localisation
+@_localisation()
 def relevance_rank(explained: Explained) -> Values:
     """Share of the R highest positions that lie inside the motif of R; in [0, 1], higher is better.
 
@@ -80,10 +82,10 @@ def relevance_rank(explained: Explained) -> Values:
     """
     inside = _inside_motif(explained)
     motif_positions = inside.sum(1)
-    return _ratio(_expected_hits(explained, motif_positions), motif_positions, motif_positions == 0)
+    return ratio(_expected_hits(explained, motif_positions), motif_positions)
 
 
-@_localisation
+@_localisation()
 def top_k(explained: Explained, *, k: Annotated[int, Field(ge=1)] = 10) -> Values:
     """Share of the ``k`` highest positions that lie inside the motif; in [0, 1], higher is better.
 
@@ -95,11 +97,11 @@ def top_k(explained: Explained, *, k: Annotated[int, Field(ge=1)] = 10) -> Value
     longest = positions.max(initial=0)
     if k > longest:
         raise NotApplicable(f"k is {k}, and no sequence has more than {longest} known positions")
-    undefined = np.logical_or(~inside.any(1), positions < k)
-    return _ratio(_expected_hits(explained, np.full(len(inside), k)), k, undefined)
+    defined = inside.any(1) & (positions >= k)
+    return ratio(_expected_hits(explained, np.full(len(inside), k)), k, defined=defined)
 
 
-@_localisation
+@_localisation()
 def pointing_game(explained: Explained) -> Values:
     """Whether the highest position lies inside the motif: 1 or 0, higher is better.
 
@@ -111,7 +113,7 @@ def pointing_game(explained: Explained) -> Values:
     return np.where(inside.any(1), hits, np.nan)
 
 
-@_localisation
+@_localisation()
 def auroc(explained: Explained) -> Values:
     """How often a motif's position scores above another; in [0, 1], higher is better, chance 1/2.
 
@@ -125,10 +127,10 @@ def auroc(explained: Explained) -> Values:
     others = valid.sum(1) - motif_positions
     wins = np.where(inside, ranks, 0).sum(1) - motif_positions * (motif_positions + 1) / 2
     pairs = motif_positions * others
-    return _ratio(wins, pairs, pairs == 0)
+    return ratio(wins, pairs)
 
 
-@_localisation
+@_localisation()
 def instance_recall(
     explained: Explained,
     *,
@@ -154,7 +156,7 @@ def instance_recall(
     return share(instances, best_overlaps(instances, stretches) >= overlap, len(inside))
 
 
-@metric(**_FACTS, needs_sign=True)
+@_localisation(needs_sign=True)
 def rule_satisfaction(explained: Explained) -> Values:
     """Share of motif instances whose scores have the right sign; in [0, 1], higher is better.
 
@@ -288,9 +290,3 @@ def _ends_of_ties(ranked: NDArray[np.float64]) -> NDArray[np.intp]:
     ends[:, :-1] = np.where(ranked[:, :-1] != ranked[:, 1:], columns[:-1], ends[:, :-1])
     reversed_minimum = np.minimum.accumulate(ends[:, ::-1], axis=1)
     return reversed_minimum[:, ::-1]
-
-
-def _ratio(over: NDArray[np.float64], under: ArrayLike, undefined: NDArray[np.bool_]) -> Values:
-    """The quotient, NaN where undefined."""
-    quotient: Values = np.divide(over, under, out=np.full(len(over), np.nan), where=~undefined)
-    return quotient

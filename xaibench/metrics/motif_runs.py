@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from xaibench.shapes import Evidence, Mask, Values
 from xaibench.values import NO_CLASS
 
+from .quotient import ratio
+
 
 class Runs(NamedTuple):
     """Runs of positions of one class, as long as they can be.
@@ -74,9 +76,8 @@ def best_overlaps(instances: Runs, stretches: Runs) -> Values:
     return best
 
 
-def share(of: Runs, found: NDArray[np.bool_], sequences: int) -> Values:
-    """``(sequence,)``: the share of its runs that are found ``(run,)``; NaN where it has none."""
+def share(of: Runs, hit: NDArray[np.bool_], sequences: int) -> Values:
+    """``(sequence,)``: the share of its runs that are ``hit`` ``(run,)``; NaN where it has none."""
     counts = np.bincount(of.rows, minlength=sequences)
-    hits = np.bincount(of.rows, found, minlength=sequences)
-    shares: Values = np.divide(hits, counts, out=np.full(sequences, np.nan), where=counts > 0)
-    return shares
+    hits = np.bincount(of.rows, hit, minlength=sequences)
+    return ratio(hits, counts)

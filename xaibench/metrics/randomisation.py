@@ -13,32 +13,36 @@ scores.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xaibench.errors import NotApplicable
-from xaibench.metrics.agreement import spearman
 from xaibench.protocols import metric
 from xaibench.shapes import Mask, Values
 from xaibench.values import Explained
 
+from .agreement import spearman
 
-@metric(
+_randomisation = partial(
+    metric,
     family="randomisation",
     better="lower",
     range=(-1.0, 1.0),
     of="change",
-    change="cascading",
     invariant=("scale", "monotone"),
 )
+
+
+@_randomisation(change="cascading")
 def cascading_randomisation(
     explained: Explained, changed: Sequence[Explained], *, absolute: bool = False
 ) -> Values:
     """Mean Spearman correlation with the maps after all layers from the output down to one were
-    drawn anew; in [-1, 1], lower is better.
+    re-initialised; in [-1, 1], lower is better.
 
-    ``changed`` are several re-initialisations of the same layers. A new output layer may turn the
+    ``changed`` are several re-initialisations of the same layers. A new output layer may flip the
     sign of a map and leave its shape: such correlations cancel, and only those of ``absolute``
     scores show it (*Adebayo 2018* give both). NaN where a map is constant. ``NotApplicable`` with
     no re-initialisation.
@@ -46,18 +50,11 @@ def cascading_randomisation(
     return _similarity(explained, changed, absolute)
 
 
-@metric(
-    family="randomisation",
-    better="lower",
-    range=(-1.0, 1.0),
-    of="change",
-    change="independent",
-    invariant=("scale", "monotone"),
-)
+@_randomisation(change="independent")
 def independent_randomisation(
     explained: Explained, changed: Sequence[Explained], *, absolute: bool = False
 ) -> Values:
-    """Mean Spearman correlation with the maps after one layer alone was drawn anew; in [-1, 1],
+    """Mean Spearman correlation with the maps after one layer alone was re-initialised; in [-1, 1],
     lower is better.
 
     ``changed``, ``absolute`` and what is undefined as in ``cascading_randomisation``. A layer that
@@ -66,14 +63,7 @@ def independent_randomisation(
     return _similarity(explained, changed, absolute)
 
 
-@metric(
-    family="randomisation",
-    better="lower",
-    range=(-1.0, 1.0),
-    of="change",
-    change="random_labels",
-    invariant=("scale", "monotone"),
-)
+@_randomisation(change="random_labels")
 def random_label_similarity(
     explained: Explained, changed: Sequence[Explained], *, absolute: bool = False
 ) -> Values:
@@ -86,14 +76,15 @@ def random_label_similarity(
 
 
 def _similarity(explained: Explained, changed: Sequence[Explained], absolute: bool) -> Values:
+    """Mean Spearman correlation with the changed maps; ``NotApplicable`` without any."""
     if not changed:
         raise NotApplicable("nothing to compare with: no randomised model gave an explanation")
-    pairs = [spearman(*_compared(explained, each, absolute)) for each in changed]
+    pairs = [spearman(*_comparable_maps(explained, each, absolute)) for each in changed]
     mean: Values = np.mean(pairs, axis=0)
     return mean
 
 
-def _compared(
+def _comparable_maps(
     explained: Explained, changed: Explained, absolute: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], Mask]:
     """Both maps and what is valid of them, ``(sequence, position)`` or ``(sequence, base and

@@ -9,32 +9,26 @@ constant map is perfectly stable, so these numbers alone recommend no method.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from math import comb
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from xaibench.errors import NotApplicable
-from xaibench.metrics.agreement import overlap, relative_change, spearman
 from xaibench.protocols import metric
 from xaibench.shapes import Mask, Values
 from xaibench.values import Explained
 
-Draws = NDArray[np.float64]
-"""``(draw, sequence)``."""
+from .agreement import overlap, relative_change, spearman
+
+_stability = partial(metric, family="stability", of="change")
+_agreement = partial(_stability, better="higher", invariant=("scale", "monotone"))
+_sensitivity = partial(_stability, better="lower", range=(0.0, np.inf), invariant=("scale",))
 
 
-@metric(
-    family="stability",
-    better="higher",
-    range=(-1.0, 1.0),
-    of="change",
-    target="label",
-    change="seed",
-    invariant=("scale", "monotone"),
-)
+@_agreement(range=(-1.0, 1.0), change="seed", target="label")
 def seed_agreement(explained: Explained, changed: Sequence[Explained]) -> Values:
     """Mean Spearman correlation of a map with those of other seeds; in [-1, 1], higher is better.
 
@@ -44,15 +38,7 @@ def seed_agreement(explained: Explained, changed: Sequence[Explained]) -> Values
     return _mean_spearman(explained, changed)
 
 
-@metric(
-    family="stability",
-    better="higher",
-    range=(0.0, 1.0),
-    of="change",
-    target="label",
-    change="seed",
-    invariant=("scale", "monotone"),
-)
+@_agreement(range=(0.0, 1.0), change="seed", target="label")
 def seed_overlap(
     explained: Explained,
     changed: Sequence[Explained],
@@ -67,19 +53,14 @@ def seed_overlap(
     position is valid. ``NotApplicable`` with no other seed.
     """
     valid = explained.sequences.valid
-    pairs = [overlap(explained.scores, each.scores, valid, share=share) for each in _some(changed)]
+    pairs = [
+        overlap(explained.scores, each.scores, valid, share=share) for each in _not_empty(changed)
+    ]
     mean: Values = np.mean(pairs, axis=0)
     return mean
 
 
-@metric(
-    family="stability",
-    better="higher",
-    range=(-1.0, 1.0),
-    of="change",
-    change="reverse_complement",
-    invariant=("scale", "monotone"),
-)
+@_agreement(range=(-1.0, 1.0), change="reverse_complement")
 def reverse_complement_consistency(explained: Explained, changed: Sequence[Explained]) -> Values:
     """Spearman correlation of the maps of both strands; in [-1, 1], higher is better.
 
@@ -88,14 +69,7 @@ def reverse_complement_consistency(explained: Explained, changed: Sequence[Expla
     return _mean_spearman(explained, changed)
 
 
-@metric(
-    family="stability",
-    better="higher",
-    range=(-1.0, 1.0),
-    of="change",
-    change="shift",
-    invariant=("scale", "monotone"),
-)
+@_agreement(range=(-1.0, 1.0), change="shift")
 def shift_consistency(explained: Explained, changed: Sequence[Explained]) -> Values:
     """Mean Spearman correlation with the maps of the sequence moved by a few positions, over the
     bases that both have; in [-1, 1], higher is better.
@@ -105,14 +79,7 @@ def shift_consistency(explained: Explained, changed: Sequence[Explained]) -> Val
     return _mean_spearman(explained, changed)
 
 
-@metric(
-    family="stability",
-    better="lower",
-    range=(0.0, np.inf),
-    of="change",
-    change="substitutions",
-    invariant=("scale",),
-)
+@_sensitivity(change="substitutions")
 def substitution_sensitivity(
     explained: Explained, changed: Sequence[Explained], *, of: Annotated[int, Field(ge=1)] = 5
 ) -> Values:
@@ -124,17 +91,12 @@ def substitution_sensitivity(
     NaN where the scores are all zero there. ``NotApplicable`` with fewer draws. After
     max-sensitivity (*Yeh 2019*).
     """
-    return _expected_maximum([_change(explained, each) for each in _some(changed)], of)
+    return _expected_maximum(
+        [_relative_change(explained, each) for each in _not_empty(changed)], of
+    )
 
 
-@metric(
-    family="stability",
-    better="lower",
-    range=(0.0, np.inf),
-    of="change",
-    change="hamming_ball",
-    invariant=("scale",),
-)
+@_sensitivity(change="hamming_ball")
 def lipschitz(
     explained: Explained, changed: Sequence[Explained], *, of: Annotated[int, Field(ge=1)] = 5
 ) -> Values:
@@ -147,18 +109,14 @@ def lipschitz(
     ``of`` so many draws. NaN where the scores are all zero outside the changed bases, or where no
     base could be changed. ``NotApplicable`` with fewer draws.
     """
-    slopes = [_change(explained, each) / _distance(explained, each) for each in _some(changed)]
+    slopes = [
+        _relative_change(explained, each) / _distance(explained, each)
+        for each in _not_empty(changed)
+    ]
     return _expected_maximum(slopes, of)
 
 
-@metric(
-    family="stability",
-    better="lower",
-    range=(0.0, np.inf),
-    of="change",
-    change="settings",
-    invariant=("scale",),
-)
+@_sensitivity(change="settings")
 def settings_sensitivity(explained: Explained, changed: Sequence[Explained]) -> Values:
     """Largest relative change of the scores when the method's own settings change; >= 0, lower is
     better.
@@ -166,11 +124,14 @@ def settings_sensitivity(explained: Explained, changed: Sequence[Explained]) -> 
     The L2 norm of the change over the L2 norm of the scores. Settings are listed, not drawn, so the
     maximum is the plain one. NaN where the scores are all zero.
     """
-    largest: Values = np.max([_change(explained, each) for each in _some(changed)], axis=0)
+    largest: Values = np.max(
+        [_relative_change(explained, each) for each in _not_empty(changed)], axis=0
+    )
     return largest
 
 
-def _some(changed: Sequence[Explained]) -> Sequence[Explained]:
+def _not_empty(changed: Sequence[Explained]) -> Sequence[Explained]:
+    """The changed explanations; ``NotApplicable`` where there is none."""
     if not changed:
         raise NotApplicable("nothing to compare with: the change made no second explanation")
     return changed
@@ -178,23 +139,26 @@ def _some(changed: Sequence[Explained]) -> Sequence[Explained]:
 
 def _mean_spearman(explained: Explained, changed: Sequence[Explained]) -> Values:
     valid = explained.sequences.valid
-    pairs = [spearman(explained.scores, each.scores, valid) for each in _some(changed)]
+    pairs = [spearman(explained.scores, each.scores, valid) for each in _not_empty(changed)]
     mean: Values = np.mean(pairs, axis=0)
     return mean
 
 
-def _change(explained: Explained, changed: Explained) -> Values:
+def _relative_change(explained: Explained, changed: Explained) -> Values:
+    """The relative change of the scores outside the substituted positions."""
     compared = explained.sequences.valid & ~_substituted(explained, changed)
     return relative_change(explained.scores, changed.scores, compared)
 
 
 def _distance(explained: Explained, changed: Explained) -> Values:
-    """NaN where nothing changed: there is no slope over no distance."""
+    """The square root of the number of changed bases; NaN where none changed: there is no slope
+    over no distance."""
     count = _substituted(explained, changed).sum(1)
     return np.sqrt(np.where(count > 0, count, np.nan))
 
 
 def _substituted(explained: Explained, changed: Explained) -> Mask:
+    """The positions at which the codes differ."""
     substituted: Mask = explained.sequences.codes != changed.sequences.codes
     return substituted
 
@@ -207,7 +171,7 @@ def _expected_maximum(draws: Sequence[Values], of: int) -> Values:
     """
     count = len(draws)
     if count < of:
-        raise NotApplicable(f"wanted {of} draws or more for the largest of {of}, got {count}")
+        raise NotApplicable(f"expected at least {of} draws for the largest of {of}, got {count}")
     largest = np.sort(draws, axis=0)[of - 1 :]
     weights = [comb(below, of - 1) / comb(count, of) for below in range(of - 1, count)]
     expected: Values = np.tensordot(weights, largest, axes=1)

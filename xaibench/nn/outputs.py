@@ -1,12 +1,13 @@
 """What a model predicts while more and more positions are replaced."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xaibench.dna.replacement import Ranks, replaced
-from xaibench.protocols import Precision
+from xaibench.protocols import Precision, Quantity
 from xaibench.shapes import Codes, Labels, Logits
 
 from .inference import logits, rows_of
@@ -40,26 +41,57 @@ def curve(
     return outputs
 
 
-def quantity(name: str, outputs: Logits, targets: Labels, labels: Labels) -> NDArray[np.float64]:
+Float = NDArray[np.float64]
+
+
+def quantity(name: Quantity, outputs: Logits, targets: Labels, labels: Labels) -> Float:
     """A ``protocols.Quantity`` ``(..., sequence)`` of logits ``(..., sequence, class)``.
 
-    ``logit_difference``: the target's logit minus the other's for two classes, else its logit.
-    ``probability``: of the target, in [0, 1]. ``accuracy``: 1 where the largest logit is that of
-    the true label, else 0. ``kept``: 1 where it is that of the target. NaN where a logit is.
+    ``targets`` and ``labels`` are ``(sequence,)``. NaN where a logit is.
     """
-    exact = outputs.astype(np.float64)
-    if name in ("kept", "accuracy"):
-        equal = exact.argmax(-1) == (targets if name == "kept" else labels)
-        return np.where(np.isnan(exact).any(-1), np.nan, equal)
-    if name == "probability":
-        exact = np.exp(exact - exact.max(-1, keepdims=True))
-        exact /= exact.sum(-1, keepdims=True)
-    chosen = np.take_along_axis(exact, _column(targets, exact), -1)[..., 0]
-    if name == "logit_difference" and exact.shape[-1] == 2:
-        other = np.take_along_axis(exact, _column(1 - targets, exact), -1)[..., 0]
-        return np.asarray(chosen - other)
-    return np.asarray(chosen)
+    return _QUANTITIES[name](outputs.astype(np.float64), targets, labels)
 
 
-def _column(targets: Labels, outputs: NDArray[np.float64]) -> Labels:
-    return np.broadcast_to(targets[:, None], (*outputs.shape[:-1], 1))
+def _logit_difference(outputs: Float, targets: Labels, labels: Labels) -> Float:
+    """The target's logit minus the other's for two classes, else its logit."""
+    if outputs.shape[-1] != 2:
+        return _of_class(outputs, targets)
+    return _of_class(outputs, targets) - _of_class(outputs, 1 - targets)
+
+
+def _probability(outputs: Float, targets: Labels, labels: Labels) -> Float:
+    """Of the target, in [0, 1]."""
+    # less the largest logit, or the exponential of a large one is infinite
+    exponentials = np.exp(outputs - outputs.max(-1, keepdims=True))
+    return _of_class(exponentials / exponentials.sum(-1, keepdims=True), targets)
+
+
+def _accuracy(outputs: Float, targets: Labels, labels: Labels) -> Float:
+    """1 where the largest logit is that of the true label, else 0."""
+    return _decided_for(outputs, labels)
+
+
+def _kept(outputs: Float, targets: Labels, labels: Labels) -> Float:
+    """1 where the largest logit is that of the target, else 0."""
+    return _decided_for(outputs, targets)
+
+
+_QUANTITIES: Mapping[Quantity, Callable[[Float, Labels, Labels], Float]] = {
+    "logit_difference": _logit_difference,
+    "probability": _probability,
+    "accuracy": _accuracy,
+    "kept": _kept,
+}
+
+
+def _decided_for(outputs: Float, classes: Labels) -> Float:
+    """1 where the largest logit is that of the class, else 0; NaN where a logit is."""
+    decided = outputs.argmax(-1) == classes
+    return np.where(np.isnan(outputs).any(-1), np.nan, decided)
+
+
+def _of_class(outputs: Float, classes: Labels) -> Float:
+    """``(..., sequence)``: of each sequence the output of its class."""
+    columns = np.broadcast_to(classes[:, None], (*outputs.shape[:-1], 1))
+    chosen: Float = np.take_along_axis(outputs, columns, -1)[..., 0]
+    return chosen
