@@ -30,7 +30,7 @@ from tangermeme.deep_lift_shap import deep_lift_shap, hypothetical_attributions
 from torch import Tensor, nn
 
 from xaibench.attribution.deeplift import deeplift
-from xaibench.dna import encoding
+from xaibench.dna import shuffling
 from xaibench.nn.layers import one_hot
 from xaibench.nn.view import ExplainedView
 
@@ -50,7 +50,7 @@ def main() -> None:
     shape = (given.sequences, given.length)
     codes = np.random.default_rng(0).integers(4, size=shape).astype(np.uint8)
     inputs = one_hot(torch.from_numpy(codes))
-    shuffled = torch.from_numpy(encoding.references(codes, given.references, 0)).flatten(0, 1)
+    shuffled = torch.from_numpy(shuffling.references(codes, given.references, 0)).flatten(0, 1)
     references = one_hot(shuffled).unflatten(0, (given.sequences, given.references))
 
     print(f"{given.sequences} sequences of {given.length} nt, {given.references} references each")

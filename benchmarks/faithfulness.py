@@ -136,10 +136,12 @@ def _family(
     codes, valid = case.sequences.codes, case.sequences.valid
     donor = np.full_like(codes, N)
     ends = (logits(case.model, codes), logits(case.model, donor))  # exact: all orders share them
-    steps = replacement.counts(fractions, valid)
+    steps = replacement.replacement_counts(fractions, valid)
 
     def along(scores: NDArray[np.float32], order: str) -> Line:
-        ranked = replacement.ranks(scores, valid, streams(0, "ties", codes), order=order)
+        ranked = replacement.replacement_ranks(
+            scores, valid, streams(0, "ties", codes), order=order
+        )
         return outputs.curve(case.model, codes, donor, ranked, steps, ends, precision=precision)
 
     lines = {name: [along(each, order) for order in ORDERS] for name, each in case.maps.items()}
@@ -328,7 +330,9 @@ def _map(
     codes = sequences.codes
     found = explain(method, model, codes, targets, options=options, seed=0, component=name)
     ties = streams(0, "map", codes)
-    ranked = replacement.ranks(found.scores, sequences.valid, ties, order=replacement.LERF)
+    ranked = replacement.replacement_ranks(
+        found.scores, sequences.valid, ties, order=replacement.LERF
+    )
     return (1 + ranked).astype(np.float32)
 
 

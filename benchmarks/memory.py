@@ -42,7 +42,7 @@ def _peak(name: str, count: int, length: int) -> int:
     import numpy as np
     import torch
 
-    from xaibench.dna import encoding
+    from xaibench.dna import shuffling
     from xaibench.explanation.method_call import asks_for, explain
     from xaibench.models.attngen import AttnGen
     from xaibench.plugins.registry import load
@@ -52,7 +52,7 @@ def _peak(name: str, count: int, length: int) -> int:
     if name != "nothing":
         method = load("attribution", name).call
         codes = np.random.default_rng(0).integers(4, size=(count, length)).astype(np.uint8)
-        references = encoding.references(codes, 20, 0) if asks_for(method, "references") else None
+        references = shuffling.references(codes, 20, 0) if asks_for(method, "references") else None
         targets = np.zeros(count, np.int64)
         explain(
             method,

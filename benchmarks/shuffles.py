@@ -19,7 +19,7 @@ import torch
 from scipy.stats import chisquare
 from tangermeme.ersatz import dinucleotide_shuffle
 
-from xaibench.dna import encoding
+from xaibench.dna import encoding, shuffling
 
 EXAMPLE, POSSIBLE, DRAWS = "ACCCACGATGATA", 72, 72 * 400
 
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _ours(codes: np.ndarray, count: int) -> Callable[[], np.ndarray]:
-    return lambda: encoding.references(codes, count, 0)
+    return lambda: shuffling.references(codes, count, 0)
 
 
 def _theirs(codes: np.ndarray, count: int) -> Callable[[], torch.Tensor]:

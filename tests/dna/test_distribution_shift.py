@@ -11,13 +11,13 @@ from xaibench.dna import distribution_shift, encoding
 from xaibench.dna.distribution_shift import (
     KmerBackground,
     confidence,
-    fitted,
+    fit_kmer_background,
     likelihood_changes,
     log_likelihood,
-    rankings,
+    rank_agreements,
 )
 from xaibench.dna.operators import (
-    composition,
+    base_composition,
     different,
     dinucleotide,
     donors,
@@ -25,7 +25,7 @@ from xaibench.dna.operators import (
     uniform,
     window,
 )
-from xaibench.dna.replacement import ranks
+from xaibench.dna.replacement import replacement_ranks
 from xaibench.randomness import streams
 from xaibench.values import N
 
@@ -55,7 +55,7 @@ def slow_log_likelihood(words, row, length):
 
 def ranked(codes, seed=0):
     scores = np.random.default_rng(seed).random(codes.shape)
-    return ranks(scores, codes < N, streams(seed, "ties", codes))
+    return replacement_ranks(scores, codes < N, streams(seed, "ties", codes))
 
 
 def test_log_likelihood_equals_counting_words_one_by_one():
@@ -64,11 +64,11 @@ def test_log_likelihood_equals_counting_words_one_by_one():
         slow_log_likelihood(words, row, length)
         for row, length in zip(TEST, encoding.lengths(TEST), strict=True)
     ]
-    assert log_likelihood(fitted(TRAIN), TEST) == pytest.approx(expected, rel=1e-12)
+    assert log_likelihood(fit_kmer_background(TRAIN), TEST) == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_background_of_nothing_gives_every_letter_one_in_five():
-    nothing = fitted(np.empty((0, 9), np.uint8))
+    nothing = fit_kmer_background(np.empty((0, 9), np.uint8))
     assert log_likelihood(nothing, TEST) == pytest.approx(np.full(3, -np.log(5)))
 
 
@@ -76,17 +76,17 @@ def test_a_background_of_one_repeated_base_is_known_in_closed_form():
     count = 6
     train = np.zeros((count, 4), np.uint8)
     # A comes first, second, third and fourth once in each sequence, after NNN, NNA, NAA and AAA
-    found = log_likelihood(fitted(train), np.zeros((1, 7), np.uint8))
+    found = log_likelihood(fit_kmer_background(train), np.zeros((1, 7), np.uint8))
     assert found[0] == pytest.approx(np.log((count + 1) / (count + 5)))
 
 
 def test_probabilities_of_the_next_letter_sum_to_one():
-    probability = np.exp(fitted(TRAIN).log_probability)
+    probability = np.exp(fit_kmer_background(TRAIN).log_probability)
     assert probability.sum(axis=-1) == pytest.approx(np.ones((5, 5, 5)))
 
 
 def test_what_train_never_has_is_far_from_it():
-    background = fitted(np.tile(encoding.to_codes(["ACGTACGTACGT"]), (50, 1)))
+    background = fit_kmer_background(np.tile(encoding.to_codes(["ACGTACGTACGT"]), (50, 1)))
     like, unlike, unknown = log_likelihood(
         background, encoding.to_codes(["GTACGTACGTA", "GGGGGGGGGGG", "GTANNNNNGTA"])
     )
@@ -96,8 +96,8 @@ def test_what_train_never_has_is_far_from_it():
 
 def test_padding_is_no_part_of_a_sequence():
     padded = np.pad(TRAIN, ((0, 0), (0, 5)), constant_values=N)
-    background = fitted(padded)
-    assert np.array_equal(background.log_probability, fitted(TRAIN).log_probability)
+    background = fit_kmer_background(padded)
+    assert np.array_equal(background.log_probability, fit_kmer_background(TRAIN).log_probability)
     longer = np.pad(TEST, ((0, 0), (0, 5)), constant_values=N)
     # the sum is taken in another order
     expected = pytest.approx(log_likelihood(background, TEST), rel=1e-12)
@@ -105,25 +105,30 @@ def test_padding_is_no_part_of_a_sequence():
 
 
 def test_company_and_order_change_nothing():
-    background = fitted(TRAIN)
+    background = fit_kmer_background(TRAIN)
     together = log_likelihood(background, TEST)
-    assert np.array_equal(fitted(TRAIN[::-1]).log_probability, background.log_probability)
+    assert np.array_equal(
+        fit_kmer_background(TRAIN[::-1]).log_probability, background.log_probability
+    )
     assert np.array_equal(log_likelihood(background, TEST[::-1])[::-1], together)
     alone = [log_likelihood(background, row[None])[0] for row in TEST]
     assert np.array_equal(alone, together)
 
 
 def test_parts_change_nothing(monkeypatch):
-    background, together = fitted(TRAIN), log_likelihood(fitted(TRAIN), TEST)
-    monkeypatch.setattr(distribution_shift, "_TOGETHER", 2 * TEST.shape[1])
-    assert np.array_equal(fitted(TRAIN).log_probability, background.log_probability)
+    background, together = (
+        fit_kmer_background(TRAIN),
+        log_likelihood(fit_kmer_background(TRAIN), TEST),
+    )
+    monkeypatch.setattr(distribution_shift, "_POSITIONS_PER_BLOCK", 2 * TEST.shape[1])
+    assert np.array_equal(fit_kmer_background(TRAIN).log_probability, background.log_probability)
     assert np.array_equal(log_likelihood(background, TEST), together)
 
 
 def test_a_sequence_without_a_known_base_has_no_log_likelihood():
     codes = np.array([[N, N, N], [N, 1, N]], np.uint8)
-    assert np.isnan(log_likelihood(fitted(TRAIN), codes)).tolist() == [True, False]
-    assert log_likelihood(fitted(TRAIN), np.empty((0, 3), np.uint8)).shape == (0,)
+    assert np.isnan(log_likelihood(fit_kmer_background(TRAIN), codes)).tolist() == [True, False]
+    assert log_likelihood(fit_kmer_background(TRAIN), np.empty((0, 3), np.uint8)).shape == (0,)
 
 
 def test_a_background_of_another_order_is_refused():
@@ -138,7 +143,7 @@ def test_a_background_of_another_order_is_refused():
 def test_changes_equal_replacing_one_position_at_a_time(operator):
     donor = donors(operator, TEST, streams(0, "donor", TEST))
     order, words = ranked(TEST), slow_background(TRAIN)
-    found = likelihood_changes(fitted(TRAIN), TEST, donor, FRACTIONS, order)
+    found = likelihood_changes(fit_kmer_background(TRAIN), TEST, donor, FRACTIONS, order)
     assert found.shape == (4, 3)
     for (step, row), change in np.ndenumerate(found):
         length = encoding.lengths(TEST)[row]
@@ -153,7 +158,7 @@ def test_changes_equal_replacing_one_position_at_a_time(operator):
 
 def test_nothing_replaced_changes_nothing_and_all_replaced_is_the_donor():
     donor = donors(uniform, TEST, streams(0, "donor", TEST))
-    background = fitted(TRAIN)
+    background = fit_kmer_background(TRAIN)
     found = likelihood_changes(background, TEST, donor, FRACTIONS, ranked(TEST))
     assert (found[0] == 0).all()
     expected = log_likelihood(background, donor) - log_likelihood(background, TEST)
@@ -161,7 +166,7 @@ def test_nothing_replaced_changes_nothing_and_all_replaced_is_the_donor():
 
 
 def test_n_at_the_end_of_a_sequence_are_no_padding():
-    background = fitted(TRAIN)
+    background = fit_kmer_background(TRAIN)
     codes = encoding.to_codes(["ACGTACG"])
     at_the_end = np.where(np.arange(7) >= 4, 3 - np.arange(7) + 3, 6)[None]
     donor = np.full_like(codes, N)
@@ -182,7 +187,7 @@ def test_operators_that_keep_more_of_the_sequence_stay_nearer_to_train():
     for position in range(1, 60):
         thresholds = steps[codes[:, position - 1]].cumsum(axis=1)
         codes[:, position] = (generator.random(400)[:, None] >= thresholds[:, :3]).sum(axis=1)
-    background, order = fitted(codes[:300]), ranked(codes[300:])
+    background, order = fit_kmer_background(codes[:300]), ranked(codes[300:])
     test = codes[300:]
 
     def changed(operator):
@@ -192,7 +197,7 @@ def test_operators_that_keep_more_of_the_sequence_stay_nearer_to_train():
     near, middle, far = changed(dinucleotide), changed(window), changed(uniform)
     assert abs(near) < 0.02
     assert near > middle > far > changed(n)
-    assert composition(codes).max() < 0.6
+    assert base_composition(codes).max() < 0.6
 
 
 # Confidence
@@ -227,30 +232,30 @@ def slow_tau(first, second):
 
 def test_the_same_ranking_has_tau_one_and_the_reverse_minus_one():
     means = np.array([0.1, 0.9, 0.4, 0.2])
-    (same,) = rankings({"n": means, "uniform": 7 * means - 3})
+    (same,) = rank_agreements({"n": means, "uniform": 7 * means - 3})
     assert (same.operator, same.other, same.tau, same.methods) == ("n", "uniform", 1, 4)
-    (reverse,) = rankings({"n": means, "uniform": -means})
+    (reverse,) = rank_agreements({"n": means, "uniform": -means})
     assert reverse.tau == pytest.approx(-1)
 
 
 def test_tau_counts_ties_as_kendall_did():
     first = np.array([1.0, 2, 2, 3, 5, 4, 1])
     second = np.array([2.0, 1, 3, 3, 4, 5, 1])
-    (found,) = rankings({"n": first, "uniform": second})
+    (found,) = rank_agreements({"n": first, "uniform": second})
     assert found.tau == pytest.approx(slow_tau(first, second))
 
 
 def test_every_pair_of_operators_is_compared_once():
     means = {name: np.arange(5.0) for name in ("n", "uniform", "window")}
-    found = [(each.operator, each.other) for each in rankings(means)]
+    found = [(each.operator, each.other) for each in rank_agreements(means)]
     assert found == [("n", "uniform"), ("n", "window"), ("uniform", "window")]
-    assert rankings({"n": np.arange(5.0)}) == []
+    assert rank_agreements({"n": np.arange(5.0)}) == []
 
 
 def test_methods_undefined_under_either_operator_are_left_out():
     first = np.array([1.0, np.nan, 2, 3, 4, 7])
     second = np.array([1.0, 9, 2, 4, np.nan, 3])
-    (found,) = rankings({"n": first, "uniform": second})
+    (found,) = rank_agreements({"n": first, "uniform": second})
     rows = [0, 2, 3, 5]
     assert found.methods == 4
     assert found.tau == pytest.approx(slow_tau(first[rows], second[rows]))
@@ -258,7 +263,7 @@ def test_methods_undefined_under_either_operator_are_left_out():
 
 def test_two_methods_have_no_tau_and_equal_means_have_none():
     two = np.array([1.0, 2, np.nan])
-    (found,) = rankings({"n": two, "uniform": np.arange(3.0)})
+    (found,) = rank_agreements({"n": two, "uniform": np.arange(3.0)})
     assert (np.isnan(found.tau), found.methods) == (True, 2)
-    (flat,) = rankings({"n": np.ones(4), "uniform": np.arange(4.0)})
+    (flat,) = rank_agreements({"n": np.ones(4), "uniform": np.arange(4.0)})
     assert (np.isnan(flat.tau), flat.methods) == (True, 4)

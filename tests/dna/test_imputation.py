@@ -8,18 +8,18 @@ import pytest
 from scipy.stats import chisquare
 
 from xaibench.dna import encoding
-from xaibench.dna.imputation import Chain, fitted, imputed
+from xaibench.dna.imputation import DinucleotideChain, fit_dinucleotide_chain, imputed
 from xaibench.randomness import streams
 from xaibench.values import N
 
-CHAIN = Chain(
+CHAIN = DinucleotideChain(
     np.array([0.4, 0.3, 0.2, 0.1]),
     np.array([[1, 2, 3, 4], [4, 0, 5, 1], [2, 6, 1, 1], [1, 1, 7, 1]]) / 10,
 )
-OPEN = Chain(CHAIN.start, (CHAIN.steps + 0.25) / 2)
+OPEN = DinucleotideChain(CHAIN.start, (CHAIN.steps + 0.25) / 2)
 """No base is forbidden after another."""
 
-CYCLE = Chain(np.full(4, 0.25), np.roll(np.eye(4), 1, axis=1))
+CYCLE = DinucleotideChain(np.full(4, 0.25), np.roll(np.eye(4), 1, axis=1))
 """A is always followed by C, C by G, G by T and T by A."""
 
 CODES = encoding.to_codes(["ACATGA", "GNTTAC", "TGACNN", "NGGANC", "CAACTT"])
@@ -70,7 +70,7 @@ def test_imputed_equals_drawing_base_by_base_from_all_ways_to_fill_the_gaps(seed
 
 
 @pytest.mark.parametrize("row", [0, 1, 3])
-def test_draws_follow_the_posterior_given_all_that_is_kept(row):
+def test_draws_follow_the_posterior_given_all_others(row):
     posterior = Counter()
     for way in ways(CODES[row], HOLES[row]):
         posterior[tuple(np.where(CODES[row] == N, N, way).tolist())] += weight(CHAIN, way)
@@ -110,13 +110,13 @@ def test_all_replaced_is_a_walk_of_the_chain():
 def test_a_chain_without_a_choice_gives_the_sequence_back():
     codes = encoding.to_codes(["ACGTACGTACG", "TACGTACGTAC", "GTACNTACGNN"])
     replaced = np.ones(codes.shape, bool)
-    for kept in (0, 5, 8):
+    for given in (0, 5, 8):
         replaced[:, :] = True
-        replaced[:, kept] = False
+        replaced[:, given] = False
         assert np.array_equal(drawn(codes, replaced, CYCLE), codes)
 
 
-def test_kept_bases_and_n_stay():
+def test_given_bases_and_n_stay():
     codes = np.random.default_rng(0).integers(5, size=(40, 30)).astype(np.uint8)
     replaced = np.random.default_rng(1).random(codes.shape) < 0.6
     found = drawn(codes, replaced, OPEN)
@@ -140,7 +140,7 @@ def test_draws_depend_on_the_sequence_alone():
 
 def test_where_bases_do_not_depend_on_each_other_a_larger_hole_keeps_the_draws_of_a_smaller():
     shares = np.array([0.4, 0.3, 0.2, 0.1])
-    alone = Chain(shares, np.tile(shares, (4, 1)))
+    alone = DinucleotideChain(shares, np.tile(shares, (4, 1)))
     codes = np.random.default_rng(0).integers(4, size=(6, 25)).astype(np.uint8)
     level = np.random.default_rng(1).random(codes.shape)
     small, large = level < 0.3, level < 0.8
@@ -153,16 +153,16 @@ def test_no_sequences_and_no_positions_are_nothing():
         assert drawn(codes, np.ones(shape, bool)).shape == shape
 
 
-def test_kept_bases_that_the_chain_forbids_are_refused():
+def test_given_bases_that_the_chain_forbids_are_rejected():
     codes = encoding.to_codes(["ACGTACG", "ACGTGCG"])
     replaced = np.zeros(codes.shape, bool)
     replaced[:, 2] = True
-    with pytest.raises(ValueError, match="kept bases around position 4 cannot follow each other"):
+    with pytest.raises(ValueError, match="given bases around position 4 cannot follow each other"):
         drawn(codes, replaced, CYCLE)
 
 
-def test_one_generator_a_sequence_is_wanted():
-    with pytest.raises(ValueError, match="generators: expected one a sequence, 5, got 2"):
+def test_one_generator_per_sequence_is_expected():
+    with pytest.raises(ValueError, match="generators: expected one per sequence, 5, got 2"):
         imputed(CODES, HOLES, CHAIN, streams(0, "imputed", CODES[:2]))
 
 
@@ -178,36 +178,36 @@ def test_a_fitted_chain_counts_pairs_and_bases_one_by_one():
         for before, after in pairwise(row):
             if N not in (before, after):
                 pairs[before, after] += 1
-    chain = fitted(codes)
+    chain = fit_dinucleotide_chain(codes)
     assert chain.start == pytest.approx(bases / bases.sum())
     assert chain.steps == pytest.approx(pairs / pairs.sum(axis=1, keepdims=True))
 
 
 def test_a_chain_fitted_to_nothing_is_uniform():
-    chain = fitted(np.full((2, 7), N, np.uint8))
+    chain = fit_dinucleotide_chain(np.full((2, 7), N, np.uint8))
     assert (chain.start == 0.25).all()
     assert (chain.steps == 0.25).all()
 
 
 def test_a_fitted_chain_is_the_one_its_sequences_came_from():
     steps = np.array([[1, 2, 3, 4], [4, 1, 4, 1], [2, 6, 1, 1], [1, 1, 7, 1]]) / 10
-    chain = Chain(np.full(4, 0.25), steps)
+    chain = DinucleotideChain(np.full(4, 0.25), steps)
     codes = np.tile(np.arange(4, dtype=np.uint8), (500, 50))
     walks = drawn(codes, np.ones(codes.shape, bool), chain)
     assert len(np.unique(walks, axis=0)) == 1, "equal sequences have equal streams"
     generators = (np.random.default_rng([1, each]) for each in range(500))
     walks = imputed(codes, np.ones(codes.shape, bool), chain, generators)
     # standard error at most 0.0035 of a share of some 20,000
-    assert np.abs(fitted(walks).steps - steps).max() < 0.018
+    assert np.abs(fit_dinucleotide_chain(walks).steps - steps).max() < 0.018
 
 
 @pytest.mark.parametrize("shapes", [((3,), (4, 4)), ((4,), (4, 5))])
 def test_a_chain_of_another_shape_is_refused(shapes):
     with pytest.raises(ValueError, match=r"expected start \(4,\) and steps \(4, 4\), got"):
-        Chain(*map(np.ones, shapes))
+        DinucleotideChain(*map(np.ones, shapes))
 
 
 @pytest.mark.parametrize("start", [[0.5, 0.6, -0.1, 0], [1, 1, 0, 0], [np.nan, 1, 0, 0]])
 def test_a_chain_of_what_are_no_probabilities_is_refused(start):
     with pytest.raises(ValueError, match="expected probabilities whose rows sum to 1"):
-        Chain(np.array(start, float), np.full((4, 4), 0.25))
+        DinucleotideChain(np.array(start, float), np.full((4, 4), 0.25))

@@ -5,11 +5,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from xaibench.dna import encoding, operators
+from xaibench.dna import encoding, operators, shuffling
 from xaibench.dna.operators import (
     background,
+    base_composition,
     complement,
-    composition,
     different,
     dinucleotide,
     donors,
@@ -136,12 +136,12 @@ def test_background_draws_by_the_composition_whatever_the_base_was():
 
 def test_composition_is_the_share_of_each_known_base():
     codes = encoding.to_codes(["AACGT", "NANCA", "GG"])
-    assert composition(codes).tolist() == [4 / 10, 2 / 10, 3 / 10, 1 / 10]
+    assert base_composition(codes).tolist() == [4 / 10, 2 / 10, 3 / 10, 1 / 10]
 
 
 def test_nothing_known_has_no_composition():
     with pytest.raises(NotApplicable, match="no base of train is known"):
-        composition(np.full((3, 7), N, np.uint8))
+        base_composition(np.full((3, 7), N, np.uint8))
 
 
 def test_dinucleotide_keeps_dinucleotides_and_ends():
@@ -155,11 +155,11 @@ def test_dinucleotide_keeps_dinucleotides_and_ends():
 def test_dinucleotide_is_drawn_together_for_all_sequences(monkeypatch):
     codes = known_bases(4 * 30).reshape(4, 30)
     expected = donors(dinucleotide, codes, streams(0, "donor", codes))
-    monkeypatch.setattr(encoding, "dinucleotide_shuffles", None)
+    monkeypatch.setattr(shuffling, "dinucleotide_shuffles", None)
     assert np.array_equal(donors(dinucleotide, codes, streams(0, "donor", codes)), expected)
 
 
-def test_one_generator_a_sequence_is_wanted():
+def test_one_generator_per_sequence_is_expected():
     codes = known_bases(2 * 7).reshape(2, 7)
     with pytest.raises(ValueError, match="shorter"):
         donors(uniform, codes, streams(0, "donor", codes[:1]))
@@ -187,7 +187,7 @@ def slow_windows(length, width, offset):
 def test_windows_hold_at_least_their_width_and_are_what_the_slow_way_finds(width):
     for length in range(width, 5 * width):
         for offset in range(width):
-            found = operators._windows(length, width, offset)
+            found = operators._window_numbers(length, width, offset)
             assert found.tolist() == slow_windows(length, width, offset)
             assert np.bincount(found).min() >= width
 
@@ -219,7 +219,7 @@ def test_no_place_is_always_between_two_windows():
     generator = np.random.default_rng(0)
     edges = np.zeros(23)
     for _ in range(4000):
-        edges += np.diff(operators._windows(len(codes), 4, int(generator.integers(4)))) > 0
+        edges += np.diff(operators._window_numbers(len(codes), 4, int(generator.integers(4)))) > 0
     inner = edges[3:-3] / 4000
     # one in four; standard error 0.007
     assert np.abs(inner - 0.25).max() < 0.035

@@ -16,7 +16,7 @@ from xaibench.artefacts.job import Job
 from xaibench.artefacts.models import RANDOM_LABELS, _with_random_labels, model_specs, trained
 from xaibench.artefacts.oracle import Oracle, oracle_spec
 from xaibench.artefacts.retraining import Retraining, retrained_spec
-from xaibench.dna.replacement import LERF, MORF, counts, ranks
+from xaibench.dna.replacement import LERF, MORF, replacement_counts, replacement_ranks
 from xaibench.errors import UsageError
 from xaibench.evaluation.quantities import lines_of
 from xaibench.evaluation.records import Block
@@ -199,9 +199,9 @@ def test_another_model_judges_what_this_one_explained(whole):
     assert why is None
     codes, labels = work.chosen.codes, work.chosen.labels
     scores = map_of(work, "attngen", 0, course)
-    ranked = ranks(scores, work.chosen.valid, streams(0, "ties", codes), order=MORF)
+    ranked = replacement_ranks(scores, work.chosen.valid, streams(0, "ties", codes), order=MORF)
     donor = donor_of(work, "uniform")
-    steps = counts(work.plan.fractions, work.chosen.valid)
+    steps = replacement_counts(work.plan.fractions, work.chosen.valid)
     judge = trained(work, "cnn", 0)
     slow = [
         quantity(

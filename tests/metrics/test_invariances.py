@@ -157,13 +157,13 @@ def curves_of(explained: Explained, quantity: Quantity) -> Curves:
     weights = torch.arange(8 * POSITIONS, dtype=torch.float64).sin().reshape(2, 4, POSITIONS)
     model = toy.linear(weights)
     donor = np.where(valid, (codes + 1) % 4, codes).astype(np.uint8)
-    steps = replacement.counts(FRACTIONS, valid)
+    steps = replacement.replacement_counts(FRACTIONS, valid)
     ends = (logits(model, codes), logits(model, donor))
     targets, labels = ends[0].argmax(axis=1), explained.sequences.labels
     lines = []
     for order in (replacement.MORF, replacement.LERF):
         ties = streams(0, "ties", codes)
-        ranked = replacement.ranks(explained.scores, valid, ties, order=order)
+        ranked = replacement.replacement_ranks(explained.scores, valid, ties, order=order)
         outputs = curves.curve(model, codes, donor, ranked, steps, ends)
         lines.append(curves.quantity(quantity, outputs, targets, labels))
     return Curves(np.asarray(FRACTIONS), *lines)

@@ -9,7 +9,7 @@ import pytest
 
 from xaibench.analysis.summaries import _of_shuffles
 from xaibench.artefacts.job import Job
-from xaibench.dna import encoding
+from xaibench.dna import shuffling
 from xaibench.plan.schema import read
 from xaibench.runs.pipeline import begin, run
 from xaibench.values import N
@@ -93,7 +93,7 @@ def _sequences(*, unknown: bool) -> np.ndarray:
 
 def test_positions_that_all_shuffles_keep_are_counted() -> None:
     codes = _sequences(unknown=True)
-    shuffles = encoding.references(codes, 20, 0)
+    shuffles = shuffling.references(codes, 20, 0)
     same = known = 0
     for row, position in np.argwhere(codes < N):
         known += 1
@@ -105,4 +105,4 @@ def test_positions_that_all_shuffles_keep_are_counted() -> None:
 
 def test_the_two_ends_of_a_sequence_need_no_caution() -> None:
     codes = _sequences(unknown=False)
-    assert _of_shuffles(encoding.references(codes, 20, 0), codes) == []
+    assert _of_shuffles(shuffling.references(codes, 20, 0), codes) == []

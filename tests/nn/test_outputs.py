@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from xaibench.dna.replacement import LERF, MORF, counts, ranks, replaced
+from xaibench.dna.replacement import (
+    LERF,
+    MORF,
+    replacement_counts,
+    replacement_ranks,
+    with_replaced,
+)
 from xaibench.nn.inference import logits
 from xaibench.nn.outputs import curve, quantity
 from xaibench.randomness import streams
@@ -26,7 +32,7 @@ SCORES = np.array([[5, 1, 4, 2, 7, 3, 6], [2, 9, 4, 1, 3, 99, 99], [0] * 7], np.
 
 
 def ranked(scores, order=MORF, codes=CODES):
-    return ranks(scores, codes < N, streams(0, "ties", codes), order=order)
+    return replacement_ranks(scores, codes < N, streams(0, "ties", codes), order=order)
 
 
 def test_the_most_relevant_position_goes_first_and_invalid_ones_last():
@@ -54,12 +60,17 @@ def test_the_order_of_a_sequence_does_not_depend_on_its_company():
 
 
 def test_counts_are_of_valid_positions_rounded_half_up():
-    assert counts((0, 0.1, 0.5, 1), VALID).tolist() == [[0, 0, 0], [1, 1, 1], [4, 3, 4], [7, 5, 7]]
+    assert replacement_counts((0, 0.1, 0.5, 1), VALID).tolist() == [
+        [0, 0, 0],
+        [1, 1, 1],
+        [4, 3, 4],
+        [7, 5, 7],
+    ]
 
 
 def test_replaced_positions_take_the_donors_base():
     donor = np.full_like(CODES, 3)
-    found = replaced(CODES, donor, ranked(SCORES), np.array([2, 1, 0]))
+    found = with_replaced(CODES, donor, ranked(SCORES), np.array([2, 1, 0]))
     assert found[0].tolist() == [0, 1, 2, 3, 3, 1, 3]
     assert found[1].tolist() == [3, 3, 3, 3, 2, N, N]
     assert (found[2] == CODES[2]).all()
@@ -68,7 +79,7 @@ def test_replaced_positions_take_the_donors_base():
 def test_a_curve_equals_the_slow_way_one_sequence_and_step_at_a_time():
     model = Counting()
     donor = np.full_like(CODES, 3)
-    steps = counts((0, 0.3, 0.6, 1), VALID)
+    steps = replacement_counts((0, 0.3, 0.6, 1), VALID)
     order = ranked(SCORES)
     whole = np.where(VALID, donor, CODES)
     ends = (logits(model, CODES), logits(model, whole))
@@ -82,7 +93,7 @@ def test_a_curve_equals_the_slow_way_one_sequence_and_step_at_a_time():
 
 def test_a_curve_does_not_depend_on_how_many_sequences_go_together():
     donor = np.full_like(CODES, 3)
-    steps = counts((0, 0.3, 0.6, 1), VALID)
+    steps = replacement_counts((0, 0.3, 0.6, 1), VALID)
     ends = (logits(Counting(), CODES), logits(Counting(), np.where(VALID, donor, CODES)))
     whole = curve(Counting(), CODES, donor, ranked(SCORES), steps, ends)
     for rows in (1, 2, 3, 5):
@@ -92,7 +103,7 @@ def test_a_curve_does_not_depend_on_how_many_sequences_go_together():
 
 def test_every_sequence_needs_its_own_stream():
     with pytest.raises(ValueError, match="shorter"):
-        ranks(SCORES, VALID, list(streams(0, "ties", CODES))[:2])
+        replacement_ranks(SCORES, VALID, list(streams(0, "ties", CODES))[:2])
 
 
 def test_quantities_of_known_logits():

@@ -17,8 +17,8 @@ from xaibench.artefacts.donors import donor_of
 from xaibench.artefacts.explanations import explained_spec
 from xaibench.artefacts.job import Work, facts_of
 from xaibench.dna import replacement
-from xaibench.dna.distribution_shift import confidence, fitted, likelihood_changes
-from xaibench.dna.distribution_shift import rankings as between_operators
+from xaibench.dna.distribution_shift import confidence, fit_kmer_background, likelihood_changes
+from xaibench.dna.distribution_shift import rank_agreements as between_operators
 from xaibench.explanation.controls import RANDOM, random_maps
 from xaibench.metrics.agreement import overlaps, spearmans
 from xaibench.randomness import stream, streams
@@ -51,9 +51,11 @@ def _likelihoods(work: Work) -> Iterator[dict[str, Any]]:
     chosen, seed, fractions = work.chosen, work.plan.data_seed, work.plan.fractions[1:]
     train = work.splits.train.codes
     some = stream(seed, "background").permutation(len(train))[:BACKGROUND]
-    background = fitted(train[some])
+    background = fit_kmer_background(train[some])
     scores = random_maps(chosen, 1, seed)[0]
-    ranked = replacement.ranks(scores, chosen.valid, streams(seed, "ties", chosen.codes))
+    ranked = replacement.replacement_ranks(
+        scores, chosen.valid, streams(seed, "ties", chosen.codes)
+    )
     for operator in work.plan.operators:
         try:
             donor = donor_of(work, operator)

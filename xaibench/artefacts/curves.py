@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xaibench.dna import replacement
-from xaibench.dna.imputation import Chain, fitted, imputed
+from xaibench.dna.imputation import DinucleotideChain, fit_dinucleotide_chain, imputed
 from xaibench.errors import ModelError
 from xaibench.explanation.controls import CONTROLS, ORACLE, RANDOM, is_map, random_maps
 from xaibench.nn import outputs as curves
@@ -189,12 +189,12 @@ def _along(stage: Stage, scores: Scores, course: Course) -> Logits:
     """Logits ``(step, sequence, class)`` in the order of one map."""
     work, classifier = stage.work, stage.classifier
     codes, valid = work.chosen.codes, work.chosen.valid
-    steps = replacement.counts(work.plan.fractions, valid)
+    steps = replacement.replacement_counts(work.plan.fractions, valid)
     ties = streams(work.plan.data_seed, "ties", codes)
-    ranked = replacement.ranks(scores, valid, ties, order=course.order)
+    ranked = replacement.replacement_ranks(scores, valid, ties, order=course.order)
     intact = stage.once("intact", lambda: logits(classifier, codes))
     if course.kind == "imputed":
-        chain = stage.once("chain", lambda: fitted(work.splits.train.codes))
+        chain = stage.once("chain", lambda: fit_dinucleotide_chain(work.splits.train.codes))
         edited = (_imputed(work, ranked, count, chain) for count in steps[1:])
         told = (logits(classifier, each, precision=work.plan.precision) for each in edited)
         return np.stack([intact, *told])
@@ -206,7 +206,9 @@ def _along(stage: Stage, scores: Scores, course: Course) -> Logits:
     return curves.curve(classifier, codes, donor, ranked, steps, ends, precision=precision)
 
 
-def _imputed(work: Work, ranked: replacement.Ranks, count: NDArray[np.intp], chain: Chain) -> Codes:
+def _imputed(
+    work: Work, ranked: replacement.Ranks, count: NDArray[np.intp], chain: DinucleotideChain
+) -> Codes:
     """The sequences with the first so many positions drawn given all the others."""
     codes, valid = work.chosen.codes, work.chosen.valid
     taken = (ranked < count[:, None]) & valid

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xaibench.dna.operators import composition, donors
+from xaibench.dna.operators import base_composition, donors
 from xaibench.plugins.fence import fenced
 from xaibench.plugins.options import takes
 from xaibench.randomness import streams
@@ -17,7 +17,7 @@ def donor_of(work: Work, operator: str) -> Codes:
     use, codes = work.plan.operators[operator], work.chosen.codes
     plugin, options = found(work, "operators", use)
     if "composition" in takes(plugin.call):
-        options["composition"] = composition(work.splits.train.codes)
+        options["composition"] = base_composition(work.splits.train.codes)
     generators = streams(work.plan.data_seed, f"donor {use.use}", codes)
     with fenced():
         donor = donors(plugin.call, codes, generators, **options)

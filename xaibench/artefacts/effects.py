@@ -122,7 +122,7 @@ def _subsets(work: Work, classifier: Any, targets: Labels, wanted: Asked) -> Arr
     intact = logits(classifier, codes)
     replaced, drops = [], []
     for fraction in wanted.fractions:
-        count = replacement.counts((fraction,), valid)[0]
+        count = replacement.replacement_counts((fraction,), valid)[0]
         for draw in range(wanted.draws):
             chosen = _random_ranks(codes, valid, f"set {fraction} {draw}", seed) < count[:, None]
             outputs = logits(classifier, np.where(chosen, donor, codes))
@@ -144,4 +144,4 @@ def _random_ranks(
     codes: Codes, valid: NDArray[np.bool_], component: str, seed: int
 ) -> replacement.Ranks:
     none = np.zeros(codes.shape, np.float32)
-    return replacement.ranks(none, valid, streams(seed, component, codes))
+    return replacement.replacement_ranks(none, valid, streams(seed, component, codes))

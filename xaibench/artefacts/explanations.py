@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.dna import encoding
+from xaibench.dna import encoding, shuffling
 from xaibench.dna.variants import in_hamming_ball, offset_of, shifted, substituted, unshifted
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.explanation.guards import GUARDED, guarded
@@ -261,7 +261,7 @@ def _other_settings(
     }
     if references is not None:
         seed = int(stream(work.plan.data_seed, "other references").integers(2**31))
-        references = encoding.references(work.chosen.codes, references.shape[1], seed)
+        references = shuffling.references(work.chosen.codes, references.shape[1], seed)
     elif not halved:
         raise NotApplicable("the method has no steps, samples, window or references to change")
     return {**options, **halved}, references
@@ -381,7 +381,7 @@ def references_of(work: Work) -> Codes:
     """Dinucleotide shuffles ``(sequence, reference, position)``, kept with the run."""
     spec = _references_spec(work)
     if not work.store.holds(spec):
-        shuffles = encoding.references(work.chosen.codes, REFERENCES, work.plan.data_seed)
+        shuffles = shuffling.references(work.chosen.codes, REFERENCES, work.plan.data_seed)
         keep_arrays(work, spec, {"codes": shuffles})
     codes: Codes = arrays_of(work, spec)["codes"]
     return codes

@@ -141,6 +141,6 @@ def _left(work: Work, maps: list[Scores], wanted: Retraining) -> Splits:
 def _without(work: Work, scores: Scores, wanted: Retraining) -> Codes:
     codes, valid = work.chosen.codes, work.chosen.valid
     ties = streams(work.plan.data_seed, "ties", codes)
-    ranked = replacement.ranks(scores, valid, ties)
-    count = replacement.counts((wanted.fraction,), valid)[0]
-    return replacement.replaced(codes, donor_of(work, wanted.operator), ranked, count)
+    ranked = replacement.replacement_ranks(scores, valid, ties)
+    count = replacement.replacement_counts((wanted.fraction,), valid)[0]
+    return replacement.with_replaced(codes, donor_of(work, wanted.operator), ranked, count)

@@ -1,4 +1,4 @@
-"""What a replaced position takes its base from: ``(codes, generator) -> donor``, for one sequence.
+"""What a replaced position takes its base from: ``(codes, generator) -> donor`` of one sequence.
 
 Replacing positions means taking the donor's base there, so every edit is one of whole nucleotides
 and every curve ends at the donor itself. What is unknown stays unknown: a donor has N where the
@@ -16,7 +16,7 @@ from xaibench.errors import NotApplicable
 from xaibench.shapes import Codes
 from xaibench.values import N
 
-from . import encoding
+from . import shuffling
 
 
 def n(codes: Codes, generator: np.random.Generator) -> Codes:
@@ -47,10 +47,10 @@ def background(
 def dinucleotide(codes: Codes, generator: np.random.Generator) -> Codes:
     """A shuffle of the sequence with the same dinucleotides: what is fully replaced looks real.
 
-    Drawn from all such shuffles (``dna.dinucleotide_shuffles``), so a base often meets itself. The
+    Drawn from all such shuffles (``shuffling``), so a base often meets itself. The
     first and the last base stay, N stay, and each stretch between them is shuffled by itself.
     """
-    shuffled: Codes = encoding.dinucleotide_shuffles(codes, 1, generator)[0]
+    shuffled: Codes = shuffling.dinucleotide_shuffles(codes, 1, generator)[0]
     return shuffled
 
 
@@ -70,7 +70,7 @@ def window(
         raise NotApplicable(
             f"windows of {width} bases are longer than a sequence with {len(known)} known ones"
         )
-    windows = _windows(len(known), width, int(generator.integers(width)))
+    windows = _window_numbers(len(known), width, int(generator.integers(width)))
     mixed = np.lexsort((generator.random(len(known)), windows))
     shuffled = codes.copy()
     shuffled[known] = codes[known[mixed]]
@@ -82,7 +82,7 @@ def complement(codes: Codes, generator: np.random.Generator) -> Codes:
     return _where_known(codes, 3 - codes)
 
 
-def _windows(length: int, width: int, offset: int) -> NDArray[np.intp]:
+def _window_numbers(length: int, width: int, offset: int) -> NDArray[np.intp]:
     """``(known base,)``: the number of its window; edges are ``width`` apart and from the ends."""
     edges = np.arange(offset, length - width + 1, width)
     return np.searchsorted(edges[edges >= width], np.arange(length), side="right")
@@ -102,7 +102,7 @@ def donors(
     /,
     **options: Any,
 ) -> Codes:
-    """``(sequence, position)``: the donor of each sequence, one generator a sequence.
+    """``(sequence, position)``: the donor of each sequence, one generator per sequence.
 
     An operator may carry ``together``, which takes all sequences and the iterator of their
     generators and gives the same donors as one sequence at a time, faster.
@@ -115,15 +115,15 @@ def donors(
     return np.stack([operator(row, generator, **options) for row, generator in rows])
 
 
-def _dinucleotides(codes: Codes, generators: Iterator[np.random.Generator]) -> Codes:
-    shuffled: Codes = encoding.shuffles(codes, 1, generators)[:, 0]
+def _dinucleotide_donors(codes: Codes, generators: Iterator[np.random.Generator]) -> Codes:
+    shuffled: Codes = shuffling.shuffles(codes, 1, generators)[:, 0]
     return shuffled
 
 
-dinucleotide.together = _dinucleotides  # type: ignore[attr-defined]  # functions carry attributes
+dinucleotide.together = _dinucleotide_donors  # type: ignore[attr-defined]  # functions carry attributes
 
 
-def composition(codes: Codes) -> NDArray[np.float64]:
+def base_composition(codes: Codes) -> NDArray[np.float64]:
     """``(base,)``: the shares of A, C, G and T among the known bases of all sequences.
 
     ``NotApplicable`` where no base is known.

@@ -15,7 +15,7 @@ LERF = "least_relevant_first"
 """The orders of Samek et al. (2017): MoRF and LeRF."""
 
 
-def counts(fractions: tuple[float, ...], valid: Mask) -> NDArray[np.intp]:
+def replacement_counts(fractions: tuple[float, ...], valid: Mask) -> NDArray[np.intp]:
     """How many positions are replaced ``(step, sequence)``: of the valid ones, rounded half up.
 
     >>> counts((0, 0.5, 1), np.array([[True, True, True], [True, False, False]])).tolist()
@@ -25,7 +25,7 @@ def counts(fractions: tuple[float, ...], valid: Mask) -> NDArray[np.intp]:
     return np.floor(shares + 0.5 + 1e-9).astype(np.intp)
 
 
-def ranks(
+def replacement_ranks(
     scores: Scores,
     valid: Mask,
     generators: Iterable[np.random.Generator],
@@ -38,7 +38,7 @@ def ranks(
     """
     ranked = np.empty(scores.shape, np.int32)
     places = np.arange(scores.shape[1])
-    # Row by row: what sorting needs is forgotten with the row, so memory does not grow.
+    # row by row: what sorting needs is freed with the row, so memory does not grow
     for row, known, own, generator in zip(scores, valid, ranked, generators, strict=True):
         jitter = generator.random(len(row))
         falling, jitter = (-row, jitter) if order == MORF else (row, -jitter)
@@ -46,7 +46,7 @@ def ranks(
     return ranked
 
 
-def replaced(codes: Codes, donor: Codes, ranked: Ranks, count: NDArray[np.intp]) -> Codes:
+def with_replaced(codes: Codes, donor: Codes, ranked: Ranks, count: NDArray[np.intp]) -> Codes:
     """The sequences with the first ``count`` ``(sequence,)`` positions taken from the donor."""
     taken: Codes = np.where(ranked < count[:, None], donor, codes)
     return taken

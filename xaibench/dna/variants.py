@@ -1,6 +1,6 @@
-"""Sequences changed a little: what should leave an explanation nearly as it was.
+"""Small changes of a sequence that should leave an explanation nearly as it was.
 
-All is said of one sequence ``(position,)``. What is drawn depends on the data seed and on the
+All functions take one sequence ``(position,)``. What is drawn depends on the data seed and on the
 sequence, so every model, seed and method meets the same changes. Positions that are not valid are
 never substituted, and padding stays at the end.
 """
@@ -55,7 +55,7 @@ def shifted(codes: Codes, offset: int, data_seed: int) -> Codes:
     length = int(lengths(codes[None])[0])
     moved = codes.copy()
     moved[:length] = stream(data_seed, "shift", identity(codes), offset).integers(4, size=length)
-    before, after = _kept(length, offset)
+    before, after = _remaining(length, offset)
     moved[after] = codes[before]
     return moved
 
@@ -63,14 +63,14 @@ def shifted(codes: Codes, offset: int, data_seed: int) -> Codes:
 def unshifted(scores: Scores, codes: Codes, offset: int) -> Scores:
     """Scores of ``shifted(codes, offset, ...)`` at the positions of ``codes``; NaN for the bases
     that fell off, and for the padding."""
-    before, after = _kept(int(lengths(codes[None])[0]), offset)
+    before, after = _remaining(int(lengths(codes[None])[0]), offset)
     mapped = np.full_like(scores, np.nan)
     mapped[before] = scores[after]
     return mapped
 
 
-def _kept(length: int, offset: int) -> tuple[slice, slice]:
-    """Where the bases that a shift keeps stand before and after it."""
+def _remaining(length: int, offset: int) -> tuple[slice, slice]:
+    """The positions, before and after a shift, of the bases that do not fall off."""
     dropped = min(abs(offset), length)
     left, right = slice(0, length - dropped), slice(dropped, length)
     return (left, right) if offset > 0 else (right, left)

@@ -13,7 +13,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from xaibench.dna.replacement import counts
+from xaibench.dna.replacement import replacement_counts
 from xaibench.shapes import Mask, Scores, Values
 
 from .quotient import ratio
@@ -96,7 +96,7 @@ def _cosine(first: Summary, second: Summary) -> Values:
 def _top(scores: Scores, compared: Mask, share: float) -> Summary:
     """The degree to which each position is in the top, in [0, 1]; they sum to its places."""
     falling = np.where(compared, -scores.astype(np.float64), np.inf)
-    places = np.maximum(counts((share,), compared)[0], 1)[:, None]
+    places = np.maximum(replacement_counts((share,), compared)[0], 1)[:, None]
     last = np.take_along_axis(np.sort(falling, axis=1), places - 1, axis=1)
     inside, tied = falling < last, compared & (falling == last)
     left = places - inside.sum(1, keepdims=True)

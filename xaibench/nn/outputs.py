@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.dna.replacement import Ranks, replaced
+from xaibench.dna.replacement import Ranks, with_replaced
 from xaibench.protocols import Precision, Quantity
 from xaibench.shapes import Codes, Labels, Logits
 
@@ -36,7 +36,7 @@ def curve(
     for start in range(0, len(codes), rows):
         part = slice(start, start + rows)
         for step, count in enumerate(steps[1:-1, part], start=1):
-            edited = replaced(codes[part], donor[part], ranked[part], count)
+            edited = with_replaced(codes[part], donor[part], ranked[part], count)
             outputs[step, part] = logits(model, edited, rows=rows, precision=precision)
     return outputs
 

@@ -15,7 +15,7 @@ from xaibench.artefacts.artefact import first
 from xaibench.artefacts.explanations import REFERENCES, Explaining, explained_by
 from xaibench.artefacts.job import Work, found, is_explained
 from xaibench.artefacts.models import build
-from xaibench.dna import encoding
+from xaibench.dna import shuffling
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.explanation.method_call import asks_for
 from xaibench.nn.inference import logits, rows_of
@@ -127,7 +127,7 @@ def _asked(work: Work, classifier: Any, method: str) -> _Told:
     plugin, options = here.plugin
     codes, references = work.chosen.codes, None
     if asks_for(plugin.call, "references"):
-        references = encoding.references(codes, REFERENCES, work.plan.data_seed)
+        references = shuffling.references(codes, REFERENCES, work.plan.data_seed)
     began, all_bases = now(), False
     try:
         told = explained_by(here, codes, work.chosen.labels, options, references)

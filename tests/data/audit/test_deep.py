@@ -11,7 +11,8 @@ pytest.importorskip("seqleak")
 from xaibench.data.audit.deep import Check, Linted
 from xaibench.data.audit.deep_text import deep_findings
 from xaibench.data.resolving import audited
-from xaibench.dna.encoding import dinucleotide_shuffles, to_codes, to_letters
+from xaibench.dna.encoding import to_codes, to_letters
+from xaibench.dna.shuffling import dinucleotide_shuffles
 from xaibench.errors import UsageError
 
 TRAIN, TEST, LENGTH = 160, 60, 60

@@ -10,7 +10,8 @@ from pandas import DataFrame
 
 from xaibench.data.files.columns import classes, require, require_filled
 from xaibench.data.files.reading import read_sequences
-from xaibench.dna.encoding import shuffles, to_codes
+from xaibench.dna.encoding import to_codes
+from xaibench.dna.shuffling import shuffles
 from xaibench.errors import UsageError
 from xaibench.shapes import Codes, Labels, Mask
 from xaibench.values import N
