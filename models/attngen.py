@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from xaibench.nn.layers import WeightedSum, one_hot
 
-from .masking import LOW_ATTENTION, Masking, suited
+from .masking import LOW_ATTENTION, Masking, checked_masking
 from .pooling import energies
 from .trunk import Sizes, trunk
 
@@ -21,10 +21,10 @@ from .trunk import Sizes, trunk
 class AttnGen(nn.Module):
     """Convolutions, attention over positions, and masking of the least attended ones in training.
 
-    ``attention_as`` says what attention is for. In "pooling" the classifier sees the attended
-    features beside their mean. A "scorer" only looks on: the classifier is that of ``cnn``, and a
-    head of the scorer's own learns beside it to tell the classes by the attended features; its
-    gradient stops before the trunk. What trains a scorer is our choice.
+    ``attention_as`` says what attention is for. As "pooling", the classifier is given the attended
+    features beside their mean. A "scorer" has no part in the classification: the classifier is that
+    of ``cnn``, and a head of the scorer's own learns beside it to classify by the attended
+    features; its gradient stops before the trunk. What trains a scorer is our choice.
 
     ``masking: none`` trains the same network without masking.
     """
@@ -44,7 +44,7 @@ class AttnGen(nn.Module):
         masking: Masking = LOW_ATTENTION,
     ) -> None:
         super().__init__()
-        self.masking = suited(masking, self)
+        self.masking = checked_masking(masking, self)
         self.trunk = trunk(length, filters, kernels)
         self.energy = energies(filters[-1], attention_units)
         self.softmax = nn.Softmax(dim=1)
@@ -69,13 +69,13 @@ class AttnGen(nn.Module):
         return self._classified(self.trunk(inputs))
 
     def training_logits(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """The logits that training looks at: those of ``forward``, and of a scorer its own."""
+        """The logits that the loss is of: those of ``forward``, and of a scorer its own."""
         features = self.trunk(inputs)
         logits = self._classified(features)
         if self.attention_as == "pooling":
             return (logits,)
-        seen = features.detach()
-        return logits, self.score(torch.einsum("nl,ndl->nd", self._weights(seen), seen))
+        fixed = features.detach()  # the scorer learns to read the trunk, and does not change it
+        return logits, self.score(torch.einsum("nl,ndl->nd", self._weights(fixed), fixed))
 
     def _weights(self, features: Tensor) -> Tensor:
         weights: Tensor = self.softmax(self.energy(features))
@@ -83,9 +83,9 @@ class AttnGen(nn.Module):
 
     def _classified(self, features: Tensor) -> Tensor:
         if self.attention_as == "pooling":
-            telling = self.attend(self._weights(features), features)
+            summary = self.attend(self._weights(features), features)
         else:
-            telling = self.maximum(features).flatten(1)
-        pooled = torch.cat([telling, self.mean(features).flatten(1)], dim=1)
+            summary = self.maximum(features).flatten(1)
+        pooled = torch.cat([summary, self.mean(features).flatten(1)], dim=1)
         logits: Tensor = self.classify(self.dropout(pooled))
         return logits

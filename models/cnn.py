@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from xaibench.nn.layers import one_hot
 
-from .masking import NONE, Masking, suited
+from .masking import NONE, Masking, checked_masking
 from .trunk import Sizes, trunk
 
 
@@ -28,7 +28,7 @@ class CNN(nn.Module):
         masking: Masking = NONE,
     ) -> None:
         super().__init__()
-        self.masking = suited(masking, self)
+        self.masking = checked_masking(masking, self)
         self.trunk = trunk(length, filters, kernels)
         self.maximum = nn.AdaptiveMaxPool1d(1)
         self.mean = nn.AdaptiveAvgPool1d(1)

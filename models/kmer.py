@@ -1,4 +1,4 @@
-"""Logistic regression on counts of k-mers: what a network must beat."""
+"""Logistic regression on counts of k-mers: a baseline for networks."""
 
 from itertools import product
 from typing import Annotated
@@ -10,16 +10,16 @@ from torch import Tensor, nn
 from xaibench.errors import UsageError
 from xaibench.nn.layers import one_hot
 
-from .masking import NONE, Masking, suited
+from .masking import NONE, Masking, checked_masking
 
 
 class KmerCounts(nn.Module):
     """The share of positions at which each k-mer begins, standardised, then one linear layer.
 
-    A k-mer is found by a convolution with its letters: fixed, so nothing is learnt there, but with
-    a gradient. It sees ``k`` matches at the k-mer, and ReLU keeps what is above ``k - 1``. Means
-    and deviations are the running ones of batch normalisation. One strand, as it is read; a k-mer
-    with an N is none.
+    K-mers are counted by a convolution with their one-hot letters: fixed, so nothing is learnt
+    there, but with a gradient. At a k-mer ``k`` letters match, and
+    ``relu(matches - (k - 1))`` is 1 there and 0 elsewhere. Means and standard deviations are the
+    running ones of batch normalisation. One strand, as it is read; a k-mer with an N is none.
     """
 
     any_strides = True
@@ -35,9 +35,9 @@ class KmerCounts(nn.Module):
         super().__init__()
         if length < k:
             raise UsageError(f"k: {k} is longer than the sequences ({length} nt)")
-        self.masking = suited(masking, self)
-        self.match = _matching(k)
-        self.found = nn.ReLU()
+        self.masking = checked_masking(masking, self)
+        self.match = _letters_matched(k)
+        self.occurs = nn.ReLU()
         self.share = nn.AdaptiveAvgPool1d(1)
         self.flatten = nn.Flatten()
         self.standardise = nn.BatchNorm1d(4**k, eps=1e-8, affine=False)
@@ -47,13 +47,14 @@ class KmerCounts(nn.Module):
         return one_hot(codes)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        shares = self.flatten(self.share(self.found(self.match(inputs))))
+        shares = self.flatten(self.share(self.occurs(self.match(inputs))))
         logits: Tensor = self.classify(self.standardise(shares))
         return logits
 
 
-def _matching(k: int) -> nn.Conv1d:
-    """Of every k-mer, how many of its letters are here, less ``k - 1``; no parameters."""
+def _letters_matched(k: int) -> nn.Conv1d:
+    """``(N, 4, L)`` -> ``(N, 4^k, L - k + 1)``: of every k-mer, how many of its letters match at a
+    position, less ``k - 1``; no parameters."""
     match = nn.Conv1d(4, 4**k, k)
     kmers = torch.tensor(list(product(range(4), repeat=k)), dtype=torch.uint8)
     fixed = {"weight": one_hot(kmers), "bias": torch.full((4**k,), 1.0 - k)}

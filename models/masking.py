@@ -19,8 +19,8 @@ from xaibench.values import N
 
 
 class Policy(NamedTuple):
-    """Positions are ordered ``by`` something, and those at one end are hidden; ``options`` are the
-    defaults of ``Masking`` that are different here."""
+    """Positions are ordered ``by`` a weight, and those at one end are hidden; ``options`` are the
+    defaults of ``Masking`` that differ under this policy."""
 
     by: Literal["chance", "attention", "gradient"]
     hides: Literal["lowest", "highest", "highest, then lowest"] = "lowest"
@@ -49,7 +49,7 @@ and the lowest in the next (after HLGM, ICIST 2024, whose period we could not re
 ``low_gradient`` is saliency-guided training (Ismail et al. 2021): cross-entropy on the intact
 sequence, and its prediction must survive when what hardly matters becomes random bases."""
 
-Weight = Annotated[float, Field(ge=0)]
+LossWeight = Annotated[float, Field(ge=0)]
 
 
 class Masking(BaseModel):
@@ -79,9 +79,9 @@ class Masking(BaseModel):
     ramp: Annotated[int, Field(ge=1)] = 5
     shape: Literal["linear", "cosine", "step", "adaptive"] = "linear"
     replacement: Literal["n", "uniform"] = "n"
-    intact_loss: Weight = 0.0
-    masked_loss: Weight = 1.0
-    consistency_loss: Weight = 0.0
+    intact_loss: LossWeight = 0.0
+    masked_loss: LossWeight = 1.0
+    consistency_loss: LossWeight = 0.0
     detach: bool = False
 
     @model_validator(mode="before")
@@ -95,9 +95,9 @@ class Masking(BaseModel):
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
         if self.policy == "none" and self.ratio:
-            raise ValueError(f"wanted another policy than none, or ratio 0, got {self.ratio}")
+            raise ValueError(f"expected another policy than none, or ratio 0, got {self.ratio}")
         if not self.intact_loss + self.masked_loss:
-            raise ValueError("wanted intact_loss or masked_loss above 0: nothing would be learnt")
+            raise ValueError("expected intact_loss or masked_loss above 0: nothing would be learnt")
         return self
 
     def ratio_at(self, epoch: int, history: Sequence[Mapping[str, float]] = ()) -> float:
@@ -112,29 +112,31 @@ class Masking(BaseModel):
             return 0.0
         if self.shape == "adaptive":
             return round(self._adapted(history), 12)
-        risen = min((epoch + 1 - self.warm_up) / self.ramp, 1.0)
-        return round(self.ratio * _SHAPES[self.shape](risen), 12)
+        progress = min((epoch + 1 - self.warm_up) / self.ramp, 1.0)
+        return round(self.ratio * _RAMPS[self.shape](progress), 12)  # 0.3, not 0.30000000000000004
 
     def _adapted(self, history: Sequence[Mapping[str, float]]) -> float:
+        """One step up from the last ratio unless the last epoch raised the validation loss."""
         losses = [row["validation_loss"] for row in history[-2:]]
         up = 1 if sorted(losses, reverse=True) == losses else -1
         before = history[-1]["mask_ratio"] if history else 0.0
         return min(max(before + up * self.ratio / self.ramp, 0.0), self.ratio)
 
 
-_SHAPES: dict[str, Callable[[float], float]] = {
-    "linear": lambda risen: risen,
-    "cosine": lambda risen: (1 - cos(pi * risen)) / 2,
-    "step": lambda risen: float(risen > 0.5),
+_RAMPS: dict[str, Callable[[float], float]] = {
+    "linear": lambda progress: progress,
+    "cosine": lambda progress: (1 - cos(pi * progress)) / 2,
+    "step": lambda progress: float(progress > 0.5),
 }
-"""The share of the ratio, given that of the ramp; all have the same area."""
+"""The share of the ratio after a share of the ramp. Each has area 1/2, so that over a ramp all mask
+the same number of positions."""
 
 NONE, LOW_ATTENTION = Masking(policy="none"), Masking(policy="low_attention")
-"""For signatures."""
+"""Defaults of models."""
 
 
-def suited(masking: Masking, model: Any) -> Masking:
-    """The masking itself; UsageError where the model cannot do what its policy needs."""
+def checked_masking(masking: Masking, model: Any) -> Masking:
+    """The masking itself; UsageError where its policy needs attention that the model has not."""
     if POLICIES[masking.policy].by == "attention" and not isinstance(model, HasAttention):
         others = [name for name, policy in POLICIES.items() if policy.by != "attention"]
         raise UsageError(
@@ -156,19 +158,21 @@ def masked_positions(
 ) -> Mask:
     """``(sequence, position)``: True where the policy hides a valid position of these sequences.
 
-    It looks at the intact sequences in evaluation mode. The same model, sequences and state of the
-    generator give the same mask.
+    Weights are those of the intact sequences in evaluation mode. The same model, sequences and
+    state of the generator give the same mask.
     """
     policy = POLICIES[masking.policy]
     weights = _WEIGHTS[policy.by](model, codes, labels)
-    turn = (epoch - masking.warm_up) % 2
-    if policy.hides == "highest" or (policy.hides == "highest, then lowest" and turn == 0):
+    is_even = (epoch - masking.warm_up) % 2 == 0
+    if policy.hides == "highest" or (policy.hides == "highest, then lowest" and is_even):
         weights = -weights
     return lowest(weights, codes < N, ratio, generator)
 
 
-def replaced(masking: Masking, codes: Codes, masked: Mask, generator: np.random.Generator) -> Codes:
-    """The codes with other ones where they are masked."""
+def masked_codes(
+    masking: Masking, codes: Codes, masked: Mask, generator: np.random.Generator
+) -> Codes:
+    """The codes with N, or bases drawn uniformly, where they are masked."""
     if masking.replacement == "n":
         return np.where(masked, np.uint8(N), codes)
     return np.where(masked, generator.integers(4, size=codes.shape, dtype=np.uint8), codes)
@@ -179,44 +183,45 @@ def lowest(
 ) -> Mask:
     """``(sequence, position)``: True on the ``ratio`` of valid positions with the lowest weight.
 
-    Their number is rounded half up for each sequence; ties are broken at random.
+    Their number is ``floor(ratio x valid + 1/2)`` for each sequence; ties are broken at random, by
+    a random number behind each weight in the order.
     """
     counts = np.floor(ratio * valid.sum(axis=1) + 0.5)
-    hidden = np.where(valid, weights, np.inf)
-    order = np.lexsort((generator.random(hidden.shape), hidden), axis=1)
-    ranks = np.empty_like(order)
+    sortable = np.where(valid, weights, np.inf)
+    order = np.lexsort((generator.random(sortable.shape), sortable), axis=1)
+    ranks = np.empty_like(order)  # the inverse permutation: the rank of each position
     np.put_along_axis(ranks, order, np.arange(order.shape[1])[None], axis=1)
     masked: Mask = ranks < counts[:, None]
     return masked
 
 
-Weights = Callable[[Any, Codes, Labels], NDArray[np.float32]]
-"""What positions are ordered by, ``(sequence, position)``."""
+PositionWeights = Callable[[Any, Codes, Labels], NDArray[np.float32]]
+"""``(model, codes, labels) -> (sequence, position)``, what positions are ordered by."""
 
 
-def _chance(model: Any, codes: Codes, labels: Labels) -> NDArray[np.float32]:
+def _by_chance(model: Any, codes: Codes, labels: Labels) -> NDArray[np.float32]:
     """All the same: ties are broken at random."""
     return np.zeros(codes.shape, np.float32)
 
 
-def _attention(model: Any, codes: Codes, labels: Labels) -> NDArray[np.float32]:
+def _by_attention(model: Any, codes: Codes, labels: Labels) -> NDArray[np.float32]:
+    """The weights by which the model pools its positions."""
     with evaluating(model):
-        weights = model.attention(_encoded(model, codes))
+        weights = model.attention(_encoded_on_device(model, codes))
     return _array(weights)
 
 
-def _gradient(model: Any, codes: Codes, labels: Labels) -> NDArray[np.float32]:
-    """The size that ``saliency`` gives a position, for the label: the largest absolute gradient
-    over its bases, less their mean."""
+def _by_gradient(model: Any, codes: Codes, labels: Labels) -> NDArray[np.float32]:
+    """``max_b |g_b - mean(g)|`` over the bases of a position, for the label: its saliency."""
     with explainable(model), torch.enable_grad():
-        inputs = _encoded(model, codes).requires_grad_()
+        inputs = _encoded_on_device(model, codes).requires_grad_()
         label = torch.from_numpy(labels).to(inputs.device)
         explained = ExplainedView(model)(inputs).gather(1, label.unsqueeze(1))
         (gradient,) = torch.autograd.grad(explained.sum(), inputs)
     return _array((gradient - gradient.mean(1, keepdim=True)).abs().amax(1))
 
 
-def _encoded(model: Any, codes: Codes) -> torch.Tensor:
+def _encoded_on_device(model: Any, codes: Codes) -> torch.Tensor:
     encoded: torch.Tensor = model.encode(torch.from_numpy(codes).to(device_of(model)))
     return encoded
 
@@ -226,4 +231,8 @@ def _array(weights: torch.Tensor) -> NDArray[np.float32]:
     return array
 
 
-_WEIGHTS: dict[str, Weights] = {"chance": _chance, "attention": _attention, "gradient": _gradient}
+_WEIGHTS: dict[str, PositionWeights] = {
+    "chance": _by_chance,
+    "attention": _by_attention,
+    "gradient": _by_gradient,
+}

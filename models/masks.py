@@ -1,4 +1,4 @@
-"""The masks of a training, kept in its history and read back from it."""
+"""The masks of a training, saved in its history and read back from it."""
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,14 @@ import numpy as np
 from xaibench.shapes import Codes, Mask
 
 KEY = "masks"
-"""Where a row of the history has them."""
+"""The column of the history that has them."""
 
-SEQUENCES = 100
-"""Of so many train sequences, the first, masks are kept."""
+RECORDED = 100
+"""Masks are saved of so many train sequences, the first."""
 
 
-def written(masked: Mask) -> dict[str, str]:
-    """A mask ``(sequence, position)`` as a row of the history holds it; nothing where none is
+def as_columns(masked: Mask) -> dict[str, str]:
+    """A mask ``(sequence, position)`` as a row of the history holds it; no column where nothing is
     masked. The text is base64 of the bits of each sequence, the first position highest, filled up
     to whole bytes."""
     if not masked.any():
@@ -27,31 +27,31 @@ def written(masked: Mask) -> dict[str, str]:
 def read(history: Sequence[Mapping[str, Any]], codes: Codes) -> Mask:
     """``(epoch, sequence, position)``: True where a training hid a position of its first sequences.
 
-    ``history`` is that of ``supervised``, as it is in the ``card.json`` beside the kept weights;
+    ``history`` is that of ``supervised``, as it is in the ``card.json`` beside the saved weights;
     ``codes`` ``(sequence, position)`` are the train sequences, in their order. Masks are in a
     sequence's own direction, also where the model saw its other strand. A sequence has none in an
-    epoch that did not mask or that it sat out, and in a history from before masks were kept.
+    epoch that did not mask or that dropped it, and in a history from before masks were saved.
     ValueError where the text is not as long as masks of these sequences are.
 
     >>> codes = np.zeros((2, 9), np.uint8)
     >>> read([{"epoch": 1}, {"epoch": 2, "masks": "gIBAAA=="}], codes).nonzero()
     (array([1, 1, 1]), array([0, 0, 1]), array([0, 8, 1]))
     """
-    shape = codes[:SEQUENCES].shape
+    shape = codes[:RECORDED].shape
     masked = np.zeros((len(history), *shape), np.bool_)
     for epoch, row in enumerate(history):
         if KEY in row:
-            masked[epoch] = _unpacked(row[KEY], shape)
+            masked[epoch] = _mask_of_text(row[KEY], shape)
     return masked
 
 
-def _unpacked(text: str, shape: tuple[int, ...]) -> Mask:
+def _mask_of_text(text: str, shape: tuple[int, ...]) -> Mask:
     sequences, positions = shape
-    held, wanted = np.frombuffer(b64decode(text), np.uint8), sequences * -(-positions // 8)
-    if len(held) != wanted:
+    packed, expected = np.frombuffer(b64decode(text), np.uint8), sequences * -(-positions // 8)
+    if len(packed) != expected:
         raise ValueError(
-            f"history: wanted masks of {sequences} sequences of {positions} nt, {wanted} bytes, "
-            f"got {len(held)}"
+            f"history: expected masks of {sequences} sequences of {positions} nt, {expected} "
+            f"bytes, got {len(packed)}"
         )
-    bits = np.unpackbits(held.reshape(sequences, -1), axis=1, count=positions)
+    bits = np.unpackbits(packed.reshape(sequences, -1), axis=1, count=positions)
     return bits.astype(np.bool_)

@@ -1,9 +1,14 @@
 """The layers of a model, computed faster while it trains.
 
-Weights, shapes and, to rounding, numbers are the same. Features have channels last, the order in
-which convolutions on a CPU are fastest; attention is one fused operation. On one core that has
-avx512_bf16, a step of ``cnn`` takes 0.8 of its time in float32, and 0.45 in bfloat16. Outside of
-training a model is what its file says, for methods that look at its modules.
+Weights, shapes and, to rounding, numbers are the same. Features ``(N, D, S)`` have channels last,
+the memory order in which convolutions on a CPU are fastest. Torch has it for tensors of four axes
+alone, so layers of one axis of sites run as layers of two, ``(N, D, 1, S)``. Attention is one fused
+operation.
+
+On one core that has avx512_bf16, a step of ``cnn`` takes 0.8 of its time in float32, and 0.45 in
+bfloat16. The methods of modules are replaced (by attributes, which hide those of the class) for the
+time of a training alone: outside of it a model is what its file says, for methods of attribution
+that go by its modules.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,12 +24,10 @@ from xaibench.nn.layers import WeightedSum
 
 from .transformer import Layer
 
-LAST = torch.channels_last
-
 
 @contextmanager
 def faster(model: nn.Module) -> Iterator[None]:
-    """In here the layers of a model that says ``any_strides = True`` are fast.
+    """Within this context the layers of a model that says ``any_strides = True`` are fast.
 
     A model may say so where it takes features ``(N, D, S)`` in any strides, so never calls ``view``
     on them. Another is left alone.
@@ -32,7 +35,7 @@ def faster(model: nn.Module) -> Iterator[None]:
     patched = []
     try:
         for module in model.modules() if getattr(model, "any_strides", False) else ():
-            for name, method in _METHODS.get(type(module), {}).items():
+            for name, method in _FASTER_METHODS.get(type(module), {}).items():
                 if _is_plain(module):
                     setattr(module, name, partial(method, module))
                     patched.append((module, name))
@@ -43,16 +46,19 @@ def faster(model: nn.Module) -> Iterator[None]:
 
 
 def _is_plain(module: nn.Module) -> bool:
-    """Whether a convolution pads with so many zeros, and a pool has one site."""
+    """Whether a layer is of the kind that is rewritten: a convolution that pads with a number of
+    zeros, a pool to one site."""
     if isinstance(module, nn.Conv1d):
         return module.padding_mode == "zeros" and not isinstance(module.padding, str)
     return getattr(module, "output_size", 1) == 1
 
 
 def _convolution(module: Any, inputs: Tensor) -> Tensor:
+    """``(N, D, S)`` as a picture of height 1. Weights are rearranged at every call: the optimiser
+    has them in their own order, and they are small beside the features."""
     return functional.conv2d(
-        inputs.unsqueeze(2).contiguous(memory_format=LAST),
-        module.weight.unsqueeze(2).contiguous(memory_format=LAST),
+        inputs.unsqueeze(2).contiguous(memory_format=torch.channels_last),
+        module.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last),
         module.bias,
         (1, *module.stride),
         (0, *module.padding),
@@ -62,43 +68,48 @@ def _convolution(module: Any, inputs: Tensor) -> Tensor:
 
 
 def _batch_normalisation(module: Any, inputs: Tensor) -> Tensor:
-    """Of features alone, ``(N, D)``, as ever."""
+    """As a picture too; that of ``(N, D)``, which has no sites, is the usual one."""
     if inputs.ndim == 2:
         return nn.BatchNorm1d.forward(module, inputs)
     return nn.BatchNorm2d.forward(module, inputs.unsqueeze(2)).squeeze(2)
 
 
-def _maximum(module: Any, inputs: Tensor) -> Tensor:
+def _max_over_sites(module: Any, inputs: Tensor) -> Tensor:
+    """``(N, D, S)`` -> ``(N, D, 1)``."""
     return functional.adaptive_max_pool2d(inputs.unsqueeze(2), 1).squeeze(2)
 
 
-def _mean(module: Any, inputs: Tensor) -> Tensor:
-    """A sum, whose gradient is not written out for every site."""
+def _mean_over_sites(module: Any, inputs: Tensor) -> Tensor:
+    """``(N, D, S)`` -> ``(N, D, 1)`` as a sum, whose gradient is one number per feature that is
+    expanded, where that of a pool is written out for every site."""
     return inputs.sum(2, keepdim=True) / inputs.shape[2]
 
 
 def _weighted_sum(module: Any, weights: Tensor, features: Tensor) -> Tensor:
-    """Turned round, so that the gradient of the features has channels last too."""
+    """Weights ``(1, S)`` times features ``(S, D)`` in place of ``(D, S)`` times ``(S, 1)``, so that
+    the gradient of the features has channels last too."""
     return torch.matmul(weights.unsqueeze(1), features.transpose(1, 2)).squeeze(1)
 
 
-def _attended(module: Any, seen: Tensor) -> Tensor:
-    """Never in bfloat16, in which the fused operation is slower."""
-    wide = torch.promote_types(seen.dtype, torch.float32)
-    queries, keys, values = (each.to(wide) for each in module.projected(seen))
-    bias = -module.penalties(seen).unsqueeze(0).to(wide)
-    with torch.autocast(seen.device.type, enabled=False):
+def _fused_attention(module: Any, normalised: Tensor) -> Tensor:
+    """``Layer.attend`` in one operation; never in bfloat16, in which that is slower."""
+    wide = torch.promote_types(normalised.dtype, torch.float32)
+    queries, keys, values = (each.to(wide) for each in module.project(normalised))
+    penalties = module.distance_penalties(normalised.shape[1], normalised.device)
+    bias = -penalties.unsqueeze(0).to(wide)
+    with torch.autocast(normalised.device.type, enabled=False):
         return functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias)
 
 
-_METHODS: dict[type[nn.Module], dict[str, Callable[..., Any]]] = {
+_FASTER_METHODS: dict[type[nn.Module], dict[str, Callable[..., Any]]] = {
     nn.Conv1d: {"forward": _convolution},
     nn.BatchNorm1d: {
         "forward": _batch_normalisation,
+        # BatchNorm2d.forward calls that of the module, which would refuse four axes.
         "_check_input_dim": lambda module, inputs: None,
     },
-    nn.AdaptiveMaxPool1d: {"forward": _maximum},
-    nn.AdaptiveAvgPool1d: {"forward": _mean},
+    nn.AdaptiveMaxPool1d: {"forward": _max_over_sites},
+    nn.AdaptiveAvgPool1d: {"forward": _mean_over_sites},
     WeightedSum: {"forward": _weighted_sum},
-    Layer: {"attended": _attended},
+    Layer: {"attend": _fused_attention},
 }

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from xaibench.errors import UsageError
 from xaibench.nn.layers import MatrixProduct, WeightedSum, one_hot
 
-from .masking import NONE, Masking, suited
+from .masking import NONE, Masking, checked_masking
 from .pooling import energies
 from .trunk import trunk
 
@@ -17,10 +17,10 @@ from .trunk import trunk
 class Transformer(nn.Module):
     """A convolution, layers of self-attention at full resolution, attention over positions.
 
-    All sizes are our choice. The head is that of ``attngen`` and so is ``attention``: by it the
-    same masking works here. A layer's normalisation stands before what it normalises (Xiong et al.
-    2020). Nothing but the convolution and a penalty on distance (ALiBi, Press et al. 2022), flatter
-    from head to head, tells positions apart, so no position embedding has to be explained.
+    All sizes are our choice. The head is that of ``attngen`` and so is ``attention``, so that the
+    same masking works. Layers are normalised before attention and network (pre-norm, Xiong et al.
+    2020). Position enters by the convolution and by a penalty on distance (ALiBi, Press et al.
+    2022), flatter from head to head, and so no position embedding has to be explained.
     """
 
     any_strides = True
@@ -41,8 +41,8 @@ class Transformer(nn.Module):
     ) -> None:
         super().__init__()
         if width % heads:
-            raise UsageError(f"heads: wanted a divisor of the width {width}, got {heads}")
-        self.masking = suited(masking, self)
+            raise UsageError(f"heads: expected a divisor of the width {width}, got {heads}")
+        self.masking = checked_masking(masking, self)
         self.stem = trunk(length, (width,), (kernel,))
         self.layers = nn.Sequential(*(Layer(width, heads, hidden, dropout) for _ in range(layers)))
         self.normalise = nn.LayerNorm(width)
@@ -61,7 +61,7 @@ class Transformer(nn.Module):
         return self._weights(self._features(inputs))
 
     def attentions(self, inputs: Tensor) -> Tensor:
-        """What each position pays to each, ``(N, layer, head, L, L)``; sums over the last are 1."""
+        """Of each position to each, ``(N, layer, head, L, L)``; sums over the last axis are 1."""
         sites = self.stem(inputs).transpose(1, 2)
         weights = []
         for layer in self.layers:
@@ -89,7 +89,8 @@ class Transformer(nn.Module):
 
 
 class Layer(nn.Module):
-    """Self-attention, then a network for each position alone; each is added to what it saw."""
+    """Self-attention, then a network for each position by itself, each around a residual
+    connection: ``x + attention(norm(x))``, then ``x + network(norm(x))``."""
 
     slopes: Tensor
 
@@ -110,38 +111,39 @@ class Layer(nn.Module):
 
     def forward(self, sites: Tensor) -> Tensor:
         """``(N, L, width)`` -> the same."""
-        attended = self.attended(self.before_attention(sites)).transpose(1, 2).flatten(2)
+        attended = self.attend(self.before_attention(sites)).transpose(1, 2).flatten(2)
         sites = sites + self.dropout(self.gather(attended))
         added: Tensor = sites + self.dropout(self.network(self.before_network(sites)))
         return added
 
-    def attended(self, seen: Tensor) -> Tensor:
-        """The values that each position finds, ``(N, head, L, width / head)``."""
-        queries, keys, values = self.projected(seen)
-        mixed: Tensor = self.mix(self._paid(queries, keys, seen), values)
+    def attend(self, normalised: Tensor) -> Tensor:
+        """The weighted sum of values at each position, ``(N, head, L, width / head)``."""
+        queries, keys, values = self.project(normalised)
+        mixed: Tensor = self.mix(self._attention_weights(queries, keys), values)
         return mixed
 
     def weights(self, sites: Tensor) -> Tensor:
-        """What each position pays to each, ``(N, head, L, L)``; sums over the last are 1."""
-        seen = self.before_attention(sites)
-        queries, keys, _ = self.projected(seen)
-        return self._paid(queries, keys, seen)
+        """Of each position to each, ``(N, head, L, L)``; sums over the last axis are 1."""
+        queries, keys, _ = self.project(self.before_attention(sites))
+        return self._attention_weights(queries, keys)
 
-    def projected(self, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def project(self, normalised: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, each ``(N, head, L, width / head)``."""
         queries, keys, values = (
-            project(seen).unflatten(2, (self.heads, -1)).transpose(1, 2)
-            for project in (self.query, self.key, self.value)
+            layer(normalised).unflatten(2, (self.heads, -1)).transpose(1, 2)
+            for layer in (self.query, self.key, self.value)
         )
         return queries, keys, values
 
-    def penalties(self, seen: Tensor) -> Tensor:
-        """``(head, L, L)``: the slope of the head times the distance."""
-        place = torch.arange(seen.shape[1], device=seen.device)
-        penalties: Tensor = self.slopes * (place - place.unsqueeze(1)).abs()
+    def distance_penalties(self, length: int, device: torch.device) -> Tensor:
+        """``(head, L, L)``: the slope of the head times the distance between two positions."""
+        position = torch.arange(length, device=device)
+        penalties: Tensor = self.slopes * (position - position.unsqueeze(1)).abs()
         return penalties
 
-    def _paid(self, queries: Tensor, keys: Tensor, seen: Tensor) -> Tensor:
+    def _attention_weights(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """``softmax(q k / sqrt(width / head) - slope x distance)``, ``(N, head, L, L)``."""
         match = self.match(queries, keys.transpose(2, 3)) * queries.shape[3] ** -0.5
-        weights: Tensor = self.softmax(match - self.penalties(seen))
+        penalties = self.distance_penalties(queries.shape[2], queries.device)
+        weights: Tensor = self.softmax(match - penalties)
         return weights

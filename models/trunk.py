@@ -21,9 +21,9 @@ def trunk(length: int, filters: tuple[int, ...], kernels: tuple[int, ...]) -> nn
     feature on its position. Widths 32, 64, 64 and kernels 11, 7, 5 are our choice.
     """
     if len(filters) != len(kernels):
-        raise UsageError(f"filters and kernels: wanted equally many, got {filters} and {kernels}")
+        raise UsageError(f"filters and kernels: expected equally many, got {filters} and {kernels}")
     if any(kernel % 2 == 0 or kernel < 1 for kernel in kernels):
-        raise UsageError(f"kernels: wanted odd widths, got {kernels}")
+        raise UsageError(f"kernels: expected odd widths, got {kernels}")
     if length < max(kernels):
         raise UsageError(
             f"kernels: the widest of {kernels} is longer than the sequences ({length} nt)"

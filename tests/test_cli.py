@@ -277,7 +277,7 @@ def test_a_mistake_about_data_or_methods_is_one_line(call, words, message):
 def test_a_device_is_where_models_are_trained(call, plan, tmp_path):
     code, _, err = call("run", plan, "--jobs", 1, "--device", "nowhere")
     assert code == 2
-    assert "torch has no 'nowhere' here" in err
+    assert "torch has no 'nowhere' on this machine" in err
     code, _, _ = call("run", plan, "--jobs", 1, "--device", "cpu", "--limit", 2)
     assert code == 0
     assert "device: cpu" in (tmp_path / "runs" / "small" / "plan.yaml").read_text()

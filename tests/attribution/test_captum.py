@@ -95,12 +95,12 @@ def test_an_unknown_class_is_named_with_the_nearest() -> None:
 
 
 @pytest.mark.parametrize("name", ["LayerActivation", "NoiseTunnel", "GradientShap", "os"])
-def test_what_needs_more_than_inputs_and_target_is_refused(name: str) -> None:
+def test_what_needs_more_than_inputs_and_target_is_rejected(name: str) -> None:
     with pytest.raises(UsageError, match="is no class whose attribute"):
         adapt(name)
 
 
-def test_classes_that_cannot_be_right_here_are_refused_with_the_reason() -> None:
+def test_classes_that_cannot_be_right_are_rejected_with_the_reason() -> None:
     with pytest.raises(UsageError, match="depend on the other sequences of a batch"):
         adapt("FeaturePermutation")
     with pytest.raises(UsageError, match="never ends"):

@@ -180,7 +180,7 @@ def test_the_rule_of_matrix_products_is_exact() -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_no_rule_looks_at_the_company_in_a_batch(name: str) -> None:
+def test_no_rule_depends_on_the_batch(name: str) -> None:
     model = layered(name).double().eval()
     inputs, references = tensors(model)
     together = rescale(ExplainedView(model), inputs, TARGETS, references)
@@ -190,7 +190,7 @@ def test_no_rule_looks_at_the_company_in_a_batch(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_answers_do_not_depend_on_the_company_in_a_batch(name: str) -> None:
+def test_answers_do_not_depend_on_the_batch(name: str) -> None:
     model = MODELS[name]().double().eval()
     inputs, references = tensors(model)
     together = rescale(ExplainedView(model), inputs, TARGETS, references)
@@ -373,14 +373,14 @@ def _explain(model: Any, method: Any = deeplift) -> Any:
     )
 
 
-def test_a_module_without_a_rule_is_refused_by_name() -> None:
+def test_a_module_without_a_rule_is_rejected_by_name() -> None:
     model = toy.network(nn.Conv1d(4, 6, 5), nn.GroupNorm(2, 6))
     with pytest.raises(NotApplicable, match=r"deeplift has no rule for body\.1 \(GroupNorm\)"):
         _explain(model)
     assert not any(module._forward_pre_hooks for module in model.modules())
 
 
-def test_batch_normalisation_by_the_batch_is_refused() -> None:
+def test_batch_normalisation_by_the_batch_is_rejected() -> None:
     model = toy.network(nn.Conv1d(4, 6, 5), nn.BatchNorm1d(6, track_running_stats=False))
     with pytest.raises(NotApplicable, match=r"no rule for body\.1 \(BatchNorm1d\)"):
         _explain(model)
@@ -392,7 +392,7 @@ def test_a_module_without_a_rule_that_never_runs_does_no_harm() -> None:
     assert _explain(model).completeness_error <= 1e-5
 
 
-def test_a_function_that_no_rule_sees_is_caught_by_completeness() -> None:
+def test_a_function_without_a_rule_is_caught_by_completeness() -> None:
     with pytest.raises(ValueError, match=r"deeplift promises .*functions outside of them: relu"):
         _explain(toy.Functional())
 

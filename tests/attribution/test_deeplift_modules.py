@@ -148,7 +148,7 @@ def test_a_module_has_its_rule_however_it_is_called(name: str) -> None:
     assert answer.completeness_error <= 1e-10
 
 
-def test_rows_that_are_no_sequences_are_refused_by_name() -> None:
+def test_rows_that_are_no_sequences_are_rejected_by_name() -> None:
     for calls, rows in (
         (lambda m, y: m.relu(y.permute(2, 0, 1)).mean(0), toy.LENGTH),
         (lambda m, y: torch.stack([m.relu(each).mean(1) for each in y]), 6),
@@ -277,7 +277,7 @@ class Attended(toy.Toy):
     ],
     ids=lambda layer: type(layer).__name__,
 )
-def test_a_module_without_a_rule_is_refused_by_name(layer: Any, method: Any) -> None:
+def test_a_module_without_a_rule_is_rejected_by_name(layer: Any, method: Any) -> None:
     with pytest.raises(NotApplicable, match=rf"{method.__name__} has no rule for layer"):
         explained(method, Attended(layer))
 
@@ -317,7 +317,7 @@ def test_without_a_dim_softmax_takes_the_axis_that_torch_takes(kind: Any) -> Non
 @pytest.mark.filterwarnings("ignore:Implicit dimension choice")
 @pytest.mark.parametrize("dim", [None, 0, -3])
 @pytest.mark.parametrize("kind", [nn.Softmax, nn.LogSoftmax])
-def test_over_the_batch_a_softmax_is_refused(kind: Any, dim: int | None) -> None:
+def test_over_the_batch_a_softmax_is_rejected(kind: Any, dim: int | None) -> None:
     model = toy.network(nn.Conv1d(4, 6, 5), nn.ReLU())
     model.body[1] = kind(dim=dim)
     message = f"deeplift: a {kind.__name__} with dim={dim} of 3 axes runs over the batch"
@@ -326,7 +326,7 @@ def test_over_the_batch_a_softmax_is_refused(kind: Any, dim: int | None) -> None
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit")
-def test_what_is_scripted_is_refused() -> None:
+def test_what_is_scripted_is_rejected() -> None:
     model = toy.network(nn.Conv1d(4, 6, 5), nn.ReLU())
     model.body[1] = torch.jit.script(nn.ReLU())
     with pytest.raises(NotApplicable, match=r"deeplift cannot look into body\.1, it is scripted"):

@@ -110,7 +110,7 @@ def test_in_single_precision_scores_are_those_of_double(method: str, model: str)
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("method", [deeplift, integrated_gradients, expected_integrated_gradients])
-def test_promised_completeness_is_kept(method: Any, model: str) -> None:
+def test_promised_completeness_holds(method: Any, model: str) -> None:
     error = explained(method, MODELS[model]().double()).completeness_error
     limit = 1e-10 if method is deeplift else method_facts(method).completeness
     assert error <= limit or (model == "saturating" and np.isnan(error))  # it is not moved at all

@@ -169,7 +169,7 @@ def test_every_position_is_the_mean_of_riemann_sums_over_references(name: str) -
 
 
 @pytest.mark.parametrize("name", ["both", "motif count", "residual"])
-def test_the_passes_where_gradients_jump_are_little_more_than_was_asked_for(name: str) -> None:
+def test_the_passes_where_gradients_jump_are_little_more_than_the_steps(name: str) -> None:
     view, codes = ExplainedView(toy.MODELS[name]()), toy.sequences(20)
     inputs = view.classifier.encode(torch.from_numpy(codes))
     integrated_gradients(view, inputs, torch.ones(20).long(), steps=50)

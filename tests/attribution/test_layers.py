@@ -40,7 +40,7 @@ def by_the_harness(model: Any, **options: Any) -> Explanation:
     )
 
 
-def test_channels_are_weighed_by_their_mean_gradient_and_the_positive_part_is_kept() -> None:
+def test_channels_are_weighted_by_their_mean_gradient_and_clipped_at_zero() -> None:
     model = toy.network(nn.Conv1d(4, 6, 5, padding=2)).double()
     features = model.body[0](model.encode(torch.from_numpy(CODES))).detach().numpy()
     weights = model.body[2].weight.detach().numpy().reshape(2, 6, toy.LENGTH)
@@ -115,7 +115,7 @@ def test_what_follows_in_place_does_not_change_the_layer() -> None:
     assert apart.max() > 0
 
 
-def test_scores_do_not_depend_on_the_company_in_a_batch() -> None:
+def test_scores_do_not_depend_on_the_batch() -> None:
     model = toy.MODELS[POOLED]().double()
     together = scores(model)
     for row in range(3):
@@ -155,7 +155,7 @@ def test_the_whole_model_is_no_layer() -> None:
         by_the_harness(toy.both(), layer="")
 
 
-def test_a_layer_without_sites_is_refused() -> None:
+def test_a_layer_without_sites_is_rejected() -> None:
     message = r"expected an output \(3, channel, site\), that of 'body\.1' is \(3, 1\)"
     with pytest.raises(ValueError, match=message):
         by_the_harness(toy.both(), layer="body.1")
@@ -174,7 +174,7 @@ class Recurrent(toy.Toy):
         return logits
 
 
-def test_a_layer_that_gives_no_tensor_is_refused() -> None:
+def test_a_layer_that_gives_no_tensor_is_rejected() -> None:
     with pytest.raises(ValueError, match="that of 'body' is tuple"):
         by_the_harness(Recurrent(), layer="body")
 
@@ -182,7 +182,7 @@ def test_a_layer_that_gives_no_tensor_is_refused() -> None:
 @pytest.mark.parametrize(
     ("model", "layer", "times"), [(Recurrent(), "idle", 0), (toy.Reused(), "body", 3)]
 )
-def test_a_layer_that_does_not_run_once_is_refused(model: Any, layer: str, times: int) -> None:
+def test_a_layer_that_does_not_run_once_is_rejected(model: Any, layer: str, times: int) -> None:
     with pytest.raises(ValueError, match=f"one that runs once, '{layer}' ran {times} times"):
         by_the_harness(model, layer=layer)
 

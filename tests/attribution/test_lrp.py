@@ -308,7 +308,7 @@ def test_it_agrees_with_captum_on_linear_layers_and_relus(
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_batch_normalisation_is_as_if_fused_with_what_stands_before_it(
+def test_batch_normalisation_is_as_if_fused_with_what_is_before_it(
     options: dict[str, Any],
 ) -> None:
     layers = [nn.Conv1d(4, 6, 5), nn.BatchNorm1d(6), nn.ReLU(), nn.Flatten()]
@@ -440,7 +440,7 @@ class Curved(toy.Functional):
         return logits
 
 
-def test_a_function_that_no_rule_sees_is_caught_by_conservation() -> None:
+def test_a_function_without_a_rule_is_caught_by_conservation() -> None:
     with pytest.raises(ValueError, match=r"lrp promises .*functions outside of them: tanh"):
         by_the_harness(Curved())
 
@@ -519,19 +519,19 @@ def test_normalised_weights_are_weights() -> None:
     torch.testing.assert_close(relevance(plain, rule="gamma"), expected, rtol=1e-9, atol=1e-12)
 
 
-def test_a_module_without_a_rule_is_refused_by_name_and_leaves_no_hook() -> None:
+def test_a_module_without_a_rule_is_rejected_by_name_and_leaves_no_hook() -> None:
     model = toy.network(nn.Conv1d(4, 6, 5), nn.GroupNorm(2, 6))
     with pytest.raises(NotApplicable, match=r"lrp has no rule for body\.1 \(GroupNorm\)"):
         by_the_harness(model)
     assert not any(each._forward_hooks or each._forward_pre_hooks for each in model.modules())
 
 
-def test_a_softmax_that_weighs_no_pool_is_refused() -> None:
+def test_a_softmax_that_weights_no_pool_is_rejected() -> None:
     with pytest.raises(NotApplicable, match=r"no rule for body\.1 \(Softmax\)"):
         by_the_harness(toy.MODELS["softmax over channels"]())
 
 
-def test_batch_normalisation_by_the_batch_is_refused() -> None:
+def test_batch_normalisation_by_the_batch_is_rejected() -> None:
     model = toy.network(nn.Conv1d(4, 6, 5), nn.BatchNorm1d(6, track_running_stats=False))
     with pytest.raises(NotApplicable, match=r"no rule for body\.1 \(BatchNorm1d\)"):
         by_the_harness(model)
@@ -548,7 +548,7 @@ class Recurrent(toy.Toy):
         return logits
 
 
-def test_a_module_that_gives_no_tensor_is_refused() -> None:
+def test_a_module_that_gives_no_tensor_is_rejected() -> None:
     with pytest.raises(NotApplicable, match=r"no rule for body \(LSTM\)"):
         by_the_harness(Recurrent())
 
@@ -564,7 +564,7 @@ class Scaled(toy.Toy):
         return super().forward(inputs) * self.scale
 
 
-def test_parameters_without_a_module_of_their_own_are_refused() -> None:
+def test_parameters_without_a_module_of_their_own_are_rejected() -> None:
     with pytest.raises(NotApplicable, match=r"no rule for the model \(Scaled\)"):
         by_the_harness(Scaled())
 
@@ -581,7 +581,7 @@ class ByPosition(toy.Toy):
         )
 
 
-def test_rows_that_are_no_sequences_are_refused() -> None:
+def test_rows_that_are_no_sequences_are_rejected() -> None:
     with pytest.raises(NotApplicable, match=r"body \(Linear\) gives 69 rows for 3 sequences"):
         by_the_harness(ByPosition())
 

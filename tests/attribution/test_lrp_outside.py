@@ -154,7 +154,7 @@ class Owner(nn.Module):
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_a_module_with_a_weight_of_its_own_is_refused_whatever_its_output_meets(
+def test_a_module_with_a_weight_of_its_own_is_rejected_whatever_its_output_meets(
     options: dict[str, Any],
 ) -> None:
     whole = Parts(lambda parts, x: _classified(parts, functional.conv1d(x, parts.own, padding=2)))
@@ -427,7 +427,7 @@ REFUSED: dict[str, tuple[Callable[[Any, Tensor], Tensor], str]] = {
 
 @pytest.mark.parametrize("rule", ["gamma", "z_plus"])
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_linear_map_that_no_rule_sees_is_refused_by_name(name: str, rule: str) -> None:
+def test_a_linear_map_without_a_rule_is_rejected_by_name(name: str, rule: str) -> None:
     called, operation = REFUSED[name]
     with pytest.raises(NotApplicable, match=rf"outside of modules: .*{operation}"):
         relevance(_features(called), {"rule": rule}, torch.float64)
@@ -442,7 +442,7 @@ def test_for_epsilon_the_gradient_is_the_rule(name: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit")
-def test_what_is_scripted_is_refused() -> None:
+def test_what_is_scripted_is_rejected() -> None:
     scripted = torch.jit.script(nn.Sequential(nn.Conv1d(4, 6, 5, padding=2), nn.ReLU()).double())
     model = toy.network(nn.Conv1d(4, 6, 5, padding=2)).double()
     model.body[0] = nn.Sequential(scripted)
@@ -460,6 +460,6 @@ MEANS: dict[str, Callable[[Any, Tensor], Tensor]] = {
 
 @pytest.mark.parametrize("rule", ["gamma", "z_plus"])
 @pytest.mark.parametrize("name", MEANS)
-def test_means_masks_and_scales_are_no_linear_maps_to_refuse(name: str, rule: str) -> None:
+def test_means_masks_and_scales_are_no_linear_maps_to_reject(name: str, rule: str) -> None:
     answer = relevance(_features(MEANS[name]), {"rule": rule}, torch.float64)
     assert (answer.completeness_error <= 1e-11).all()

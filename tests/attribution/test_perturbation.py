@@ -262,7 +262,7 @@ def scores(
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("name", METHODS)
-def test_the_company_of_a_sequence_does_not_change_a_bit(name: str, model: str) -> None:
+def test_other_sequences_of_a_batch_do_not_change_a_bit(name: str, model: str) -> None:
     classifier = MODELS[model]()
     together = scores(METHODS[name], classifier)
     for size in (1, 2):
@@ -273,7 +273,7 @@ def test_the_company_of_a_sequence_does_not_change_a_bit(name: str, model: str) 
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_nothing_is_kept_for_gradients(name: str) -> None:
+def test_nothing_is_saved_for_gradients(name: str) -> None:
     model = MODELS["reused relu"]().train()
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     scores(METHODS[name], model)
@@ -322,16 +322,16 @@ def test_calls_of_the_model_have_the_size_that_was_measured_to_be_fast(
     [torch.eye(5).repeat(1, 1, 2), torch.full((1, 4, 9), 0.25), torch.ones(1, 4, 9)],
     ids=["five channels", "shares", "two bases at once"],
 )
-def test_sites_that_are_not_nucleotides_are_refused(name: str, inputs: Tensor) -> None:
+def test_sites_that_are_not_nucleotides_are_rejected(name: str, inputs: Tensor) -> None:
     with pytest.raises(NotApplicable, match="one-hot of four bases"):
         METHODS[name](ExplainedView(toy.motif_count()), inputs, TARGETS[:1])
 
 
-def test_a_stride_that_skips_positions_is_refused() -> None:
+def test_a_stride_that_skips_positions_is_rejected() -> None:
     with pytest.raises(ValueError, match="at most the window of 4, got 5"):
         occluded(toy.both(), window=4, stride=5)
 
 
-def test_a_window_longer_than_the_sequences_is_refused() -> None:
+def test_a_window_longer_than_the_sequences_is_rejected() -> None:
     with pytest.raises(NotApplicable, match="at most the 23 positions of a sequence, got 24"):
         occluded(toy.both(), window=24)

@@ -11,7 +11,7 @@ def test_the_prior_is_a_tent_over_the_known_positions() -> None:
     np.testing.assert_allclose(answer, expected, rtol=1e-6)
 
 
-def test_the_prior_knows_only_where_a_position_stands() -> None:
+def test_the_prior_depends_on_positions_alone() -> None:
     valid = torch.ones(2, 7, dtype=torch.bool)
     first, second = position_prior(None, torch.zeros(2, 4, 7), torch.zeros(2), valid=valid)
     assert torch.equal(first, second)

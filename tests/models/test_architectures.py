@@ -7,7 +7,7 @@ from xaibench.models.attngen import AttnGen
 from xaibench.models.cnn import CNN
 from xaibench.models.genomic_benchmarks_cnn import GenomicBenchmarksCNN
 from xaibench.models.kmer import KmerCounts
-from xaibench.models.masking import NONE, Masking, replaced
+from xaibench.models.masking import NONE, Masking, masked_codes
 from xaibench.models.transformer import Transformer
 from xaibench.protocols import HasAttention, HasAttentions
 from xaibench.values import N
@@ -31,7 +31,7 @@ def test_a_model_gives_a_logit_for_each_class(architecture):
 
 
 @pytest.mark.parametrize("architecture", EVERY)
-def test_no_model_masks_unless_it_is_told_to_but_attngen(architecture):
+def test_no_model_masks_by_default_but_attngen(architecture):
     masking = architecture(classes=3, length=61).masking
     assert masking == (Masking(policy="low_attention") if architecture is AttnGen else NONE)
 
@@ -44,7 +44,7 @@ def test_what_an_unknown_base_hides_does_not_matter(architecture):
     codes[:, 30] = range(4)
     hidden = np.zeros(codes.shape, bool)
     hidden[:, 30] = True
-    shown = replaced(Masking(), codes, hidden, np.random.default_rng(0))
+    shown = masked_codes(Masking(), codes, hidden, np.random.default_rng(0))
     looks = [model, *([model.attention] if isinstance(model, HasAttention) else [])]
     for look in looks:
         apart, alike = (look(model.encode(torch.from_numpy(each))) for each in (codes, shown))
@@ -74,11 +74,11 @@ def test_the_two_share_the_trunk_and_differ_in_the_head(architecture):
     ("sizes", "message"),
     [
         ({"length": 5}, r"the widest of \(7, 3\) is longer than the sequences \(5 nt\)"),
-        ({"kernels": (7, 4)}, r"wanted odd widths, got \(7, 4\)"),
-        ({"kernels": (7,)}, r"wanted equally many, got \(5, 6\) and \(7,\)"),
+        ({"kernels": (7, 4)}, r"expected odd widths, got \(7, 4\)"),
+        ({"kernels": (7,)}, r"expected equally many, got \(5, 6\) and \(7,\)"),
     ],
 )
-def test_sizes_that_cannot_be_are_refused(architecture, sizes, message):
+def test_sizes_that_cannot_be_are_rejected(architecture, sizes, message):
     with pytest.raises(UsageError, match=message):
         architecture(**{**SIZES, **sizes})
 
@@ -154,7 +154,7 @@ def test_a_k_mer_is_counted_wherever_it_begins():
     """A slow twin with strings."""
     codes = np.random.default_rng(3).integers(5, size=(3, 23)).astype(np.uint8)
     model = KmerCounts(classes=2, length=23, k=2).eval()
-    found = model.found(model.match(model.encode(torch.from_numpy(codes)))).sum(2)
+    found = model.occurs(model.match(model.encode(torch.from_numpy(codes)))).sum(2)
     for row, sequence in zip(found, codes, strict=True):
         letters = "".join("ACGTN"[code] for code in sequence)
         pairs = [letters[start : start + 2] for start in range(22)]
@@ -186,7 +186,7 @@ def test_a_position_can_change_a_count_so_it_has_a_gradient():
     assert ((inputs.grad != 0) == (inputs != 0)).all()
 
 
-def test_k_mers_longer_than_the_sequences_are_refused():
+def test_k_mers_longer_than_the_sequences_are_rejected():
     with pytest.raises(UsageError, match=r"k: 5 is longer than the sequences \(4 nt\)"):
         KmerCounts(classes=2, length=4)
 
@@ -213,28 +213,28 @@ def test_as_published_the_forward_pass_is_the_package_s():
     state["embed.weight"] = published.embeddings.weight.T.unsqueeze(2)
     ours.load_state_dict(state)
     codes = torch.from_numpy(np.random.default_rng(0).integers(4, size=(5, 61)).astype(np.uint8))
-    squashed = published.eval()(codes.long())
+    probabilities = published.eval()(codes.long())
     logits = ours.eval()(ours.encode(codes))
-    assert torch.allclose(torch.softmax(logits, 1)[:, 1:], squashed, atol=1e-6)
+    assert torch.allclose(torch.softmax(logits, 1)[:, 1:], probabilities, atol=1e-6)
 
 
-def test_as_published_training_squashes_twice():
+def test_as_published_training_takes_the_sigmoid_twice():
     model = GenomicBenchmarksCNN(classes=2, length=61, as_published=True).train()
     logits = model(model.encode(LONG))
-    squashed = logits[:, 1:] - logits[:, :1]
-    assert ((squashed > 0) & (squashed < 1)).all()
+    probabilities = logits[:, 1:] - logits[:, :1]
+    assert ((probabilities > 0) & (probabilities < 1)).all()
     labels = torch.tensor([1, 0])
     theirs = torch.nn.functional.binary_cross_entropy_with_logits(
-        squashed, labels.float().unsqueeze(1)
+        probabilities, labels.float().unsqueeze(1)
     )
     assert torch.allclose(torch.nn.functional.cross_entropy(logits, labels), theirs)
 
 
-def test_what_the_package_cannot_do_is_refused():
-    with pytest.raises(UsageError, match="as_published: squashed twice are two classes, got 3"):
+def test_what_the_package_cannot_do_is_rejected():
+    with pytest.raises(UsageError, match="as_published: expected 2 classes, got 3"):
         GenomicBenchmarksCNN(classes=3, length=61, as_published=True)
     GenomicBenchmarksCNN(classes=2, length=57)
-    with pytest.raises(UsageError, match="wanted sequences of 57 nt or more, got 56"):
+    with pytest.raises(UsageError, match="expected sequences of 57 nt or more, got 56"):
         GenomicBenchmarksCNN(classes=2, length=56)
 
 
@@ -251,7 +251,7 @@ def test_the_attention_of_a_transformer_weighs_every_position_and_sums_to_one():
     assert isinstance(model, HasAttentions)
 
 
-def test_every_head_of_every_layer_shares_out_its_attention():
+def test_every_head_of_every_layer_has_attention_that_sums_to_one():
     model = Transformer(classes=2, length=29, layers=3, heads=4).eval()
     layers = model.attentions(model.encode(CODES))
     assert layers.shape == (2, 3, 4, 29, 29)
@@ -269,14 +269,14 @@ def test_a_layer_is_what_torch_calls_attention():
     oracle.in_proj_bias.data = torch.cat([part.bias for part in parts])
     oracle.out_proj.load_state_dict(layer.gather.state_dict())
     sites = torch.randn(3, 7, 6)
-    seen = layer.before_attention(sites)
-    expected, weights = oracle(seen, seen, seen, average_attn_weights=False)
+    normalised = layer.before_attention(sites)
+    expected, weights = oracle(*[normalised] * 3, average_attn_weights=False)
     assert torch.allclose(layer.weights(sites), weights, atol=1e-6)
-    gathered = layer.gather(layer.attended(seen).transpose(1, 2).flatten(2))
+    gathered = layer.gather(layer.attend(normalised).transpose(1, 2).flatten(2))
     assert torch.allclose(gathered, expected, atol=1e-6)
 
 
-def test_attention_pays_less_to_what_is_further_away():
+def test_attention_is_less_to_what_is_further_away():
     layer = Transformer(classes=2, length=29).layers[0].eval()
     layer.query.weight.data.zero_()
     layer.query.bias.data.zero_()
@@ -286,6 +286,6 @@ def test_attention_pays_less_to_what_is_further_away():
     assert torch.allclose(ratios, torch.exp(-layer.slopes[:, :, 0]).expand_as(ratios), rtol=1e-4)
 
 
-def test_heads_that_do_not_divide_the_width_are_refused():
-    with pytest.raises(UsageError, match="heads: wanted a divisor of the width 32, got 5"):
+def test_heads_that_do_not_divide_the_width_are_rejected():
+    with pytest.raises(UsageError, match="heads: expected a divisor of the width 32, got 5"):
         Transformer(classes=2, length=29, heads=5)

@@ -15,7 +15,7 @@ from xaibench.data.splitting import cut_validation
 from xaibench.data.synthetic.planted import planted
 from xaibench.models import checkpoints, training
 from xaibench.models.attngen import AttnGen
-from xaibench.models.checkpoints import FILE
+from xaibench.models.checkpoints import STATE_FILE
 from xaibench.models.cnn import CNN
 from xaibench.models.masking import Masking
 from xaibench.models.training import supervised
@@ -150,8 +150,8 @@ def test_half_a_file_beside_the_whole_one_does_no_harm(splits, tmp_path):
 
     with pytest.raises(Killed):
         train(fresh(), splits, tmp_path, progress=kill)
-    whole = (tmp_path / FILE).read_bytes()
-    (tmp_path / f".making-{FILE}").write_bytes(whole[: len(whole) // 2])
+    whole = (tmp_path / STATE_FILE).read_bytes()
+    (tmp_path / f".making-{STATE_FILE}").write_bytes(whole[: len(whole) // 2])
     undisturbed, resumed = fresh(), fresh()
     train(undisturbed, splits, None)
     train(resumed, splits, tmp_path)
@@ -171,7 +171,9 @@ def test_a_training_that_is_done_is_there_at_once(network, options, splits, tmp_
     assert all(torch.equal(value, state[name]) for name, value in first.state_dict().items())
 
 
-def test_the_state_of_a_device_that_is_not_here_is_left_out(splits, tmp_path, monkeypatch):
+def test_the_state_of_a_device_that_this_machine_does_not_have_is_left_out(
+    splits, tmp_path, monkeypatch
+):
     """Written where there are two GPUs; read where there are one, three and none."""
     undisturbed, restored = fresh(), {}
     train(undisturbed, splits, None)
@@ -196,7 +198,7 @@ def test_the_state_of_a_device_that_is_not_here_is_left_out(splits, tmp_path, mo
         )
         network = fresh()
         optimiser = training._optimiser(network, 20, 2e-3, 1e-2, "one_cycle")
-        checkpoints.read(checkpoints.State(network, *optimiser), tmp_path)
+        checkpoints.restore(checkpoints.State(network, *optimiser), tmp_path)
         assert restored == expected
     resumed = fresh()
     train(resumed, splits, tmp_path)
@@ -238,12 +240,12 @@ def test_a_damaged_checkpoint_is_none_and_is_set_aside(splits, tmp_path, capsys,
 
     with pytest.raises(Killed):
         train(fresh(), splits, tmp_path, progress=kill)
-    damage(tmp_path / FILE)
+    damage(tmp_path / STATE_FILE)
     again = fresh()
     assert without_seconds(train(again, splits, tmp_path)) == without_seconds(history)
     for name, tensor in undisturbed.state_dict().items():
         assert torch.equal(tensor, again.state_dict()[name]), name
-    assert f"{FILE}: is damaged; set aside as damaged-" in capsys.readouterr().err
+    assert f"{STATE_FILE}: is damaged; set aside as damaged-" in capsys.readouterr().err
     assert len(list(tmp_path.glob("damaged-*"))) == 1
 
 
@@ -251,24 +253,24 @@ def test_a_checkpoint_that_fits_another_model_changes_nothing(splits, tmp_path):
     """One of version 0.1.0 has no digest: then loading it fails in the middle."""
     network = fresh()
     state = checkpoints.State(network, *training._optimiser(network, 20, 2e-3, 1e-2, "one_cycle"))
-    checkpoints.write(state, tmp_path)
-    content = (tmp_path / FILE).read_bytes()
+    checkpoints.save(state, tmp_path)
+    content = (tmp_path / STATE_FILE).read_bytes()
     start = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:start])
     del header["__metadata__"]["digest"]
     header["__metadata__"]["numbers"] = "{}"
     text = json.dumps(header).encode()
-    (tmp_path / FILE).write_bytes(len(text).to_bytes(8, "little") + text + content[start:])
+    (tmp_path / STATE_FILE).write_bytes(len(text).to_bytes(8, "little") + text + content[start:])
     other = fresh()
     with torch.no_grad():
         next(other.parameters()).add_(1)
     before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
     parts = training._optimiser(other, 20, 2e-3, 1e-2, "one_cycle")
-    checkpoints.read(checkpoints.State(other, *parts), tmp_path)
+    checkpoints.restore(checkpoints.State(other, *parts), tmp_path)
     assert all(torch.equal(tensor, before[name]) for name, tensor in other.state_dict().items())
 
 
-def test_a_checkpoint_is_not_kept_where_its_run_is_gone(splits, tmp_path):
+def test_a_checkpoint_is_not_written_where_its_run_is_gone(splits, tmp_path):
     with pytest.raises(FileNotFoundError):
         train(fresh(), splits, tmp_path / "run" / "store" / "training")
     assert not (tmp_path / "run").exists()

@@ -71,13 +71,13 @@ def explained(method, name):
     ("method", "model"),
     [pair for pair in product(METHODS, MODELS) if pair not in NOT_APPLICABLE],
 )
-def test_every_method_explains_every_model_that_has_what_it_looks_at(method, model):
+def test_every_method_explains_every_model_that_has_what_it_needs(method, model):
     """``explain`` refuses scores that are not finite, a model that is not left as it was found, and
     a broken promise of completeness."""
     assert explained(method, model).scores.shape == CODES.shape
 
 
 @pytest.mark.parametrize(("method", "model"), sorted(NOT_APPLICABLE))
-def test_where_there_is_nothing_to_look_at_a_method_says_so(method, model):
+def test_where_a_model_lacks_what_a_method_needs_it_says_so(method, model):
     with pytest.raises(NotApplicable):
         explained(method, model)

@@ -11,10 +11,10 @@ from xaibench.models.masking import (
     NONE,
     POLICIES,
     Masking,
+    checked_masking,
     lowest,
+    masked_codes,
     masked_positions,
-    replaced,
-    suited,
 )
 from xaibench.nn.view import ExplainedView
 from xaibench.plugins.options import resolve, typed
@@ -138,7 +138,7 @@ def test_every_policy_masks_its_share_of_the_valid_positions(policy):
         ("low_gradient", gradient, 1),
     ],
 )
-def test_a_policy_hides_one_end_of_what_it_looks_at(policy, weights, sign):
+def test_a_policy_hides_one_end_of_its_order(policy, weights, sign):
     ordered, masked, valid = sign * weights(), hidden(policy), codes() < N
     for row in range(4):
         shown = ordered[row, valid[row] & ~masked[row]]
@@ -178,9 +178,9 @@ def test_the_model_is_looked_at_in_evaluation_mode_and_left_as_it_was(policy):
 def test_a_masked_position_becomes_unknown_or_any_base():
     intact = np.zeros((2000, 3), np.uint8)
     masked = np.broadcast_to([True, False, True], intact.shape)
-    unknown = replaced(Masking(), intact, masked, np.random.default_rng(0))
+    unknown = masked_codes(Masking(), intact, masked, np.random.default_rng(0))
     assert (unknown == np.where(masked, N, 0)).all()
-    drawn = replaced(Masking(replacement="uniform"), intact, masked, np.random.default_rng(0))
+    drawn = masked_codes(Masking(replacement="uniform"), intact, masked, np.random.default_rng(0))
     assert (drawn[:, 1] == 0).all()
     shares = np.bincount(drawn[:, [0, 2]].ravel(), minlength=4) / 4000
     # standard error of a share of a quarter of 4,000: 0.007
@@ -219,11 +219,14 @@ def test_what_a_plan_says_goes_before_the_defaults_of_the_policy():
         ("lowest", r"masking\.policy: input should be 'none', .*got 'lowest'"),
         ({"ratio": 1.0}, r"masking\.ratio: input should be less than 1, got 1\.0"),
         ({"ratios": 0.1}, r"masking: unknown key 'ratios'"),
-        ({"policy": "none", "ratio": 0.1}, "wanted another policy than none, or ratio 0, got 0.1"),
-        ({"masked_loss": 0.0}, "wanted intact_loss or masked_loss above 0"),
+        (
+            {"policy": "none", "ratio": 0.1},
+            "expected another policy than none, or ratio 0, got 0.1",
+        ),
+        ({"masked_loss": 0.0}, "expected intact_loss or masked_loss above 0"),
     ],
 )
-def test_a_masking_that_cannot_be_is_refused_in_one_line(given, message):
+def test_a_masking_that_cannot_be_is_rejected_in_one_line(given, message):
     with pytest.raises(UsageError, match=message):
         resolve(plugin(AttnGen), {"masking": given}, where="models.own")
 
@@ -242,4 +245,4 @@ def test_a_model_without_attention_cannot_be_masked_by_it(policy):
 @pytest.mark.parametrize("policy", sorted(POLICIES))
 def test_a_model_with_attention_takes_every_policy(policy):
     masking = Masking(policy=policy)
-    assert suited(masking, AttnGen(**SIZES)) is masking
+    assert checked_masking(masking, AttnGen(**SIZES)) is masking

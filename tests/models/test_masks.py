@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from xaibench.dna.encoding import to_codes, to_letters
-from xaibench.models import masks, training
+from xaibench.models import batches, masks
 from xaibench.models.attngen import AttnGen
 from xaibench.models.cnn import CNN
 from xaibench.models.masking import Masking
@@ -62,8 +62,8 @@ def made(monkeypatch):
         every.extend(zip([epoch] * len(masked), to_letters(given[2]), masked, strict=True))
         return masked
 
-    masking_itself = training.masked_positions
-    monkeypatch.setattr(training, "masked_positions", spy)
+    masking_itself = batches.masked_positions
+    monkeypatch.setattr(batches, "masked_positions", spy)
     return every
 
 
@@ -102,29 +102,29 @@ def test_the_mask_of_an_epoch_can_be_read_back(masking, both_strands, made, spli
     read = masks.read(back(history), splits.train.codes)
     assert read.dtype == np.bool_
     palindrome = 3  # it reads the same on both strands: the twin cannot tell which was shown
-    kept = [row for row in range(masks.SEQUENCES) if row != palindrome or not both_strands]
+    kept = [row for row in range(masks.RECORDED) if row != palindrome or not both_strands]
     assert (read[:, kept] == expected[:, kept]).all()
     assert not read[:, splits.train.codes[:100] > 3].any()
     # three batches of 32: of 117 sequences, 21 sit an epoch out
     asked = (read[1:].sum(axis=2) > 0).sum(axis=1)
-    assert (asked < masks.SEQUENCES).all()
+    assert (asked < masks.RECORDED).all()
     assert (asked > 60).all()
     assert ["masks" in row for row in history] == [False, True, True, True]
 
 
-def test_a_sequence_that_reads_the_same_on_both_strands_is_turned_back_too(splits, monkeypatch):
+def test_a_sequence_that_reads_the_same_on_both_strands_is_mapped_back_too(splits, monkeypatch):
     """What is hidden is the first base as shown: as it was or, turned, the last."""
 
     def first(masking, model, codes, labels, **named):
         return (codes < 4) & (np.arange(LENGTH) == 0)
 
-    monkeypatch.setattr(training, "masked_positions", first)
+    monkeypatch.setattr(batches, "masked_positions", first)
     history = trained(splits, ARMS["random"], reverse_complement=True, epochs=12)
     places = masks.read(history, splits.train.codes)[:, 3].nonzero()[1]
     assert set(places) == {0, 19}
 
 
-def test_fewer_sequences_than_are_kept_are_all_kept(splits):
+def test_fewer_sequences_than_are_recorded_are_all_recorded(splits):
     few = Splits(splits.train.take(np.arange(37)), splits.test, splits.validation)
     history = trained(few, ARMS["random"], architecture=CNN, batch_size=37)
     read = masks.read(history, few.train.codes)
@@ -139,11 +139,11 @@ def test_a_history_without_masks_is_read_as_having_none():
     read = masks.read(old, codes)
     assert read.shape == (2, 100, LENGTH)
     assert not read.any()
-    assert masks.written(read[0]) == {}
+    assert masks.as_columns(read[0]) == {}
 
 
-def test_masks_of_other_sequences_are_refused(splits):
+def test_masks_of_other_sequences_are_rejected(splits):
     history = trained(splits, ARMS["random"])
-    message = "history: wanted masks of 100 sequences of 12 nt, 200 bytes, got 300"
+    message = "history: expected masks of 100 sequences of 12 nt, 200 bytes, got 300"
     with pytest.raises(ValueError, match=message):
         masks.read(history, splits.train.codes[:, :12])

@@ -67,7 +67,7 @@ def test_features_have_channels_last():
     assert features.transpose(1, 2).is_contiguous()
 
 
-def test_a_model_that_does_not_say_it_takes_them_is_left_alone():
+def test_a_model_that_does_not_say_it_takes_any_strides_is_left_alone():
     """``view`` wants strides that it can walk."""
 
     class Viewing(nn.Module):

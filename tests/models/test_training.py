@@ -11,9 +11,10 @@ from xaibench.dna.encoding import reverse_complement
 from xaibench.errors import UsageError
 from xaibench.models import training
 from xaibench.models.attngen import AttnGen
+from xaibench.models.batches import Batch, Setting, batches_of_epoch
 from xaibench.models.cnn import CNN
 from xaibench.models.masking import Masking
-from xaibench.models.training import Batch, Setting, supervised
+from xaibench.models.training import supervised
 from xaibench.nn.inference import logits
 from xaibench.values import N, Splits
 
@@ -83,7 +84,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(model, spl
 # The history
 
 
-def test_the_history_has_a_row_an_epoch_and_progress_hears_of_each(splits):
+def test_the_history_has_one_row_per_epoch_and_progress_is_given_each(splits):
     _, history, told = trained(masked(), splits)
     assert [row["epoch"] for row in history] == [1, 2, 3]
     assert [row["steps"] for row in history] == [10, 20, 30]
@@ -105,7 +106,7 @@ def test_the_history_has_a_row_an_epoch_and_progress_hears_of_each(splits):
 
 
 @pytest.mark.parametrize(("keep", "place"), [("last", 3), ("best_masked", None), ("best", None)])
-def test_the_history_tells_whose_weights_were_kept(splits, keep, place):
+def test_the_history_says_whose_weights_are_selected(splits, keep, place):
     model, history, _ = trained(masked(), splits, keep=keep, epochs=4)
     (kept,) = [at for at, row in enumerate(history) if row["kept"]]
     assert place in (None, kept)
@@ -169,13 +170,13 @@ def loss_of(network, splits):
     return torch.nn.functional.cross_entropy(outputs, labels).item()
 
 
-def test_the_weights_kept_are_those_of_the_lowest_validation_loss(splits):
+def test_the_weights_selected_are_those_of_the_lowest_validation_loss(splits):
     network, history, _ = trained(cnn, splits, epochs=6, learning_rate=0.3)
     assert loss_of(network, splits) == pytest.approx(min(losses(history)), abs=1e-6)
     assert min(losses(history)) < losses(history)[-1], "the last was the best: this shows nothing"
 
 
-def test_the_last_weights_are_kept_where_that_is_wanted(splits):
+def test_the_last_weights_are_selected_where_that_is_the_option(splits):
     network, history, _ = trained(cnn, splits, epochs=6, learning_rate=0.3, keep="last")
     assert loss_of(network, splits) == pytest.approx(losses(history)[-1], abs=1e-6)
 
@@ -200,13 +201,13 @@ def test_training_stops_when_patience_is_at_an_end(splits):
     assert len(stopped) == best + 1 + 2
 
 
-def test_patience_waits_for_the_ramp_where_the_best_masked_is_wanted():
+def test_patience_waits_for_the_ramp_where_the_best_masked_are_selected():
     rising = [(0.1, 0.0), (0.2, 0.1), (0.3, 0.2), (0.4, 0.3)]
     history = [{"validation_loss": loss, "mask_ratio": ratio} for loss, ratio in rising]
-    assert training._stuck(history, 2, "best")
-    assert not training._stuck(history, 2, "best_masked")
-    assert training._stuck([*history, *history[-1:] * 2], 2, "best_masked")
-    assert not training._stuck(history[:2], 2, "best")
+    assert training._out_of_patience(history, 2, "best")
+    assert not training._out_of_patience(history, 2, "best_masked")
+    assert training._out_of_patience([*history, *history[-1:] * 2], 2, "best_masked")
+    assert not training._out_of_patience(history[:2], 2, "best")
 
 
 def test_where_the_ratio_has_fallen_no_epoch_is_the_best_masked():
@@ -240,7 +241,7 @@ def setting(**options):
 
 def test_masked_positions_are_those_the_intact_sequence_attends_to_least(splits):
     network = masked()().train()
-    batch = next(training._shown(network, splits.train, 2, 0.25, setting()))
+    batch = next(batches_of_epoch(network, splits.train, 2, 0.25, setting()))
     assert (batch.masked.sum(axis=1) == 10).all()
     assert (batch.shown == np.where(batch.masked, N, batch.intact)).all()
     with torch.no_grad():
@@ -254,17 +255,17 @@ def test_masked_positions_are_those_the_intact_sequence_attends_to_least(splits)
 def test_an_epoch_repeated_repeats_its_masks_and_another_has_others(splits):
     network = masked()()
     first, again, other = (
-        [batch.masked for batch in training._shown(network, splits.train, epoch, 0.25, setting())]
+        [batch.masked for batch in batches_of_epoch(network, splits.train, epoch, 0.25, setting())]
         for epoch in (2, 2, 3)
     )
     assert all((one == same).all() for one, same in zip(first, again, strict=True))
     assert (first[0] != other[0]).any()
 
 
-def test_half_of_the_sequences_are_turned_with_their_motifs(splits):
+def test_half_of_the_sequences_are_reverse_complemented_with_their_motifs(splits):
     plain, turned = (
         next(
-            training._shown(None, splits.train, 0, 0.0, setting(both_strands=both, batch_size=320))
+            batches_of_epoch(None, splits.train, 0, 0.0, setting(both_strands=both, batch_size=320))
         )
         for both in (False, True)
     )
@@ -301,7 +302,7 @@ def parts_by_hand(network, batch):
 
 
 @pytest.mark.parametrize("weights", [(0.0, 1.0, 0.0), (1.0, 0.0, 1.0), (0.3, 0.5, 2.0)])
-def test_the_loss_is_the_weighed_sum_that_masking_says(splits, weights):
+def test_the_loss_is_the_weighted_sum_that_masking_says(splits, weights):
     intact, shown, consistency = weights
     masking = Masking(intact_loss=intact, masked_loss=shown, consistency_loss=consistency)
     network, batch = cnn().eval(), batch_of(splits)
@@ -376,7 +377,9 @@ def test_in_bfloat16_weights_stay_in_float32_and_accuracy_is_within_a_fifth_of_a
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-def test_on_another_device_a_training_is_what_it_is_here(model, splits, tmp_path, monkeypatch):
+def test_on_another_device_a_training_is_what_it_is_on_the_cpu(
+    model, splits, tmp_path, monkeypatch
+):
     """Also where it is cut. Its layers are the model's own, so those of the CPU must be too."""
     monkeypatch.setattr(training, "faster", nullcontext)
     _, here, _ = trained(model, splits, epochs=2, keep="last")
@@ -401,13 +404,13 @@ def test_on_another_device_a_training_is_what_it_is_here(model, splits, tmp_path
     assert loss_of(network, splits) == pytest.approx(losses(history)[1], abs=1e-6)
 
 
-def test_a_device_that_is_not_here_is_refused(splits):
-    with pytest.raises(UsageError, match="device: torch has no 'abacus' here"):
+def test_a_device_that_this_machine_does_not_have_is_rejected(splits):
+    with pytest.raises(UsageError, match="device: torch has no 'abacus' on this machine"):
         trained(cnn, splits, device="abacus")
 
 
-def test_training_without_a_validation_split_is_refused(splits):
-    with pytest.raises(ValueError, match="wanted a validation split, got None"):
+def test_training_without_a_validation_split_is_rejected(splits):
+    with pytest.raises(ValueError, match="expected a validation split, got None"):
         trained(cnn, Splits(splits.train, splits.test))
 
 

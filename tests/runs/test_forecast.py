@@ -232,7 +232,7 @@ def test_a_model_that_is_broken_takes_no_time(tmp_path):
 
 def test_a_training_that_cannot_be_is_refused_by_a_dry_run(tmp_path):
     work = work_of(tmp_path / "new", changes=("training.device=abacus",))
-    with pytest.raises(UsageError, match="device: torch has no 'abacus' here"):
+    with pytest.raises(UsageError, match="device: torch has no 'abacus' on this machine"):
         summary(work)
 
 
