@@ -1,8 +1,10 @@
 """A small run that can be stopped anywhere, with a plug-in beside it."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+from shared import made_once
 
 from xaibench.artefacts.job import Job
 from xaibench.plan.schema import read
@@ -32,20 +34,54 @@ reports: [html, markdown]
 TASKS = 2 * (1 + 2 + 3)
 """Per seed: the training, the random control, the oracle and three methods."""
 
-OWN = "def own(model, inputs, target):\n    return inputs[:, 0] + inputs[:, 2]\n"
+LEAN = """
+dataset: {name: planted, train: 64, test: 20, length: 40}
+seeds: [0, 3]
+training: {epochs: 1, batch_size: 32}
+models:
+  cnn: {filters: [4], kernels: [19]}
+attribution: [saliency, own]
+sequences: 5
+metrics: {deletion: {}, auprc: {}}
+operators: [uniform]
+fractions: [0, 0.5, 1]
+random_draws: 2
+controlled: 3
+controls: []
+reports: [markdown]
+"""
+"""The least that has artefacts of every kind, for tests that end a run again and again: most of
+their time is that of its tables and reports."""
+
+OWN = """
+def own(model, inputs, target):
+    return inputs[:, 0] + inputs[:, 2]
+
+def large(results):
+    return {"large.txt": "x" * 200_000}
+"""
+"""A method, and a report that is larger than any table."""
+
+COMMAND = "xaibench run tiny.yaml"
 
 
-def work_of(folder: Path):
+def work_of(folder: Path, plan_text: str = PLAN):
     """The job of a plan that lies beside its run, with a plug-in that does too."""
     place = folder.parent
     plan, plugin = place / "tiny.yaml", place / "own.py"
-    plan.write_text(PLAN)
+    plan.write_text(plan_text)
     plugin.write_text(OWN)
     given = (str(plugin),)
     return begin(Job(read(str(plan), plugins=given), str(plan), given, folder))
 
 
-def stopped(folder: Path, monkeypatch: pytest.MonkeyPatch, *, after: int) -> Path:
+def finished(folder: Path, plan_text: str = PLAN):
+    return run(work_of(folder, plan_text), jobs=0, threads=1, command=COMMAND)
+
+
+def stopped(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, after: int, plan_text: str = PLAN
+) -> Path:
     """A run that a key interrupts after so many tasks."""
     compute, done = tasks.compute, []
 
@@ -58,10 +94,36 @@ def stopped(folder: Path, monkeypatch: pytest.MonkeyPatch, *, after: int) -> Pat
     with monkeypatch.context() as patched:
         patched.setattr(tasks, "compute", once_more)
         with pytest.raises(KeyboardInterrupt):
-            run(work_of(folder), jobs=0, threads=1, command="xaibench run tiny.yaml")
+            finished(folder, plan_text)
     return folder
 
 
 def own(folder: Path) -> tuple[str, ...]:
     """The plug-in of a run, for a report of it."""
     return (str(folder.parent / "own.py"),)
+
+
+def moved(folder: Path, place: Path) -> Path:
+    """A copy of a run with what lies beside it."""
+    for name in ("tiny.yaml", "own.py"):
+        shutil.copy(folder.parent / name, place)
+    return Path(shutil.copytree(folder, place / "run"))
+
+
+def lean(factory: pytest.TempPathFactory) -> Path:
+    """A copy of the finished run of ``LEAN``."""
+
+    def make(place: Path) -> None:
+        assert finished(place / "run", LEAN).failures == []
+
+    return moved(made_once(factory, "lean", make) / "run", factory.mktemp("lean"))
+
+
+def lean_halfway(factory: pytest.TempPathFactory) -> Path:
+    """The same run, stopped where both models are trained and one is explained by one method."""
+
+    def make(place: Path) -> None:
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            stopped(place / "run", monkeypatch, after=7, plan_text=LEAN)
+
+    return moved(made_once(factory, "lean-halfway", make) / "run", factory.mktemp("halfway"))

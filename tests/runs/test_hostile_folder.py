@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from safetensors.numpy import save
-from stopped_run import own, stopped, work_of
+from stopped_run import lean, lean_halfway, own
 
 from xaibench.comparison.comparison import compare
 from xaibench.data.genomic_benchmarks import reading
@@ -21,7 +21,7 @@ from xaibench.errors import UsageError
 from xaibench.results.manifest import begun_in
 from xaibench.results.reading import read as read_results
 from xaibench.runs import series
-from xaibench.runs.pipeline import report, run
+from xaibench.runs.pipeline import report
 from xaibench.storage.artefacts import _canonical, _digest, verify
 
 MARK = "open({!r}, 'w').write('x')\n\n\ndef own(model, inputs, target):\n    return inputs[:, 0]\n"
@@ -29,15 +29,12 @@ MARK = "open({!r}, 'w').write('x')\n\n\ndef own(model, inputs, target):\n    ret
 
 @pytest.fixture(scope="module")
 def halfway(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        yield stopped(tmp_path_factory.mktemp("halfway") / "run", monkeypatch, after=7)
+    return lean_halfway(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("whole") / "run"
-    assert run(work_of(folder), jobs=0, threads=1, command="xaibench run").failures == []
-    return folder
+    return lean(tmp_path_factory)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stopped_run import own, stopped, work_of
+from stopped_run import COMMAND, LEAN, finished, lean, lean_halfway, own, work_of
 
 from xaibench.comparison.comparison import compare
 from xaibench.errors import UsageError
@@ -15,11 +15,10 @@ from xaibench.results.manifest import mark
 from xaibench.runs import pipeline as running
 from xaibench.runs.elapsed import seconds_of
 from xaibench.runs.folder import is_rendered
-from xaibench.runs.pipeline import OUTPUTS, report, run
+from xaibench.runs.pipeline import OUTPUTS, report
 from xaibench.storage.artefacts import DAMAGED
 
 Damage = Callable[[Path], object]
-COMMAND = "xaibench run tiny.yaml"
 BITS = [name for name in OUTPUTS if name not in ("environment.json", "cost.csv", "training.csv")]
 """The files that say nothing of time."""
 
@@ -81,15 +80,12 @@ ARTEFACTS = {
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("whole") / "run"
-    assert run(work_of(folder), jobs=0, threads=1, command=COMMAND).failures == []
-    return folder
+    return lean(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def halfway(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        yield stopped(tmp_path_factory.mktemp("halfway") / "run", monkeypatch, after=7)
+    return lean_halfway(tmp_path_factory)
 
 
 @pytest.fixture
@@ -98,7 +94,7 @@ def copy(whole, tmp_path):
 
 
 def again(folder: Path):
-    outcome = run(work_of(folder), jobs=0, threads=1, command=COMMAND)
+    outcome = finished(folder, LEAN)
     assert outcome.failures == []
     return outcome
 
@@ -199,7 +195,7 @@ def test_a_size_that_changed_is_seen_without_reading_anything(copy, whole):
     ("name", "damage"),
     [
         *(("estimates.csv", damage) for damage in (flip, *list(DAMAGES.values())[2:5])),
-        *((name, truncate) for name in ("results.parquet", "plan.yaml", "report.html")),
+        *((name, truncate) for name in ("results.parquet", "plan.yaml", "report.md")),
         *(("estimates.csv", cut_at_the_top), ("environment.json", truncate)),
     ],
 )
@@ -207,7 +203,7 @@ def test_a_damaged_table_or_report_is_made_again(copy, whole, name, damage):
     damage(copy / name)
     assert again(copy).computed == 0
     same(copy, whole)
-    assert is_rendered(work_of(copy), OUTPUTS)
+    assert is_rendered(work_of(copy, LEAN), OUTPUTS)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"digests": {"a": 1}}', None])
@@ -334,7 +330,7 @@ def test_a_report_that_a_run_overtakes_leaves_its_tables(halfway, whole, tmp_pat
 
 
 def test_tables_of_an_unfinished_report_are_not_believed(copy, whole):
-    work = work_of(copy)
+    work = work_of(copy, LEAN)
     mark(work, {"command": COMMAND})
     shutil.rmtree(next((copy / "store").glob("curve-*")))
     rendered = (copy / "store" / "rendered.json").read_bytes()

@@ -9,18 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from stopped_run import own, work_of
+from stopped_run import COMMAND, LEAN, finished, own, work_of
 
 from xaibench.errors import Halted, UsageError
 from xaibench.runs import tasks
 from xaibench.runs.pipeline import OUTPUTS, report, run
 
-COMMAND = "xaibench run tiny.yaml"
+PLAN = LEAN.replace("[markdown]", "[markdown, large]")
 SAME = ("results.parquet", "estimates.csv", "tests.csv", "examples.json")
 
 
 def finish(folder: Path):
-    return run(work_of(folder), jobs=0, threads=1, command=COMMAND)
+    return finished(folder, PLAN)
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +88,10 @@ def largest(size: int):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("size", [10, 600, 6000, 60_000, 150_000])
+@pytest.mark.parametrize("size", [10, 600, 6000, 15_000, 60_000])
 def test_files_that_cannot_be_written_end_a_run_in_one_line(tmp_path, whole, size):
     folder = tmp_path / "run"
-    work = work_of(folder)
+    work = work_of(folder, PLAN)
     with largest(size):
         try:  # where reports alone do not fit, each has its line
             lines = run(work, jobs=0, threads=1, command=COMMAND).failures
@@ -126,7 +126,7 @@ def test_wherever_the_disk_refuses_the_run_goes_on_later(
             raise OSError(number, os.strerror(number), str(path))
 
     replaced = Path.replace
-    work = work_of(folder)
+    work = work_of(folder, PLAN)
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", lambda path, to: (refuse(to), replaced(path, to))[1])
         try:
@@ -154,10 +154,10 @@ def test_a_table_that_is_a_folder_is_one_line(tmp_path, whole, name):
 
 def test_a_report_that_is_a_folder_is_one_line_and_the_others_are_written(tmp_path, whole):
     folder = Path(shutil.copytree(whole, tmp_path / "run"))
-    (folder / "report.html").unlink()
-    (folder / "report.html").mkdir()
+    (folder / "large.txt").unlink()
+    (folder / "large.txt").mkdir()
     written, failures = report(folder, own(whole))
-    assert failures == [f"report html: {folder / 'report.html'}: Is a directory"]
+    assert failures == [f"report large: {folder / 'large.txt'}: Is a directory"]
     assert folder / "report.md" in written
     assert finish(folder).failures == failures
 
@@ -171,4 +171,4 @@ def test_a_report_on_a_full_disk_names_what_is_missing(tmp_path, whole):
 
 
 def test_whatever_a_run_says_it_did_is_there(whole):
-    assert all((whole / name).is_file() for name in (*OUTPUTS, "report.html", "report.md"))
+    assert all((whole / name).is_file() for name in (*OUTPUTS, "large.txt", "report.md"))
