@@ -16,7 +16,7 @@ from captum.attr import GradientAttribution
 from torch import Tensor
 
 from xaibench.errors import NotApplicable, UsageError
-from xaibench.nn.inference import rows_of
+from xaibench.nn.inference import batch_rows
 from xaibench.plugins.registry import nearest
 from xaibench.protocols import method
 
@@ -70,7 +70,7 @@ def adapt(name: str) -> Callable[..., Tensor]:
         explainer = algorithm(model, **{k: values[k] for k in of_constructor if k in values})
         keywords = {key: values[key] for key in of_attribute if key in values}
         if "internal_batch_size" in of_attribute and keywords.get("internal_batch_size") is None:
-            keywords["internal_batch_size"] = rows_of(inputs.shape[-1])
+            keywords["internal_batch_size"] = batch_rows(inputs.shape[-1])
         if "abs" in inspect.signature(explainer.attribute).parameters:
             keywords["abs"] = False
         if name in HOOKED:

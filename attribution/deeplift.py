@@ -24,7 +24,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from xaibench.errors import NotApplicable
-from xaibench.nn.inference import ROWS, rows_of
+from xaibench.nn.inference import ROWS, batch_rows
 from xaibench.nn.restore import explainable
 from xaibench.nn.view import ExplainedView
 from xaibench.protocols import method
@@ -95,7 +95,7 @@ def rescale(
     rules = rules or {}
     require_rules(rules, "deeplift")
     sequences, count, _, sites = references.shape
-    step = max(1, rows_of(sites) // (count + 1))
+    step = max(1, batch_rows(sites) // (count + 1))
     multipliers = torch.empty_like(references)
     changes = references.new_empty(sequences, count)
     for start in range(0, sequences, step):

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from xaibench.errors import NotApplicable
-from xaibench.nn.inference import rows_of
+from xaibench.nn.inference import batch_rows
 from xaibench.protocols import method
 from xaibench.values import Attribution
 
@@ -125,7 +125,7 @@ def _effects(
     starts = functional.pad(starts, (1, 0))
     patches = torch.cat([sequence[None, :, :width], patches])
     # Calls are of one sequence and of like size: other sequences of a batch change no rounding.
-    calls = -(-len(starts) // rows_of(sequence.shape[1]))
+    calls = -(-len(starts) // batch_rows(sequence.shape[1]))
     outputs = []
     with torch.no_grad():  # inference mode is no faster, and what it makes can never meet gradients
         for edits in torch.arange(len(starts), device=starts.device).tensor_split(calls):

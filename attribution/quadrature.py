@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from xaibench.nn.inference import in_calls, rows_of
+from xaibench.nn.inference import batch_rows, in_calls
 
 NODES = (0.0, 0.43424374934680255, 0.7745966692414834, 0.9604912687080203)
 GAUSS = (8 / 9, 0.0, 5 / 9, 0.0)
@@ -70,7 +70,7 @@ def path_integral(
     """Mean gradients on the straight paths from references ``(N, K, C, S)`` to inputs ``(N, C,
     S)``, in ``steps // 12`` pieces at first."""
     # every piece is held until its path is done, so that not all paths are followed together
-    together = max(1, rows_of(inputs.shape[2]) // references.shape[1])
+    together = max(1, batch_rows(inputs.shape[2]) // references.shape[1])
     split = (torch.split(each, together) for each in (inputs, references, target))
     parts = [
         _integral_of_few(model, ends, starts, targets, steps)
@@ -174,7 +174,7 @@ def _integrated(
     paths: _Paths, path: Tensor, begins: Tensor, length: Tensor, before: Tensor, after: Tensor
 ) -> _Pieces:
     """Pieces with their gradients and errors, in calls of as many rows as the model takes."""
-    together = max(1, rows_of(paths.starts.shape[2]) // POINTS)
+    together = max(1, batch_rows(paths.starts.shape[2]) // POINTS)
     split = (torch.split(each, together) for each in (path, begins, length))
     parts = [_gauss_kronrod(paths, *few) for few in zip(*split, strict=True)]
     gradients, errors = (torch.cat(each) for each in zip(*parts, strict=True))

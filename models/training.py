@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from xaibench.errors import ModelError, NotFinite, UsageError
-from xaibench.nn.checks.outputs import called, checked
+from xaibench.nn.checks.outputs import forward_logits, valid_logits
 from xaibench.nn.inference import keep_freed_memory, logits
 from xaibench.shapes import Codes, Mask
 from xaibench.values import N, Sequences, Splits
@@ -272,9 +272,9 @@ def _heads(model: Any, codes: Codes, setting: Setting) -> list[Tensor]:
     inputs = model.encode(torch.from_numpy(codes).to(setting.device))
     rows = len(codes)
     if hasattr(model, "training_logits"):
-        heads = [checked(each, rows) for each in model.training_logits(inputs)]
+        heads = [valid_logits(each, rows) for each in model.training_logits(inputs)]
     else:
-        heads = [called(model, inputs, rows)]
+        heads = [forward_logits(model, inputs, rows)]
     if not heads[0].requires_grad:
         raise ModelError(
             "expected logits that depend on the weights, got a tensor without a gradient: "

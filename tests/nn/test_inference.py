@@ -6,7 +6,7 @@ import torch
 from elsewhere import DEVICE, Elsewhere
 from torch import nn
 
-from xaibench.nn.inference import device_of, evaluating, in_calls, logits, rows_of
+from xaibench.nn.inference import batch_rows, device_of, evaluating, in_calls, logits
 
 
 class Noisy(nn.Module):
@@ -51,7 +51,7 @@ def test_every_module_gets_its_own_mode_back_even_after_an_error():
 
 @pytest.mark.parametrize(("length", "rows"), [(1, 512), (64, 512), (200, 163), (10_000, 8)])
 def test_fewer_long_sequences_go_through_a_model_together(length, rows):
-    assert rows_of(length) == rows
+    assert batch_rows(length) == rows
 
 
 def test_calls_keep_rows_together_and_in_order():

@@ -138,8 +138,8 @@ def weights_of_infinity(model, splits):
 FAILING = {
     "five_outputs": "expected logits (N, 2), got (N, 5)",
     "in_a_dict": "expected logits (N, 2), got a dict of 'logits'",
-    "always_dropout": "answers by chance",
-    "centred": "answers by what else is in the batch",
+    "always_dropout": "is random",
+    "centred": "depends on what else is in the batch",
     "tokens": "expected inputs (N, channels, 40) in floating point from encode, got int64 (N, 40)",
     "unregistered": "is not made again by its weights",
     "only_in_training": "RuntimeError: not while training (raised by forward in training mode",

@@ -1,4 +1,4 @@
-"""Models with some of their layers drawn anew."""
+"""Models with some of their layers re-initialised."""
 
 import numpy as np
 import pytest
@@ -154,7 +154,9 @@ def test_a_module_that_cannot_be_drawn_anew_is_named() -> None:
     model = nn.Sequential(nn.Linear(7, 3), Scaled())
     with pytest.raises(NotApplicable, match=r"^1 \(Scaled\) .*: it has no reset_parameters"):
         reinitialised(model, ["1", "0"], np.random.default_rng(0))
-    with pytest.raises(NotApplicable, match=r"^the model itself \(Scaled\) cannot be drawn anew"):
+    with pytest.raises(
+        NotApplicable, match=r"^the model itself \(Scaled\) cannot be re-initialised"
+    ):
         reinitialised(Scaled(), [""], np.random.default_rng(0))
 
 

@@ -17,7 +17,7 @@ from safetensors.torch import save as save_weights
 from xaibench.data.audit.baselines import Floor, floor
 from xaibench.dna import encoding
 from xaibench.errors import ModelError, UsageError
-from xaibench.nn.checks.steadiness import SEQUENCES, Answers, steady
+from xaibench.nn.checks.steadiness import CHECKED_SEQUENCES, Answers, steady
 from xaibench.nn.checks.units import caution_of
 from xaibench.nn.inference import logits
 from xaibench.nn.machine import kernels
@@ -115,7 +115,7 @@ def fresh(work: Work, model: str) -> Any:
 
 def few(sequences: Sequences) -> Codes:
     """A few of the sequences, evenly over all of them: classes often stand in blocks."""
-    count = min(SEQUENCES, len(sequences))
+    count = min(CHECKED_SEQUENCES, len(sequences))
     return sequences.codes[np.linspace(0, len(sequences) - 1, count).astype(np.intp)]
 
 

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from xaibench.dna.encoding import reverse_complement, unreverse
 from xaibench.errors import ModelError, NotApplicable, message_of
-from xaibench.nn.checks.outputs import called
-from xaibench.nn.inference import rows_of
+from xaibench.nn.checks.outputs import forward_logits
+from xaibench.nn.inference import batch_rows
 from xaibench.nn.restore import (
     explainable,
     in_single_precision,
@@ -96,7 +96,7 @@ def explain(
     than the method promises (WithoutRule where a function explains it); NotApplicable where half
     precision leaves nothing to promise.
     """
-    batch_size = batch_size or min(BATCH, rows_of(codes.shape[1]))
+    batch_size = batch_size or min(BATCH, batch_rows(codes.shape[1]))
     view, promised = ExplainedView(model), method_facts(method).completeness
     if promised is not None or narrow_of(model):
         _refuse_half_precision(model, codes[:1], name_of(method), promises=promised is not None)
@@ -190,7 +190,7 @@ def _refuse_half_precision(model: Any, codes: Codes, name: str, *, promises: boo
         return
     try:
         with fenced(), explainable(model), in_single_precision(model), torch.no_grad():
-            dtype = called(model, encoded(model, codes), 1).dtype
+            dtype = forward_logits(model, encoded(model, codes), 1).dtype
     except ModelError as error:
         if not narrow_of(model):
             raise

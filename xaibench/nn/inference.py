@@ -1,4 +1,15 @@
-"""The one place with batches, evaluation mode and inference mode."""
+"""The one place with batches, evaluation mode and inference mode.
+
+A forward pass takes a block of at most 2^15 positions (``POSITIONS``), not a number of sequences.
+The largest tensor of a pass is that of a layer's features: with 256 of them in float32,
+
+    2^15 positions x 256 features x 4 bytes = 32 MiB,
+
+whatever the length of a sequence. That bounds memory, and it is the largest block that glibc can be
+made to reuse (``keep_freed_memory``); what is larger is mapped, cleared and unmapped for every
+layer. Larger blocks are slower on a CPU besides, since features leave its caches between layers:
+163 rows of 200 nt are 1.5 times as fast as 512, 32 rows of 1,000 nt twice as fast as 512.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xaibench.nn.checks.outputs import called, finite
+from xaibench.nn.checks.outputs import finite, forward_logits
 from xaibench.plugins.fence import fenced
 from xaibench.protocols import Precision
 from xaibench.shapes import Codes, Logits
@@ -23,16 +34,14 @@ ROWS = 512
 POSITIONS = 2**15
 """The most positions in one pass: what a layer of 256 features makes of them is 32 MiB."""
 
-_KEPT = 2**25
-"""Bytes: the largest block that glibc can be had to keep when it is freed."""
+_LARGEST_KEPT_BLOCK = 2**25
+"""Bytes: the largest block that glibc can be made to keep when it is freed (M_MMAP_THRESHOLD)."""
 
 
-def rows_of(length: int) -> int:
+def batch_rows(length: int) -> int:
     """How many sequences of a length go through a model together.
 
-    Fewer of long ones, so that memory does not grow with the length; results do not depend on it
-    beyond rounding. Measured: 163 rows of 200 nt are 1.5 times as fast as 512, 32 rows of 1,000 nt
-    twice as fast.
+    From 8 to ``ROWS``, fewer of long ones; results do not depend on it beyond rounding.
     """
     keep_freed_memory()
     return max(8, min(ROWS, POSITIONS // max(1, length)))
@@ -43,18 +52,20 @@ def in_calls(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
 
     Their number follows from the length of the first, its last axis.
     """
-    rows = rows_of(tensors[0].shape[-1])
+    rows = batch_rows(tensors[0].shape[-1])
     return zip(*(torch.split(tensor, rows) for tensor in tensors), strict=True)
 
 
 @cache
 def keep_freed_memory() -> None:
-    """Have glibc keep what a layer frees for the next one.
+    """Make glibc keep what a layer frees for the next one.
 
     It keeps blocks as large as the largest that was freed before, at first only small ones, and has
-    the system clear all others anew for every layer: on a small network, half of the time.
+    the system clear all others again for every layer: on a small network, half of the time.
     """
-    torch.empty(_KEPT - 2**13, dtype=torch.uint8)  # never written to: this takes no memory
+    torch.empty(
+        _LARGEST_KEPT_BLOCK - 2**13, dtype=torch.uint8
+    )  # never written to: this takes no memory
 
 
 @contextmanager
@@ -89,13 +100,13 @@ def logits(
     ModelError where the model gives anything but finite logits, one per class of each sequence.
     """
     classes: int | None = None
-    rows, device = rows or rows_of(codes.shape[1]), device_of(model)
+    rows, device = rows or batch_rows(codes.shape[1]), device_of(model)
     computing = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
     outputs: Logits = np.empty((0, 0), np.float32)
     with fenced(), evaluating(model), computing:
         for start in range(0, len(codes), rows):
             given = torch.from_numpy(codes[start : start + rows]).to(device)
-            part = finite(called(model, model.encode(given), len(given), classes=classes))
+            part = finite(forward_logits(model, model.encode(given), len(given), classes=classes))
             if start == 0:
                 classes = part.shape[1]
                 outputs = np.empty((len(codes), part.shape[1]), np.float32)

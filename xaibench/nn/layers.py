@@ -18,7 +18,7 @@ def one_hot(codes: Tensor) -> Tensor:
 
 
 class WeightedSum(nn.Module):
-    """The sum of features over sites, each site weighed: the product of attention pooling.
+    """The weighted sum of features over sites: the product of attention pooling.
 
     A module of its own because attribution has a rule for it: in a bare multiplication, DeepLIFT
     cannot see that both factors depend on the input.

@@ -37,7 +37,7 @@ def processor() -> str:
 
 def kernels(threads: int | None = None) -> dict[str, Any]:
     """Torch's threads in this process (or those given), the instructions that its kernels use, and
-    what MKL is told to keep to."""
+    what MKL is restricted to."""
     return {
         "threads": torch.get_num_threads() if threads is None else threads,
         "processor": processor(),
@@ -46,8 +46,8 @@ def kernels(threads: int | None = None) -> dict[str, Any]:
     }
 
 
-def in_words(chosen: Kernels) -> str:
-    """Kernels as they are told.
+def describe_kernels(chosen: Kernels) -> str:
+    """Kernels in one line of text.
 
     >>> in_words({"threads": 2, "processor": "P", "instructions": "AVX2", "mkl_cbwr": "COMPATIBLE"})
     '2 threads, AVX2, P, MKL_CBWR=COMPATIBLE'
@@ -58,6 +58,6 @@ def in_words(chosen: Kernels) -> str:
     return ", ".join([*parts, *[f"MKL_CBWR={chosen['mkl_cbwr']}"] * bool(chosen.get("mkl_cbwr"))])
 
 
-def numbers_of(every: Iterable[Kernels]) -> dict[str, int]:
-    """How many trained models there are of each, in words."""
-    return dict(sorted(Counter(map(in_words, every)).items()))
+def count_kernels(every: Iterable[Kernels]) -> dict[str, int]:
+    """How many trained models there are of each, by ``describe_kernels``."""
+    return dict(sorted(Counter(map(describe_kernels, every)).items()))

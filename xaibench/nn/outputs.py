@@ -10,7 +10,7 @@ from xaibench.dna.replacement import Ranks, with_replaced
 from xaibench.protocols import Precision, Quantity
 from xaibench.shapes import Codes, Labels, Logits
 
-from .inference import logits, rows_of
+from .inference import batch_rows, logits
 
 
 def curve(
@@ -29,10 +29,10 @@ def curve(
     ``ends`` are the logits of the intact and of the fully replaced sequences, which all orders
     share and nobody computes twice; ``precision`` is of the passes between them.
     """
-    rows = rows or rows_of(codes.shape[1])
+    rows = rows or batch_rows(codes.shape[1])
     outputs = np.empty((len(steps), *ends[0].shape), np.float32)
     outputs[0], outputs[-1] = ends
-    # All steps of a few sequences before the next few: what is edited is never held for all.
+    # all steps of a block of sequences before the next block: edited codes exist for one block
     for start in range(0, len(codes), rows):
         part = slice(start, start + rows)
         for step, count in enumerate(steps[1:-1, part], start=1):
@@ -71,7 +71,7 @@ def _accuracy(outputs: Float, targets: Labels, labels: Labels) -> Float:
     return _decided_for(outputs, labels)
 
 
-def _kept(outputs: Float, targets: Labels, labels: Labels) -> Float:
+def _target_kept(outputs: Float, targets: Labels, labels: Labels) -> Float:
     """1 where the largest logit is that of the target, else 0."""
     return _decided_for(outputs, targets)
 
@@ -80,7 +80,7 @@ _QUANTITIES: Mapping[Quantity, Callable[[Float, Labels, Labels], Float]] = {
     "logit_difference": _logit_difference,
     "probability": _probability,
     "accuracy": _accuracy,
-    "kept": _kept,
+    "kept": _target_kept,
 }
 
 

@@ -1,4 +1,9 @@
-"""A trained model with some of its layers drawn anew: what it had learnt there is gone."""
+"""A trained model with some layers re-initialised: what it had learnt there is gone.
+
+The randomisation tests of *Adebayo et al. (2018)*: a map that stays the same when the weights from
+the output down are re-initialised one layer after the other (cascading), or one layer alone
+(independent), does not depend on what those layers learnt.
+"""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -20,7 +25,7 @@ def layers(model: nn.Module) -> list[str]:
     >>> layers(nn.Sequential(nn.Conv1d(4, 7, 3), nn.ReLU(), nn.Sequential(nn.Linear(7, 2))))
     ['2.0', '0']
     """
-    return [name for name, module in model.named_modules() if _own(module)][::-1]
+    return [name for name, module in model.named_modules() if _own_tensors(module)][::-1]
 
 
 def reinitialised(
@@ -28,14 +33,16 @@ def reinitialised(
 ) -> nn.Module:
     """A copy of the model in which the modules of these names have new parameters.
 
-    They are drawn by each module's ``reset_parameters``, one after the other: with a generator
-    alike, the first of more names are drawn alike. Buffers such as the statistics of batch
+    They are drawn by each module's ``reset_parameters``, one after the other: with an equal
+    generator, the first of more names get equal parameters. Buffers such as the statistics of batch
     normalisation start again too; everything else is as it was. NotApplicable, naming the module,
-    where one cannot be drawn anew.
+    where one cannot be re-initialised.
     """
     fresh = deepcopy(model)
     modules = {name: fresh.get_submodule(name) for name in names}
-    changed = {id(tensor) for module in modules.values() for tensor in _own(module, buffers=True)}
+    changed = {
+        id(tensor) for module in modules.values() for tensor in _own_tensors(module, buffers=True)
+    }
     others = {name: tensor for name, tensor in _tensors(fresh).items() if id(tensor) not in changed}
     before = _tensors(model)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
@@ -49,21 +56,26 @@ def reinitialised(
 
 
 def _reset(module: nn.Module, name: str) -> None:
-    """Draw the module's own parameters anew, and make sure that all of them were."""
+    """Re-initialise the module's own parameters, and make sure that all of them were.
+
+    They are NaN before: one that still is afterwards was left out by ``reset_parameters``.
+    """
     what = f"{name or 'the model itself'} ({type(module).__name__})"
     # torch's own module of attention has only this one
     reset = getattr(module, "reset_parameters", getattr(module, "_reset_parameters", None))
     if reset is None:
-        raise NotApplicable(f"{what} cannot be drawn anew: it has no reset_parameters")
-    for parameter in _own(module):
+        raise NotApplicable(f"{what} cannot be re-initialised: it has no reset_parameters")
+    for parameter in _own_tensors(module):
         parameter.fill_(torch.nan)
     reset()
     left = [own for own, tensor in module.named_parameters(recurse=False) if tensor.isnan().any()]
     if left:
-        raise NotApplicable(f"{what} cannot be drawn anew: its reset_parameters leaves {left[0]}")
+        raise NotApplicable(
+            f"{what} cannot be re-initialised: its reset_parameters leaves {left[0]}"
+        )
 
 
-def _own(module: nn.Module, *, buffers: bool = False) -> list[Tensor]:
+def _own_tensors(module: nn.Module, *, buffers: bool = False) -> list[Tensor]:
     """The parameters, and perhaps the buffers, of a module itself, without those inside it."""
     own = module.parameters(recurse=False)
     return [*own, *module.buffers(recurse=False)] if buffers else [*own]

@@ -1,4 +1,10 @@
-"""A model is explained, and stays as it was: what is put back, and what is refused."""
+"""A model is the same after it was explained: what is restored, and what is rejected.
+
+Three parts of a model can change and are handled apart: its state of use (modes, hooks, gradients:
+``left_as_found`` restores them), the precision of its tensors (``in_single_precision``), and its
+weights, buffers and submodules, which no method may touch (``unchanged`` restores them *and*
+raises, since an explanation of a changed model is one of another model).
+"""
 
 from __future__ import annotations
 
@@ -21,8 +27,8 @@ _HOOKS = (
 
 @contextmanager
 def left_as_found(model: nn.Module) -> Iterator[None]:
-    """Put the mode of every module, its hooks, and what gradients the parameters have and want
-    back as they were, also on an error. Weights are not copied."""
+    """Restore the mode of every module, its hooks, and each parameter's gradient and
+    ``requires_grad``, also on an error. Weights are not copied."""
     modes = [(module, module.training) for module in model.modules()]
     hooks = [(vars(m)[name], dict(vars(m)[name])) for m in model.modules() for name in _HOOKS]
     gradients = [(p, p.requires_grad, p.grad) for p in model.parameters()]
@@ -41,17 +47,17 @@ def left_as_found(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def explainable(model: nn.Module) -> Iterator[None]:
-    """In here the model is in eval mode and gradients are those of inputs, not of weights."""
+    """Within, the model is in eval mode and gradients are those of inputs, not of weights."""
     with left_as_found(model):
         model.eval().requires_grad_(False)
         for parameter in model.parameters():
-            parameter.grad = None  # nobody adds to a gradient that somebody else keeps
+            parameter.grad = None  # no pass may add to a gradient that the caller still uses
         yield
 
 
 @contextmanager
 def in_single_precision(model: nn.Module) -> Iterator[None]:
-    """In here weights and buffers of less than 32 bits are float32, which holds the same values;
+    """Within, weights and buffers of less than 32 bits are float32, which holds the same values;
     afterwards they are the tensors that they were.
 
     Half precision keeps 8 or 11 bits: sums of contributions could miss by what they explain.
@@ -87,10 +93,10 @@ def unchanged(model: nn.Module, name: str) -> Iterator[None]:
     left a module in training mode, a hook behind, or a parameter that wants a gradient."""
     state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     before = {key: (tensor.data, tensor.detach().clone()) for key, tensor in state.items()}
-    # What is scripted keeps its parts where nobody can exchange them.
+    # a scripted module keeps its parts where they cannot be exchanged
     modules = [each for each in model.modules() if not isinstance(each, torch.jit.ScriptModule)]
     parts = [(vars(m)[name], dict(vars(m)[name])) for m in modules for name in _PARTS]
-    hooks = _hooks(model)
+    hooks = _count_hooks(model)
     swapped, changed = False, []
     try:
         yield
@@ -108,7 +114,7 @@ def unchanged(model: nn.Module, name: str) -> Iterator[None]:
         raise ValueError(f"{name} changed the model's weights or buffers: {changed[0]}")
     if any(module.training for module in model.modules()):
         raise ValueError(f"{name} left the model in training mode")
-    if _hooks(model) != hooks:
+    if _count_hooks(model) != hooks:
         raise ValueError(f"{name} left hooks on the model")
     if any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError(f"{name} left parameters of the model that want gradients")
@@ -123,5 +129,5 @@ def _was_changed(tensor: Tensor, data: Tensor, values: Tensor) -> bool:
     return not same or not torch.equal(tensor.detach(), values)
 
 
-def _hooks(model: nn.Module) -> int:
+def _count_hooks(model: nn.Module) -> int:
     return sum(len(vars(module)[name]) for module in model.modules() for name in _HOOKS)

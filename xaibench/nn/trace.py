@@ -1,4 +1,4 @@
-"""What a forward pass of a model is made of, for a message."""
+"""The modules and functions of a forward pass, for a message."""
 
 from __future__ import annotations
 
@@ -28,9 +28,8 @@ def parts_of(model: Any, codes: Codes) -> str:
         inputs = encoded(model, codes)
         with calls:
             model(inputs)
-    return (
-        f"Modules: {_listed(calls.modules)}; functions outside of them: {_listed(calls.outside)}."
-    )
+    modules, functions = _counted_names(calls.modules), _counted_names(calls.outside)
+    return f"Modules: {modules}; functions outside of them: {functions}."
 
 
 class _Calls(TorchFunctionMode):
@@ -57,5 +56,5 @@ class _Calls(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def _listed(counts: Counter[str]) -> str:
+def _counted_names(counts: Counter[str]) -> str:
     return ", ".join(f"{name} x {count}" for name, count in counts.items()) or "none"

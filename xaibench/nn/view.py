@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from xaibench.errors import NotApplicable
-from xaibench.nn.checks.outputs import called, finite
+from xaibench.nn.checks.outputs import finite, forward_logits
 from xaibench.shapes import Codes
 
 from .inference import device_of
@@ -36,7 +36,7 @@ class ExplainedView(nn.Module):
         """``(N, C, S)`` -> ``(N, class)``: the logit minus the other's for two classes, else the
         logit, in single precision or better. The step from logits is linear."""
         self.forwards += len(inputs)
-        logits = finite(called(self.classifier, inputs, len(inputs)))
+        logits = finite(forward_logits(self.classifier, inputs, len(inputs)))
         self._note_rounding(logits.detach())
         logits = logits.float() if is_narrow(logits.dtype) else logits
         explained = logits - logits.flip(1) if logits.shape[1] == 2 else logits

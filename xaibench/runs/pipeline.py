@@ -23,7 +23,7 @@ from xaibench.errors import UsageError, described
 from xaibench.evaluation import of_model
 from xaibench.evaluation.records import Block, excused, frame
 from xaibench.explanation.controls import ORACLE, RANDOM
-from xaibench.nn.machine import in_words, kernels, machine, numbers_of
+from xaibench.nn.machine import count_kernels, describe_kernels, kernels, machine
 from xaibench.plan.schema import Plan, dump
 from xaibench.progress import said, said_where_long, shown
 from xaibench.results import reading
@@ -155,7 +155,7 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
 
 def _say_other_kernels(work: Work, todo: list[Task], threads: int) -> None:
     """A training differs by more than rounding where its sums are made in another order."""
-    now, before = in_words(kernels(threads)), trained_with(work)
+    now, before = describe_kernels(kernels(threads)), trained_with(work)
     others = [f"{count} with {words}" for words, count in before.items() if words != now]
     if todo and others:
         said(
@@ -168,7 +168,7 @@ def trained_with(work: Work) -> dict[str, int]:
     """How many of the models were trained with which kernels, where they tell."""
     where = [(model, seed) for model in work.plan.models for seed in seeds_of(work.plan, model)]
     cards = [card(work, *each) for each in where if is_there(work, model_spec(work, *each))]
-    return numbers_of(each["computed_with"] for each in cards if "computed_with" in each)
+    return count_kernels(each["computed_with"] for each in cards if "computed_with" in each)
 
 
 def _compute(work: Work, todo: list[Task], keep: Keep, *, jobs: int, threads: int) -> None:

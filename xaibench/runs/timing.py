@@ -18,7 +18,7 @@ from xaibench.artefacts.models import build
 from xaibench.dna import shuffling
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.explanation.method_call import asks_for
-from xaibench.nn.inference import logits, rows_of
+from xaibench.nn.inference import batch_rows, logits
 from xaibench.plugins.options import supplied
 from xaibench.values import Sequences, Splits
 
@@ -90,7 +90,7 @@ def _seconds(call: Callable[[], Any]) -> float:
 def _pass(work: Work, classifier: Any) -> float:
     """A pass of as many sequences as go through a model together; the first one warms up."""
     length = work.chosen.codes.shape[1]
-    codes = np.resize(work.chosen.codes, (rows_of(length), length))
+    codes = np.resize(work.chosen.codes, (batch_rows(length), length))
     precision = work.plan.precision
     logits(classifier, codes[:2], precision=precision)
     passes = [_seconds(lambda: logits(classifier, codes, precision=precision)) for _ in range(3)]

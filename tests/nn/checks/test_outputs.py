@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from xaibench.errors import ModelError, NotFinite
 from xaibench.nn.checks.inputs import explainable_inputs, taken
-from xaibench.nn.checks.outputs import called, checked, finite
+from xaibench.nn.checks.outputs import finite, forward_logits, valid_logits
 from xaibench.nn.inference import logits
 from xaibench.nn.view import ExplainedView
 
@@ -63,18 +63,18 @@ class Output:
 )
 def test_what_is_no_tensor_of_logits_is_refused_and_the_mend_is_named(given, message):
     with pytest.raises(ModelError, match=message):
-        checked(given, ROWS, classes=2, device=torch.device("cpu"))
+        valid_logits(given, ROWS, classes=2, device=torch.device("cpu"))
 
 
 def test_a_batch_of_one_is_named():
     with pytest.raises(ModelError, match=r"got \(2,\) for a batch of 1"):
-        checked(LOGITS[0], 1, classes=2)
+        valid_logits(LOGITS[0], 1, classes=2)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_logits_of_any_floating_point_pass_as_they_are(dtype):
     given = LOGITS.to(dtype)
-    assert checked(given, ROWS, classes=2) is given
+    assert valid_logits(given, ROWS, classes=2) is given
     assert finite(given) is given
 
 
@@ -105,7 +105,7 @@ class Given(nn.Module):
 def test_a_forward_that_raises_says_in_which_mode_and_given_what():
     model = Given(KeyError("weights"))
     with pytest.raises(ModelError, match=r"KeyError: 'weights' .* training mode, .* \(N, 4, 7\)"):
-        called(model, torch.zeros(3, 4, 7), 3)
+        forward_logits(model, torch.zeros(3, 4, 7), 3)
 
 
 def test_prediction_and_explanation_check_what_they_are_given():

@@ -1,4 +1,4 @@
-"""Models that answer by chance or by their company, and those that only round."""
+"""Models that are random or depend on the batch, and those that only round."""
 
 from __future__ import annotations
 
@@ -103,16 +103,16 @@ class Eight(Net):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (Dropout, "answers by chance.*asked again"),
-        (Noise, "answers by chance.*asked again"),
-        (Counting, "changes at each call.*asked again"),
+        (Dropout, "is random.*passed again"),
+        (Noise, "is random.*passed again"),
+        (Counting, "changes at each call.*passed again"),
         (Statistics, "changes 'calls' when it is called"),
-        (OfTheBatch, "by what else is in the batch.*three at a time"),
-        (Centred, "by what else is in the batch.*three at a time"),
-        (SoftmaxOverBatch, "by what else is in the batch"),
-        (ByPlace, "by what else is in the batch.*in reverse order"),
-        (Squeezed, r"cannot be asked alone: .*got \(3,\) for a batch of 1"),
-        (Eight, "cannot be asked three at a time: RuntimeError: batches of 8"),
+        (OfTheBatch, "on what else is in the batch.*three at a time"),
+        (Centred, "on what else is in the batch.*three at a time"),
+        (SoftmaxOverBatch, "on what else is in the batch"),
+        (ByPlace, "on what else is in the batch.*in reverse order"),
+        (Squeezed, r"cannot be called alone: .*got \(3,\) for a batch of 1"),
+        (Eight, "cannot be called three at a time: RuntimeError: batches of 8"),
     ],
 )
 def test_a_model_that_is_not_steady_is_refused(model, message):

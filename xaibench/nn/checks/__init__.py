@@ -1,1 +1,1 @@
-"""What is asked of a model before anything is made of its answers."""
+"""What a model has to satisfy before its outputs are used."""

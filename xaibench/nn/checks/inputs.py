@@ -35,16 +35,16 @@ def explainable_inputs(inputs: Any, codes: Codes) -> Tensor:
     """The same inputs, if scores of their sites are scores of positions; else ModelError."""
     rows, length = codes.shape
     expected = f"expected inputs (N, channels, {length}) in floating point from encode"
-    mend = (
+    hint = (
         "methods score positions of a continuous input, so embed tokens in forward, from "
         "one-hot DNA (xaibench.nn.layers.one_hot); with `sequences: 0` the model is trained and "
         "tested alone"
     )
     if not isinstance(inputs, Tensor):
-        raise ModelError(f"{expected}, got a {type(inputs).__name__}: {mend}")
+        raise ModelError(f"{expected}, got a {type(inputs).__name__}: {hint}")
     fits = inputs.ndim == 3 and (inputs.shape[0], inputs.shape[2]) == (rows, length)
     if not fits or not inputs.is_floating_point():
         dtype = str(inputs.dtype).removeprefix("torch.")
         sizes = ", ".join(["N", *map(str, inputs.shape[1:])])
-        raise ModelError(f"{expected}, got {dtype} ({sizes}): {mend}")
+        raise ModelError(f"{expected}, got {dtype} ({sizes}): {hint}")
     return inputs

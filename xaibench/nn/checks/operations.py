@@ -15,12 +15,12 @@ _MOVES = {
     *("unsqueeze", "cat", "stack", "alias", "detach", "clone", "slice", "select", "expand"),
     *("_to_copy", "rsub", "index", "split", "split_with_sizes", "contiguous"),
 }
-"""Operations that leave the kind of a number as it is: ``1 - p`` is a probability too."""
+"""Operations whose results are of the same kind as their inputs: ``1 - p`` is a probability too."""
 
 
 class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    """In here the operations of torch are noted by name, and the spacing of numbers at 1 of the
-    coarsest floating-point type that one of them gives."""
+    """Records the operations of torch by name, and the spacing of numbers at 1 of the coarsest
+    floating-point type that one of them returns."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""What a model gives: the one place that checks it, in training, prediction and explanation."""
+"""What a model returns: the one place that checks it, in training, prediction and explanation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from xaibench.errors import ModelError, NotApplicable, NotFinite, RuleError, described
 
 
-def called(model: Any, inputs: Any, rows: int, *, classes: int | None = None) -> Tensor:
+def forward_logits(model: Any, inputs: Any, rows: int, *, classes: int | None = None) -> Tensor:
     """The logits ``(N, class)`` of a forward pass of so many rows, of any values; ModelError where
     it raises or gives something else."""
     try:
@@ -23,12 +23,12 @@ def called(model: Any, inputs: Any, rows: int, *, classes: int | None = None) ->
         mode = "training" if model.training else "evaluation"
         raise ModelError(
             f"{described(error)} (raised by forward in {mode} mode, given "
-            f"{_shape(inputs, rows)}, N = {rows})"
+            f"{_shape_text(inputs, rows)}, N = {rows})"
         ) from error
-    return checked(outputs, rows, classes=classes, device=getattr(inputs, "device", None))
+    return valid_logits(outputs, rows, classes=classes, device=getattr(inputs, "device", None))
 
 
-def checked(
+def valid_logits(
     outputs: Any,
     rows: int,
     *,
@@ -40,15 +40,15 @@ def checked(
     expected = f"expected logits (N, {classes or 'class'})"
     batch = f" for a batch of {rows}" if rows == 1 else ""
     if not isinstance(outputs, Tensor):
-        raise ModelError(f"{expected}, got {_described(outputs, rows)}{batch}")
+        raise ModelError(f"{expected}, got {_description(outputs, rows)}{batch}")
     fits = outputs.ndim == 2 and len(outputs) == rows and outputs.shape[1] > 0
     if not fits or classes not in (None, outputs.shape[1]):
-        got = _axes(outputs, rows)
-        raise ModelError(f"{expected}, got {got}{batch}: {_mend(outputs, rows, classes)}")
+        got = _axes_text(outputs, rows)
+        raise ModelError(f"{expected}, got {got}{batch}: {_hint(outputs, rows, classes)}")
     if not outputs.is_floating_point():
         raise ModelError(
             f"{expected} in floating point, got {str(outputs.dtype).removeprefix('torch.')}: "
-            "return what stands before a class or an angle is taken"
+            "return the numbers from which the class or angle is taken"
         )
     if outputs.layout != torch.strided:
         raise ModelError(f"{expected} in a dense tensor, got a sparse one: return its to_dense()")
@@ -69,30 +69,30 @@ def finite(outputs: Tensor) -> Tensor:
     return outputs
 
 
-def _axes(tensor: Tensor, rows: int) -> str:
-    """The shape, its first axis of the size of the batch as N."""
+def _axes_text(tensor: Tensor, rows: int) -> str:
+    """The shape, with the first axis that has the size of the batch as N."""
     sizes: list[int | str] = list(tensor.shape)
     if rows in sizes:
         sizes[sizes.index(rows)] = "N"
     return f"({', '.join(map(str, sizes))}{',' if len(sizes) == 1 else ''})"
 
 
-def _shape(value: Any, rows: int) -> str:
+def _shape_text(value: Any, rows: int) -> str:
     if not isinstance(value, Tensor):
         return type(value).__name__
-    return f"{str(value.dtype).removeprefix('torch.')} {_axes(value, rows)}"
+    return f"{str(value.dtype).removeprefix('torch.')} {_axes_text(value, rows)}"
 
 
-def _described(outputs: Any, rows: int) -> str:
-    """What came instead of a tensor, and what to return."""
+def _description(outputs: Any, rows: int) -> str:
+    """What was returned instead of a tensor, and what to return."""
     name = type(outputs).__name__
     if outputs is None:
         return "None: forward returns nothing"
     if isinstance(outputs, Mapping):
-        parts = ", ".join(f"{key!r}: {_shape(part, rows)}" for key, part in outputs.items())
+        parts = ", ".join(f"{key!r}: {_shape_text(part, rows)}" for key, part in outputs.items())
         return f"a {name} of {parts or 'nothing'}: return the tensor of logits in it"
     if isinstance(outputs, Sequence) and not isinstance(outputs, str):
-        parts = ", ".join(_shape(part, rows) for part in outputs)
+        parts = ", ".join(_shape_text(part, rows) for part in outputs)
         return f"a {name} of {parts or 'nothing'}: return the tensor of logits in it"
     if is_dataclass(outputs) or hasattr(outputs, "logits"):
         return f"a {name}: return the tensor of logits in it"
@@ -101,8 +101,8 @@ def _described(outputs: Any, rows: int) -> str:
     return f"a {name}: return a torch tensor"
 
 
-def _mend(outputs: Tensor, rows: int, classes: int | None) -> str:
-    """What would make a tensor of another shape fit."""
+def _hint(outputs: Tensor, rows: int, classes: int | None) -> str:
+    """How to return a tensor of another shape as logits ``(N, class)``."""
     shape = list(outputs.shape)
     if shape in ([rows], [rows, 1]) and classes == 2:
         join = "cat" if outputs.ndim == 2 else "stack"

@@ -1,4 +1,4 @@
-"""Whether a model gives a sequence the same logits whenever it is asked, in whatever batch."""
+"""Whether a model gives a sequence the same logits at each call, in whatever batch."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from xaibench.errors import ModelError, NotFinite
 from xaibench.shapes import Codes, Logits
 
 from .inputs import explainable_inputs, taken
-from .outputs import called, finite
+from .outputs import finite, forward_logits
 from .units import Units, units_of
 
 if TYPE_CHECKING:
     from .operations import Trace
 
-SEQUENCES = 8
-"""So many sequences are looked at."""
+CHECKED_SEQUENCES = 8
+"""So many sequences are passed."""
 
-AGAIN = 1e-5
-"""What may change when the same batch is asked again, as a share of what the logits span: nothing
-but the order of sums on several threads."""
+REPEAT_TOLERANCE = 1e-5
+"""The largest change when the same batch is passed again, as a share of the range of the logits:
+only the order of sums on several threads may differ."""
 
-IN_OTHER_COMPANY = 1e-3
-"""What may change in another batch. Kernels round otherwise for other numbers of rows; that stays
-two orders of magnitude below, and what normalises over the batch moves by far more."""
+BATCH_TOLERANCE = 1e-3
+"""The largest change in a different batch. Kernels round otherwise for other numbers of rows; that
+stays two orders of magnitude below, and what normalises over the batch changes by far more."""
 
-_ROUNDINGS = 64
-"""So many roundings of the largest logit are no change."""
+_ROUNDING_STEPS = 64
+"""A change of so many roundings of the largest logit is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,36 +51,38 @@ class Answers:
 def steady(model: Any, codes: Codes, *, classes: int, explained: bool = True) -> Answers:
     """The answers of a model in evaluation mode to a few sequences ``(N, L)``.
 
-    They go through it six times, in 15 passes. ModelError where the model cannot be called, gives
+    They go through it six times, in 15 passes. ModelError where the model cannot be called, returns
     anything but finite logits of so many classes, is ``explained`` but takes no continuous input
-    with a site for each position, answers the same question in different ways, changes its weights
-    or buffers, or answers by what else is in the batch.
+    with a site for each position, returns different logits for the same batch, changes its weights
+    or buffers, or depends on what else is in the batch.
     """
-    # slow to import, and a run that finds all there asks no model
+    # slow to import, and a run whose models are all trained calls none
     from .operations import traced
 
     with _answering(model):
         inputs = taken(model, codes)
         if explained:
             explainable_inputs(inputs, codes)
-        outputs, trace = traced(lambda: called(model, inputs, len(codes), classes=classes))
+        outputs, trace = traced(lambda: forward_logits(model, inputs, len(codes), classes=classes))
         first = _numbers(outputs)
         _require_same_again(model, codes, first, trace, classes)
-        _require_same_in_other_company(model, codes, first, trace, classes)
+        _require_same_in_other_batches(model, codes, first, trace, classes)
     return Answers(first, trace)
 
 
 @contextmanager
 def _answering(model: Any) -> Iterator[None]:
-    """Evaluation mode without gradients; modes and torch's generator are put back. No inference
-    mode: what a model remembers of this pass must serve in training."""
+    """Evaluation mode without gradients; modes and torch's generator are restored. No inference
+    mode: what a model caches in this pass must serve in training."""
     if not isinstance(model, torch.nn.Module):
         raise ModelError(f"expected a torch.nn.Module, got a {type(model).__name__}")
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)  # chance, where there is any, is told in the same words each time
+            torch.manual_seed(
+                0
+            )  # a model that draws at random fails with the same numbers each time
             yield
     finally:
         for module, training in modes:
@@ -92,75 +94,75 @@ def _numbers(outputs: Tensor) -> Logits:
     return numbers
 
 
-def _asked(model: Any, codes: Codes, classes: int) -> Logits:
-    return _numbers(called(model, taken(model, codes), len(codes), classes=classes))
+def _logits_again(model: Any, codes: Codes, classes: int) -> Logits:
+    return _numbers(forward_logits(model, taken(model, codes), len(codes), classes=classes))
 
 
 def _require_same_again(
     model: Any, codes: Codes, first: Logits, trace: Trace, classes: int
 ) -> None:
-    before = {name: tensor.clone() for name, tensor in _state(model).items()}
+    before = {name: tensor.clone() for name, tensor in _weights_and_buffers(model).items()}
     for _ in range(2):
-        change = _largest(first, _asked(model, codes, classes))
-        if change > _allowed(first, AGAIN, trace):
+        change = _largest_change(first, _logits_again(model, codes, classes))
+        if change > _allowed(first, REPEAT_TOLERANCE, trace):
             raise ModelError(
-                "answers by chance, or changes at each call: the same sequences, asked again in "
-                f"evaluation mode, have logits that differ by {change:.2g} {_span(first)}; "
+                "is random, or changes at each call: the same sequences, passed again in "
+                f"evaluation mode, have logits that differ by {change:.2g} {_range_text(first)}; "
                 "expected the same. Is dropout or noise on outside of training?"
             )
-    for name, tensor in _state(model).items():
-        if name not in before or not _equal(tensor, before[name]):
+    for name, tensor in _weights_and_buffers(model).items():
+        if name not in before or not _same_values(tensor, before[name]):
             raise ModelError(f"changes {name!r} when it is called in evaluation mode")
 
 
-def _require_same_in_other_company(
+def _require_same_in_other_batches(
     model: Any, codes: Codes, first: Logits, trace: Trace, classes: int
 ) -> None:
     """In reverse order, three at a time and alone."""
-    for size, company in ((len(codes), "in reverse order"), (3, "three at a time"), (1, "alone")):
+    for size, batching in ((len(codes), "in reverse order"), (3, "three at a time"), (1, "alone")):
         parts = np.array_split(codes[::-1], range(size, len(codes), size))
         try:
-            answers = np.concatenate([_asked(model, part, classes) for part in parts])[::-1]
+            answers = np.concatenate([_logits_again(model, part, classes) for part in parts])[::-1]
         except NotFinite as error:
-            raise ModelError(f"{_BY_COMPANY}: asked {company}, {error}") from None
+            raise ModelError(f"{_DEPENDS_ON_BATCH}: called {batching}, {error}") from None
         except ModelError as error:
-            raise ModelError(f"cannot be asked {company}: {error}") from error
-        change = _largest(first, answers)
-        if change > _allowed(first, IN_OTHER_COMPANY, trace):
+            raise ModelError(f"cannot be called {batching}: {error}") from error
+        change = _largest_change(first, answers)
+        if change > _allowed(first, BATCH_TOLERANCE, trace):
             raise ModelError(
-                f"{_BY_COMPANY}: the same sequences, asked {company}, have logits that differ by "
-                f"{change:.2g} {_span(first)}; expected the same. Is there a normalisation or a "
-                "softmax over the batch?"
+                f"{_DEPENDS_ON_BATCH}: the same sequences, passed {batching}, have logits that "
+                f"differ by {change:.2g} {_range_text(first)}; expected the same. Is there a "
+                "normalisation or a softmax over the batch?"
             )
 
 
-_BY_COMPANY = "answers by what else is in the batch"
+_DEPENDS_ON_BATCH = "depends on what else is in the batch"
 
 
-def _state(model: Any) -> dict[str, Tensor]:
+def _weights_and_buffers(model: Any) -> dict[str, Tensor]:
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
-def _equal(one: Tensor, other: Tensor) -> bool:
+def _same_values(one: Tensor, other: Tensor) -> bool:
     """Whether two tensors hold the same; NaN is NaN."""
     if one.shape != other.shape or one.dtype != other.dtype:
         return False
     return bool(((one == other) | ((one != one) & (other != other))).all())
 
 
-def _largest(one: Logits, other: Logits) -> float:
+def _largest_change(one: Logits, other: Logits) -> float:
     return float(np.abs(one - other).max(initial=0))
 
 
-def _spread(logits: Logits) -> float:
+def _logit_range(logits: Logits) -> float:
     return float(np.ptp(logits)) if logits.size else 0.0
 
 
-def _span(logits: Logits) -> str:
-    return f"where all logits span {_spread(logits):.2g}"
+def _range_text(logits: Logits) -> str:
+    return f"where all logits span {_logit_range(logits):.2g}"
 
 
 def _allowed(logits: Logits, share: float, trace: Trace) -> float:
-    """The larger of a share of what the logits span and some roundings of the largest."""
+    """The larger of a share of the range of the logits and some roundings of the largest."""
     largest = float(np.abs(logits).max(initial=0))
-    return max(share * _spread(logits), _ROUNDINGS * trace.spacing * largest)
+    return max(share * _logit_range(logits), _ROUNDING_STEPS * trace.spacing * largest)

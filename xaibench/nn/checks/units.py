@@ -56,5 +56,5 @@ def caution_of(units: Units, classes: int) -> str | None:
     return (
         f"gives probabilities (a {units}), not logits: {difference} explained, trained and "
         "measured as if they were logits, so the 'probability' of a prediction is at most "
-        f"{surest:.2f}; return what stands before the {units} to explain logits"
+        f"{surest:.2f}; return the input of the {units} to explain logits"
     )
