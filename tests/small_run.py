@@ -27,6 +27,28 @@ controlled: 7
 controls: [rotated]
 """
 
+LEAN = """
+dataset: {name: planted, train: 160, test: 50, length: 60}
+seeds: [0, 3]
+training: {epochs: 2, batch_size: 32}
+models:
+  cnn: {filters: [6], kernels: [19]}
+  attngen: {filters: [6], kernels: [19], masking: {warm_up: 0, ramp: 1}}
+attribution: [saliency, random]
+sequences: 5
+metrics:
+  deletion: {}
+  auprc: {}
+operators: [n]
+fractions: [0, 0.5, 1]
+random_draws: 2
+controlled: 3
+controls: []
+reports: [markdown]
+"""
+"""The same models with few questions, for tests that end a run again and again: most of their time
+is that of its tables and reports."""
+
 
 def work_of(folder, *, text=PLAN, changes=(), plugins=()):
     path = folder.parent / f"{folder.name}.yaml"

@@ -4,13 +4,14 @@ import json
 import shutil
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from sklearn import metrics
-from small_run import PLAN, finished, work_of
+from small_run import LEAN, finished, work_of
 
 from xaibench import progress
 from xaibench.artefacts.artefact import first
@@ -47,10 +48,22 @@ def whole(tmp_path_factory):
     return work, outcome, folder
 
 
+@pytest.fixture(scope="module")
+def lean(tmp_path_factory):
+    """The folder of a finished run of the lean plan."""
+    folder = tmp_path_factory.mktemp("run") / "lean"
+    assert ended(folder).failures == []
+    return folder
+
+
 @pytest.fixture
-def copy(whole, tmp_path):
-    shutil.copytree(whole[2], tmp_path / "copy")
-    return tmp_path / "copy"
+def copy(lean, tmp_path):
+    return Path(shutil.copytree(lean, tmp_path / "copy"))
+
+
+def ended(folder, *, text=LEAN, **options):
+    """The outcome of the lean plan, in a folder where it may be finished already."""
+    return finished(folder, text=text, **options)[1]
 
 
 def test_a_run_leaves_every_file_and_no_failure(whole):
@@ -148,40 +161,38 @@ def test_the_same_command_again_computes_nothing_and_touches_nothing(whole):
     assert changed == {"data.json"}
 
 
-def test_what_is_lost_is_made_again_the_same(copy, whole):
+def test_what_is_lost_is_made_again_the_same(copy, lean):
     for kind in ("explained", "model", "curve", "oracle"):
         shutil.rmtree(next((copy / "store").glob(f"{kind}-*")))
-    _, outcome = finished(copy)
+    outcome = ended(copy)
     assert 0 < outcome.computed < outcome.tasks
-    pd.testing.assert_frame_equal(records_of(copy), records_of(whole[2]))
+    pd.testing.assert_frame_equal(records_of(copy), records_of(lean))
 
 
 def test_two_processes_give_the_same_records_as_one(whole, tmp_path):
-    finished(tmp_path / "two", jobs=2)
+    finished(tmp_path / "two", jobs=2, changes=("reports=[markdown]",))
     pd.testing.assert_frame_equal(records_of(tmp_path / "two"), records_of(whole[2]))
 
 
 def test_a_changed_plan_extends_the_run(copy):
-    work = work_of(copy, changes=("attribution.input_x_gradient={}",))
+    work = work_of(copy, text=LEAN, changes=("attribution.input_x_gradient={}",))
     _, todo = planned(work)
     assert {task.source for task in todo} == {"input_x_gradient"}
-    assert "4 of 32 tasks to compute: 0 trainings" in summary(work)
+    assert "4 of 24 tasks to compute: 0 trainings" in summary(work)
 
 
 def test_a_new_metric_runs_no_model(copy):
-    text = PLAN.replace(
-        "  insertion: {}\n", "  insertion: {}\n  insertion again: {use: insertion}\n"
-    )
-    _, outcome = finished(copy, text=text)
+    text = LEAN.replace("  deletion: {}\n", "  deletion: {}\n  deletion again: {use: deletion}\n")
+    outcome = ended(copy, text=text)
     assert outcome.computed == 0
-    assert "insertion again_accuracy" in set(records_of(copy).metric)
+    assert "deletion again_accuracy" in set(records_of(copy).metric)
 
 
 def test_a_plugin_that_raises_is_a_failed_record_and_the_rest_goes_on(copy, tmp_path):
     plugin = tmp_path / "centre.py"
     plugin.write_text(CENTRE)
     changes = ("attribution.centre={}", "attribution.careless={}")
-    _, outcome = finished(copy, changes=changes, plugins=(str(plugin),))
+    outcome = ended(copy, changes=changes, plugins=(str(plugin),))
     assert len(outcome.failures) == 4
     assert "careless" in outcome.failures[0]
     assert "RuntimeError: no such luck" in outcome.failures[0]
@@ -195,17 +206,17 @@ def test_a_run_that_finds_all_there_reads_no_table_and_tells_the_failures_again(
     changes = ("metrics.broken={}",)
     plugin = copy.parent / "broken.py"
     plugin.write_text("def broken(explained):\n    raise RuntimeError('no such luck')\n")
-    _, outcome = finished(copy, changes=changes, plugins=(str(plugin),))
+    outcome = ended(copy, changes=changes, plugins=(str(plugin),))
     assert "RuntimeError: no such luck" in outcome.failures[0]
     read_parquet = pd.read_parquet
     monkeypatch.setattr(pd, "read_parquet", None)
-    _, again = finished(copy, changes=changes, plugins=(str(plugin),))
+    again = ended(copy, changes=changes, plugins=(str(plugin),))
     assert (again.computed, again.failures) == (0, outcome.failures)
     monkeypatch.setattr(pd, "read_parquet", read_parquet)
     rendered = copy / "store" / "rendered.json"
     known = json.loads(rendered.read_text())
     rendered.write_text(json.dumps({**known, "failures": 1}))  # or none, as earlier versions wrote
-    _, again = finished(copy, changes=changes, plugins=(str(plugin),))
+    again = ended(copy, changes=changes, plugins=(str(plugin),))
     assert (again.computed, again.failures) == (0, outcome.failures)
 
 
@@ -219,14 +230,15 @@ def test_what_plan_and_data_decide_is_made_once_for_each_work(whole):
 
 
 def test_an_installed_plugin_runs_like_our_own(copy):
-    _, outcome = finished(copy, changes=("attribution.centre_of_package={}",))
+    outcome = ended(copy, changes=("attribution.centre_of_package={}",))
     records = records_of(copy)
     assert outcome.failures == []
     assert set(records[records.method == "centre_of_package"].status) == {"ok"}
 
 
 def test_one_seed_has_no_seed_interval_and_says_so(tmp_path):
-    _, outcome = finished(tmp_path / "one", changes=("seeds=[0]",))
+    changes = ("seeds=[0]", "metrics.seed_agreement={}")
+    outcome = ended(tmp_path / "one", changes=changes)
     assert outcome.failures == []
     records = records_of(tmp_path / "one")
     agreement = records[records.metric == "seed_agreement"]
@@ -247,7 +259,7 @@ def test_a_folder_with_other_files_is_refused(tmp_path):
 
 def test_a_run_on_other_data_is_refused(copy):
     with pytest.raises(UsageError, match=r"holds a run on other data .* choose another folder"):
-        work_of(copy, changes=("data_seed=1",))
+        work_of(copy, text=LEAN, changes=("data_seed=1",))
 
 
 def test_a_kernel_longer_than_the_sequences_is_refused_before_anything_runs(tmp_path):
@@ -256,7 +268,8 @@ def test_a_kernel_longer_than_the_sequences_is_refused_before_anything_runs(tmp_
     assert not (tmp_path / "new").exists()
 
 
-def test_reports_are_rendered_again_from_the_tables_alone(copy):
+def test_reports_are_rendered_again_from_the_tables_alone(whole, tmp_path):
+    copy = Path(shutil.copytree(whole[2], tmp_path / "copy"))
     before = (copy / "report.html").read_bytes()
     shutil.rmtree(copy / "store")
     (copy / "report.html").unlink()
@@ -277,7 +290,8 @@ def test_no_file_names_this_machine(whole):
 
 
 def test_a_plan_without_curves_runs(tmp_path):
-    work, outcome = finished(tmp_path / "plain", changes=("metrics=[auprc]", "seeds=[0, 1]"))
+    changes = ("metrics=[auprc]", "seeds=[0, 1]")
+    work, outcome = finished(tmp_path / "plain", text=LEAN, changes=changes)
     assert outcome.failures == []
     assert set(records_of(tmp_path / "plain").metric) == {"accuracy", "auprc"}
     assert not any(path.name.startswith("curve-") for path in work.store.root.iterdir())
@@ -285,7 +299,7 @@ def test_a_plan_without_curves_runs(tmp_path):
 
 def test_a_run_that_was_stopped_while_it_rendered_renders_again(copy):
     (copy / "report.md").unlink()
-    _, outcome = finished(copy)
+    outcome = ended(copy)
     assert outcome.computed == 0
     assert (copy / "report.md").is_file()
 
@@ -296,7 +310,7 @@ def test_a_report_that_raises_fails_alone_and_is_tried_again(copy, tmp_path):
     changes = ("reports=[bad, markdown]",)
     for _ in range(2):
         (copy / "report.md").unlink()
-        _, outcome = finished(copy, changes=changes, plugins=(str(plugin),))
+        outcome = ended(copy, changes=changes, plugins=(str(plugin),))
         assert outcome.failures == ["report bad: RuntimeError: boom"]
         assert (copy / "report.md").is_file()
 
@@ -309,7 +323,7 @@ def test_an_edited_metric_is_measured_again(copy, tmp_path):
             f"    return np.full(len(explained.sequences), {number})\n"
         )
         sys.modules.pop("xaibench_plugin_file_own_metric", None)
-        finished(copy, changes=("metrics=[own]",), plugins=(str(plugin),))
+        ended(copy, changes=("metrics=[own]",), plugins=(str(plugin),))
         records = records_of(copy)
         assert set(records[records.metric == "own"].value.dropna()) == {number}
 
@@ -363,17 +377,17 @@ def test_a_training_that_failed_is_tried_again_with_all_that_hangs_on_it(
 ):
     options = {"changes": ("models=[Flaky]", "seeds=[0, 1]"), "plugins": models}
     monkeypatch.setenv("FLAKY", "yes")
-    _, outcome = finished(tmp_path / "flaky", **options)
+    outcome = ended(tmp_path / "flaky", **options)
     where = "raised by forward in evaluation mode, given float32 (N, 4, 60), N = 8"
     assert outcome.failures[0] == f"Flaky, 0, training, RuntimeError: not today ({where})"
     monkeypatch.delenv("FLAKY")
-    _, outcome = finished(tmp_path / "flaky", **options)
+    outcome = ended(tmp_path / "flaky", **options)
     assert outcome.failures == []
     assert "deletion_accuracy" in set(records_of(tmp_path / "flaky").metric)
 
 
 def test_a_model_that_is_broken_fails_alone(copy, models):
-    _, outcome = finished(copy, changes=("models.Broken={}",), plugins=models)
+    outcome = ended(copy, changes=("models.Broken={}",), plugins=models)
     assert len(outcome.failures) == 2
     assert "Broken, 0, training, RuntimeError: no such layer" in outcome.failures[0]
     records = records_of(copy)
@@ -401,7 +415,7 @@ def test_a_dataset_that_raises_is_refused_in_one_line(tmp_path):
 def test_a_donor_that_is_no_dna_is_a_failed_record(copy, tmp_path):
     plugin = tmp_path / "own_operator.py"
     plugin.write_text("def seven(codes, generator):\n    return codes * 0 + 7\n")
-    _, outcome = finished(copy, changes=("operators=[seven, n]",), plugins=(str(plugin),))
+    outcome = ended(copy, changes=("operators=[seven, n]",), plugins=(str(plugin),))
     assert "wanted a donor of codes 0 to 4" in outcome.failures[0]
     records = records_of(copy)
     assert set(records[(records.operator == "n") & (records.method == "saliency")].status) == {"ok"}
@@ -412,12 +426,12 @@ def test_a_folder_whose_mark_is_broken_or_gone_is_known_by_what_else_it_tells(co
     mark = copy / "store" / "data.json"
     before = mark.read_text()
     mark.write_text(content) if content is not None else mark.unlink()
-    _, outcome = finished(copy)
+    outcome = ended(copy)
     assert outcome.computed == 0
     assert mark.read_text() == before
     mark.unlink()
     with pytest.raises(UsageError, match="holds a run on other data"):
-        work_of(copy, text=PLAN.replace("train: 160", "train: 161"))
+        work_of(copy, text=LEAN.replace("train: 160", "train: 161"))
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
@@ -446,25 +460,25 @@ def test_a_folder_that_another_run_took_meanwhile_is_refused(tmp_path):
 def test_the_seconds_of_a_run_are_those_of_all_its_calls(copy):
     (copy / SPENT).write_text('{"seconds": 1000.0}')
     shutil.rmtree(next((copy / "store").glob("oracle-*")))
-    finished(copy)
+    ended(copy)
     environment = copy / "environment.json"
     told = environment.read_bytes()
     assert 1000 < json.loads(told)["seconds"] < 2000
-    finished(copy)
+    ended(copy)
     assert environment.read_bytes() == told
 
 
 def test_what_is_done_where_no_task_is_is_said_and_only_then(copy, capsys):
     for floor in (copy / "store").glob("floor-*"):
         shutil.rmtree(floor)
-    finished(copy)
+    ended(copy)
     assert capsys.readouterr().err.splitlines() == [
         "xaibench: what trivial models reach",
         "xaibench: measuring",
         "xaibench: tables",
-        "xaibench: reports (html, markdown)",
+        "xaibench: reports (markdown)",
     ]
-    finished(copy)
+    ended(copy)
     assert capsys.readouterr().err == ""
 
 
@@ -519,7 +533,7 @@ def test_a_run_tells_the_classes_of_its_test_split_and_the_floor_by_every_measur
 def test_a_run_from_before_auroc_gets_it_by_its_command_without_training_anew(copy):
     for name in ("classification.csv", "predictions.parquet"):
         (copy / name).unlink()
-    _, outcome = finished(copy)
+    outcome = ended(copy)
     assert (outcome.computed, outcome.failures) == (0, [])
     assert (copy / "classification.csv").stat().st_size > 0
     assert len(pd.read_parquet(copy / "predictions.parquet")) == 50 * 2 * 2
