@@ -32,7 +32,7 @@ import yaml
 from xaibench.evaluation.records import Block, frame
 from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.protocols import QUANTITIES
-from xaibench.results.reading import COLUMNS
+from xaibench.results.schema import COLUMNS
 
 SECONDS, SIZE = 10.0, 5_000_000
 """The bars: seconds, and bytes of the page."""
@@ -297,7 +297,7 @@ def _training(size: Size) -> pd.DataFrame:
 
 def _cost(size: Size) -> pd.DataFrame:
     rows = [
-        (model, seed, method, 1000.0, 1000.0, 2.5, size.sequences, np.nan, 1e-7, 0.0)
+        (model, seed, method, 1000.0, 1000.0, 2.5, np.nan, 1e-7, 0.0, size.sequences)
         for model, seed, method in product(size.models, range(size.seeds), size.methods)
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS["cost.csv"]))

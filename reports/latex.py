@@ -10,6 +10,7 @@ import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
+from xaibench.results.schema import Question
 
 from .format.latex import Float, bold, escaped, figure, floated, in_parts, slug
 from .format.latex import label as reference
@@ -147,7 +148,7 @@ def _column(results: Results, model: str, rows: pd.DataFrame) -> dict[str, str]:
 
 
 def _accuracy(results: Results) -> Iterator[Float]:
-    rows = estimates_of(results, question="value", metric="accuracy")
+    rows = estimates_of(results, question=Question.VALUE, metric="accuracy")
     if rows.empty:
         return
     decimals = max(decimals_of(rows), 3)
@@ -181,7 +182,7 @@ def _trivial(value: float | None, decimals: int) -> str:
 
 def _best_model(results: Results) -> str | None:
     """The model whose accuracy is told from that of every other; None where there is none."""
-    rows = estimates_of(results, question="between models", metric="accuracy")
+    rows = estimates_of(results, question=Question.BETWEEN_MODELS, metric="accuracy")
     ahead: dict[str, int] = {}
     for _, row in rows.iterrows():
         told = direction(row)
@@ -227,7 +228,7 @@ def _between(results: Results) -> Iterator[Float]:
     """A table a pair of models: the paired differences of every method."""
     local = [(metric, "") for metric in metrics_of(results, "localisation")]
     for model, other in combinations(models_of(results), 2):
-        every = estimates_of(results, question="between models", model=model, other=other)
+        every = estimates_of(results, question=Question.BETWEEN_MODELS, model=model, other=other)
         found = {
             pair: every[(every["metric"] == pair[0]) & (every["operator"] == pair[1])]
             for pair in [(PRIMARY, operator_of(results)), *local]
@@ -270,7 +271,7 @@ def _with_best(
     results: Results, model: str, metric: str, operator: str, figures: dict[str, str]
 ) -> dict[str, str]:
     """The figures, that of the best bold where every other is clearly behind it."""
-    rows = estimates_of(results, question="against best", model=model, metric=metric)
+    rows = estimates_of(results, question=Question.AGAINST_BEST, model=model, metric=metric)
     rows = rows[(rows["operator"] == operator) & rows["mean"].notna()]
     best = set(rows["other"].astype(str))
     if len(best) != 1 or any(direction(row) != -1 for _, row in rows.iterrows()):

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.results.reading import TEXT, Results
+from xaibench.results.reading import Results
+from xaibench.results.schema import TEXT, Question
 
 from .content.cautions import cautions, unfinished
 from .content.glossary import glossary
@@ -123,25 +124,25 @@ def _indented(text: str) -> str:
 def _frames(results: Results) -> dict[str, pd.DataFrame]:
     rows = results.estimates
     by_operator = (rows["metric"] == PRIMARY) & (rows["operator"] == operator_of(results))
-    value = rows[(rows["question"] == "value") & ~rows["method"].isin(REFERENCES)]
+    value = rows[(rows["question"] == Question.VALUE) & ~rows["method"].isin(REFERENCES)]
     of_family = {
         f"{family}.csv": value[value["metric"].isin(metrics_of(results, family))]
         for family in ("localisation", "stability", "randomisation", "complexity")
     }
     frames = {
-        "leaderboard.csv": rows[by_operator & (rows["question"] == "against random")],
-        "normalised.csv": rows[by_operator & (rows["question"] == "normalised")],
+        "leaderboard.csv": rows[by_operator & (rows["question"] == Question.AGAINST_RANDOM)],
+        "normalised.csv": rows[by_operator & (rows["question"] == Question.NORMALISED)],
         "accuracy.csv": _with_discrimination(value[value["metric"] == "accuracy"], results),
         **of_family,
-        "against_controls.csv": rows[rows["question"] == "against control"],
-        "between_models.csv": rows[rows["question"] == "between models"],
+        "against_controls.csv": rows[rows["question"] == Question.AGAINST_CONTROL],
+        "between_models.csv": rows[rows["question"] == Question.BETWEEN_MODELS],
     }
     return {name: frame for name, frame in frames.items() if len(frame)}
 
 
 def _with_discrimination(accuracy: pd.DataFrame, results: Results) -> pd.DataFrame:
     """With AUROC, AUPRC and MCC and their intervals; empty in a run made before these were kept."""
-    found = results.classification[results.classification["question"] == "value"]
+    found = results.classification[results.classification["question"] == Question.VALUE]
     ends = ("low", "high", "sequences_low", "sequences_high")
     columns = {}
     for measure in NAMES:

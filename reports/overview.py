@@ -12,6 +12,7 @@ import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
+from xaibench.results.schema import Question
 
 from .format.numbers import ABSENT, decimals_of, ends, interval, listed, number
 from .format.paths import without_folders
@@ -81,7 +82,7 @@ def _accuracy(run: Results, model: str) -> dict[str, Any]:
     trivial = known[-1]
     beside = {"floor": trivial.get("accuracy"), "floor_model": trivial.get("name", "")}
     rows = values_of(run, "accuracy", model)
-    auroc = matching(run.classification, question="value", metric="auroc", model=model)
+    auroc = matching(run.classification, question=Question.VALUE, metric="auroc", model=model)
     return {**_figure("accuracy", rows), **_figure("auroc", auroc), **beside}
 
 

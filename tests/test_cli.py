@@ -76,7 +76,7 @@ def test_a_method_that_raises_fails_alone(call, plan, tmp_path):
         ),
         (("run", "small.yaml", "--plugin", "sys"), "--plugin sys: cannot be imported: ImportError"),
         (("report", "."), r"\.: no run of xaibench here"),
-        (("report", "nowhere"), "nowhere: wanted the folder of a run, found no folder"),
+        (("report", "nowhere"), "nowhere: expected the folder of a run, got no folder"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(call, plan, words, message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xaibench.results.reading import Results
+from xaibench.results.schema import Question
 
 from ..format.names import first_upper, label
 from ..format.numbers import ABSENT, number
@@ -160,11 +161,11 @@ def _controls(results: Results) -> list[tuple[str, str]]:
     """What normalised scores and the self-test are made of, where the run made them."""
     questions = set(results.estimates["question"])
     said = {
-        "normalised": ("Normalised score", NORMALISED),
-        "self-test": ("Self-test", SELF_TEST),
-        "against control": ("Control", CONTROLS),
+        Question.NORMALISED: ("Normalised score", NORMALISED),
+        Question.SELF_TEST: ("Self-test", SELF_TEST),
+        Question.AGAINST_CONTROL: ("Control", CONTROLS),
     }
-    oracle = [("Oracle", ORACLE)] if questions & {"normalised", "self-test"} else []
+    oracle = [("Oracle", ORACLE)] if questions & {Question.NORMALISED, Question.SELF_TEST} else []
     return [*oracle, *(words for question, words in said.items() if question in questions)]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
+from xaibench.results.schema import Question
 
 from ..format.names import label
 from ..format.numbers import listed
@@ -99,7 +100,7 @@ def _replaced(results: Results) -> str:
 
 
 def _compared(results: Results) -> str:
-    if estimates_of(results, question="against random", metric=PRIMARY).empty:
+    if estimates_of(results, question=Question.AGAINST_RANDOM, metric=PRIMARY).empty:
         return ""
     draws = results.plan.get("random_draws", 10)
     differing = len({*_limits(results, "attribution").values()}) > 1

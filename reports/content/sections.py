@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from xaibench.results.reading import Results
+from xaibench.results.schema import Question
 
 from ..format.names import curve_of, metrics_of, parts_signed_from_unsigned
 from ..format.numbers import ABSENT
@@ -100,7 +101,7 @@ def _leaderboard(results: Results, models: list[str]) -> Section:
     normalised = (
         "Normalised is the gap as a share of the oracle's: 0 is random, 1 an order that knows the "
         "answer; it stands on fewer sequences where its head says so. "
-        if (results.estimates["question"] == "normalised").any()
+        if (results.estimates["question"] == Question.NORMALISED).any()
         else ""
     )
     return Section(

@@ -67,11 +67,13 @@ def shareable(results: Results) -> Results:
             text = text.replace(folder, "")
         return without_folders(text)
 
-    return replace(
+    own = replace(
         results,
         plan=_mapped(results.plan, last_part),
         environment=_mapped(results.environment, told),
         examples=_mapped(results.examples, told),
+    )
+    return own.with_tables(
         records=_with_reasons(results.records, told),
         estimates=_with_reasons(results.estimates, told),
         selftest=_with_reasons(results.selftest, told),

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from xaibench.explanation.controls import ORACLE, PRIORS, RANDOM
-from xaibench.plan import primary
 from xaibench.plan.primary import PRIMARY
+from xaibench.results import leaderboard
 from xaibench.results.reading import Results
+from xaibench.results.schema import Question
 
 REFERENCES = (RANDOM, ORACLE, *PRIORS)
 """What is no method but stands beside them."""
@@ -58,7 +59,7 @@ def operators_of(results: Results) -> list[str]:
 @lru_cache(maxsize=1)
 def operator_of(results: Results) -> str:
     """The operator of the leaderboard."""
-    return primary.operator_of(results.estimates)
+    return leaderboard.operator_of(results.estimates)
 
 
 @lru_cache(maxsize=1)
@@ -68,7 +69,7 @@ def seeds_of(results: Results) -> list[int]:
 
 def ranking(results: Results, model: str) -> pd.DataFrame:
     """The estimates behind one model's leaderboard, best first; what has no rank stands last."""
-    rows = estimates_of(results, question="against random", metric=PRIMARY, model=model)
+    rows = estimates_of(results, question=Question.AGAINST_RANDOM, metric=PRIMARY, model=model)
     rows = rows[rows["operator"] == operator_of(results)]
     by_gap = rows.sort_values("mean", ascending=False, kind="stable")
     return by_gap.sort_values("rank", kind="stable")
@@ -82,7 +83,7 @@ def chances_of_best(results: Results, model: str) -> dict[str, float]:
 
 def values_of(results: Results, metric: str, model: str) -> pd.DataFrame:
     """The estimates of a metric itself, a row a method."""
-    rows = estimates_of(results, question="value", metric=metric, model=model)
+    rows = estimates_of(results, question=Question.VALUE, metric=metric, model=model)
     return rows[~rows["method"].isin(REFERENCES)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from xaibench.results.reading import Results
+from xaibench.results.schema import Question
 
 from ..format.numbers import (
     ABSENT,
@@ -27,7 +28,7 @@ _FLOOR = {"accuracy": "Accuracy", **NAMES}
 
 def accuracy(results: Results) -> Table:
     """How good the models are, on average and under every seed."""
-    rows = estimates_of(results, question="value", metric="accuracy")
+    rows = estimates_of(results, question=Question.VALUE, metric="accuracy")
     records = results.records
     right = records[(records["metric"] == "accuracy") & (records["status"] == "ok")]
     by_seed = right.groupby(["model", "seed"], observed=True)["value"].mean()
@@ -57,7 +58,7 @@ def floor(results: Results) -> Table | None:
 
 def accuracy_differences(results: Results) -> Table | None:
     """How much the models differ in accuracy; None with one model."""
-    rows = estimates_of(results, question="between models", metric="accuracy")
+    rows = estimates_of(results, question=Question.BETWEEN_MODELS, metric="accuracy")
     if rows.empty:
         return None
     decimals = max(decimals_of(rows), 3)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
+from xaibench.results.schema import Question
 
 from ..format.numbers import (
     ABSENT,
@@ -82,7 +83,7 @@ def order(results: Results, model: str) -> Table | None:
     if ranked.empty:
         return None
     by_method = {str(row["method"]): row for _, row in told.iterrows()}
-    behind = estimates_of(results, question="against best", model=model, metric=PRIMARY)
+    behind = estimates_of(results, question=Question.AGAINST_BEST, model=model, metric=PRIMARY)
     behind = behind[behind["operator"] == operator_of(results)]
     differences = {str(row["method"]): row for _, row in behind.iterrows()}
     decimals = decimals_of(behind)
@@ -143,13 +144,13 @@ def _blocks(results: Results, told: pd.DataFrame) -> str:
 def secondary(results: Results, model: str) -> Table | None:
     """The corrected p values of every test of a model's methods, and effect sizes."""
     rows = matching(results.tests, model=model, metric=PRIMARY)
-    rows = rows[rows["question"] != "between models"]
+    rows = rows[rows["question"] != Question.BETWEEN_MODELS]
     return _of_tests(f"{model}: corrected p by other tests", rows)
 
 
 def between(results: Results, model: str, other: str) -> Table | None:
     """The tests of two models' difference in accuracy, and in the gaps of the methods."""
-    rows = matching(results.tests, model=model, other=other, question="between models")
+    rows = matching(results.tests, model=model, other=other, question=Question.BETWEEN_MODELS)
     caption = f"{model}{_MINUS}{other}: corrected p by other tests"
     return _of_tests(caption, rows)
 
@@ -177,7 +178,7 @@ def _keys(rows: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def _compared(*, question: str, model: str, other: str, method: str, metric: str) -> str:
-    if question == "between models":
+    if question == Question.BETWEEN_MODELS:
         return method or metric
     return f"{method}{_MINUS}{other}"
 
@@ -237,7 +238,9 @@ def detectable(results: Results) -> Table | None:
     for key in _keys(rows):
         own = matching(rows, **key)
         parts = [matching(own, population=each) for each in ("retraining", "these models")]
-        models = [key["model"], key["other"]][: 2 if key["question"] == "between models" else 1]
+        models = [key["model"], key["other"]][
+            : 2 if key["question"] == Question.BETWEEN_MODELS else 1
+        ]
         where = _MINUS.join(models)
         body.append((Cell(f"{where}: {_compared(**key)}"), *(_found(part) for part in parts)))
     header = ("Comparison", "Retraining (n seeds)", "These models (n)")
@@ -287,7 +290,7 @@ def _of_signs(results: Results) -> str:
 
 def _of_differences(results: Results) -> str:
     """The difference to the best that would be missed one time in five, by model."""
-    rows = matching(results.detectable, question="against best", population="retraining")
+    rows = matching(results.detectable, question=Question.AGAINST_BEST, population="retraining")
     rows = rows[~rows["method"].isin(random_of(results))]
     middle = [
         (model, float(matching(rows, model=model)["detectable"].median()))

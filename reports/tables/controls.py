@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
+from xaibench.results.schema import Question
 
 from ..format.names import first_localisation, named
 from ..format.numbers import direction
@@ -26,7 +27,7 @@ def controls(results: Results, model: str) -> list[Table]:
 def unbeaten(results: Results, model: str, metric: str, operator: str) -> dict[str, list[str]]:
     """Method -> the controls that it is not known to be better than; ``blurred`` is none of them,
     for a motif may well be smooth."""
-    rows = estimates_of(results, question="against control", model=model, metric=metric)
+    rows = estimates_of(results, question=Question.AGAINST_CONTROL, model=model, metric=metric)
     rows = rows[(rows["operator"] == operator) & (rows["other"] != BLURRED) & rows["mean"].notna()]
     found: dict[str, list[str]] = {}
     for _, row in rows.iterrows():
@@ -36,7 +37,7 @@ def unbeaten(results: Results, model: str, metric: str, operator: str) -> dict[s
 
 
 def _controls(results: Results, model: str, metric: str, operator: str) -> Table | None:
-    rows = estimates_of(results, question="against control", model=model, metric=metric)
+    rows = estimates_of(results, question=Question.AGAINST_CONTROL, model=model, metric=metric)
     rows = rows[rows["operator"] == operator]
     columns = [
         Column(other, rows[rows["other"] == other], marks=rows[rows["other"] == other])

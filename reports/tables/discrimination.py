@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from xaibench.results.reading import Results
+from xaibench.results.schema import Question
 
 from ..format.numbers import LEVEL, counts, decimals_of, mean_and_interval, why
 from .grid import COUNTED, Cell, Table
@@ -26,7 +27,7 @@ LACKING = (
 def discrimination(results: Results) -> Table | None:
     """How well the models tell the classes apart; None where a run did not keep it."""
     rows = results.classification
-    values = rows[rows["question"] == "value"]
+    values = rows[rows["question"] == Question.VALUE]
     if values.empty:
         return None
     decimals = max(decimals_of(values), 3)
@@ -46,7 +47,7 @@ def discrimination(results: Results) -> Table | None:
 def discrimination_differences(results: Results) -> Table | None:
     """How much the models differ in these; None with one model."""
     rows = results.classification
-    differences = rows[rows["question"] == "between models"]
+    differences = rows[rows["question"] == Question.BETWEEN_MODELS]
     if differences.empty:
         return None
     decimals = max(decimals_of(differences), 3)
@@ -80,7 +81,11 @@ def headings(results: Results) -> dict[str, str]:
 def value_of(results: Results, measure: str, model: str) -> pd.Series[Any] | None:
     """One row of ``classification.csv``; None where there is no number."""
     rows = results.classification
-    here = (rows["question"] == "value") & (rows["model"] == model) & (rows["metric"] == measure)
+    here = (
+        (rows["question"] == Question.VALUE)
+        & (rows["model"] == model)
+        & (rows["metric"] == measure)
+    )
     found = rows[here & rows["mean"].notna()]
     return None if found.empty else found.iloc[0]
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
+from xaibench.results.schema import Question
 
 from ..format.numbers import direction
 from ..format.select import estimates_of, operator_of, random_of, ranking
@@ -65,7 +66,9 @@ def beside_best(
     tells no differences to this best.
     """
     metric, operator = measure
-    rows = estimates_of(results, question="against best", model=model, metric=metric, other=best)
+    rows = estimates_of(
+        results, question=Question.AGAINST_BEST, model=model, metric=metric, other=best
+    )
     rows = rows[(rows["operator"] == operator) & rows["mean"].notna()]
     rows = rows[~rows["method"].isin([best, *random_of(results)])]
     return {str(row["method"]): direction(row) for _, row in rows.iterrows()}

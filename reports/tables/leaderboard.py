@@ -11,6 +11,7 @@ import pandas as pd
 from xaibench.explanation.controls import RANDOM
 from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
+from xaibench.results.schema import Question
 
 from ..format.numbers import (
     ABSENT,
@@ -81,7 +82,7 @@ def _gaps_by_seed(results: Results, model: str) -> pd.DataFrame:
 
 def normalised(results: Results, model: str) -> pd.DataFrame:
     """The gaps of the leaderboard as shares of the oracle's: 0 is random, 1 the oracle."""
-    rows = estimates_of(results, question="normalised", metric=PRIMARY, model=model)
+    rows = estimates_of(results, question=Question.NORMALISED, metric=PRIMARY, model=model)
     return rows[rows["operator"] == operator_of(results)]
 
 

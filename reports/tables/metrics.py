@@ -9,6 +9,7 @@ import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
+from xaibench.results.schema import Question
 
 from ..format.names import (
     better_of,
@@ -48,7 +49,7 @@ def measures(results: Results, model: str, section: str) -> Table | None:
 def stability(results: Results, model: str) -> list[Table]:
     """The metrics of stability, and their differences to the same number of the mean map."""
     values, compared = _rows(results, model, metrics_of(results, "stability"))
-    mean_map = estimates_of(results, question="against control", model=model, other=MEAN_MAP)
+    mean_map = estimates_of(results, question=Question.AGAINST_CONTROL, model=model, other=MEAN_MAP)
     own, beside = [], []
     for pair in _pairs(values):
         difference = _only(mean_map, pair)
@@ -93,7 +94,7 @@ def gaps(results: Results, model: str) -> list[Table]:
     Metrics of one column share a table. Signed and unsigned methods have a table each where they
     are not compared.
     """
-    rows = estimates_of(results, question="against random", model=model)
+    rows = estimates_of(results, question=Question.AGAINST_RANDOM, model=model)
     rows = rows[rows["metric"].isin(metrics_of(results, "faithfulness"))]
     families: dict[str, list[Pair]] = {}
     for metric, operator in _pairs(rows):
@@ -112,7 +113,7 @@ def gaps(results: Results, model: str) -> list[Table]:
 
 def between(results: Results, model: str, other: str) -> Table | None:
     """The same method explaining two models: the paired difference of each measure."""
-    rows = estimates_of(results, question="between models", model=model, other=other)
+    rows = estimates_of(results, question=Question.BETWEEN_MODELS, model=model, other=other)
     local = metrics_of(results, "localisation") + metrics_of(results, "stability")
     wanted = [(PRIMARY, operator_of(results)), *((metric, "") for metric in local)]
     columns = [Column(named(*pair), _only(rows, pair), marks=_only(rows, pair)) for pair in wanted]
@@ -130,8 +131,8 @@ def _rows(
     results: Results, model: str, metrics: Sequence[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The values of some metrics on a model, and their differences to random."""
-    values = estimates_of(results, question="value", model=model)
-    compared = estimates_of(results, question="against random", model=model)
+    values = estimates_of(results, question=Question.VALUE, model=model)
+    compared = estimates_of(results, question=Question.AGAINST_RANDOM, model=model)
     return values[values["metric"].isin(metrics)], compared[compared["metric"].isin(metrics)]
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
+from xaibench.results.schema import Question
 
 from ..format.names import named
 from ..format.numbers import decimals_of, number, used, usual_counts
@@ -30,7 +31,7 @@ def distances(results: Results, model: str) -> Table | None:
     None where no distance was measured.
     """
     pushed = results.operators[results.operators["model"].isin([model, ""])]
-    gaps = estimates_of(results, question="against random", model=model, metric=PRIMARY)
+    gaps = estimates_of(results, question=Question.AGAINST_RANDOM, model=model, metric=PRIMARY)
     ran = {*pushed["operator"], *gaps["operator"]}
     operators = [operator for operator in operators_of(results) if operator in ran]
     if pushed.empty or not operators:

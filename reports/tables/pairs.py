@@ -10,6 +10,7 @@ import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
+from xaibench.results.schema import Question
 
 from ..format.numbers import decimals_of, direction
 from ..format.select import estimates_of, models_of, operator_of
@@ -32,7 +33,7 @@ NOWHERE = Place("", math.nan)
 
 def pairs(results: Results) -> Board | None:
     """Every method on every two models, paired by seed and sequence; None with one model."""
-    rows = estimates_of(results, question="between models", metric=PRIMARY)
+    rows = estimates_of(results, question=Question.BETWEEN_MODELS, metric=PRIMARY)
     rows = rows[rows["operator"] == operator_of(results)]
     if rows.empty:
         return None
@@ -86,7 +87,7 @@ def _line(
 
 def _between_shares(results: Results) -> dict[tuple[str, ...], Place]:
     """By the two models and the method: the difference of the normalised scores."""
-    rows = estimates_of(results, question="normalised between models", metric=PRIMARY)
+    rows = estimates_of(results, question=Question.NORMALISED_BETWEEN_MODELS, metric=PRIMARY)
     rows = rows[rows["operator"] == operator_of(results)]
     decimals = decimals_of(rows)
     return {

@@ -11,6 +11,7 @@ import pandas as pd
 from xaibench.analysis.selftest import BLURRED, NEGATED
 from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.results.reading import Results
+from xaibench.results.schema import Question
 
 from ..format.names import named
 from ..format.numbers import ABSENT, LEVEL, decimals_of, usual_counts
@@ -114,7 +115,7 @@ def comparisons(results: Results, model: str) -> Table | None:
 
     The test is of these trained models, so its intervals are those over sequences.
     """
-    rows = estimates_of(results, question="self-test", model=model)
+    rows = estimates_of(results, question=Question.SELF_TEST, model=model)
     rows = rows.assign(low=rows["sequences_low"], high=rows["sequences_high"])
     keys = dict.fromkeys(zip(rows["metric"], rows["operator"], strict=True))
     body = tuple(_comparison(results, model, rows, metric, operator) for metric, operator in keys)

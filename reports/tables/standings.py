@@ -10,6 +10,7 @@ import pandas as pd
 
 from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
+from xaibench.results.schema import Question
 
 from ..format.names import signed
 from ..format.numbers import brief, decimals_of, direction, number
@@ -142,7 +143,7 @@ def _lines(results: Results, model: str, rows: pd.DataFrame, shared: _Shared) ->
 
 def behind_best(results: Results, model: str, metric: str, operator: str) -> pd.DataFrame:
     """The paired differences of the methods to the best of them, below 0 where they are behind."""
-    rows = estimates_of(results, question="against best", metric=metric, model=model)
+    rows = estimates_of(results, question=Question.AGAINST_BEST, metric=metric, model=model)
     return rows[rows["operator"] == operator]
 
 

@@ -7,15 +7,14 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from xaibench.analysis import certainty
-from xaibench.analysis.certainty.power import COLUMNS as DETECTABLE
-from xaibench.analysis.certainty.rank_tests import COLUMNS as RANKS
-from xaibench.analysis.certainty.significance import COLUMNS as TESTS
-from xaibench.analysis.certainty.variance import COLUMNS as VARIANCE
+from xaibench.analysis.certainty.power import detectable as power
+from xaibench.analysis.certainty.rank_tests import ranks
+from xaibench.analysis.certainty.significance import tests as significance
+from xaibench.analysis.certainty.variance import variance
 from xaibench.analysis.estimates import estimates
-from xaibench.analysis.measurements import Asked, ask
+from xaibench.analysis.run_values import RunValues, values_of_run
 from xaibench.protocols import MetricFacts
-from xaibench.results.reading import COLUMNS as READ
+from xaibench.results.schema import columns_of
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.power import detectable
 from xaibench.statistics.ranks import critical_difference
@@ -56,16 +55,21 @@ def made(
 
 
 class Run:
-    """Records, with what is asked of them."""
+    """Records, with what is made of them."""
 
     def __init__(self, records: pd.DataFrame, **options) -> None:
         self.records = records
-        self.asked: Asked = ask(records, facts=FACTS, data_seed=0, **options)
-        self.estimates = estimates(self.asked)
-        self.tables = certainty.tables(self.asked, self.estimates, records, {})
+        self.run: RunValues = values_of_run(records, facts=FACTS, data_seed=0, **options)
+        self.estimates = estimates(self.run)
+        self.tables = {
+            "tests": significance(self.run, self.estimates),
+            "ranks": ranks(self.run, self.estimates, {}),
+            "variance": variance(self.run, self.estimates, records),
+            "detectable": power(self.run, self.estimates),
+        }
 
     def __getitem__(self, name: str) -> pd.DataFrame:
-        return self.tables[f"{name}.csv"]
+        return self.tables[name]
 
     def values(self, method: str, metric: str = PRIMARY, **where: str) -> np.ndarray:
         """``(seed, sequence)`` of the model cnn and the operator uniform, unless it says else."""
@@ -97,18 +101,14 @@ def rows_of(frame: pd.DataFrame, **where: str) -> pd.DataFrame:
 
 
 def test_the_tables_are_those_that_a_run_folder_is_read_for(run) -> None:
-    columns = {"tests": TESTS, "ranks": RANKS, "variance": VARIANCE, "detectable": DETECTABLE}
-    for name, wanted in columns.items():
-        assert list(run[name].columns) == wanted == list(READ[f"{name}.csv"])
-    assert list(certainty.tables(run.asked, run.estimates, run.records, {})) == [
-        f"{name}.csv" for name in columns
-    ]
+    for name, table in run.tables.items():
+        assert list(table.columns) == columns_of(name)
 
 
 def test_without_records_the_tables_have_their_columns_and_no_rows() -> None:
     empty = Run(made().iloc[:0])
     assert [len(table) for table in empty.tables.values()] == [0, 0, 0, 0]
-    assert list(empty["ranks"].columns) == RANKS
+    assert list(empty["ranks"].columns) == columns_of("ranks")
 
 
 # Tests

@@ -9,15 +9,16 @@ import pytest
 from scipy import stats
 
 from xaibench.analysis import estimates as questions
-from xaibench.analysis.estimates import COLUMNS
-from xaibench.analysis.measurements import ask
+from xaibench.analysis.run_values import values_of_run
 from xaibench.explanation.controls import ORACLE, PRIORS
 from xaibench.protocols import MetricFacts
+from xaibench.results.schema import columns_of
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.means import of_differences, of_values
 from xaibench.statistics.ratios import of_ratio
 from xaibench.values import Estimate
 
+COLUMNS = columns_of("estimates")
 CONTROL = "random control"
 ANY = (-np.inf, np.inf)
 FACTS = {
@@ -114,7 +115,9 @@ def estimates(
     reference: str | None = None,
     **options,
 ) -> pd.DataFrame:
-    return questions.estimates(ask(records, **options), signed=signed, reference=reference)
+    return questions.estimates(
+        values_of_run(records, **options), signed=signed, reference=reference
+    )
 
 
 def of(records: pd.DataFrame, random_method: str | None = "noise", **options) -> pd.DataFrame:

@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xaibench.analysis.selftest import BLURRED, COLUMNS, NEGATED, self_test, verdicts
+from xaibench.analysis.selftest import BLURRED, NEGATED, self_test, verdicts
 from xaibench.explanation.controls import CONTROLS, ORACLE, RANDOM
+from xaibench.results.schema import columns_of
 
+COLUMNS = columns_of("selftest")
 ROWS = {(ORACLE, RANDOM): (1, 2), (RANDOM, NEGATED): (0.5, 3), (ORACLE, BLURRED): (-1, 1)}
 
 

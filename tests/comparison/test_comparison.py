@@ -22,7 +22,7 @@ from xaibench.comparison.rows import ROUNDING
 from xaibench.comparison.same_models import Trained, digest
 from xaibench.comparison.unpaired import of_unpaired, welch
 from xaibench.errors import UsageError
-from xaibench.results.reading import COLUMNS, LATER
+from xaibench.results.schema import COLUMNS, OF_FILE
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.means import of_differences
 
@@ -133,7 +133,7 @@ def write(folder: Path, made: Made) -> Path:
     words = ["dataset", "model", "method", "control", "metric", "operator", "sequence", "status"]
     records.astype(dict.fromkeys(words, "category")).to_parquet(folder / "results.parquet")
     for name in COLUMNS:
-        if name.endswith(".csv") and name not in LATER:
+        if name.endswith(".csv") and not OF_FILE[name].later:
             pd.DataFrame(columns=list(COLUMNS[name])).to_csv(folder / name, index=False)
     history = [
         (model, seed, epoch, loss + seed, np.nan, 0.5 + made.noise)
@@ -681,7 +681,7 @@ def test_a_gate_that_cannot_be_is_refused(compared, words, message):
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     first = write(tmp_path / "a", Made())
-    with pytest.raises(UsageError, match="nowhere: wanted the folder of a run"):
+    with pytest.raises(UsageError, match="nowhere: expected the folder of a run"):
         compare([first, tmp_path / "nowhere"])
     with pytest.raises(UsageError, match="compare: wanted the folders of two runs or more, got 1"):
         compare([first])
@@ -707,7 +707,7 @@ def test_a_table_of_another_version_is_refused(tmp_path):
     pd.read_parquet(second / "results.parquet").drop(columns="operator").to_parquet(
         second / "results.parquet"
     )
-    with pytest.raises(UsageError, match=r"results.parquet: wanted the column operator"):
+    with pytest.raises(UsageError, match=r"results.parquet: expected the column operator"):
         compare([first, second])
 
 
@@ -814,7 +814,7 @@ def test_exit_code_3_is_that_of_a_gate_that_failed(call, tmp_path):
     [
         (("a",), "compare: wanted the folders of two runs or more, got 1"),
         (("a", "a"), "compare: a and a are the same folder"),
-        (("a", "c"), "c: wanted the folder of a run, found no folder"),
+        (("a", "c"), "c: expected the folder of a run, got no folder"),
         (("a", "b", "-o", "a/plan.yaml"), "a/plan.yaml: cannot be written: File exists"),
         (("a", "b", "--fail-if-drop"), "--fail-if-drop: wanted METRIC METHOD DROP, got nothing"),
         (("a", "b", "--fail-if-drop", "x", "y"), "wanted METRIC METHOD DROP, got x y"),

@@ -1,6 +1,7 @@
 import numpy as np
 
-from xaibench.evaluation.records import COLUMNS, Block, frame
+from xaibench.evaluation.records import Block, frame
+from xaibench.results.schema import columns_of
 
 BLOCKS = [
     Block(
@@ -18,7 +19,7 @@ BLOCKS = [
 
 def test_one_row_a_value_and_one_where_there_is_none():
     table = frame(BLOCKS, "planted")
-    assert list(table.columns) == list(COLUMNS)
+    assert list(table.columns) == columns_of("records")
     assert len(table) == 3 + 1 + 2
     assert table.sequence.astype(str).tolist() == ["a", "b", "c", "", "b", "d"]
     assert table.seed.tolist() == [3, 3, 3, 4, 3, 3]

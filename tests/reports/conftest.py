@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from xaibench.results.reading import COLUMNS, Results, read
+from xaibench.results.reading import Results, read
+from xaibench.results.schema import COLUMNS
 
 CONTROL = "random control"
 FRACTIONS = [0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1]
@@ -458,7 +459,7 @@ def write(folder: Path, made: Made) -> Path:
         "reports": {"html": {"use": "html"}},
     }
     costs = [
-        (model, seed, method, 4600 * place, 2300, 1.75, made.sequences, np.nan, 3e-7, 0.125)
+        (model, seed, method, 4600 * place, 2300, 1.75, np.nan, 3e-7, 0.125, made.sequences)
         for model in made.models
         for seed in made.seeds
         for place, method in enumerate(made.methods)

@@ -9,7 +9,7 @@ import pytest
 
 from xaibench.reports.content.sections import sections
 from xaibench.reports.markdown import markdown, plain
-from xaibench.results.reading import COLUMNS
+from xaibench.results.schema import COLUMNS
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ import yaml
 from xaibench import __version__
 from xaibench.cli import main
 from xaibench.errors import UsageError
-from xaibench.results.reading import COLUMNS
 from xaibench.results.rendering import render
+from xaibench.results.schema import COLUMNS
 
 OWN = '''
 def words(results, *, shout: bool = False):
@@ -120,7 +120,7 @@ def emptied(folder: Path) -> str:
 def a_file(folder: Path) -> str:
     shutil.rmtree(folder)
     folder.touch()
-    return "wanted the folder of a run, found a file"
+    return "expected the folder of a run, got a file"
 
 
 def other_files(folder: Path) -> str:
@@ -131,7 +131,7 @@ def other_files(folder: Path) -> str:
 
 def nothing(folder: Path) -> str:
     shutil.rmtree(folder)
-    return "wanted the folder of a run, found no folder"
+    return "expected the folder of a run, got no folder"
 
 
 def broken_csv(folder: Path) -> str:
@@ -153,7 +153,7 @@ def of_an_older_version(folder: Path) -> str:
     tell(folder, versions={"xaibench": "0.0.7"})
     path = folder / "cost.csv"
     pd.read_csv(path).drop(columns="flat").to_csv(path, index=False)
-    return rf"wanted the column flat, got .*; made by xaibench 0\.0\.7, this is {__version__}: "
+    return rf"expected the column flat, got .*; made by xaibench 0\.0\.7, this is {__version__}: "
 
 
 def of_one_without_a_table(folder: Path) -> str:
@@ -177,7 +177,7 @@ def without_a_plan(folder: Path) -> str:
     emptied(folder)
     (folder / "store").mkdir()
     (folder / "store" / "data.json").write_text("{}")
-    return "an unfinished run that kept no plan; run its command again"
+    return "an unfinished run without a plan; run its command again"
 
 
 REFUSED = (

@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from xaibench.errors import UsageError
-from xaibench.results.reading import COLUMNS, LATER, TEXT, read
+from xaibench.results.columns import Kind
+from xaibench.results.reading import read
+from xaibench.results.schema import COLUMNS, TABLES
 
 PLAN = {
     "seeds": [3],
@@ -22,12 +24,14 @@ PLAN = {
 def write(folder: Path) -> Path:
     """The smallest run folder: a row a table."""
     folder.mkdir()
-    for name, columns in COLUMNS.items():
-        row = {column: "NA" if column in TEXT else 0.1 + 0.2 for column in columns}
-        table = pd.DataFrame([row, {**row, **dict.fromkeys(set(columns) & TEXT, "")}])
-        table.to_parquet(folder / name) if "parquet" in name else table.to_csv(
-            folder / name, index=False
-        )
+    values = {Kind.TEXT: "NA", Kind.NUMBER: 0.1 + 0.2, Kind.INTEGER: 3}
+    for table in TABLES:
+        row = {column.name: values[column.kind] for column in table.columns}
+        frame = pd.DataFrame([row, {**row, **dict.fromkeys(table.texts, "")}])
+        if table.file.endswith(".parquet"):
+            frame.to_parquet(folder / table.file)
+        else:
+            frame.to_csv(folder / table.file, index=False)
     (folder / "plan.yaml").write_text(yaml.safe_dump(PLAN))
     (folder / "environment.json").write_text('{"threads": 2}')
     (folder / "examples.json").write_text("[]")
@@ -58,12 +62,13 @@ def test_a_table_without_rows_is_a_table(folder):
 
 
 def test_a_run_from_before_a_table_was_written_has_no_rows_of_it(folder):
-    for name in LATER:
-        (folder / name).unlink()
+    later = [table for table in TABLES if table.later]
+    for table in later:
+        (folder / table.file).unlink()
     results = read(folder)
-    for name in LATER:
-        table = getattr(results, Path(name).stem)
-        assert (len(table), list(table)) == (0, list(COLUMNS[name]))
+    for table in later:
+        frame = getattr(results, table.name)
+        assert (len(frame), list(frame)) == (0, table.names)
 
 
 def test_words_stay_words_even_where_they_say_na(folder):
@@ -82,7 +87,7 @@ def test_numbers_come_back_and_an_empty_place_is_nan(folder):
 
 
 def test_no_folder_is_no_run(tmp_path):
-    with pytest.raises(UsageError, match="found no folder"):
+    with pytest.raises(UsageError, match="got no folder"):
         read(tmp_path / "nowhere")
 
 
@@ -118,16 +123,56 @@ def test_an_empty_table_is_told(folder):
         read(folder)
 
 
-def test_a_file_with_another_content_says_what_was_wanted(folder):
+def test_a_file_with_another_content_says_what_was_expected(folder):
     (folder / "examples.json").write_text("{}")
-    with pytest.raises(UsageError, match="wanted a list at the top, got dict"):
+    with pytest.raises(UsageError, match="expected a list at the top, got dict"):
         read(folder)
 
 
 def test_a_missing_column_is_named(folder):
     (folder / "cost.csv").write_text("model,seed\ncnn,0\n")
-    with pytest.raises(UsageError, match="wanted the column method, got"):
+    with pytest.raises(UsageError, match="expected the column method, got"):
         read(folder)
+
+
+def test_a_column_that_is_not_known_is_named(folder):
+    path = folder / "cost.csv"
+    pd.read_csv(path).assign(joules=1.0).to_csv(path, index=False)
+    with pytest.raises(UsageError, match=r"cost\.csv: expected no column but model, .*got joules$"):
+        read(folder)
+
+
+def test_a_training_may_tell_more_and_predictions_have_a_column_per_class(folder):
+    path = folder / "training.csv"
+    pd.read_csv(path).assign(mood="good").to_csv(path, index=False)
+    path = folder / "predictions.parquet"
+    pd.read_parquet(path).assign(logit_0=0.5, logit_11=2.0).to_parquet(path)
+    results = read(folder)
+    assert list(results.training["mood"]) == ["good", "good"]
+    assert list(results.predictions["logit_11"]) == [2.0, 2.0]
+    pd.read_parquet(path).assign(logits=0.5).to_parquet(path)
+    with pytest.raises(UsageError, match="got logits"):
+        read(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "column", "value", "wrong"),
+    [
+        ("estimates.csv", "mean", "low", "a number in the column mean, got 'low'"),
+        ("estimates.csv", "seeds", 2.5, r"an integer in the column seeds, got .*2\.5"),
+        ("results.parquet", "seed", "one", "a number in the column seed, got 'one'"),
+        ("results.parquet", "model", 7, "text in the column model, got .*7"),
+    ],
+)
+def test_a_column_of_another_type_is_told_in_one_line(folder, file, column, value, wrong):
+    path = folder / file
+    if file.endswith("csv"):
+        pd.read_csv(path, keep_default_na=False).assign(**{column: value}).to_csv(path, index=False)
+    else:
+        pd.read_parquet(path).assign(**{column: value}).to_parquet(path)
+    with pytest.raises(UsageError, match=f"{file}: expected {wrong}") as caught:
+        read(folder)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("section", ["models", "attribution", "reports"])
@@ -145,7 +190,7 @@ def test_a_plan_that_cannot_be_rendered_is_told_in_one_line(folder, section):
 @pytest.mark.parametrize("options", [None, "html", {}, {"use": 3}])
 def test_a_report_without_a_plug_in_is_told(folder, options):
     (folder / "plan.yaml").write_text(yaml.safe_dump(PLAN | {"reports": {"page": options}}))
-    with pytest.raises(UsageError, match=r"wanted use: NAME under reports\.page, got"):
+    with pytest.raises(UsageError, match=r"expected use: NAME under reports\.page, got"):
         read(folder)
 
 

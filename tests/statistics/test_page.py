@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xaibench.results.reading import COLUMNS
+from xaibench.results.schema import COLUMNS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)

@@ -9,25 +9,26 @@ import numpy as np
 import pandas as pd
 
 from xaibench.explanation.controls import ORACLE, PRIORS
+from xaibench.results.schema import Question
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.means import defined_part
 from xaibench.statistics.ranks import rank
 
-from .measurements import Asked
 from .panels import Cell, Panel
+from .run_values import RunValues
 from .selftest import PLACE, verdicts
 
 _FAMILY = ("question", "dataset", "model", "other", "metric", "operator")
 """The methods that share these are ranked against each other and corrected together."""
 
-_RANKED = ("against random", "value")
+_RANKED = (Question.AGAINST_RANDOM, Question.VALUE)
 """By which question methods are ranked; the first that ranks any says which is the best."""
 
 _NEVER_RANKED = ("stability", "randomisation", "complexity")
 """Families that a useless map can win: a constant one is perfectly stable."""
 
 
-def apart(frame: pd.DataFrame, asked: Asked, signed: Mapping[str, bool]) -> pd.Series[bool]:
+def apart(frame: pd.DataFrame, run: RunValues, signed: Mapping[str, bool]) -> pd.Series[bool]:
     """Which rows are of signed methods by a metric that keeps these from the unsigned ones.
 
     Signed methods put evidence against the target last and unsigned ones cannot, so least relevant
@@ -35,7 +36,7 @@ def apart(frame: pd.DataFrame, asked: Asked, signed: Mapping[str, bool]) -> pd.S
     """
     metrics = {
         name
-        for name, each in asked.facts.items()
+        for name, each in run.facts.items()
         if each and (each.needs_least_relevant_first or each.signs_apart)
     }
     of_signed = frame["method"].map(lambda name: signed.get(name, True)).astype(bool)
@@ -58,17 +59,17 @@ def corrected(frame: pd.DataFrame, families: pd.Series[int]) -> pd.DataFrame:
     return frame
 
 
-def ranked(frame: pd.DataFrame, families: pd.Series[int], asked: Asked) -> pd.DataFrame:
-    """Methods by their mean, within a model, where the metric can rank them; where they were asked
-    about different sequences, by their mean over those that all were asked about."""
-    methods = ~frame["method"].isin(["", asked.control, ORACLE, *PRIORS])
-    can = methods & frame["question"].isin(_RANKED) & frame["metric"].map(_ranks(asked))
+def ranked(frame: pd.DataFrame, families: pd.Series[int], run: RunValues) -> pd.DataFrame:
+    """Methods by their mean, within a model, where the metric can rank them; where they were
+    measured on different sequences, by their mean over those that all were measured on."""
+    methods = ~frame["method"].isin(["", run.control, ORACLE, *PRIORS])
+    can = methods & frame["question"].isin(_RANKED) & frame["metric"].map(_ranks(run))
     tests = verdicts(frame)
     failed = pd.MultiIndex.from_frame(tests.loc[tests["passed"] == "no", PLACE])
     can &= ~pd.MultiIndex.from_frame(frame[PLACE]).isin(failed)
-    falls = {name: bool(each and each.better == "lower") for name, each in asked.facts.items()}
-    falling = frame["metric"].map(falls).astype(bool) & (frame["question"] == "value")
-    merit = _on_shared(frame[can.astype(bool)], families, asked)
+    falls = {name: bool(each and each.better == "lower") for name, each in run.facts.items()}
+    falling = frame["metric"].map(falls).astype(bool) & (frame["question"] == Question.VALUE)
+    merit = _on_shared(frame[can.astype(bool)], families, run)
     merit = merit.where(~falling[merit.index], -merit)
     ranks = merit.groupby(families, sort=False).transform(
         lambda means: rank(means.to_numpy(), "higher")
@@ -77,15 +78,15 @@ def ranked(frame: pd.DataFrame, families: pd.Series[int], asked: Asked) -> pd.Da
     return frame
 
 
-def _on_shared(frame: pd.DataFrame, families: pd.Series[int], asked: Asked) -> pd.Series[float]:
+def _on_shared(frame: pd.DataFrame, families: pd.Series[int], run: RunValues) -> pd.Series[float]:
     """The means of rows, those of a family over the same sequences."""
     means = frame["mean"].copy()
     known = frame[means.notna()]
     for _, rows in known.groupby(families[known.index], sort=False):
         cells = cells_of(rows)
-        if len({len(asked.panel(cell).sequences) for cell in cells}) == 1:
+        if len({len(run.panel(cell).sequences) for cell in cells}) == 1:
             continue
-        panels = [_panel(*each, asked) for each in zip(rows["question"], cells, strict=True)]
+        panels = [_panel(*each, run) for each in zip(rows["question"], cells, strict=True)]
         shared = reduce(np.intersect1d, [panel.sequences for panel in panels])
         for index, panel in zip(rows.index, panels, strict=True):
             values, _ = defined_part(panel.values[:, np.isin(panel.sequences, shared)])
@@ -93,10 +94,10 @@ def _on_shared(frame: pd.DataFrame, families: pd.Series[int], asked: Asked) -> p
     return means
 
 
-def _panel(question: str, cell: Cell, asked: Asked) -> Panel:
-    if question == "value":
-        return asked.panel(cell)
-    return asked.gap(cell, asked.random(cell))
+def _panel(question: str, cell: Cell, run: RunValues) -> Panel:
+    if question == Question.VALUE:
+        return run.panel(cell)
+    return run.gap(cell, run.random(cell))
 
 
 def boards(frame: pd.DataFrame, apart: pd.Series[bool]) -> Iterator[pd.DataFrame]:
@@ -115,9 +116,9 @@ def cells_of(rows: pd.DataFrame) -> list[Cell]:
     return [Cell(*words) for words in rows.assign(control="")[[*Cell._fields]].to_numpy()]
 
 
-def _ranks(asked: Asked) -> dict[str, bool]:
+def _ranks(run: RunValues) -> dict[str, bool]:
     """Which metrics rank at all."""
     return {
         name: facts is not None and facts.better != "neither" and facts.family not in _NEVER_RANKED
-        for name, facts in asked.facts.items()
+        for name, facts in run.facts.items()
     }

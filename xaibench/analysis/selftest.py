@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from xaibench.explanation.controls import ORACLE
+from xaibench.results.schema import Question, columns_of
 
 NEGATED, BLURRED = f"{ORACLE}, negated", f"{ORACLE}, blurred"
 """The spoilt oracles as ``other`` names them."""
@@ -23,11 +24,10 @@ _REFUSALS = {
     "random_over_negated": "random is not above the negated oracle",
     "blurred_not_over_oracle": "the blurred oracle is above the oracle",
 }
-COLUMNS = ["model", "metric", "operator", *_REFUSALS, "passed", "reason"]
 
 
 def self_test(estimates: pd.DataFrame) -> pd.DataFrame:
-    """The self-test of every metric on every model, in the columns ``COLUMNS``.
+    """The self-test of every metric on every model.
 
     Made from the rows of the question ``self-test``, a positive mean saying that the first is
     better. By the interval over sequences, for the question is about these trained models: a check
@@ -35,17 +35,17 @@ def self_test(estimates: pd.DataFrame) -> pd.DataFrame:
     where it lies below 0; ``unknown`` where there is no interval. ``passed`` is ``no`` where any
     is, else ``unknown`` where any is, else ``yes``.
     """
-    return verdicts(estimates)[COLUMNS]
+    return verdicts(estimates)[columns_of("selftest")]
 
 
 def verdicts(estimates: pd.DataFrame) -> pd.DataFrame:
     """``self_test`` with the dataset."""
-    asked = estimates[estimates["question"] == "self-test"]
+    asked = estimates[estimates["question"] == Question.SELF_TEST]
     rows = [
         {**dict(zip(PLACE, place, strict=True)), **_verdict(part)}
         for place, part in asked.groupby(PLACE, sort=False, dropna=False)
     ]
-    return pd.DataFrame(rows, columns=["dataset", *COLUMNS])
+    return pd.DataFrame(rows, columns=["dataset", *columns_of("selftest")])
 
 
 def _verdict(rows: pd.DataFrame) -> dict[str, str]:

@@ -28,8 +28,9 @@ from xaibench.plan.listing import first_sentence
 from xaibench.plan.schema import Plan
 from xaibench.plugins.registry import load
 from xaibench.protocols import QUANTITIES, Quantity, method_facts
+from xaibench.results.schema import columns_of
 from xaibench.shapes import Codes
-from xaibench.statistics.means import bands
+from xaibench.statistics.means import bands, of_values
 from xaibench.values import N, Sequences
 
 from .clusters import numbers_of
@@ -68,8 +69,7 @@ def curves(work: Work) -> pd.DataFrame:
                     plan.fractions, means, lows, highs, strict=True
                 )
             ]
-    columns = ["model", "method", "operator", "quantity", "order", "fraction", "mean", "low"]
-    return pd.DataFrame(rows, columns=[*columns, "high", "sequences", "seeds"])
+    return pd.DataFrame(rows, columns=columns_of("curves"))
 
 
 def _lines(
@@ -90,6 +90,25 @@ def _lines(
     return {order: np.stack(lines) for order, lines in found.items()}
 
 
+def mean_and_interval(
+    work: Work, values: NDArray[np.float64], *, over_sequences: bool = False
+) -> dict[str, Any]:
+    """The columns ``mean`` to ``seeds`` of values ``(seed, sequence)`` of the first explained
+    sequences; the interval is over sequences only with one seed, or where ``over_sequences``."""
+    clusters = numbers_of(work, values.shape[1])
+    estimate = of_values(values, clusters=clusters, sequences_only=over_sequences)
+    low, high = estimate.low, estimate.high
+    if estimate.seeds == 1:
+        low, high = estimate.sequences_low, estimate.sequences_high
+    return {
+        "mean": estimate.mean,
+        "low": low,
+        "high": high,
+        "sequences": estimate.sequences,
+        "seeds": estimate.seeds,
+    }
+
+
 def training(work: Work) -> pd.DataFrame:
     """The history of every trained model, a row an epoch."""
     plan = work.plan
@@ -99,7 +118,7 @@ def training(work: Work) -> pd.DataFrame:
         if usable(work, model, seed)
         for epoch in trainings.card(work, model, seed)["history"]
     ]
-    table = pd.DataFrame(rows, columns=["model", "seed", "epoch"] if not rows else None)
+    table = pd.DataFrame(rows, columns=None if rows else columns_of("training"))
     return table.drop(columns="masks", errors="ignore")  # too long for a cell; the card has them
 
 
@@ -107,7 +126,7 @@ def predictions(work: Work) -> pd.DataFrame:
     """The logits of every model on the whole test split, a row a sequence under a seed."""
     test, classes = work.splits.test, len(work.splits.train.class_names)
     names = [f"{OF_CLASS}{place}" for place in range(classes)]
-    parts = [pd.DataFrame(columns=["model", "seed", "sequence", "label", *names])]
+    parts = [pd.DataFrame(columns=[*columns_of("predictions"), *names])]
     for model in work.plan.models:
         for seed in seeds_of(work.plan, model):
             spec = trainings.predictions_spec(work, model, seed)
@@ -134,7 +153,7 @@ def cost(work: Work) -> pd.DataFrame:
             numbers = dict(zip(columns, measured, strict=True))
             where = {"model": model, "seed": seed, "method": method}
             rows.append({**where, **numbers, "sequences": len(arrays["scores"])})
-    return pd.DataFrame(rows, columns=["model", "seed", "method", *columns, "sequences"])
+    return pd.DataFrame(rows, columns=columns_of("cost"))
 
 
 def _kept(work: Work, model: str, seed: int, method: str) -> Arrays | None:

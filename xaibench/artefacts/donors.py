@@ -31,5 +31,5 @@ def donor_of(work: Work, operator: str) -> Codes:
 
 def leading_operator(work: Work) -> str:
     """The operator that the plan makes the leaderboard's, before anything ran: ``uniform`` where it
-    has it, else its first; ``leading.operator_of`` says which one a run's estimates have."""
+    has it, else its first; ``results.leaderboard`` says which one the estimates have."""
     return "uniform" if "uniform" in work.plan.operators else next(iter(work.plan.operators))

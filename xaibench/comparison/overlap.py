@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
 
-from xaibench.analysis.measurements import Asked, ask, facts_of
 from xaibench.analysis.panels import Cell
+from xaibench.analysis.run_values import RunValues, facts_of, values_of_run
 from xaibench.errors import UsageError
 from xaibench.explanation.controls import ORACLE, PRIORS, RANDOM
 from xaibench.protocols import MetricFacts
@@ -32,7 +32,7 @@ class Shared:
     first_seeds: tuple[int, ...]
     second_seeds: tuple[int, ...]
     sequences: int
-    asked: Asked
+    values: RunValues
     unlike: tuple[str, ...]
 
     @property
@@ -58,8 +58,10 @@ def shared(first: Run, second: Run) -> Shared:
     facts, unlike = _agreed(first, second)
     one, other = (tuple(sorted(seeds_of(run))) for run in (first, second))
     data_seed = int(first.results.plan.get("data_seed", 0))
-    asked = ask(_stacked(first, second, facts), facts=facts, data_seed=data_seed, control=RANDOM)
-    found = Shared(one, other, len(sequences), asked, unlike)
+    values = values_of_run(
+        _stacked(first, second, facts), facts=facts, data_seed=data_seed, control=RANDOM
+    )
+    found = Shared(one, other, len(sequences), values, unlike)
     if not any(cells(found, first, second)):
         raise UsageError(f"compare: {pair}: no model, method and metric was measured in both")
     return found
@@ -67,9 +69,9 @@ def shared(first: Run, second: Run) -> Shared:
 
 def cells(found: Shared, first: Run, second: Run) -> Iterator[tuple[Cell, Cell]]:
     """What was measured in both: of the methods, and of the models themselves."""
-    for cell in found.asked.panels:
+    for cell in found.values.panels:
         other = cell._replace(dataset=second.letter)
-        if cell.dataset == first.letter and cell.method != RANDOM and other in found.asked.panels:
+        if cell.dataset == first.letter and cell.method != RANDOM and other in found.values.panels:
             yield cell, other
 
 

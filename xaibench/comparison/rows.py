@@ -81,7 +81,7 @@ def _where(first: Run, second: Run, cell: Cell) -> dict[str, str]:
 
 
 def _compared(found: Shared, cell: Cell, other: Cell) -> dict[str, Any]:
-    facts = found.asked.facts[cell.metric]
+    facts = found.values.facts[cell.metric]
     assert facts is not None  # records of other metrics were left out
     one, two = (_looked_at(found, each, facts) for each in (cell, other))
     both = aligned(one, two) if found.paired else _on_shared_sequences(one, two)
@@ -109,8 +109,8 @@ def _looked_at(found: Shared, cell: Cell, facts: MetricFacts) -> Panel:
     """The values of a metric; of curves, how much better they are than random positions, for
     curves depend on how sure a model is."""
     if facts.of == "curves":
-        return found.asked.gap(cell, cell._replace(method=RANDOM))
-    return found.asked.panel(cell)
+        return found.values.gap(cell, cell._replace(method=RANDOM))
+    return found.values.panel(cell)
 
 
 def _of_other_seeds(first: Panel, second: Panel) -> bool:
@@ -122,7 +122,7 @@ def _of_other_seeds(first: Panel, second: Panel) -> bool:
 def _size(found: Shared, *of: Cell) -> float:
     """How large the values of a metric are: the larger of the mean sizes in both runs. Of curves
     it is that of the curve, for its gap to random is rounded as it is and may be near 0."""
-    return max(float(np.nan_to_num(_mean(np.abs(found.asked.panel(cell).values)))) for cell in of)
+    return max(float(np.nan_to_num(_mean(np.abs(found.values.panel(cell).values)))) for cell in of)
 
 
 def _estimate(

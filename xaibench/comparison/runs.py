@@ -12,7 +12,7 @@ import pandas as pd
 
 from xaibench.errors import UsageError
 from xaibench.protocols import MetricFacts
-from xaibench.results.compatibility import mend
+from xaibench.results.compatibility import hint
 from xaibench.results.reading import Results, read
 
 
@@ -73,7 +73,7 @@ def _facts(folder: Path, environment: Mapping[str, Any]) -> dict[str, MetricFact
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
             f"{folder / 'environment.json'}: a run of another version: it does not tell what its "
-            f"metrics look at ({error}){mend(folder)}"
+            f"metrics look at ({error}){hint(folder)}"
         ) from None
 
 

@@ -126,7 +126,7 @@ def _by_curves(model: _Model, seed: int) -> bool | None:
     curves = [
         values
         for cell, *values in _values(model, seed, method=RANDOM)
-        if (facts := model.found.asked.facts[cell.metric]) is not None and facts.of == "curves"
+        if (facts := model.found.values.facts[cell.metric]) is not None and facts.of == "curves"
     ]
     graded = any(len(np.unique(one[~np.isnan(one)])) > 1 for one, _ in curves)
     return True if graded and all(_equal(*values) for values in curves) else None
@@ -214,13 +214,13 @@ def digest(weights: Path) -> str:
 def _values(model: _Model, seed: int, *, method: str) -> Iterator[tuple[Cell, Values, Values]]:
     """What both measured under a seed, on the sequences that both have."""
     first, second = model.runs
-    asked = model.found.asked
-    for cell, panel in asked.panels.items():
-        other = asked.panels.get(cell._replace(dataset=second.letter))
+    values = model.found.values
+    for cell, panel in values.panels.items():
+        other = values.panels.get(cell._replace(dataset=second.letter))
         wanted = (cell.dataset, cell.model, cell.method) == (first.letter, model.label, method)
         if wanted and other is not None:
             one, two = aligned(panel, other)
-            rows = asked.seeds[one.seeds] == seed
+            rows = values.seeds[one.seeds] == seed
             yield cell, one.values[rows].ravel(), two.values[rows].ravel()
 
 

@@ -8,13 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xaibench.results.schema import columns_of
 from xaibench.storage.artefacts import FAILED, NOT_COMPUTED, OK
 
 WORDS = ("dataset", "model", "method", "control", "metric", "operator", "status", "reason")
-COLUMNS = (
-    *("dataset", "model", "seed", "method", "control", "metric", "operator", "repeat"),
-    *("sequence", "value", "status", "reason"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ def frame(blocks: Iterable[Block], dataset: str) -> pd.DataFrame:
     columns["value"] = np.concatenate(
         [np.array([np.nan]) if block.values is None else block.values for block in kept]
     )
-    return pd.DataFrame(columns)[list(COLUMNS)]
+    return pd.DataFrame(columns)[columns_of("records")]
 
 
 def _words(words: list[str], rows: NDArray[np.intp]) -> pd.Categorical:

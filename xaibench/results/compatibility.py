@@ -11,34 +11,34 @@ from xaibench.errors import UsageError
 from xaibench.storage.files import read
 
 BEGUN = Path("store") / "begun.json"
-"""Lies in a run folder from the beginning of a run until its tables are written."""
+"""In a run folder from the beginning of a run until its tables are written."""
 
 RENDERED = Path("store") / "rendered.json"
-"""Lies there once tables and reports are written: what they were made from, and their digests."""
+"""There once tables and reports are written: what they were made from, and their digests."""
 
 
 def check(folder: Path, tables: Collection[str]) -> None:
-    """Refuse what is no folder of a run, and a run whose tables are not all known here."""
+    """Reject what is no folder of a run, and a run with a table that is not among ``tables``."""
     if not folder.is_dir():
-        found = "a file" if folder.exists() else "no folder"
-        raise UsageError(f"{folder}: wanted the folder of a run, found {found}")
+        got = "a file" if folder.exists() else "no folder"
+        raise UsageError(f"{folder}: expected the folder of a run, got {got}")
     if not any(folder.iterdir()):
         raise UsageError(f"{folder}: no run of xaibench here, the folder is empty")
-    told = _environment(folder)
-    if (folder / BEGUN).is_file() and "unfinished" not in told:
-        ways = f"'xaibench report {folder}' tells what there is, its command again goes on"
+    environment = _environment(folder)
+    if (folder / BEGUN).is_file() and "unfinished" not in environment:
+        ways = f"'xaibench report {folder}' shows what there is, its command again continues it"
         raise UsageError(f"{folder}: an unfinished run; {ways}")
     if (folder / "store" / "data.json").is_file() and not lexists(folder / "plan.yaml"):
-        raise UsageError(f"{folder}: an unfinished run that kept no plan; run its command again")
-    named = told.get("tables")
+        raise UsageError(f"{folder}: an unfinished run without a plan; run its command again")
+    named = environment.get("tables")
     strange = (
         [str(name) for name in named if name not in [*tables]] if isinstance(named, list) else []
     )
     if strange:
-        raise UsageError(f"{folder}: holds {strange[0]}, which is not known here{mend(folder)}")
+        raise UsageError(f"{folder}: holds {strange[0]}, which is not known here{hint(folder)}")
 
 
-def mend(folder: Path) -> str:
+def hint(folder: Path) -> str:
     """The end of a message about a table that is not as this version knows it.
 
     Nothing where the folder does not say which version made it.
@@ -54,9 +54,9 @@ def mend(folder: Path) -> str:
 
 
 def _environment(folder: Path) -> dict[str, Any]:
-    """What the folder says of itself, where it can be read; its reader tells where it cannot."""
+    """Of ``environment.json``; empty where it cannot be read, which its reader reports."""
     try:
-        told = json.loads(read(folder / "environment.json"))
+        environment = json.loads(read(folder / "environment.json"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return environment if isinstance(environment, dict) else {}

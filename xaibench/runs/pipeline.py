@@ -11,10 +11,9 @@ from typing import Any
 import pandas as pd
 
 from xaibench.analysis.clusters import counts, groups_of
-from xaibench.analysis.selftest import self_test
 from xaibench.artefacts import effects, retraining
 from xaibench.artefacts.artefact import is_there
-from xaibench.artefacts.job import Job, Work, facts_of, is_explained, prepare, seeds_of
+from xaibench.artefacts.job import Job, Work, is_explained, prepare, seeds_of
 from xaibench.artefacts.model_checks import of_padding, unusable_models
 from xaibench.artefacts.models import build, card, floor_of, kept_floor, model_spec
 from xaibench.data.audit.cautions import cautions
@@ -26,7 +25,6 @@ from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.nn.machine import count_kernels, describe_kernels, kernels, machine
 from xaibench.plan.schema import Plan, dump
 from xaibench.progress import said, said_where_long, shown
-from xaibench.results import reading
 from xaibench.results.compatibility import RENDERED
 from xaibench.results.manifest import (
     Begun,
@@ -40,6 +38,7 @@ from xaibench.results.manifest import (
     unmark,
 )
 from xaibench.results.rendering import render
+from xaibench.results.schema import OF_FILE
 from xaibench.storage.artefacts import FAILED
 from xaibench.storage.files import write
 from xaibench.storage.lock import alone, busy
@@ -54,13 +53,10 @@ from .folder import (
     mark_rendered,
     set_damaged_aside,
 )
+from .tables import Ingredients, contents
 from .tasks import Task, missing, perform
 
-OUTPUTS = (
-    *("plan.yaml", "environment.json", "results.parquet", "estimates.csv", "selftest.csv"),
-    *("curves.csv", "operators.csv", "rankings.csv", "agreement.csv"),
-    *("training.csv", "cost.csv", "examples.json", *reading.LATER),
-)
+OUTPUTS = ("plan.yaml", "environment.json", *OF_FILE, "examples.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,45 +290,14 @@ def _measured(work: Work) -> Iterator[Block]:
 def _tables(work: Work, blocks: Iterable[Block]) -> Iterator[tuple[str, str | bytes]]:
     """Name and content of every table, one at a time, for they may be large."""
     # statistics are slow to import, and a run that finds all there needs none
-    from xaibench.analysis import agreement, certainty, summaries
-    from xaibench.analysis.certainty.classification import classification
-    from xaibench.analysis.claims import claims
-    from xaibench.analysis.estimates import estimates
     from xaibench.analysis.examples import examples
-    from xaibench.analysis.measurements import ask
 
-    plan = work.plan
     said("measuring")
-    records = frame(blocks, plan.dataset.use)
+    records = frame(blocks, work.plan.dataset.use)
     said("tables")
-    facts = {label: facts_of(work, label) for label in plan.metrics}
-    every = ask(
-        records,
-        facts=facts,
-        control=RANDOM,
-        random_method=summaries.random_method(plan),
-        groups=groups_of(work),
-        data_seed=plan.data_seed,
-    )
-    estimated = estimates(every, signed=summaries.signed(work), reference=plan.reference)
-    for name, table in certainty.tables(every, estimated, records, summaries.signed(work)).items():
-        yield name, _csv(table)
-    yield "claims.csv", _csv(claims(work, estimated))
-    predictions = summaries.predictions(work)
-    classified = classification(predictions, groups_of(work), plan.data_seed)
-    yield "classification.csv", _csv(classified)
-    yield "results.parquet", _parquet(records)
-    yield "predictions.parquet", _parquet(predictions)
-    yield "estimates.csv", _csv(estimated)
-    yield "selftest.csv", _csv(self_test(estimated))
-    yield "curves.csv", _csv(summaries.curves(work))
-    yield "operators.csv", _csv(agreement.operators(work))
-    yield "rankings.csv", _csv(agreement.rankings(work, estimated))
-    yield "agreement.csv", _csv(agreement.agreement(work))
-    yield "training.csv", _csv(summaries.training(work))
-    yield "cost.csv", _csv(summaries.cost(work))
+    yield from contents(Ingredients(work, records))
     yield "examples.json", json.dumps(examples(work))
-    yield "plan.yaml", dump(plan)
+    yield "plan.yaml", dump(work.plan)
 
 
 def _environment(work: Work, told: dict[str, Any]) -> str:
@@ -340,7 +305,7 @@ def _environment(work: Work, told: dict[str, Any]) -> str:
 
     environment = {
         **told,
-        "tables": list(reading.COLUMNS),
+        "tables": list(OF_FILE),
         **machine(),
         "trained_with": trained_with(work),
         **summaries.description(work),
@@ -351,14 +316,6 @@ def _environment(work: Work, told: dict[str, Any]) -> str:
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _csv(table: pd.DataFrame) -> str:
-    return str(table.to_csv(index=False))
-
-
-def _parquet(table: pd.DataFrame) -> bytes:
-    return table.to_parquet(index=False) or b""
 
 
 def _failures(folder: Path) -> list[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xaibench.analysis.claims import CLAIMS, COLUMNS, attngen, claims, deletion
+from xaibench.analysis.claims import CLAIMS, attngen, claims, deletion
 from xaibench.analysis.claims.arms import Arms, arms_of, chosen_ratio, explained_ratio, validation
 from xaibench.analysis.claims.attngen import _accuracy, _convergence, _optimum, _steadiness
 from xaibench.analysis.claims.deletion import _chance
@@ -14,6 +14,7 @@ from xaibench.analysis.claims.finding import FAILS, HOLDS, UNKNOWN
 from xaibench.artefacts.job import Job
 from xaibench.plan.schema import read
 from xaibench.results.reading import read as results
+from xaibench.results.schema import columns_of
 from xaibench.runs.pipeline import begin, run
 from xaibench.statistics.means import undefined
 
@@ -62,7 +63,7 @@ def test_arms_are_told_by_what_models_are(ran):
 
 def test_every_claim_has_a_row_with_its_rule_or_a_reason(ran):
     table = results(ran[1]).claims
-    assert list(table.columns) == COLUMNS
+    assert list(table.columns) == columns_of("claims")
     told = table[table["seeds"] > 0]
     assert (told["rule"] != "").all()
     assert (told["test"] != "").all()
@@ -99,7 +100,7 @@ def test_without_claims_there_is_an_empty_table(ran):
     work, _ = ran
     plan = work.plan.model_copy(update={"claims": None})
     table = claims(replace(work, job=replace(work.job, plan=plan)), pd.DataFrame())
-    assert list(table.columns) == COLUMNS
+    assert list(table.columns) == columns_of("claims")
     assert table.empty
 
 

@@ -27,7 +27,8 @@ from xaibench.reports.tables.certainty import (
     variances,
     verdict,
 )
-from xaibench.results.reading import COLUMNS, Results
+from xaibench.results.reading import Results
+from xaibench.results.schema import COLUMNS
 
 MINUS = "\N{MINUS SIGN}"
 PRIMARY, MODELS = "deletion_logit_difference", ("cnn", "attngen")

@@ -6,7 +6,7 @@ import pytest
 
 from xaibench.reports.format.numbers import ABSENT
 from xaibench.reports.tables.claims import claims, rules
-from xaibench.results.reading import COLUMNS
+from xaibench.results.schema import COLUMNS
 
 RULE = "holds if the interval lies above 0"
 

@@ -12,7 +12,7 @@ from xaibench.reports.tables.board import Head, Line, Place, Scale, scale_of, wi
 from xaibench.reports.tables.leaderboard import by_seed
 from xaibench.reports.tables.pairs import pairs
 from xaibench.reports.tables.standings import standings
-from xaibench.results.reading import COLUMNS
+from xaibench.results.schema import COLUMNS
 
 
 def lines(board, model=None):

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xaibench.results.schema import Question, columns_of
 from xaibench.statistics.discrimination import (
     MEASURES,
     RESAMPLES,
@@ -19,11 +20,6 @@ from xaibench.statistics.discrimination import (
     estimate,
 )
 from xaibench.statistics.resampling import Clusters, Drawing, shared_draws
-
-COLUMNS = (
-    *("question", "model", "other", "metric", "mean", "low", "high"),
-    *("sequences_low", "sequences_high", "sequences", "seeds", "reason"),
-)
 
 OF_CLASS = "logit_"
 """The columns of ``predictions.parquet`` with the logits, each before the number of its class."""
@@ -62,11 +58,11 @@ def predicted(table: pd.DataFrame) -> dict[str, Predicted]:
 def classification(
     predictions: pd.DataFrame, groups: Mapping[str, str] | None, data_seed: int
 ) -> pd.DataFrame:
-    """A row a model and measure, then a row a pair of models and measure, in ``COLUMNS``."""
+    """A row a model and measure, then a row a pair of models and measure."""
     drawing = shared_draws(data_seed, "classification", resamples=RESAMPLES, flips=0)
     models = predicted(predictions)
     rows = [*_values(models, groups, drawing), *_between(models, groups, drawing)]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=columns_of("classification"))
 
 
 def _values(
@@ -76,7 +72,7 @@ def _values(
         clusters = clusters_of(own, groups)
         for measure in MEASURES:
             found = estimate(measure, own.logits, own.labels, drawing, clusters=clusters)
-            yield _row("value", model, "", measure, found)
+            yield _row(Question.VALUE, model, "", measure, found)
 
 
 def _between(
@@ -91,7 +87,7 @@ def _between(
             if len(seeds):
                 pair = first.under(seeds), second.under(seeds)
                 found = difference(measure, *pair, first.labels, drawing, clusters=clusters)
-            yield _row("between models", model, other, measure, found)
+            yield _row(Question.BETWEEN_MODELS, model, other, measure, found)
 
 
 def clusters_of(own: Predicted, groups: Mapping[str, str] | None) -> Clusters | None:

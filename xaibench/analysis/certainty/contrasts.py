@@ -11,16 +11,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xaibench.analysis.estimates import between
-from xaibench.analysis.measurements import Asked
 from xaibench.analysis.panels import Cell, Panel, aligned, joined
 from xaibench.analysis.ranking import cells_of
-from xaibench.plan.primary import PRIMARY, operator_of
+from xaibench.analysis.run_values import RunValues
+from xaibench.plan.primary import PRIMARY
+from xaibench.results.leaderboard import operator_of
+from xaibench.results.schema import Question
 from xaibench.statistics.rounding import subtracted
 
 WHERE = ("question", "model", "other", "method", "metric", "operator")
 """What names a comparison, as in the estimates."""
 
-_QUESTIONS = ("against random", "against best", "against reference", "between models")
+_QUESTIONS = (
+    Question.AGAINST_RANDOM,
+    Question.AGAINST_BEST,
+    Question.AGAINST_REFERENCE,
+    Question.BETWEEN_MODELS,
+)
 
 Values = NDArray[np.float64]
 
@@ -47,14 +54,14 @@ class Comparison:
         return replace(self.first, values=values, reason=reason)
 
 
-def comparisons(asked: Asked, estimates: pd.DataFrame) -> Iterator[Comparison]:
+def comparisons(run: RunValues, estimates: pd.DataFrame) -> Iterator[Comparison]:
     """Those of the leaderboard's metric and operator, then those of the models' accuracy."""
     board = (estimates["metric"] == PRIMARY) & (estimates["operator"] == operator_of(estimates))
     asked_of = estimates["question"].isin(_QUESTIONS)
     for wanted in (board, estimates["metric"] == "accuracy"):
         rows = estimates[wanted & asked_of]
         for cell, (_, row) in zip(cells_of(rows), rows.iterrows(), strict=True):
-            yield Comparison(row, *_both(*_sides(cell, row, asked)))
+            yield Comparison(row, *_both(*_sides(cell, row, run)))
 
 
 def means(values: Values, axis: int) -> Values:
@@ -65,16 +72,16 @@ def means(values: Values, axis: int) -> Values:
     return found
 
 
-def _sides(cell: Cell, row: pd.Series[Any], asked: Asked) -> tuple[Panel, Panel]:
-    if row["question"] == "between models":
-        return between(cell.model, row["other"], cell, asked)
+def _sides(cell: Cell, row: pd.Series[Any], run: RunValues) -> tuple[Panel, Panel]:
+    if row["question"] == Question.BETWEEN_MODELS:
+        return between(cell.model, row["other"], cell, run)
     other = cell._replace(method=row["other"])
-    return _turned(cell, asked), _turned(other, asked)
+    return _turned(cell, run), _turned(other, run)
 
 
-def _turned(cell: Cell, asked: Asked) -> Panel:
+def _turned(cell: Cell, run: RunValues) -> Panel:
     """Its values, larger being better."""
-    facts, panel = asked.facts[cell.metric], asked.panel(cell)
+    facts, panel = run.facts[cell.metric], run.panel(cell)
     falls = facts is not None and facts.better == "lower"
     return replace(panel, values=-panel.values) if falls else panel
 

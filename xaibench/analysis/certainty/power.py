@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xaibench.analysis.measurements import Asked
+from xaibench.analysis.run_values import RunValues
+from xaibench.results.schema import columns_of
 from xaibench.statistics.crossed import Spread, crossed, of_these_models
 from xaibench.statistics.means import defined_part
 from xaibench.statistics.power import detectable_by
@@ -17,14 +18,9 @@ from xaibench.statistics.power import detectable_by
 from .contrasts import Comparison, comparisons
 from .significance import RETRAINING, THESE
 
-COLUMNS = [
-    *("model", "other", "method", "metric", "operator", "question", "population"),
-    *("n", "spread", "detectable", "reason"),
-]
 
-
-def detectable(asked: Asked, estimates: pd.DataFrame) -> pd.DataFrame:
-    """One row a leading comparison and population, in the columns ``COLUMNS``.
+def detectable(run: RunValues, estimates: pd.DataFrame) -> pd.DataFrame:
+    """One row a leading comparison and population.
 
     ``detectable`` is the smallest true difference that the test of the estimates, two-sided at .05,
     would find four times in five: for ``retraining`` with ``n`` seeds, on other sequences as many
@@ -32,14 +28,12 @@ def detectable(asked: Asked, estimates: pd.DataFrame) -> pd.DataFrame:
     ``n`` independent differences would have to give the same standard error. Where whole groups are
     resampled, ``n`` counts these.
     """
-    rows = chain.from_iterable(_rows(one, asked) for one in comparisons(asked, estimates))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    rows = chain.from_iterable(_rows(one, run) for one in comparisons(run, estimates))
+    return pd.DataFrame(rows, columns=columns_of("detectable"))
 
 
-def _rows(compared: Comparison, asked: Asked) -> Iterator[dict[str, Any]]:
-    values, clusters = defined_part(
-        compared.differences.values, asked.clusters(compared.differences)
-    )
+def _rows(compared: Comparison, run: RunValues) -> Iterator[dict[str, Any]]:
+    values, clusters = defined_part(compared.differences.values, run.clusters(compared.differences))
     for population in (RETRAINING, THESE):
         where = {**compared.where, "population": population}
         if not values.size:

@@ -11,15 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench.analysis.measurements import Asked
 from xaibench.analysis.panels import Panel, joined
 from xaibench.analysis.ranking import apart, boards, cells_of
+from xaibench.analysis.run_values import RunValues
+from xaibench.results.schema import columns_of
 from xaibench.statistics.ranks import Better, Friedman, best_shares, friedman
-
-COLUMNS = [
-    *("model", "metric", "operator", "method", "mean_rank", "critical_difference", "p_friedman"),
-    *("blocks", "best", "reason"),
-]
 
 Values = NDArray[np.float64]
 
@@ -47,28 +43,28 @@ def stacked(panels: list[Panel]) -> Stack:
 
 
 def ranks(
-    asked: Asked, estimates: pd.DataFrame, signed: Mapping[str, bool] | None = None
+    run: RunValues, estimates: pd.DataFrame, signed: Mapping[str, bool] | None = None
 ) -> pd.DataFrame:
-    """One row a ranked method, in the columns ``COLUMNS``, of every metric that ranks several.
+    """One row a ranked method, of every metric that ranks several.
 
     ``mean_rank`` (1 is best), ``critical_difference`` and ``p_friedman`` are of these models: their
     ``blocks`` are sequences (or groups, where these are resampled), averaged over seeds. ``best``
     is the share of crossed bootstrap draws, of sequences and seeds, in which the method has the
     best mean. All are made of the sequences that every method has a value of.
     """
-    alone = apart(estimates, asked, signed or {})
+    alone = apart(estimates, run, signed or {})
     every = (board for board in boards(estimates, alone) if len(board) > 1)
-    rows = chain.from_iterable(_rows(board, asked) for board in every)
-    return pd.DataFrame(rows, columns=COLUMNS)
+    rows = chain.from_iterable(_rows(board, run) for board in every)
+    return pd.DataFrame(rows, columns=columns_of("ranks"))
 
 
-def _rows(board: pd.DataFrame, asked: Asked) -> Iterator[dict[str, Any]]:
+def _rows(board: pd.DataFrame, run: RunValues) -> Iterator[dict[str, Any]]:
     cells = cells_of(board)
-    facts = asked.facts[cells[0].metric]
+    facts = run.facts[cells[0].metric]
     better: Better = "lower" if facts is not None and facts.better == "lower" else "higher"
-    stack = stacked([asked.panel(cell) for cell in cells])
-    tested = friedman(_blocks(stack, asked).T, better)
-    shares = _best(stack, better, asked)
+    stack = stacked([run.panel(cell) for cell in cells])
+    tested = friedman(_blocks(stack, run).T, better)
+    shares = _best(stack, better, run)
     few = "one seed: best in other sequences, not after retraining"
     reason = joined(tested.reason, few if stack.values.shape[1] == 1 else "")
     for cell, mean_rank, best in zip(cells, tested.mean_ranks, shares, strict=True):
@@ -92,21 +88,21 @@ def _told(tested: Friedman) -> dict[str, float]:
     }
 
 
-def _blocks(stack: Stack, asked: Asked) -> Values:
+def _blocks(stack: Stack, run: RunValues) -> Values:
     """``(method, block)``: the mean over seeds, and over the sequences of a group."""
     means: Values = stack.values.mean(axis=1)
-    if asked.groups is None:
+    if run.groups is None:
         return means
-    _, members = np.unique(asked.groups[stack.sequences], return_inverse=True)
+    _, members = np.unique(run.groups[stack.sequences], return_inverse=True)
     sums = np.stack([np.bincount(members, weights=row) for row in means])
     blocks: Values = sums / np.bincount(members)
     return blocks
 
 
-def _best(stack: Stack, better: Better, asked: Asked) -> Values:
+def _best(stack: Stack, better: Better, run: RunValues) -> Values:
     methods, seeds, sequences = stack.values.shape
     if not seeds * sequences:
         return np.full(methods, np.nan)
-    clusters = None if asked.groups is None else asked.groups[stack.sequences]
+    clusters = None if run.groups is None else run.groups[stack.sequences]
     options = {} if clusters is None else {"clusters": clusters}
-    return best_shares(stack.values, asked.drawing(seeds, sequences, **options), better)
+    return best_shares(stack.values, run.drawing(seeds, sequences, **options), better)

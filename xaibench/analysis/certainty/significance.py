@@ -9,17 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xaibench.analysis.measurements import Asked
+from xaibench.analysis.run_values import RunValues
+from xaibench.results.schema import columns_of
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.effect_sizes import cliffs_delta, d_z
 from xaibench.statistics.paired import Test, mcnemar, paired_t, sign_flips, wilcoxon
 
 from .contrasts import WHERE, Comparison, comparisons, means
-
-COLUMNS = [
-    *(*WHERE, "seed", "test", "population", "statistic", "p", "p_corrected", "correction"),
-    *("pairs", "smallest", "effect", "delta", "reason"),
-]
 
 _FAMILY = [*(name for name in WHERE if name != "method"), "test", "population"]
 """Of these: the methods of a model, or the seeds that McNemar's test was made under."""
@@ -29,8 +25,8 @@ RETRAINING, ON_THESE, THESE = "retraining", "retraining, these sequences", "thes
 Row = dict[str, Any]
 
 
-def tests(asked: Asked, estimates: pd.DataFrame) -> pd.DataFrame:
-    """One row a test, two-sided, in the columns ``COLUMNS``.
+def tests(run: RunValues, estimates: pd.DataFrame) -> pd.DataFrame:
+    """One row a test, two-sided.
 
     For ``retraining``: the crossed t of the estimates. For ``retraining, these sequences``, which
     takes the sequences as given: paired t, Wilcoxon and sign flips of the seeds' means. For ``these
@@ -41,23 +37,23 @@ def tests(asked: Asked, estimates: pd.DataFrame) -> pd.DataFrame:
     ``smallest`` is the smallest p that the test can give. ``correction`` says over how many tests
     Holm's runs: those of one kind over the methods of a model, or over the seeds.
     """
-    rows = chain.from_iterable(_tests(one, asked) for one in comparisons(asked, estimates))
-    return _corrected(pd.DataFrame(rows, columns=COLUMNS))
+    rows = chain.from_iterable(_tests(one, run) for one in comparisons(run, estimates))
+    return _corrected(pd.DataFrame(rows, columns=columns_of("tests")))
 
 
-def _tests(compared: Comparison, asked: Asked) -> Iterator[Row]:
+def _tests(compared: Comparison, run: RunValues) -> Iterator[Row]:
     yield _of_estimate(compared, "crossed t", RETRAINING, "p", int(compared.row["seeds"]))
-    yield from _over_seeds(compared, asked)
-    yield _of_estimate(compared, "t", THESE, "p_sequences", _units(compared, asked))
-    yield _over_sequences(compared, asked)
+    yield from _over_seeds(compared, run)
+    yield _of_estimate(compared, "t", THESE, "p_sequences", _units(compared, run))
+    yield _over_sequences(compared, run)
     if compared.row["metric"] == "accuracy":
-        yield from _by_seed(compared, asked)
+        yield from _by_seed(compared, run)
 
 
-def _over_seeds(compared: Comparison, asked: Asked) -> Iterator[Row]:
+def _over_seeds(compared: Comparison, run: RunValues) -> Iterator[Row]:
     differences = means(compared.differences.values, 1)
     first, second = (means(side.values, 1) for side in (compared.first, compared.second))
-    drawn = asked.drawing(1, max(len(differences), 1))
+    drawn = run.drawing(1, max(len(differences), 1))
     made = {
         "paired t": paired_t(differences),
         "Wilcoxon": wilcoxon(differences),
@@ -77,32 +73,32 @@ def _of_estimate(compared: Comparison, name: str, population: str, p: str, pairs
     return _row(compared, name, population, test._replace(reason=reason), **sizes)
 
 
-def _over_sequences(compared: Comparison, asked: Asked) -> Row:
+def _over_sequences(compared: Comparison, run: RunValues) -> Row:
     """Of whole groups where these are resampled; with all signs where there are few enough."""
     differences = compared.differences
-    clusters = asked.clusters(differences)
+    clusters = run.clusters(differences)
     counted = ~np.isnan(differences.values).all(axis=0)
     of_each = means(differences.values, 0)
     members = None if clusters is None else clusters[counted]
-    signs = asked.drawing(1, max(len(of_each), 1)).signs
+    signs = run.drawing(1, max(len(of_each), 1)).signs
     test = sign_flips(of_each, signs, clusters=members)
     first, second = (means(side.values, 0) for side in (compared.first, compared.second))
     sizes = {"effect": compared.row["effect"], "delta": cliffs_delta(first, second)}
-    units = _units(compared, asked)
+    units = _units(compared, run)
     return _row(compared, "sign flips", THESE, test._replace(pairs=units), **sizes)
 
 
-def _units(compared: Comparison, asked: Asked) -> int:
+def _units(compared: Comparison, run: RunValues) -> int:
     """The sequences that have a difference, or their groups where whole groups are resampled."""
     differences = compared.differences
     counted = ~np.isnan(differences.values).all(axis=0)
-    clusters = asked.clusters(differences)
+    clusters = run.clusters(differences)
     return int(counted.sum()) if clusters is None else len(np.unique(clusters[counted]))
 
 
-def _by_seed(compared: Comparison, asked: Asked) -> Iterator[Row]:
+def _by_seed(compared: Comparison, run: RunValues) -> Iterator[Row]:
     sides = compared.first.values, compared.second.values
-    for seed, one, other in zip(asked.seeds[compared.first.seeds], *sides, strict=True):
+    for seed, one, other in zip(run.seeds[compared.first.seeds], *sides, strict=True):
         known = ~np.isnan(one)
         first, second = one[known] == 1, other[known] == 1
         sizes = {"effect": np.nan, "delta": cliffs_delta(first, second), "seed": seed}

@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench.analysis.measurements import Asked
 from xaibench.analysis.panels import Cell
 from xaibench.analysis.ranking import cells_of
-from xaibench.plan.primary import PRIMARY, operator_of
+from xaibench.analysis.run_values import RunValues
+from xaibench.plan.primary import PRIMARY
+from xaibench.results.leaderboard import operator_of
+from xaibench.results.schema import Question, columns_of
 from xaibench.statistics.variance_components import RESIDUAL, components, terms
 from xaibench.storage.artefacts import OK
 
 from .rank_tests import stacked
-
-COLUMNS = ["model", "method", "metric", "operator", "component", "variance", "share", "reason"]
 
 _DRAWN = ("draw", "seed", "sequence")
 
@@ -27,27 +27,27 @@ Row = dict[str, Any]
 Values = NDArray[np.float64]
 
 
-def variance(asked: Asked, estimates: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
-    """One row a component of variance of the leaderboard's quantity, in the columns ``COLUMNS``.
+def variance(run: RunValues, estimates: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
+    """One row a component of variance of the leaderboard's quantity.
 
     Of a method: of its gap to random, with the operator as a component where several ran
     (``operator`` is then empty). Of the random control: of its value under the leaderboard's
     operator, with the drawn order as a component. ``share`` is that of the sum of those known.
     """
-    board = estimates[estimates["question"] == "against random"]
+    board = estimates[estimates["question"] == Question.AGAINST_RANDOM]
     board = board[(board["metric"] == PRIMARY) & (board["operator"] == operator_of(estimates))]
-    methods = chain.from_iterable(_of_method(cell, asked) for cell in cells_of(board))
-    control = _of_control(records, asked.control, operator_of(estimates))
-    return pd.DataFrame([*methods, *control], columns=COLUMNS)
+    methods = chain.from_iterable(_of_method(cell, run) for cell in cells_of(board))
+    control = _of_control(records, run.control, operator_of(estimates))
+    return pd.DataFrame([*methods, *control], columns=columns_of("variance"))
 
 
-def _of_method(cell: Cell, asked: Asked) -> Iterator[Row]:
+def _of_method(cell: Cell, run: RunValues) -> Iterator[Row]:
     """Of gaps ``(operator, seed, sequence)``."""
-    there = [each for each in asked.panels if each._replace(operator=cell.operator) == cell]
-    gaps = [asked.gap(each, asked.random(each)) for each in there]
+    there = [each for each in run.panels if each._replace(operator=cell.operator) == cell]
+    gaps = [run.gap(each, run.random(each)) for each in there]
     several = [gap for gap in gaps if gap.values.size]
     if not several:
-        yield from _rows(cell, np.empty((0, 0)), ("seed", "sequence"), asked.panel(cell).reason)
+        yield from _rows(cell, np.empty((0, 0)), ("seed", "sequence"), run.panel(cell).reason)
         return
     values = stacked(several).values
     if len(several) > 1:
@@ -94,7 +94,7 @@ def _rows(
     why: str = "",
     found: dict[str, float] | None = None,
 ) -> Iterator[Row]:
-    where = {name: getattr(cell, name) for name in COLUMNS[:4]}
+    where = {name: getattr(cell, name) for name in ("model", "method", "metric", "operator")}
     single = [factor for factor, size in zip(factors, values.shape, strict=True) if size == 1]
     few = f"one {' and one '.join(single)}: not to be told apart" if single else ""
     found = found or components(values, factors)

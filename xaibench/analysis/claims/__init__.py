@@ -8,6 +8,7 @@ from dataclasses import asdict
 import pandas as pd
 
 from xaibench.artefacts.job import Work
+from xaibench.results.schema import columns_of
 from xaibench.statistics.corrections import holm
 
 from . import attngen
@@ -16,13 +17,11 @@ from .finding import Finding
 CLAIMS: dict[str, Callable[[Work, pd.DataFrame], Iterator[Finding]]] = {"attngen": attngen.findings}
 """By the name that a plan gives under ``claims``: what a paper claims, as a run finds it."""
 
-COLUMNS = [*Finding.columns()[:10], "p_holm", *Finding.columns()[10:]]
-
 
 def claims(work: Work, estimates: pd.DataFrame) -> pd.DataFrame:
     """A row a claim; ``p_holm`` is corrected over all of them."""
     if work.plan.claims is None:
-        return pd.DataFrame(columns=COLUMNS)
+        return pd.DataFrame(columns=columns_of("claims"))
     found = CLAIMS[work.plan.claims](work, estimates)
     frame = pd.DataFrame([asdict(each) for each in found])
-    return frame.assign(p_holm=holm(frame["p"]))[COLUMNS]
+    return frame.assign(p_holm=holm(frame["p"]))[columns_of("claims")]

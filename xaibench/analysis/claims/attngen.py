@@ -20,7 +20,9 @@ from xaibench.artefacts.job import Work
 from xaibench.artefacts.models import floor_of
 from xaibench.data.loading import STANDS_IN
 from xaibench.explanation.controls import RANDOM
-from xaibench.plan.primary import PRIMARY, operator_of
+from xaibench.plan.primary import PRIMARY
+from xaibench.results.leaderboard import operator_of
+from xaibench.results.schema import Question
 from xaibench.statistics.rounding import subtracted
 from xaibench.statistics.variance_ratio import ratio_of_deviations
 
@@ -136,7 +138,7 @@ def _more_accurate(
 def _between(estimates: pd.DataFrame, model: str, other: str) -> tuple[Any, int] | None:
     """The row that compares the accuracy of two models, and the sign that puts ``model`` first."""
     rows = estimates[
-        (estimates["question"] == "between models") & (estimates["metric"] == "accuracy")
+        (estimates["question"] == Question.BETWEEN_MODELS) & (estimates["metric"] == "accuracy")
     ]
     for first, second, sign in ((model, other, 1), (other, model, -1)):
         here = rows[(rows["model"] == first) & (rows["other"] == second)]
@@ -287,7 +289,7 @@ def _controls(work: Work, estimates: pd.DataFrame, arms: Arms, ratio: float) -> 
         & estimates["method"].isin(methods[:1])
         & (estimates["metric"] == PRIMARY)
         & (estimates["operator"] == operator)
-        & estimates["question"].isin(["against random", "against control"])
+        & estimates["question"].isin([Question.AGAINST_RANDOM, Question.AGAINST_CONTROL])
         & estimates["mean"].notna()
     ]
     if rows.empty:

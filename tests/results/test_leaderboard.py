@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from xaibench.plan.primary import PRIMARY, operator_of
+from xaibench.plan.primary import PRIMARY
+from xaibench.results.leaderboard import operator_of
 
 
 def estimates(*rows: tuple[str, str, str]) -> pd.DataFrame:

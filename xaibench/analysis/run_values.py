@@ -1,4 +1,4 @@
-"""What every question is asked of: the panels of a run, the facts of its metrics, shared draws."""
+"""The measured values of a run: its panels, the facts of its metrics, and how to resample."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ACCURACY = MetricFacts(family="model", better="higher", range=(0, 1), of="expla
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RunValues:
     """The values of a run, and how they are resampled.
 
     ``control`` is the method of the control's records. ``random_method`` is the label of the random
@@ -52,7 +52,7 @@ class Asked:
         return cell._replace(method=(self.random_method or "random") if of_change else self.control)
 
     def yes_no(self, *cells: Cell) -> bool:
-        """Whether the values of all of these are 0 or 1 by what was asked, as accuracy is."""
+        """Whether the values of all of these are 0 or 1 by their metric, as accuracy is."""
         return all(self._yes_no(cell) for cell in cells)
 
     def _yes_no(self, cell: Cell) -> bool:
@@ -75,7 +75,7 @@ class Asked:
                 yield cell, facts
 
 
-def ask(
+def values_of_run(
     records: pd.DataFrame,
     *,
     facts: Mapping[str, MetricFacts],
@@ -83,8 +83,8 @@ def ask(
     control: str = "random control",
     random_method: str | None = None,
     groups: Mapping[str, str] | None = None,
-) -> Asked:
-    """What is to be asked of records.
+) -> RunValues:
+    """The measured values in records.
 
     ``facts`` holds those of each metric by its label in the plan. ``groups`` gives the group of a
     sequence by its name, where whole groups are resampled; one without is a group of its own.
@@ -93,7 +93,7 @@ def ask(
     known = {metric: facts_of(metric, facts) for metric in {cell.metric for cell in found}}
     numbered = None if groups is None else _numbered(sequences_of(records), groups)
     seeds = np.unique(records["seed"].to_numpy(np.int64))
-    return Asked(
+    return RunValues(
         found, seeds, known, control, random_method, numbered, shared_draws(data_seed, "statistics")
     )
 

@@ -1,0 +1,105 @@
+"""How far each operator pushes sequences off the data, and whether operators rank methods alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from xaibench.artefacts.artefact import arrays_of, is_there
+from xaibench.artefacts.curve_keys import Course, orders
+from xaibench.artefacts.curves import curve_spec
+from xaibench.artefacts.donors import donor_of
+from xaibench.artefacts.job import Work, facts_of
+from xaibench.dna import replacement
+from xaibench.dna.distribution_shift import confidence, fit_kmer_background, likelihood_changes
+from xaibench.dna.distribution_shift import rank_agreements as between_operators
+from xaibench.explanation.controls import RANDOM, random_maps
+from xaibench.randomness import stream, streams
+from xaibench.results.schema import Question, columns_of
+
+from .summaries import mean_and_interval
+from .summaries import signed as signed_methods
+
+BACKGROUND = 20_000
+"""So many train sequences, at most, are what a sequence should look like."""
+
+
+def operators(work: Work) -> pd.DataFrame:
+    """How far each operator pushes randomly chosen positions off the data, by fraction.
+
+    ``log_likelihood``: nats per base, of the letters alone; ``confidence``: the largest probability
+    of the model. Both as the change from the intact sequence.
+    """
+    rows = [*_likelihoods(work), *_confidences(work)]
+    return pd.DataFrame(rows, columns=columns_of("operators"))
+
+
+def _likelihoods(work: Work) -> Iterator[dict[str, Any]]:
+    if not orders(work):
+        return
+    chosen, seed, fractions = work.chosen, work.plan.data_seed, work.plan.fractions[1:]
+    train = work.splits.train.codes
+    some = stream(seed, "background").permutation(len(train))[:BACKGROUND]
+    background = fit_kmer_background(train[some])
+    scores = random_maps(chosen, 1, seed)[0]
+    ranked = replacement.replacement_ranks(
+        scores, chosen.valid, streams(seed, "ties", chosen.codes)
+    )
+    for operator in work.plan.operators:
+        try:
+            donor = donor_of(work, operator)
+        except Exception:
+            continue  # its curves are records that say why there are none
+        changes = likelihood_changes(background, chosen.codes, donor, fractions, ranked)
+        where = {"model": "", "operator": operator, "quantity": "log_likelihood"}
+        for fraction, values in zip(fractions, changes, strict=True):
+            yield {
+                **where,
+                "fraction": fraction,
+                **mean_and_interval(work, values[None], over_sequences=True),
+            }
+
+
+def _confidences(work: Work) -> Iterator[dict[str, Any]]:
+    for model, operator in product(work.plan.models, work.plan.operators):
+        course = Course(RANDOM, operator)
+        specs = [curve_spec(work, model, seed, course) for seed in work.plan.seeds]
+        found = [arrays_of(work, spec)["logits"] for spec in specs if is_there(work, spec)]
+        if not found:
+            continue
+        by_seed = [confidence(outputs).mean(axis=0) for outputs in found]
+        changes = np.stack([steps - steps[0] for steps in by_seed])
+        where = {"model": model, "operator": operator, "quantity": "confidence"}
+        for step, fraction in enumerate(work.plan.fractions[1:], start=1):
+            yield {**where, "fraction": fraction, **mean_and_interval(work, changes[:, step])}
+
+
+def rankings(work: Work, estimates: pd.DataFrame) -> pd.DataFrame:
+    """Whether the methods rank alike under two operators: Kendall's tau-b of their gaps to random.
+
+    Of the signed methods alone where the least relevant go first.
+    """
+    rows = []
+    gaps = estimates[estimates["question"] == Question.AGAINST_RANDOM]
+    gaps = gaps[gaps["operator"].isin([*work.plan.operators])]
+    methods, signed = [*work.plan.attribution], signed_methods(work)
+    apart = {
+        f"{label}_{quantity}"
+        for label in work.plan.metrics
+        for quantity in facts_of(work, label).quantities
+        if facts_of(work, label).needs_least_relevant_first
+    }
+    for (model, metric), group in gaps.groupby(["model", "metric"], sort=False):
+        if metric in apart:
+            group = group[group["method"].map(signed)]
+        means = {
+            str(operator): part.set_index("method")["mean"].reindex(methods).to_numpy(float)
+            for operator, part in group.groupby("operator", sort=False)
+        }
+        where = {"model": model, "metric": metric}
+        rows += [{**where, **pair._asdict()} for pair in between_operators(means)]
+    return pd.DataFrame(rows, columns=columns_of("rankings"))

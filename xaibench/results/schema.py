@@ -1,0 +1,644 @@
+"""The tables of a run folder: the one place that says their files, columns and what makes them.
+
+From here come the writer (``runs.tables``), the reader and the check of a stranger's folder
+(``results.reading``), the columns that the functions of ``analysis`` fill, and the tables of
+``docs/run-folder.md`` (``python docs/run_folder.py``). Another table is
+another entry here, and the function that it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from .columns import Column, Kind, Table
+
+
+class Question(StrEnum):
+    """What a row of ``estimates.csv`` answers (``analysis.estimates``)."""
+
+    VALUE = "value"
+    AGAINST_RANDOM = "against random"
+    AGAINST_CONTROL = "against control"
+    AGAINST_BEST = "against best"
+    AGAINST_REFERENCE = "against reference"
+    NORMALISED = "normalised"
+    SELF_TEST = "self-test"
+    BETWEEN_MODELS = "between models"
+    NORMALISED_BETWEEN_MODELS = "normalised between models"
+
+
+def text(name: str, unit: str, meaning: str, empty: str = "never") -> Column:
+    return Column(name, Kind.TEXT, unit, meaning, empty)
+
+
+def number(name: str, unit: str, meaning: str, empty: str = "never") -> Column:
+    return Column(name, Kind.NUMBER, unit, meaning, empty)
+
+
+def integer(name: str, unit: str, meaning: str, empty: str = "never") -> Column:
+    return Column(name, Kind.INTEGER, unit, meaning, empty)
+
+
+def one_of(name: str, allowed: Sequence[str], meaning: str, empty: str = "never") -> Column:
+    """Text from a closed list."""
+    listed = ", ".join(f"`{value}`" for value in allowed)
+    return Column(name, Kind.TEXT, listed, meaning, empty, tuple(map(str, allowed)))
+
+
+ANSWERS = ("yes", "no", "unknown")
+"""Of a check of the self-test."""
+
+TABLES = (
+    Table(
+        name="records",
+        file="results.parquet",
+        holds="every value that was measured",
+        row="one value of one metric on one sequence",
+        made_by="xaibench.evaluation.records:frame",
+        columns=(
+            text("dataset", "name of a dataset", "the data, as the plan names them"),
+            text("model", "label of the plan", "the model that was explained"),
+            integer(
+                "seed",
+                "seeds of the plan",
+                "the training seed: initialisation, batch order, dropout, masking",
+            ),
+            text(
+                "method",
+                "label of the plan, or `random control`, `oracle`, `distance to centre`, `GC "
+                "content`",
+                "whose map was measured",
+                "values of the model itself (`accuracy`)",
+            ),
+            one_of(
+                "control",
+                ("rotated", "another sequence", "mean map", "negated", "blurred"),
+                "what was made of the map first",
+                "the map itself was measured",
+            ),
+            text(
+                "metric",
+                "label of the plan; with its quantity where it has several; `accuracy`, `training`",
+                "what was measured",
+                "a method as a whole did not apply or failed",
+            ),
+            text(
+                "operator",
+                "label of the plan; a layer for randomised weights",
+                "what took the place of replaced bases",
+                "the metric replaces nothing",
+            ),
+            integer(
+                "repeat",
+                "from 0",
+                "the draw of the random control",
+                "never (0 where nothing is drawn)",
+            ),
+            text(
+                "sequence",
+                "name in the data",
+                "the test sequence",
+                "a row that says why there are no values",
+            ),
+            number(
+                "value",
+                "as the metric defines it ([metrics.md](metrics.md))",
+                "the value",
+                "undefined on this sequence, or status is not `ok`",
+            ),
+            one_of(
+                "status",
+                ("ok", "failed", "not applicable", "not computed"),
+                "whether there is a value; `not computed` in an unfinished run alone",
+            ),
+            text("reason", "free text", "why there is none", "status is `ok`"),
+        ),
+    ),
+    Table(
+        name="estimates",
+        file="estimates.csv",
+        holds="means, differences, intervals, p values, ranks",
+        row="one question",
+        made_by="xaibench.analysis.estimates:estimates",
+        columns=(
+            one_of("question", tuple(Question), "what is asked"),
+            text("dataset", "name of a dataset", "the data"),
+            text("model", "label", "the model; of a pair the first"),
+            text("other", "a control, a method, a model", "what is compared with", "nothing is"),
+            text("method", "label", "whose map", "values of the model itself"),
+            text("metric", "label, with its quantity", "what was measured"),
+            text(
+                "operator",
+                "label, or a layer",
+                "what replaced bases",
+                "the metric replaces nothing",
+            ),
+            number(
+                "mean",
+                "unit of the metric; differences are signed so that positive is better",
+                "the mean over seeds of the means over sequences",
+                "nothing is defined; `reason` says why",
+            ),
+            number(
+                "low",
+                "unit of `mean`",
+                "lower end of the headline interval, for retraining",
+                "one seed, or no mean",
+            ),
+            number("high", "unit of `mean`", "its upper end", "as `low`"),
+            number(
+                "sequences_low",
+                "unit of `mean`",
+                "lower end of the interval for these models",
+                "no mean",
+            ),
+            number("sequences_high", "unit of `mean`", "its upper end", "no mean"),
+            number(
+                "effect",
+                "standard deviations",
+                "d_z of the paired differences",
+                "no difference is asked, or it is constant",
+            ),
+            number(
+                "p",
+                "(0, 1]",
+                "two-sided p for retraining on other sequences, below .05 where `low, high` "
+                "excludes 0",
+                "no difference is asked, or one seed",
+            ),
+            number(
+                "p_sequences",
+                "(0, 1]",
+                "two-sided p for these models, below .05 where its interval excludes 0",
+                "no difference is asked",
+            ),
+            number(
+                "p_seeds",
+                "(0, 1]",
+                "two-sided p for retraining on exactly these sequences: t over seed means",
+                "no difference is asked, one seed, or seeds that agree",
+            ),
+            integer("sequences", "count", "sequences with a value"),
+            integer("seeds", "count", "seeds with a value"),
+            integer("undefined", "count", "NaN among the values"),
+            text("reason", "free text", "why a number is missing", "none is"),
+            number("p_holm", "(0, 1]", "`p` after Holm over the methods of the model", "as `p`"),
+            number(
+                "p_sequences_holm",
+                "(0, 1]",
+                "`p_sequences` after Holm over the methods of the model",
+                "as `p_sequences`",
+            ),
+            number(
+                "p_seeds_holm",
+                "(0, 1]",
+                "`p_seeds` after Holm over the methods of the model",
+                "as `p_seeds`",
+            ),
+            number(
+                "rank",
+                "from 1 (best)",
+                "place among the methods of the model",
+                "the metric ranks nothing, failed its self-test, or there is no mean",
+            ),
+        ),
+    ),
+    Table(
+        name="tests",
+        file="tests.csv",
+        holds="further tests of the leading comparisons",
+        row="one test",
+        made_by="xaibench.analysis.certainty.significance:tests",
+        columns=(
+            one_of("question", tuple(Question), "what is asked"),
+            text("model", "label", "the model; of a pair the first"),
+            text("other", "a control, a method, a model", "what is compared with"),
+            text("method", "label", "whose map", "accuracies are compared"),
+            text("metric", "label, with its quantity", "what was measured"),
+            text("operator", "label", "what replaced bases", "accuracies are compared"),
+            number("seed", "seeds of the plan", "the seed of McNemar's test", "another test"),
+            one_of(
+                "test",
+                ("crossed t", "t", "paired t", "Wilcoxon", "sign flips", "McNemar"),
+                "the test, two-sided",
+            ),
+            one_of(
+                "population",
+                ("retraining", "retraining, these sequences", "these models"),
+                "what population the test is about",
+            ),
+            number("statistic", "as the test defines it", "the statistic", "no pairs"),
+            number("p", "[0, 1]", "two-sided p", "too few pairs; `reason` says so"),
+            number("p_corrected", "[0, 1]", "p after Holm", "p is empty"),
+            text("correction", "`Holm over N`", "over how many tests", "p is empty"),
+            integer("pairs", "count", "pairs that were compared"),
+            number(
+                "smallest",
+                "(0, 1]",
+                "the smallest p that the test can give with these pairs",
+                "the test has none",
+            ),
+            number(
+                "effect",
+                "standard deviations",
+                "d_z of what was tested",
+                "McNemar's test, or constant differences",
+            ),
+            number("delta", "[-1, 1]", "Cliff's delta: pairs won less pairs lost", "no pairs"),
+            text("reason", "free text", "why a number is missing", "none is"),
+        ),
+        later=True,
+    ),
+    Table(
+        name="ranks",
+        file="ranks.csv",
+        holds="mean ranks, critical difference, who may be the best",
+        row="one ranked method",
+        made_by="xaibench.analysis.certainty.rank_tests:ranks",
+        columns=(
+            text("model", "label", "the model"),
+            text("metric", "label, with its quantity", "what ranks"),
+            text("operator", "label", "what replaced bases", "the metric replaces nothing"),
+            text("method", "label", "the method"),
+            number(
+                "mean_rank",
+                "from 1 (best)",
+                "mean over sequences of its rank",
+                "no sequence has a value of every method",
+            ),
+            number(
+                "critical_difference",
+                "ranks",
+                "two mean ranks further apart differ (Nemenyi)",
+                "as `mean_rank`",
+            ),
+            number(
+                "p_friedman",
+                "[0, 1]",
+                "whether the methods differ at all",
+                "fewer than three methods or too few sequences",
+            ),
+            integer("blocks", "count", "the sequences, or groups, that were ranked"),
+            number(
+                "best",
+                "[0, 1]",
+                "the share of bootstrap draws in which the method is best",
+                "as `mean_rank`",
+            ),
+            text("reason", "free text", "why a number is missing, or holds for less", "none is"),
+        ),
+        later=True,
+    ),
+    Table(
+        name="variance",
+        file="variance.csv",
+        holds="where the spread of the leaderboard comes from",
+        row="one component of variance",
+        made_by="xaibench.analysis.certainty.variance:variance",
+        columns=(
+            text("model", "label", "the model"),
+            text(
+                "method",
+                "label, or `random control`",
+                "whose gap to random; of the control, its value",
+            ),
+            text("metric", "label, with its quantity", "the leaderboard's"),
+            text(
+                "operator", "label", "what replaced bases", "the operator is one of the components"
+            ),
+            one_of(
+                "component",
+                ("operator", "seed", "sequence", "draw", "residual"),
+                "where the variance comes from",
+            ),
+            number(
+                "variance",
+                "unit of the metric, squared; not below 0",
+                "the component",
+                "it cannot be estimated; `reason` says why",
+            ),
+            number("share", "[0, 1]", "its share of the sum of those known", "as `variance`"),
+            text("reason", "free text", "why it cannot be estimated", "it can"),
+        ),
+        later=True,
+    ),
+    Table(
+        name="detectable",
+        file="detectable.csv",
+        holds="what so many seeds and sequences can show",
+        row="one comparison and population",
+        made_by="xaibench.analysis.certainty.power:detectable",
+        columns=(
+            text("model", "label", "the model; of a pair the first"),
+            text("other", "a control, a method, a model", "what is compared with"),
+            text("method", "label", "whose map", "accuracies are compared"),
+            text("metric", "label, with its quantity", "what was measured"),
+            text("operator", "label", "what replaced bases", "accuracies are compared"),
+            one_of("question", tuple(Question), "what is asked"),
+            one_of("population", ("retraining", "these models"), "what population it is about"),
+            integer("n", "count", "seeds, or sequences (groups where these are resampled)"),
+            number(
+                "spread",
+                "unit of the metric",
+                "the standard deviation of `n` independent differences that would give the same "
+                "standard error",
+                "one alone",
+            ),
+            number(
+                "detectable",
+                "unit of the metric",
+                "the true difference that the test of the estimates, two-sided at .05, finds four"
+                " times in five",
+                "as `spread`",
+            ),
+            text("reason", "free text", "why a number is missing", "none is"),
+        ),
+        later=True,
+    ),
+    Table(
+        name="classification",
+        file="classification.csv",
+        holds="AUROC, AUPRC and MCC of the models, and how they differ",
+        row="one measure of a model, or of two",
+        made_by="xaibench.analysis.certainty.classification:classification",
+        columns=(
+            one_of(
+                "question",
+                (Question.VALUE, Question.BETWEEN_MODELS),
+                "the measure of `model`, or `model` minus `other`",
+            ),
+            text("model", "label", "the model"),
+            text("other", "label", "the model it is compared with", "`value`"),
+            one_of(
+                "metric",
+                ("auroc", "auprc", "mcc"),
+                "the measure; with two classes AUPRC is that of the second, with more AUROC and "
+                "AUPRC are means over classes of each against the rest",
+            ),
+            number(
+                "mean",
+                "AUROC and AUPRC [0, 1], MCC [-1, 1]; differences twice as wide",
+                "the mean over seeds, higher is better",
+                "a class has no test sequence, logits are not finite, or models share no seed: "
+                "`reason`",
+            ),
+            number(
+                "low",
+                "as `mean`",
+                "lower end of the interval for retraining",
+                "as `mean`, or one seed",
+            ),
+            number("high", "as `mean`", "its upper end", "as `low`"),
+            number(
+                "sequences_low",
+                "as `mean`",
+                "lower end of the interval for these models",
+                "as `mean`, or one sequence or group",
+            ),
+            number("sequences_high", "as `mean`", "its upper end", "as `sequences_low`"),
+            integer("sequences", "count", "test sequences behind it"),
+            integer("seeds", "count", "seeds behind it"),
+            text("reason", "free text", "why something is missing", "nothing is"),
+        ),
+        later=True,
+    ),
+    Table(
+        name="predictions",
+        file="predictions.parquet",
+        holds="the logits of every model on the test split",
+        row="one sequence under one seed",
+        made_by="xaibench.analysis.summaries:predictions",
+        columns=(
+            text("model", "label", "the model"),
+            integer("seed", "seeds of the plan", "the training seed"),
+            text("sequence", "name", "the test sequence"),
+            integer("label", "from 0", "the number of its class"),
+        ),
+        more=r"logit_\d+",
+        later=True,
+    ),
+    Table(
+        name="claims",
+        file="claims.csv",
+        holds="claims of a paper put to the test, where the plan names some",
+        row="one claim",
+        made_by="xaibench.analysis.claims:claims",
+        columns=(
+            text("claim", "free text", "what the paper claims"),
+            text("published", "free text", "what it gives for it, or that it gives no number"),
+            text("quantity", "free text", "what we measured", "the run has no numbers for it"),
+            number(
+                "mean",
+                "as `quantity` says: a difference, positive where the claim is right, but for the"
+                " accuracy under deletion, the share of seeds (both [0, 1]), and the ratio of two"
+                " standard deviations (1: no difference)",
+                "what we found",
+                "the run has no numbers for it",
+            ),
+            number("low", "unit of `mean`", "lower end of its interval", "as `mean`, or one seed"),
+            number("high", "unit of `mean`", "its upper end", "as `low`"),
+            integer("seeds", "count", "seeds behind it"),
+            integer("sequences", "count", "sequences behind it; 0 where it is one number per seed"),
+            text("test", "free text", "the test", "the run has no numbers for it"),
+            number("p", "[0, 1]", "its p", "too few seeds"),
+            number("p_holm", "[0, 1]", "p after Holm over all claims", "as `p`"),
+            one_of(
+                "verdict",
+                ("holds", "does not hold", "cannot be told at this n"),
+                "what the rule says",
+            ),
+            text(
+                "rule",
+                "free text",
+                "the rule, fixed before the run",
+                "the run has no numbers for it",
+            ),
+            text("caveat", "free text", "what to know before it is quoted", "nothing"),
+        ),
+        later=True,
+    ),
+    Table(
+        name="selftest",
+        file="selftest.csv",
+        holds="which metrics can tell good maps from bad ones here",
+        row="one metric on one model",
+        made_by="xaibench.analysis.selftest:self_test",
+        columns=(
+            text("model", "label", "the model"),
+            text("metric", "label, with its quantity", "the metric that is tested"),
+            text("operator", "label", "what replaced bases", "the metric replaces nothing"),
+            one_of("oracle_over_random", ANSWERS, "the oracle comes out above random"),
+            one_of("random_over_negated", ANSWERS, "random comes out above the negated oracle"),
+            one_of(
+                "blurred_not_over_oracle",
+                ANSWERS,
+                "the blurred oracle does not come out above the oracle",
+            ),
+            one_of("passed", ANSWERS, "all three"),
+            text("reason", "free text", "what failed or is unknown", "it passed"),
+        ),
+    ),
+    Table(
+        name="curves",
+        file="curves.csv",
+        holds="mean curves of replacing positions",
+        row="one point of one curve",
+        made_by="xaibench.analysis.summaries:curves",
+        columns=(
+            text("model", "label", "the model"),
+            text("method", "label, or `random control`", "whose map gives the order"),
+            text("operator", "label", "what replaces bases"),
+            one_of("quantity", ("logit_difference", "probability", "accuracy"), "what is drawn"),
+            one_of(
+                "order",
+                ("most relevant first", "least relevant first", "random"),
+                "which positions go first",
+            ),
+            number("fraction", "[0, 1]", "the share of positions that are replaced"),
+            number("mean", "logits, or [0, 1]", "the mean over sequences and seeds"),
+            number(
+                "low",
+                "unit of `mean`",
+                "lower end of its interval, for retraining",
+                "one seed, one sequence, or one cluster where clusters are resampled",
+            ),
+            number("high", "unit of `mean`", "its upper end", "as `low`"),
+            integer("sequences", "count", "sequences behind it"),
+            integer("seeds", "count", "seeds behind it"),
+        ),
+    ),
+    Table(
+        name="operators",
+        file="operators.csv",
+        holds="how far replacing pushes sequences off the data",
+        row="one operator at one fraction",
+        made_by="xaibench.analysis.operator_shift:operators",
+        columns=(
+            text(
+                "model", "label", "the model", "the letters alone are looked at (`log_likelihood`)"
+            ),
+            text("operator", "label", "what replaces bases"),
+            text(
+                "quantity",
+                "`log_likelihood` (nats per base), `confidence` (largest probability)",
+                "what changes",
+            ),
+            number("fraction", "(0, 1]", "the share of positions replaced, drawn at random"),
+            number("mean", "unit of the quantity", "its change from the intact sequence"),
+            number(
+                "low", "unit of `mean`", "lower end of the interval; with one seed over sequences"
+            ),
+            number("high", "unit of `mean`", "its upper end"),
+            integer("sequences", "count", "sequences behind it"),
+            integer("seeds", "count", "seeds behind it"),
+        ),
+    ),
+    Table(
+        name="rankings",
+        file="rankings.csv",
+        holds="whether two operators order the methods alike",
+        row="one pair of operators",
+        made_by="xaibench.analysis.operator_shift:rankings",
+        columns=(
+            text("model", "label", "the model"),
+            text("metric", "label, with its quantity", "what orders the methods"),
+            text("operator", "label", "one operator"),
+            text("other", "label", "another"),
+            number(
+                "tau",
+                "[-1, 1]",
+                "Kendall's tau-b of the methods' gaps to random",
+                "fewer than three methods, or all alike",
+            ),
+            integer("methods", "count", "methods that have both gaps"),
+        ),
+    ),
+    Table(
+        name="agreement",
+        file="agreement.csv",
+        holds="how alike the maps of two methods are",
+        row="one pair of methods",
+        made_by="xaibench.analysis.agreement:agreement",
+        columns=(
+            text("model", "label", "the model"),
+            text("method", "label", "one method"),
+            text("other", "label", "another, or the same: then two seeds are compared"),
+            text(
+                "measure",
+                "`spearman` ([-1, 1]), `overlap` ([0, 1])",
+                "rank correlation, or shared share of the top positions",
+            ),
+            number(
+                "mean",
+                "as the measure",
+                "the mean over sequences and seeds",
+                "undefined everywhere (flat maps)",
+            ),
+            number(
+                "low",
+                "as the measure",
+                "lower end of the interval; with one seed over sequences",
+                "as `mean`",
+            ),
+            number("high", "as the measure", "its upper end", "as `mean`"),
+            integer("sequences", "count", "sequences behind it"),
+            integer("seeds", "count", "seeds behind it"),
+        ),
+    ),
+    Table(
+        name="training",
+        file="training.csv",
+        holds="how every model was trained",
+        row="one epoch",
+        made_by="xaibench.analysis.summaries:training",
+        columns=(
+            text("model", "label", "the model"),
+            integer("seed", "seeds of the plan", "the training seed"),
+            integer("epoch", "from 1", "the epoch"),
+        ),
+        more=".+",
+    ),
+    Table(
+        name="cost",
+        file="cost.csv",
+        holds="what explaining took, and what the guards saw",
+        row="one method on one trained model",
+        made_by="xaibench.analysis.summaries:cost",
+        columns=(
+            text("model", "label", "the model"),
+            integer("seed", "seeds of the plan", "the training seed"),
+            text("method", "label", "the method"),
+            number("forwards", "passes of one sequence", "forward passes"),
+            number("backwards", "passes of one sequence", "backward passes"),
+            number("seconds", "seconds", "time of the processor, all threads together"),
+            number(
+                "completeness_error",
+                "share of the RMS change of the output",
+                "largest error of the sum of scores",
+                "the method promises no completeness",
+            ),
+            number(
+                "difference",
+                "share of the largest score",
+                "how far scores move when explained in a different batch",
+            ),
+            number("flat", "[0, 1]", "the share of maps that score every position the same"),
+            integer("sequences", "count", "sequences that were explained"),
+        ),
+    ),
+)
+
+OF_NAME = {table.name: table for table in TABLES}
+OF_FILE = {table.file: table for table in TABLES}
+
+COLUMNS = {table.file: tuple(table.names) for table in TABLES}
+"""By file, the columns that the table has."""
+
+TEXT = frozenset[str]().union(*(table.texts for table in TABLES))
+"""The columns that hold text, in whichever table."""
+
+
+def columns_of(name: str) -> list[str]:
+    """The columns of the table of this name, in the order in which they are written."""
+    return OF_NAME[name].names
