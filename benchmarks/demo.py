@@ -25,7 +25,7 @@ import tarfile
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -36,12 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 PARTS = {
     "reading data": "xaibench.artefacts.job:prepare",
-    "training": "xaibench.artefacts.models:train",
-    "predictions": "xaibench.artefacts.models:predict",
-    "explaining": "xaibench.artefacts.explanations:explain_cell",
-    "curves": "xaibench.artefacts.curves:curve_cell",
-    "oracle": "xaibench.artefacts.oracle:oracle_cell",
-    "true effects": "xaibench.artefacts.effects:effects_cell",
+    "artefacts": "xaibench.artefacts.artefact:ensure",
     "floor": "xaibench.artefacts.models:floor_of",
     "measuring": "xaibench.evaluation.records:frame",
     "estimates": "xaibench.analysis.estimates:estimates",
@@ -54,10 +49,10 @@ PARTS = {
     "examples": "xaibench.analysis.examples:examples",
     "reports": "xaibench.results.rendering:render",
 }
-"""Where the time of a part is spent; what a revision lacks counts for the rest. ``explaining`` and
-``curves`` are told apart by their source, the last argument."""
+"""Where the time of a part is spent; what a revision lacks counts for the rest. ``artefacts`` are
+listed by kind, explanations by method."""
 
-BY_SOURCE = ("explaining", "curves")
+BY_KIND = ("artefacts",)
 
 
 def main() -> None:
@@ -140,11 +135,11 @@ def _alone(folder: Path, changes: list[str]) -> None:
 def _run_in_this_process(folder: Path, changes: list[str]) -> None:
     from xaibench.artefacts.job import Job
     from xaibench.plan.schema import read_any
-    from xaibench.runs import pipeline, tasks
+    from xaibench.runs import pipeline, workers
 
     plan = read_any("demo", changes=tuple(changes), plugins=(), limit=None)
     job = Job(plan, "demo", (), folder)
-    jobs = 0 if hasattr(tasks, "in_processes") else 1  # 0.1.0 had no processes for one job
+    jobs = 0 if hasattr(workers, "in_processes") else 1  # 0.1.0 had no processes for one job
     pipeline.run(pipeline.begin(job), jobs=jobs, threads=1, command="xaibench run demo")
 
 
@@ -155,7 +150,7 @@ def _timed(
 
     @wraps(call)
     def timed(*arguments: Any, **options: Any) -> Any:
-        name = f"{part}: {arguments[-1]}" if part in BY_SOURCE else part
+        name = _kind_of(arguments[0].spec) if part in BY_KIND else part
         began = time.process_time()
         running.append(0.0)
         try:
@@ -167,6 +162,13 @@ def _timed(
                 running[-1] += whole
 
     return timed
+
+
+def _kind_of(spec: Mapping[str, Any]) -> str:
+    """The kind of an artefact, and of an explanation by which method's code."""
+    if spec["kind"] != "explained":
+        return str(spec["kind"])
+    return f"explained: {spec['method']['code']}"
 
 
 def _print(measured: dict[str, tuple[dict[str, float], Path]]) -> None:

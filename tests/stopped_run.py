@@ -8,7 +8,7 @@ from shared import made_once
 
 from xaibench.artefacts.job import Job
 from xaibench.plan.schema import read
-from xaibench.runs import tasks
+from xaibench.runs import workers
 from xaibench.runs.pipeline import begin, run
 
 PLAN = """
@@ -83,7 +83,7 @@ def stopped(
     folder: Path, monkeypatch: pytest.MonkeyPatch, *, after: int, plan_text: str = PLAN
 ) -> Path:
     """A run that a key interrupts after so many tasks."""
-    compute, done = tasks.compute, []
+    compute, done = workers.compute, []
 
     def once_more(*words):
         if len(done) == after:
@@ -92,7 +92,7 @@ def stopped(
         compute(*words)
 
     with monkeypatch.context() as patched:
-        patched.setattr(tasks, "compute", once_more)
+        patched.setattr(workers, "compute", once_more)
         with pytest.raises(KeyboardInterrupt):
             finished(folder, plan_text)
     return folder

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from xaibench.artefacts import models
+from xaibench.artefacts.artefact import Memory, ensure
 from xaibench.artefacts.job import Job
 from xaibench.models import masks
 from xaibench.plan.schema import read
@@ -44,7 +45,8 @@ def work_of(folder):
 def train(work):
     """The epochs that were told of."""
     told = []
-    models.train(work, "attngen", 0, lambda epoch, *_: told.append(epoch))
+    artefact = models.model_artefact(work, "attngen", 0)
+    ensure(artefact, Memory(work, lambda epoch, *_: told.append(epoch)))
     return told
 
 
@@ -75,7 +77,7 @@ def test_killed_before_its_weights_are_kept_a_training_is_not_made_again(tmp_pat
         raise Killed
 
     with monkeypatch.context() as cut:
-        cut.setattr(models, "_save", kill)
+        cut.setattr(models, "_files", kill)
         with pytest.raises(Killed):
             train(work)
     assert len(checkpoints(work)) == 1
@@ -92,7 +94,7 @@ def test_a_training_that_could_not_be_kept_is_there_when_it_is_tried_again(tmp_p
         raise OSError("no space left")
 
     with monkeypatch.context() as cut:
-        cut.setattr(models, "_save", full)
+        cut.setattr(models, "_files", full)
         assert train(work) == [1, 2, 3]
     spec = models.model_spec(work, "attngen", 0)
     assert work.store.outcome(spec) == ("failed", "OSError: no space left")

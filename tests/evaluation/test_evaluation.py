@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from xaibench.analysis.agreement import agreement
-from xaibench.artefacts.artefact import arrays_of
+from xaibench.artefacts.artefact import Memory, arrays_of
 from xaibench.artefacts.curve_keys import Course
 from xaibench.artefacts.curves import curve_spec, map_of
 from xaibench.artefacts.donors import donor_of
@@ -28,7 +28,7 @@ from xaibench.plan.schema import read
 from xaibench.plugins.registry import available
 from xaibench.randomness import streams
 from xaibench.runs.pipeline import begin, run
-from xaibench.runs.tasks import Task, missing
+from xaibench.runs.tasks import Kind, Task, missing
 
 PLAN = """
 dataset: {name: planted, train: 90, test: 30, length: 40}
@@ -198,7 +198,7 @@ def test_another_model_judges_what_this_one_explained(whole):
     lines, why = lines_of(work, Block("attngen", 0, "saliency"), course, "logit_difference")
     assert why is None
     codes, labels = work.chosen.codes, work.chosen.labels
-    scores = map_of(work, "attngen", 0, course)
+    scores = map_of(Memory(work), "attngen", 0, course)
     ranked = replacement_ranks(scores, work.chosen.valid, streams(0, "ties", codes), order=MORF)
     donor = donor_of(work, "uniform")
     steps = replacement_counts(work.plan.fractions, work.chosen.valid)
@@ -392,7 +392,7 @@ def test_an_oracle_that_is_lost_is_made_again(tmp_path):
         "operators=[uniform]",
     )
     work, _, first = finished(tmp_path / "run", changes=changes)
-    task = Task("cnn", 0, ORACLE)
+    task = Task("cnn", 0, Kind.ORACLE)
     assert not missing(work, task)
     shutil.rmtree(work.store.path(curve_spec(work, "cnn", 0, Course(ORACLE, "uniform", LERF))))
     assert missing(work, task)

@@ -7,12 +7,13 @@ import pytest
 import torch
 from small_run import work_of
 
-from xaibench.artefacts.retraining import retrained_cell
+from xaibench.artefacts.artefact import Cost, Memory, ensure
+from xaibench.artefacts.retraining import NOTHING_REMOVED, retrained_artefacts
 from xaibench.errors import UsageError
 from xaibench.plan.schema import Use
-from xaibench.runs.forecast import FOLDER, KINDS, Amount, Forecast, forecast, summary, total
+from xaibench.runs.forecast import FOLDER, KINDS, Forecast, forecast, in_all, summary
 from xaibench.runs.pipeline import planned, run
-from xaibench.runs.tasks import Task
+from xaibench.runs.tasks import Kind, Task
 from xaibench.runs.timing import Tried, tried
 
 PLAN = """
@@ -98,15 +99,15 @@ def test_passes_are_counted_as_a_person_would(told):
 
 
 def test_a_method_that_does_not_apply_is_nothing_to_do(told):
-    amount = told[1].todo[Task("cnn", 0, "attention")]
-    assert amount == Amount()
-    assert told[1].todo[Task("attngen", 0, "attention")].explained > 11
+    amount = told[1].todo[Task("cnn", 0, Kind.METHOD, "attention")]
+    assert amount == Cost()
+    assert told[1].todo[Task("attngen", 0, Kind.METHOD, "attention")].explained > 11
 
 
 def test_guards_and_changes_are_counted_among_the_explained(told):
     """Guards explain eight again; three draws of five sequences have a base substituted."""
     for task, amount in told[1].todo.items():
-        if task.source in ("saliency", "deeplift"):
+        if task.method in ("saliency", "deeplift"):
             assert amount.explained == 11 + 8 + 3 * 5
 
 
@@ -127,7 +128,7 @@ def test_what_is_there_is_not_counted_again(ran):
     assert (again.todo, again.seconds, again.stored) == ({}, 0.0, 0)
     assert "forward passes: none" in summary(work)
     assert "on disk" not in summary(work)
-    assert total([again], jobs=1) == "all 1 together: nothing to compute"
+    assert in_all([again], jobs=1) == "all 1 together: nothing to compute"
 
 
 def test_only_what_a_wider_metric_needs_is_counted(ran, known):
@@ -137,7 +138,7 @@ def test_only_what_a_wider_metric_needs_is_counted(ran, known):
     wider["substitution_agreement"] = Use(use="substitution_agreement", options=options)
     plan = work.plan.model_copy(update={"metrics": wider})
     foreseen = forecast(replace(work, job=replace(work.job, plan=plan)))
-    assert {task.source for task in foreseen.todo} == {"oracle"}
+    assert {task.kind for task in foreseen.todo} == {Kind.ORACLE}
     passes = amounts(foreseen)
     assert passes == {"the oracle and true effects": 2 * 2 * 3 * 6 * 60}
     assert foreseen.seconds == 2 * 3 * 6 * 60 * (0.25 + 0.125)
@@ -155,7 +156,7 @@ def test_seconds_are_counts_times_what_each_takes(tmp_path, known):
 
 def test_no_number_of_processes_is_faster_than_the_longest_task(tmp_path, known):
     work = work_of(tmp_path / "new", text=PLAN, changes=("metrics=[auprc]", "controlled=0"))
-    longest_training, longest_of_the_others = 200, 50 * 0.25
+    longest_training, longest_of_the_others = 200 + 50 * 0.125, (11 + 8) * 0.5
     assert forecast(work, jobs=100).seconds == longest_training + longest_of_the_others
     assert forecast(work, jobs=2).seconds == forecast(work, jobs=1).seconds / 2
 
@@ -168,9 +169,9 @@ def test_retrainings_learn_from_as_much_as_they_are_given(tmp_path, known):
     todo = forecast(work).todo
     train = len(work.splits.train)
     assert todo[Task("cnn", 0)].trained == 1 + 36 / train
-    assert todo[Task("cnn", 0, "saliency")].trained == 36 / train
+    assert todo[Task("cnn", 0, Kind.METHOD, "saliency")].trained == 36 / train
     beside = len(work.splits.validation) + 11
-    assert todo[Task("cnn", 0, "saliency")].explained == 11 + 8 + 3 * 5 + 36 + beside
+    assert todo[Task("cnn", 0, Kind.METHOD, "saliency")].explained == 11 + 8 + 3 * 5 + 36 + beside
     retrainings = 2 * 2 * (1 + 1 + 3)  # nothing removed, at random, by each method
     assert f"4 trainings and {retrainings} retrainings" in summary(work)
 
@@ -188,7 +189,8 @@ def test_retrainings_that_are_there_are_not_counted_again(ran, known):
     one, sources = asked(0.5), 1 + 3  # at random and by each method
     assert f"0 trainings and {2 * 2 * (1 + sources)} retrainings" in summary(one)
     for model in work.plan.models:
-        retrained_cell(one, model, 0, None)
+        for artefact in retrained_artefacts(one, model, 0, NOTHING_REMOVED):
+            ensure(artefact, Memory(one))
     assert f"0 trainings and {2 * 2 * (1 + sources) - 2} retrainings" in summary(one)
     todo = forecast(asked(0.5, 0.7)).todo
     assert sum(each.retrainings for each in todo.values()) == 2 * 2 * (1 + 2 * sources) - 2
@@ -196,11 +198,11 @@ def test_retrainings_that_are_there_are_not_counted_again(ran, known):
 
 def test_a_series_sums_what_its_runs_take():
     runs = [
-        Forecast(3, {Task("cnn", seed): Amount(stored=4_000_000)}, {"training": taken}, *told)
+        Forecast(3, {Task("cnn", seed): Cost(stored=4_000_000)}, {"training": taken}, *told)
         for seed, (taken, *told) in enumerate([(200.0, 100.0, 1.0, 1.5), (40.0, 20.0, 2.0, 2.5)])
     ]
     runs = [replace(run, by_kind={"explaining": 0.0, "passes": 0.0, **run.by_kind}) for run in runs]
-    first, second = total(runs, jobs=2).splitlines()
+    first, second = in_all(runs, jobs=2).splitlines()
     assert first == (
         "all 2 together: about 2 minutes, perhaps 60 seconds to 4 minutes, on 2 processes; "
         "8 MB on disk"
@@ -209,8 +211,8 @@ def test_a_series_sums_what_its_runs_take():
 
 
 def test_a_busy_processor_is_said():
-    run = Forecast(1, {Task("cnn", 0): Amount()}, dict.fromkeys(KINDS, 9.0), 27.0, 1.0, 3.9)
-    assert "by the clock it may take 4 times as long" in total([run], jobs=1)
+    run = Forecast(1, {Task("cnn", 0): Cost()}, dict.fromkeys(KINDS, 9.0), 27.0, 1.0, 3.9)
+    assert "by the clock it may take 4 times as long" in in_all([run], jobs=1)
 
 
 BROKEN = """

@@ -14,7 +14,7 @@ from xaibench.errors import UsageError
 from xaibench.plan.schema import dump, read, read_back
 from xaibench.results.manifest import begun_in, mark, named_from_here, seen_from
 from xaibench.results.reading import read as read_results
-from xaibench.runs import tasks
+from xaibench.runs import workers
 from xaibench.runs.elapsed import seconds_of
 from xaibench.runs.pipeline import report
 from xaibench.storage.lock import alone
@@ -52,8 +52,8 @@ def nothing_computed(monkeypatch):
         raise AssertionError("computed")
 
     for module, name in [
-        (tasks, "compute"),
-        (models, "train"),
+        (workers, "compute"),
+        (models, "learnt"),
         (models, "floor"),
         (explanations, "explain"),
     ]:

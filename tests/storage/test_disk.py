@@ -12,7 +12,7 @@ import pytest
 from stopped_run import COMMAND, LEAN, finished, own, work_of
 
 from xaibench.errors import Halted, UsageError
-from xaibench.runs import tasks
+from xaibench.runs import workers
 from xaibench.runs.pipeline import OUTPUTS, report, run
 
 PLAN = LEAN.replace("[markdown]", "[markdown, large]")
@@ -38,7 +38,7 @@ def same(folder: Path, whole: Path) -> None:
 @contextmanager
 def happening(monkeypatch, what, *, after: int):
     """Something happens once so many tasks are done."""
-    compute, done = tasks.compute, []
+    compute, done = workers.compute, []
 
     def late(*words):
         if len(done) == after:
@@ -47,7 +47,7 @@ def happening(monkeypatch, what, *, after: int):
         compute(*words)
 
     with monkeypatch.context() as patched:
-        patched.setattr(tasks, "compute", late)
+        patched.setattr(workers, "compute", late)
         yield done
 
 

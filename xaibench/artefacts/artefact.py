@@ -1,24 +1,212 @@
-"""How artefacts are named, kept and read."""
+"""What an artefact is: where it came from, whether it exists, how it is made and read, its cost."""
 
-from dataclasses import replace
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from xaibench.errors import NotApplicable, described, message_of
+from xaibench.errors import NotApplicable, UsageError, described, message_of
 from xaibench.plan.schema import Use
 from xaibench.plugins.options import identity
 from xaibench.plugins.registry import load as plugin_of
 from xaibench.shapes import Codes
-from xaibench.storage.artefacts import FAILED, NOT_APPLICABLE, OK, Spec
+from xaibench.storage.artefacts import FAILED, NOT_APPLICABLE, OK, Spec, Store, key
 
 from .job import Work, remembered
 
 Arrays = dict[str, NDArray[Any]]
+
+Files = Mapping[str, bytes]
+"""The files of an artefact, by name."""
+
+Epoch = Callable[[int, int, dict[str, float]], None]
+"""Called with each epoch of a training."""
+
+ARRAYS = "arrays.safetensors"
+
+
+# What making it costs
+
+
+class Sizes(NamedTuple):
+    """What only a trial tells of a model: the bytes of its weights, and the methods that score all
+    bases of a position."""
+
+    weights: int = 0
+    hypothetical: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What making artefacts takes.
+
+    ``passes`` of one sequence by the model that is asked and by purpose; sequences ``explained``;
+    ``trained`` is what trainings and retrainings learn from, in units of the train split;
+    ``stored`` is in bytes. ``shared`` counts sequences that are explained once for all artefacts
+    of a task, by what they are explained for.
+    """
+
+    passes: Mapping[tuple[str, str], int] = field(default_factory=Counter)
+    explained: int = 0
+    trainings: int = 0
+    retrainings: int = 0
+    trained: float = 0.0
+    stored: int = 0
+    shared: Mapping[Hashable, int] = field(default_factory=dict)
+
+
+def total(costs: Iterable[Cost]) -> Cost:
+    """The cost of the artefacts of one task, what they share counted once."""
+    listed = list(costs)
+    passes: Counter[tuple[str, str]] = Counter()
+    shared: dict[Hashable, int] = {}
+    for cost in listed:
+        passes.update(cost.passes)
+        shared |= cost.shared
+    return Cost(
+        passes,
+        sum(cost.explained for cost in listed) + sum(shared.values()),
+        sum(cost.trainings for cost in listed),
+        sum(cost.retrainings for cost in listed),
+        sum(cost.trained for cost in listed),
+        sum(cost.stored for cost in listed),
+    )
+
+
+# What it is
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """One thing that a run stores under ``spec``, which says what it is and what it came from.
+
+    ``make`` gives its files, ``read`` the value that a function from names to files holds, and
+    ``cost`` what making it takes. It is made only where all that it ``needs`` exists; ``stored``
+    is called once its files are in the store.
+    """
+
+    spec: Spec
+    make: Callable[[Memory], Files]
+    read: Callable[[Callable[[str], bytes]], Any]
+    cost: Callable[[Sizes], Cost]
+    needs: tuple[Spec, ...] = ()
+    stored: Callable[[], None] = lambda: None
+
+    def exists(self, store: Store) -> bool:
+        """Whether it was made, or does not apply; a failure is tried again."""
+        return store.holds(self.spec)
+
+    def possible(self, store: Store) -> bool:
+        """Whether all that it is made from exists and holds something."""
+        return all(store.outcome(spec)[0] == OK for spec in self.needs)
+
+    def load(self, store: Store) -> Any:
+        """Its value, from the store; UsageError where a file is damaged."""
+        return self.read(lambda name: store.content(self.spec, name))
+
+
+def of_arrays(
+    spec: Spec,
+    make: Callable[[Memory], Arrays],
+    cost: Callable[[Sizes], Cost],
+    needs: tuple[Spec, ...] = (),
+) -> Artefact:
+    """An artefact whose value is arrays by name."""
+    return Artefact(spec, lambda memory: packed(make(memory)), unpacked, cost, needs)
+
+
+def packed(arrays: Arrays) -> Files:
+    """Arrays as the file that holds them."""
+    # not save_file, whose error on a full disk names no file and is no OSError
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return {ARRAYS: save(contiguous)}
+
+
+def unpacked(file: Callable[[str], bytes]) -> Arrays:
+    """The arrays of an artefact, which nobody may write into."""
+    return dict(load(file(ARRAYS)))
+
+
+# Making and loading
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What one task has loaded or made so far, for the artefacts that come next; gone with it."""
+
+    work: Work
+    epoch: Epoch = lambda *_: None
+    values: dict[Hashable, Any] = field(default_factory=dict)
+
+    def once(self, name: Hashable, make: Callable[[], Any]) -> Any:
+        """What ``make`` gives, made at the first call of this name."""
+        if name not in self.values:
+            self.values[name] = make()
+        return self.values[name]
+
+    def value(self, artefact: Artefact) -> Any:
+        """The value of an artefact that exists: handed on where this task made it, else loaded."""
+        return self.once(key(artefact.spec), lambda: artefact.load(self.work.store))
+
+
+def ensure(artefact: Artefact, memory: Memory, *, hand_on: bool = False) -> None:
+    """Make and store an artefact, or the reason why there is none, unless it exists.
+
+    ``hand_on`` its value in memory: what reading the stored files would give, so that nothing
+    depends on whether a run was resumed.
+    """
+    store = memory.work.store
+    if artefact.exists(store) or not artefact.possible(store):
+        return
+    try:
+        files = artefact.make(memory)
+    except UsageError:
+        raise
+    except Exception as error:
+        save_failure(memory.work, artefact.spec, error)
+        return
+    save_files(memory.work, artefact.spec, files)
+    artefact.stored()
+    if hand_on:
+        memory.values[key(artefact.spec)] = artefact.read(files.__getitem__)
+
+
+def save_files(work: Work, spec: Spec, files: Files) -> None:
+    """Store the files of an artefact, all or none."""
+
+    def write(folder: Path) -> None:
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+
+    work.store.keep(spec, write)
+
+
+def save_failure(work: Work, spec: Spec, error: Exception) -> None:
+    """Store the reason why there is no artefact; the next run tries a failure again."""
+    status = NOT_APPLICABLE if isinstance(error, NotApplicable) else FAILED
+    reason = message_of(error) if status == NOT_APPLICABLE else described(error)
+    work.store.keep(spec, lambda _: None, status=status, reason=reason)
+
+
+def is_there(work: Work, spec: Spec) -> bool:
+    """Whether an artefact was made and holds something."""
+    return work.store.outcome(spec)[0] == OK
+
+
+def arrays_of(work: Work, spec: Spec) -> Arrays:
+    """The arrays of an artefact that is there."""
+    return unpacked(lambda name: work.store.content(spec, name))
+
+
+# What a spec is made of
 
 
 def identified(work: Work, kind: str, use: Use) -> dict[str, Any]:
@@ -47,30 +235,3 @@ def looked_at(work: Work, model: str, method: str = "", operator: str = "") -> W
     uses = (plan.models.get(model), plan.attribution.get(method), plan.operators.get(operator))
     asked = [use.options.get("sequences") for use in uses if use is not None]
     return first(work, min((count for count in asked if count is not None), default=None))
-
-
-def is_there(work: Work, spec: Spec) -> bool:
-    """Whether an artefact was made and holds something."""
-    return work.store.outcome(spec)[0] == OK
-
-
-def arrays_of(work: Work, spec: Spec) -> Arrays:
-    """The arrays of an artefact that is there."""
-    return dict(load(work.store.content(spec, "arrays.safetensors")))
-
-
-def keep_arrays(work: Work, spec: Spec, arrays: Arrays) -> None:
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-
-    def make(folder: Path) -> None:
-        # not save_file, whose error on a full disk names no file and is no OSError
-        (folder / "arrays.safetensors").write_bytes(save(contiguous))
-
-    work.store.keep(spec, make)
-
-
-def keep_failure(work: Work, spec: Spec, error: Exception) -> None:
-    """Keep the reason why there is no artefact; the next run tries a failure again."""
-    status = NOT_APPLICABLE if isinstance(error, NotApplicable) else FAILED
-    reason = message_of(error) if status == NOT_APPLICABLE else described(error)
-    work.store.keep(spec, lambda _: None, status=status, reason=reason)

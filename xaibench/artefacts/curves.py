@@ -1,6 +1,9 @@
 """Logits while positions are replaced in the order of a map: of a method, a control, the oracle."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,21 +21,24 @@ from xaibench.shapes import Codes, Logits, Scores
 from xaibench.storage.artefacts import Spec, key
 
 from .artefact import (
+    Arrays,
+    Artefact,
+    Cost,
+    Memory,
+    Sizes,
     arrays_of,
     identified,
-    is_there,
-    keep_arrays,
-    keep_failure,
     looked_at,
+    of_arrays,
     print_of,
 )
 from .curve_keys import Course, courses, judges, seen
 from .donors import donor_of
-from .explanations import explained_spec
+from .explanations import explained_artefact, explained_spec
 from .job import Work, remembered
 from .model_checks import unusable, usable
-from .models import model_spec, trained
-from .oracle import Oracle, oracle_spec
+from .models import model_artefact, model_spec
+from .oracle import Oracle, oracle_artefact, oracle_spec
 
 
 @remembered
@@ -70,56 +76,65 @@ def _operator(work: Work, course: Course) -> Any:
     return identified(work, "operators", work.plan.operators[course.operator])
 
 
-def curve_cell(work: Work, model: str, seed: int, source: str) -> None:
-    """Keep every course of a method, of the random control or of the oracle."""
-    missing = [
-        (course, spec)
-        for course, spec in curve_specs(work, model, seed, source)
-        if not work.store.holds(spec)
-    ]
-    stages: dict[tuple[str, int], Stage] = {}
-
-    def stage(label: str, here: Work) -> Stage:
-        """Of one model before all or the first of the sequences."""
-        if not usable(work, label, seed):
-            _, why = unusable(work, label, seed) or ("", "not trained")
-            raise ModelError(f"the model {label} cannot judge: {why}")
-        where = (label, len(here.chosen))
-        if where not in stages:
-            stages[where] = Stage(here, trained(work, label, seed))
-        return stages[where]
-
-    for course, spec in missing:
-        here = seen(work, model, course)
-        before = judges(work, model) if course.kind == "other_models" else [model]
-        try:
-            maps = maps_of(work, model, seed, course)
-            outputs = [[_along(stage(each, here), m, course) for m in maps] for each in before]
-            arrays = {"logits": _shaped(outputs, course)}
-            if course.control:
-                arrays["is_map"] = is_map(maps[0], here.chosen.valid).astype(np.uint8)
-        except Exception as error:
-            keep_failure(work, spec, error)
-        else:
-            keep_arrays(work, spec, arrays)
+def curve_artefacts(work: Work, model: str, seed: int, source: str) -> Iterator[Artefact]:
+    """Every course of a method, of the random control or of the oracle."""
+    for course in courses(work, source):
+        yield curve_artefact(work, model, seed, course)
 
 
-def curve_specs(work: Work, model: str, seed: int, source: str) -> list[tuple[Course, Spec]]:
-    """The specs of all courses of a source; none where there is no map to follow."""
-    return [
-        (course, curve_spec(work, model, seed, course))
-        for course in courses(work, source)
-        if all(is_there(work, spec) for spec in followed_specs(work, model, seed, course))
-    ]
+def curve_artefact(work: Work, model: str, seed: int, course: Course) -> Artefact:
+    """The logits along one course; made only where there is a map to follow."""
+    subset = seen(work, model, course)
+    before = judges(work, model) if course.kind == "other_models" else [model]
+
+    def make(memory: Memory) -> Arrays:
+        maps = maps_of(memory, model, seed, course)
+        outputs = [
+            [_along(_stage(memory, label, seed, subset), scores, course) for scores in maps]
+            for label in before
+        ]
+        arrays = {"logits": _shaped(outputs, course)}
+        if course.control:
+            arrays["is_map"] = is_map(maps[0], subset.chosen.valid).astype(np.uint8)
+        return arrays
+
+    def cost(_: Sizes) -> Cost:
+        """Passes for the steps between the ends; these are shared."""
+        steps, classes = len(work.plan.fractions), len(work.splits.train.class_names)
+        draws = work.plan.random_draws if course.method == RANDOM else 1
+        count = len(subset.chosen) * draws
+        passes = Counter({(label, "curves"): count * (steps - 2) for label in before})
+        return Cost(passes, stored=len(before) * steps * count * classes * 4)
+
+    needs = (each.spec for each in _map_artefacts(work, model, seed, course))
+    return of_arrays(curve_spec(work, model, seed, course), make, cost, tuple(needs))
 
 
-def followed_specs(work: Work, model: str, seed: int, course: Course) -> list[Spec]:
-    """What the map of a course is kept under; nothing for the random control."""
+def _stage(memory: Memory, label: str, seed: int, subset: Work) -> Stage:
+    """One model before all or the first of the sequences; ModelError where it cannot be asked."""
+    work = memory.work
+    if not usable(work, label, seed):
+        _, why = unusable(work, label, seed) or ("", "not trained")
+        raise ModelError(f"the model {label} cannot judge: {why}")
+    classifier = memory.value(model_artefact(work, label, seed))
+    stage: Stage = memory.once(
+        ("stage", label, len(subset.chosen)), lambda: Stage(subset, classifier)
+    )
+    return stage
+
+
+def _map_artefacts(work: Work, model: str, seed: int, course: Course) -> list[Artefact]:
+    """What the map of a course is stored in; nothing for the random control."""
     if course.method == RANDOM:
         return []
     if course.method == ORACLE:
-        return [oracle_spec(work, model, seed, Oracle.of(work, course))]
-    return [explained_spec(work, model, seed, course.method)]
+        return [oracle_artefact(work, model, seed, Oracle.of(work, course))]
+    return [explained_artefact(work, model, seed, course.method)]
+
+
+def followed_specs(work: Work, model: str, seed: int, course: Course) -> list[Spec]:
+    """The specs of what the map of a course is stored in."""
+    return [artefact.spec for artefact in _map_artefacts(work, model, seed, course)]
 
 
 def followed(work: Work, model: str, seed: int, course: Course) -> NDArray[np.bool_]:
@@ -143,31 +158,33 @@ def _shaped(outputs: list[list[Logits]], course: Course) -> Logits:
     return outputs[0][0]
 
 
-def maps_of(work: Work, model: str, seed: int, course: Course) -> list[Scores]:
+def maps_of(memory: Memory, model: str, seed: int, course: Course) -> list[Scores]:
     """The maps whose order a course follows: one, or the draws of the random control."""
+    work = memory.work
     if course.method == RANDOM:
         chosen = seen(work, model, course).chosen
         return list(random_maps(chosen, work.plan.random_draws, work.plan.data_seed))
-    return [map_of(work, model, seed, course)]
+    return [map_of(memory, model, seed, course)]
 
 
-def map_of(work: Work, model: str, seed: int, course: Course) -> Scores:
+def map_of(memory: Memory, model: str, seed: int, course: Course) -> Scores:
     """The map whose order a course follows, of the sequences that it looks at.
 
     Controls are made from the maps of all explained sequences.
     """
-    here, work = seen(work, model, course), looked_at(work, model, course.method)
+    work = memory.work
+    here, explained = seen(work, model, course), looked_at(work, model, course.method)
+    (artefact,) = _map_artefacts(work, model, seed, course)
+    arrays = memory.value(artefact)
     if course.method == ORACLE:
-        work, targets = here, here.chosen.labels
-        spec = oracle_spec(work, model, seed, Oracle.of(work, course))
-        scores: Scores = arrays_of(work, spec)["scores"]
+        explained, targets = here, here.chosen.labels
+        scores: Scores = arrays["scores"]
     else:
-        arrays = arrays_of(work, explained_spec(work, model, seed, course.method))
         targets = arrays["targets"]
         scores = arrays["scores_of_label" if course.kind == "other_models" else "scores"]
     if course.control:
         make = CONTROLS[course.control]
-        scores = make(scores, work.chosen, targets, work.plan.data_seed)
+        scores = make(scores, explained.chosen, targets, work.plan.data_seed)
     return scores[: len(here.chosen)]
 
 

@@ -1,5 +1,7 @@
 """What a model loses by single substitutions and by random sets of them, whatever the method."""
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,17 +20,20 @@ from xaibench.values import Subsets, Substitutions
 
 from .artefact import (
     Arrays,
+    Artefact,
+    Cost,
+    Memory,
+    Sizes,
     arrays_of,
     first,
-    keep_arrays,
-    keep_failure,
     looked_at,
+    of_arrays,
     print_of,
 )
 from .explanations import explained_targets
 from .job import Work, facts_of
-from .models import model_spec, trained
-from .oracle import drops_by_donor, single_drops
+from .models import model_artefact, model_spec
+from .oracle import PURPOSE, drops_by_donor, single_drops
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +79,32 @@ def effects_spec(work: Work, model: str, seed: int, wanted: Asked) -> Spec:
     }
 
 
-def effects_cell(work: Work, model: str, seed: int) -> None:
-    """Keep all effects that the plan's metrics look at."""
+def effects_artefacts(work: Work, model: str, seed: int) -> Iterator[Artefact]:
+    """All effects that the plan's metrics look at."""
     for wanted in asked(work):
-        spec = effects_spec(work, model, seed, wanted)
-        if work.store.holds(spec):
-            continue
-        here = first(looked_at(work, model), wanted.sequences)
-        try:
-            classifier = trained(work, model, seed)
-            targets = explained_targets(here, logits(classifier, here.chosen.codes))
-            make = _substitutions if wanted.kind == "substitutions" else _subsets
-            arrays = make(here, classifier, targets, wanted)
-        except Exception as error:
-            keep_failure(work, spec, error)
-        else:
-            keep_arrays(work, spec, arrays)
+        yield effects_artefact(work, model, seed, wanted)
+
+
+def effects_artefact(work: Work, model: str, seed: int, wanted: Asked) -> Artefact:
+    """The effects of one kind, with the oracle's map."""
+    subset = first(looked_at(work, model), wanted.sequences)
+
+    def make(memory: Memory) -> Arrays:
+        classifier = memory.value(model_artefact(work, model, seed))
+        targets = explained_targets(subset, logits(classifier, subset.chosen.codes))
+        effects = _substitutions if wanted.kind == "substitutions" else _subsets
+        return effects(subset, classifier, targets, wanted)
+
+    def cost(_: Sizes) -> Cost:
+        """Three substitutions per position, or sets of positions and each position once."""
+        chosen = subset.chosen
+        positions, sets = int(chosen.valid.sum()), len(wanted.fractions) * wanted.draws
+        passes = len(chosen) * sets + positions if sets else 3 * positions
+        return Cost(
+            Counter({(model, PURPOSE): passes}), stored=chosen.codes.size * (4 + (sets or 4 * 8))
+        )
+
+    return of_arrays(effects_spec(work, model, seed, wanted), make, cost)
 
 
 def effects_of(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xaibench.dna import encoding, shuffling
 from xaibench.dna.variants import in_hamming_ball, offset_of, shifted, substituted, unshifted
-from xaibench.errors import NotApplicable, UsageError
+from xaibench.errors import NotApplicable
 from xaibench.explanation.guards import GUARDED, guarded
 from xaibench.explanation.method_call import (
     Explanation,
@@ -27,16 +27,21 @@ from xaibench.storage.artefacts import Spec, key
 
 from .artefact import (
     Arrays,
+    Artefact,
+    Cost,
+    Memory,
+    Sizes,
     arrays_of,
     first,
     identified,
-    keep_arrays,
-    keep_failure,
     looked_at,
+    of_arrays,
+    packed,
     print_of,
+    save_files,
 )
 from .job import Work, facts_of, found, remembered
-from .models import RANDOM_LABELS, build, model_spec, restored, trained
+from .models import RANDOM_LABELS, build, model_artefact, model_spec
 
 REFERENCES = 20
 
@@ -114,26 +119,34 @@ def explained_spec(
     return {**spec, **{name: extent for name, extent in extents.items() if extent}}
 
 
-def explain_cell(work: Work, model: str, seed: int, method: str) -> None:
-    """Keep the scores of one method for the intact sequences and for every change.
-
-    Where the method fails or does not apply, the artefact says why.
-    """
-    classifier = trained(work, model, seed)
-    work = looked_at(work, model, method)
+def explained_artefacts(work: Work, model: str, seed: int, method: str) -> Iterator[Artefact]:
+    """The scores of one method for the intact sequences and for every change."""
     for change in (UNCHANGED, *changes(work, model)):
-        spec = explained_spec(work, model, seed, method, change)
-        if work.store.holds(spec):
-            continue
-        here = Explaining(first(work, change.sequences), classifier, seed, method)
-        try:
-            arrays = _unchanged(here) if change == UNCHANGED else _changed(here, model, change)
-        except UsageError:
-            raise
-        except Exception as error:
-            keep_failure(work, spec, error)
-        else:
-            keep_arrays(work, spec, arrays)
+        yield explained_artefact(work, model, seed, method, change)
+
+
+def explained_artefact(
+    work: Work, model: str, seed: int, method: str, change: Change = UNCHANGED
+) -> Artefact:
+    """The scores of one method and what they cost, or why it fails or does not apply."""
+    subset = first(looked_at(work, model, method), change.sequences)
+
+    def make(memory: Memory) -> Arrays:
+        classifier = memory.value(model_artefact(work, model, seed))
+        here = Explaining(subset, classifier, seed, method)
+        return _unchanged(here) if change == UNCHANGED else _changed(here, model, change)
+
+    def cost(sizes: Sizes) -> Cost:
+        count, intact = len(subset.chosen), change == UNCHANGED
+        maps = 2 if intact else change.draws  # for the explained target and for the label
+        of_weights = change.kind in (INTACT, *OF_WEIGHTS)
+        bases = 5 if of_weights and method in sizes.hypothetical else 1
+        return Cost(
+            explained=count + GUARDED if intact else change.draws * count,
+            stored=maps * bases * subset.chosen.codes.size * 4,
+        )
+
+    return of_arrays(explained_spec(work, model, seed, method, change), make, cost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +253,9 @@ def _other_models(here: Explaining, model: str, change: Change) -> Iterator[Any]
         status, reason = here.work.store.outcome(spec)
         if reason:
             raise RuntimeError(f"the model of random labels: {status}, {reason}")
-        yield restored(here.work, model, spec)
+        yield model_artefact(here.work, model, here.seed, learnt_from=RANDOM_LABELS).load(
+            here.work.store
+        )
         return
     names = layers(here.classifier)
     place = names.index(change.layer)
@@ -382,7 +397,7 @@ def references_of(work: Work) -> Codes:
     spec = _references_spec(work)
     if not work.store.holds(spec):
         shuffles = shuffling.references(work.chosen.codes, REFERENCES, work.plan.data_seed)
-        keep_arrays(work, spec, {"codes": shuffles})
+        save_files(work, spec, packed({"codes": shuffles}))
     codes: Codes = arrays_of(work, spec)["codes"]
     return codes
 

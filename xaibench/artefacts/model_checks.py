@@ -2,19 +2,17 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from xaibench.errors import UsageError
 from xaibench.nn.checks.padding import Padding, padding_of
 from xaibench.nn.checks.steadiness import steady
 from xaibench.nn.checks.units import caution_of
 from xaibench.plugins.fence import fenced
 from xaibench.storage.artefacts import NOT_COMPUTED, OK, Spec, key
 
-from .artefact import is_there, keep_failure
+from .artefact import Artefact, Cost, Memory, is_there
 from .job import Work, is_explained, seeds_of
-from .models import few, model_spec, trained
+from .models import few, model_artefact, model_spec
 
 FILE = "behaviour.json"
 
@@ -28,27 +26,23 @@ def behaviour_spec(work: Work, model: str, seed: int) -> Spec:
     }
 
 
-def behaviour_cell(work: Work, model: str, seed: int) -> None:
-    """Keep what a trained model is like; or why nothing can be made of it."""
-    spec = behaviour_spec(work, model, seed)
-    if work.store.holds(spec):
-        return
-    try:
-        content = _behaviour(work, model, seed)
-    except UsageError:
-        raise
-    except Exception as error:
-        keep_failure(work, spec, error)
-        return
-
-    def make(folder: Path) -> None:
-        (folder / FILE).write_text(json.dumps(content, indent=1))
-
-    work.store.keep(spec, make)
+def behaviour_artefact(work: Work, model: str, seed: int) -> Artefact:
+    """What a trained model is like; or why nothing can be made of it."""
+    return Artefact(
+        behaviour_spec(work, model, seed),
+        make=lambda memory: {
+            FILE: json.dumps(_behaviour(memory, model, seed), indent=1).encode(),
+        },
+        read=lambda file: json.loads(file(FILE)),
+        cost=lambda _: Cost(),
+        needs=(model_spec(work, model, seed),),
+    )
 
 
-def _behaviour(work: Work, model: str, seed: int) -> dict[str, Any]:
-    classifier, test = trained(work, model, seed), work.splits.test
+def _behaviour(memory: Memory, model: str, seed: int) -> dict[str, Any]:
+    """The units of its outputs, and how it answers to padding."""
+    work = memory.work
+    classifier, test = memory.value(model_artefact(work, model, seed)), work.splits.test
     explained = is_explained(work.plan, model)
     classes = len(test.class_names)
     with fenced():

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from math import isnan
@@ -29,12 +30,23 @@ from xaibench.shapes import Codes
 from xaibench.storage.artefacts import Spec, key
 from xaibench.values import Sequences, Splits
 
-from .artefact import identified, is_there, keep_arrays, keep_failure
+from .artefact import (
+    Artefact,
+    Cost,
+    Epoch,
+    Files,
+    Memory,
+    Sizes,
+    identified,
+    is_there,
+    of_arrays,
+    save_files,
+)
 from .job import Work, facts_of, found, is_explained, remembered
 
-Progress = Callable[[int, int, dict[str, float]], None]
-
 RANDOM_LABELS = "random labels"
+
+WEIGHTS, CARD = "weights.safetensors", "card.json"
 
 _NARROW = ("bfloat16", "float16")
 """Types of weights with less than 32 bits."""
@@ -79,31 +91,35 @@ def build(work: Work, model: str) -> Any:
         raise UsageError(f"models.{model}: {error}") from None
 
 
-def train(work: Work, model: str, seed: int, progress: Progress) -> None:
-    """Train one model under one seed, on each set of labels that is wanted, and keep weights and
-    history."""
-    for source, spec in model_specs(work, model, seed).items():
-        splits = _with_random_labels(work) if source else work.splits
-        if not work.store.holds(spec):
-            train_on(work, model, seed, splits, spec, progress)
+def model_artefact(work: Work, model: str, seed: int, *, learnt_from: str = "") -> Artefact:
+    """A model trained under one seed; its value is the model in evaluation mode."""
+    spec = model_spec(work, model, seed, learnt_from=learnt_from)
 
-
-def train_on(
-    work: Work, model: str, seed: int, splits: Splits, spec: Spec, progress: Progress
-) -> None:
-    """Train on these splits and keep the outcome under ``spec``."""
-    try:
+    def train(memory: Memory) -> Files:
+        splits = _with_random_labels(work) if learnt_from else work.splits
         answers = _of_fresh(work, model)
         if spec == model_spec(work, model, work.plan.seeds[0]):
             _say_units(model, answers)
-        classifier, history = learnt(work, model, seed, splits, spec, progress)
+        classifier, history = learnt(work, model, seed, splits, spec, memory.epoch)
         _require_restorable(work, model, classifier)
-        work.store.keep(spec, lambda folder: _save(classifier, history, spec, folder))
-        forget(work, spec)
-    except UsageError:
-        raise
-    except Exception as error:
-        keep_failure(work, spec, error)
+        return _files(classifier, history, spec)
+
+    def cost(sizes: Sizes) -> Cost:
+        return Cost(trainings=1, trained=1.0, stored=sizes.weights)
+
+    return Artefact(
+        spec,
+        make=train,
+        read=lambda file: _restored(work, model, file(WEIGHTS)),
+        cost=cost,
+        stored=lambda: forget(work, spec),
+    )
+
+
+def model_artefacts(work: Work, model: str, seed: int) -> Iterator[Artefact]:
+    """The models that the plan's metrics need of one seed."""
+    for source in model_specs(work, model, seed):
+        yield model_artefact(work, model, seed, learnt_from=source)
 
 
 def fresh(work: Work, model: str) -> Any:
@@ -155,7 +171,7 @@ def _require_restorable(work: Work, model: str, classifier: Any) -> None:
 
 
 def learnt(
-    work: Work, model: str, seed: int, splits: Splits, spec: Spec, progress: Progress
+    work: Work, model: str, seed: int, splits: Splits, spec: Spec, progress: Epoch
 ) -> tuple[Any, list[dict[str, Any]]]:
     """A model trained on these splits, and its history.
 
@@ -202,34 +218,33 @@ def _with_random_labels(work: Work) -> Splits:
     )
 
 
-def _save(classifier: Any, history: list[dict[str, Any]], spec: Spec, folder: Path) -> None:
+def _files(classifier: Any, history: list[dict[str, Any]], spec: Spec) -> Files:
     """Weights, and a card that says what they are and how they came about."""
     # clones: modules that share a weight are no error
     state = classifier.state_dict().items()
     weights = {name: tensor.detach().clone().contiguous() for name, tensor in state}
-    (folder / "weights.safetensors").write_bytes(save_weights(weights))
     parameters = sum(parameter.numel() for parameter in classifier.parameters())
     made_from = {name: spec[name] for name in ("model", "training", "seed", "data", "data_seed")}
     architecture = {"parameters": parameters, "architecture": str(classifier)}
     made = {"made_from": made_from, "computed_with": kernels()}
     card = {**architecture, **made, "history": history}
-    (folder / "card.json").write_text(json.dumps(card, indent=1))
+    return {WEIGHTS: save_weights(weights), CARD: json.dumps(card, indent=1).encode()}
 
 
 def card(work: Work, model: str, seed: int) -> dict[str, Any]:
     """Parameter count and history of a trained model."""
-    return dict(json.loads(work.store.content(model_spec(work, model, seed), "card.json")))
+    return dict(json.loads(work.store.content(model_spec(work, model, seed), CARD)))
 
 
 def trained(work: Work, model: str, seed: int) -> Any:
-    """A trained model, in evaluation mode."""
-    return restored(work, model, model_spec(work, model, seed))
+    """A trained model from the store, in evaluation mode."""
+    return model_artefact(work, model, seed).load(work.store)
 
 
-def restored(work: Work, model: str, spec: Spec) -> Any:
-    """The model whose weights are kept under ``spec``, in evaluation mode."""
+def _restored(work: Work, model: str, weights: bytes) -> Any:
+    """The model with these weights, in evaluation mode."""
     classifier = build(work, model)
-    classifier.load_state_dict(load_weights(work.store.content(spec, "weights.safetensors")))
+    classifier.load_state_dict(load_weights(weights))
     classifier.eval()
     _remember(classifier, work.splits.train.codes[:1])
     return classifier
@@ -247,7 +262,7 @@ def narrow_weights(work: Work, model: str, seed: int) -> str:
     spec = model_spec(work, model, seed)
     if not is_there(work, spec):
         return ""
-    weights = load_weights(work.store.content(spec, "weights.safetensors"))
+    weights = load_weights(work.store.content(spec, WEIGHTS))
     kinds = {str(tensor.dtype).removeprefix("torch.") for tensor in weights.values()}
     return " and ".join(kind for kind in _NARROW if kind in kinds)
 
@@ -260,32 +275,31 @@ def predictions_spec(work: Work, model: str, seed: int) -> Spec:
     }
 
 
-def predict(work: Work, model: str, seed: int) -> None:
-    """Keep the logits of the whole test split."""
-    spec = predictions_spec(work, model, seed)
-    if work.store.holds(spec):
-        return
-    try:
-        outputs = logits(trained(work, model, seed), work.splits.test.codes)
-    except UsageError:
-        raise
-    except Exception as error:
-        keep_failure(work, spec, error)
-    else:
-        keep_arrays(work, spec, {"logits": outputs})
+def predictions_artefact(work: Work, model: str, seed: int, *needs: Spec) -> Artefact:
+    """The logits of the whole test split."""
+    codes, classes = work.splits.test.codes, len(work.splits.test.class_names)
+
+    def cost(_: Sizes) -> Cost:
+        passes = Counter({(model, "the test split"): len(codes)})
+        return Cost(passes, stored=len(codes) * classes * 4)
+
+    return of_arrays(
+        predictions_spec(work, model, seed),
+        lambda memory: {"logits": logits(memory.value(model_artefact(work, model, seed)), codes)},
+        cost,
+        needs,
+    )
 
 
 def floor_of(work: Work) -> list[dict[str, Any]]:
     """What trivial models reach on the test split, the fields of ``Floor`` (None: undefined)."""
-
-    def make(folder: Path) -> None:
+    spec = _floor_spec(work)
+    if not work.store.holds(spec):
         rows = [
             {name: _known(figure) for name, figure in trivial._asdict().items()}
             for trivial in floor(work.splits, work.plan.data_seed)
         ]
-        (folder / "floor.json").write_text(json.dumps(rows, indent=1))
-
-    work.store.keep(_floor_spec(work), make)
+        save_files(work, spec, {"floor.json": json.dumps(rows, indent=1).encode()})
     return kept_floor(work)
 
 

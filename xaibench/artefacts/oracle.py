@@ -1,5 +1,7 @@
 """The oracle: what a model loses when one position alone takes another base."""
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,21 +14,28 @@ from xaibench.shapes import Codes, Labels
 from xaibench.storage.artefacts import Spec, key
 
 from .artefact import (
+    Arrays,
+    Artefact,
+    Cost,
+    Memory,
+    Sizes,
     first,
     identified,
-    keep_arrays,
-    keep_failure,
     looked_at,
+    of_arrays,
     print_of,
 )
 from .curve_keys import Course, courses
 from .donors import donor_of, leading_operator
 from .explanations import explained_targets
 from .job import Work
-from .models import model_spec, trained
+from .models import model_artefact, model_spec
 
 SINGLE = 2**13
 """So many sequences with one position replaced are made at a time."""
+
+PURPOSE = "the oracle and true effects"
+"""What passes are for that replace positions one by one, in a forecast."""
 
 
 class Oracle(NamedTuple):
@@ -63,23 +72,29 @@ def oracles(work: Work) -> list[Oracle]:
     return list(dict.fromkeys(Oracle.of(work, each) for each in courses(work, ORACLE)))
 
 
-def oracle_cell(work: Work, model: str, seed: int) -> None:
-    """Keep what is lost when one position takes the donor's base, under every operator."""
+def oracle_artefacts(work: Work, model: str, seed: int) -> Iterator[Artefact]:
+    """The oracle's maps under every operator."""
     for oracle in oracles(work):
-        here = _before_oracle(work, model, oracle)
-        spec = oracle_spec(work, model, seed, oracle)
-        if work.store.holds(spec):
-            continue
-        try:
-            classifier = trained(work, model, seed)
-            targets = here.chosen.labels
-            if oracle.target == "predicted":
-                targets = explained_targets(here, logits(classifier, here.chosen.codes))
-            scores = drops_by_donor(classifier, here, donor_of(here, oracle.operator), targets)
-        except Exception as error:
-            keep_failure(work, spec, error)
-        else:
-            keep_arrays(work, spec, {"scores": scores.astype(np.float32)})
+        yield oracle_artefact(work, model, seed, oracle)
+
+
+def oracle_artefact(work: Work, model: str, seed: int, oracle: Oracle) -> Artefact:
+    """What is lost when one position takes the donor's base ``(sequence, position)``."""
+    subset = _before_oracle(work, model, oracle)
+
+    def make(memory: Memory) -> Arrays:
+        classifier = memory.value(model_artefact(work, model, seed))
+        targets = subset.chosen.labels
+        if oracle.target == "predicted":
+            targets = explained_targets(subset, logits(classifier, subset.chosen.codes))
+        scores = drops_by_donor(classifier, subset, donor_of(subset, oracle.operator), targets)
+        return {"scores": scores.astype(np.float32)}
+
+    def cost(_: Sizes) -> Cost:
+        positions = int(subset.chosen.valid.sum())
+        return Cost(Counter({(model, PURPOSE): positions}), stored=positions * 4)
+
+    return of_arrays(oracle_spec(work, model, seed, oracle), make, cost)
 
 
 def drops_by_donor(

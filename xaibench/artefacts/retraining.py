@@ -15,11 +15,23 @@ from xaibench.shapes import Codes, Scores
 from xaibench.storage.artefacts import Spec, key
 from xaibench.values import Sequences, Splits
 
-from .artefact import identified, keep_arrays, keep_failure, print_of
+from .artefact import (
+    Arrays,
+    Artefact,
+    Cost,
+    Memory,
+    Sizes,
+    identified,
+    of_arrays,
+    print_of,
+)
 from .donors import donor_of
 from .explanations import Explaining, explained_targets, scores_of_rows
 from .job import Work, facts_of
-from .models import forget, learnt, model_spec, trained
+from .models import forget, learnt, model_artefact, model_spec
+
+NOTHING_REMOVED = ""
+"""In place of a source: the retrainings that remove nothing, which all sources share."""
 
 
 class Retraining(NamedTuple):
@@ -73,40 +85,43 @@ def retrained_spec(work: Work, model: str, seed: int, source: str, wanted: Retra
     }
 
 
-def retrained_specs(
-    work: Work, model: str, seed: int, source: str | None
-) -> list[tuple[Retraining, Spec]]:
-    """What a source lacks to be told by; without one, the retrainings that remove nothing, which
-    all sources share."""
-    return [
-        (wanted, retrained_spec(work, model, seed, source or RANDOM, wanted))
-        for wanted in retrainings(work)
-        if (source is None) == (wanted.fraction == 0)
-    ]
+def retrained_artefacts(
+    work: Work, model: str, seed: int, source: str, *needs: Spec
+) -> Iterator[Artefact]:
+    """The retrainings of one source; of ``NOTHING_REMOVED`` those that all sources share."""
+    for wanted in retrainings(work):
+        if (source == NOTHING_REMOVED) == (wanted.fraction == 0):
+            yield retrained_artefact(work, model, seed, source, wanted, *needs)
 
 
-def retrained_cell(work: Work, model: str, seed: int, source: str | None) -> None:
-    """Keep what the retrained models say of the explained sequences, with as much removed."""
-    missing = [
-        (wanted, spec)
-        for wanted, spec in retrained_specs(work, model, seed, source)
-        if not work.store.holds(spec)
-    ]
-    maps: dict[int | None, list[Scores]] = {}
-    for wanted, spec in missing:
-        try:
-            if wanted.train not in maps:
-                maps[wanted.train] = list(_maps(work, model, seed, source or RANDOM, wanted))
-            splits = _left(work, maps[wanted.train], wanted)
-            classifier, _ = learnt(work, model, seed, splits, spec, lambda *_: None)
-            outputs = logits(classifier, splits.test.codes)
-        except UsageError:
-            raise
-        except Exception as error:
-            keep_failure(work, spec, error)
-        else:
-            keep_arrays(work, spec, {"logits": outputs})
-            forget(work, spec)
+def retrained_artefact(
+    work: Work, model: str, seed: int, source: str, wanted: Retraining, *needs: Spec
+) -> Artefact:
+    """The logits of a retrained model on the explained sequences, with as much removed."""
+    source = RANDOM if source == NOTHING_REMOVED else source
+    spec = retrained_spec(work, model, seed, source, wanted)
+
+    def make(memory: Memory) -> Arrays:
+        maps = memory.once(
+            ("maps to remove by", wanted.train),
+            lambda: list(_maps(memory, model, seed, source, wanted)),
+        )
+        splits = _left(work, maps, wanted)
+        classifier, _ = learnt(work, model, seed, splits, spec, lambda *_: None)
+        return {"logits": logits(classifier, splits.test.codes)}
+
+    def cost(_: Sizes) -> Cost:
+        train, validation, explained = map(len, _parts(work, wanted))
+        validation = 0 if work.splits.validation is None else validation
+        return Cost(
+            retrainings=1,
+            trained=train / len(work.splits.train),
+            stored=explained * len(work.splits.train.class_names) * 4,
+            shared={} if source == RANDOM else {train: train + validation + explained},
+        )
+
+    artefact = of_arrays(spec, make, cost, needs)
+    return replace(artefact, stored=lambda: forget(work, spec))
 
 
 def _parts(work: Work, wanted: Retraining) -> list[Sequences]:
@@ -117,14 +132,18 @@ def _parts(work: Work, wanted: Retraining) -> list[Sequences]:
     return [train, train if validation is None else validation, work.chosen]
 
 
-def _maps(work: Work, model: str, seed: int, source: str, wanted: Retraining) -> Iterator[Scores]:
+def _maps(
+    memory: Memory, model: str, seed: int, source: str, wanted: Retraining
+) -> Iterator[Scores]:
     """A map of each sequence of each part: of the method on the model as it was first trained."""
+    work = memory.work
     for part in _parts(work, wanted):
         here = replace(work, chosen=part)
         if source == RANDOM:
             yield random_maps(part, 1, work.plan.data_seed)[0]
             continue
-        explaining = Explaining(here, trained(work, model, seed), seed, source)
+        classifier = memory.value(model_artefact(work, model, seed))
+        explaining = Explaining(here, classifier, seed, source)
         targets = explained_targets(here, logits(explaining.classifier, part.codes))
         yield scores_of_rows(explaining, targets)
 

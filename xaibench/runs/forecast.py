@@ -4,30 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from time import perf_counter, process_time
 
-from xaibench.artefacts import (
-    curve_keys,
-    curves,
-    effects,
-    oracle,
-    retraining,
-)
-from xaibench.artefacts import (
-    explanations as explaining,
-)
-from xaibench.artefacts import (
-    models as training,
-)
-from xaibench.artefacts.artefact import first, looked_at
-from xaibench.artefacts.job import Work, is_explained, seeds_of
-from xaibench.explanation.controls import ORACLE, RANDOM
-from xaibench.explanation.guards import GUARDED
-from xaibench.storage.artefacts import Spec
+from xaibench.artefacts.artefact import Cost, Sizes, total
+from xaibench.artefacts.job import Work, seeds_of
 
 from .pipeline import planned
-from .tasks import Task
+from .tasks import Task, artefacts_of
 from .timing import Tried, tried
 
 FOLDER = 10_000
@@ -42,20 +26,6 @@ SHORT = 10
 NOT_COUNTED = "reading the data, the floor, tables and reports"
 
 
-@dataclass(slots=True)
-class Amount:
-    """What a task still has to do: passes of a sequence by the model that is asked and what for,
-    sequences explained, trainings and retrainings, what these learn from as a share of all of train
-    (``trained``), and the bytes that it keeps."""
-
-    passes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    explained: int = 0
-    trainings: int = 0
-    retrainings: int = 0
-    trained: float = 0.0
-    stored: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """What a run would do: ``tasks`` in all, those ``todo`` with what each takes, and the seconds
@@ -63,7 +33,7 @@ class Forecast:
     processor to themselves; ``tried`` is what the trial took of it, and by the ``clock``."""
 
     tasks: int
-    todo: dict[Task, Amount]
+    todo: dict[Task, Cost]
     by_kind: dict[str, float]
     seconds: float
     tried: float
@@ -83,7 +53,7 @@ def forecast(work: Work, *, jobs: int = 1, threads: int = 1) -> Forecast:
     amounts = {task: _amount(work, task, models[task.model]) for task in todo}
     taken = {task: _seconds(task, amount, models) for task, amount in amounts.items()}
     stages = [
-        [sum(kinds.values()) for task, kinds in taken.items() if (task.source is None) == trains]
+        [sum(kinds.values()) for task, kinds in taken.items() if task.trains == trains]
         for trains in (True, False)
     ]
     by_kind = {kind: sum(each[kind] for each in taken.values()) for kind in KINDS}
@@ -99,127 +69,22 @@ def _side_by_side(seconds: Sequence[float], jobs: int) -> float:
 KINDS = ("training", "explaining", "passes")
 
 
-def _seconds(task: Task, amount: Amount, models: dict[str, Tried]) -> dict[str, float]:
+def _seconds(task: Task, amount: Cost, models: dict[str, Tried]) -> dict[str, float]:
     model = models[task.model]
     passes = sum(count * models[asked].passing for (asked, _), count in amount.passes.items())
-    each = model.explaining.get(str(task.source), 0.0)
+    each = model.explaining.get(task.method, 0.0)
     taken = (amount.trained * model.training, amount.explained * each, passes)
     return dict(zip(KINDS, taken, strict=True))
 
 
-# Counting
-
-
-def _amount(work: Work, task: Task, model: Tried) -> Amount:
+def _amount(work: Work, task: Task, model: Tried) -> Cost:
     """What a task lacks; a method that does not apply is nothing to do."""
-    amount = Amount()
-    if task.source in model.refused:
-        return amount
-    counted = [_count_trainings, _count_predictions]
-    if is_explained(work.plan, task.model):
-        counted += [_count_oracle, _count_effects, _count_explanations, _count_curves]
-    for count in counted:
-        count(work, task, model, amount)
-    return amount
-
-
-def _classes(work: Work) -> int:
-    return len(work.splits.train.class_names)
-
-
-def _lacks(work: Work, spec: Spec, amount: Amount, arrays: int) -> bool:
-    """Whether an artefact is to be made; then its bytes are counted."""
-    if work.store.holds(spec):
-        return False
-    amount.stored += FOLDER + arrays
-    return True
-
-
-def _count_trainings(work: Work, task: Task, model: Tried, amount: Amount) -> None:
-    """Of the model itself, and without what a source finds most relevant in all of train."""
-    where = (task.model, task.seed)
-    if task.source is None:
-        for spec in training.model_specs(work, *where).values():
-            amount.trainings += _lacks(work, spec, amount, model.weights)
-        amount.trained += amount.trainings
-    if task.source == ORACLE:
-        return
-    maps = set()
-    every = len(work.splits.train)
-    for wanted, spec in retraining.retrained_specs(work, *where, task.source):
-        if _lacks(work, spec, amount, len(work.chosen) * _classes(work) * 4):
-            learnt = min(wanted.train or every, every)
-            amount.trained += learnt / every
-            amount.retrainings += 1
-            maps.add(learnt)
-    if task.source not in (None, RANDOM):
-        beside = len(work.splits.validation or ()) + len(work.chosen)
-        amount.explained += sum(maps) + len(maps) * beside
-
-
-def _count_predictions(work: Work, task: Task, model: Tried, amount: Amount) -> None:
-    if task.source != RANDOM:
-        return
-    count, spec = len(work.splits.test), training.predictions_spec(work, task.model, task.seed)
-    if _lacks(work, spec, amount, count * _classes(work) * 4):
-        amount.passes[task.model, "the test split"] += count
-
-
-def _count_oracle(work: Work, task: Task, model: Tried, amount: Amount) -> None:
-    if task.source != ORACLE:
-        return
-    for each in oracle.oracles(work):
-        here = looked_at(work, task.model, operator=each.operator)
-        positions = int(first(here, work.plan.controlled).chosen.valid.sum())
-        spec = oracle.oracle_spec(work, task.model, task.seed, each)
-        if _lacks(work, spec, amount, positions * 4):
-            amount.passes[task.model, "the oracle and true effects"] += positions
-
-
-def _count_effects(work: Work, task: Task, model: Tried, amount: Amount) -> None:
-    """Three substitutions a position, or sets of positions and each position once."""
-    if task.source != ORACLE:
-        return
-    for wanted in effects.asked(work):
-        chosen = first(looked_at(work, task.model), wanted.sequences).chosen
-        positions, sets = int(chosen.valid.sum()), len(wanted.fractions) * wanted.draws
-        passes = len(chosen) * sets + positions if sets else 3 * positions
-        stored = chosen.codes.size * (4 + (sets or 4 * 8))
-        spec = effects.effects_spec(work, task.model, task.seed, wanted)
-        if _lacks(work, spec, amount, stored):
-            amount.passes[task.model, "the oracle and true effects"] += passes
-
-
-def _count_explanations(work: Work, task: Task, model: Tried, amount: Amount) -> None:
-    if task.source in (None, RANDOM, ORACLE):
-        return
-    where, method = (task.model, task.seed), str(task.source)
-    here = looked_at(work, task.model, method)
-    for change in (explaining.UNCHANGED, *explaining.changes(work, task.model)):
-        chosen = first(here, change.sequences).chosen
-        maps = 2 if change == explaining.UNCHANGED else change.draws
-        of_weights = change.kind in (explaining.INTACT, *explaining.OF_WEIGHTS)
-        bases = 5 if of_weights and method in model.hypothetical else 1
-        spec = explaining.explained_spec(work, *where, method, change)
-        if _lacks(work, spec, amount, maps * bases * chosen.codes.size * 4):
-            again = GUARDED if change == explaining.UNCHANGED else (change.draws - 1) * len(chosen)
-            amount.explained += len(chosen) + again
-
-
-def _count_curves(work: Work, task: Task, model: Tried, amount: Amount) -> None:
-    """Passes for the steps between the ends; these are shared."""
-    if task.source is None:
-        return
-    steps = len(work.plan.fractions)
-    for course in curve_keys.courses(work, task.source):
-        others = course.kind == "other_models"
-        asked = curve_keys.judges(work, task.model) if others else [task.model]
-        draws = work.plan.random_draws if course.method == RANDOM else 1
-        count = len(curve_keys.seen(work, task.model, course).chosen) * draws
-        spec = curves.curve_spec(work, task.model, task.seed, course)
-        if _lacks(work, spec, amount, len(asked) * steps * count * _classes(work) * 4):
-            for each in asked:
-                amount.passes[each, "curves"] += count * (steps - 2)
+    if task.method in model.refused:
+        return Cost()
+    sizes = Sizes(model.weights, model.hypothetical)
+    todo = [each for each in artefacts_of(work, task) if not each.exists(work.store)]
+    cost = total(each.cost(sizes) for each in todo)
+    return replace(cost, stored=cost.stored + FOLDER * len(todo))
 
 
 # Words
@@ -235,7 +100,7 @@ def words(work: Work, told: Forecast, *, jobs: int) -> str:
     return "\n".join([*_what(work, told), *_how_long([told], jobs), f"into {work.job.folder}"])
 
 
-def total(forecasts: list[Forecast], *, jobs: int) -> str:
+def in_all(forecasts: list[Forecast], *, jobs: int) -> str:
     """What several runs one after the other would take."""
     said = list(_how_long(forecasts, jobs)) or ["nothing to compute"]
     return "\n".join([f"all {len(forecasts)} together: {said[0]}", *said[1:]])
@@ -252,7 +117,7 @@ def _what(work: Work, told: Forecast) -> Iterator[str]:
     trainings = sum(amount.trainings for amount in todo.values())
     retrainings = sum(amount.retrainings for amount in todo.values())
     again = f" and {retrainings} retrainings" if retrainings else ""
-    explanations = sum(task.source is not None for task in todo)
+    explanations = sum(not task.trains for task in todo)
     yield (
         f"{len(todo)} of {told.tasks} tasks to compute: {trainings} trainings{again} "
         f"({len(work.splits.train)} sequences each), {explanations} explanations "

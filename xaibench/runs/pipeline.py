@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import chain, product
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pandas as pd
 from xaibench.analysis.clusters import counts, groups_of
 from xaibench.artefacts import effects, retraining
 from xaibench.artefacts.artefact import is_there
-from xaibench.artefacts.job import Job, Work, is_explained, prepare, seeds_of
+from xaibench.artefacts.job import Job, Work, prepare, seeds_of
 from xaibench.artefacts.model_checks import of_padding, unusable_models
 from xaibench.artefacts.models import build, card, floor_of, kept_floor, model_spec
 from xaibench.data.audit.cautions import cautions
@@ -21,9 +21,8 @@ from xaibench.data.loading import BECAUSE, STANDS_IN
 from xaibench.errors import UsageError, described
 from xaibench.evaluation import of_model
 from xaibench.evaluation.records import Block, excused, frame
-from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.nn.machine import count_kernels, describe_kernels, kernels, machine
-from xaibench.plan.schema import Plan, dump
+from xaibench.plan.schema import dump
 from xaibench.progress import said, said_where_long, shown
 from xaibench.results.compatibility import RENDERED
 from xaibench.results.manifest import (
@@ -54,7 +53,8 @@ from .folder import (
     set_damaged_aside,
 )
 from .tables import Ingredients, contents
-from .tasks import Task, missing, perform
+from .tasks import Task, missing, tasks
+from .workers import perform
 
 OUTPUTS = ("plan.yaml", "environment.json", *OF_FILE, "examples.json")
 
@@ -66,13 +66,6 @@ class Outcome:
     computed: int
     tasks: int
     failures: list[str]
-
-
-def tasks(plan: Plan) -> Iterator[Task]:
-    """Every task of a plan: the nested loop. Training comes before what it makes possible."""
-    for source, model in product((None, RANDOM, ORACLE, *plan.attribution), plan.models):
-        if source in (None, RANDOM) or is_explained(plan, model):
-            yield from (Task(model, seed, source) for seed in seeds_of(plan, model))
 
 
 def begin(job: Job) -> Work:
@@ -173,7 +166,7 @@ def _compute(work: Work, todo: list[Task], keep: Keep, *, jobs: int, threads: in
     (work.job.folder / RENDERED).unlink(missing_ok=True)
     with shown(len(todo)) as progress:
         for training in (True, False):
-            stage = [task for task in todo if (task.source is None) == training]
+            stage = [task for task in todo if task.trains == training]
             counting = Counting(progress, keep, work.store.check)
             perform(work, stage, jobs=jobs, threads=threads, progress=counting)
             if training and stage:

@@ -74,7 +74,7 @@ def foresee(each: Mapping[str, Job], *, jobs: int, threads: int, say: Say) -> li
         told.append(forecast.forecast(work, jobs=jobs, threads=threads))
         say(f"{label}: {forecast.words(work, told[-1], jobs=jobs)}")
     _refuse_if_all(absent)
-    say(forecast.total(told, jobs=jobs))
+    say(forecast.in_all(told, jobs=jobs))
     return _lines(absent)
 
 

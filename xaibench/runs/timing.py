@@ -22,7 +22,7 @@ from xaibench.nn.inference import batch_rows, logits
 from xaibench.plugins.options import supplied
 from xaibench.values import Sequences, Splits
 
-from .tasks import on_threads
+from .workers import on_threads
 
 LEARNT = 256
 """So many sequences are learnt from."""
