@@ -6,19 +6,18 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
 
 from xaibench.errors import UsageError
 
 from .files import TEMPORARY, regular
 
 _ABANDONED = 3600
-"""Seconds after which a temporary file is nobody's: whoever wrote it was killed."""
+"""Seconds after which a temporary file is abandoned: the process that wrote it was killed."""
 
 
 @contextmanager
 def alone(store: Path) -> Iterator[None]:
-    """In here no other run keeps anything in the same store, which is made where there is none.
+    """Within, no other run saves anything in the same store, which is created where there is none.
 
     UsageError where another is under way, or where nothing can be written. What a process that was
     killed had not finished is removed.
@@ -31,8 +30,10 @@ def alone(store: Path) -> Iterator[None]:
             lock_file = str(store / "lock")
             where = lock_file if error.filename == lock_file else store.parent
             raise UsageError(f"{where}: cannot be written: {error.strerror}") from None
-        busy = "another run is under way in this folder; wait until it has ended, or choose another"
-        if not locked(lock, f"{store.parent}: {busy} folder with -o"):
+        message = (
+            "another run is under way in this folder; wait until it has ended, or choose another"
+        )
+        if not locked(lock, f"{store.parent}: {message} folder with -o"):
             yield
             return
         _sweep(store)
@@ -54,20 +55,21 @@ def busy(store: Path) -> bool:
     return False
 
 
-def locked(lock: TextIO | int, busy: str) -> bool:
-    """Whether the lock is ours; the system takes it from a process that ends, however it ends.
+def locked(descriptor: int, message: str) -> bool:
+    """Whether this process has locked an open file; the system unlocks it when the process ends,
+    however it ends.
 
-    UsageError, in the words ``busy``, where another process has it.
+    False on a file system without locks. UsageError, with this ``message``, where another process
+    holds the lock.
     """
-    try:
-        from fcntl import LOCK_EX, LOCK_NB, flock
+    from filelock import lock_descriptor  # slow to import, and most commands lock nothing
 
-        flock(lock, LOCK_EX | LOCK_NB)
-    except BlockingIOError:
-        raise UsageError(busy) from None
-    except (ImportError, OSError):  # a system without locks, on which nobody can be asked
+    try:
+        if lock_descriptor(descriptor, blocking=False):
+            return True
+    except OSError:
         return False
-    return True
+    raise UsageError(message)
 
 
 def _sweep(store: Path) -> None:

@@ -138,7 +138,7 @@ def _beside(folder: Path) -> Iterator[Path]:
             f"{folder.parent}: expected a folder to write to, got: {error.strerror}"
         ) from error
     with lock:
-        locked(lock, f"{folder}: another process is fetching it; wait until it is there")
+        locked(lock.fileno(), f"{folder}: another process is fetching it; wait until it is there")
         try:
             for leftover in temporary.iterdir():
                 _delete(leftover, keep=Path(lock.name))
