@@ -1,5 +1,5 @@
-"""Words -> plan -> run, report, list. Nothing is computed here, and nothing heavy is imported
-before a command needs it."""
+"""The command line: arguments -> plan -> run, report, compare, list. Nothing is computed here, and
+nothing slow is imported before a command needs it."""
 
 import os
 import re
@@ -9,10 +9,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from inspect import getdoc
-from itertools import islice
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -47,11 +46,6 @@ Plugins = Annotated[
 ]
 
 
-_GATE, _BETWEEN = "--fail-if-drop", "\x1f"
-"""An option of three words, and what stands between them once they are one: typer knows no lists
-of more."""
-
-
 @app.command()
 def run(
     plan: Annotated[
@@ -66,23 +60,25 @@ def run(
     ] = None,
     plugins: Plugins = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Explain at most so many sequences.")
+        int | None, typer.Option(min=1, help="Explain at most this many sequences.")
     ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, max=1000, help="Processes [the cores, at most 8].")
     ] = None,
     threads: Annotated[
         int,
-        typer.Option(min=1, max=1000, help="Torch threads in each; others train other models."),
+        typer.Option(
+            min=1, max=1000, help="Torch threads per process; another number trains other models."
+        ),
     ] = 1,
     device: Annotated[
         str | None, typer.Option(help="Where models are trained, such as cuda [cpu].")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be computed, and how long it takes.")
+        bool, typer.Option("--dry-run", help="Print what would be computed and how long it takes.")
     ] = False,
 ) -> None:
-    """Train, explain, measure, and write the report; again: resume, or do nothing."""
+    """Train, explain, measure and write the report; called again, resume where it stopped."""
     # Threads that wait should sleep: where processes share the cores, spinning costs five-fold.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from xaibench.artefacts.job import Job
@@ -120,7 +116,7 @@ def report(
     ] = None,
     plugins: Plugins = None,
 ) -> None:
-    """Render the reports of a run again, without computing; of one that was stopped, so far."""
+    """Render the reports of a run again, without computing; of a stopped run, what there is."""
     from xaibench.runs import series
     from xaibench.runs.pipeline import report
 
@@ -140,23 +136,22 @@ def compare(
     gates: Annotated[
         list[str] | None,
         typer.Option(
-            _GATE,
-            metavar="METRIC METHOD DROP",
-            help="Exit code 3 where a later run is worse by more. METHOD is - for accuracy. "
-            "Repeatable.",
+            "--fail-if-drop",
+            metavar="METRIC:METHOD:DROP",
+            help="Exit code 3 where a later run is worse by more, as auprc:deeplift:0.02. "
+            "METHOD is - for accuracy. Repeatable.",
         ),
     ] = None,
 ) -> None:
     """How runs differ from the first of them: plan, data, versions, and every shared figure."""
     from xaibench.comparison import comparison
 
-    asked = [gate.split(_BETWEEN) if gate else [] for gate in gates or ()]
-    found = comparison.compare(folders, asked)
-    files = comparison.written(found, output) if output else []
-    echo(comparison.printed(found).removesuffix("\n"))
+    compared = comparison.compare(folders, gates or ())
+    files = comparison.written(compared, output) if output else []
+    echo(comparison.printed(compared).removesuffix("\n"))
     for path in files:
         echo(path)
-    if found.failed:
+    if compared.failed:
         raise typer.Exit(3)
 
 
@@ -167,7 +162,7 @@ def list_(
     ] = None,
     plugins: Plugins = None,
 ) -> None:
-    """What is available, a line each."""
+    """What is available, one line each."""
     from xaibench.plan.listing import LISTED, lines
 
     if kind:
@@ -205,7 +200,7 @@ Root = Annotated[
 
 @data.command("list")
 def data_list(root: Root = None) -> None:
-    """The nine sets of genomic-benchmarks: size, classes, lengths, and which are here."""
+    """The nine sets of genomic-benchmarks: size, classes, lengths, and which are downloaded."""
     from xaibench.data.genomic_benchmarks.fetching import listed
 
     for line in listed(root):
@@ -216,7 +211,7 @@ def data_list(root: Root = None) -> None:
 def fetch(
     name: Annotated[str, typer.Argument(help="A set of genomic-benchmarks.")], root: Root = None
 ) -> None:
-    """Download a set of genomic-benchmarks and verify that it is whole."""
+    """Download a set of genomic-benchmarks and verify that it is complete."""
     from xaibench.data.genomic_benchmarks.fetching import fetch
     from xaibench.progress import fetching
 
@@ -237,10 +232,12 @@ def audit(
     plugins: Plugins = None,
     deep: Annotated[
         bool,
-        typer.Option("--deep", help="Run the leak linter seqleak too: rules by position, twins."),
+        typer.Option(
+            "--deep", help="Run the leak linter seqleak too: rules by position, near copies."
+        ),
     ] = False,
 ) -> None:
-    """What is in a dataset, how far test leaks into train, and what trivial models reach."""
+    """What is in a dataset, how much test leaks into train, and what trivial baselines reach."""
     from xaibench.data.resolving import audited
 
     known = tuple(plugins or ())
@@ -256,8 +253,8 @@ def _fail(failures: list[str]) -> None:
         raise typer.Exit(1)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         echo(f"xaibench {__version__}")
         raise typer.Exit
 
@@ -265,30 +262,16 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="The version.")
     ] = False,
 ) -> None:
     pass
 
 
 def _command() -> str:
-    """The words of this call, without the folders of this machine."""
-    words = [re.sub(r"^(-[^=]*=)?(file://|/|~).*/", r"\1", word) for word in sys.argv[1:]]
-    return shlex.join(["xaibench", *words])
-
-
-def _joined(words: list[str]) -> list[str]:
-    """The words of a call, the three after each ``--fail-if-drop`` as one."""
-    left, joined = iter(words), []
-    for word in left:
-        joined.append(word)
-        if word == _GATE:
-            joined.append(_BETWEEN.join(islice(left, 3)))
-    return joined
-
-
-_WrongWords: Any = typer.BadParameter.__mro__[1]
-"""What typer raises for any word that it cannot take; its name moved between versions."""
+    """The arguments of this call, without the folders of this machine."""
+    arguments = [re.sub(r"^(-[^=]*=)?(file://|/|~).*/", r"\1", each) for each in sys.argv[1:]]
+    return shlex.join(["xaibench", *arguments])
 
 
 for _named in (*app.registered_commands, *data.registered_commands):
@@ -305,8 +288,8 @@ _PATIENCE = 1
 
 @contextmanager
 def _ends_in_order() -> Iterator[None]:
-    """In here a request to end (SIGTERM) does what an interrupt does: processes are ended, and what
-    is unfinished is put away. Keys that are pressed meanwhile are not heard."""
+    """Within, a request to end (SIGTERM) does what an interrupt does: processes are ended, and what
+    is unfinished is removed. Further interrupts within a second are ignored."""
     began = None
 
     def end(*_: object) -> NoReturn:
@@ -338,15 +321,15 @@ def _mistake(message: object, code: int = 2) -> int:
 
 
 def _code() -> int:
-    """Run the command of this call; what a user can mend is one line."""
+    """Run the command of this call; what a user can fix is one line."""
     try:
         with _ends_in_order():
-            code = app(args=_joined(sys.argv[1:]) or ["--help"], standalone_mode=False)
+            code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
     except UsageError as error:
         return _mistake(error, error.code)
     except Escaped as error:
         return _mistake(error)
-    except _WrongWords as error:
+    except typer.TyperException as error:
         return _mistake(error.format_message())
     except OSError as error:
         return _mistake(_of_the_system(error))
@@ -366,7 +349,7 @@ def _code() -> int:
 
 
 def _of_the_system(error: OSError) -> str:
-    """What the system refused, and where."""
+    """What the system rejected, and where."""
     reason = error.strerror or message_of(error)
     return f"{error.filename}: {reason}" if error.filename else reason
 

@@ -207,7 +207,7 @@ def compared(tmp_path_factory):
 
     def found(*runs: dict[str, Any], gates: list[str] | None = None) -> Comparison:
         folders = [folder(f"run{k}", run) for k, run in enumerate(runs)]
-        return compare(folders, [words.split() for words in gates or ()])
+        return compare(folders, gates or ())
 
     return found
 
@@ -548,7 +548,7 @@ def test_rounding_is_in_proportion_to_the_metric(compared):
 def test_agreement_between_other_seeds_is_not_compared(compared, seeds):
     added = np.random.default_rng(3).normal(0.5, 0.1, (len(seeds), SEQUENCES))
     more = {(method, "seed_agreement"): added for method in ("saliency", "deeplift")}
-    found = compared({}, {"seeds": seeds, "more": more}, gates=["seed_agreement saliency 0"])
+    found = compared({}, {"seeds": seeds, "more": more}, gates=["seed_agreement:saliency:0"])
     left_out = row(found, "seed_agreement", "saliency")
     assert left_out["compared"] == ""
     assert np.isnan(left_out[["mean", "p_sequences", "p_sequences_holm"]].astype(float)).all()
@@ -563,7 +563,7 @@ def test_agreement_between_other_seeds_is_not_compared(compared, seeds):
 
 def test_a_gate_fails_where_the_drop_is_larger_than_allowed_and_no_chance(compared):
     more = {("saliency", "auprc"): -0.125}
-    found = compared({}, {"more": more}, gates=["auprc saliency 0.12", "auprc saliency 0.13"])
+    found = compared({}, {"more": more}, gates=["auprc:saliency:0.12", "auprc:saliency:0.13"])
     assert [each.verdict for each in found.gates] == ["failed", "failed", "held", "held"]
     assert {each.population for each in found.gates} == {"these models"}
     assert found.failed
@@ -571,14 +571,14 @@ def test_a_gate_fails_where_the_drop_is_larger_than_allowed_and_no_chance(compar
 
 @pytest.mark.parametrize("metric", ["sensitivity", "deletion_logit_difference"])
 def test_where_lower_is_better_a_rise_is_a_drop(compared, metric):
-    found = compared({}, {"more": {("saliency", metric): 0.125}}, gates=[f"{metric} saliency 0.1"])
+    found = compared({}, {"more": {("saliency", metric): 0.125}}, gates=[f"{metric}:saliency:0.1"])
     assert {each.verdict for each in found.gates} == {"failed"}
 
 
 def test_a_large_drop_that_may_be_chance_fails_nothing(compared):
     added = np.zeros((3, SEQUENCES))
     added[:, 0] = -1.6
-    found = compared({}, {"more": {("saliency", "auprc"): added}}, gates=["auprc saliency 0.1"])
+    found = compared({}, {"more": {("saliency", "auprc"): added}}, gates=["auprc:saliency:0.1"])
     assert {each.verdict for each in found.gates} == {"cannot be told"}
     assert found.gates[0].why == "the drop is larger than allowed, and may be chance"
     assert not found.failed
@@ -587,14 +587,14 @@ def test_a_large_drop_that_may_be_chance_fails_nothing(compared):
 def test_a_gate_that_held_says_what_it_leaves_open(compared):
     added = np.zeros((3, SEQUENCES))
     added[:, 0] = -1.6
-    found = compared({}, {"more": {("saliency", "auprc"): added}}, gates=["auprc saliency 0.25"])
+    found = compared({}, {"more": {("saliency", "auprc"): added}}, gates=["auprc:saliency:0.25"])
     assert [each.why for each in found.gates] == ["a larger drop is not excluded"] * 2
 
 
 def test_the_p_of_a_gate_is_that_of_no_difference_and_not_of_the_drop_that_is_allowed(compared):
     """The interval of the drop holds the drop that is allowed, and the gate fails."""
     added = np.linspace(-0.2, -0.05, SEQUENCES) * np.ones((3, 1))
-    found = compared({}, {"more": {("saliency", "auprc"): added}}, gates=["auprc saliency 0.12"])
+    found = compared({}, {"more": {("saliency", "auprc"): added}}, gates=["auprc:saliency:0.12"])
     (first, _) = found.gates
     assert -first.row["high"] < 0.12 < -first.row["mean"]
     assert first.p == holm([first.row["p_sequences"]] * 2)[0] < 0.05
@@ -603,7 +603,7 @@ def test_the_p_of_a_gate_is_that_of_no_difference_and_not_of_the_drop_that_is_al
 
 def test_a_gate_that_allows_nothing_holds_where_runs_differ_by_rounding(compared):
     more = {("saliency", "auprc"): -1e-8}
-    found = compared({}, {"more": more}, gates=["auprc saliency 0"])
+    found = compared({}, {"more": more}, gates=["auprc:saliency:0"])
     assert [each.verdict for each in found.gates] == ["held", "held"]
 
 
@@ -611,7 +611,7 @@ def test_models_trained_anew_are_judged_by_retraining(compared):
     anew = {(RANDOM, "deletion_logit_difference"): 1e-9}
     spread = np.array([[-0.5], [-0.1], [-0.3]]) * np.ones(SEQUENCES)
     more = {**anew, ("saliency", "auprc"): spread}
-    found = compared({}, {"more": more}, gates=["auprc saliency 0.02"])
+    found = compared({}, {"more": more}, gates=["auprc:saliency:0.02"])
     p = stats.ttest_1samp([-0.5, -0.1, -0.3], 0).pvalue
     assert {each.population for each in found.gates} == {"retraining"}
     assert [each.p for each in found.gates] == pytest.approx([2 * p] * 2)
@@ -621,7 +621,7 @@ def test_models_trained_anew_are_judged_by_retraining(compared):
 def test_two_seeds_cannot_tell_of_retraining_and_the_gate_says_so(compared):
     more = {(RANDOM, "deletion_logit_difference"): 1e-9, ("saliency", "auprc"): -0.125}
     runs = {"seeds": (0, 1)}, {"seeds": (0, 1), "more": more}
-    found = compared(*runs, gates=["auprc saliency 0.02"])
+    found = compared(*runs, gates=["auprc:saliency:0.02"])
     assert {each.population for each in found.gates} == {"these models"}
     assert found.gates[0].why == "fewer than three seeds: chance in training is not in this p"
 
@@ -631,7 +631,7 @@ def test_p_of_gates_is_corrected_over_the_rows_of_all_gates(compared):
     found = compared(
         {},
         {"more": {("saliency", "auprc"): added, ("saliency", "sensitivity"): -added}},
-        gates=["auprc saliency 0.1", "sensitivity saliency 0.1"],
+        gates=["auprc:saliency:0.1", "sensitivity:saliency:0.1"],
     )
     plain = [each.row["p_sequences"] for each in found.gates]
     assert [each.p for each in found.gates] == holm(plain).tolist()
@@ -640,35 +640,37 @@ def test_p_of_gates_is_corrected_over_the_rows_of_all_gates(compared):
 
 def test_a_method_that_broke_does_not_pass_its_gate(compared):
     missing = (("saliency", "auprc"),)
-    found = compared({}, {"missing": missing}, gates=["auprc saliency 0.02"])
+    found = compared({}, {"missing": missing}, gates=["auprc:saliency:0.02"])
     assert {each.verdict for each in found.gates} == {"failed"}
     assert found.gates[0].why == "B has no value (failed: ValueError: nothing)"
 
 
 def test_a_method_that_never_worked_cannot_be_told(compared):
     missing = (("saliency", "auprc"),)
-    found = compared({"missing": missing}, {}, gates=["auprc saliency 0.02"])
+    found = compared({"missing": missing}, {}, gates=["auprc:saliency:0.02"])
     assert {each.verdict for each in found.gates} == {"cannot be told"}
 
 
 def test_accuracy_is_gated_with_a_dash_for_the_method(compared):
-    found = compared({}, {"more": {("", "accuracy"): -0.5}}, gates=["accuracy - 0.1"])
+    found = compared({}, {"more": {("", "accuracy"): -0.5}}, gates=["accuracy:-:0.1"])
     assert {each.verdict for each in found.gates} == {"failed"}
-    assert gate(["accuracy", "-", "0.1"]) == Gate("accuracy", "", 0.1)
+    assert gate("accuracy:-:0.1") == Gate("accuracy", "", 0.1)
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("auprc saliency", "--fail-if-drop: wanted METRIC METHOD DROP, got auprc saliency"),
-        ("", "wanted METRIC METHOD DROP, got nothing"),
-        ("auprc saliency much", "wanted a drop that is a number and not negative, got 'much'"),
-        ("auprc saliency -0.02", "not negative, got '-0.02'"),
-        ("auprc saliency nan", "not negative, got 'nan'"),
-        ("auprk saliency 0.02", "no metric 'auprk' in both A and B; did you mean 'auprc'"),
-        ("auprc salience 0.02", "no 'auprc' of 'salience' in both A and B; did you mean 'salienc"),
-        ("accuracy saliency 0.02", "no 'accuracy' of 'saliency' in both A and B; known: -"),
-        ("gini saliency 0.02", "of 'gini' neither more nor less is better"),
+        ("auprc", "--fail-if-drop: expected METRIC:METHOD:DROP, got 'auprc'; write auprc:METHOD:D"),
+        ("auprc:saliency", "expected METRIC:METHOD:DROP, got 'auprc:saliency'$"),
+        ("", "expected METRIC:METHOD:DROP, got ''$"),
+        ("auprc:saliency:much", "expected a drop that is a number and not negative, got 'much'"),
+        ("auprc:saliency:-0.02", "not negative, got '-0.02'"),
+        ("auprc:saliency:nan", "not negative, got 'nan'"),
+        ("auprk:saliency:0.02", "no metric 'auprk' in both A and B; did you mean 'auprc'"),
+        ("auprc:salience:0.02", "no 'auprc' of 'salience' in both A and B; did you mean 'salienc"),
+        ("auprc:a:b:0.02", "no 'auprc' of 'a:b' in both A and B"),
+        ("accuracy:saliency:0.02", "no 'accuracy' of 'saliency' in both A and B; known: -"),
+        ("gini:saliency:0.02", "of 'gini' neither more nor less is better"),
     ],
 )
 def test_a_gate_that_cannot_be_is_refused(compared, words, message):
@@ -800,11 +802,11 @@ def test_the_command_prints_writes_and_is_the_same_twice(call, tmp_path):
 def test_exit_code_3_is_that_of_a_gate_that_failed(call, tmp_path):
     first = write(tmp_path / "a", Made())
     second = write(tmp_path / "b", Made(more={("saliency", "auprc"): -0.25}))
-    held = ("--fail-if-drop", "auprc", "deeplift", "0", "--fail-if-drop", "accuracy", "-", "0.02")
+    held = ("--fail-if-drop", "auprc:deeplift:0", "--fail-if-drop", "accuracy:-:0.02")
     code, out, _ = call(first, second, *held)
     assert code == 0
     assert "Gates: 4 held" in out
-    code, out, err = call("--fail-if-drop", "auprc", "saliency", "0.02", *held, first, second)
+    code, out, err = call("--fail-if-drop", "auprc:saliency:0.02", *held, first, second)
     assert (code, err) == (3, "")
     assert "Gates: 2 failed, 4 held" in out
 
@@ -816,9 +818,12 @@ def test_exit_code_3_is_that_of_a_gate_that_failed(call, tmp_path):
         (("a", "a"), "compare: a and a are the same folder"),
         (("a", "c"), "c: expected the folder of a run, got no folder"),
         (("a", "b", "-o", "a/plan.yaml"), "a/plan.yaml: cannot be written: File exists"),
-        (("a", "b", "--fail-if-drop"), "--fail-if-drop: wanted METRIC METHOD DROP, got nothing"),
-        (("a", "b", "--fail-if-drop", "x", "y"), "wanted METRIC METHOD DROP, got x y"),
-        (("a", "b", "--fail-if-drop", "x", "y", "1"), "no metric 'x' in both A and B; known: "),
+        (("a", "b", "--fail-if-drop"), "--fail-if-drop' requires an argument"),
+        (
+            ("--fail-if-drop", "auprc", "saliency", "0.02", "a", "b"),
+            "expected METRIC:METHOD:DROP, got 'auprc'; write auprc:METHOD:DROP, without blanks",
+        ),
+        (("a", "b", "--fail-if-drop", "x:y:1"), "no metric 'x' in both A and B; known: "),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(call, tmp_path, monkeypatch, words, message):
@@ -878,15 +883,15 @@ def test_a_gate_on_the_auroc_of_a_model_goes_by_its_interval(compared):
     worse = compared(
         {"predicted": 4.0, "sequences": 90},
         {"predicted": 0.0, "sequences": 90},
-        gates=["auroc - 0.01"],
+        gates=["auroc:-:0.01"],
     )
     assert {each.verdict for each in worse.gates} == {"failed"}
     assert {each.why for each in worse.gates} == {"by its interval, for there is no p"}
     better = compared(
         {"predicted": 0.0, "sequences": 90},
         {"predicted": 4.0, "sequences": 90},
-        gates=["auroc - 0.01"],
+        gates=["auroc:-:0.01"],
     )
     assert {each.verdict for each in better.gates} == {"held"}
-    hardly = compared({"predicted": 1.0}, {"predicted": 0.95}, gates=["mcc - 0"])
+    hardly = compared({"predicted": 1.0}, {"predicted": 0.95}, gates=["mcc:-:0"])
     assert "failed" not in {each.verdict for each in hardly.gates}

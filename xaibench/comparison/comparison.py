@@ -54,12 +54,12 @@ class Comparison:
         return any(each.verdict == "failed" for each in self.gates)
 
 
-def compare(folders: Sequence[Path], gates: Iterable[Iterable[str]] = ()) -> Comparison:
-    """The runs in these folders, each against the first; ``gates`` are METRIC METHOD DROP each.
+def compare(folders: Sequence[Path], gates: Iterable[str] = ()) -> Comparison:
+    """The runs in these folders, each against the first; each of ``gates`` is METRIC:METHOD:DROP.
 
     UsageError where a folder is no finished run, two share nothing, or a gate is about nothing.
     """
-    wanted = [gate(words) for words in gates]
+    wanted = [gate(text) for text in gates]
     runs = read_runs(folders)
     pairs = tuple(_pair(runs[0], other) for other in runs[1:])
     alike = {

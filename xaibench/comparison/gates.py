@@ -48,21 +48,26 @@ class Judged:
     why: str
 
 
-def gate(words: Iterable[str]) -> Gate:
-    """A gate from METRIC METHOD DROP; UsageError where these are not three, or no such drop."""
-    given = list(words)
-    if len(given) != 3:
-        came = " ".join(given) or "nothing"
-        raise UsageError(f"{OPTION}: wanted METRIC METHOD DROP, got {came}")
-    metric, method, drop = given
+def gate(text: str) -> Gate:
+    """A gate from ``METRIC:METHOD:DROP``; UsageError where it has another form, or no such drop.
+
+    A method may have a colon in its name; metrics have none.
+
+    >>> gate("auprc:captum.attr:GuidedBackprop:0.02")
+    Gate(metric='auprc', method='captum.attr:GuidedBackprop', most=0.02)
+    """
+    metric, _, rest = text.partition(":")
+    method, colon, drop = rest.rpartition(":")
+    if not (metric and method and colon):
+        hint = f"; write {text}:METHOD:DROP, without blanks" if text and ":" not in text else ""
+        raise UsageError(f"{OPTION}: expected METRIC:METHOD:DROP, got {text!r}{hint}")
     try:
         most = float(drop)
     except ValueError:
         most = math.nan
     if not (math.isfinite(most) and most >= 0):
         raise UsageError(
-            f"{OPTION} {metric} {method}: wanted a drop that is a number and not negative, "
-            f"got {drop!r}"
+            f"{OPTION} {text}: expected a drop that is a number and not negative, got {drop!r}"
         )
     return Gate(metric, "" if method == OF_THE_MODEL else method, most)
 
