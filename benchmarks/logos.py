@@ -22,7 +22,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from xaibench.reports.figures.letters import heights_of, logo
+from xaibench.reports.figures.logo import heights_of, logo
 from xaibench.reports.figures.logo_files import draw_logo
 
 Given = tuple[str, np.ndarray]

@@ -232,7 +232,8 @@ def _estimates(size: Size, random: np.random.Generator) -> pd.DataFrame:
     ):
         table[name] = mean + by
     facts = {"effect": 0.7, "undefined": 0, "reason": "", "seeds": size.seeds}
-    facts |= dict.fromkeys(("p_sequences", "p_seeds", "p_sequences_holm", "p_seeds_holm"), 0.01)
+    tests = ("p", "p_sequences", "p_seeds")
+    facts |= dict.fromkeys((*tests, *(f"{name}_holm" for name in tests)), 0.01)
     ranked = table["question"] == "against random"
     by = table[ranked].assign(mean=mean).groupby(["model", "metric", "operator"])["mean"]
     rank = by.rank(ascending=False).reindex(table.index)

@@ -22,7 +22,6 @@ from .tables.pairs import pairs
 from .tables.standings import standings
 from .web.assets import assets
 from .web.contents import contents
-from .web.examples import example_browser
 from .web.templates import template
 
 TRAINING = Section(
@@ -44,6 +43,9 @@ READING = Section("reading", "How to read this", "", ())
 
 def html(results: Results) -> dict[str, str]:
     """``report.html``: the run for a reader, figures, style and all in one file."""
+    # what draws imports matplotlib, which takes a second
+    from .web.examples import example_browser
+
     results = shareable(results)
     figures, browser = drawn(results), example_browser(results)
     shown = _with_figures(sections(results), figures, browser)

@@ -1,22 +1,19 @@
-"""The figures of a run as files, for a paper: SVG and PNG, with a list of what they show."""
+"""The figures of a run as files, for a paper: SVG, PDF and PNG, with a list of what they show."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from xaibench.results.reading import Results
 
 from ..format.paths import shareable, without_folders
 from ..format.select import operators_of
-from ..web.examples import curve_panels_of_examples
-from . import panels
-from .further import operator_panels, rank_panels
-from .logo_files import logo_files
-from .mpl import printed
 from .page import curves_drawn
-from .panels import Panel
-from .scatter import cost_panels
+
+if TYPE_CHECKING:
+    from .panel import Panel
 
 FOLDER = "figures"
 
@@ -25,50 +22,56 @@ ORDERS = {"most relevant first": "deletion", "least relevant first": "insertion"
 
 
 def figures(results: Results) -> dict[str, str | bytes]:
-    """Every figure of the run under ``figures/``, each as SVG and PNG, and ``captions.md``."""
+    """Every figure of the run under ``figures/``, each as SVG, PDF and PNG, and ``captions.md``."""
     results = shareable(results)
     files: dict[str, str | bytes] = {}
     captions = []
     for name, panel in named(results):
-        files |= {f"{FOLDER}/{name}.{kind}": file for kind, file in printed(panel.drawing).items()}
+        files |= {f"{FOLDER}/{name}.{kind}": file for kind, file in panel.files.items()}
         captions.append((name, panel.alt))
-    for name, (caption, kinds) in logo_files(results).items():
-        files |= {f"{FOLDER}/{name}.{kind}": file for kind, file in kinds.items()}
-        captions.append((name, caption))
     lines = [f"- `{name}`: {without_folders(' '.join(alt.split()))}" for name, alt in captions]
     return {**files, f"{FOLDER}/captions.md": "\n".join(["# Figures", "", *lines, ""])}
 
 
 def named(results: Results) -> Iterator[tuple[str, Panel]]:
     """Each panel with the name of its file: what it shows, and the number and name of its model."""
+    from .example_curves import curve_panels_of_examples
+    from .forest import gap_panels
+    from .logo_files import logo_panels
+    from .operators import operator_panels
+    from .pareto import cost_panels
+    from .ranks import rank_panels
+    from .training import training_panels
+
     groups = {
-        "gaps": panels.gap_panels(results),
+        "gaps": gap_panels(results),
         **_curves(results),
         "ranks": rank_panels(results),
-        **{
-            f"training_{_plain(axis)}": drawn
-            for axis, drawn in panels.training_panels(results).items()
-        },
+        **{f"training_{_plain(axis)}": own for axis, own in training_panels(results).items()},
         "operators": operator_panels(results),
         "cost": cost_panels(results),
     }
-    for group, drawn in groups.items():
-        for number, panel in enumerate(drawn, start=1):
-            yield f"{group}_{number}_{_plain(panel.title.partition(':')[0])}", panel
+    for group, panels in groups.items():
+        for number, panel in enumerate(panels, start=1):
+            yield f"{group}_{number}_{_plain(panel.model or panel.title)}", panel
     for (number, place), panel in curve_panels_of_examples(results).items():
-        yield f"example_{number}_{place}_{_plain(panel.title)}", panel
+        yield f"example_{number}_{place}_{_plain(panel.model)}", panel
+    for (number, place), panel in logo_panels(results).items():
+        yield f"logos_{number}_{place}", panel
 
 
 def _curves(results: Results) -> dict[str, list[Panel]]:
     """The curves that the page draws."""
+    from .curves import curve_panels
+
     operators = operators_of(results)
-    found = {}
+    panels = {}
     for order, operator, quantity in curves_drawn(results):
         number = operators.index(operator) + 1 if operator in operators else 0
         area = ORDERS.get(order, _plain(order))
         name = f"{area}_{quantity}_{number}_{_plain(operator)}"
-        found[name] = panels.curve_panels(results, operator, quantity, order)
-    return found
+        panels[name] = curve_panels(results, operator, quantity, order)
+    return panels
 
 
 def _plain(name: str) -> str:

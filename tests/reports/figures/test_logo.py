@@ -1,4 +1,4 @@
-"""Letters as high as their scores, in SVG and in matplotlib."""
+"""Letters as high as their scores, in SVG and in matplotlib, from the same glyphs."""
 
 import re
 
@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from xaibench.reports.figures.glyphs import outline, stretched
-from xaibench.reports.figures.letters import BASE, HIGH, WIDE, heights_of, logo
+from xaibench.reports.figures.logo import BASE, HIGH, WIDE, glyph, heights_of, logo, stretched
 from xaibench.reports.figures.logo_files import draw_logo
 
 NUMBER = re.compile(r"-?\d+")
@@ -17,19 +16,24 @@ def places(commands, start):
     """The points that relative commands visit, read slowly."""
     x, y = begun = start
     visited = [start]
-    for command, text in re.findall(r"([mlhvcz])([^mlhvcz]*)", commands):
+    for command, text in re.findall(r"([mlhvz])([^mlhvz]*)", commands):
         numbers = [int(number) for number in NUMBER.findall(text)]
         if command == "z":
             x, y = begun
         elif command in "hv":
             x, y = (x + numbers[0], y) if command == "h" else (x, y + numbers[0])
         else:
-            pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
-            visited += [(x + across, y + down) for across, down in pairs]
-            x, y = visited[-1]
+            across, down = numbers
+            x, y = x + across, y + down
             begun = (x, y) if command == "m" else begun
         visited.append((x, y))
     return np.array(visited)
+
+
+@pytest.mark.parametrize("letter", list("ACGT"))
+def test_a_glyph_fills_the_unit_box(letter):
+    box = glyph(letter).get_extents()
+    assert box.extents == pytest.approx((0, 0, 1, 1))
 
 
 @pytest.mark.parametrize("letter", list("ACGT"))
@@ -37,18 +41,26 @@ def places(commands, start):
 def test_a_letter_fills_its_box(letter, height):
     right, down, shape = stretched(letter, WIDE, height)
     x, y = places(shape, (right, down)).T
-    # a curve may keep a little off the point that bends it, and C and G end before the edge
-    assert x.min() == pytest.approx(0, abs=1)
-    assert x.max() == pytest.approx(WIDE, abs=2)
+    assert (x.min(), x.max()) == (0, WIDE)
     assert sorted((y.min(), y.max())) == sorted((min(0, -height), max(0, -height)))
 
 
 @pytest.mark.parametrize("letter", list("ACGT"))
-def test_stretched_points_are_those_of_the_outline(letter):
-    right, down, shape = stretched(letter, 100, 100)
-    told = places(shape, (right, down))
-    for x, y in outline(letter)[0]:
-        assert [round(100 * x), round(-100 * y)] in told.tolist()
+def test_a_letter_of_the_page_has_the_area_of_its_glyph(letter):
+    right, down, shape = stretched(letter, 1000, 1000)
+    parts = []
+    for part in shape.split("z")[:-1]:
+        visited = places(part, (right, down))
+        right, down = visited[1 if part.startswith("m") else 0]
+        parts.append(visited[1:] if part.startswith("m") else visited)
+    area = abs(sum(signed_area(part) for part in parts)) / 1000**2
+    fine = abs(sum(signed_area(part) for part in glyph(letter).to_polygons(width=0, height=0)))
+    assert area == pytest.approx(fine, rel=0.06)  # corners in place of curves
+
+
+def signed_area(points):
+    x, y = points.T
+    return float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)) / 2
 
 
 def test_a_letter_too_low_to_read_is_a_bar():
@@ -65,13 +77,16 @@ def test_a_map_of_zeros_draws_nothing():
     assert (drawn.paths, drawn.width) == ({}, 3 * BASE)
 
 
-def test_letters_stand_at_their_positions_above_or_below_the_axis():
+def test_letters_are_at_their_positions_above_or_below_the_axis():
     drawn = logo("TNT", np.array([1.0, 0.0, -0.25]))
     assert drawn.axis == 160  # 200 units for 1.25
     margin = (BASE - WIDE) // 2
-    upright, hanging = drawn.paths["T"].split("M")[1:]
-    assert upright.startswith(f"{margin} 0")  # T begins at its top
-    assert hanging.startswith(f"{2 * BASE + margin} {HIGH}")
+    boxes = []
+    for part in drawn.paths["T"].split("M")[1:]:
+        start, commands = re.fullmatch(r"(\d+ \d+)(.*)", part).groups()
+        x, y = places(commands, tuple(map(int, start.split()))).T
+        boxes.append((x.min(), y.min(), y.max()))
+    assert boxes == [(margin, 0, 160), (2 * BASE + margin, 160, HIGH)]
 
 
 def test_one_path_holds_all_instances_of_a_letter():

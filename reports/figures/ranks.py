@@ -1,0 +1,110 @@
+"""The critical-difference diagram: mean ranks over sequences, groups that cannot be told apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from xaibench.plan.primary import PRIMARY
+from xaibench.results.reading import Results
+
+from ..format.select import methods_of, models_of, operator_of
+from .canvas import AIR, WIDTH, canvas, draw_dot, draw_line, short, width_of, write
+from .panel import Panel
+from .style import GREY, INK, PLAIN, Style, styles
+
+ROW = 17.0
+"""Pixels from one name to the next."""
+
+STEP = 7.0
+"""Pixels from one bar to the next."""
+
+
+def rank_panels(results: Results) -> list[Panel]:
+    """For each model, the methods on the axis of their mean ranks (Demsar 2006): a bar joins those
+    whose ranks differ by less than the critical difference of Nemenyi."""
+    rows = results.ranks
+    rows = rows[(rows["metric"] == PRIMARY) & (rows["operator"] == operator_of(results))]
+    rows = rows[rows["mean_rank"].notna()]
+    by_model = ((model, rows[rows["model"] == model]) for model in models_of(results))
+    return [
+        _panel(results, model, own.sort_values("mean_rank", kind="stable"))
+        for model, own in by_model
+        if len(own) > 1 and own["critical_difference"].notna().any()
+    ]
+
+
+def groups(ranks: np.ndarray, difference: float) -> list[tuple[int, int]]:
+    """The longest runs of rising ranks that span no more than the critical difference, as first
+    and last place; those of a single method are left out.
+
+    >>> groups(np.array([1.0, 1.5, 2.2, 4.0]), 1.0)
+    [(0, 1), (1, 2)]
+    """
+    ends = np.searchsorted(ranks, ranks + difference, side="right") - 1
+    found: list[tuple[int, int]] = []
+    for first, last in enumerate(ends.tolist()):
+        if last > first and (not found or last > found[-1][1]):
+            found.append((first, last))
+    return found
+
+
+def _panel(results: Results, model: str, rows: pd.DataFrame) -> Panel:
+    names = [short(str(method)) for method in rows["method"]]
+    ranks = rows["mean_rank"].to_numpy(float)
+    difference = float(rows["critical_difference"].max())
+    style = styles(methods_of(results))
+    looks = [style.get(str(method), PLAIN) for method in rows["method"]]
+    said = ", ".join(f"{name} {rank:.2f}" for name, rank in zip(names, ranks, strict=True))
+    alt = f"Mean ranks on {model}, critical difference {difference:.2f}: {said}"
+    return Panel(model, model, _figure(names, ranks, difference, looks), alt)
+
+
+def _figure(names: list[str], ranks: np.ndarray, difference: float, looks: list[Style]) -> Figure:
+    """Best rank on the left; names of the better half on the left, of the others on the right."""
+    bars = groups(ranks, difference)
+    half = (len(names) + 1) // 2
+    above, below = 46.0, 14 + STEP * len(bars)
+    height = above + below + ROW * half + 8
+    margin = max(map(width_of, names)) + width_of("  00.00") + 3 * AIR
+    width = max(WIDTH, 2 * margin + 220)
+    low, high = 1.0, max(float(len(names)), 1 + difference)
+
+    def place(rank: float) -> float:
+        return margin + (rank - low) / (high - low) * (width - 2 * margin)
+
+    with canvas(width, height) as figure:
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set_axis_off()
+        axes.set(xlim=(0, width), ylim=(0, height))
+        line = height - above
+
+        def stroke(points: list[tuple[float, float]], style: Style, thick: float) -> None:
+            x, y = np.array(points).T
+            draw_line(axes, x, y, style, linewidth=thick, linestyle="-")
+
+        stroke([(place(low), line), (place(high), line)], PLAIN, 1)
+        for rank in range(1, len(names) + 1, 1 if len(names) <= 12 else 2):
+            stroke([(place(rank), line), (place(rank), line + 4)], PLAIN, 1)
+            write(figure, (place(rank), line + 12), str(rank), ha="center", color=GREY)
+        top = height - 10
+        span = [(place(low), top - 4), (place(low + difference), top - 4)]
+        stroke(span, Style(INK), 2)
+        write(figure, (span[1][0] + AIR, top - 4), f"critical difference {difference:.2f}")
+        for number, (first, last) in enumerate(bars):
+            level = line - 8 - STEP * number
+            ends = [(place(ranks[first]) - 3, level), (place(ranks[last]) + 3, level)]
+            stroke(ends, Style(INK), 3.2)
+        for k, (name, rank, look) in enumerate(zip(names, ranks, looks, strict=True)):
+            better = k < half
+            row = k if better else len(names) - 1 - k
+            down = line - below - ROW * (row + 0.5)
+            edge = margin - AIR if better else width - margin + AIR
+            stroke([(place(rank), line), (place(rank), down), (edge, down)], look, 1.2)
+            draw_dot(axes, place(rank), line, look.colour)
+            side = "right" if better else "left"
+            out = -AIR if better else AIR
+            text = f"{name}  {rank:.2f}" if better else f"{rank:.2f}  {name}"
+            write(figure, (edge + out / 2, down), text, ha=side)
+    return figure
