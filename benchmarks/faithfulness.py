@@ -51,7 +51,7 @@ FRACTIONS = tuple(step / STEPS for step in range(STEPS + 1))
 METRICS = [
     value
     for name, value in vars(faithfulness).items()
-    if hasattr(value, "facts") and metric_facts(value).curve == "replaced"
+    if hasattr(value, "facts") and metric_facts(value).kind.curve == "replaced"
 ]
 ORDERS = (replacement.MORF, replacement.LERF)
 
@@ -156,7 +156,7 @@ def _values(
     the mean over draws."""
     values = {}
     for metric in METRICS:
-        for quantity in metric_facts(metric).quantities:
+        for quantity in metric_facts(metric).kind.quantities:
             for name, kept in lines.items():
                 shown = [
                     outputs.quantity(quantity, line, case.targets, case.sequences.labels)

@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from xaibench.evaluation.records import Block, frame
+from xaibench.evaluation.records import RecordGroup, frame
 from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.protocols import QUANTITIES
 from xaibench.results.schema import COLUMNS
@@ -166,16 +166,16 @@ def _asked(size: Size) -> list[tuple[str, str]]:
     return [*product(CURVED, size.operators), *product(LOCALISATION, [""])]
 
 
-def _blocks(size: Size, random: np.random.Generator) -> Iterator[Block]:
+def _blocks(size: Size, random: np.random.Generator) -> Iterator[RecordGroup]:
     names = tuple(f"test {k}" for k in range(size.sequences))
 
     def block(
         model: str, seed: int, method: str, metric: str, operator: str, **more: object
-    ) -> Block:
+    ) -> RecordGroup:
         own = names[:CONTROLLED] if more.get("control") or method == ORACLE else names
         values = random.normal(size=len(own)) + 0.1 * hash_of(method)
         where = {"metric": metric, "operator": operator, "sequences": own, "values": values}
-        return Block(model, seed, method, **where, **more)
+        return RecordGroup(model, seed, method, **where, **more)
 
     for model, seed in product(size.models, range(size.seeds)):
         yield block(model, seed, "", "accuracy", "")

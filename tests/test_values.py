@@ -64,7 +64,7 @@ def test_splits_must_agree_about_the_classes():
 
 
 def test_scores_must_cover_every_position():
-    with pytest.raises(ValueError, match=r"scores: wanted \(3, 4\), got \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"scores: expected \(3, 4\), got \(3, 2\)"):
         Explained(SEQUENCES, np.zeros((3, 2), np.float32), SEQUENCES.labels, signed=True)
 
 

@@ -42,6 +42,18 @@ class NotApplicable(Exception):
     """
 
 
+class Missing(Exception):
+    """What a number is made from does not exist; ``status`` is that of its artefact, ``reason``
+    says why.
+
+    The harness turns it into a record with that status; the run goes on.
+    """
+
+    def __init__(self, status: str, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.reason = status, reason
+
+
 class RuleError(ValueError):
     """A rule of a user's own, for DeepLIFT or LRP, that fails or does not keep the sum; the message
     names the rule and the layer.

@@ -8,10 +8,11 @@ has the defaults.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import (
     TYPE_CHECKING,
     Any,
+    ClassVar,
     Literal,
     Protocol,
     TypeVar,
@@ -107,64 +108,143 @@ class MethodFacts:
 
 
 Quantity = Literal["logit_difference", "probability", "accuracy", "kept"]
-"""What a curve is of: ``curves.quantity`` says what each means."""
+"""What a curve is of: ``nn.outputs.quantity`` says what each means."""
+
+QUANTITIES: tuple[Quantity, ...] = ("logit_difference", "probability", "accuracy")
 
 Precision = Literal["float32", "bfloat16"]
 """What convolutions and matrix products take and give; they add up in float32 either way."""
 
-QUANTITIES: tuple[Quantity, ...] = ("logit_difference", "probability", "accuracy")
+CurveKind = Literal["replaced", "imputed", "retrained", "other_models"]
+"""How a curve is made: positions ``replaced`` by an operator; ``imputed`` from the positions that
+are left; by models ``retrained`` on what is left; or ``replaced``, and it is the ``other_models``
+that predict."""
+
+EffectKind = Literal["substitutions", "subsets"]
+"""The drops of every single substitution (``values.Substitutions``), or of random sets of them
+(``values.Subsets``)."""
+
+Better = Literal["lower", "higher", "neither"]
+
+
+@dataclass(frozen=True, slots=True)
+class OfExplanation:
+    """A metric of one map, called ``(explained)``.
+
+    With ``needs_motif`` it is measured on the sequences that carry a motif of their class. With
+    ``needs_sign`` it reads the sign of the scores, so random maps get one.
+    """
+
+    of: ClassVar[str] = "explanation"
+    arguments: ClassVar[int] = 1
+    needs_motif: bool = False
+    needs_sign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OfCurves:
+    """A metric of replacement curves, called ``(curves)`` once per quantity."""
+
+    of: ClassVar[str] = "curves"
+    arguments: ClassVar[int] = 1
+    curve: CurveKind = "replaced"
+    quantities: tuple[Quantity, ...] = QUANTITIES
+    needs_least_relevant_first: bool = False
+
+    def __post_init__(self) -> None:
+        _require_known("curve", self.curve, get_args(CurveKind))
+        for quantity in self.quantities:
+            _require_known("quantities", quantity, get_args(Quantity))
+        if not self.quantities:
+            raise ValueError("quantities: expected at least one, got none")
+        if self.needs_least_relevant_first and self.curve == "retrained":
+            raise ValueError("needs_least_relevant_first: models are retrained in one order only")
+
+    def recorded_as(self, label: str) -> dict[str, Quantity]:
+        """The quantities by the names of their records: the label, an underscore and the quantity;
+        of a single quantity the label.
+
+        >>> OfCurves(quantities=("probability", "accuracy")).recorded_as("aopc")
+        {'aopc_probability': 'probability', 'aopc_accuracy': 'accuracy'}
+        """
+        if len(self.quantities) == 1:
+            return {label: self.quantities[0]}
+        return {f"{label}_{quantity}": quantity for quantity in self.quantities}
+
+
+@dataclass(frozen=True, slots=True)
+class OfChange:
+    """A metric of a map and of those that a change made of the same sequences, called
+    ``(explained, changed)``.
+
+    The change is one of the sequence (``substitutions``, ``hamming_ball``, ``shift``,
+    ``reverse_complement``), of the method (``settings``) or of the model (``seed``, ``cascading``
+    and ``independent`` randomisation of its weights, ``random_labels``).
+    """
+
+    of: ClassVar[str] = "change"
+    arguments: ClassVar[int] = 2
+    change: Change
+
+    def __post_init__(self) -> None:
+        _require_known("change", self.change, get_args(Change))
+
+
+@dataclass(frozen=True, slots=True)
+class OfEffects:
+    """A metric of a map and of what the model loses by edits that are the same for every map,
+    called ``(explained, effects)``."""
+
+    of: ClassVar[str] = "effects"
+    arguments: ClassVar[int] = 2
+    effects: EffectKind
+
+    def __post_init__(self) -> None:
+        _require_known("effects", self.effects, get_args(EffectKind))
+
+
+MetricKind = OfExplanation | OfCurves | OfChange | OfEffects
+"""What a metric looks at, with the facts that only metrics of this kind have."""
+
+METRIC_KINDS: dict[str, type[MetricKind]] = {
+    kind.of: kind for kind in (OfExplanation, OfCurves, OfChange, OfEffects)
+}
+"""By the word ``of`` of ``@metric``."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetricFacts:
-    """Which values a metric compares, and how to read its number.
+    """How to read the number of a metric, and what it looks at.
 
-    ``of``: ``explanation`` is called ``(explained)``; ``curves`` is called ``(curves)`` once for
-    each of ``quantities``; ``effects`` is called ``(explained, effects)`` with what the model loses
-    by every single substitution (``Substitutions``) or by random sets of them (``Subsets``);
-    ``change`` is called ``(explained, changed)`` with the explanations that a change made of the
-    same sequences: of the sequence (``substitutions``, ``hamming_ball``, ``shift``,
-    ``reverse_complement``), of the method (``settings``) or of the model (``seed``, ``cascading``
-    and ``independent`` randomisation of its weights, ``random_labels``).
-
-    ``curve`` says how a curve is made: positions ``replaced`` by an operator; ``imputed`` from what
-    is kept; by models ``retrained`` on what is left; or the ``other_models`` looking at what this
-    one's explanation removed. ``better`` is ``neither`` where a number is no merit. ``invariant``
-    names what the number does not depend on: the ``scale`` of the scores (a positive factor), or
-    any strictly rising (``monotone``) change of them.
+    ``better`` is ``neither`` where a number is no merit. ``target``: whose map is measured.
+    ``signs_apart``: signed and unsigned methods are asked different things and not compared.
+    ``invariant`` names what the number does not depend on: the ``scale`` of the scores (a positive
+    factor), or any strictly rising (``monotone``) change of them.
     """
 
     family: str
-    better: Literal["lower", "higher", "neither"]
+    better: Better
     range: tuple[float, float]
-    of: Literal["explanation", "curves", "change", "effects"]
+    kind: MetricKind
     target: Literal["predicted", "label"] = "predicted"
-    needs_motif: bool = False
-    needs_sign: bool = False
-    needs_least_relevant_first: bool = False
     signs_apart: bool = False
-    change: Change | None = None
-    curve: Literal["replaced", "imputed", "retrained", "other_models"] = "replaced"
-    quantities: tuple[Quantity, ...] = QUANTITIES
-    effects: Literal["substitutions", "subsets"] | None = None
     invariant: tuple[Literal["scale", "monotone"], ...] = ()
 
     def __post_init__(self) -> None:
-        for name, known in _KNOWN.items():
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name}: wanted one of {known}, got {getattr(self, name)!r}")
-        for of, name in (("change", "change"), ("effects", "effects")):
-            if (self.of == of) != (getattr(self, name) is not None):
-                raise ValueError(f"wanted {name}= of a metric of={of!r}, and of no other")
+        _require_known("better", self.better, get_args(Better))
+        _require_known("target", self.target, ("predicted", "label"))
+        for change in self.invariant:
+            _require_known("invariant", change, ("scale", "monotone"))
+
+    @property
+    def needs_least_relevant_first(self) -> bool:
+        """Whether the least relevant positions are replaced first too."""
+        return isinstance(self.kind, OfCurves) and self.kind.needs_least_relevant_first
 
 
-_KNOWN = {
-    "of": ("explanation", "curves", "change", "effects"),
-    "better": ("lower", "higher", "neither"),
-    "change": (None, *get_args(Change)),
-    "curve": ("replaced", "imputed", "retrained", "other_models"),
-    "effects": (None, "substitutions", "subsets"),
-}
+def _require_known(name: str, value: object, known: tuple[object, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{name}: expected one of {known}, got {value!r}")
 
 
 def method(
@@ -174,9 +254,45 @@ def method(
     return _attach(MethodFacts(signed, completeness))
 
 
-def metric(**facts: Any) -> Callable[[Function], Function]:
-    """Attach facts to a metric; the names are those of ``MetricFacts``."""
-    return _attach(MetricFacts(**facts))
+def metric(
+    *,
+    family: str,
+    better: Better,
+    range: tuple[float, float],
+    of: str,
+    target: Literal["predicted", "label"] = "predicted",
+    signs_apart: bool = False,
+    invariant: tuple[Literal["scale", "monotone"], ...] = (),
+    **of_kind: Any,
+) -> Callable[[Function], Function]:
+    """Attach facts to a metric.
+
+    ``of`` says what it looks at, and which facts there are beside those of ``MetricFacts``:
+    ``explanation`` (``OfExplanation``: ``needs_motif``, ``needs_sign``), ``curves`` (``OfCurves``:
+    ``curve``, ``quantities``, ``needs_least_relevant_first``), ``change`` (``OfChange``:
+    ``change``) or ``effects`` (``OfEffects``: ``effects``). ValueError where they do not fit
+    together.
+    """
+    kind = metric_kind(of, **of_kind)
+    return _attach(MetricFacts(family, better, range, kind, target, signs_apart, invariant))
+
+
+def metric_kind(of: str, **facts: Any) -> MetricKind:
+    """What a metric looks at, by its word, with the facts of that kind.
+
+    >>> metric_kind("effects", effects="subsets")
+    OfEffects(effects='subsets')
+    """
+    _require_known("of", of, tuple(METRIC_KINDS))
+    kind = METRIC_KINDS[of]
+    own = {field.name: field for field in fields(kind)}
+    for name in facts:
+        if name not in own:
+            raise ValueError(f"{name} is no fact of a metric of={of!r}, which has {[*own]}")
+    for name, field in own.items():
+        if field.default is MISSING and facts.get(name) is None:
+            raise ValueError(f"expected {name}= for a metric of={of!r}")
+    return kind(**facts)
 
 
 def _attach(facts: object) -> Callable[[Function], Function]:
@@ -194,5 +310,5 @@ def method_facts(function: Any) -> MethodFacts:
 
 def metric_facts(function: Any) -> MetricFacts:
     """The facts of a metric; without any it is a metric of the explanation, higher is better."""
-    default = MetricFacts("own", "higher", (float("-inf"), float("inf")), "explanation")
+    default = MetricFacts("own", "higher", (float("-inf"), float("inf")), OfExplanation())
     return getattr(function, "facts", default)

@@ -171,8 +171,19 @@ class Explained:
     def __post_init__(self) -> None:
         if self.scores.shape != self.sequences.codes.shape:
             raise ValueError(
-                f"scores: wanted {self.sequences.codes.shape}, got {self.scores.shape}"
+                f"scores: expected {self.sequences.codes.shape}, got {self.scores.shape}"
             )
+
+    def take(self, rows: NDArray[np.intp]) -> Explained:
+        """The map of the sequences at these rows, in their order."""
+        hypothetical = None if self.hypothetical is None else self.hypothetical[rows]
+        return Explained(
+            self.sequences.take(rows),
+            self.scores[rows],
+            self.targets[rows],
+            self.signed,
+            hypothetical,
+        )
 
 
 @dataclass(frozen=True, slots=True)

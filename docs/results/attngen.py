@@ -18,8 +18,7 @@ from matplotlib import pyplot as plt
 
 from xaibench.artefacts.curve_keys import Course
 from xaibench.artefacts.job import Job, Work, prepare, seeds_of
-from xaibench.evaluation.quantities import lines_of
-from xaibench.evaluation.records import Block
+from xaibench.evaluation.quantities import existing_curves
 from xaibench.plan.schema import read
 
 HERE = Path(__file__).parent
@@ -153,9 +152,8 @@ def spoilt(work: Work, operator: str, control: str) -> np.ndarray:
     """``(step, sequence)``: accuracy, the mean over seeds."""
     found = []
     for seed in seeds_of(work.plan, SHOWN):
-        here = Block(SHOWN, seed, "attention", control=control, operator=operator)
         course = Course("attention", operator, control=control)
-        lines, _ = lines_of(work, here, course, "accuracy")
+        lines = existing_curves(work, SHOWN, seed, course, "accuracy")
         found += lines
     return np.mean(found, axis=0)
 

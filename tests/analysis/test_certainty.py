@@ -13,7 +13,7 @@ from xaibench.analysis.certainty.significance import tests as significance
 from xaibench.analysis.certainty.variance import variance
 from xaibench.analysis.estimates import estimates
 from xaibench.analysis.run_values import RunValues, values_of_run
-from xaibench.protocols import MetricFacts
+from xaibench.protocols import MetricFacts, OfCurves, OfExplanation
 from xaibench.results.schema import columns_of
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.power import detectable
@@ -22,8 +22,8 @@ from xaibench.statistics.variance_components import terms
 
 PRIMARY, CONTROL = "deletion_logit_difference", "random control"
 FACTS = {
-    "deletion": MetricFacts("faithfulness", "lower", (-np.inf, np.inf), "curves"),
-    "auprc": MetricFacts("localisation", "higher", (0, 1), "explanation", needs_motif=True),
+    "deletion": MetricFacts("faithfulness", "lower", (-np.inf, np.inf), OfCurves()),
+    "auprc": MetricFacts("localisation", "higher", (0, 1), OfExplanation(needs_motif=True)),
 }
 SEEDS, SEQUENCES, DRAWS = (3, 4, 11), 7, 2
 MERIT = {"good": 2.0, "fair": 1.9, "bad": 0.3}

@@ -11,7 +11,7 @@ from scipy import stats
 from xaibench.analysis import estimates as questions
 from xaibench.analysis.run_values import values_of_run
 from xaibench.explanation.controls import ORACLE, PRIORS
-from xaibench.protocols import MetricFacts
+from xaibench.protocols import MetricFacts, OfChange, OfCurves, OfExplanation
 from xaibench.results.schema import columns_of
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.means import of_differences, of_values
@@ -21,12 +21,13 @@ from xaibench.values import Estimate
 COLUMNS = columns_of("estimates")
 CONTROL = "random control"
 ANY = (-np.inf, np.inf)
+BOTH_ORDERS = OfCurves(needs_least_relevant_first=True)
 FACTS = {
-    "deletion": MetricFacts("faithfulness", "lower", ANY, "curves"),
-    "insertion": MetricFacts("faithfulness", "higher", ANY, "curves"),
-    "auprc": MetricFacts("localisation", "higher", ANY, "explanation", needs_motif=True),
-    "seed_agreement": MetricFacts("stability", "higher", ANY, "change", change="seed"),
-    "sensitivity": MetricFacts("stability", "lower", ANY, "change", change="substitutions"),
+    "deletion": MetricFacts("faithfulness", "lower", ANY, OfCurves()),
+    "insertion": MetricFacts("faithfulness", "higher", ANY, OfCurves()),
+    "auprc": MetricFacts("localisation", "higher", ANY, OfExplanation(needs_motif=True)),
+    "seed_agreement": MetricFacts("stability", "higher", ANY, OfChange("seed")),
+    "sensitivity": MetricFacts("stability", "lower", ANY, OfChange("substitutions")),
 }
 SEEDS, SEQUENCES, REPEATS = (0, 1, 10), tuple("bca") + tuple("hgfed"), 4
 METRICS = [
@@ -453,7 +454,7 @@ def test_no_records_answer_no_question(records) -> None:
 
 
 def test_least_relevant_first_signed_and_unsigned_methods_are_families_of_their_own(records):
-    facts = {**FACTS, "insertion": replace(FACTS["insertion"], needs_least_relevant_first=True)}
+    facts = {**FACTS, "insertion": replace(FACTS["insertion"], kind=BOTH_ORDERS)}
     signed = {"good": True, "bad": False, "noise": False}
     found = estimates(
         records, facts=facts, random_method="noise", data_seed=0, signed=signed
@@ -510,7 +511,7 @@ def test_a_reference_without_values_gives_rows_of_nan_with_the_reason(records) -
 
 
 def test_a_method_is_compared_with_the_best_and_the_reference_of_its_own_family(records) -> None:
-    facts = {**FACTS, "insertion": replace(FACTS["insertion"], needs_least_relevant_first=True)}
+    facts = {**FACTS, "insertion": replace(FACTS["insertion"], kind=BOTH_ORDERS)}
     signed = {"good": True, "bad": False, "noise": False}
     found = estimates(
         records, facts=facts, random_method="noise", data_seed=0, signed=signed, reference="bad"
@@ -820,7 +821,7 @@ def test_a_number_that_is_no_merit_is_compared_between_models_alone(full) -> Non
 
 
 def test_a_curve_metric_of_one_quantity_is_recorded_as_its_label(records) -> None:
-    curves = MetricFacts("faithfulness", "lower", (0, 1), "curves", quantities=("accuracy",))
+    curves = MetricFacts("faithfulness", "lower", (0, 1), OfCurves(quantities=("accuracy",)))
     facts = {**FACTS, "flip_rate": curves, "flip": curves}
     renamed = records.astype({"metric": str})
     names = {"auprc": "flip_rate", "deletion_accuracy": "flip_size"}

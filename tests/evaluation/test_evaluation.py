@@ -18,8 +18,7 @@ from xaibench.artefacts.oracle import Oracle, oracle_spec
 from xaibench.artefacts.retraining import Retraining, retrained_spec
 from xaibench.dna.replacement import LERF, MORF, replacement_counts, replacement_ranks
 from xaibench.errors import UsageError
-from xaibench.evaluation.quantities import lines_of
-from xaibench.evaluation.records import Block
+from xaibench.evaluation.quantities import curves_of
 from xaibench.explanation.controls import CONTROLS, ORACLE, PRIORS, RANDOM
 from xaibench.nn import inference
 from xaibench.nn.inference import logits
@@ -195,8 +194,7 @@ def test_another_model_judges_what_this_one_explained(whole):
     """Recomputed by hand: order by the map of attngen for the label, logits of cnn."""
     work, _, _ = whole
     course = Course("saliency", "uniform", MORF, "", "other_models")
-    lines, why = lines_of(work, Block("attngen", 0, "saliency"), course, "logit_difference")
-    assert why is None
+    lines = curves_of(work, "attngen", 0, course, "logit_difference")
     codes, labels = work.chosen.codes, work.chosen.labels
     scores = map_of(Memory(work), "attngen", 0, course)
     ranked = replacement_ranks(scores, work.chosen.valid, streams(0, "ties", codes), order=MORF)
@@ -218,8 +216,8 @@ def test_another_model_judges_what_this_one_explained(whole):
 def test_random_orders_judged_by_others_are_the_random_curves_of_the_others(whole):
     work, _, _ = whole
     course = Course(RANDOM, "n", MORF, "", "other_models")
-    judged, _ = lines_of(work, Block("cnn", 0, RANDOM), course, "accuracy")
-    own, _ = lines_of(work, Block("attngen", 0, RANDOM), Course(RANDOM, "n"), "accuracy")
+    judged = curves_of(work, "cnn", 0, course, "accuracy")
+    own = curves_of(work, "attngen", 0, Course(RANDOM, "n"), "accuracy")
     assert len(judged) == 3
     assert all((one == other).all() for one, other in zip(judged, own, strict=True))
 

@@ -1,19 +1,19 @@
 import numpy as np
 
-from xaibench.evaluation.records import Block, frame
+from xaibench.evaluation.records import RecordGroup, frame
 from xaibench.results.schema import columns_of
 
 BLOCKS = [
-    Block(
+    RecordGroup(
         *("cnn", 3, "random control", "", "deletion", "n", 1, ("a", "b", "c")),
         values=np.array([1, np.nan, 2]),
     ),
-    Block(
+    RecordGroup(
         *("cnn", 4, "attention", "blurred", "deletion", "n"),
         status="not applicable",
         reason="no attention",
     ),
-    Block("attngen", 3, metric="accuracy", sequences=("b", "d"), values=np.array([0.0, 1.0])),
+    RecordGroup("attngen", 3, metric="accuracy", sequences=("b", "d"), values=np.array([0.0, 1.0])),
 ]
 
 

@@ -9,6 +9,7 @@ from scipy.stats import spearmanr
 
 from xaibench.errors import NotApplicable
 from xaibench.metrics.effects import infidelity, sensitivity_n, substitution_agreement
+from xaibench.protocols import OfEffects
 from xaibench.values import Explained, N, Sequences, Subsets, Substitutions
 
 SEQUENCES, POSITIONS = 5, 13
@@ -294,6 +295,6 @@ def test_facts_name_the_effects_the_direction_and_the_range(
     metric, effects, better, range_
 ) -> None:
     facts = metric.facts
-    assert (facts.of, facts.effects, facts.better) == ("effects", effects, better)
+    assert (facts.kind, facts.better) == (OfEffects(effects), better)
     assert facts.range == range_
     assert facts.target == "predicted"

@@ -284,4 +284,5 @@ def test_facts_name_the_direction(better: str, metrics) -> None:
 )
 def test_facts_say_how_the_curve_is_made_and_of_what(metric, curve, target, quantities) -> None:
     facts = metric.facts
-    assert (facts.curve, facts.target, facts.quantities) == (curve, target, quantities)
+    kind = facts.kind
+    assert (kind.curve, facts.target, kind.quantities) == (curve, target, quantities)

@@ -24,7 +24,7 @@ from xaibench.errors import NotApplicable
 from xaibench.nn import outputs as curves
 from xaibench.nn.inference import logits
 from xaibench.plugins.registry import available, load
-from xaibench.protocols import MetricFacts, Quantity, metric_facts
+from xaibench.protocols import MetricFacts, OfChange, OfEffects, Quantity, metric_facts
 from xaibench.randomness import streams
 from xaibench.shapes import Scores, Values
 from xaibench.values import (
@@ -117,7 +117,7 @@ def effects(of: Sequences) -> tuple[Substitutions, Subsets]:
 def case_of(facts: MetricFacts, signed: bool) -> Case:
     of = sequences()
     first, *others = explanations(of, signed)
-    if facts.change in ("substitutions", "hamming_ball"):
+    if facts.kind in (OfChange("substitutions"), OfChange("hamming_ball")):
         others = [with_substitution(each, draw) for draw, each in enumerate(others)]
     return Case(first, tuple(others), *effects(of))
 
@@ -171,12 +171,12 @@ def curves_of(explained: Explained, quantity: Quantity) -> Curves:
 
 def of_curves(metric: Callable[..., Values], case: Case) -> Values:
     """The values of all quantities, one column each."""
-    quantities = metric_facts(metric).quantities
+    quantities = metric_facts(metric).kind.quantities
     return np.stack([metric(curves_of(case.explained, each)) for each in quantities], axis=1)
 
 
 def of_effects(metric: Callable[..., Values], case: Case) -> Values:
-    single = metric_facts(metric).effects == "substitutions"
+    single = metric_facts(metric).kind == OfEffects("substitutions")
     return metric(case.explained, case.substitutions if single else case.subsets)
 
 
@@ -192,7 +192,7 @@ VALUES: dict[str, Callable[[Callable[..., Values], Case], Values]] = {
 def values(metric: Callable[..., Values], case: Case) -> Values:
     """The values of a metric; what does not apply may say so of maps without a sign alone."""
     try:
-        return VALUES[metric_facts(metric).of](metric, case)
+        return VALUES[metric_facts(metric).kind.of](metric, case)
     except NotApplicable as reason:
         if case.explained.signed:
             raise
@@ -289,5 +289,5 @@ def test_what_a_strictly_rising_change_leaves_a_factor_leaves_too() -> None:
 
 
 def test_every_kind_of_metric_is_here() -> None:
-    assert {metric_facts(metric).of for metric in METRICS.values()} == set(VALUES)
+    assert {metric_facts(metric).kind.of for metric in METRICS.values()} == set(VALUES)
     assert {"scale", "monotone"} == set(CHANGES)

@@ -224,7 +224,7 @@ def test_chance_auprc_is_undefined_where_auprc_is() -> None:
 @pytest.mark.parametrize("metric", [*OF_EVIDENCE[:2], top_k, *OF_EVIDENCE[3:], rule_satisfaction])
 def test_localisation_explains_the_label_and_is_better_when_higher(metric) -> None:
     assert metric.facts.target == "label"
-    assert metric.facts.needs_motif
+    assert metric.facts.kind.needs_motif
     assert metric.facts.better == "higher"
     assert metric.facts.range == (0, 1)
     assert metric.facts.invariant == ("scale",)

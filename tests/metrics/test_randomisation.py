@@ -16,6 +16,7 @@ from xaibench.metrics.randomisation import (
     random_label_similarity,
 )
 from xaibench.nn.reinitialise import layers, reinitialised
+from xaibench.protocols import OfChange
 from xaibench.values import Explained, Sequences
 
 METRICS = [cascading_randomisation, independent_randomisation, random_label_similarity]
@@ -151,7 +152,7 @@ def test_randomisation_needs_a_randomised_model(metric) -> None:
 )
 def test_facts_name_the_change_and_that_lower_is_better(metric, change) -> None:
     facts = metric.facts
-    assert (facts.family, facts.of, facts.change) == ("randomisation", "change", change)
+    assert (facts.family, facts.kind) == ("randomisation", OfChange(change))
     assert (facts.better, facts.target, facts.range) == ("lower", "predicted", (-1.0, 1.0))
 
 

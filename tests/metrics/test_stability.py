@@ -19,6 +19,7 @@ from xaibench.metrics.stability import (
     shift_consistency,
     substitution_sensitivity,
 )
+from xaibench.protocols import OfChange
 from xaibench.values import Explained, Sequences
 
 RANKED = [seed_agreement, reverse_complement_consistency, shift_consistency]
@@ -298,5 +299,5 @@ def test_the_declared_invariances_hold_and_no_others(metric, name: str) -> None:
 )
 def test_facts_name_the_change_the_direction_and_the_target(metric, change, better, target) -> None:
     facts = metric.facts
-    assert (facts.change, facts.better, facts.target) == (change, better, target)
-    assert (facts.family, facts.of) == ("stability", "change")
+    assert (facts.kind, facts.better, facts.target) == (OfChange(change), better, target)
+    assert facts.family == "stability"

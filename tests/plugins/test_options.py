@@ -278,13 +278,25 @@ def test_an_option_that_no_plan_can_hold_is_refused(own):
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({"of": "nothing"}, "of: wanted one of"),
-        ({"of": "curves", "better": "sideways"}, "better: wanted one of"),
-        ({"of": "change"}, "wanted change= of a metric of='change'"),
-        ({"of": "curves", "effects": "subsets"}, "wanted effects= of a metric of='effects'"),
+        ({"of": "nothing"}, "of: expected one of"),
+        ({"of": "curves", "better": "sideways"}, "better: expected one of"),
+        ({"of": "curves", "target": "other"}, "target: expected one of"),
+        ({"of": "curves", "invariant": ("sign",)}, "invariant: expected one of"),
+        ({"of": "change"}, "expected change= for a metric of='change'"),
+        ({"of": "change", "change": "weather"}, "change: expected one of"),
+        ({"of": "effects", "effects": "none"}, "effects: expected one of"),
+        ({"of": "curves", "effects": "subsets"}, "effects is no fact of a metric of='curves'"),
+        ({"of": "explanation", "curve": "imputed"}, "curve is no fact of a metric of='explanation"),
+        ({"of": "curves", "curve": "bent"}, "curve: expected one of"),
+        ({"of": "curves", "quantities": ()}, "quantities: expected at least one"),
+        ({"of": "curves", "quantities": ("logit",)}, "quantities: expected one of"),
+        (
+            {"of": "curves", "curve": "retrained", "needs_least_relevant_first": True},
+            "models are retrained in one order only",
+        ),
     ],
 )
-def test_facts_that_cannot_be_are_refused(facts, message):
+def test_facts_that_cannot_be_are_rejected(facts, message):
     given = {"family": "own", "better": "higher", "range": (0, 1), **facts}
     with pytest.raises(ValueError, match=message):
         metric(**given)

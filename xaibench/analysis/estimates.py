@@ -28,7 +28,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xaibench.explanation.controls import ORACLE, PRIORS
-from xaibench.protocols import MetricFacts
+from xaibench.protocols import MetricFacts, OfChange, OfCurves
 from xaibench.results.schema import Question, columns_of
 from xaibench.statistics.means import of_differences, of_values, undefined
 from xaibench.statistics.ratios import difference_of_ratios, of_ratio
@@ -94,7 +94,7 @@ def _found(
     if not panel.values.size:
         return undefined(panel.reason or "there are no pairs of values")
     facts = run.facts[cell.metric]
-    compares_seeds = facts is not None and facts.change == "seed"
+    compares_seeds = facts is not None and facts.kind == OfChange("seed")
     found = how(
         panel.values,
         sequences_only=compares_seeds,
@@ -251,7 +251,7 @@ def _comparable(cell: Cell, run: RunValues) -> Panel:
     facts, panel = run.facts[cell.metric], run.panel(cell)
     if facts is None or facts.better == "neither":
         return panel
-    if facts.of == "curves":
+    if isinstance(facts.kind, OfCurves):
         return run.gap(cell, cell._replace(method=run.control))
     return replace(panel, values=-panel.values) if facts.better == "lower" else panel
 

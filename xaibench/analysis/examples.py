@@ -17,8 +17,7 @@ from xaibench.artefacts.donors import leading_operator
 from xaibench.artefacts.job import Work
 from xaibench.artefacts.model_checks import usable
 from xaibench.dna import encoding
-from xaibench.evaluation.quantities import Line, lines_of
-from xaibench.evaluation.records import Block
+from xaibench.evaluation.quantities import Curve, existing_curves
 from xaibench.explanation.controls import RANDOM
 from xaibench.nn import outputs as curves
 from xaibench.nn.inference import logits
@@ -55,8 +54,8 @@ class Seen:
 
     told: Predictions
     scores: dict[str, NDArray[np.float32]]
-    lines: dict[str, Line]
-    random: list[Line]
+    lines: dict[str, Curve]
+    random: list[Curve]
 
 
 def examples(work: Work) -> list[dict[str, Any]]:
@@ -124,16 +123,14 @@ def _first(*masks: Mask) -> list[int]:
 def _seen(work: Work, model: str) -> Seen:
     seed, operator = work.plan.seeds[0], leading_operator(work)
     scores: dict[str, NDArray[np.float32]] = {}
-    lines: dict[str, Line] = {}
+    lines: dict[str, Curve] = {}
     for method in work.plan.attribution:
         spec = explanations.explained_spec(work, model, seed, method)
         if is_there(work, spec):
             scores[method] = arrays_of(work, spec)["scores"]
-        here = Block(model, seed, method, operator=operator)
-        line, _ = lines_of(work, here, Course(method, operator), QUANTITY)
-        lines |= {method: line[0]} if line else {}
-    here = Block(model, seed, RANDOM, operator=operator)
-    random, _ = lines_of(work, here, Course(RANDOM, operator), QUANTITY)
+        own = existing_curves(work, model, seed, Course(method, operator), QUANTITY)
+        lines |= {method: own[0]} if own else {}
+    random = existing_curves(work, model, seed, Course(RANDOM, operator), QUANTITY)
     return Seen(_predictions(work, model), scores, lines, random)
 
 

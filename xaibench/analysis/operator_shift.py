@@ -18,6 +18,7 @@ from xaibench.dna import replacement
 from xaibench.dna.distribution_shift import confidence, fit_kmer_background, likelihood_changes
 from xaibench.dna.distribution_shift import rank_agreements as between_operators
 from xaibench.explanation.controls import RANDOM, random_maps
+from xaibench.protocols import OfCurves
 from xaibench.randomness import stream, streams
 from xaibench.results.schema import Question, columns_of
 
@@ -88,10 +89,11 @@ def rankings(work: Work, estimates: pd.DataFrame) -> pd.DataFrame:
     gaps = gaps[gaps["operator"].isin([*work.plan.operators])]
     methods, signed = [*work.plan.attribution], signed_methods(work)
     apart = {
-        f"{label}_{quantity}"
+        name
         for label in work.plan.metrics
-        for quantity in facts_of(work, label).quantities
-        if facts_of(work, label).needs_least_relevant_first
+        for kind in [facts_of(work, label).kind]
+        if isinstance(kind, OfCurves) and kind.needs_least_relevant_first
+        for name in kind.recorded_as(label)
     }
     for (model, metric), group in gaps.groupby(["model", "metric"], sort=False):
         if metric in apart:

@@ -10,12 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xaibench.explanation.controls import ORACLE, PRIORS
-from xaibench.protocols import MetricFacts
+from xaibench.protocols import MetricFacts, OfChange, OfCurves, OfExplanation
 from xaibench.statistics.resampling import Clusters, Drawing, shared_draws
 
 from .panels import Cell, Panel, minus, panels, sequences_of
 
-_ACCURACY = MetricFacts(family="model", better="higher", range=(0, 1), of="explanation")
+_ACCURACY = MetricFacts("model", "higher", (0, 1), OfExplanation())
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class RunValues:
     def random(self, cell: Cell) -> Cell:
         """The random maps that a method is compared with."""
         facts = self.facts[cell.metric]
-        of_change = facts is not None and facts.of == "change"
+        of_change = facts is not None and isinstance(facts.kind, OfChange)
         return cell._replace(method=(self.random_method or "random") if of_change else self.control)
 
     def yes_no(self, *cells: Cell) -> bool:
@@ -107,7 +107,9 @@ def facts_of(metric: str, facts: Mapping[str, MetricFacts]) -> MetricFacts | Non
     labels = [
         label
         for label, each in facts.items()
-        if each.of == "curves" and len(each.quantities) > 1 and metric.startswith(f"{label}_")
+        if isinstance(each.kind, OfCurves)
+        and len(each.kind.quantities) > 1
+        and metric.startswith(f"{label}_")
     ]
     return facts[max(labels, key=len)] if labels else None
 

@@ -19,15 +19,14 @@ from xaibench.artefacts.model_checks import of_answers, usable
 from xaibench.data.audit.cautions import cautions
 from xaibench.data.loading import STANDS_IN
 from xaibench.dna.replacement import LERF, MORF
-from xaibench.evaluation.quantities import lines_of
-from xaibench.evaluation.records import Block
+from xaibench.evaluation.quantities import existing_curves
 from xaibench.explanation.controls import RANDOM
 from xaibench.explanation.guards import Guards
 from xaibench.metrics.localisation import CHANCE
 from xaibench.plan.listing import first_sentence
 from xaibench.plan.schema import Plan
 from xaibench.plugins.registry import load
-from xaibench.protocols import QUANTITIES, Quantity, method_facts
+from xaibench.protocols import QUANTITIES, OfChange, Quantity, method_facts
 from xaibench.results.schema import columns_of
 from xaibench.shapes import Codes
 from xaibench.statistics.means import bands, of_values
@@ -81,8 +80,7 @@ def _lines(
     for seed, order in product(work.plan.seeds, orders(work)):
         if not usable(work, model, seed):
             continue
-        here = Block(model, seed, source, operator=operator)
-        draws, _ = lines_of(work, here, Course(source, operator, order), quantity)
+        draws = existing_curves(work, model, seed, Course(source, operator, order), quantity)
         if source == RANDOM and draws and order == MORF:
             found.setdefault("random", []).append(np.mean(draws, axis=0).T)
         elif source != RANDOM and draws:
@@ -263,8 +261,8 @@ def _facts(work: Work, label: str) -> dict[str, str | bool]:
     return {
         "family": facts.family,
         "better": facts.better,
-        "of": facts.of,
-        "change": facts.change or "",
+        "of": facts.kind.of,
+        "change": facts.kind.change if isinstance(facts.kind, OfChange) else "",
         "least_relevant_first": facts.needs_least_relevant_first,
         "definition": _defined(plugin.call),
     }

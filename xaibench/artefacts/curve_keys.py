@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from xaibench.dna import replacement
 from xaibench.explanation.controls import ORACLE, RANDOM
+from xaibench.protocols import OfCurves
 
 from .artefact import first, looked_at
 from .job import Work, facts_of
@@ -14,7 +15,7 @@ class Course(NamedTuple):
     """One way of replacing: in the order of whose map, by which operator, judged by whom.
 
     ``method`` is a label of the plan, the random control or the oracle; ``control`` what is made of
-    its map. ``kind`` is a curve's way to be made (``protocols.MetricFacts.curve``), but for
+    its map. ``kind`` is a curve's way to be made (``protocols.CurveKind``), but for
     ``retrained``, which has cells of its own.
     """
 
@@ -35,9 +36,9 @@ class Course(NamedTuple):
 
 def orders(work: Work, kind: str = "replaced") -> list[str]:
     """The orders that the plan's metrics ask for of one kind of curve."""
-    facts = [facts_of(work, label) for label in work.plan.metrics]
-    curved = [fact for fact in facts if fact.of == "curves" and fact.curve == kind]
-    least = any(fact.needs_least_relevant_first for fact in curved)
+    kinds = [facts_of(work, label).kind for label in work.plan.metrics]
+    curved = [each for each in kinds if isinstance(each, OfCurves) and each.curve == kind]
+    least = any(each.needs_least_relevant_first for each in curved)
     return [replacement.MORF] * bool(curved) + [replacement.LERF] * least
 
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from xaibench.dna import replacement
 from xaibench.dna.operators import different
-from xaibench.errors import UsageError
 from xaibench.nn import outputs as curves
 from xaibench.nn.inference import logits
+from xaibench.protocols import OfEffects
 from xaibench.randomness import streams
 from xaibench.shapes import Codes, Labels
 from xaibench.storage.artefacts import Spec, key
@@ -48,15 +48,13 @@ class Asked:
 
 def asked_by(work: Work, metric: str) -> Asked | None:
     """None for a metric of something else."""
-    facts, options = facts_of(work, metric), work.plan.metrics[metric].options
-    if facts.of != "effects":
+    kind, options = facts_of(work, metric).kind, work.plan.metrics[metric].options
+    if not isinstance(kind, OfEffects):
         return None
-    if facts.effects is None:
-        raise UsageError(f"metrics.{metric}: wanted effects= beside of='effects' among its facts")
-    if facts.effects == "substitutions":
-        return Asked(facts.effects, options["sequences"])
+    if kind.effects == "substitutions":
+        return Asked(kind.effects, options["sequences"])
     fractions = tuple(options["fractions"])
-    return Asked(facts.effects, options["sequences"], fractions, options["draws"])
+    return Asked(kind.effects, options["sequences"], fractions, options["draws"])
 
 
 def asked(work: Work) -> list[Asked]:

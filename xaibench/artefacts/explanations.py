@@ -21,6 +21,7 @@ from xaibench.explanation.method_call import (
 from xaibench.nn.inference import logits
 from xaibench.nn.reinitialise import layers, reinitialised
 from xaibench.plugins.registry import Plugin
+from xaibench.protocols import OfChange
 from xaibench.randomness import stream
 from xaibench.shapes import Codes, Labels, Logits, Scores
 from xaibench.storage.artefacts import Spec, key
@@ -76,9 +77,10 @@ UNCHANGED = Change()
 def changes_of(work: Work, metric: str, model: str) -> list[Change]:
     """The changes that a metric of the plan compares, one but for those of layers; none for one
     of seeds."""
-    kind = facts_of(work, metric).change
-    if kind in (None, "seed"):
+    of = facts_of(work, metric).kind
+    if not isinstance(of, OfChange) or of.change == "seed":
         return []
+    kind = of.change
     options = work.plan.metrics[metric].options
     draws, extent = options.get("draws", 1), options.get("radius", options.get("offset", 0))
     change = Change(kind, draws, options["sequences"], extent)

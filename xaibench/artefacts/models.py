@@ -25,6 +25,7 @@ from xaibench.nn.machine import kernels
 from xaibench.plugins.fence import fenced
 from xaibench.plugins.options import supplied
 from xaibench.progress import said
+from xaibench.protocols import OfChange
 from xaibench.randomness import stream
 from xaibench.shapes import Codes
 from xaibench.storage.artefacts import Spec, key
@@ -70,7 +71,9 @@ def model_spec(work: Work, model: str, seed: int, *, learnt_from: str = "") -> S
 def model_specs(work: Work, model: str, seed: int) -> dict[str, Spec]:
     """By what they learn from, the models that the plan's metrics want of one seed."""
     wanted = [""]
-    if any(facts_of(work, metric).change == "random_labels" for metric in work.plan.metrics):
+    if any(
+        facts_of(work, metric).kind == OfChange("random_labels") for metric in work.plan.metrics
+    ):
         wanted.append(RANDOM_LABELS)
     return {source: model_spec(work, model, seed, learnt_from=source) for source in wanted}
 

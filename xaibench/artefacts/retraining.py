@@ -10,6 +10,7 @@ from xaibench.dna import replacement
 from xaibench.errors import UsageError
 from xaibench.explanation.controls import RANDOM, random_maps
 from xaibench.nn.inference import logits
+from xaibench.protocols import OfCurves
 from xaibench.randomness import streams
 from xaibench.shapes import Codes, Scores
 from xaibench.storage.artefacts import Spec, key
@@ -45,8 +46,8 @@ class Retraining(NamedTuple):
 
 def retrainings_of(work: Work, metric: str) -> list[Retraining]:
     """What a metric of the plan wants, the intact data first; none for other metrics."""
-    facts, options = facts_of(work, metric), work.plan.metrics[metric].options
-    if facts.curve != "retrained":
+    kind, options = facts_of(work, metric).kind, work.plan.metrics[metric].options
+    if not isinstance(kind, OfCurves) or kind.curve != "retrained":
         return []
     operator = options["operator"]
     if operator not in work.plan.operators:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xaibench.analysis.panels import Cell, Panel, aligned, joined, minus
 from xaibench.explanation.controls import RANDOM
-from xaibench.protocols import MetricFacts
+from xaibench.protocols import MetricFacts, OfChange, OfCurves
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.means import defined_part, of_differences, undefined
 from xaibench.values import Estimate
@@ -85,7 +85,7 @@ def _compared(found: Shared, cell: Cell, other: Cell) -> dict[str, Any]:
     assert facts is not None  # records of other metrics were left out
     one, two = (_looked_at(found, each, facts) for each in (cell, other))
     both = aligned(one, two) if found.paired else _on_shared_sequences(one, two)
-    apart = facts.change == "seed" and _of_other_seeds(one, two)
+    apart = facts.kind == OfChange("seed") and _of_other_seeds(one, two)
     alike = found.paired and not apart and _equal(*both, most=ROUNDING * _size(found, cell, other))
     estimate = undefined(_OTHER_SEEDS) if apart else _estimate(found, facts, *both, alike=alike)
     means = _means(*both, together=found.paired)
@@ -94,7 +94,7 @@ def _compared(found: Shared, cell: Cell, other: Cell) -> dict[str, Any]:
     return {
         "family": facts.family,
         "better": facts.better,
-        "compared": "" if apart else _COMPARED.get(facts.of, "value"),
+        "compared": "" if apart else _COMPARED.get(facts.kind.of, "value"),
         "first_mean": means[0],
         "second_mean": means[1],
         **asdict(estimate),
@@ -108,7 +108,7 @@ def _compared(found: Shared, cell: Cell, other: Cell) -> dict[str, Any]:
 def _looked_at(found: Shared, cell: Cell, facts: MetricFacts) -> Panel:
     """The values of a metric; of curves, how much better they are than random positions, for
     curves depend on how sure a model is."""
-    if facts.of == "curves":
+    if isinstance(facts.kind, OfCurves):
         return found.values.gap(cell, cell._replace(method=RANDOM))
     return found.values.panel(cell)
 
@@ -129,8 +129,8 @@ def _estimate(
     found: Shared, facts: MetricFacts, first: Panel, second: Panel, *, alike: bool
 ) -> Estimate:
     """The difference; 0 to the last digit where both are ``alike``."""
-    sign = -1 if facts.better == "lower" and facts.of != "curves" else 1
-    of_seeds = facts.change == "seed"
+    sign = -1 if facts.better == "lower" and not isinstance(facts.kind, OfCurves) else 1
+    of_seeds = facts.kind == OfChange("seed")
     reason = joined(first.reason, second.reason)
     if not first.values.size or not second.values.size:
         return undefined(reason or "there are no pairs of values")

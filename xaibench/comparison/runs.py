@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from xaibench.errors import UsageError
-from xaibench.protocols import MetricFacts
+from xaibench.protocols import MetricFacts, metric_kind
 from xaibench.results.compatibility import hint
 from xaibench.results.reading import Results, read
 
@@ -78,10 +78,9 @@ def _facts(folder: Path, environment: Mapping[str, Any]) -> dict[str, MetricFact
 
 
 def _of(told: Mapping[str, Any]) -> MetricFacts:
-    of, change = told["of"], told["change"] or None
-    effects: Any = "substitutions" if of == "effects" else None
-    anything = (float("-inf"), float("inf"))
-    return MetricFacts(told["family"], told["better"], anything, of, change=change, effects=effects)
+    of_kind = {"change": {"change": told["change"]}, "effects": {"effects": "substitutions"}}
+    kind = metric_kind(told["of"], **of_kind.get(told["of"], {}))
+    return MetricFacts(told["family"], told["better"], (float("-inf"), float("inf")), kind)
 
 
 def version_of(environment: Mapping[str, Any]) -> str:

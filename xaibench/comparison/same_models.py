@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from xaibench.analysis.panels import Cell, aligned
 from xaibench.explanation.controls import RANDOM
 from xaibench.plugins.options import LIMITS
+from xaibench.protocols import OfCurves
 from xaibench.storage.artefacts import verify
 from xaibench.storage.files import read
 
@@ -126,7 +127,8 @@ def _by_curves(model: _Model, seed: int) -> bool | None:
     curves = [
         values
         for cell, *values in _values(model, seed, method=RANDOM)
-        if (facts := model.found.values.facts[cell.metric]) is not None and facts.of == "curves"
+        if (facts := model.found.values.facts[cell.metric]) is not None
+        and isinstance(facts.kind, OfCurves)
     ]
     graded = any(len(np.unique(one[~np.isnan(one)])) > 1 for one, _ in curves)
     return True if graded and all(_equal(*values) for values in curves) else None

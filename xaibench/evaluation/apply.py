@@ -1,51 +1,62 @@
-"""The values of one metric, or why there are none."""
+"""A metric called with its inputs: one value per sequence, or why there is none."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xaibench.artefacts.job import Work, found
-from xaibench.errors import NotApplicable, described, message_of
+from xaibench.errors import Missing, NotApplicable, described, message_of
 from xaibench.plugins.fence import fenced
 from xaibench.storage.artefacts import FAILED, NOT_APPLICABLE
 
-from .records import Block
+from .records import RecordGroup
 
 
-def without_map(here: Block) -> Block:
-    reason = f"the control {here.control!r} could be made of no sequence"
-    return replace(here, status=NOT_APPLICABLE, reason=reason)
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a metric is called with.
 
-
-def measured(
-    work: Work,
-    here: Block,
-    label: str,
-    names: tuple[str, ...],
-    has_map: NDArray[np.bool_],
-    *compared: Any,
-) -> Block:
-    """The values of one metric, or why there are none; NaN for sequences without a map.
-
-    ``compared`` holds what the metric is called with, of the sequences that have one.
+    ``names`` and ``has_map`` ``(sequence,)`` are of all sequences that are measured; ``arguments``
+    of those that have a map.
     """
+
+    names: tuple[str, ...]
+    has_map: NDArray[np.bool_]
+    arguments: tuple[Any, ...]
+
+
+def require_any_map(has_map: NDArray[np.bool_], control: str) -> None:
+    """NotApplicable where a control could be made of no sequence."""
+    if not has_map.any():
+        raise NotApplicable(f"the control {control!r} could be made of no sequence")
+
+
+def without_values(record: RecordGroup, why: NotApplicable | Missing) -> RecordGroup:
+    """The record of a metric that has no values, and the reason."""
+    if isinstance(why, Missing):
+        return replace(record, status=why.status, reason=why.reason)
+    return replace(record, status=NOT_APPLICABLE, reason=message_of(why))
+
+
+def applied(work: Work, label: str, record: RecordGroup, inputs: Inputs) -> RecordGroup:
+    """The values of one of the plan's metrics; NaN for sequences without a map."""
     use = work.plan.metrics[label]
     plugin, options = found(work, "metrics", use)
-    values = np.full(len(names), np.nan)
+    values = np.full(len(inputs.names), np.nan)
+    shape = (int(inputs.has_map.sum()),)
     try:
         with fenced():
-            measured = np.asarray(plugin.call(*compared, **options), dtype=np.float64)
-        if measured.shape != (int(has_map.sum()),):
-            wanted = f"({int(has_map.sum())},)"
-            raise ValueError(f"wanted one number a sequence, {wanted}, got {measured.shape}")
-        values[has_map] = measured
+            measured = np.asarray(plugin.call(*inputs.arguments, **options), dtype=np.float64)
+        if measured.shape != shape:
+            raise ValueError(f"expected one number per sequence, {shape}, got {measured.shape}")
+        values[inputs.has_map] = measured
     except NotApplicable as reason:
-        return replace(here, status=NOT_APPLICABLE, reason=message_of(reason))
+        return without_values(record, reason)
     except Exception as error:
-        return replace(here, status=FAILED, reason=described(error))
-    count = use.options["sequences"] or len(names)
-    return replace(here, sequences=names[:count], values=values[:count])
+        return replace(record, status=FAILED, reason=described(error))
+    count = use.options["sequences"] or len(inputs.names)
+    return replace(record, sequences=inputs.names[:count], values=values[:count])

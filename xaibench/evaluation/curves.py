@@ -1,9 +1,10 @@
-"""Metrics of the lines that replacing positions gives."""
+"""The inputs of metrics of replacement curves."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -12,67 +13,72 @@ from xaibench.artefacts.curves import followed
 from xaibench.artefacts.job import Work
 from xaibench.artefacts.retraining import retrainings_of
 from xaibench.explanation.controls import ORACLE, RANDOM
-from xaibench.protocols import MetricFacts, Quantity
+from xaibench.protocols import MetricFacts, OfCurves, Quantity
 from xaibench.values import Curves
 
-from .apply import measured, without_map
-from .quantities import Line, lines_of, retrained_line
-from .records import Block
+from .apply import Inputs, require_any_map
+from .part import Part
+from .quantities import curves_of, retrained_curve
+from .records import RecordGroup
 from .source import Source
 
 
-def of_curves(source: Source, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:
-    work = source.work
-    operators = [""] if facts.curve == "imputed" else list(work.plan.operators)
-    if facts.curve == "retrained":
-        operators = [work.plan.metrics[label].options["operator"]]
-    for operator in operators:
-        for which in facts.quantities:
-            name = label if len(facts.quantities) == 1 else f"{label}_{which}"
-            block = replace(here, metric=name, operator=operator)
-            pairs, why = _pairs(work, block, label, facts, which)
-            if why:
-                yield why
-            for repeat, pair in enumerate(pairs):
-                yield _of_pair(work, replace(block, repeat=repeat), label, facts, pair)
+def curve_parts(
+    source: Source, record: RecordGroup, facts: MetricFacts, kind: OfCurves
+) -> Iterator[Part]:
+    """A part per operator and quantity."""
+    label, work = record.metric, source.work
+    for operator in _operators(work, label, kind):
+        for name, quantity in kind.recorded_as(label).items():
+            own = replace(record, metric=name, operator=operator)
+            if kind.curve == "retrained":
+                yield own, partial(_of_retraining, work, own, label, quantity)
+            else:
+                yield own, partial(_of_orders, work, own, kind, quantity)
 
 
-Pair = tuple[tuple[float, ...], Line, Line | None]
-"""Fractions, and the lines of replacing the most and the least relevant first."""
+def _operators(work: Work, label: str, kind: OfCurves) -> list[str]:
+    """The operators whose curves a metric looks at; one without a name where none replaces."""
+    if kind.curve == "imputed":
+        return [""]
+    if kind.curve == "retrained":
+        return [work.plan.metrics[label].options["operator"]]
+    return [*work.plan.operators]
 
 
-def _of_pair(work: Work, here: Block, label: str, facts: MetricFacts, pair: Pair) -> Block:
-    fractions, most, least = pair
-    course = Course(here.method, here.operator, control=here.control, kind=facts.curve)
-    has_map = followed(work, here.model, here.seed, course)[: most.shape[1]]
-    if not has_map.any():
-        return without_map(here)
-    left = None if least is None else least[:, has_map]
-    value = Curves(np.asarray(fractions), most[:, has_map], left)
-    return measured(work, here, label, work.chosen.names[: len(has_map)], has_map, value)
+def _of_retraining(
+    work: Work, record: RecordGroup, label: str, quantity: Quantity
+) -> Iterator[Inputs]:
+    """Of the one curve over models that were retrained."""
+    retrainings = retrainings_of(work, label)
+    curve = retrained_curve(work, record.model, record.seed, record.method, retrainings, quantity)
+    fractions = np.array([each.fraction for each in retrainings])
+    yield _inputs(work, record, "retrained", Curves(fractions, curve))
 
 
-def _pairs(
-    work: Work, here: Block, label: str, facts: MetricFacts, which: Quantity
-) -> tuple[list[Pair], Block | None]:
-    """The most and the least relevant first lines of a source, one pair a draw; or the block that
-    says why there are none. A random order is its own reverse."""
-    if facts.curve == "retrained":
-        wanted = retrainings_of(work, label)
-        line, why = retrained_line(work, here, wanted, which)
-        return ([] if line is None else [(tuple(w.fraction for w in wanted), line, None)]), why
-    sets = []
-    orders_wanted = orders(work, facts.curve)
-    if here.method == RANDOM or (here.control and here.method != ORACLE):
-        orders_wanted = orders_wanted[:1]
-    for order in orders_wanted:
-        course = Course(here.method, here.operator, order, here.control, facts.curve)
-        lines, why = lines_of(work, here, course, which)
-        if why:
-            return [], why
-        sets.append(lines)
-    fractions = work.plan.fractions
-    if here.method == RANDOM:
-        return [(fractions, line, line) for line in sets[0]], None
-    least = sets[1][0] if len(sets) > 1 else None
-    return [(fractions, sets[0][0], least)], None
+def _of_orders(
+    work: Work, record: RecordGroup, kind: OfCurves, quantity: Quantity
+) -> Iterator[Inputs]:
+    """Of the curves along the orders that were made, per draw. A random order is its own
+    reverse."""
+    model, seed, method, control = record.model, record.seed, record.method, record.control
+    made = orders(work, kind.curve)
+    if method == RANDOM or (control and method != ORACLE):
+        made = made[:1]
+    keys = [Course(method, record.operator, order, control, kind.curve) for order in made]
+    most, *rest = [curves_of(work, model, seed, key, quantity) for key in keys]
+    fractions = np.asarray(work.plan.fractions)
+    for draw, curve in enumerate(most):
+        least = curve if method == RANDOM else rest[0][draw] if rest else None
+        yield _inputs(work, record, kind.curve, Curves(fractions, curve, least))
+
+
+def _inputs(work: Work, record: RecordGroup, curve: str, curves: Curves) -> Inputs:
+    """The curves of the sequences that have a map."""
+    key = Course(record.method, record.operator, control=record.control, kind=curve)
+    most, least = curves.most_relevant_first, curves.least_relevant_first
+    has_map = followed(work, record.model, record.seed, key)[: most.shape[1]]
+    require_any_map(has_map, record.control)
+    least = None if least is None else least[:, has_map]
+    part = Curves(curves.fractions, most[:, has_map], least)
+    return Inputs(work.chosen.names[: len(has_map)], has_map, (part,))

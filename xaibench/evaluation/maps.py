@@ -1,88 +1,85 @@
-"""Metrics of one map, alone or beside true effects."""
+"""The inputs of metrics of one map, alone or beside true effects."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xaibench.artefacts.artefact import first
 from xaibench.artefacts.effects import asked_by, effects_of, effects_spec
-from xaibench.artefacts.job import Work
+from xaibench.errors import NotApplicable
 from xaibench.explanation.controls import ORACLE, RANDOM, is_map
-from xaibench.protocols import MetricFacts
-from xaibench.storage.artefacts import NOT_APPLICABLE
+from xaibench.protocols import MetricFacts, OfEffects, OfExplanation
 from xaibench.values import Explained, Subsets, Substitutions
 
-from .apply import measured, without_map
-from .quantities import problem
-from .records import Block
-from .source import Source, controlled, rows_of
+from .apply import Inputs, require_any_map
+from .part import Part
+from .quantities import require
+from .records import RecordGroup
+from .source import Source, controlled
 
 
-def of_explanation(source: Source, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:
-    """Metrics of one map; those that need the motif look at the sequences that carry it."""
-    work = source.work
-    motif = work.chosen.inside_motif
-    if facts.needs_motif and motif is None:
-        yield replace(here, status=NOT_APPLICABLE, reason="motif positions are not known")
-        return
-    maps, why = source.maps(here, facts.target)
-    if why:
-        yield why
-        return
-    if facts.needs_sign and here.method == RANDOM:
+def map_parts(
+    source: Source, record: RecordGroup, facts: MetricFacts, kind: OfExplanation
+) -> Iterator[Part]:
+    """A single part."""
+    yield record, partial(_of_maps, source, record, facts, kind)
+
+
+def _of_maps(
+    source: Source, record: RecordGroup, facts: MetricFacts, kind: OfExplanation
+) -> Iterator[Inputs]:
+    """Of each draw of the map, on all sequences or on those that carry a motif."""
+    motif = source.work.chosen.inside_motif
+    if kind.needs_motif and motif is None:
+        raise NotApplicable("motif positions are not known")
+    maps = source.maps(facts.target)
+    if kind.needs_sign and record.method == RANDOM:
         maps = [replace(each, scores=each.scores - 0.5, signed=True) for each in maps]
-    rows = np.arange(len(work.chosen))
-    if motif is not None and facts.needs_motif:
+    rows = np.arange(len(source.work.chosen))
+    if motif is not None and kind.needs_motif:
         rows = np.flatnonzero(motif.any(axis=1))
     if not len(rows):
-        reason = "no explained sequence carries a motif of its class"
-        yield replace(here, status=NOT_APPLICABLE, reason=reason)
-        return
-    for repeat, explained in enumerate(maps):
-        yield _of_map(work, replace(here, repeat=repeat), label, rows_of(explained, rows))
+        raise NotApplicable("no explained sequence carries a motif of its class")
+    for explained in maps:
+        yield _inputs(explained.take(rows), record.control)
 
 
-def _of_map(
-    work: Work,
-    here: Block,
-    label: str,
-    explained: Explained,
-    *effects: Substitutions | Subsets,
-) -> Block:
-    """A metric of one map, alone or beside the effects on its sequences; a sequence that a control
-    could make no map of has no value."""
-    has_map = is_map(explained.scores, explained.sequences.valid)
-    if not has_map.any():
-        return without_map(here)
+def effect_parts(
+    source: Source, record: RecordGroup, facts: MetricFacts, kind: OfEffects
+) -> Iterator[Part]:
+    """A single part."""
+    yield record, partial(_of_effects, source, record, facts)
+
+
+def _of_effects(source: Source, record: RecordGroup, facts: MetricFacts) -> Iterator[Inputs]:
+    """Of each draw of the map, beside what the model loses by edits that are the same for all
+    maps."""
+    work, label = source.work, record.metric
+    asked = asked_by(work, label)
+    assert asked is not None  # for the type checker: the kind of the metric says so
+    spec = effects_spec(source.whole, record.model, record.seed, asked)
+    require(work, spec)
+    chosen = first(work, asked.sequences).chosen
+    effects, oracle = effects_of(work, spec, len(chosen))
+    if record.method == ORACLE:
+        truth = Explained(chosen, oracle, chosen.labels, signed=True)
+        maps = [controlled(work, truth, record.control)]
+    else:
+        maps = source.maps(facts.target)
+    for explained in maps:
+        yield _inputs(explained.take(np.arange(len(chosen))), record.control, effects)
+
+
+def _inputs(explained: Explained, control: str, *effects: Substitutions | Subsets) -> Inputs:
+    """A map, and the effects on its sequences; those that a control could make no map of have no
+    value."""
+    has_map: NDArray[np.bool_] = is_map(explained.scores, explained.sequences.valid)
+    require_any_map(has_map, control)
     rows = np.flatnonzero(has_map)
     of_rows = (each.take(rows) for each in effects)
-    names, part = explained.sequences.names, rows_of(explained, rows)
-    return measured(work, here, label, names, has_map, part, *of_rows)
-
-
-def of_effects(source: Source, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:
-    """Metrics of one map beside what the model loses by edits that are the same for all maps."""
-    work = source.work
-    wanted = asked_by(work, label)
-    assert wanted is not None  # for the type checker: facts.of says so
-    spec = effects_spec(source.whole, here.model, here.seed, wanted)
-    why = problem(work, here, spec)
-    if why:
-        yield why
-        return
-    some = first(work, wanted.sequences)
-    effects, oracle = effects_of(work, spec, len(some.chosen))
-    if here.method == ORACLE:
-        truth = Explained(some.chosen, oracle, some.chosen.labels, signed=True)
-        maps: list[Explained] = [controlled(work, truth, here.control)]
-    else:
-        maps, why = source.maps(here, facts.target)
-        if why:
-            yield why
-            return
-    for repeat, explained in enumerate(maps):
-        part = rows_of(explained, np.arange(len(some.chosen)))
-        yield _of_map(work, replace(here, repeat=repeat), label, part, effects)
+    return Inputs(explained.sequences.names, has_map, (explained.take(rows), *of_rows))

@@ -1,110 +1,114 @@
-"""Kept logits as lines: one quantity along one order, sequence by sequence."""
+"""Stored logits as curves: one quantity along one order, per sequence."""
 
-from dataclasses import replace
+from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.artefacts.artefact import arrays_of
+from xaibench.artefacts.artefact import Arrays, arrays_of
 from xaibench.artefacts.curve_keys import Course, judges, seen
 from xaibench.artefacts.curves import curve_spec, followed_specs
 from xaibench.artefacts.explanations import explained_targets
 from xaibench.artefacts.job import Work
 from xaibench.artefacts.retraining import Retraining, retrained_spec
+from xaibench.errors import Missing, NotApplicable
 from xaibench.explanation.controls import RANDOM
-from xaibench.nn import outputs as curves
+from xaibench.nn import outputs
 from xaibench.protocols import Quantity
 from xaibench.shapes import Logits
-from xaibench.storage.artefacts import NOT_APPLICABLE, OK, Spec
+from xaibench.storage.artefacts import OK, Spec
 
-from .records import Block
-
-Line = NDArray[np.float64]
+Curve = NDArray[np.float64]
 """``(step, sequence)``: one quantity along one order."""
 
 
-def problem(work: Work, here: Block, spec: Spec) -> Block | None:
-    """The block that says why an artefact holds nothing; None where it holds something."""
+def require(work: Work, spec: Spec) -> None:
+    """``Missing``, with the status and the reason, where an artefact holds nothing."""
     status, reason = work.store.outcome(spec)
-    return None if status == OK else _because(here, status, reason)
+    if status != OK:
+        raise Missing(status, reason)
 
 
-def _because(here: Block, status: str, reason: str) -> Block:
-    return replace(here, status=status, reason=reason)
+def required(work: Work, spec: Spec) -> Arrays:
+    """The arrays of an artefact; ``Missing`` where it holds none."""
+    require(work, spec)
+    return arrays_of(work, spec)
 
 
-def lines_of(
-    work: Work, here: Block, course: Course, quantity: Quantity
-) -> tuple[list[Line], Block | None]:
-    """The lines of a course, one a draw; or the block that says why there are none."""
-    if course.kind == "other_models":
-        return _judged(work, here, course, quantity)
-    found = _problem_of(work, here, course)
-    if found:
-        return [], found
-    outputs = arrays_of(work, curve_spec(work, here.model, here.seed, course))["logits"]
-    draws = outputs if course.method == RANDOM else outputs[None]
-    rows = len(seen(work, here.model, course).chosen)
-    return [_line(work, each[:, :rows], quantity) for each in draws], None
+def curves_of(work: Work, model: str, seed: int, key: Course, quantity: Quantity) -> list[Curve]:
+    """The curves under a key, one per draw; ``Missing`` or ``NotApplicable`` where there are
+    none."""
+    if key.kind == "other_models":
+        return _by_other_models(work, model, seed, key, quantity)
+    logits = _logits(work, model, seed, key)
+    draws = logits if key.method == RANDOM else logits[None]
+    sequences = len(seen(work, model, key).chosen)
+    return [_of_target(work, draw[:, :sequences], quantity) for draw in draws]
 
 
-def _problem_of(work: Work, here: Block, course: Course) -> Block | None:
-    """What a course lacks, the first of what it comes from."""
-    specs = followed_specs(work, here.model, here.seed, course)
-    specs.append(curve_spec(work, here.model, here.seed, course))
-    return next(filter(None, (problem(work, here, spec) for spec in specs)), None)
+def existing_curves(
+    work: Work, model: str, seed: int, key: Course, quantity: Quantity
+) -> list[Curve]:
+    """The curves under a key, one per draw; none where they do not exist."""
+    try:
+        return curves_of(work, model, seed, key, quantity)
+    except (Missing, NotApplicable):
+        return []
 
 
-def _judged(
-    work: Work, here: Block, course: Course, quantity: Quantity
-) -> tuple[list[Line], Block | None]:
-    """What the other models say of the true label, on average over them."""
-    others = judges(work, here.model)
+def _logits(work: Work, model: str, seed: int, key: Course) -> Logits:
+    """``Missing`` says the first that is missing of what the curve comes from, or of itself."""
+    for spec in followed_specs(work, model, seed, key):
+        require(work, spec)
+    logits: Logits = required(work, curve_spec(work, model, seed, key))["logits"]
+    return logits
+
+
+def _by_other_models(
+    work: Work, model: str, seed: int, key: Course, quantity: Quantity
+) -> list[Curve]:
+    """What the other models predict, of the true label, on average over them."""
+    others = judges(work, model)
     if not others:
-        return [], _because(here, NOT_APPLICABLE, "there is no other model in the plan to judge")
-    if course.method != RANDOM:
-        found = _problem_of(work, here, course)
-        if found:
-            return [], found
-        outputs = arrays_of(work, curve_spec(work, here.model, here.seed, course))["logits"]
-        lines = [_of_label(work, each, quantity) for each in outputs]
-        return [np.mean(lines, axis=0)], None
-    by_judge = []
-    for judge in others:
-        spec = curve_spec(work, judge, here.seed, course._replace(kind="replaced"))
-        found = problem(work, here, spec)
-        if found:
-            return [], found
-        draws = arrays_of(work, spec)["logits"]
-        by_judge.append([_of_label(work, each, quantity) for each in draws])
-    shared = min(line.shape[1] for lines in by_judge for line in lines)
-    told = [[line[:, :shared] for line in lines] for lines in by_judge]
-    return list(np.mean(told, axis=0)), None
+        raise NotApplicable("there is no other model in the plan to judge")
+    if key.method != RANDOM:
+        curves = [_of_label(work, each, quantity) for each in _logits(work, model, seed, key)]
+        return [np.mean(curves, axis=0)]
+    # along a random order they are the other models' own random curves
+    specs = [curve_spec(work, other, seed, key._replace(kind="replaced")) for other in others]
+    by_model = [
+        [_of_label(work, draw, quantity) for draw in required(work, spec)["logits"]]
+        for spec in specs
+    ]
+    shared = min(curve.shape[1] for curves in by_model for curve in curves)
+    cut = [[curve[:, :shared] for curve in curves] for curves in by_model]
+    return list(np.mean(cut, axis=0))
 
 
-def retrained_line(
-    work: Work, here: Block, wanted: list[Retraining], quantity: Quantity
-) -> tuple[Line | None, Block | None]:
-    """The line over models retrained with more and more removed."""
-    outputs = []
-    for each in wanted:
-        spec = retrained_spec(work, here.model, here.seed, here.method, each)
-        found = problem(work, here, spec)
-        if found:
-            return None, found
-        outputs.append(arrays_of(work, spec)["logits"])
-    return _of_label(work, np.stack(outputs), quantity), None
+def retrained_curve(
+    work: Work,
+    model: str,
+    seed: int,
+    method: str,
+    retrainings: list[Retraining],
+    quantity: Quantity,
+) -> Curve:
+    """The curve over models retrained with more and more removed; ``Missing`` where one is."""
+    specs = (retrained_spec(work, model, seed, method, each) for each in retrainings)
+    logits = np.stack([required(work, spec)["logits"] for spec in specs])
+    return _of_label(work, logits, quantity)
 
 
-def _line(work: Work, outputs: Logits, quantity: Quantity) -> Line:
-    """Logits ``(step, sequence, class)``, the first step intact, as one quantity."""
-    count = outputs.shape[1]
-    targets = outputs[0].argmax(axis=1).astype(np.int64)
+def _of_target(work: Work, logits: Logits, quantity: Quantity) -> Curve:
+    """A quantity of logits ``(step, sequence, class)``, the first step intact, for the class that
+    is explained."""
+    targets = logits[0].argmax(axis=1).astype(np.int64)
     if quantity != "kept":
-        targets = explained_targets(work, outputs[0])
-    return curves.quantity(quantity, outputs, targets, work.chosen.labels[:count])
+        targets = explained_targets(work, logits[0])
+    return outputs.quantity(quantity, logits, targets, work.chosen.labels[: logits.shape[1]])
 
 
-def _of_label(work: Work, outputs: Logits, quantity: Quantity) -> Line:
-    labels = work.chosen.labels[: outputs.shape[1]]
-    return curves.quantity(quantity, outputs, labels, labels)
+def _of_label(work: Work, logits: Logits, quantity: Quantity) -> Curve:
+    """A quantity of logits ``(step, sequence, class)`` for the true label."""
+    labels = work.chosen.labels[: logits.shape[1]]
+    return outputs.quantity(quantity, logits, labels, labels)

@@ -1,4 +1,4 @@
-"""One row a value: the tidy table that everything printed is made from."""
+"""One row per value: the tidy table that everything printed is made from."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -15,11 +15,11 @@ WORDS = ("dataset", "model", "method", "control", "metric", "operator", "status"
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class RecordGroup:
     """Values that share all but their sequences: the rows of one metric under one seed and draw.
 
-    A block without sequences stands for a metric that gave no values; its ``status`` and ``reason``
-    say why.
+    A group without sequences is of a metric that gave no values; its ``status`` and ``reason`` say
+    why.
     """
 
     model: str
@@ -35,34 +35,35 @@ class Block:
     reason: str = ""
 
 
-def excused(block: Block) -> Block:
-    """The block as a run tells it that was stopped: what was not computed did not fail."""
-    not_yet = block.status == FAILED and block.reason == NOT_COMPUTED
-    return replace(block, status=NOT_COMPUTED) if not_yet else block
+def excused(group: RecordGroup) -> RecordGroup:
+    """The group as a run that was stopped records it: what was not computed did not fail."""
+    not_yet = group.status == FAILED and group.reason == NOT_COMPUTED
+    return replace(group, status=NOT_COMPUTED) if not_yet else group
 
 
-def frame(blocks: Iterable[Block], dataset: str) -> pd.DataFrame:
-    """The records of blocks, words as categories; NaN values stay, to be counted."""
-    kept = list(blocks)
-    rows = np.array([max(len(block.sequences), 1) for block in kept], dtype=np.intp)
+def frame(groups: Iterable[RecordGroup], dataset: str) -> pd.DataFrame:
+    """The records of all groups, texts as categories; NaN values stay, to be counted."""
+    made = list(groups)
+    rows = np.array([max(len(group.sequences), 1) for group in made], dtype=np.intp)
     columns: dict[str, Any] = {
-        name: _words([getattr(block, name) for block in kept], rows) for name in WORDS[1:]
+        name: _categorical([getattr(group, name) for group in made], rows) for name in WORDS[1:]
     }
-    columns["dataset"] = _words([dataset] * len(kept), rows)
+    columns["dataset"] = _categorical([dataset] * len(made), rows)
     for name in ("seed", "repeat"):
-        numbers = np.array([getattr(block, name) for block in kept], dtype=np.int64)
+        numbers = np.array([getattr(group, name) for group in made], dtype=np.int64)
         columns[name] = np.repeat(numbers, rows)
     columns["sequence"] = pd.Categorical(
-        [name for block in kept for name in (block.sequences or ("",))]
+        [name for group in made for name in (group.sequences or ("",))]
     )
     columns["value"] = np.concatenate(
-        [np.array([np.nan]) if block.values is None else block.values for block in kept]
+        [np.array([np.nan]) if group.values is None else group.values for group in made]
     )
     return pd.DataFrame(columns)[columns_of("records")]
 
 
-def _words(words: list[str], rows: NDArray[np.intp]) -> pd.Categorical:
-    categories = list(dict.fromkeys(words))
-    places = {word: place for place, word in enumerate(categories)}
-    codes = np.array([places[word] for word in words], dtype=np.intp)
+def _categorical(texts: list[str], rows: NDArray[np.intp]) -> pd.Categorical:
+    """Each text as often as its group has rows."""
+    categories = list(dict.fromkeys(texts))
+    places = {text: place for place, text in enumerate(categories)}
+    codes = np.array([places[text] for text in texts], dtype=np.intp)
     return pd.Categorical.from_codes(np.repeat(codes, rows), pd.Index(categories, dtype="str"))

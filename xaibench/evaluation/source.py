@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from xaibench.artefacts.artefact import arrays_of
 from xaibench.artefacts.explanations import UNCHANGED, explained_spec
 from xaibench.artefacts.job import Work
@@ -24,8 +21,8 @@ from xaibench.protocols import method_facts
 from xaibench.storage.artefacts import Spec
 from xaibench.values import Explained
 
-from .quantities import problem
-from .records import Block
+from .quantities import require
+from .records import RecordGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +34,30 @@ class Source:
     """
 
     work: Work
-    block: Block
+    record: RecordGroup
     whole: Work
-    made: dict[str, tuple[list[Explained], Block | None]] = field(default_factory=dict)
+    made: dict[str, list[Explained]] = field(default_factory=dict)
 
-    def maps(self, here: Block, target: str) -> tuple[list[Explained], Block | None]:
-        """The maps, one a draw; or the block that says why there are none."""
+    def maps(self, target: str) -> list[Explained]:
+        """The maps, one per draw; ``Missing`` where the method has none."""
         if target not in self.made:
-            self.made[target] = _maps(self.work, self.block, target)
-        found, why = self.made[target]
-        return found, why and replace(why, metric=here.metric)
+            self.made[target] = _maps_of(self.work, self.record, target)
+        return self.made[target]
 
 
-def _maps(work: Work, here: Block, target: str) -> tuple[list[Explained], Block | None]:
-    """The maps of a source, one a draw; or the block that says why there are none."""
-    chosen = work.chosen
-    if here.method == RANDOM:
+def _maps_of(work: Work, record: RecordGroup, target: str) -> list[Explained]:
+    """The maps of a source, one per draw; ``Missing`` where the method has none."""
+    chosen, method = work.chosen, record.method
+    if method == RANDOM:
         drawn = random_maps(chosen, work.plan.random_draws, work.plan.data_seed)
-        return [Explained(chosen, each, chosen.labels, signed=False) for each in drawn], None
-    if here.method in PRIORS:
-        prior = prior_maps(here.method, chosen)
-        return [Explained(chosen, prior, chosen.labels, signed=False)], None
-    if here.method == ORACLE:
+        return [Explained(chosen, each, chosen.labels, signed=False) for each in drawn]
+    if method in PRIORS:
+        return [Explained(chosen, prior_maps(method, chosen), chosen.labels, signed=False)]
+    if method == ORACLE:
         truth = Explained(chosen, oracle_of_truth(chosen), chosen.labels, signed=True)
-        return [controlled(work, truth, here.control)], None
-    why = problem(work, here, own_spec(work, here))
-    if why:
-        return [], why
-    return [controlled(work, explained_of(work, here, target), here.control)], None
+        return [controlled(work, truth, record.control)]
+    require(work, own_spec(work, record))
+    return [controlled(work, explained_of(work, record, target), record.control)]
 
 
 def controlled(work: Work, explained: Explained, control: str) -> Explained:
@@ -77,24 +70,16 @@ def controlled(work: Work, explained: Explained, control: str) -> Explained:
     return replace(explained, scores=scores)
 
 
-def explained_of(work: Work, here: Block, target: str) -> Explained:
-    arrays = arrays_of(work, own_spec(work, here))
-    plugin = load("attribution", work.plan.attribution[here.method].use, work.job.plugins)
+def explained_of(work: Work, record: RecordGroup, target: str) -> Explained:
+    """A method's map of the intact sequences, for the explained class or for the label."""
+    arrays = arrays_of(work, own_spec(work, record))
+    plugin = load("attribution", work.plan.attribution[record.method].use, work.job.plugins)
     signed = method_facts(plugin.call).signed
     if target == "label":
         return Explained(work.chosen, arrays["scores_of_label"], work.chosen.labels, signed)
     return Explained(work.chosen, arrays["scores"], arrays["targets"], signed)
 
 
-def own_spec(work: Work, here: Block) -> Spec:
+def own_spec(work: Work, record: RecordGroup) -> Spec:
     """The spec of a method's explanation of the intact sequences."""
-    return explained_spec(work, here.model, here.seed, here.method, UNCHANGED)
-
-
-def rows_of(explained: Explained, rows: NDArray[np.intp]) -> Explained:
-    return Explained(
-        explained.sequences.take(rows),
-        explained.scores[rows],
-        explained.targets[rows],
-        explained.signed,
-    )
+    return explained_spec(work, record.model, record.seed, record.method, UNCHANGED)

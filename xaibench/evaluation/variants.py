@@ -1,13 +1,14 @@
-"""Stability: an explanation beside those of another seed, a changed sequence, other weights."""
+"""The inputs of metrics of a change: a map beside those of other seeds, changed sequences, other
+settings or other weights."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from xaibench.artefacts.artefact import arrays_of
 from xaibench.artefacts.explanations import (
     OF_WEIGHTS,
     Change,
@@ -16,46 +17,45 @@ from xaibench.artefacts.explanations import (
     explained_spec,
     intact,
 )
-from xaibench.artefacts.job import Work, facts_of, seeds_of
-from xaibench.protocols import MetricFacts
-from xaibench.storage.artefacts import NOT_APPLICABLE, Spec
+from xaibench.artefacts.job import seeds_of
+from xaibench.errors import NotApplicable
+from xaibench.protocols import MetricFacts, OfChange
 from xaibench.values import Explained
 
-from .apply import measured
-from .quantities import problem
-from .records import Block
-from .source import Source, controlled, explained_of, own_spec, rows_of
+from .apply import Inputs
+from .part import Part
+from .quantities import require, required
+from .records import RecordGroup
+from .source import Source, controlled, explained_of, own_spec
 
 
-def of_change(source: Source, here: Block, label: str, facts: MetricFacts) -> Iterator[Block]:
-    """Stability: an explanation beside those that another seed or a changed sequence made."""
+def change_parts(
+    source: Source, record: RecordGroup, facts: MetricFacts, kind: OfChange
+) -> Iterator[Part]:
+    """A part per layer where weights are re-initialised layer by layer, else a single one."""
+    if kind.change == "seed":
+        yield record, partial(_of_seeds, source, record, facts)
+        return
+    require(source.work, own_spec(source.work, record))
+    for change in changes_of(source.work, record.metric, record.model):
+        own = replace(record, operator=change.layer)
+        yield own, partial(_of_change, source, own, facts, change)
+
+
+def _of_change(
+    source: Source, record: RecordGroup, facts: MetricFacts, change: Change
+) -> Iterator[Inputs]:
+    """The map of the intact sequences and model, and one per draw of the change."""
     work = source.work
-    if facts.change == "seed":
-        yield _of_seeds(work, here, label, facts)
-        return
-    why = problem(work, here, own_spec(work, here))
-    if why:
-        yield why
-        return
-    for change in changes_of(work, label, here.model):
-        block = replace(here, operator=change.layer)
-        spec = explained_spec(work, here.model, here.seed, here.method, change)
-        base = own_spec(work, here)
-        if change.kind in OF_WEIGHTS:
-            base = explained_spec(work, here.model, here.seed, here.method, intact(change))
-        why = problem(work, block, base) or problem(work, block, spec)
-        yield why or _of_one_change(work, block, label, change, spec)
-
-
-def _of_one_change(work: Work, here: Block, label: str, change: Change, spec: Spec) -> Block:
-    arrays = arrays_of(work, spec)
+    where = (work, record.model, record.seed, record.method)
+    base: dict[str, np.ndarray] = {}
+    if change.kind in OF_WEIGHTS:
+        base = required(work, explained_spec(*where, intact(change)))
+    arrays = required(work, explained_spec(*where, change))
     scores, hypothetical = arrays["scores"], arrays.get("hypothetical")
-    original = rows_of(
-        explained_of(work, here, facts_of(work, label).target), np.arange(scores.shape[1])
-    )
+    original = explained_of(work, record, facts.target).take(np.arange(scores.shape[1]))
     if hypothetical is not None:
-        base = explained_spec(work, here.model, here.seed, here.method, intact(change))
-        original = replace(original, hypothetical=arrays_of(work, base)["hypothetical"][0])
+        original = replace(original, hypothetical=base["hypothetical"][0])
     changed = []
     for draw, each in enumerate(scores):
         codes = original.sequences.codes
@@ -63,31 +63,26 @@ def _of_one_change(work: Work, here: Block, label: str, change: Change, spec: Sp
             codes = changed_codes(codes, change, draw, work.plan.data_seed)
         sequences = replace(original.sequences, codes=codes)
         bases = None if hypothetical is None else hypothetical[draw]
-        one = replace(original, scores=each, hypothetical=bases)
-        changed.append(replace(controlled(work, one, here.control), sequences=sequences))
-    compared = controlled(work, original, here.control)
-    return _compared(work, here, label, compared, changed)
+        one = controlled(work, replace(original, scores=each, hypothetical=bases), record.control)
+        changed.append(replace(one, sequences=sequences))
+    yield _inputs(controlled(work, original, record.control), changed)
 
 
-def _of_seeds(work: Work, here: Block, label: str, facts: MetricFacts) -> Block:
-    every = seeds_of(work.plan, here.model)
+def _of_seeds(source: Source, record: RecordGroup, facts: MetricFacts) -> Iterator[Inputs]:
+    """The map of one trained model, and those of the other seeds."""
+    work, every = source.work, seeds_of(source.work.plan, record.model)
     if len(every) == 1:
-        reason = "there is one seed, and no other to agree with"
-        return replace(here, status=NOT_APPLICABLE, reason=reason)
-    seeds = [here.seed, *(seed for seed in every if seed != here.seed)]
-    blocks = [replace(here, seed=seed) for seed in seeds]
-    lacking = (problem(work, here, own_spec(work, block)) for block in blocks)
-    why = next(filter(None, lacking), None)
-    if why:
-        return why
+        raise NotApplicable("there is one seed, and no other to agree with")
+    seeds = [record.seed, *(seed for seed in every if seed != record.seed)]
+    records = [replace(record, seed=seed) for seed in seeds]
+    for each in records:
+        require(work, own_spec(work, each))
     own, *others = (
-        controlled(work, explained_of(work, block, facts.target), here.control) for block in blocks
+        controlled(work, explained_of(work, each, facts.target), record.control) for each in records
     )
-    return _compared(work, here, label, own, others)
+    yield _inputs(own, others)
 
 
-def _compared(
-    work: Work, here: Block, label: str, explained: Explained, changed: list[Explained]
-) -> Block:
+def _inputs(explained: Explained, changed: list[Explained]) -> Inputs:
     names = explained.sequences.names
-    return measured(work, here, label, names, np.ones(len(names), bool), explained, tuple(changed))
+    return Inputs(names, np.ones(len(names), bool), (explained, tuple(changed)))

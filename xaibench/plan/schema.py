@@ -17,7 +17,7 @@ from xaibench.errors import UsageError
 from xaibench.explanation.controls import CONTROLS, ORACLE, PRIORS, RANDOM
 from xaibench.plugins.options import resolve, validate, with_paths
 from xaibench.plugins.registry import load, nearest
-from xaibench.protocols import Precision, metric_facts
+from xaibench.protocols import OfCurves, Precision, metric_facts
 
 from .bounds import check_tasks
 from .sources import (
@@ -273,11 +273,12 @@ def _check_paths(use: Use, kind: str, source: str, plugins: tuple[str, ...]) -> 
 def _check_metrics(plan: Plan, plugins: tuple[str, ...]) -> None:
     """No label may be what the records of another metric are called."""
     called = {
-        f"{label}_{quantity}": label
+        name: label
         for label, use in plan.metrics.items()
-        for facts in [metric_facts(load("metrics", use.use, plugins).call)]
-        if facts.of == "curves" and len(facts.quantities) > 1
-        for quantity in facts.quantities
+        for kind in [metric_facts(load("metrics", use.use, plugins).call).kind]
+        if isinstance(kind, OfCurves)
+        for name in kind.recorded_as(label)
+        if name != label
     }
     for label in plan.metrics:
         if label in called:

@@ -23,7 +23,15 @@ from pydantic import (
 from pydantic_core import PydanticSerializationError
 
 from xaibench.errors import UsageError
-from xaibench.protocols import MethodFacts, MetricFacts, metric_facts
+from xaibench.protocols import (
+    MethodFacts,
+    MetricFacts,
+    MetricKind,
+    OfChange,
+    OfCurves,
+    OfEffects,
+    metric_facts,
+)
 
 from .registry import Plugin, nearest
 
@@ -299,7 +307,7 @@ def fits(plugin: Plugin) -> bool:
 def _first(plugin: Plugin) -> int:
     """How many parameters come first and are no options."""
     if plugin.kind == "metrics":
-        return 2 if metric_facts(plugin.call).of in ("change", "effects") else 1
+        return metric_facts(plugin.call).kind.arguments
     return POSITIONAL.get(plugin.kind, 0)
 
 
@@ -345,9 +353,16 @@ def _of_harness(plugin: Plugin) -> Fields:
         }
     if plugin.kind != "metrics":
         return {}
-    facts = metric_facts(plugin.call)
-    fields: Fields = {"sequences": _FEWER}
-    return fields | _OF_CHANGE.get(facts.change or "", {}) | _OF_METRIC.get(_making(facts), {})
+    return {"sequences": _FEWER, **_of_kind(metric_facts(plugin.call).kind)}
+
+
+def _of_kind(kind: MetricKind) -> Fields:
+    """How the harness makes what a metric of this kind looks at."""
+    if isinstance(kind, OfChange):
+        return _OF_CHANGE.get(kind.change, {})
+    if isinstance(kind, OfEffects):
+        return _OF_EFFECTS.get(kind.effects, {})
+    return _OF_CURVES.get(kind.curve, {}) if isinstance(kind, OfCurves) else {}
 
 
 _COUNT = Annotated[int, Field(ge=1)]
@@ -366,18 +381,16 @@ _OF_CHANGE: dict[str, Fields] = {
 
 _SHARE = Annotated[float, Field(gt=0, lt=1)]
 
-_OF_METRIC: dict[str, Fields] = {
+_OF_EFFECTS: dict[str, Fields] = {
     "subsets": {
         "draws": (_DRAWS, 20),
         "fractions": (tuple[_SHARE, ...], (0.05, 0.1, 0.2, 0.3, 0.5)),
     },
-    "retrained": {"train": (_COUNT | None, None)},
 }
-"""How many random sets of which size are replaced; on how much models are trained again."""
+"""How many random sets of which size are replaced."""
 
-
-def _making(facts: MetricFacts) -> str:
-    return facts.effects or facts.curve
+_OF_CURVES: dict[str, Fields] = {"retrained": {"train": (_COUNT | None, None)}}
+"""On how many sequences models are trained again."""
 
 
 def _hint(plugin: Plugin, parameter: inspect.Parameter) -> Any:

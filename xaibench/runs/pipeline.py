@@ -19,8 +19,8 @@ from xaibench.artefacts.models import build, card, floor_of, kept_floor, model_s
 from xaibench.data.audit.cautions import cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
 from xaibench.errors import UsageError, described
-from xaibench.evaluation import of_model
-from xaibench.evaluation.records import Block, excused, frame
+from xaibench.evaluation.measuring import of_model
+from xaibench.evaluation.records import RecordGroup, excused, frame
 from xaibench.nn.machine import count_kernels, describe_kernels, kernels, machine
 from xaibench.plan.schema import dump
 from xaibench.progress import said, said_where_long, shown
@@ -273,14 +273,14 @@ def _write_tables(work: Work, called: dict[str, Any]) -> None:
         write(work.job.folder / name, content)
 
 
-def _measured(work: Work) -> Iterator[Block]:
+def _measured(work: Work) -> Iterator[RecordGroup]:
     """All records of a run."""
     for model in work.plan.models:
         for seed in seeds_of(work.plan, model):
             yield from of_model(work, model, seed)
 
 
-def _tables(work: Work, blocks: Iterable[Block]) -> Iterator[tuple[str, str | bytes]]:
+def _tables(work: Work, blocks: Iterable[RecordGroup]) -> Iterator[tuple[str, str | bytes]]:
     """Name and content of every table, one at a time, for they may be large."""
     # statistics are slow to import, and a run that finds all there needs none
     from xaibench.analysis.examples import examples

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from xaibench.analysis.clusters import numbers_of
 from xaibench.artefacts.curve_keys import Course
 from xaibench.artefacts.job import Work, seeds_of
-from xaibench.evaluation.quantities import lines_of
-from xaibench.evaluation.records import Block
+from xaibench.evaluation.quantities import existing_curves
 from xaibench.explanation.controls import RANDOM
 from xaibench.statistics.means import of_differences, of_values
 from xaibench.values import Estimate
@@ -95,10 +94,9 @@ def _accuracies(
     mean."""
     found = {}
     for seed in seeds_of(work.plan, model):
-        here = Block(model, seed, method, operator=operator)
-        lines, _ = lines_of(work, here, Course(method, operator), "accuracy")
-        if lines:
-            found[seed] = np.mean(lines, axis=0)
+        curves = existing_curves(work, model, seed, Course(method, operator), "accuracy")
+        if curves:
+            found[seed] = np.mean(curves, axis=0)
     return found
 
 

@@ -1,0 +1,93 @@
+"""Stored artefacts -> records: every metric of the plan on every explanation, curve and change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from xaibench.artefacts.artefact import looked_at
+from xaibench.artefacts.job import Work, facts_of, is_explained
+from xaibench.artefacts.model_checks import unusable
+from xaibench.artefacts.models import model_spec, predictions_spec
+from xaibench.errors import Missing, NotApplicable
+from xaibench.explanation.controls import ORACLE, PRIORS, RANDOM
+from xaibench.nn.outputs import quantity
+
+from .apply import applied, without_values
+from .kinds import KINDS
+from .quantities import require, required
+from .records import RecordGroup
+from .source import Source
+
+OF_ORACLE = ("", "negated", "blurred")
+"""What is made of the oracle's map, for the self-test of a metric."""
+
+
+def of_model(work: Work, model: str, seed: int) -> Iterator[RecordGroup]:
+    """All records of one model under one seed."""
+    record = RecordGroup(model, seed)
+    try:
+        _require_model(work, model, seed)
+    except Missing as why:
+        yield without_values(replace(record, metric="training"), why)
+        return
+    yield _accuracy(work, replace(record, metric="accuracy"))
+    if not is_explained(work.plan, model):
+        return
+    for method, control in _maps_of(work):
+        own = replace(record, method=method, control=control)
+        source = Source(looked_at(work, model, method), own, looked_at(work, model))
+        for label in work.plan.metrics:
+            yield from _of_metric(source, label)
+
+
+def _require_model(work: Work, model: str, seed: int) -> None:
+    """``Missing`` where a model was not trained, or cannot be used."""
+    require(work, model_spec(work, model, seed))
+    if why := unusable(work, model, seed):
+        raise Missing(*why)
+
+
+def _accuracy(work: Work, record: RecordGroup) -> RecordGroup:
+    """1 where a test sequence is classified as labelled, else 0: of the whole test split."""
+    try:
+        arrays = required(work, predictions_spec(work, record.model, record.seed))
+    except Missing as why:
+        return without_values(record, why)
+    test = work.splits.test
+    right = quantity("accuracy", arrays["logits"], test.labels, test.labels)
+    return replace(record, sequences=test.names, values=right)
+
+
+def _maps_of(work: Work) -> Iterator[tuple[str, str]]:
+    """Whose maps are measured, and what is made of them."""
+    yield RANDOM, ""
+    if work.plan.controlled:
+        yield from ((ORACLE, control) for control in OF_ORACLE)
+        yield from ((prior, "") for prior in PRIORS)
+    for method in work.plan.attribution:
+        yield method, ""
+        if work.plan.controlled:
+            yield from ((method, control) for control in work.plan.controls)
+
+
+def _of_metric(source: Source, label: str) -> Iterator[RecordGroup]:
+    """The records of one metric; none where it does not look at the maps of the source."""
+    facts = facts_of(source.work, label)
+    row = KINDS[type(facts.kind)]
+    if not row.maps(facts.kind).include(source.record.method, source.record.control):
+        return
+    record = replace(source.record, metric=label)
+    try:
+        parts = list(row.parts(source, record, facts, facts.kind))
+    except (Missing, NotApplicable) as why:
+        yield without_values(record, why)
+        return
+    for part, make in parts:
+        try:
+            inputs = list(make())
+        except (Missing, NotApplicable) as why:
+            yield without_values(part, why)
+            continue
+        for repeat, each in enumerate(inputs):
+            yield applied(source.work, label, replace(part, repeat=repeat), each)
