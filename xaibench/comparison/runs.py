@@ -78,8 +78,9 @@ def _facts(folder: Path, environment: Mapping[str, Any]) -> dict[str, MetricFact
 
 
 def _of(told: Mapping[str, Any]) -> MetricFacts:
-    of_kind = {"change": {"change": told["change"]}, "effects": {"effects": "substitutions"}}
-    kind = metric_kind(told["of"], **of_kind.get(told["of"], {}))
+    of, change = told["of"], told["change"]
+    of_kind = {"change": {"change": change}, "effects": {"effects": "substitutions"}}
+    kind = metric_kind(of, **of_kind.get(of, {}))
     return MetricFacts(told["family"], told["better"], (float("-inf"), float("inf")), kind)
 
 
