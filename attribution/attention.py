@@ -68,7 +68,7 @@ def attention_rollout(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
         layers: Tensor = model.attentions(inputs)
     heads = layers.mean(2)
     steps = (heads + torch.eye(heads.shape[-1]).to(heads)) / 2
-    rolled = steps[:, 0]
+    rolled = steps[:, 0]  # layers nearer to the output from the left
     for layer in range(1, steps.shape[1]):
         rolled = steps[:, layer] @ rolled
     return rolled.mean(1)

@@ -29,7 +29,7 @@ _REFUSED = {
     "ShapleyValues": "it runs through every order of all bases and never ends",
 }
 
-_DRAWS = frozenset({"KernelShap", "Lime", "ShapleyValueSampling"})
+_RANDOM_CLASSES = frozenset({"KernelShap", "Lime", "ShapleyValueSampling"})
 """They draw from torch's global stream: each sequence has a call and a seed of its own, so that its
 scores do not depend on the others of a batch."""
 
@@ -69,25 +69,28 @@ def adapt(name: str) -> Callable[..., Tensor]:
         values = {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
         explainer = algorithm(model, **{k: values[k] for k in of_constructor if k in values})
         keywords = {key: values[key] for key in of_attribute if key in values}
+        # Captum would otherwise run all steps of all sequences at once.
         if "internal_batch_size" in of_attribute and keywords.get("internal_batch_size") is None:
             keywords["internal_batch_size"] = batch_rows(inputs.shape[-1])
         if "abs" in inspect.signature(explainer.attribute).parameters:
-            keywords["abs"] = False
+            keywords["abs"] = False  # absolute gradients cannot be corrected
         if name in HOOKED:
             refuse_what_hooks_miss(name, model, inputs)
         if generators is None:
             return _captum_contributions(explainer, inputs, target, keywords)
         return _one_by_one(explainer, inputs, target, keywords, generators)
 
+    # What the plan reads of a plug-in: its name, its options with types and defaults.
     attribute.__name__ = attribute.__qualname__ = name
     attribute.__doc__ = f"``captum.attr.{name}``."
-    signature = _signature({**of_constructor, **of_attribute}, draws=name in _DRAWS)
+    signature = _signature({**of_constructor, **of_attribute}, draws=name in _RANDOM_CLASSES)
     attribute.__signature__ = signature  # type: ignore[attr-defined]  # read by inspect
     attribute.__annotations__ = {key: p.annotation for key, p in signature.parameters.items()}
     return method()(attribute)
 
 
 def _algorithm(name: str) -> Any:
+    """The class of that name; UsageError for one that is rejected or that does not exist."""
     if name in _REFUSED:
         raise UsageError(f"captum.attr:{name} cannot be used: {_REFUSED[name]}")
     usable = [

@@ -19,7 +19,6 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
@@ -30,12 +29,13 @@ from xaibench.nn.view import ExplainedView
 from xaibench.protocols import method
 from xaibench.values import Attribution
 
-from .deeplift_rules import DEEPLIFT_RULES, LINEAR, Backward, Rule, product
+from .deeplift_rules import DEEPLIFT_RULES, LINEAR, DeepLiftRule, bilinear
 from .graph import depends_on_input, has_parts, nonlinear, on_the_way, operation
 from .references import hypothetical, origin
-from .rules import Layer, ModuleCall, OwnRule, label, no_rule, own_rule, require_rules
+from .rules import ModuleCall, class_of, module_label, no_rule
+from .user_rules import LayerKey, UserRule, deeplift_by_user_rule, require_rules, user_rule
 
-Rules = Mapping[Layer, Rule]
+DeepLiftRules = Mapping[LayerKey, DeepLiftRule]
 
 
 @method(completeness=1e-4)
@@ -46,7 +46,7 @@ def deeplift(
     *,
     references: Tensor,
     reference: Literal["shuffles", "uniform", "zero"] = "shuffles",
-    rules: Rules | None = None,
+    rules: DeepLiftRules | None = None,
 ) -> Attribution:
     """DeepLIFT by the rescale rule, the mean over references (*Shrikumar et al. 2017*; *Lundberg
     and Lee 2017*).
@@ -84,7 +84,11 @@ class Rescaled(NamedTuple):
 
 
 def rescale(
-    model: Any, inputs: Tensor, target: Tensor, references: Tensor, rules: Rules | None = None
+    model: Any,
+    inputs: Tensor,
+    target: Tensor,
+    references: Tensor,
+    rules: DeepLiftRules | None = None,
 ) -> Rescaled:
     """Multipliers for every pair of an input ``(N, C, S)`` and one of its references.
 
@@ -92,7 +96,7 @@ def rescale(
     slope between them. An input is run once for all its references, if these are fewer than
     ``ROWS``.
     """
-    rules = rules or {}
+    rules = {} if rules is None else rules
     require_rules(rules, "deeplift")
     sequences, count, _, sites = references.shape
     step = max(1, batch_rows(sites) // (count + 1))
@@ -100,6 +104,7 @@ def rescale(
     changes = references.new_empty(sequences, count)
     for start in range(0, sequences, step):
         rows = slice(start, start + step)
+        # Of very many references a few at a time, each with its sequence once more.
         for first in range(0, count, ROWS - 1):
             part = rows, slice(first, first + ROWS - 1)
             multipliers[part], changes[part] = _in_one_call(
@@ -109,29 +114,31 @@ def rescale(
 
 
 def _in_one_call(
-    model: Any, inputs: Tensor, target: Tensor, references: Tensor, rules: Rules
+    model: Any, inputs: Tensor, target: Tensor, references: Tensor, rules: DeepLiftRules
 ) -> Rescaled:
     """The same of as many sequences and references as one call of the model takes."""
-    groups = torch.cat([inputs.unsqueeze(1), references], dim=1)
+    groups = torch.cat([inputs.unsqueeze(1), references], dim=1)  # (N, 1 + K, C, S)
     shape = groups.shape[:2]
     rows = groups.flatten(0, 1).requires_grad_()
     with torch.enable_grad(), _ruled(model, shape, rules):
         explained = model(rows).gather(1, target.repeat_interleave(shape[1]).unsqueeze(1))
         if isinstance(model, ExplainedView):
             model.without_rule |= _functions_without_rule(explained)
+        # No rule passes multipliers from one row to another: each row of the gradient is its own.
         multipliers = torch.autograd.grad(explained.sum(), rows)[0].reshape(groups.shape)
     outputs = explained.detach().reshape(shape)
     return Rescaled(multipliers[:, 1:], outputs[:, :1] - outputs[:, 1:])
 
 
 def _functions_without_rule(output: Tensor) -> set[str]:
-    """The nonlinear operations on the way to ``output`` that no rule has replaced."""
+    """The nonlinear operations on the way to ``output`` that no rule has replaced: what to blame
+    where contributions do not add up."""
     plain = (each for each in nonlinear(output) if not isinstance(each, _ByRule._backward_cls))
     return {operation(node).lower() for node in plain}
 
 
 @contextmanager
-def _ruled(model: Any, shape: tuple[int, ...], rules: Rules) -> Iterator[None]:
+def _ruled(model: Any, shape: tuple[int, ...], rules: DeepLiftRules) -> Iterator[None]:
     """In this context gradients pass the modules of a model by their rules; ``shape``
     ``(input, row)`` is how its rows are grouped."""
     whole = model.classifier if isinstance(model, ExplainedView) else model
@@ -152,39 +159,12 @@ def _ruled(model: Any, shape: tuple[int, ...], rules: Rules) -> Iterator[None]:
                 handle.remove()
 
 
-def _rule_of(path: str, module: nn.Module, rules: Rules) -> Rule | None:
+def _rule_of(path: str, module: nn.Module, rules: DeepLiftRules) -> DeepLiftRule | None:
     """A user's rule before ours."""
-    own = own_rule(rules, module)
-    if own is None:
-        return DEEPLIFT_RULES.get(type_before_parametrizations(module))
-    return partial(_by_own_rule, OwnRule(own, "deeplift", path, module))
-
-
-def _by_own_rule(own: OwnRule, call: ModuleCall) -> Backward:
-    """A user's rule, whose multipliers are checked whenever they are made."""
-    backward = own.call(own.rule, call)
-
-    def checked(multipliers: Tensor) -> tuple[Tensor, ...]:
-        answer: tuple[Tensor, ...] = own.call(backward, multipliers)
-        own.require_shapes(answer, call.inputs)
-        _require_summation_to_delta(own, call, answer, multipliers)
-        return answer
-
-    return checked
-
-
-def _require_summation_to_delta(
-    own: OwnRule, call: ModuleCall, of_inputs: tuple[Tensor, ...], of_output: Tensor
-) -> None:
-    """RuleError unless ``sum(m_in * delta_in) = sum(m_out * delta_out)`` for every row, within
-    what ``deeplift`` promises and what rounding of values and sums may cost."""
-    pairs = [*zip(of_inputs, call.inputs, strict=True), (of_output, call.output)]
-    terms = [(m * (values[:, :1] - values)).flatten(2) for m, values in pairs]
-    *into, out = (each.sum(2) for each in terms)
-    size = torch.stack([each.abs().sum(2) for each in terms]).sum(0)
-    beside = torch.stack([(m * values).abs().flatten(2).sum(2) for m, values in pairs]).sum(0)
-    tolerance = 1e-4 * size + 32 * torch.finfo(size.dtype).eps * beside
-    own.require_sums(torch.stack(into).sum(0).flatten(), out.flatten(), tolerance.flatten())
+    users = user_rule(rules, module)
+    if users is None:
+        return DEEPLIFT_RULES.get(class_of(module))
+    return partial(deeplift_by_user_rule, UserRule(users, "deeplift", path, module))
 
 
 _CONTAINERS = frozenset({nn.Sequential, nn.ModuleList, nn.ModuleDict})
@@ -193,7 +173,7 @@ _CONTAINERS = frozenset({nn.Sequential, nn.ModuleList, nn.ModuleDict})
 
 def _passes(module: nn.Module) -> bool:
     """Whether backpropagation may pass as it is: containers and linear maps."""
-    kind = type_before_parametrizations(module)
+    kind = class_of(module)
     if kind in LINEAR:
         return not (isinstance(module, _BatchNorm) and module.running_mean is None)
     of_torch = kind.__module__.startswith("torch.nn.") and kind not in _CONTAINERS
@@ -209,7 +189,8 @@ def _refuse(
 
 
 class _Products(TorchFunctionMode):
-    """Products of two tensors that depend on the input have their rule outside of modules too.
+    """Products of two tensors that depend on the input have their rule outside of modules too:
+    gates and attention are mostly written so.
 
     ``depth`` counts the modules with a rule that run now: what runs within one is its rule's.
     """
@@ -235,7 +216,7 @@ class _Products(TorchFunctionMode):
         if any(len(each) % math.prod(self.shape) for each in (*factors, output)):
             return output  # no rows of sequences and references: completeness will tell
         module = SimpleNamespace(forward=partial(function, *equation))
-        return _ByRule.apply(product, module, self.shape, output, *factors)  # type: ignore[no-untyped-call]
+        return _ByRule.apply(bilinear, module, self.shape, output, *factors)  # type: ignore[no-untyped-call]
 
 
 _PRODUCTS = frozenset(
@@ -243,11 +224,12 @@ _PRODUCTS = frozenset(
 )
 
 
-def _hook_rule(path: str, module: nn.Module, rule: Rule, products: _Products) -> list[Any]:
+def _hook_rule(path: str, module: nn.Module, rule: DeepLiftRule, products: _Products) -> list[Any]:
     """Run a module off the graph, and put its rule in the place of its gradient.
 
     A module may run more than once, and in place: then it rewrites what it was given, as it would
-    without us, and the rule sees a copy. Parts of a module with a rule run as they are.
+    without us, and the rule sees a copy. Parts of a module with a rule run as they are: the rule
+    accounts for all of it, and calls ``forward`` itself with rows in other shapes.
     """
     signature, in_place = inspect.signature(module.forward), getattr(module, "inplace", False)
     running: list[tuple[Tensor, ...]] = []  # the arguments of calls that have not returned yet
@@ -258,7 +240,9 @@ def _hook_rule(path: str, module: nn.Module, rule: Rule, products: _Products) ->
             running.append(())
             return None
         bound = signature.bind(*arguments, **keywords)
-        tensors = [each for each in (*bound.args, *bound.kwargs.values()) if _is_tensor(each)]
+        tensors = [
+            each for each in (*bound.args, *bound.kwargs.values()) if _is_differentiable(each)
+        ]
         running.append(tuple(each.clone() if in_place else each for each in tensors))
         return tree_map_only(Tensor, Tensor.detach, (bound.args, bound.kwargs))
 
@@ -266,21 +250,21 @@ def _hook_rule(path: str, module: nn.Module, rule: Rule, products: _Products) ->
         inputs = running.pop()
         if any(each.requires_grad for each in inputs):  # else it does not depend on the input
             output = _with_rule(path, module, rule, products.shape, inputs, output)
-        products.depth -= 1
+        products.depth -= 1  # not before: functions that the rule calls are its own
         return output
 
     before_it = module.register_forward_pre_hook(before, with_kwargs=True)
     return [before_it, module.register_forward_hook(after)]
 
 
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, Tensor)
+def _is_differentiable(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
 
 
 def _with_rule(
     path: str,
     module: nn.Module,
-    rule: Rule,
+    rule: DeepLiftRule,
     shape: tuple[int, ...],
     inputs: tuple[Tensor, ...],
     output: Any,
@@ -288,9 +272,9 @@ def _with_rule(
     """The output of a module, its first tensor with the backward pass of the rule; behind that may
     be places of maxima."""
     values, *places = output if isinstance(output, tuple) else (output,)
-    if not _is_tensor(values) or any(each.is_floating_point() for each in places):
+    if not _is_differentiable(values) or any(map(_is_differentiable, places)):
         raise NotApplicable(
-            f"deeplift: {label(path, module)} gives more than the one tensor of a rule"
+            f"deeplift: {module_label(path, module)} gives more than the one tensor of a rule"
         )
     _require_rows(path, module, (*inputs, values), shape)
     ruled = _ByRule.apply(rule, module, shape, values, *inputs)  # type: ignore[no-untyped-call]
@@ -314,7 +298,7 @@ class _ByRule(torch.autograd.Function):
     """The output of a module, with the backward pass that a rule gives."""
 
     @staticmethod
-    def forward(ctx: Any, rule: Rule, module: Any, shape: Any, *tensors: Tensor) -> Tensor:
+    def forward(ctx: Any, rule: DeepLiftRule, module: Any, shape: Any, *tensors: Tensor) -> Tensor:
         """``tensors`` are output and inputs ``(input x row x site, ...)``."""
         output, *inputs = (each.detach().reshape(*shape, -1, *each.shape[1:]) for each in tensors)
         ctx.rule_backward = rule(ModuleCall(module, tuple(inputs), output))

@@ -32,7 +32,7 @@ from .rules import ModuleCall
 Backward = Callable[[Tensor], tuple[Tensor, ...]]
 """The multipliers of a module's output -> those of its inputs, in the shapes of ``ModuleCall``."""
 
-Rule = Callable[[ModuleCall], Backward]
+DeepLiftRule = Callable[[ModuleCall], Backward]
 
 
 # Elementwise functions
@@ -65,7 +65,7 @@ def _derivative(function: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
 # Products
 
 
-def product(call: ModuleCall) -> Backward:
+def bilinear(call: ModuleCall) -> Backward:
     """A product of two factors that both change, elementwise or of matrices:
 
         delta(a b) = delta(a) * mean(b) + delta(b) * mean(a)
@@ -280,7 +280,7 @@ ELEMENTWISE = (
     *(nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.Tanhshrink, nn.Softshrink, nn.Hardshrink),
 )
 
-DEEPLIFT_RULES: dict[type[nn.Module], Rule] = {
+DEEPLIFT_RULES: dict[type[nn.Module], DeepLiftRule] = {
     **dict.fromkeys(ELEMENTWISE, secant),
     **dict.fromkeys((nn.MaxPool1d, nn.MaxPool2d), max_pool),
     **dict.fromkeys((nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d), adaptive_max_pool),
@@ -289,8 +289,8 @@ DEEPLIFT_RULES: dict[type[nn.Module], Rule] = {
     nn.GLU: glu,
     nn.LayerNorm: layer_norm,
     nn.RMSNorm: rms_norm,
-    WeightedSum: product,
-    MatrixProduct: product,
+    WeightedSum: bilinear,
+    MatrixProduct: bilinear,
 }
 
 LINEAR: frozenset[type[nn.Module]] = frozenset(

@@ -93,7 +93,7 @@ class Spans:
     def leave(self) -> None:
         self.depth -= 1
         if not self.depth:
-            start, _, name = self._spans.pop()
+            start, _, name = self._spans.pop()  # its end was infinite until now
             self._spans.append((start, _current_number(), name))
 
     def owner(self, node: Node) -> str | None:

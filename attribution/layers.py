@@ -59,7 +59,7 @@ def _last_convolution(modules: dict[str, nn.Module]) -> tuple[str, nn.Module]:
     if not convolutions:
         raise NotApplicable("the model has no Conv1d; name a layer")
     wide = [name for name, each in convolutions.items() if each.kernel_size[0] > 1]
-    path = (wide or list(convolutions))[-1]
+    path = (wide or list(convolutions))[-1]  # one of width 1 mixes channels, not sites
     return path, modules[path]
 
 
@@ -83,7 +83,7 @@ def _grad_cam_at(
         raise ValueError(f"layer: expected {expected}, that of {path!r} is {shape}")
     (gradient,) = torch.autograd.grad(
         explained.sum(), features, materialize_grads=True, retain_graph=True
-    )
+    )  # the graph is needed again where noise is looked for
     if _sums_to_zero(gradient) or _is_noise(gradient, explained, features):
         raise NotApplicable(
             f"the gradient of layer {path} sums to 0 over sites in every channel, as before a "
@@ -100,12 +100,12 @@ def _sums_to_zero(gradient: Tensor) -> bool:
     above the limit.
     """
     mean, size = gradient.double().mean(2).abs(), gradient.double().abs().mean(2)
-    limit = min(_ROUNDINGS * torch.finfo(gradient.dtype).eps, _LARGEST_ROUNDING)
+    limit = min(_ROUNDINGS_OF_A_MEAN * torch.finfo(gradient.dtype).eps, _LARGEST_ROUNDING)
     of_rounding = (mean <= limit * size).all(1)
     return bool((of_rounding & (size > 0).any(1)).any())
 
 
-_ROUNDINGS = 500
+_ROUNDINGS_OF_A_MEAN = 500
 """Statistics of sites far from 0 lose digits: measured, 200 roundings at 50 standard deviations."""
 
 _LARGEST_ROUNDING = 1e-3

@@ -76,12 +76,13 @@ def of_call(
     not depend on the input; None for every other call."""
     name = getattr(function, "__name__", "")
     names = _PARAMETERS.get(name, ())
+    # A keyword that is not among the parameters, such as ``out``, makes it a call of another kind.
     named = {**dict(zip(names, arguments, strict=False)), **keywords}
     if len(arguments) > len(names) or not {*names[:2]} <= named.keys() <= {*names}:
         return None
     inputs, weight = named.pop(names[0]), named.pop(names[1])
     bias = named.pop("bias", None)
-    if not depends_on_input(inputs):
+    if not depends_on_input(inputs):  # ``W @ x`` has the weights first
         return _from_the_left(inputs, weight) if "mat" in name else None
     if depends_on_input(weight) or depends_on_input(bias):
         return None
@@ -119,7 +120,9 @@ def without_rule(output: Tensor, ruled: Spans) -> set[str]:
     """What may keep relevance from adding up on the way to ``output``, outside of the spans with a
     rule: functions that are not proportional to what comes in, and constants that are added."""
     unproportional = (n for n in nonlinear(output) if not _PROPORTIONAL.fullmatch(operation(n)))
-    constants = (n for n in nodes(output) if _ADDS_CONSTANT.fullmatch(operation(n)) and _is_fed(n))
+    constants = (
+        n for n in nodes(output) if _ADDS_CONSTANT.fullmatch(operation(n)) and _takes_a_constant(n)
+    )
     outside = {n for n in (*unproportional, *constants) if n not in ruled}
     return {operation(node).lower() for node in outside}
 
@@ -130,9 +133,10 @@ _PROPORTIONAL = re.compile(
 """Twice the input has twice the output, so that the gradient hands on all that comes back."""
 
 _ADDS_CONSTANT = re.compile("Add|Sub|Rsub|Addmm|Baddbmm|Addmv|Convolution|.*BatchNorm")
+"""What may add one: a bias, a shift, a term without the input in it."""
 
 
-def _is_fed(node: Node) -> bool:
+def _takes_a_constant(node: Node) -> bool:
     """Whether something that an operation adds or multiplies does not depend on the input."""
     return any(parent is None for parent, _ in node.next_functions)
 
@@ -146,14 +150,18 @@ _ADDS_UP = REARRANGING | {"Sum", "Mean"}
 
 
 def _is_linear_map(node: Node) -> bool:
+    """Whether an operation is, or may hold, a linear map of weights of both signs."""
     kind = operation(node)
-    written_out = kind in ("Sum", "Mean") and _weighs_by_sign(node)
+    # ``(x * w).sum(1)`` is a matrix product that was written out.
+    written_out = kind in ("Sum", "Mean") and _has_weights_of_both_signs(node)
+    # Nobody knows what an autograd function of the model's own computes.
     return written_out or isinstance(node, BackwardCFunction) or bool(_LINEAR_MAPS.fullmatch(kind))
 
 
-def _weighs_by_sign(node: Node) -> bool:
+def _has_weights_of_both_signs(node: Node) -> bool:
     """Whether a sum adds products with constants of both signs; of one sign, they are a mean or a
     mask, which hand relevance on in proportion as pooling does."""
+    # Back over what only rearranges or adds, to the product that it adds.
     while operation(node) in _ADDS_UP and node.next_functions[0][0] is not None:
         node = node.next_functions[0][0]
     if operation(node) not in ("Mul", "Div"):

@@ -21,10 +21,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.overrides import TorchFunctionMode
 
-from xaibench.errors import NotApplicable, RuleError
+from xaibench.errors import NotApplicable
 from xaibench.nn.inference import in_calls
 from xaibench.nn.restore import explainable
 from xaibench.nn.view import ExplainedView
@@ -36,17 +35,18 @@ from .linear_maps import of_call, unruled, without_rule
 from .lrp_rules import (
     LRP_RULES,
     PROPORTIONAL,
+    LrpRule,
     Propagation,
-    Rule,
     batch_normalisation,
     linear_map_behind,
     of_linear_map,
     redistributed,
     straight_through,
 )
-from .rules import Layer, ModuleCall, OwnRule, label, no_rule, own_rule, require_rules
+from .rules import ModuleCall, class_of, module_label, no_rule
+from .user_rules import LayerKey, UserRule, lrp_by_user_rule, require_rules, user_rule
 
-Rules = Mapping[Layer, Rule]
+LrpRules = Mapping[LayerKey, LrpRule]
 
 
 @method(completeness=1e-4)
@@ -58,7 +58,7 @@ def lrp(
     rule: Literal["epsilon", "gamma", "z_plus"] = "epsilon",
     epsilon: Annotated[float, Field(ge=0)] = 1e-6,
     gamma: Annotated[float, Field(ge=0)] = 0.25,
-    rules: Rules | None = None,
+    rules: LrpRules | None = None,
 ) -> Attribution:
     """Relevance ``(N, C, S)`` of the input, handed back from what is explained by one rule in every
     linear map (*Bach et al. 2015*; *Montavon et al. 2019*); zero where the base is unknown.
@@ -86,11 +86,12 @@ def lrp(
     plug-ins that call this (docs/attribution.md). RuleError, with rule and layer, where one of them
     fails or does not keep the sum.
     """
-    require_rules(rules or {}, "lrp")
+    rules = {} if rules is None else rules
+    require_rules(rules, "lrp")
     along, against = {"epsilon": (1, 1), "gamma": (1 + gamma, 1), "z_plus": (1, 0)}[rule]
     with_bias_unit = partial(Propagation, along, against, epsilon)
     parts = [
-        _relevance(model, with_bias_unit, rules or {}, of_inputs, of_target)
+        _relevance(model, with_bias_unit, rules, of_inputs, of_target)
         for of_inputs, of_target in in_calls(inputs, target)
     ]
     relevance, absorbed, explained = map(torch.cat, zip(*parts, strict=True))
@@ -104,7 +105,7 @@ def lrp(
 def _relevance(
     model: Any,
     with_bias_unit: Callable[[Tensor], Propagation],
-    rules: Rules,
+    rules: LrpRules,
     inputs: Tensor,
     target: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -113,6 +114,7 @@ def _relevance(
     inputs = inputs.detach().requires_grad_()
     bias_unit = inputs.new_ones(len(inputs)).requires_grad_()
     propagation = with_bias_unit(bias_unit)
+    # One pass forward, one back: the gradient of what is explained runs through the surrogates.
     with _propagating(model, propagation, rules):
         explained: Tensor = model(inputs).gather(1, target.unsqueeze(1))[:, 0]
     _refuse_linear_maps_outside(propagation, explained)
@@ -121,14 +123,15 @@ def _relevance(
     gradient, absorbed = torch.autograd.grad(
         explained.sum(), (inputs, bias_unit), allow_unused=True
     )
-    if gradient is None:
+    if gradient is None:  # no input reaches the output
         raise NotApplicable("lrp needs a gradient, and the model gives none")
+    # Relevance is value x gradient, and the value of the bias unit is 1.
     absorbed = torch.zeros_like(bias_unit) if absorbed is None else absorbed
     return inputs.detach() * gradient, absorbed, explained.detach()
 
 
 @contextmanager
-def _propagating(model: Any, propagation: Propagation, rules: Rules) -> Iterator[None]:
+def _propagating(model: Any, propagation: Propagation, rules: LrpRules) -> Iterator[None]:
     """In this context the gradients of the model are those of the surrogates."""
     whole = model.classifier if isinstance(model, ExplainedView) else model
     handles: list[Any] = []
@@ -149,26 +152,27 @@ def _propagating(model: Any, propagation: Propagation, rules: Rules) -> Iterator
                 handle.remove()
 
 
-def _rule_of(path: str, module: nn.Module, rules: Rules) -> Rule | None:
+def _rule_of(path: str, module: nn.Module, rules: LrpRules) -> LrpRule | None:
     """A user's rule before ours."""
-    own = own_rule(rules, module)
-    if own is not None:
-        return partial(_by_own_rule, OwnRule(own, "lrp", path, module))
+    users = user_rule(rules, module)
+    if users is not None:
+        return partial(lrp_by_user_rule, UserRule(users, "lrp", path, module))
+    # Statistics of the batch would make sequences depend on each other.
     uses_batch = isinstance(module, _BatchNorm) and module.running_mean is None
-    return None if uses_batch else LRP_RULES.get(type_before_parametrizations(module))
+    return None if uses_batch else LRP_RULES.get(class_of(module))
 
 
 def _passes(path: str, module: nn.Module) -> bool:
     """Whether the gradient may pass as it is: where outputs are proportional to inputs, and where
     all that a module computes, it computes by others; the model itself is taken to."""
-    if type_before_parametrizations(module) in PROPORTIONAL:
+    if class_of(module) in PROPORTIONAL:
         return True
     owns_parameters = any(True for _ in module.parameters(recurse=False))
     return not owns_parameters and (not path or has_parts(module))
 
 
 def _hook_rule(
-    path: str, module: nn.Module, rule: Rule, propagation: Propagation, running: list[nn.Module]
+    path: str, module: nn.Module, rule: LrpRule, propagation: Propagation, running: list[nn.Module]
 ) -> list[Any]:
     """Put a rule's surrogate in the place of a module's output; parts of it run as they are."""
     signature, in_place = inspect.signature(module.forward), getattr(module, "inplace", False)
@@ -182,6 +186,7 @@ def _hook_rule(
         bound = signature.bind(*arguments, **keywords)
         tensors = [each for each in bound.arguments.values() if isinstance(each, Tensor)]
         inputs.append(tuple(tensors))
+        # In place it rewrites a copy: the rule needs what came in.
         return ((tensors[0].clone(),), {}) if in_place else None
 
     def after(module: nn.Module, arguments: Any, output: Any) -> Any:
@@ -198,10 +203,10 @@ def _hook_rule(
     return [before_it, module.register_forward_hook(after)]
 
 
-def _with_surrogate(path: str, rule: Rule, propagation: Propagation, call: ModuleCall) -> Tensor:
+def _with_surrogate(path: str, rule: LrpRule, propagation: Propagation, call: ModuleCall) -> Tensor:
     """The surrogate of a module's output; one that is refused where a row is no sequence."""
     output, sequences = call.output, len(propagation.bias_unit)
-    name = label(path, call.module)
+    name = module_label(path, call.module)
     if not isinstance(output, Tensor):
         raise NotApplicable(f"lrp: {name} gives more than the one tensor of a rule")
     if len(output) != sequences:
@@ -241,61 +246,6 @@ def _refused(propagation: Propagation, output: Any, error: NotApplicable) -> Any
     return output
 
 
-def _by_own_rule(own: OwnRule, propagation: Propagation, call: ModuleCall) -> Tensor:
-    """The output, with the way back of a user's surrogate, checked whenever relevance passes."""
-    if not call.output.requires_grad:
-        return call.output  # it does not depend on the input
-    tensors = (call.output, propagation.bias_unit, *call.inputs)
-    answer: Tensor = _ByOwnRule.apply(own, propagation, call.module, *tensors)  # type: ignore[no-untyped-call]
-    return answer
-
-
-class _ByOwnRule(torch.autograd.Function):
-    """A user's surrogate on a graph of its own, so that what it hands back can be checked."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        own: OwnRule,
-        propagation: Propagation,
-        module: Any,
-        output: Tensor,
-        bias_unit: Tensor,
-        *inputs: Tensor,
-    ) -> Tensor:
-        # Clones: what works in place later must not rewrite what the surrogate needs.
-        leaves = [
-            each.detach().clone().requires_grad_(each.requires_grad)
-            for each in (bias_unit, *inputs)
-        ]
-        call = ModuleCall(module, tuple(leaves[1:]), output.detach())
-        with torch.enable_grad():
-            surrogate = own.call(own.rule, replace(propagation, bias_unit=leaves[0]), call)
-        own.require_shapes((surrogate,), (output,))
-        if not surrogate.requires_grad:
-            raise RuleError(f"{own.label}: expected a surrogate that depends on the inputs")
-        ctx.own, ctx.leaves, ctx.surrogate, ctx.output = own, leaves, surrogate, call.output
-        return output.detach()
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:
-        leaves = [each for each in ctx.leaves if each.requires_grad]
-        gradients = torch.autograd.grad(
-            ctx.surrogate, leaves, gradient, retain_graph=True, materialize_grads=True
-        )
-        pairs = [*zip(leaves, gradients, strict=True), (ctx.output, gradient)]
-        terms = [(values * each).detach().reshape(len(each), -1) for values, each in pairs]
-        ctx.own.require_relevance(terms)
-        remaining = iter(gradients)
-        return (
-            None,
-            None,
-            None,
-            None,
-            *(next(remaining) if e.requires_grad else None for e in ctx.leaves),
-        )
-
-
 class _LinearFunctions(TorchFunctionMode):
     """Linear maps outside of modules have the rule of those inside."""
 
@@ -311,7 +261,7 @@ class _LinearFunctions(TorchFunctionMode):
         propagation = self.propagation
         rule = None if propagation.ruled.depth else _rule_of_function(function, args, kwargs)
         if rule is None or len(output) != len(propagation.bias_unit):
-            return output
+            return output  # a row that is no sequence: ``_refuse_linear_maps_outside`` sees it
         propagation.ruled.enter()
         surrogate = rule(propagation, output)
         propagation.ruled.leave()

@@ -63,7 +63,7 @@ class Propagation:
         return self.bias_unit.reshape(-1, *[1] * (output.ndim - 1))
 
 
-Rule = Callable[[Propagation, ModuleCall], Tensor]
+LrpRule = Callable[[Propagation, ModuleCall], Tensor]
 """The surrogate of a module's output."""
 
 
@@ -76,14 +76,14 @@ def straight_through(values: Tensor, surrogate: Tensor) -> Tensor:
 # Linear maps
 
 
-def linear(propagation: Propagation, call: ModuleCall) -> Tensor:
+def linear_layer(propagation: Propagation, call: ModuleCall) -> Tensor:
     """``nn.Linear``: outputs on the last axis."""
     (inputs,) = call.inputs
     step = dense(inputs, call.module.weight, call.module.bias)
     return of_linear_map(propagation, call.output, step)
 
 
-def convolve(propagation: Propagation, call: ModuleCall) -> Tensor:
+def convolution_layer(propagation: Propagation, call: ModuleCall) -> Tensor:
     """Convolutions: outputs on axis 1, at every site."""
     (inputs,), module = call.inputs, call.module
 
@@ -130,7 +130,7 @@ def of_linear_map(propagation: Propagation, output: Tensor, step: LinearMap) -> 
     same axis."""
     if not step.outputs_on_axis_1:
         return redistributed(propagation, step, output)
-    # A copy: what works in place may rewrite the inputs before the other map is there.
+    # A copy: what works in place may rewrite the inputs before the map behind it is called.
     step = replace(step, inputs=step.inputs.clone())
     surrogate = redistributed(propagation, step, output)
     propagation.maps[surrogate] = _MapAndOutput(step, output.detach(), surrogate._version)
@@ -153,6 +153,7 @@ def redistributed(propagation: Propagation, step: LinearMap, output: Tensor) -> 
     sign = torch.where(output >= 0, torch.ones_like(output), -1)
     total = _weighted_addends(propagation, step, output)
     total = total + propagation.epsilon * sign * propagation.bias_unit_for(output)
+    # ``k_j``: 1 for LRP-0; elsewhere what the rule changes in the sum is undone, held constant.
     factor = torch.where(total != 0, output / total, 0).detach()
     return straight_through(output, total * factor)
 
@@ -237,10 +238,10 @@ def rms_norm(propagation: Propagation, call: ModuleCall) -> Tensor:
     return straight_through(call.output, inputs * (squares + epsilon).rsqrt() * weight)
 
 
-LRP_RULES: dict[type[nn.Module], Rule] = {
+LRP_RULES: dict[type[nn.Module], LrpRule] = {
     **dict.fromkeys(ELEMENTWISE, activation),
-    nn.Linear: linear,
-    **dict.fromkeys((nn.Conv1d, nn.Conv2d), convolve),
+    nn.Linear: linear_layer,
+    **dict.fromkeys((nn.Conv1d, nn.Conv2d), convolution_layer),
     **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d), batch_normalisation),
     nn.LayerNorm: layer_norm,
     nn.RMSNorm: rms_norm,

@@ -110,6 +110,7 @@ def _windows_with_bases(known: Tensor, window: int, stride: int) -> tuple[Tensor
     first, end = int(positions[0]), int(positions[-1]) + 1
     width = min(window, end - first)
     last = end - width
+    # Windows without a known base (a stretch of N in the middle) have nothing to share a loss.
     starts = torch.tensor(sorted({*range(first, last, stride), last}), device=known.device)
     return starts[known.unfold(0, width, 1)[starts].any(1)], width
 

@@ -85,7 +85,7 @@ def _integral_of_few(
     """The same of as many sequences as are followed together."""
     shape = references.shape
     paths = _paths(model, inputs, references, target, first=max(1, steps // STEPS_PER_PIECE))
-    pieces = _start(paths)
+    pieces = _first_pieces(paths)
     while (chosen := _to_halve(paths, pieces)).any():
         pieces = _refine(paths, pieces, chosen)
     multipliers = _sums_by(pieces.path, pieces.gradients, len(paths.starts))
@@ -141,7 +141,7 @@ def _paths(model: Any, inputs: Tensor, references: Tensor, target: Tensor, *, fi
     return _Paths(model, starts, ends - starts, targets, at_start, at_end, count, first)
 
 
-def _start(paths: _Paths) -> _Pieces:
+def _first_pieces(paths: _Paths) -> _Pieces:
     """Every path in its first pieces, of one length."""
     count, device = paths.first, paths.outputs_at_start.device
     inner = torch.arange(1, count, dtype=torch.float64, device=device) / count

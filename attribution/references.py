@@ -15,7 +15,7 @@ def origin(inputs: Tensor, kind: Origin) -> Tensor:
     nothing (``zero``). What is unknown in the inputs is zero in both."""
     if kind == "zero":
         return torch.zeros_like(inputs)
-    known = inputs.sum(1, keepdim=True)
+    known = inputs.sum(1, keepdim=True)  # 1, and 0 where the base is unknown
     return (known / inputs.shape[1]).expand_as(inputs)
 
 

@@ -82,6 +82,7 @@ class AttnGen(nn.Module):
         return weights
 
     def _classified(self, features: Tensor) -> Tensor:
+        """``(N, D, L)`` -> logits ``(N, class)``."""
         if self.attention_as == "pooling":
             summary = self.attend(self._weights(features), features)
         else:

@@ -21,7 +21,7 @@ STATE_FILE = "state.safetensors"
 EpochRow = dict[str, Any]
 """Numbers, and as text the ``masks`` (``masks.py``)."""
 
-History = list[EpochRow]
+TrainingHistory = list[EpochRow]
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class State:
     model: Any
     optimiser: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
-    history: History = field(default_factory=list)
+    history: TrainingHistory = field(default_factory=list)
     selected: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -83,7 +83,7 @@ def restore(state: State, folder: Path) -> None:
     before = [tree_map_only(Tensor, Tensor.clone, part.state_dict()) for part in parts]
     generators = _generator_states()
     try:
-        _load(state, *_tensors_and_numbers(path))
+        _set_state(state, *_tensors_and_numbers(path))
     except Exception:  # a damaged file may raise anything, and what to do is the same
         for part, fresh in zip(parts, before, strict=True):
             part.load_state_dict(fresh)
@@ -105,7 +105,7 @@ def _tensors_and_numbers(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]
     return tensors, json.loads(metadata["numbers"])
 
 
-def _load(state: State, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
+def _set_state(state: State, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
     """Set every part of a state, torch's generators included."""
     state.model.load_state_dict(_by_prefix("model", tensors))
     state.selected = _by_prefix(SELECTED, tensors)

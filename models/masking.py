@@ -118,7 +118,7 @@ class Masking(BaseModel):
     def _adapted(self, history: Sequence[Mapping[str, float]]) -> float:
         """One step up from the last ratio unless the last epoch raised the validation loss."""
         losses = [row["validation_loss"] for row in history[-2:]]
-        up = 1 if sorted(losses, reverse=True) == losses else -1
+        up = 1 if sorted(losses, reverse=True) == losses else -1  # with fewer than two, up
         before = history[-1]["mask_ratio"] if history else 0.0
         return min(max(before + up * self.ratio / self.ramp, 0.0), self.ratio)
 
@@ -187,7 +187,7 @@ def lowest(
     a random number behind each weight in the order.
     """
     counts = np.floor(ratio * valid.sum(axis=1) + 0.5)
-    sortable = np.where(valid, weights, np.inf)
+    sortable = np.where(valid, weights, np.inf)  # what is not valid comes last
     order = np.lexsort((generator.random(sortable.shape), sortable), axis=1)
     ranks = np.empty_like(order)  # the inverse permutation: the rank of each position
     np.put_along_axis(ranks, order, np.arange(order.shape[1])[None], axis=1)

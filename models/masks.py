@@ -46,6 +46,7 @@ def read(history: Sequence[Mapping[str, Any]], codes: Codes) -> Mask:
 
 
 def _mask_of_text(text: str, shape: tuple[int, ...]) -> Mask:
+    """The mask of one epoch, of a shape ``(sequence, position)``."""
     sequences, positions = shape
     packed, expected = np.frombuffer(b64decode(text), np.uint8), sequences * -(-positions // 8)
     if len(packed) != expected:

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from xaibench.nn.layers import WeightedSum
 
-from .transformer import Layer
+from .transformer import EncoderLayer
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def _weighted_sum(module: Any, weights: Tensor, features: Tensor) -> Tensor:
 
 
 def _fused_attention(module: Any, normalised: Tensor) -> Tensor:
-    """``Layer.attend`` in one operation; never in bfloat16, in which that is slower."""
+    """``EncoderLayer.attend`` in one operation; never in bfloat16, in which that is slower."""
     wide = torch.promote_types(normalised.dtype, torch.float32)
     queries, keys, values = (each.to(wide) for each in module.project(normalised))
     penalties = module.distance_penalties(normalised.shape[1], normalised.device)
@@ -111,5 +111,5 @@ _FASTER_METHODS: dict[type[nn.Module], dict[str, Callable[..., Any]]] = {
     nn.AdaptiveMaxPool1d: {"forward": _max_over_sites},
     nn.AdaptiveAvgPool1d: {"forward": _mean_over_sites},
     WeightedSum: {"forward": _weighted_sum},
-    Layer: {"attend": _fused_attention},
+    EncoderLayer: {"attend": _fused_attention},
 }

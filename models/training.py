@@ -20,11 +20,11 @@ from xaibench.values import N, Sequences, Splits
 
 from . import checkpoints, masks
 from .batches import Batch, Setting, batches_of_epoch, batches_per_epoch, mask_on_strands
-from .checkpoints import EpochRow, History, State
+from .checkpoints import EpochRow, State, TrainingHistory
 from .masking import NONE
 from .speed import faster
 
-Keep = Literal["best", "best_masked", "last"]
+Selection = Literal["best", "best_masked", "last"]
 
 
 def supervised(
@@ -44,7 +44,7 @@ def supervised(
     reverse_complement: bool = False,
     precision: Literal["float32", "bfloat16"] = "float32",
     device: str = "cpu",
-) -> History:
+) -> TrainingHistory:
     """Train in place with AdamW; a model with ``masking`` sees what that leaves of a sequence.
 
     The rate follows one cosine cycle over all epochs with a short warm-up, or is ``constant``. The
@@ -95,16 +95,14 @@ def supervised(
         row = _epoch(state, splits.train, splits.validation, setting)
         state.history.append(row)
         if keep == "last" or _is_best(state.history, keep):
+            # clones: training goes on in place
             state.selected = {name: each.clone() for name, each in model.state_dict().items()}
         if checkpoint is not None:
             checkpoints.save(state, checkpoint)
         progress(len(state.history), epochs, _for_progress(state.history, epochs))
     model.load_state_dict(state.selected)
     model.cpu()
-    selected = _selected_epoch(state.history, keep)
-    for epoch, row in enumerate(state.history):
-        row["kept"] = float(epoch == selected)
-    return state.history
+    return _with_selected(state.history, keep)
 
 
 def _device(device: str) -> torch.device:
@@ -119,6 +117,7 @@ def _device(device: str) -> torch.device:
 def _optimiser(
     model: Any, steps: int, rate: float, weight_decay: float, schedule: str
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """AdamW, and the schedule of its rate, a step per batch."""
     optimiser = torch.optim.AdamW(model.parameters(), rate, weight_decay=weight_decay)
     if schedule == "constant":
         return optimiser, torch.optim.lr_scheduler.ConstantLR(optimiser, 1.0)
@@ -127,7 +126,7 @@ def _optimiser(
     return optimiser, cycle
 
 
-def _out_of_patience(history: History, patience: int | None, keep: Keep) -> bool:
+def _out_of_patience(history: TrainingHistory, patience: int | None, keep: Selection) -> bool:
     """Whether none of the last ``patience`` epochs was the best when it ended."""
     if patience is None or len(history) <= patience:
         return False
@@ -135,7 +134,7 @@ def _out_of_patience(history: History, patience: int | None, keep: Keep) -> bool
     return not any(_is_best(history[:end], keep) for end in ends)
 
 
-def _is_best(history: History, keep: Keep) -> bool:
+def _is_best(history: TrainingHistory, keep: Selection) -> bool:
     """Whether the last epoch has the lowest validation loss, of all or of the most masked."""
     *before, last = history
     if keep == "best_masked":
@@ -146,19 +145,25 @@ def _is_best(history: History, keep: Keep) -> bool:
     return all(last["validation_loss"] < row["validation_loss"] for row in before)
 
 
-def _selected_epoch(history: History, keep: Keep) -> int:
+def _with_selected(history: TrainingHistory, keep: Selection) -> TrainingHistory:
+    """The history with its last column, ``kept``."""
+    selected = _selected_epoch(history, keep)
+    return [{**row, "kept": float(epoch == selected)} for epoch, row in enumerate(history)]
+
+
+def _selected_epoch(history: TrainingHistory, keep: Selection) -> int:
     """The epoch, counted from 0, whose weights are selected."""
     epochs = range(len(history))
     return max(e for e in epochs if keep == "last" or _is_best(history[: e + 1], keep))
 
 
-def _for_progress(history: History, epochs: int) -> dict[str, float]:
+def _for_progress(history: TrainingHistory, epochs: int) -> dict[str, float]:
     """The numbers of the last epoch, and how long the others will take."""
     numbers = {name: value for name, value in history[-1].items() if name != masks.KEY}
     return {**numbers, "seconds_left": _seconds_left(history, epochs)}
 
 
-def _seconds_left(history: History, epochs: int) -> float:
+def _seconds_left(history: TrainingHistory, epochs: int) -> float:
     return float(np.mean([row["seconds"] for row in history])) * (epochs - len(history))
 
 
@@ -168,6 +173,7 @@ def _epoch(state: State, train: Sequences, validation: Sequences, setting: Setti
     epoch, model = len(state.history), state.model
     ratio = setting.masking.ratio_at(epoch, state.history)
     tallies, recorded = [], np.zeros_like(train.codes[: masks.RECORDED], np.bool_)
+    # What is faster was measured on CPUs: on other devices layers are as they are.
     with faster(model) if setting.device.type == "cpu" else nullcontext():
         for batch in batches_of_epoch(model, train, epoch, ratio, setting):
             tallies.append(_step(state, batch, setting))
@@ -254,19 +260,19 @@ def _loss(model: Any, batch: Batch, labels: Tensor, setting: Setting) -> tuple[T
     """
     masking = setting.masking
     if batch.shown is None:
-        intact = _heads(model, batch.intact, setting)
+        intact = _logits_of_heads(model, batch.intact, setting)
         return _cross_entropy(intact, labels), intact[0]
-    shown = _heads(model, batch.shown, setting)
+    shown = _logits_of_heads(model, batch.shown, setting)
     loss = masking.masked_loss * _cross_entropy(shown, labels)
     if masking.intact_loss or masking.consistency_loss:
-        intact = _heads(model, batch.intact, setting)
+        intact = _logits_of_heads(model, batch.intact, setting)
         loss = loss + masking.intact_loss * _cross_entropy(intact, labels)
         reference = intact[0].detach() if masking.detach else intact[0]
         loss = loss + masking.consistency_loss * _kl_divergence(reference, shown[0])
     return loss, shown[0]
 
 
-def _heads(model: Any, codes: Codes, setting: Setting) -> list[Tensor]:
+def _logits_of_heads(model: Any, codes: Codes, setting: Setting) -> list[Tensor]:
     """Logits in float32: those of the model, and of what else it trains, where it has
     ``training_logits``."""
     inputs = model.encode(torch.from_numpy(codes).to(setting.device))

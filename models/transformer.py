@@ -44,7 +44,9 @@ class Transformer(nn.Module):
             raise UsageError(f"heads: expected a divisor of the width {width}, got {heads}")
         self.masking = checked_masking(masking, self)
         self.stem = trunk(length, (width,), (kernel,))
-        self.layers = nn.Sequential(*(Layer(width, heads, hidden, dropout) for _ in range(layers)))
+        self.layers = nn.Sequential(
+            *(EncoderLayer(width, heads, hidden, dropout) for _ in range(layers))
+        )
         self.normalise = nn.LayerNorm(width)
         self.energy = energies(width, attention_units)
         self.softmax = nn.Softmax(dim=1)
@@ -65,7 +67,7 @@ class Transformer(nn.Module):
         sites = self.stem(inputs).transpose(1, 2)
         weights = []
         for layer in self.layers:
-            assert isinstance(layer, Layer)  # for the type checker
+            assert isinstance(layer, EncoderLayer)  # for the type checker
             weights.append(layer.weights(sites))
             sites = layer(sites)
         return torch.stack(weights, dim=1)
@@ -88,7 +90,7 @@ class Transformer(nn.Module):
         return weights
 
 
-class Layer(nn.Module):
+class EncoderLayer(nn.Module):
     """Self-attention, then a network for each position by itself, each around a residual
     connection: ``x + attention(norm(x))``, then ``x + network(norm(x))``."""
 

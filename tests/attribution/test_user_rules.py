@@ -261,7 +261,7 @@ def test_a_rule_may_say_that_it_does_not_apply(method: Any) -> None:
 
 
 @pytest.mark.parametrize("method", [deeplift, lrp])
-@pytest.mark.parametrize("rules", [{Square: "secant"}, {3: slope}, {Tensor: slope}])
+@pytest.mark.parametrize("rules", [{Square: "secant"}, {3: slope}, {Tensor: slope}, [slope]])
 def test_what_is_no_rule_for_a_class_is_rejected(method: Any, rules: Any) -> None:
     with pytest.raises(TypeError, match=rf"{method.__name__}: expected rules of the form \{{class"):
         explained(method, Square(), rules)
