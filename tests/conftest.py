@@ -10,6 +10,15 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """A run in this process leaves its number of threads behind: later tests would take longer, and
+    sum in another order."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
 @pytest.fixture
 def call(monkeypatch, capsys):
     """Calls the command line; gives exit code, standard output and standard error."""

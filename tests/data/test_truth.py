@@ -78,11 +78,11 @@ def survival(matrix):
             for base in column:
                 after[score + base] = after.get(score + base, 0) + probability / 4
         scores = after
-    lowest, highest = min(scores), max(scores)
-    return {
-        score: sum(p for other, p in scores.items() if other >= score)
-        for score in range(lowest, highest + len(matrix) + 1)
-    }
+    above, probability = {}, 0.0
+    for score in range(max(scores) + len(matrix), min(scores) - 1, -1):
+        probability += scores.get(score, 0.0)
+        above[score] = probability
+    return above
 
 
 def log_odds(matrix):

@@ -326,8 +326,8 @@ import numpy as np
 from dataclasses import replace
 
 def mine(*, data_seed, turned: bool = False):
-    splits = planted(data_seed=data_seed, train=600, test=12, length=40)
-    order = np.arange(12)[:: -1 if turned else 1]
+    splits = planted(data_seed=data_seed, train=600, test=9, length=40)
+    order = np.arange(9)[:: -1 if turned else 1]
     return replace(splits, test=splits.test.take(order))
 """
 
@@ -337,9 +337,9 @@ FEWER = (
     "models=[attngen]",
     "models.attngen={filters: [5], kernels: [19]}",
     "operators=[uniform, background]",
-    "sequences=12",
+    "sequences=9",
     "seeds=[0]",
-    "controlled=12",
+    "controlled=9",
     "metrics={deletion: {}, insertion: {}, road: {}, auprc: {}, sensitivity_n: {draws: 3}, "
     "substitution_agreement: {}, shift_consistency: {}, cascading_randomisation: {}, "
     "settings_sensitivity: {}, lipschitz: {}}",
@@ -353,9 +353,14 @@ def keyed(records):
     return ok.set_index(keys)["value"].sort_index()
 
 
+@pytest.fixture(scope="module")
+def whole_batches(tmp_path_factory):
+    """The records of fewer questions, answered with batches as large as they go."""
+    return finished(tmp_path_factory.mktemp("batches") / "run", changes=FEWER)[2]
+
+
 @pytest.mark.parametrize("rows", [1, 7])
-def test_records_do_not_depend_on_the_batch(tmp_path, monkeypatch, rows):
-    _, _, whole_batches = finished(tmp_path / "one", changes=FEWER)
+def test_records_do_not_depend_on_the_batch(whole_batches, tmp_path, monkeypatch, rows):
     for module in (inference, *_users_of_rows()):
         monkeypatch.setattr(module, "rows_of", lambda length: rows)
     _, _, few = finished(tmp_path / "other", changes=FEWER)
