@@ -1,6 +1,7 @@
 """What every test needs before torch or matplotlib is imported; passed on to child processes."""
 
 import os
+import signal
 import sys
 
 import pytest
@@ -8,6 +9,9 @@ import pytest
 # Small models gain nothing from a second thread, and waiting threads hold up everything else.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
+
+# A shell ignores the key for what it starts in the background, and a run would be told so.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -19,8 +19,9 @@ from xaibench.artefacts.retraining import Retraining, retrained_spec
 from xaibench.dna.replacement import LERF, MORF, replacement_counts, replacement_ranks
 from xaibench.errors import UsageError
 from xaibench.evaluation.quantities import curves_of
+from xaibench.explanation import method_call
 from xaibench.explanation.controls import CONTROLS, ORACLE, PRIORS, RANDOM
-from xaibench.nn import inference
+from xaibench.nn import inference, outputs
 from xaibench.nn.inference import logits
 from xaibench.nn.outputs import quantity
 from xaibench.plan.schema import read
@@ -361,19 +362,12 @@ def whole_batches(tmp_path_factory):
 
 @pytest.mark.parametrize("rows", [1, 7])
 def test_records_do_not_depend_on_the_batch(whole_batches, tmp_path, monkeypatch, rows):
-    for module in (inference, *_users_of_rows()):
-        monkeypatch.setattr(module, "rows_of", lambda length: rows)
+    for module in (inference, outputs, method_call):
+        monkeypatch.setattr(module, "batch_rows", lambda length: rows)
     _, _, few = finished(tmp_path / "other", changes=FEWER)
     first, second = keyed(whole_batches), keyed(few)
     assert first.index.equals(second.index)
     assert second.to_numpy() == pytest.approx(first.to_numpy(), abs=1e-5, nan_ok=True)
-
-
-def _users_of_rows():
-    from xaibench.explanation import method_call
-    from xaibench.nn import outputs as curves
-
-    return [module for module in (curves, method_call) if hasattr(module, "rows_of")]
 
 
 def test_records_do_not_depend_on_the_order_of_the_sequences(tmp_path):
