@@ -8,8 +8,8 @@ from ..format.numbers import number
 from ..format.select import seeds_of
 from ..tables.discrimination import largest_class, uneven
 
-FEW = 5
-"""With fewer seeds a report says how little they show."""
+FEW_SEEDS = 5
+"""With fewer seeds a report says that little is known of retraining."""
 
 FEW_SEQUENCES = 30
 """With fewer explained sequences a report says that its intervals are too narrow."""
@@ -22,7 +22,7 @@ def cautions(results: Results) -> list[str]:
     """Sentences that qualify every interval and test of the run."""
     draws = results.plan.get("random_draws", DRAWS)
     noisy = (
-        f"Only {draws} random orders a sequence: the random control is itself noisy, and so is "
+        f"Only {draws} random orders per sequence: the random control is itself noisy, and so is "
         "every gap to it."
     )
     own = [str(caution) for caution in results.environment.get("cautions") or ()]
@@ -32,13 +32,13 @@ def cautions(results: Results) -> list[str]:
 
 
 def unfinished(results: Results) -> list[str]:
-    """Said before all else: what is missing below is missing for this reason."""
-    told = results.environment.get("unfinished")
-    if not told:
+    """The first thing on the page: why something below is missing."""
+    progress = results.environment.get("unfinished")
+    if not progress:
         return []
     return [
-        f"Unfinished: {told['done']} of {told['tasks']} tasks done. The tables hold what there is; "
-        "the rest is absent or said to be not computed. The command of the run again goes on."
+        f"Unfinished: {progress['done']} of {progress['tasks']} tasks done. The tables hold what "
+        "is known; the rest is absent or marked as not computed. The command of the run resumes it."
     ]
 
 
@@ -59,8 +59,9 @@ def _uneven(results: Results) -> list[str]:
         return []
     return [
         f"Uneven classes: {number(100 * share, 1)} % of test is of class "
-        f"{largest_class(results)!r}, and who always says so is right as often. Accuracy says "
-        "little of a model here; read its AUROC, AUPRC and MCC beside those of the floor."
+        f"{largest_class(results)!r}, and always predicting it is right as often. Accuracy says "
+        "little of a model then; read its AUROC, AUPRC and MCC beside those of the trivial "
+        "baselines."
     ]
 
 
@@ -75,13 +76,13 @@ def _few_seeds(results: Results) -> list[str]:
         f"Only {seeds} seeds: what would change with retraining is hardly known, so the intervals "
         "are wide."
     )
-    return [few] if seeds < FEW else []
+    return [few] if seeds < FEW_SEEDS else []
 
 
 def _undefined(results: Results) -> list[str]:
     undefined = results.estimates["undefined"].fillna(0) > 0
-    told = (
+    sentence = (
         f"{int(undefined.sum())} of {len(undefined)} estimates leave out sequences whose value is "
         "undefined; the tables count them as used + undefined."
     )
-    return [told] if undefined.any() else []
+    return [sentence] if undefined.any() else []

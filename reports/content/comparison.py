@@ -1,10 +1,10 @@
-"""What is said of runs that are compared, whatever it is rendered to."""
+"""The comparison of runs as a document, whatever it is rendered to."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -21,6 +21,7 @@ from ..format.numbers import (
     ABSENT,
     LEVEL,
     MARKS,
+    MINUS,
     TIMES,
     decimals_of,
     direction,
@@ -34,38 +35,29 @@ from ..format.numbers import (
     why,
 )
 from ..format.paths import last_part, without_folders
-from ..tables.grid import COUNTED, Cell, Table
+from ..tables.table import COUNTED, Cell, Table, heads
+from .document import Document, Section, Verdict
 
-MINUS = "\N{MINUS SIGN}"
 _ARROWS = {"higher": " ↑", "lower": " ↓"}
-_TITLES = {"model": "The models"}
+_FAMILIES = {"model": "The models"}
 _OF_CURVES = "gap to random"
 _TRAINED = {
     "same": "The same trained models in both, by their {shown}: {names}.",
-    "anew": "Trained anew, by their {shown}: {names}.",
-    "unknown": "Trained anew or the same, nothing in the folders tells: {names}.",
+    "anew": "Trained again, by their {shown}: {names}.",
+    "unknown": "Trained again or the same, which nothing in the folders shows: {names}.",
 }
-FEW = 12
-"""So many rows a table may have and stand open though it is not the first of its family."""
+FEW_ROWS = 12
+"""A table of no more rows is open though it is not the first of its family."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A heading, what to know before reading, and the tables."""
-
-    slug: str
-    title: str
-    lead: str
-    tables: tuple[Table, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """The sentences about two runs."""
-
-    title: str
-    sentences: tuple[str, ...]
-    cautions: tuple[str, ...]
+def document(comparison: Comparison) -> Document:
+    """Runs side by side: the verdict on each pair, the gates, and what differs."""
+    return Document(
+        title(comparison),
+        tuple(f"{run.letter}: {run.name}" for run in comparison.runs),
+        tuple(verdicts(comparison)),
+        (*gates(comparison), *_sections(comparison)),
+    )
 
 
 def title(comparison: Comparison) -> str:
@@ -73,33 +65,38 @@ def title(comparison: Comparison) -> str:
     return f"{listed(others)} compared with {first}"
 
 
-def verdicts(comparison: Comparison) -> list[Said]:
+def verdicts(comparison: Comparison) -> list[Verdict]:
     """What a reader should know first of each pair."""
     return [
-        Said(_heading(pair), tuple(map(without_folders, _sentences(pair))), pair.cautions)
+        Verdict(
+            _heading(pair),
+            tuple((without_folders(sentence),) for sentence in _sentences(pair)),
+            pair.cautions,
+        )
         for pair in comparison.pairs
     ]
 
 
-def parts(comparison: Comparison) -> list[Part]:
+def _sections(comparison: Comparison) -> list[Section]:
     """What differs, what changed, and every family of metrics, for one pair after the other."""
     several = len(comparison.pairs) > 1
     return [
-        replace(part, title=f"{_heading(pair)}: {part.title}") if several else part
+        replace(section, title=f"{_heading(pair)}: {section.title}") if several else section
         for pair in comparison.pairs
-        for part in _parts(pair)
+        for section in _sections_of_pair(pair)
     ]
 
 
-def gates(comparison: Comparison) -> Table | None:
-    """Every gate on every row that it is about; None where none was asked for."""
+def gates(comparison: Comparison) -> list[Section]:
+    """Every gate on every row that it is about; nothing without gates."""
     if not comparison.gates:
-        return None
+        return []
     header = ("Gate", "Verdict", "Run", "Model", "Operator", f"Drop {LEVEL}", "p", "p is of", "Why")
     counts = Counter(each.verdict for each in comparison.gates)
     caption = "Gates: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     body = tuple(_gate(each) for each in comparison.gates)
-    return Table(caption, header, body, words=frozenset({0, 1, 2, 3, 4, 7, 8}))
+    table = Table(caption, heads(*header, prose=(0, 1, 2, 3, 4, 7, 8)), body)
+    return [Section("gates", "Gates", tables=(table,), folded=False)]
 
 
 def _gate(each: Judged) -> tuple[Cell, ...]:
@@ -107,9 +104,9 @@ def _gate(each: Judged) -> tuple[Cell, ...]:
     decimals = decimals_of(row.to_frame().T)
     low, high = ends(row)
     drop = f"{number(-row['mean'], decimals)} {interval(-high, -low, decimals)}".strip()
-    words = (each.gate.metric, each.gate.method or OF_THE_MODEL, f"{each.gate.most:g}")
+    gate = (each.gate.metric, each.gate.method or OF_THE_MODEL, f"{each.gate.most:g}")
     return (
-        Cell(" ".join(words)),
+        Cell(" ".join(gate)),
         Cell(each.verdict.upper() if each.verdict == "failed" else each.verdict),
         *(Cell(row[name]) for name in ("second", "model", "operator")),
         Cell(drop),
@@ -119,23 +116,24 @@ def _gate(each: Judged) -> tuple[Cell, ...]:
     )
 
 
-def _parts(pair: Pair) -> Iterator[Part]:
-    slug = pair.second.letter.lower()
-    yield Part(f"{slug}-differs", "What differs", *_differing(pair))
+def _sections_of_pair(pair: Pair) -> Iterator[Section]:
+    letter = pair.second.letter.lower()
+    yield _differing(f"{letter}-differs", pair)
     rows = pair.rows[~pair.rows["equal"].astype(bool) & ~_empty(pair.rows)]
-    told = rows[_told(rows).any(axis=1)]
-    if len(told):
+    significant = rows[_significant(rows).any(axis=1)]
+    if len(significant):
         lead = (
             f"Rows with a corrected p below {SIGNIFICANT:g} in either column. {_marks(pair)} p "
             "values are two-sided and corrected after Holm over the rows of a family that differ "
             "by more than rounding."
         )
-        changed = _table(pair, told, "Told apart by a corrected p", metric=True)
-        yield Part(f"{slug}-changed", "What changed", lead, (changed,))
+        caption = "Statistically distinguishable by a corrected p"
+        changed = _of_rows(pair, significant, caption, metric=True)
+        yield Section(f"{letter}-changed", "What changed", (lead,), (changed,))
     for family, of_family in rows.groupby("family", sort=False):
-        name = _TITLES.get(str(family), first_upper(str(family)))
+        name = _FAMILIES.get(str(family), first_upper(str(family)))
         tables = tuple(_of_metrics(pair, of_family))
-        yield Part(f"{slug}-{family}", name, _lead(of_family), tables)
+        yield Section(f"{letter}-{family}", name, _lead(of_family), tables)
 
 
 def _heading(pair: Pair) -> str:
@@ -146,7 +144,7 @@ def _heading(pair: Pair) -> str:
 
 
 def _sentences(pair: Pair) -> Iterator[str]:
-    yield _shared(pair)
+    yield _pairing(pair)
     yield from _trained(pair.trained)
     of_both = pair.rows[~incomparable(pair.rows)]
     equal, empty = int(of_both["equal"].sum()), int(_empty(of_both).sum())
@@ -167,30 +165,31 @@ def _exactly(rounding: int) -> str:
     return f", {rounding:,} but for rounding (at most {ROUNDING:g} of the metric's size)"
 
 
-def _shared(pair: Pair) -> str:
-    found = pair.shared
-    count = f"{found.sequences:,} explained sequence{'' if found.sequences == 1 else 's'}"
-    both = [listed(map(str, seeds)) for seeds in (found.first_seeds, found.second_seeds)]
-    if not found.paired:
+def _pairing(pair: Pair) -> str:
+    shared = pair.shared
+    count = f"{shared.sequences:,} explained sequence{'' if shared.sequences == 1 else 's'}"
+    both = [listed(map(str, seeds)) for seeds in (shared.first_seeds, shared.second_seeds)]
+    if not shared.paired:
         return (
             f"{count} are shared, the seeds are not ({both[0]}; {both[1]}): differences are paired "
             "by sequence alone. In interval and p for retraining the seeds of each run vary apart."
         )
-    paired = f"{count} and {_seeds(found.seeds)} are shared, and differences are paired by both."
+    seeds = _numbered_seeds(shared.seeds)
+    paired = f"{count} and {seeds} are shared, and differences are paired by both."
     alone = " and ".join(_left_out(pair))
     return f"{paired} Left out: {alone}." if alone else paired
 
 
 def _left_out(pair: Pair) -> Iterator[str]:
     """The seeds that one of the runs has alone."""
-    found = pair.shared
-    for run, seeds in ((pair.first, found.first_seeds), (pair.second, found.second_seeds)):
-        alone = [seed for seed in seeds if seed not in found.seeds]
+    shared = pair.shared
+    for run, seeds in ((pair.first, shared.first_seeds), (pair.second, shared.second_seeds)):
+        alone = [seed for seed in seeds if seed not in shared.seeds]
         if alone:
-            yield f"{_seeds(alone)} of {run.letter}"
+            yield f"{_numbered_seeds(alone)} of {run.letter}"
 
 
-def _seeds(seeds: Sequence[int]) -> str:
+def _numbered_seeds(seeds: Sequence[int]) -> str:
     return f"seed{'' if len(seeds) == 1 else 's'} {listed(map(str, seeds))}"
 
 
@@ -203,15 +202,15 @@ def _trained(models: Mapping[str, Trained]) -> Iterator[str]:
 
 def _changed(pair: Pair) -> Iterator[str]:
     rows = pair.rows[pair.rows["better"] != "neither"]
-    told = _told(rows)
-    said = {"p_sequences_holm": "on these trained models", "p_holm": "for retraining"}
+    significant = _significant(rows)
+    populations = {"p_sequences_holm": "on these trained models", "p_holm": "for retraining"}
     letter = pair.second.letter
-    for name, where in said.items():
+    for name, where in populations.items():
         if not rows[name][~rows["equal"].astype(bool)].notna().any():
             yield f"{first_upper(where)} nothing can be tested."
             continue
-        better = int((told[name] & (rows["mean"] > 0)).sum())
-        worse = int((told[name] & (rows["mean"] < 0)).sum())
+        better = int((significant[name] & (rows["mean"] > 0)).sum())
+        worse = int((significant[name] & (rows["mean"] < 0)).sum())
         yield (
             f"{first_upper(where)} {better:,} {_are(better)} better in {letter} and {worse:,} "
             f"worse (p < {SIGNIFICANT:g} after Holm)."
@@ -225,16 +224,17 @@ def _are(count: int) -> str:
 # The tables
 
 
-def _differing(pair: Pair) -> tuple[str, tuple[Table, ...]]:
+def _differing(anchor: str, pair: Pair) -> Section:
+    title = "What differs"
     if not pair.differences:
-        return "Plan, data, versions and machine are the same.", ()
+        return Section(anchor, title, ("Plan, data, versions and machine are the same.",))
     header = ("What", "Where", *(f"{run.letter}: {run.name}" for run in (pair.first, pair.second)))
     body = tuple(
         (Cell(each.key), Cell(each.topic), _side(each.first), _side(each.second))
         for each in pair.differences
     )
-    table = Table("Plan, data, versions, machine", header, body, words=frozenset(range(4)))
-    return f"{ABSENT}: this run has none.", (table,)
+    table = Table("Plan, data, versions, machine", heads(*header, prose=range(4)), body)
+    return Section(anchor, title, (f"{ABSENT}: this run has none.",), (table,))
 
 
 def _side(value: str) -> Cell:
@@ -242,20 +242,20 @@ def _side(value: str) -> Cell:
 
 
 def _of_metrics(pair: Pair, rows: pd.DataFrame) -> Iterator[Table]:
-    """A table a metric; the first stands open."""
+    """One table per metric; the first is open."""
     for place, (metric, of_metric) in enumerate(rows.groupby("metric", sort=False)):
         first = of_metric.iloc[0]
         caption = first_upper(label(str(metric))) + _ARROWS.get(first["better"], "")
         if first["compared"] == _OF_CURVES:
             caption = f"{first_upper(label(str(metric)))}: {_OF_CURVES}"
-        folded = place > 0 and len(of_metric) > FEW
-        yield _table(pair, of_metric, f"{caption} ({metric})", folded=folded)
+        folded = place > 0 and len(of_metric) > FEW_ROWS
+        yield _of_rows(pair, of_metric, f"{caption} ({metric})", folded=folded)
 
 
-def _table(
+def _of_rows(
     pair: Pair, rows: pd.DataFrame, caption: str, *, metric: bool = False, folded: bool = False
 ) -> Table:
-    """Rows with the values of both, their difference, its tests, and what it is made of."""
+    """Rows with the values of both, their difference, its tests, and from how much."""
     names = [*(["metric"] if metric else []), "method", "model", "operator"]
     names = [name for name in names if (rows[name] != "").any()]
     second, first = pair.second.letter, pair.first.letter
@@ -265,11 +265,11 @@ def _table(
         *("p these models", "p retraining", COUNTED),
     )
     decimals = {name: decimals_of(part) for name, part in rows.groupby("metric", sort=False)}
-    body = tuple(_row(row, names, decimals[row["metric"]]) for _, row in rows.iterrows())
-    return Table(caption, header, body, words=frozenset(range(len(names))), folded=folded)
+    body = tuple(_difference(row, names, decimals[row["metric"]]) for _, row in rows.iterrows())
+    return Table(caption, heads(*header, prose=range(len(names))), body, folded=folded)
 
 
-def _row(row: pd.Series[Any], names: list[str], decimals: int) -> tuple[Cell, ...]:
+def _difference(row: pd.Series[Any], names: list[str], decimals: int) -> tuple[Cell, ...]:
     reason = without_folders(str(row["reason"]))
     means = (Cell(number(row[f"{run}_mean"], decimals), note=reason) for run in ("first", "second"))
     mark = MARKS[direction(row)] if row["better"] != "neither" else ""
@@ -279,33 +279,33 @@ def _row(row: pd.Series[Any], names: list[str], decimals: int) -> tuple[Cell, ..
         Cell(mean_and_interval(row, decimals) + mark, note=without_folders(why(row))),
         Cell(probability(row["p_sequences_holm"]), note=reason),
         Cell(probability(row["p_holm"]), note=reason),
-        Cell(_counts(row)),
+        Cell(_sample(row)),
     )
 
 
-def _counts(row: pd.Series[Any]) -> str:
+def _sample(row: pd.Series[Any]) -> str:
     seeds = {int(row["first_seeds"]): None, int(row["second_seeds"]): None}
     return f"{used(row)} {TIMES} {' and '.join(map(str, seeds))}"
 
 
-def _lead(rows: pd.DataFrame) -> str:
+def _lead(rows: pd.DataFrame) -> tuple[str, ...]:
     if (rows["compared"] == _OF_CURVES).any():
         return (
             "Of curves the gap to random positions is compared, for a curve also depends on how "
-            f"sure a model is ({RANDOM} minus method, or the reverse where more is better)."
+            f"sure a model is ({RANDOM} minus method, or the reverse where more is better).",
         )
-    return ""
+    return ()
 
 
 def _marks(pair: Pair) -> str:
     letter = pair.second.letter
     return (
         f"The difference is positive where {letter} is better: ▲ better, ▼ worse, ≈ its 95 % "
-        "interval holds 0."
+        "interval includes 0."
     )
 
 
-def _told(rows: pd.DataFrame) -> pd.DataFrame:
+def _significant(rows: pd.DataFrame) -> pd.DataFrame:
     """Which rows differ by their corrected p, of each population."""
     return rows[["p_sequences_holm", "p_holm"]] < SIGNIFICANT
 

@@ -1,4 +1,4 @@
-"""The words of a report, as the plan of the run makes them true."""
+"""The terms of a report, with their meanings in this run."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ..format.numbers import ABSENT, number
 from ..tables.certainty import VERDICTS
 from .cautions import DRAWS
 
-OPERATORS = {"n": "n is an unknown base", "uniform": "uniform a random one"}
+OPERATOR_BASES = {"n": "n is an unknown base", "uniform": "uniform a random one"}
 
-GAP = "How far the method's area lies on the good side of that of random orders."
+GAP_TERM = "How much better the method's area is than that of random orders."
 INTERVAL = (
     "For retraining on other sequences: both the seeds and the {units} could have been others."
 )
@@ -35,7 +35,7 @@ ORACLE = (
     "The map that knows the answer: for faithfulness what the model loses when one position takes "
     "the replacing base, for localisation the motif itself."
 )
-NORMALISED = (
+NORMALISED_TERM = (
     "(random \N{MINUS SIGN} method) / (random \N{MINUS SIGN} oracle), a ratio of means over the "
     "sequences that all three share. It can exceed 1, for an oracle knows single positions only."
 )
@@ -43,7 +43,9 @@ SELF_TEST = (
     "Whether a metric puts the oracle above random, random above the negated oracle, and the "
     "blurred oracle not above the oracle, on this model."
 )
-CONTROLS = "A map made from a method's own, or from the sequence alone, that a method must beat."
+CONTROL_TERM = (
+    "A map made from a method's own, or from the sequence alone, that a method must beat."
+)
 
 
 MEAN_RANK = (
@@ -54,7 +56,7 @@ BEST = (
     "The share of bootstrap draws of {units} and seeds in which a method has the best mean: a "
     "description of this run, no test."
 )
-FOUND = (
+POWER = (
     "By the test of the interval, two-sided at .05, with as many seeds and {units} and differences "
     "that spread as much as these."
 )
@@ -69,26 +71,26 @@ EFFECTS = (
 
 
 def glossary(results: Results) -> list[tuple[str, str]]:
-    """The words a reader needs, each with its meaning in this run."""
+    """The terms a reader needs, each with its meaning in this run."""
     draws = results.plan.get("random_draws", DRAWS)
     return [
-        ("Explained class", _explained(results)),
+        ("Explained class", _explained_class(results)),
         (
             "What is explained",
             "The logit of that class minus the other's (two classes), else its logit.",
         ),
         ("Logit difference", "The same quantity, read while positions are replaced."),
-        *_curve(results),
-        ("Operator", _operator(results)),
-        *_operators(results),
-        ("Random control", f"{draws} random orders a sequence with the same replaced bases."),
-        *_controls(results),
-        *_chance(results),
-        *_metrics(results),
-        ("Gap to random", GAP),
+        *_curve_points(results),
+        ("Operator", _operator_term(results)),
+        *_operator_terms(results),
+        ("Random control", f"{draws} random orders per sequence with the same replaced bases."),
+        *_control_terms(results),
+        *_chance_level(results),
+        *_metric_terms(results),
+        ("Gap to random", GAP_TERM),
         *_resampled(results),
         *ALWAYS,
-        *(_certainty(results) if len(results.ranks) else ()),
+        *(_certainty_terms(results) if len(results.ranks) else ()),
     ]
 
 
@@ -106,7 +108,7 @@ def _resampled(results: Results) -> list[tuple[str, str]]:
     ]
 
 
-def _certainty(results: Results) -> list[tuple[str, str]]:
+def _certainty_terms(results: Results) -> list[tuple[str, str]]:
     unit, units = "sequence", "sequences"
     if results.environment.get("clusters"):
         unit, units = "group of sequences", "groups of sequences"
@@ -115,11 +117,11 @@ def _certainty(results: Results) -> list[tuple[str, str]]:
         ("P(best)", BEST.format(units=units)),
         ("Verdict of a method", VERDICTS),
         *EFFECTS,
-        ("Found four times in five", FOUND.format(units=units)),
+        ("Detected with a power of 80 %", POWER.format(units=units)),
     ]
 
 
-def _explained(results: Results) -> str:
+def _explained_class(results: Results) -> str:
     if results.plan.get("target") == "label":
         return "The true class of the sequence, everywhere."
     return (
@@ -128,7 +130,7 @@ def _explained(results: Results) -> str:
     )
 
 
-def _curve(results: Results) -> list[tuple[str, str]]:
+def _curve_points(results: Results) -> list[tuple[str, str]]:
     fractions = results.plan.get("fractions") or ()
     shares = ", ".join(f"{100 * fraction:g}" for fraction in fractions)
     meaning = (
@@ -138,41 +140,41 @@ def _curve(results: Results) -> list[tuple[str, str]]:
     return [("Curve", meaning)] if fractions else []
 
 
-def _operator(results: Results) -> str:
-    planned = [name for name in OPERATORS if name in (results.plan.get("operators") or ())]
-    told = ", ".join(OPERATORS[name] for name in planned)
-    return f"What a replaced position becomes{': ' if told else ''}{told}."
+def _operator_term(results: Results) -> str:
+    planned = [name for name in OPERATOR_BASES if name in (results.plan.get("operators") or ())]
+    bases = ", ".join(OPERATOR_BASES[name] for name in planned)
+    return f"What a replaced position becomes{': ' if bases else ''}{bases}."
 
 
-def _operators(results: Results) -> list[tuple[str, str]]:
-    """What each operator does, where the run tells it."""
-    told = results.environment.get("operators") or {}
-    return [(f"Operator {name}", str(said)) for name, said in told.items() if isinstance(said, str)]
+def _operator_terms(results: Results) -> list[tuple[str, str]]:
+    """What each operator does, where the run states it."""
+    known = results.environment.get("operators") or {}
+    return [(f"Operator {name}", text) for name, text in known.items() if isinstance(text, str)]
 
 
-def _metrics(results: Results) -> list[tuple[str, str]]:
-    """What each metric is, where the run tells it."""
-    told = results.environment.get("metrics") or {}
-    said = {name: str(facts.get("definition") or "") for name, facts in told.items()}
-    return [(first_upper(label(name)), words) for name, words in said.items() if words]
+def _metric_terms(results: Results) -> list[tuple[str, str]]:
+    """What each metric is, where the run states it."""
+    known = results.environment.get("metrics") or {}
+    texts = {name: str(facts.get("definition") or "") for name, facts in known.items()}
+    return [(first_upper(label(name)), text) for name, text in texts.items() if text]
 
 
-def _controls(results: Results) -> list[tuple[str, str]]:
+def _control_terms(results: Results) -> list[tuple[str, str]]:
     """What normalised scores and the self-test are made of, where the run made them."""
     questions = set(results.estimates["question"])
-    said = {
-        Question.NORMALISED: ("Normalised score", NORMALISED),
+    terms = {
+        Question.NORMALISED: ("Normalised score", NORMALISED_TERM),
         Question.SELF_TEST: ("Self-test", SELF_TEST),
-        Question.AGAINST_CONTROL: ("Control", CONTROLS),
+        Question.AGAINST_CONTROL: ("Control map", CONTROL_TERM),
     }
     oracle = [("Oracle", ORACLE)] if questions & {Question.NORMALISED, Question.SELF_TEST} else []
-    return [*oracle, *(words for question, words in said.items() if question in questions)]
+    return [*oracle, *(term for question, term in terms.items() if question in questions)]
 
 
-def _chance(results: Results) -> list[tuple[str, str]]:
+def _chance_level(results: Results) -> list[tuple[str, str]]:
     """What a random map reaches on the known motif, where the run knows it."""
     chance = results.environment.get("chance") or {}
-    told = {
+    expected = {
         "auprc": (
             "A random order's average precision is expected above the share R/N of motif "
             "positions: H/N + (R \N{MINUS SIGN} 1)/(N \N{MINUS SIGN} 1) \N{MULTIPLICATION SIGN} "
@@ -182,9 +184,9 @@ def _chance(results: Results) -> list[tuple[str, str]]:
             "The relevance mass of a random map is expected at R/N, the share of motif positions"
         ),
     }
-    said = [
-        f"{words} (here {number(float(chance[metric]), 3)})."
-        for metric, words in told.items()
+    sentences = [
+        f"{text} (in this run {number(float(chance[metric]), 3)})."
+        for metric, text in expected.items()
         if metric in chance
     ]
-    return [("Chance level", " ".join(said))] if said else []
+    return [("Chance level", " ".join(sentences))] if sentences else []

@@ -15,23 +15,22 @@ from xaibench.results.schema import Question
 from ..format.names import label
 from ..format.numbers import listed
 from ..format.select import estimates_of, models_of, operator_of, seeds_of
-from ..tables.grid import Cell, Table
+from ..tables.table import Cell, Table, heads
 from .citations import CORRECTED, METHODS, METRICS, SHUFFLED, WORKS, cited
 
 
 def account(results: Results) -> str:
     """The methods paragraph."""
-    parts = (_models(results), _explained(results), _measured(results), _compared(results))
+    parts = (_models(results), _explained(results), _measured_by(results), _ranked(results))
     return " ".join(part for part in (*parts, _statistics(results), _software(results)) if part)
 
 
 def works(text: str) -> Table | None:
     """The works that a text cites, in full; None where it cites none."""
-    found = [work for work in WORKS if work in text]
-    rows = tuple((Cell(work), Cell(f"{WORKS[work]} ({_year(work)}).")) for work in found)
-    head = ("Cited as", "Work")
-    words = frozenset({0, 1})
-    return Table("The works cited", head, rows, words, folded=True) if rows else None
+    named = [work for work in WORKS if work in text]
+    rows = tuple((Cell(work), Cell(f"{WORKS[work]} ({_year(work)}).")) for work in named)
+    header = heads("Cited as", "Work", prose=(0, 1))
+    return Table("The works cited", header, rows, folded=True) if rows else None
 
 
 def _year(work: str) -> str:
@@ -39,23 +38,23 @@ def _year(work: str) -> str:
 
 
 def _models(results: Results) -> str:
-    data, sizes = results.environment.get("dataset") or {}, _sizes(results)
+    data, sizes = results.environment.get("dataset") or {}, _sizes_of_data(results)
     names = listed([name.replace("_", " ") for name in models_of(results)])
     trained = f" on {sizes['train']:,} sequences" if "train" in sizes else ""
     tested = f" and tested on {sizes['test']:,}" if "test" in sizes else ""
     plural = len(models_of(results)) > 1
-    word = "The models" if plural else "The model"
+    noun = "The models" if plural else "The model"
     verb = "were" if plural else "was"
     note = f" ({str(data['note']).rstrip('.')})" if data.get("note") else ""
-    every = f"{verb} trained under {_seeds(results)}{trained}{tested}{note}"
-    return f"{word} {names} {every}.{_only_trained(results)}"
+    every = f"{verb} trained under {_seeds_per_model(results)}{trained}{tested}{note}"
+    return f"{noun} {names} {every}.{_not_explained(results)}"
 
 
-def _seeds(results: Results) -> str:
+def _seeds_per_model(results: Results) -> str:
     counts = _seeds_by_model(results)
     if max(counts, default=1) == 1:
         return "one seed each"
-    return f"{_span(counts)} seeds{' each' if len({*counts}) == 1 else ''}"
+    return f"{_number_range(counts)} seeds{' each' if len({*counts}) == 1 else ''}"
 
 
 def _seeds_by_model(results: Results) -> list[int]:
@@ -63,59 +62,61 @@ def _seeds_by_model(results: Results) -> list[int]:
     return pairs["model"].astype(str).value_counts(sort=False).tolist()
 
 
-def _only_trained(results: Results) -> str:
-    """The models of which the plan wants nothing explained."""
+def _not_explained(results: Results) -> str:
+    """The models of which nothing is explained by the plan."""
     names = [name for name, most in _limits(results, "models").items() if most == 0]
-    return f" Nothing was explained of {listed(map(_plain, names))}." if names else ""
+    return f" Nothing was explained of {listed(map(_readable, names))}." if names else ""
 
 
 def _explained(results: Results) -> str:
     used = _used(results, "attribution")
-    named = [cited(_plain(name), METHODS.get(plug_in, ())) for name, plug_in in used.items()]
+    named = [cited(_readable(name), METHODS.get(plug_in, ())) for name, plug_in in used.items()]
     counts = _explained_counts(results)
-    many = f" of {_span(counts)} test sequences" if counts else ""
+    many = f" of {_number_range(counts)} test sequences" if counts else ""
     target = "true" if results.plan.get("target") == "label" else "predicted"
     what = f"The logit of the {target} class, less that of the other where there are two,"
-    told = f"{what}{many} was explained by {listed(named)}." if named else ""
+    text = f"{what}{many} was explained by {listed(named)}." if named else ""
     if CORRECTED & set(used.values()):
-        told += " Gradients were corrected for the simplex (Majdandzic et al. 2023)."
+        text += " Gradients were corrected for the simplex (Majdandzic et al. 2023)."
     if SHUFFLED & set(used.values()):
-        told += " References were 20 dinucleotide shuffles (Altschul and Erickson 1985)."
-    return told
+        text += " References were 20 dinucleotide shuffles (Altschul and Erickson 1985)."
+    return text
 
 
-def _measured(results: Results) -> str:
+def _measured_by(results: Results) -> str:
     used = _used(results, "metrics")
     named = [cited(label(name), METRICS.get(plug_in, ())) for name, plug_in in used.items()]
     most = [known for known in _limits(results, "metrics").values() if known is not None]
-    each = f", each on at most {_span(most)} sequences" if _limited(results, "metrics") else ""
+    each = (
+        f", each on at most {_number_range(most)} sequences" if _limited(results, "metrics") else ""
+    )
     return f"Explanations were measured by {listed(named)}{each}{_replaced(results)}." * bool(named)
 
 
 def _replaced(results: Results) -> str:
-    """On how many sequences bases were replaced, where an operator looks at fewer than others."""
+    """On how many sequences bases were replaced, where an operator has fewer than others."""
     fewer = {name: _limits(results, "operators")[name] for name in _limited(results, "operators")}
-    told = (f"at most {most:,} under {_plain(name)}" for name, most in fewer.items())
-    return f"; bases were replaced in {listed(told)}" if fewer else ""
+    limits = (f"at most {most:,} under {_readable(name)}" for name, most in fewer.items())
+    return f"; bases were replaced in {listed(limits)}" if fewer else ""
 
 
-def _compared(results: Results) -> str:
+def _ranked(results: Results) -> str:
     if estimates_of(results, question=Question.AGAINST_RANDOM, metric=PRIMARY).empty:
         return ""
     draws = results.plan.get("random_draws", 10)
     differing = len({*_limits(results, "attribution").values()}) > 1
-    shared = ", over the sequences that all were asked about" if differing else ""
-    told = (
+    shared = ", over the sequences that all explained" if differing else ""
+    text = (
         f"Methods were ranked by the area under the deletion curve of the logit difference "
         f"(operator {operator_of(results)}), as the paired difference to {draws} random orders of "
         f"the same positions and bases{shared}."
     )
     if len(results.selftest):
-        told += (
+        text += (
             " A metric ranked nothing on a model on which it did not put the oracle above random "
             "and random above the negated oracle, or put the blurred oracle above the oracle."
         )
-    return told
+    return text
 
 
 def _statistics(results: Results) -> str:
@@ -125,15 +126,15 @@ def _statistics(results: Results) -> str:
     more = f" (Holm 1979).{drawn * bool(groups)}"
     if len(seeds_of(results)) < 2:
         return (
-            f"Intervals (95 %) and p values are of t over {units}, stretched for skewness (Hall "
+            f"Intervals (95 %) and p values are of t over {units}, widened for skewness (Hall "
             f"1992), and hold for these trained models; p is corrected over the methods of a model"
             f"{more}"
         )
     single = "; of a model with one seed they hold for that model" * (1 in _seeds_by_model(results))
     return (
         "Intervals (95 %) and p values are for retraining on other sequences: seeds and "
-        f"{units} are crossed, and how far the t of each reaches adds as squares (Banerjee 1961), "
-        f"that of {units} stretched for skewness (Hall 1992){single}. p is corrected over the "
+        f"{units} are crossed, and the half-widths by t of each add as squares (Banerjee 1961), "
+        f"that of {units} widened for skewness (Hall 1992){single}. p is corrected over the "
         f"methods of a model{more}"
     )
 
@@ -158,26 +159,26 @@ def _software(results: Results) -> str:
 
 
 def _limits(results: Results, section: str) -> dict[str, int | None]:
-    """Label -> at most how many sequences it looks at: those explained, or fewer where the plan
-    says so; None where nothing is known."""
+    """Label -> the largest number of its sequences: those explained, or fewer where the plan says
+    so; None where nothing is known."""
     planned = results.plan.get(section)
     options: dict[str, Any] = planned if isinstance(planned, dict) else {}
-    every = _sizes(results).get("explained")
-    asked = {name: ((own or {}).get("sequences"), every) for name, own in options.items()}
+    every = _sizes_of_data(results).get("explained")
+    limits = {name: ((own or {}).get("sequences"), every) for name, own in options.items()}
     return {
         name: min((most for most in each if most is not None), default=None)
-        for name, each in asked.items()
+        for name, each in limits.items()
     }
 
 
 def _limited(results: Results, section: str) -> list[str]:
-    """The labels that look at fewer sequences than are explained."""
-    every, known = _sizes(results).get("explained", math.inf), _limits(results, section)
+    """The labels that have fewer sequences than are explained."""
+    every, known = _sizes_of_data(results).get("explained", math.inf), _limits(results, section)
     return [name for name, most in known.items() if most is not None and most < every]
 
 
-def _sizes(results: Results) -> dict[str, int]:
-    """How many sequences the parts of the data have, as far as the run tells."""
+def _sizes_of_data(results: Results) -> dict[str, int]:
+    """How many sequences the parts of the data have, as far as the run states it."""
     data = results.environment.get("dataset") or {}
     return dict(data.get("sizes") or {})
 
@@ -190,7 +191,7 @@ def _explained_counts(results: Results) -> list[int]:
     return [count for count in counts if count]
 
 
-def _span(counts: Collection[int]) -> str:
+def _number_range(counts: Collection[int]) -> str:
     """``300`` or ``300 to 3,000``."""
     return " to ".join(f"{count:,}" for count in sorted({min(counts), max(counts)}))
 
@@ -202,5 +203,5 @@ def _used(results: Results, section: str) -> dict[str, str]:
     return {name: str((own or {}).get("use", name)) for name, own in options.items()}
 
 
-def _plain(name: str) -> str:
+def _readable(name: str) -> str:
     return re.sub(r"_+", " ", name).strip()

@@ -10,8 +10,8 @@ from xaibench.results.reading import Results
 
 from ..format.numbers import decimals_of, mean_and_interval
 from ..format.select import methods_of, models_of, operator_of, ranking
-from ..tables.grid import CANNOT
 from ..tables.selftest import tested
+from ..tables.table import CANNOT
 from .canvas import (
     AIR,
     WIDTH,

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from xaibench.results.reading import Results
 
 from ..format.select import methods_of, models_of
-from ..tables.grid import CANNOT
-from ..tables.pareto import Worth, front, worth
+from ..tables.pareto import Worth, pareto_front, worth
+from ..tables.table import CANNOT
 from .canvas import (
     AIR,
     LINE,
@@ -45,7 +45,7 @@ def _panel(results: Results, model: str, found: Worth) -> Panel:
     style = styles(methods_of(results))
     methods = [str(method) for method in found.rows["method"]]
     score, forwards = (found.rows[name].to_numpy(np.float64) for name in ("mean", "forwards"))
-    on_front = front(score, forwards) if found.discriminates else np.zeros(len(score), bool)
+    on_front = pareto_front(score, forwards) if found.discriminates else np.zeros(len(score), bool)
     y = Axis(found.score, limits_of(score))
     with canvas(WIDTH, height_for(methods, 250)) as figure:
         x = Axis("forward passes per sequence", (-0.3, 2 * max(forwards.max(), 1)), counts=True)

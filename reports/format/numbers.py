@@ -1,4 +1,4 @@
-"""Numbers in print: how many decimals, what stands for what is not known."""
+"""Numbers in print: how many decimals, what is printed for what is not known."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import pandas as pd
 ABSENT = "\N{EN DASH}"
 LEVEL = "[95\N{NO-BREAK SPACE}%]"
 TIMES = "\N{MULTIPLICATION SIGN}"
+MINUS = "\N{MINUS SIGN}"
 
 BRIEF = 160
-"""How much of a reason stands below a table; the table of reasons holds it whole."""
+"""How much of a reason is printed below a table; the table of reasons has it whole."""
 
 MARKS = {1: " ▲", 0: " ≈", -1: " ▼", None: ""}
-"""Of a difference, by its ``direction``: better, not to be told, worse."""
+"""Of a difference, by its ``direction``: better, not distinguishable, worse."""
 
 
 def brief(reason: str) -> str:
@@ -29,13 +30,13 @@ def brief(reason: str) -> str:
     return reason if len(reason) <= BRIEF else reason[: BRIEF - 1].rstrip() + "…"
 
 
-def listed(words: Iterable[str]) -> str:
-    """Words in a row; nothing where there are none.
+def listed(names: Iterable[str]) -> str:
+    """Names in a sentence; nothing where there are none.
 
     >>> listed("abc"), listed("a")
     ('a, b and c', 'a')
     """
-    *most, last = [*words] or [""]
+    *most, last = [*names] or [""]
     return f"{', '.join(most)} and {last}" if most else last
 
 
@@ -98,7 +99,7 @@ def decimals_of(estimates: pd.DataFrame) -> int:
 
 
 def direction(estimate: pd.Series[Any]) -> int | None:
-    """Of a difference: 1 where its interval lies above 0, -1 below, 0 where it holds 0.
+    """Of a difference: 1 where its interval is above 0, -1 below, 0 where it includes 0.
 
     The headline interval, or with one seed that over sequences; None where neither is known.
     """

@@ -15,20 +15,20 @@ from xaibench.results.reading import Results
 from xaibench.results.schema import Question
 
 REFERENCES = (RANDOM, ORACLE, *PRIORS)
-"""What is no method but stands beside them."""
+"""What is no method but is measured beside them."""
 
 
-def estimates_of(results: Results, **wanted: str) -> pd.DataFrame:
-    """The estimates whose columns hold these words."""
-    return matching(results.estimates, **wanted)
+def estimates_of(results: Results, **values: str) -> pd.DataFrame:
+    """The estimates whose columns have these values."""
+    return matching(results.estimates, **values)
 
 
-def matching(rows: pd.DataFrame, **wanted: str) -> pd.DataFrame:
-    """The rows whose columns hold these words."""
-    kept = np.ones(len(rows), bool)
-    for column, word in wanted.items():
-        kept &= (rows[column] == word).to_numpy(bool)
-    return rows[kept]
+def matching(rows: pd.DataFrame, **values: str) -> pd.DataFrame:
+    """The rows whose columns have these values."""
+    match = np.ones(len(rows), bool)
+    for column, value in values.items():
+        match &= (rows[column] == value).to_numpy(bool)
+    return rows[match]
 
 
 def models_of(results: Results) -> list[str]:
@@ -37,9 +37,9 @@ def models_of(results: Results) -> list[str]:
 
 
 def methods_of(results: Results) -> list[str]:
-    """The methods, in the order of the plan; without what only stands beside them."""
-    seen = pd.concat([results.estimates["method"], unmeasured_records(results)["method"]])
-    named = in_order(results.plan.get("attribution"), seen)
+    """The methods, in the order of the plan; without references."""
+    ran = pd.concat([results.estimates["method"], unmeasured_records(results)["method"]])
+    named = in_order(results.plan.get("attribution"), ran)
     return [method for method in named if method not in ("", *REFERENCES)]
 
 
@@ -68,11 +68,17 @@ def seeds_of(results: Results) -> list[int]:
 
 
 def ranking(results: Results, model: str) -> pd.DataFrame:
-    """The estimates behind one model's leaderboard, best first; what has no rank stands last."""
+    """The estimates behind one model's leaderboard, best first; what has no rank last."""
     rows = estimates_of(results, question=Question.AGAINST_RANDOM, metric=PRIMARY, model=model)
     rows = rows[rows["operator"] == operator_of(results)]
     by_gap = rows.sort_values("mean", ascending=False, kind="stable")
     return by_gap.sort_values("rank", kind="stable")
+
+
+def normalised(results: Results, model: str) -> pd.DataFrame:
+    """The gaps of the leaderboard as shares of the oracle's: 0 is random, 1 the oracle."""
+    rows = estimates_of(results, question=Question.NORMALISED, metric=PRIMARY, model=model)
+    return rows[rows["operator"] == operator_of(results)]
 
 
 def chances_of_best(results: Results, model: str) -> dict[str, float]:
@@ -82,7 +88,7 @@ def chances_of_best(results: Results, model: str) -> dict[str, float]:
 
 
 def values_of(results: Results, metric: str, model: str) -> pd.DataFrame:
-    """The estimates of a metric itself, a row a method."""
+    """The estimates of a metric itself, one row per method."""
     rows = estimates_of(results, question=Question.VALUE, metric=metric, model=model)
     return rows[~rows["method"].isin(REFERENCES)]
 
@@ -92,11 +98,11 @@ def unmeasured_records(results: Results) -> pd.DataFrame:
     """The records of what did not apply or failed."""
     rows = results.records[results.records["status"] != "ok"]
     names = ("model", "method", "control", "metric", "status", "reason")
-    words: dict[str, Any] = {name: rows[name].astype(str) for name in names}
-    return rows.assign(**words)
+    texts: dict[str, Any] = {name: rows[name].astype(str) for name in names}
+    return rows.assign(**texts)
 
 
-def in_order(planned: object, seen: pd.Series[Any]) -> list[str]:
-    """What the plan names, and after it what else was seen."""
+def in_order(planned: object, ran: pd.Series[Any]) -> list[str]:
+    """What the plan names, and after it what else ran."""
     first = [str(name) for name in planned] if isinstance(planned, (dict, list)) else []
-    return list(dict.fromkeys([*first, *(str(name) for name in seen.unique())]))
+    return list(dict.fromkeys([*first, *(str(name) for name in ran.unique())]))

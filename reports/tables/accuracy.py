@@ -1,4 +1,4 @@
-"""How good the models are, beside what anyone could have."""
+"""How good the models are, beside trivial baselines."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ from xaibench.results.schema import Question
 from ..format.numbers import (
     ABSENT,
     LEVEL,
+    MINUS,
     counts,
     decimals_of,
-    mean_and_interval,
     number,
     probability,
     used,
-    why,
 )
 from ..format.select import estimates_of, seeds_of
 from .discrimination import NAMES, headings
-from .grid import COUNTED, Cell, Table
+from .table import COUNTED, Cell, Table, estimated, heads
 
-_FLOOR = {"accuracy": "Accuracy", **NAMES}
-"""What may be known of a trivial model; runs made before AUPRC and MCC lack these."""
+_BASELINE = {"accuracy": "Accuracy", **NAMES}
+"""What may be known of a trivial baseline; runs made before AUPRC and MCC lack these."""
 
 
 def accuracy(results: Results) -> Table:
@@ -37,23 +36,25 @@ def accuracy(results: Results) -> Table:
     body = []
     for _, row in rows.iterrows():
         each = [by_seed.get((row["model"], seed), math.nan) for seed in seeds]
-        found = Cell(mean_and_interval(row, decimals), note=why(row))
+        mean = estimated(row, decimals)
         trained = [Cell(number(float(value), decimals)) for value in each]
-        body.append((Cell(row["model"]), found, *trained, Cell(used(row))))
+        body.append((Cell(row["model"]), mean, *trained, Cell(used(row))))
     header = ("Model", f"Accuracy {LEVEL}", *(f"Seed {seed}" for seed in seeds), "Sequences")
-    return Table("Accuracy on the test sequences", header, tuple(body))
+    return Table("Accuracy on the test sequences", heads(*header), tuple(body))
 
 
-def floor(results: Results) -> Table | None:
-    """What models reach that anyone could have; None for a run that did not ask."""
+def baselines(results: Results) -> Table | None:
+    """The trivial baselines on the same split; None for a run without them."""
     rows = results.environment.get("floor") or []
-    heads = {**_FLOOR, **headings(results)}
-    known = [name for name in _FLOOR if any(name in row for row in rows)]
+    names = {**_BASELINE, **headings(results)}
+    known = [name for name in _BASELINE if any(name in row for row in rows)]
     body = tuple(
         (Cell(row["name"]), *(_undefined_or(row.get(name)) for name in known)) for row in rows
     )
-    header = ("Model", *(heads[name] for name in known))
-    return Table("The floor: trivial models on the same split", header, body) if body else None
+    if not body:
+        return None
+    header = heads("Model", *(names[name] for name in known))
+    return Table("Trivial baselines on the same split", header, body)
 
 
 def accuracy_differences(results: Results) -> Table | None:
@@ -64,17 +65,16 @@ def accuracy_differences(results: Results) -> Table | None:
     decimals = max(decimals_of(rows), 3)
     body = tuple(
         (
-            Cell(f"{row['model']} \N{MINUS SIGN} {row['other']}"),
-            Cell(mean_and_interval(row, decimals), note=why(row)),
+            Cell(f"{row['model']} {MINUS} {row['other']}"),
+            estimated(row, decimals),
             Cell(probability(row["p_sequences"]), note=row["reason"]),
             Cell(probability(row["p"]), note=row["reason"]),
             Cell(counts(row)),
         )
         for _, row in rows.iterrows()
     )
-    header = ("Models", f"Difference {LEVEL}", "p these models", "p retraining")
-    caption = "Difference in accuracy, paired by sequence"
-    return Table(caption, (*header, COUNTED), body)
+    header = ("Models", f"Difference {LEVEL}", "p these models", "p retraining", COUNTED)
+    return Table("Difference in accuracy, paired by sequence", heads(*header), body)
 
 
 def _undefined_or(value: float | None) -> Cell:

@@ -10,9 +10,9 @@ from xaibench.results.reading import Results
 
 from ..format.numbers import apart_from, mean_and_interval, usual_counts
 from ..format.select import methods_of
-from .grid import Cell, Table
+from .table import EMPTY, Cell, Table, heads
 
-_MEASURES = {
+SIMILARITIES = {
     "spearman": "Spearman correlation of two methods' maps",
     "overlap": "Jaccard overlap of two methods' top tenths",
 }
@@ -22,10 +22,10 @@ DECIMALS = 2
 
 
 def matrices(results: Results, model: str) -> list[Table]:
-    """The agreement between the methods of a model, a table a measure; on the diagonal, between
+    """The agreement between the methods of a model, one table per measure; on the diagonal, between
     its seeds."""
-    found = (_matrix(results, model, measure) for measure in _MEASURES)
-    return [table for table in found if table is not None]
+    tables = (_matrix(results, model, measure) for measure in SIMILARITIES)
+    return [table for table in tables if table is not None]
 
 
 def _matrix(results: Results, model: str, measure: str) -> Table | None:
@@ -34,29 +34,29 @@ def _matrix(results: Results, model: str, measure: str) -> Table | None:
     if rows.empty:
         return None
     usual = usual_counts(rows)
-    found = {
+    by_pair = {
         pair: row
         for _, row in rows.iterrows()
         for pair in ((row["other"], row["method"]), (row["method"], row["other"]))
     }
-    seen = {method for pair in found for method in pair}
-    methods = [method for method in methods_of(results) if method in seen]
+    compared = {method for pair in by_pair for method in pair}
+    methods = [method for method in methods_of(results) if method in compared]
     places = [str(place) for place in range(1, len(methods) + 1)]
     body = tuple(
         (
             Cell(f"{place}. {one}", method=one),
-            *(_cell(found.get((one, other)), usual) for other in methods),
+            *(_similarity(by_pair.get((one, other)), usual) for other in methods),
         )
         for place, one in zip(places, methods, strict=True)
     )
-    caption = f"{model}: {_MEASURES[measure]}; diagonal: between seeds ({usual})"
+    caption = f"{model}: {SIMILARITIES[measure]}; diagonal: between seeds ({usual})"
     folded = measure != "spearman"
-    return Table(caption, ("Method", *places), body, narrow=True, folded=folded)
+    return Table(caption, heads("Method", *places), body, narrow=True, folded=folded)
 
 
-def _cell(row: pd.Series[Any] | None, usual: str) -> Cell:
+def _similarity(row: pd.Series[Any] | None, usual: str) -> Cell:
     if row is None:
-        return Cell("")
+        return EMPTY
     note = "" if row.notna()["mean"] else "maps too flat, or seeds too few, to be compared"
     text = mean_and_interval(row, DECIMALS).replace(", ", ",\N{NO-BREAK SPACE}")
     return Cell(text + apart_from(usual, row), note=note)

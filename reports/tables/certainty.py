@@ -15,17 +15,15 @@ from xaibench.results.schema import Question
 from ..format.numbers import (
     ABSENT,
     LEVEL,
+    MINUS,
     corrected_p,
     decimals_of,
     direction,
     listed,
-    mean_and_interval,
     number,
     probability,
-    why,
 )
 from ..format.select import (
-    estimates_of,
     in_order,
     matching,
     models_of,
@@ -33,17 +31,17 @@ from ..format.select import (
     random_of,
     ranking,
 )
-from .grid import Cell, Table
-from .leader import leading
+from .leader import leading, to_best
+from .table import EMPTY, Cell, Table, by_method, estimated, heads
 
 LEADS, FIRST = "leads", "first"
-BEHIND, PERHAPS, TIED = "behind", "perhaps behind", "not told apart"
-AHEAD = "ahead where both were asked"
+BEHIND, PERHAPS, TIED = "behind", "perhaps behind", "not distinguishable"
+AHEAD = "ahead on shared sequences"
 
 VERDICTS = (
     f"{FIRST.capitalize()}: none leads, as the verdict says; {BEHIND}: the interval of the "
-    f"difference to the first lies below 0, and the corrected p below .05; {PERHAPS}: the interval "
-    f"alone; {TIED}: the interval holds 0; {AHEAD}: it lies above 0 on the sequences that both "
+    f"difference to the first is below 0, and the corrected p below .05; {PERHAPS}: the interval "
+    f"alone; {TIED}: the interval includes 0; {AHEAD}: it is above 0 on the sequences that both "
     "have, as can be where not all methods have the same."
 )
 _TESTS = {
@@ -54,21 +52,21 @@ _TESTS = {
     "These models": ("t", "these models"),
     "Sign flips, sequences": ("sign flips", "these models"),
 }
-"""What the columns say -> test and population; McNemar's stands under the last too. Those over
+"""Column -> test and population; McNemar's is in the last too. Those over
 seeds alone take the sequences as given."""
 
 _KEY = ("question", "model", "other", "method", "metric")
 _COMPONENTS = ("sequence", "seed", "operator", "draw", "residual")
-_MINUS = " \N{MINUS SIGN} "
+_LESS = f" {MINUS} "
 
 
 def certainty(results: Results) -> list[Table]:
-    """Of each model the order of its methods; then, folded, what stands behind it."""
+    """Of each model the order of its methods; then, folded, the tests behind it."""
     models = models_of(results)
     every = [
         *(order(results, model) for model in models),
         *(secondary(results, model) for model in models),
-        *(between(results, *pair) for pair in combinations(models, 2)),
+        *(tests_between(results, *pair) for pair in combinations(models, 2)),
         *(variances(results, model) for model in models),
         detectable(results),
     ]
@@ -77,27 +75,25 @@ def certainty(results: Results) -> list[Table]:
 
 def order(results: Results, model: str) -> Table | None:
     """The methods of a model by rank, and how sure that is; None where nothing was ranked."""
-    told = matching(results.ranks, model=model, metric=PRIMARY, operator=operator_of(results))
+    ranks = matching(results.ranks, model=model, metric=PRIMARY, operator=operator_of(results))
     rows = ranking(results, model)
-    ranked = rows[rows["rank"].notna() & rows["method"].isin(told["method"])]
+    ranked = rows[rows["rank"].notna() & rows["method"].isin(ranks["method"])]
     if ranked.empty:
         return None
-    by_method = {str(row["method"]): row for _, row in told.iterrows()}
-    behind = estimates_of(results, question=Question.AGAINST_BEST, model=model, metric=PRIMARY)
-    behind = behind[behind["operator"] == operator_of(results)]
-    differences = {str(row["method"]): row for _, row in behind.iterrows()}
+    behind = to_best(results, model, PRIMARY, operator_of(results))
+    rank, difference = by_method(ranks), by_method(behind)
     decimals = decimals_of(behind)
     first = LEADS if leading(results, model).outcome == "leads" else FIRST
     body = tuple(
-        _place(by_method[method], differences.get(method), first, decimals)
+        _in_order(rank[method], difference.get(method), first, decimals)
         for method in ranked["method"]
     )
     header = ("Method", "Verdict", "P(best)", f"To the best {LEVEL}", "Corrected p", "Mean rank")
-    caption = f"{model}: ranked on each of {_blocks(results, told)}"
-    return Table(caption, header, body, frozenset({0, 1}))
+    caption = f"{model}: ranked on each of {_friedman(results, ranks)}"
+    return Table(caption, heads(*header, prose=(0, 1)), body)
 
 
-def _place(
+def _in_order(
     rank: pd.Series[Any], behind: pd.Series[Any] | None, first: str, decimals: int
 ) -> tuple[Cell, ...]:
     note, best = str(rank["reason"]), rank["best"]
@@ -105,7 +101,7 @@ def _place(
     chance = Cell("<0.01" if best < 0.005 else number(best, 2), note=note)
     place = Cell(number(rank["mean_rank"], 1), note=note)
     if behind is None:
-        return name, Cell(first), chance, Cell(""), Cell(""), place
+        return name, Cell(first), chance, EMPTY, EMPTY, place
     why_not = str(behind["reason"])
     p, population = corrected_p(behind)
     few = " (these models)" if population == "these models" and not math.isnan(p) else ""
@@ -113,7 +109,7 @@ def _place(
         name,
         Cell(verdict(behind), note=why_not),
         chance,
-        Cell(mean_and_interval(behind, decimals), note=why(behind)),
+        estimated(behind, decimals),
         Cell(probability(p) + few, note=why_not),
         place,
     )
@@ -129,9 +125,9 @@ def verdict(behind: pd.Series[Any]) -> str:
     return BEHIND if corrected_p(behind)[0] < 0.05 else PERHAPS
 
 
-def _blocks(results: Results, told: pd.DataFrame) -> str:
+def _friedman(results: Results, ranks: pd.DataFrame) -> str:
     """What the mean ranks are of, and when two of them differ."""
-    row = told.iloc[0]
+    row = ranks.iloc[0]
     unit = "groups of sequences" if results.environment.get("clusters") else "sequences"
     blocks = f"{number(row['blocks'], 0)} {unit}"
     if math.isnan(row["p_friedman"]):
@@ -148,10 +144,10 @@ def secondary(results: Results, model: str) -> Table | None:
     return _of_tests(f"{model}: corrected p by other tests", rows)
 
 
-def between(results: Results, model: str, other: str) -> Table | None:
+def tests_between(results: Results, model: str, other: str) -> Table | None:
     """The tests of two models' difference in accuracy, and in the gaps of the methods."""
     rows = matching(results.tests, model=model, other=other, question=Question.BETWEEN_MODELS)
-    caption = f"{model}{_MINUS}{other}: corrected p by other tests"
+    caption = f"{model}{_LESS}{other}: corrected p by other tests"
     return _of_tests(caption, rows)
 
 
@@ -160,14 +156,14 @@ def _of_tests(caption: str, rows: pd.DataFrame) -> Table | None:
     body = []
     for key in _keys(rows[rows["p"].notna() & (rows["test"] != "McNemar")]):
         own = matching(rows, **key)
-        body.append((Cell(_compared(**key)), *_p_values(own), *_sizes(own)))
+        body.append((Cell(_contrast(**key)), *_p_values(own), *_effect_sizes(own)))
     for _, row in rows[rows["test"] == "McNemar"].iterrows():
         name = f"accuracy, McNemar, seed {number(row['seed'], 0)}"
-        gaps = [Cell("") for _ in range(len(_TESTS) - 1)]
+        blank = [EMPTY] * (len(_TESTS) - 1)
         delta = Cell(number(row["delta"], 2))
-        body.append((Cell(name), *gaps, _p(row), Cell(""), Cell(""), delta))
-    heads = ("d_z, seeds", "d_z, sequences", "Cliff's delta, sequences")
-    header = ("Comparison", *_TESTS, *heads)
+        body.append((Cell(name), *blank, _p(row), EMPTY, EMPTY, delta))
+    sizes = ("d_z, seeds", "d_z, sequences", "Cliff's delta, sequences")
+    header = heads("Comparison", *_TESTS, *sizes)
     return Table(caption, header, tuple(body), folded=True) if body else None
 
 
@@ -177,59 +173,59 @@ def _keys(rows: pd.DataFrame) -> list[dict[str, str]]:
     return [dict(zip(_KEY, key, strict=True)) for key in keys.tolist()]
 
 
-def _compared(*, question: str, model: str, other: str, method: str, metric: str) -> str:
+def _contrast(*, question: str, model: str, other: str, method: str, metric: str) -> str:
     if question == Question.BETWEEN_MODELS:
         return method or metric
-    return f"{method}{_MINUS}{other}"
+    return f"{method}{_LESS}{other}"
 
 
 def _p_values(rows: pd.DataFrame) -> list[Cell]:
-    found = [
+    each_test = [
         matching(rows, test=test, population=population) for test, population in _TESTS.values()
     ]
-    return [_p(each.iloc[0]) if len(each) else Cell("") for each in found]
+    return [_p(each.iloc[0]) if len(each) else EMPTY for each in each_test]
 
 
 def _p(row: pd.Series[Any]) -> Cell:
     return Cell(probability(row["p_corrected"]), note=str(row["reason"]))
 
 
-def _sizes(rows: pd.DataFrame) -> list[Cell]:
+def _effect_sizes(rows: pd.DataFrame) -> list[Cell]:
     seeds = matching(rows, test="paired t").iloc[:1]
     sequences = matching(rows, test="sign flips", population="these models").iloc[:1]
-    wanted = ((seeds, "effect"), (sequences, "effect"), (sequences, "delta"))
+    sizes = ((seeds, "effect"), (sequences, "effect"), (sequences, "delta"))
     return [
         Cell(number(float(part[name].iloc[0]), 2), note=part["reason"].iloc[0] or "no spread")
         if len(part)
-        else Cell("")
-        for part, name in wanted
+        else EMPTY
+        for part, name in sizes
     ]
 
 
 def variances(results: Results, model: str) -> Table | None:
-    """Which share of the variance of single gaps each thing brings; None where none is known."""
+    """The shares of the variance components of single gaps; None where none is known."""
     rows = matching(results.variance, model=model)
     if rows["share"].isna().all():
         return None
-    heads = [name for name in _COMPONENTS if name in set(rows["component"])]
+    components = [name for name in _COMPONENTS if name in set(rows["component"])]
     body = []
     for method in in_order([], rows["method"]):
         own = {str(row["component"]): row for _, row in matching(rows, method=method).iterrows()}
-        shares = (_share(own[name]) if name in own else Cell("") for name in heads)
+        shares = (_share_cell(own[name]) if name in own else EMPTY for name in components)
         body.append((Cell(method, method=method), *shares))
-    header = ("Method", *(name.capitalize() for name in heads))
+    header = heads("Method", *(name.capitalize() for name in components))
     caption = f"{model}: where the variance of single gaps comes from"
     return Table(caption, header, tuple(body), folded=True)
 
 
-def _share(row: pd.Series[Any]) -> Cell:
+def _share_cell(row: pd.Series[Any]) -> Cell:
     if math.isnan(row["share"]):
         return Cell(ABSENT, note=row["reason"])
     return Cell(f"{number(100 * row['share'], 0)} %")
 
 
 def detectable(results: Results) -> Table | None:
-    """The smallest true difference that would be found four times in five."""
+    """The smallest true difference that is detected with a power of 80 %."""
     rows = results.detectable
     rows = rows[rows["detectable"].notna()]
     if rows.empty:
@@ -241,16 +237,19 @@ def detectable(results: Results) -> Table | None:
         models = [key["model"], key["other"]][
             : 2 if key["question"] == Question.BETWEEN_MODELS else 1
         ]
-        where = _MINUS.join(models)
-        body.append((Cell(f"{where}: {_compared(**key)}"), *(_found(part) for part in parts)))
-    header = ("Comparison", "Retraining (n seeds)", "These models (n)")
-    caption = "The smallest true difference that would be found four times in five"
+        where = _LESS.join(models)
+        body.append(
+            (Cell(f"{where}: {_contrast(**key)}"), *(_detectable_cell(part) for part in parts))
+        )
+    header = heads("Comparison", "Retraining (n seeds)", "These models (n)")
+    caption = "The smallest true difference that is detected with a power of 80 %"
     return Table(caption, header, tuple(body), folded=True)
 
 
-def _found(rows: pd.DataFrame) -> Cell:
+def _detectable_cell(rows: pd.DataFrame) -> Cell:
+    """The smallest detectable difference, with the n of its test in brackets."""
     if rows.empty:
-        return Cell("")
+        return EMPTY
     row = rows.iloc[0]
     decimals = max(2, 1 - math.floor(math.log10(row["detectable"]))) if row["detectable"] else 2
     return Cell(f"{number(row['detectable'], min(decimals, 5))} ({number(row['n'], 0)})")
@@ -258,8 +257,8 @@ def _found(rows: pd.DataFrame) -> Cell:
 
 def can_show(results: Results) -> str:
     """What this number of seeds cannot show, in a sentence or two; nothing where none is known."""
-    said = (_of_signs(results), _of_differences(results), _of_groups(results))
-    return " ".join(filter(None, said))
+    sentences = (_of_signs(results), _of_differences(results), _of_groups(results))
+    return " ".join(filter(None, sentences))
 
 
 def _of_groups(results: Results) -> str:
@@ -271,20 +270,20 @@ def _of_groups(results: Results) -> str:
 
 def _of_signs(results: Results) -> str:
     """How small a p the tests that go by signs can give."""
-    # slow to import, and a run that finds all there draws nothing
+    # slow to import, and a run that resumes may render nothing
     from xaibench.statistics.power import smallest_p
 
     rows = matching(results.tests, test="Wilcoxon", population="retraining, these sequences")
     seeds = int(rows["pairs"].max()) if len(rows) else 0
     if seeds == 1:
-        return "With one seed nothing can be said of retraining."
+        return "With one seed nothing is known of retraining."
     if seeds < 2:
         return ""
     least = smallest_p("wilcoxon", seeds)
-    said = f"{least:.4f}".rstrip("0") if least >= 0.001 else f"{least:.1e}"
+    text = f"{least:.4f}".rstrip("0") if least >= 0.001 else f"{least:.1e}"
     end = ", and so none below .05" if least > 0.05 else ""
     return (
-        f"With {seeds} seeds no Wilcoxon or sign-flip test over seeds can give p below {said}{end}."
+        f"With {seeds} seeds no Wilcoxon or sign-flip test over seeds can give p below {text}{end}."
     )
 
 

@@ -1,4 +1,4 @@
-"""What a method must beat: controls made from its own map, and maps that know no model."""
+"""What a method must beat: control maps made from its own, and maps that never saw a model."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from xaibench.results.schema import Question
 from ..format.names import first_localisation, named
 from ..format.numbers import direction
 from ..format.select import estimates_of, in_order, methods_of, operator_of
-from .grid import Column, Table, grid
 from .metrics import doubted
+from .table import Measure, Table, grid
 
 BLURRED = "blurred"
-"""The control that is the map itself, smeared."""
+"""The control that is the map itself, blurred."""
 
 
 def controls(results: Results, model: str) -> list[Table]:
     """By the leaderboard's metric and by the first of localisation: a method minus each control."""
-    wanted = [(PRIMARY, operator_of(results))]
-    wanted += [(metric, "") for metric in first_localisation(results)[:1]]
-    found = (_controls(results, model, *pair) for pair in wanted)
-    return [table for table in found if table is not None]
+    pairs = [(PRIMARY, operator_of(results))]
+    pairs += [(metric, "") for metric in first_localisation(results)[:1]]
+    tables = (_by_control(results, model, *pair) for pair in pairs)
+    return [table for table in tables if table is not None]
 
 
 def unbeaten(results: Results, model: str, metric: str, operator: str) -> dict[str, list[str]]:
@@ -29,19 +29,19 @@ def unbeaten(results: Results, model: str, metric: str, operator: str) -> dict[s
     for a motif may well be smooth."""
     rows = estimates_of(results, question=Question.AGAINST_CONTROL, model=model, metric=metric)
     rows = rows[(rows["operator"] == operator) & (rows["other"] != BLURRED) & rows["mean"].notna()]
-    found: dict[str, list[str]] = {}
+    names: dict[str, list[str]] = {}
     for _, row in rows.iterrows():
         if direction(row) != 1:
-            found.setdefault(str(row["method"]), []).append(str(row["other"]))
-    return found
+            names.setdefault(str(row["method"]), []).append(str(row["other"]))
+    return names
 
 
-def _controls(results: Results, model: str, metric: str, operator: str) -> Table | None:
+def _by_control(results: Results, model: str, metric: str, operator: str) -> Table | None:
     rows = estimates_of(results, question=Question.AGAINST_CONTROL, model=model, metric=metric)
     rows = rows[rows["operator"] == operator]
-    columns = [
-        Column(other, rows[rows["other"] == other], marks=rows[rows["other"] == other])
+    measures = [
+        Measure(other, rows[rows["other"] == other], marks=rows[rows["other"] == other])
         for other in in_order(results.plan.get("controls"), rows["other"])
     ]
     what = named(metric, operator) + doubted(results, model, (metric, operator))
-    return grid(f"{model}: {what}, better than the control by", columns, methods_of(results))
+    return grid(f"{model}: {what}, better than the control by", measures, methods_of(results))

@@ -1,4 +1,4 @@
-"""What an explanation costs, and what the guards saw."""
+"""What an explanation costs, and what its guards measured."""
 
 from __future__ import annotations
 
@@ -7,39 +7,42 @@ import pandas as pd
 from xaibench.results.reading import Results
 
 from ..format.numbers import TIMES, number, scientific
-from .grid import COUNTED, Cell, Table
+from .table import COUNTED, Cell, Table, heads
+
+
+def cost_per_sequence(results: Results, model: str) -> pd.DataFrame:
+    """By method: the ``forwards``, ``backwards`` and ``milliseconds`` of one sequence, mean over
+    seeds."""
+    return _means(results.cost[results.cost["model"] == model], "method")
 
 
 def cost(results: Results) -> Table | None:
     """What an explanation costs: the mean over seeds, for one sequence."""
     if results.cost.empty:
         return None
-    body = []
-    for (model, method), rows in results.cost.groupby(["model", "method"], sort=False):
-        each = rows["sequences"].sum()
-        body.append(
-            (
-                Cell(str(model)),
-                Cell(str(method), method=str(method)),
-                Cell(number(rows["forwards"].sum() / each, 1)),
-                Cell(number(rows["backwards"].sum() / each, 1)),
-                Cell(number(1000 * rows["seconds"].sum() / each, 1)),
-                _counted(rows),
-            )
+    keys = ["model", "method"]
+    means = _means(results.cost, keys)
+    body = tuple(
+        (
+            *_names(model, method),
+            *(Cell(number(mean, 1)) for mean in means.loc[[(model, method)]].to_numpy()[0]),
+            _counted(rows),
         )
-    header = ("Model", "Method", "Forwards", "Backwards", "Milliseconds", COUNTED)
-    words = frozenset({0, 1})
-    return Table("Cost of one explained sequence, mean over seeds", header, tuple(body), words)
+        for (model, method), rows in results.cost.groupby(keys, sort=False)
+    )
+    header = heads(
+        "Model", "Method", "Forwards", "Backwards", "Milliseconds", COUNTED, prose=(0, 1)
+    )
+    return Table("Cost of one explained sequence, mean over seeds", header, body)
 
 
 def guards(results: Results) -> Table | None:
-    """What the guards saw of every method: the largest over seeds."""
+    """What the guards measured of every method: the largest over seeds."""
     if results.cost.empty:
         return None
     body = tuple(
         (
-            Cell(str(model)),
-            Cell(str(method), method=str(method)),
+            *_names(model, method),
             Cell(scientific(rows["completeness_error"].max()), note="no completeness is promised"),
             Cell(scientific(rows["difference"].max())),
             Cell(f"{number(100 * rows['flat'].mean(), 1)} %"),
@@ -47,8 +50,19 @@ def guards(results: Results) -> Table | None:
         )
         for (model, method), rows in results.cost.groupby(["model", "method"], sort=False)
     )
-    header = ("Model", "Method", "Completeness error", "Made again", "Flat maps", COUNTED)
-    return Table("What the guards saw", header, body, frozenset({0, 1}), folded=True)
+    header = ("Model", "Method", "Completeness error", "Batch difference", "Flat maps", COUNTED)
+    return Table("What the guards measured", heads(*header, prose=(0, 1)), body, folded=True)
+
+
+def _means(rows: pd.DataFrame, keys: str | list[str]) -> pd.DataFrame:
+    counted = ["forwards", "backwards", "seconds", "sequences"]
+    sums = rows.groupby(keys, sort=False)[counted].sum()
+    means = sums[["forwards", "backwards"]].div(sums["sequences"], axis=0)
+    return means.assign(milliseconds=1000 * sums["seconds"] / sums["sequences"])
+
+
+def _names(model: object, method: object) -> tuple[Cell, Cell]:
+    return Cell(str(model)), Cell(str(method), method=str(method))
 
 
 def _counted(rows: pd.DataFrame) -> Cell:

@@ -1,4 +1,4 @@
-"""AUROC, AUPRC and MCC of the models beside the floor, and whether accuracy alone would mislead."""
+"""AUROC, AUPRC and MCC of the models, and whether accuracy alone would mislead."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pandas as pd
 from xaibench.results.reading import Results
 from xaibench.results.schema import Question
 
-from ..format.numbers import LEVEL, counts, decimals_of, mean_and_interval, why
-from .grid import COUNTED, Cell, Table
+from ..format.numbers import LEVEL, MINUS, counts, decimals_of
+from ..format.select import matching
+from .table import COUNTED, Cell, Head, Table, estimated, heads
 
 NAMES = {"auroc": "AUROC", "auprc": "AUPRC", "mcc": "MCC"}
 
@@ -19,13 +20,13 @@ UNEVEN = 0.1
 on for two classes. Our choice."""
 
 LACKING = (
-    "AUROC, AUPRC and MCC are missing: the run was made before they were kept, or no model "
+    "AUROC, AUPRC and MCC are missing: the run was made before they were saved, or no model "
     "predicted; its command again adds them."
 )
 
 
 def discrimination(results: Results) -> Table | None:
-    """How well the models tell the classes apart; None where a run did not keep it."""
+    """How well the models separate the classes; None where a run did not save it."""
     rows = results.classification
     values = rows[rows["question"] == Question.VALUE]
     if values.empty:
@@ -34,14 +35,13 @@ def discrimination(results: Results) -> Table | None:
     body = tuple(
         (
             Cell(str(model)),
-            *(_figure(own, measure, decimals) for measure in NAMES),
+            *(_discrimination(own, measure, decimals) for measure in NAMES),
             Cell(counts(own.iloc[0])),
         )
         for model, own in values.groupby("model", sort=False)
     )
-    heads = (f"{name} {LEVEL}" for name in headings(results).values())
     caption = "AUROC, AUPRC and MCC on the test sequences"
-    return Table(caption, ("Model", *heads, COUNTED), body)
+    return Table(caption, _heads(results, "Model"), body)
 
 
 def discrimination_differences(results: Results) -> Table | None:
@@ -53,20 +53,23 @@ def discrimination_differences(results: Results) -> Table | None:
     decimals = max(decimals_of(differences), 3)
     body = tuple(
         (
-            Cell(f"{model} \N{MINUS SIGN} {other}"),
-            *(_figure(own, measure, decimals) for measure in NAMES),
+            Cell(f"{model} {MINUS} {other}"),
+            *(_discrimination(own, measure, decimals) for measure in NAMES),
             Cell(counts(own.iloc[0])),
         )
         for (model, other), own in differences.groupby(["model", "other"], sort=False)
     )
-    heads = (f"{name} {LEVEL}" for name in headings(results).values())
     caption = "Differences in AUROC, AUPRC and MCC, paired by sequence"
-    return Table(caption, ("Models", *heads, COUNTED), body)
+    return Table(caption, _heads(results, "Models"), body)
 
 
-def _figure(rows: pd.DataFrame, measure: str, decimals: int) -> Cell:
-    row = rows[rows["metric"] == measure].iloc[0]
-    return Cell(mean_and_interval(row, decimals), note=why(row))
+def _heads(results: Results, first: str) -> tuple[Head, ...]:
+    measures = (f"{name} {LEVEL}" for name in headings(results).values())
+    return heads(first, *measures, COUNTED)
+
+
+def _discrimination(rows: pd.DataFrame, measure: str, decimals: int) -> Cell:
+    return estimated(rows[rows["metric"] == measure].iloc[0], decimals)
 
 
 def headings(results: Results) -> dict[str, str]:
@@ -81,13 +84,9 @@ def headings(results: Results) -> dict[str, str]:
 def value_of(results: Results, measure: str, model: str) -> pd.Series[Any] | None:
     """One row of ``classification.csv``; None where there is no number."""
     rows = results.classification
-    here = (
-        (rows["question"] == Question.VALUE)
-        & (rows["model"] == model)
-        & (rows["metric"] == measure)
-    )
-    found = rows[here & rows["mean"].notna()]
-    return None if found.empty else found.iloc[0]
+    rows = matching(rows, question=Question.VALUE, model=model, metric=measure)
+    rows = rows[rows["mean"].notna()]
+    return None if rows.empty else rows.iloc[0]
 
 
 def uneven(results: Results) -> float | None:
@@ -106,5 +105,5 @@ def largest_class(results: Results) -> str:
 
 
 def _dataset(results: Results) -> dict[str, Any]:
-    found = results.environment.get("dataset")
-    return found if isinstance(found, dict) else {}
+    dataset = results.environment.get("dataset")
+    return dataset if isinstance(dataset, dict) else {}

@@ -11,7 +11,7 @@ from xaibench.results.reading import Results
 from ..format.names import label
 from ..format.numbers import brief
 from ..format.select import unmeasured_records
-from .grid import Cell, Table
+from .table import Cell, Table, heads
 
 
 def unmeasured(results: Results) -> Table | None:
@@ -20,19 +20,20 @@ def unmeasured(results: Results) -> Table | None:
     if rows.empty:
         return None
     body = []
-    told: set[str] = set()
+    reasons: set[str] = set()
     for (model, status, reason), group in rows.groupby(["model", "status", "reason"], sort=False):
         what = [label(metric) for metric in group["metric"].unique() if metric]
         seeds = ", ".join(str(seed) for seed in sorted(group["seed"].unique()))
-        why = brief(str(reason)) if reason in told else str(reason)
-        told.add(str(reason))
-        words = (model, ", ".join(_sources(group)), status, _some(what), seeds, why)
-        body.append(tuple(Cell(str(word)) for word in words))
+        why = brief(str(reason)) if reason in reasons else str(reason)
+        reasons.add(str(reason))
+        texts = (model, ", ".join(_methods(group)), status, _abridged(what), seeds, why)
+        body.append(tuple(Cell(str(text)) for text in texts))
     header = ("Model", "Method", "Status", "Measures", "Seeds", "Reason")
-    return Table("What did not apply or failed", header, tuple(body), words=frozenset(range(6)))
+    caption = "What did not apply or failed"
+    return Table(caption, heads(*header, prose=range(6)), tuple(body))
 
 
-def _sources(rows: pd.DataFrame) -> list[str]:
+def _methods(rows: pd.DataFrame) -> list[str]:
     """The methods; a control made from the map of one only where the method itself is not named."""
     methods = set(rows["method"][rows["control"] == ""])
     pairs = zip(rows["method"], rows["control"], strict=True)
@@ -44,6 +45,6 @@ def _sources(rows: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys(named))
 
 
-def _some(words: Sequence[str], most: int = 3) -> str:
-    shown = ", ".join(words[:most]) or "all"
-    return f"{shown} and {len(words) - most} more" if len(words) > most else shown
+def _abridged(names: Sequence[str], most: int = 3) -> str:
+    shown = ", ".join(names[:most]) or "all"
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

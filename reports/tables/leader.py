@@ -17,7 +17,11 @@ from .selftest import tested
 
 Outcome = Literal["leads", "unsure", "only random", "blind", "unmeasured"]
 
-_OF_ZERO = {0: "holds 0", -1: "lies below 0", None: "has no interval"}
+_DOUBTS = {
+    0: "whose interval includes 0",
+    -1: "whose interval is below 0",
+    None: "which has no interval",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,8 @@ class Leading:
     """The first of the ``candidates`` where the ``outcome`` is ``leads``, else none.
 
     ``candidates`` are the gaps to random that are known, best first, without random numbers.
-    ``unsure``: the first does not lie above 0; ``blind``: the metric failed its self-test.
+    ``unsure``: the interval of the first is not above 0; ``blind``: the metric failed its
+    self-test.
     """
 
     outcome: Outcome
@@ -37,8 +42,8 @@ class Leading:
 
     @property
     def doubt(self) -> str:
-        """What speaks against the first where that is ``unsure``, after "which"."""
-        return _OF_ZERO.get(direction(self.candidates.iloc[0]), "")
+        """What speaks against the first where the outcome is ``unsure``, after its interval."""
+        return _DOUBTS.get(direction(self.candidates.iloc[0]), "")
 
 
 def leading(results: Results, model: str) -> Leading:
@@ -56,6 +61,13 @@ def leading(results: Results, model: str) -> Leading:
     return Leading("leads" if above else "unsure", candidates)
 
 
+def to_best(results: Results, model: str, metric: str, operator: str) -> pd.DataFrame:
+    """The paired differences of a model's methods to the best of them (``other``), one row per
+    method; below 0 where it is behind. Empty where the run has none."""
+    rows = estimates_of(results, question=Question.AGAINST_BEST, metric=metric, model=model)
+    return rows[rows["operator"] == operator]
+
+
 def beside_best(
     results: Results, model: str, measure: tuple[str, str], *, best: str
 ) -> dict[str, int | None]:
@@ -63,12 +75,20 @@ def beside_best(
 
     ``measure`` is ``(metric, operator)``. 0 is not distinguishable; 1 is ahead of the best on the
     sequences that both have, which can be where means are of different ones. Empty where the run
-    tells no differences to this best.
+    has no differences to this best.
     """
-    metric, operator = measure
-    rows = estimates_of(
-        results, question=Question.AGAINST_BEST, model=model, metric=metric, other=best
-    )
-    rows = rows[(rows["operator"] == operator) & rows["mean"].notna()]
+    rows = to_best(results, model, *measure)
+    rows = rows[(rows["other"] == best) & rows["mean"].notna()]
     rows = rows[~rows["method"].isin([best, *random_of(results)])]
     return {str(row["method"]): direction(row) for _, row in rows.iterrows()}
+
+
+def clearly_best(results: Results, model: str, metric: str, operator: str) -> str | None:
+    """The best method by a metric where every other is distinguishable from it and behind; else
+    None."""
+    rows = to_best(results, model, metric, operator)
+    rows = rows[rows["mean"].notna()]
+    best = {str(name) for name in rows["other"]}
+    if len(best) != 1 or any(direction(row) != -1 for _, row in rows.iterrows()):
+        return None
+    return best.pop()

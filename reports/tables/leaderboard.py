@@ -1,8 +1,9 @@
-"""Which method finds what a model uses: ranks, gaps to random, and their share of the oracle's."""
+"""The leaderboard: which method finds what a model uses, by how much, how sure, at what cost."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,41 +12,231 @@ import pandas as pd
 from xaibench.explanation.controls import RANDOM
 from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
-from xaibench.results.schema import Question
 
+from ..format.names import signed
 from ..format.numbers import (
     ABSENT,
     LEVEL,
+    brief,
     counts,
     decimals_of,
+    direction,
     interval,
     number,
     probability,
     usual_counts,
 )
-from ..format.select import estimates_of, matching, operator_of, ranking
-from .grid import CANNOT, COUNTED, Cell, Table, estimated
+from ..format.select import (
+    chances_of_best,
+    matching,
+    models_of,
+    normalised,
+    operator_of,
+    random_of,
+    ranking,
+)
+from .controls import unbeaten
+from .cost import cost_per_sequence
+from .leader import to_best
 from .selftest import Tested, tested
+from .table import (
+    CANNOT,
+    COUNTED,
+    EMPTY,
+    Cell,
+    Filters,
+    Head,
+    Table,
+    by_method,
+    estimated,
+    heads,
+    p_cell,
+)
+from .whisker import Scale, scale_of
+
+GAP = (
+    "Gap to random, in logits: how far a method's deletion curve is below that of random "
+    "positions, on average; 0 is no better than random."
+)
+NORMALISED = (
+    " Normalised, without unit: the gap as a share of that of the oracle, an order that knows the "
+    "answer."
+)
+BOTH_KINDS = (
+    " Signed methods replace evidence against the class last, and unsigned ones cannot "
+    "distinguish it: part of a difference between the two kinds may be this."
+)
+HEADS = (
+    Head("Model", prose=True),
+    Head("Method", prose=True),
+    Head("Rank", "Among the methods of its model, by the gap to random."),
+    Head(
+        "Gap to random",
+        "Random minus method, the area under the falling logit difference: above 0 is better than "
+        "random positions.",
+        descending=True,
+    ),
+    Head(
+        "Normalised",
+        "The gap as a share of the oracle's: 0 is random, 1 an order that knows the answer.",
+        descending=True,
+    ),
+    Head("p", "Two-sided, of the gap, corrected after Holm over the methods of a model."),
+    Head(
+        "P(best)", "How often the gap is the largest when the data are resampled.", descending=True
+    ),
+    Head("To the best", "The paired difference to the largest gap of the model.", descending=True),
+    Head("ms", "Milliseconds of the processor per explained sequence."),
+)
+
+
+# Every model
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What all rows share; ``unsigned`` methods are named beside others that are signed."""
+
+    scale: Scale
+    decimals: int
+    normalised_decimals: int
+    random: frozenset[str]
+    unsigned: frozenset[str]
+
+
+def standings(results: Results) -> Table | None:
+    """Every method on every model, best first within a model; None where nothing was deleted."""
+    frames = [(model, ranking(results, model)) for model in models_of(results)]
+    known = [frame for _, frame in frames if len(frame)]
+    if not known:
+        return None
+    every = pd.concat(known)
+    shares = pd.concat([normalised(results, model) for model, _ in frames])
+    random, unsigned = frozenset(random_of(results)), _unsigned(results, every)
+    shared = _Shared(scale_of(every), decimals_of(every), decimals_of(shares), random, unsigned)
+    rows = [row for model, frame in frames for row in _standings(results, model, frame, shared)]
+    filters = Filters(
+        tuple((model,) for model, frame in frames for _ in range(len(frame))),
+        tuple(ahead for model, frame in frames for ahead in _ahead(results, model, frame)),
+        "beats random",
+    )
+    table = Table(
+        f"Deletion, logit difference, operator {operator_of(results)}",
+        HEADS,
+        tuple(rows),
+        name="standings",
+        filters=filters,
+        note=_note(results) + BOTH_KINDS * bool(unsigned),
+    ).without_empty_columns()
+    return replace(table, gloss=GAP + NORMALISED * ("Normalised" in table.header))
+
+
+def _unsigned(results: Results, rows: pd.DataFrame) -> frozenset[str]:
+    """The unsigned methods that were measured beside signed ones, without random numbers."""
+    measured = {str(name) for name in rows[rows["mean"].notna()]["method"]}
+    measured -= {*random_of(results)}
+    unsigned = {name for name in measured if not signed(results, name)}
+    return frozenset(unsigned) if unsigned != measured else frozenset()
+
+
+def _note(results: Results) -> str:
+    seeds = results.estimates["seeds"].max()
+    population = "for retraining" if seeds > 1 else "over sequences, for these trained models"
+    inner = "; thick, for these trained models" if seeds > 1 else ""
+    return f"In brackets and as a thin line: 95 % interval {population}{inner}. Dashed: random."
+
+
+def _ahead(results: Results, model: str, rows: pd.DataFrame) -> list[bool]:
+    """For each row, whether the method is better than random by a metric that can tell."""
+    failed = tested(results, model, PRIMARY, operator_of(results)).failed
+    return [direction(row) == 1 and not failed for _, row in rows.iterrows()]
+
+
+def _standings(
+    results: Results, model: str, rows: pd.DataFrame, shared: _Shared
+) -> list[tuple[Cell, ...]]:
+    """One row per method of a model."""
+    operator = operator_of(results)
+    shares = by_method(normalised(results, model))
+    behind = by_method(to_best(results, model, PRIMARY, operator))
+    chances, cost = chances_of_best(results, model), cost_per_sequence(results, model)
+    failed = tested(results, model, PRIMARY, operator).failed
+    controls = unbeaten(results, model, PRIMARY, operator)
+    table: list[tuple[Cell, ...]] = []
+    for _, row in rows.iterrows():
+        method = str(row["method"])
+        remark = _remark(row, controls.get(method, []), shared, failed=failed)
+        table.append(
+            (
+                Cell(model),
+                Cell(method, method=method, remark=remark),
+                Cell(number(row["rank"], 0), float(row["rank"]), note=str(row["reason"])),
+                estimated(row, shared.decimals, scale=shared.scale),
+                estimated(shares.get(method), shared.normalised_decimals),
+                p_cell(row),
+                _chance_of_best(chances.get(method, math.nan)),
+                _to_best(behind.get(method), row, shared),
+                _milliseconds(cost["milliseconds"].get(method, math.nan)),
+            )
+        )
+    return table
+
+
+def _to_best(behind: pd.Series[Any] | None, row: pd.Series[Any], shared: _Shared) -> Cell:
+    """The difference to the best, which is itself said to be it."""
+    if behind is not None:
+        return estimated(behind, shared.decimals)
+    return Cell("best", 0.0) if row["rank"] == 1 else EMPTY
+
+
+def _chance_of_best(chance: float) -> Cell:
+    text = "<0.01" if chance < 0.005 else number(chance, 2)
+    return EMPTY if math.isnan(chance) else Cell(text, chance)
+
+
+def _milliseconds(cost: float) -> Cell:
+    return EMPTY if math.isnan(cost) else Cell(number(cost, 1), cost)
+
+
+def _remark(row: pd.Series[Any], controls: list[str], shared: _Shared, *, failed: bool) -> str:
+    """What a reader must know before trusting a row; ``controls`` are those that are not beaten."""
+    if math.isnan(row["mean"]):
+        return brief(str(row["reason"]))
+    if failed:
+        return "not ranked: the metric failed its self-test"
+    if str(row["method"]) in shared.random:
+        return "random numbers"
+    kind = ["unsigned"] if str(row["method"]) in shared.unsigned else []
+    above = [f"not above its control: {', '.join(controls)}"] if controls else []
+    return "; ".join([*kind, *above])
+
+
+# One model
 
 
 def leaderboard(results: Results, model: str) -> Table | None:
-    """Which method finds what the model uses; None where the deletion metric did not run."""
+    """The methods of a model with all their tests; None where the deletion metric did not run."""
     rows = ranking(results, model)
     if rows.empty:
         return None
     operator = operator_of(results)
     decimals, test = decimals_of(rows), tested(results, model, PRIMARY, operator)
-    head, shares = _shares(normalised(results, model))
+    shares = normalised(results, model)
+    head, normalised_cells = _normalised(shares)
     header = (
         *("Method", "Rank", f"Gap to random {LEVEL}", *head, f"These models {LEVEL}"),
         *("Effect (d_z)", "p these models", "p retraining", COUNTED),
     )
     body = (
-        (*_place(row, decimals, test), *_share(shares, row["method"]), *_tests(row, decimals))
+        (
+            *_rank_and_gap(row, decimals, test),
+            *([normalised_cells.get(row["method"], EMPTY)] if head else []),
+            *_test_cells(row, decimals),
+        )
         for _, row in rows.iterrows()
     )
     caption = f"{model}: the gap to random deletion (logit difference, {operator})"
-    return Table(caption, header, tuple(body), folded=True)
+    return Table(caption, heads(*header), tuple(body), folded=True)
 
 
 def by_seed(results: Results, model: str) -> Table | None:
@@ -62,15 +253,14 @@ def by_seed(results: Results, model: str) -> Table | None:
         )
         for method in methods
     )
-    header = ("Method", *(f"Seed {seed}" for seed in gaps.columns))
-    caption = f"{model}: the gap to random under every seed"
-    return Table(caption, header, body, folded=True)
+    header = heads("Method", *(f"Seed {seed}" for seed in gaps.columns))
+    return Table(f"{model}: the gap to random under every seed", header, body, folded=True)
 
 
 def _gaps_by_seed(results: Results, model: str) -> pd.DataFrame:
     """Methods down, seeds across: means over the sequences that method and control share."""
-    wanted = {"model": model, "metric": PRIMARY, "operator": operator_of(results)}
-    rows = matching(results.records, control="", status="ok", **wanted)
+    own = {"model": model, "metric": PRIMARY, "operator": operator_of(results)}
+    rows = matching(results.records, control="", status="ok", **own)
     keys = ["method", "seed", "sequence"]
     means = rows.groupby(keys, observed=True, sort=False)["value"].mean().unstack("method")
     if RANDOM not in means:
@@ -80,42 +270,36 @@ def _gaps_by_seed(results: Results, model: str) -> pd.DataFrame:
     return gaps.groupby("seed").mean().T
 
 
-def normalised(results: Results, model: str) -> pd.DataFrame:
-    """The gaps of the leaderboard as shares of the oracle's: 0 is random, 1 the oracle."""
-    rows = estimates_of(results, question=Question.NORMALISED, metric=PRIMARY, model=model)
-    return rows[rows["operator"] == operator_of(results)]
-
-
-def _place(row: pd.Series[Any], decimals: int, test: Tested) -> tuple[Cell, ...]:
+def _rank_and_gap(row: pd.Series[Any], decimals: int, test: Tested) -> tuple[Cell, ...]:
     """The method, its rank and its gap."""
-    failed, why = test.failed, row["reason"]
-    rank = Cell(CANNOT, note=test.reason) if failed else Cell(number(row["rank"], 0), note=why)
+    reason = row["reason"]
+    rank = Cell(number(row["rank"], 0), note=reason)
+    if test.failed:
+        rank = Cell(CANNOT, note=test.reason)
     gap = number(row["mean"], decimals) + _headline(row, decimals)
-    return Cell(row["method"], method=row["method"]), rank, Cell(gap, note=why)
+    return Cell(row["method"], method=row["method"]), rank, Cell(gap, note=reason)
 
 
-def _shares(rows: pd.DataFrame) -> tuple[tuple[str, ...], dict[str, Cell]]:
-    """The head of the normalised scores and their places; nothing where no oracle ran."""
+def _normalised(rows: pd.DataFrame) -> tuple[tuple[str, ...], dict[str, Cell]]:
+    """The head of the normalised scores and their cells; nothing where no oracle ran."""
     if rows.empty:
         return (), {}
     usual, decimals = usual_counts(rows), decimals_of(rows)
-    cells = {row["method"]: estimated(row, decimals, usual=usual) for _, row in rows.iterrows()}
+    cells = {
+        method: estimated(row, decimals, usual=usual) for method, row in by_method(rows).items()
+    }
     return (f"Normalised {LEVEL}{', ' if usual else ''}{usual}",), cells
 
 
-def _share(shares: dict[str, Cell], method: str) -> tuple[Cell, ...]:
-    return (shares.get(method, Cell("")),) if shares else ()
-
-
-def _tests(row: pd.Series[Any], decimals: int) -> tuple[Cell, ...]:
-    """What is known of the gap on these models and of retraining, and from how much."""
-    why = row["reason"]
-    here = interval(row["sequences_low"], row["sequences_high"], decimals)
+def _test_cells(row: pd.Series[Any], decimals: int) -> tuple[Cell, ...]:
+    """What is known of the gap on these models and for retraining, and from how much."""
+    reason = row["reason"]
+    of_models = interval(row["sequences_low"], row["sequences_high"], decimals)
     return (
-        Cell(here or ABSENT, note=why),
-        Cell(number(row["effect"], 2), note=why),
-        Cell(probability(row["p_sequences_holm"]), note=why),
-        Cell(probability(row["p_holm"]), note=why),
+        Cell(of_models or ABSENT, note=reason),
+        Cell(number(row["effect"], 2), note=reason),
+        Cell(probability(row["p_sequences_holm"]), note=reason),
+        Cell(probability(row["p_holm"]), note=reason),
         Cell(counts(row)),
     )
 

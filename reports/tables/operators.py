@@ -1,4 +1,4 @@
-"""Operators: how far each pushes the data, what is found under it, and whether they agree."""
+"""Operators: how far each pushes the data, the gaps under it, and whether they agree."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from xaibench.results.schema import Question
 from ..format.names import named
 from ..format.numbers import decimals_of, number, used, usual_counts
 from ..format.select import estimates_of, methods_of, models_of, operators_of
-from .grid import CANNOT, COUNTED, Cell, Table, estimated
 from .selftest import tested
+from .table import CANNOT, COUNTED, EMPTY, Cell, Table, estimated, heads
 
-_QUANTITIES = {
-    "log_likelihood": "Log-likelihood, nats a base",
+_SHIFTS = {
+    "log_likelihood": "Log-likelihood, nats per base",
     "confidence": "Largest probability",
 }
-"""What an operator pushes -> what a reader calls it."""
+"""What is measured of an operator -> what a reader calls it."""
 
 _FRACTIONS = (0.1, 0.5)
-"""Of the positions: how many are replaced at random when a distance is told."""
+"""Of the positions: the shares replaced at random in the table."""
 
 
 def distances(results: Results, model: str) -> Table | None:
@@ -38,20 +38,20 @@ def distances(results: Results, model: str) -> Table | None:
         return None
     pushed = pushed[pushed["fraction"].isin(_shown(pushed))]
     body = [
-        _row(_pushed(rows), rows, operators)
-        for quantity in _QUANTITIES
+        _under_operators(_shift(rows), rows, operators)
+        for quantity in _SHIFTS
         for _, rows in pushed[pushed["quantity"] == quantity].groupby("fraction")
     ]
     decimals = decimals_of(gaps)
     body += [
-        _row(method, rows, operators, method=method, decimals=decimals)
+        _under_operators(method, rows, operators, method=method, decimals=decimals)
         for method in methods_of(results)
         if len(rows := gaps[gaps["method"] == method])
     ]
     failed = _failed(results, model, operators)
     caption = f"{model}: how far operators push the data, and the gap to random under each"
-    header = ("", *(operator + failed.get(operator, "") for operator in operators))
-    return Table(caption, (*header, COUNTED), tuple(body))
+    header = ("", *(operator + failed.get(operator, "") for operator in operators), COUNTED)
+    return Table(caption, heads(*header), tuple(body))
 
 
 def agreement_of_operators(results: Results, model: str) -> Table | None:
@@ -62,19 +62,18 @@ def agreement_of_operators(results: Results, model: str) -> Table | None:
     if rows.empty:
         return None
     usual = _usual_methods(rows)
-    found = {
+    by_pair = {
         pair: Cell(_tau(row["tau"], row["methods"], usual), note=_UNDEFINED)
         for _, row in rows.iterrows()
         for pair in ((row["operator"], row["other"]), (row["other"], row["operator"]))
     }
-    seen = {operator for pair in found for operator in pair}
-    operators = [operator for operator in operators_of(results) if operator in seen]
+    compared = {operator for pair in by_pair for operator in pair}
+    operators = [operator for operator in operators_of(results) if operator in compared]
     body = tuple(
-        (Cell(one), *(found.get((one, other), Cell("")) for other in operators))
-        for one in operators
+        (Cell(one), *(by_pair.get((one, other), EMPTY) for other in operators)) for one in operators
     )
     caption = f"{model}: Kendall's tau between operators, {named(PRIMARY, '')}, {usual} methods"
-    return Table(caption, ("Operator", *operators), body, folded=True)
+    return Table(caption, heads("Operator", *operators), body, folded=True)
 
 
 def least_agreement(results: Results) -> Table | None:
@@ -87,19 +86,21 @@ def least_agreement(results: Results) -> Table | None:
             if known.empty:
                 continue
             least = known.iloc[0]
-            words = (model, named(str(metric), ""), f"{least['operator']}, {least['other']}")
+            names = (model, named(str(metric), ""), f"{least['operator']}, {least['other']}")
             numbers = (number(least["tau"], 2), number(float(known["tau"].median()), 2))
-            each = (*words, *numbers, number(len(known), 0), number(least["methods"], 0))
+            each = (*names, *numbers, number(len(known), 0), number(least["methods"], 0))
             body.append(tuple(Cell(text) for text in each))
     header = ("Model", "Metric", "Least alike", "Their tau", "Median tau", "Pairs", "Methods")
+    if not body:
+        return None
     caption = "Kendall's tau between operators, every metric"
-    return Table(caption, header, tuple(body), frozenset({0, 1, 2}), folded=True) if body else None
+    return Table(caption, heads(*header, prose=range(3)), tuple(body), folded=True)
 
 
-_UNDEFINED = "the methods are too few, or one operator tells none of them apart"
+_UNDEFINED = "the methods are too few, or all are equal under one operator"
 
 
-def _row(
+def _under_operators(
     head: str,
     rows: pd.DataFrame,
     operators: list[str],
@@ -114,21 +115,21 @@ def _row(
         row["operator"]: estimated(row, digits, usual=usual, marked=row if method else None)
         for _, row in rows.iterrows()
     }
-    across = (cells.get(operator, Cell("")) for operator in operators)
+    across = (cells.get(operator, EMPTY) for operator in operators)
     no_model = (rows["model"] == "").all()
     return (Cell(head, method=method), *across, Cell(used(rows.iloc[0]) if no_model else usual))
 
 
 def _shown(pushed: pd.DataFrame) -> list[float]:
-    """The measured fractions that lie next to those a reader is told of."""
+    """The measured fractions that lie next to those of ``_FRACTIONS``."""
     fractions = pushed["fraction"].to_numpy(np.float64)
-    return [float(fractions[np.abs(fractions - wanted).argmin()]) for wanted in _FRACTIONS]
+    return [float(fractions[np.abs(fractions - share).argmin()]) for share in _FRACTIONS]
 
 
-def _pushed(rows: pd.DataFrame) -> str:
-    """What is pushed, in words, of rows that share it."""
+def _shift(rows: pd.DataFrame) -> str:
+    """What the rows, which share it, measure."""
     quantity, fraction = rows["quantity"].iloc[0], float(rows["fraction"].iloc[0])
-    return f"{_QUANTITIES[quantity]}, at\N{NO-BREAK SPACE}{100 * fraction:g}\N{NO-BREAK SPACE}%"
+    return f"{_SHIFTS[quantity]}, at\N{NO-BREAK SPACE}{100 * fraction:g}\N{NO-BREAK SPACE}%"
 
 
 def _failed(results: Results, model: str, operators: list[str]) -> dict[str, str]:

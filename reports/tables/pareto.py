@@ -1,4 +1,4 @@
-"""What methods find beside what they cost: which of them a careful spender would choose from."""
+"""Score against cost: the Pareto front of the methods."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
 
 from ..format.numbers import decimals_of, number, usual_counts
-from ..format.select import operator_of, ranking
-from .grid import CANNOT, Cell, Table, estimated
-from .leaderboard import normalised
+from ..format.select import normalised, operator_of, ranking
+from .cost import cost_per_sequence
 from .selftest import tested
+from .table import CANNOT, Cell, Table, estimated, heads
 
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """What the methods of one model find and what they cost, a row a method, best first.
+    """Score and cost of the methods of one model, one row per method, best first.
 
     ``rows`` are the estimates of the score with ``forwards``, ``backwards`` and ``milliseconds`` of
     one sequence.
@@ -46,7 +46,8 @@ def worth(results: Results, model: str) -> Worth | None:
     shares = normalised(results, model).set_index("method")
     has_shares = len(gaps) > 0 and gaps["method"].isin(shares[shares["mean"].notna()].index).all()
     scores = shares.loc[gaps["method"]].reset_index() if has_shares else gaps
-    rows = scores.merge(_each(results, model), on="method", how="inner")
+    costs = cost_per_sequence(results, model).reset_index()
+    rows = scores.merge(costs, on="method", how="inner")
     if rows.empty:
         return None
     name = "normalised score" if has_shares else "gap to random"
@@ -54,10 +55,10 @@ def worth(results: Results, model: str) -> Worth | None:
     return Worth(rows.sort_values("mean", ascending=False, kind="stable"), name, not failed)
 
 
-def front(scores: NDArray[np.float64], costs: NDArray[np.float64]) -> NDArray[np.bool_]:
+def pareto_front(scores: NDArray[np.float64], costs: NDArray[np.float64]) -> NDArray[np.bool_]:
     """``(method,)``: whether no other is at least as good and cheaper, or better and as cheap.
 
-    >>> front(np.array([0.9, 0.9, 0.5, 0.4]), np.array([50.0, 1.0, 2.0, 0.0])).tolist()
+    >>> pareto_front(np.array([0.9, 0.9, 0.5, 0.4]), np.array([50.0, 1.0, 2.0, 0.0])).tolist()
     [False, True, False, True]
     """
     own_scores, own_costs = scores[:, None], costs[:, None]
@@ -68,39 +69,31 @@ def front(scores: NDArray[np.float64], costs: NDArray[np.float64]) -> NDArray[np
 
 
 def score_and_cost(results: Results, model: str) -> Table | None:
-    """A model's methods by their score, with what each costs and whether it is on the front."""
-    found = worth(results, model)
-    if found is None:
+    """A model's methods by their score, with what each costs and whether it is on the Pareto
+    front."""
+    value = worth(results, model)
+    if value is None:
         return None
-    rows, usual = found.rows, usual_counts(found.rows)
-    marks = {name: _marks(found, name) for name in ("forwards", "milliseconds")}
+    rows, usual = value.rows, usual_counts(value.rows)
+    marks = {name: _marks(value, name) for name in ("forwards", "milliseconds")}
     body = tuple(
         (
             Cell(row["method"], method=row["method"]),
-            estimated(row, found.decimals, usual=usual),
+            estimated(row, value.decimals, usual=usual),
             Cell(number(row["forwards"], 1) + marks["forwards"][place]),
             Cell(number(row["backwards"], 1)),
             Cell(number(row["milliseconds"], 1) + marks["milliseconds"][place]),
         )
         for place, (_, row) in enumerate(rows.iterrows())
     )
-    caption = f"{model}: {found.score} against cost ({usual})"
-    caption += "" if found.discriminates else f"; {CANNOT}, so no front"
-    header = ("Method", found.score.capitalize(), "Forwards", "Backwards", "Milliseconds")
-    return Table(caption, header, body)
+    caption = f"{model}: {value.score} against cost ({usual})"
+    caption += "" if value.discriminates else f"; {CANNOT}, so no Pareto front"
+    header = ("Method", value.score.capitalize(), "Forwards", "Backwards", "Milliseconds")
+    return Table(caption, heads(*header), body)
 
 
-def _marks(found: Worth, cost: str) -> list[str]:
-    rows = found.rows
-    on = front(rows["mean"].to_numpy(np.float64), rows[cost].to_numpy(np.float64))
-    return [" ●" if one and found.discriminates else "" for one in on]
-
-
-def _each(results: Results, model: str) -> pd.DataFrame:
-    """What one sequence costs each method: the mean over seeds."""
-    rows = results.cost[results.cost["model"] == model]
-    counted = ["forwards", "backwards", "seconds", "sequences"]
-    sums = rows.groupby("method", sort=False)[counted].sum()
-    each = sums[["forwards", "backwards"]].div(sums["sequences"], axis=0)
-    each["milliseconds"] = 1000 * sums["seconds"] / sums["sequences"]
-    return each.reset_index()
+def _marks(value: Worth, cost: str) -> list[str]:
+    """A mark for each method that is on the Pareto front of score and this cost."""
+    rows = value.rows
+    on = pareto_front(rows["mean"].to_numpy(np.float64), rows[cost].to_numpy(np.float64))
+    return [" ●" if one and value.discriminates else "" for one in on]

@@ -1,10 +1,9 @@
-"""Whether a metric can tell good from bad on a model, as the run's self-test found."""
+"""Whether a metric can tell good from bad on a model, by the self-test of the run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import pandas as pd
 
@@ -16,9 +15,9 @@ from xaibench.results.schema import Question
 from ..format.names import named
 from ..format.numbers import ABSENT, LEVEL, decimals_of, usual_counts
 from ..format.select import estimates_of, matching, models_of
-from .grid import CANNOT, COUNTED, Cell, Table, estimated
+from .table import CANNOT, COUNTED, Cell, Table, estimated, heads
 
-_COMPARISONS = {
+CONTRASTS = {
     "Oracle over random": (ORACLE, RANDOM),
     "Random over negated oracle": (RANDOM, NEGATED),
     "Oracle over blurred oracle": (ORACLE, BLURRED),
@@ -26,9 +25,9 @@ _COMPARISONS = {
 """What the columns say -> method and other of the ``self-test`` estimates."""
 
 LONG = 8
-"""With more rows the outcomes open on a click; what failed stands above them."""
+"""With more rows the outcomes open on a click; what failed is above them."""
 
-_WORDS = {"yes": "passes", "no": CANNOT, "unknown": f"not known {ABSENT}"}
+_OUTCOMES = {"yes": "passes", "no": CANNOT, "unknown": f"not known {ABSENT}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +74,10 @@ def outcomes(results: Results) -> Table | None:
         )
         for metric, operator in keys
     )
-    words = frozenset(range(len(models) + 1))
     if not body:
         return None
-    caption, header = "The self-test of every metric", ("Metric", *models)
-    return Table(caption, header, body, words, folded=len(body) > LONG)
+    header = heads("Metric", *models, prose=range(len(models) + 1))
+    return Table("The self-test of every metric", header, body, folded=len(body) > LONG)
 
 
 def failures(results: Results) -> Table | None:
@@ -91,27 +89,28 @@ def failures(results: Results) -> Table | None:
         (
             Cell(str(row["model"])),
             Cell(named(str(row["metric"]), str(row["operator"]))),
-            Cell(_WORDS.get(str(row["passed"]), "")),
+            Cell(_OUTCOMES.get(str(row["passed"]), "")),
             Cell(str(row["reason"]).removeprefix(f"{CANNOT}: ")),
         )
         for _, row in rows.iterrows()
     )
-    header = ("Model", "Metric", "Outcome", "Reason")
-    caption, words = "What did not pass its self-test", frozenset(range(4))
-    return Table(caption, header, body, words, folded=len(body) > LONG) if body else None
+    if not body:
+        return None
+    header = heads("Model", "Metric", "Outcome", "Reason", prose=range(4))
+    return Table("What did not pass its self-test", header, body, folded=len(body) > LONG)
 
 
 def summary(results: Results) -> str:
-    """How many metrics pass on each model, in words."""
-    said = []
+    """How many metrics pass on each model, in a sentence."""
+    counts = []
     for model, rows in results.selftest.groupby("model", sort=False):
         passed = int((rows["passed"] == "yes").sum())
-        said.append(f"{passed} of {len(rows)} pass on {model}")
-    return f"{', '.join(said)}. " if said else ""
+        counts.append(f"{passed} of {len(rows)} pass on {model}")
+    return f"{', '.join(counts)}." if counts else ""
 
 
 def comparisons(results: Results, model: str) -> Table | None:
-    """The differences behind the outcomes on one model, positive where it is as it should be.
+    """The differences behind the outcomes on one model, positive where the order is as expected.
 
     The test is of these trained models, so its intervals are those over sequences.
     """
@@ -119,9 +118,11 @@ def comparisons(results: Results, model: str) -> Table | None:
     rows = rows.assign(low=rows["sequences_low"], high=rows["sequences_high"])
     keys = dict.fromkeys(zip(rows["metric"], rows["operator"], strict=True))
     body = tuple(_comparison(results, model, rows, metric, operator) for metric, operator in keys)
-    header = ("Metric", *_COMPARISONS, "Outcome", COUNTED)
+    if not body:
+        return None
+    header = heads("Metric", *CONTRASTS, "Outcome", COUNTED, prose=(0, 4))
     caption = f"{model}: mean differences behind the self-test, these models {LEVEL}"
-    return Table(caption, header, body, frozenset({0, 4}), folded=True) if body else None
+    return Table(caption, header, body, folded=True)
 
 
 def _comparison(
@@ -129,17 +130,12 @@ def _comparison(
 ) -> tuple[Cell, ...]:
     own = rows[(rows["metric"] == metric) & (rows["operator"] == operator)]
     usual, decimals = usual_counts(own), decimals_of(own)
-    found = {(row["method"], row["other"]): row for _, row in own.iterrows()}
-    cells = (_difference(found.get(pair), decimals, usual) for pair in _COMPARISONS.values())
+    by_pair = {(row["method"], row["other"]): row for _, row in own.iterrows()}
+    rows_of = (by_pair.get(pair) for pair in CONTRASTS.values())
+    cells = (estimated(row, decimals, usual=usual, marked=row) for row in rows_of)
     outcome = _outcome(tested(results, model, metric, operator))
     return (Cell(named(metric, operator)), *cells, outcome, Cell(usual))
 
 
-def _difference(estimate: pd.Series[Any] | None, decimals: int, usual: str) -> Cell:
-    if estimate is None:
-        return Cell("")
-    return estimated(estimate, decimals, usual=usual, marked=estimate)
-
-
-def _outcome(found: Tested) -> Cell:
-    return Cell(_WORDS.get(found.passed, ""), note=found.reason)
+def _outcome(test: Tested) -> Cell:
+    return Cell(_OUTCOMES.get(test.passed, ""), note=test.reason)

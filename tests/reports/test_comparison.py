@@ -104,7 +104,7 @@ def test_what_dropped_is_marked_and_its_gates_stand_last(worse):
     assert re.search(rf"auprc +deeplift +cnn .* {drop} \[{drop}, {drop}\] ▼", first)
     gates = said.partition("Gates: ")[2].splitlines()
     assert gates[0] == "3 failed, 3 held"
-    assert gates[2].startswith("auprc deeplift 0.1  FAILED")
+    assert gates[3].startswith("auprc deeplift 0.1   FAILED")
 
 
 def test_runs_that_are_equal_are_said_to_be(folders):
@@ -147,13 +147,13 @@ def test_whether_models_were_trained_anew_is_said_with_what_shows_it(worse):
     (pair,) = worse.pairs
     pairs = {
         "same": "The same trained models in both, by their kept weights: cnn.",
-        "anew": "Trained anew, by their training history: cnn.",
-        "unknown": "Trained anew or the same, nothing in the folders tells: cnn.",
+        "anew": "Trained again, by their training history: cnn.",
+        "unknown": "Trained again or the same, which nothing in the folders shows: cnn.",
     }
     shown = {"same": "kept weights", "anew": "training history", "unknown": ""}
     for verdict, sentence in pairs.items():
         said = replace(pair, trained={"cnn": Trained(verdict, shown[verdict])})
-        assert sentence in verdicts(replace(worse, pairs=(said,)))[0].sentences
+        assert (sentence,) in verdicts(replace(worse, pairs=(said,)))[0].sentences
 
 
 def test_more_than_two_runs_are_told_apart_by_their_heads(folders):

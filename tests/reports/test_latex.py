@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from xaibench.reports.format.latex import LONG, Float, escaped, floated
 from xaibench.reports.latex import latex
+from xaibench.reports.rendering.latex import LONG, escaped, table_of
+from xaibench.reports.tables.table import Cell, Table, heads
 
 PRINTABLE = "".join(map(chr, range(32, 127)))
 ENGINES = [engine for engine in ("pdflatex", "tectonic") if shutil.which(engine)]
@@ -87,7 +88,7 @@ def test_auroc_auprc_and_mcc_stand_beside_the_accuracy(make):
     text = latex(make())["tables/accuracy.tex"]
     assert "Model & Accuracy & AUROC & AUPRC of CTCF & MCC" in text
     assert "0.970 [0.960, 0.980]" in text
-    assert "GC alone (floor)" in text
+    assert "GC alone (baseline)" in text
     assert " 0.530 & 0.520 & 0.020" in " ".join(text.replace("$", "").split())
 
 
@@ -168,7 +169,8 @@ def test_braces_environments_and_columns_agree_whatever_the_names(nasty):
 def test_a_long_name_may_break(nasty):
     assert r"\allowbreak{}" in nasty["tables/leaderboard.tex"]
     assert len("m_" * 40) > LONG
-    assert "p{" in floated(Float("", "tab:x", ("Method", "Gap"), (("x" * (LONG + 1), "1"),)))
+    long = Table("", heads("Method", "Gap"), ((Cell("x" * (LONG + 1)), Cell("1")),))
+    assert "p{" in table_of(long)
 
 
 @pytest.mark.skipif(not ENGINES, reason="no LaTeX on this machine")

@@ -9,8 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from xaibench.reports.content.verdict import Name, verdicts
-from xaibench.reports.overview import COLUMNS, index
+from xaibench.reports.content.document import Name
+from xaibench.reports.content.overview import COLUMNS
+from xaibench.reports.content.verdict import verdicts
+from xaibench.reports.overview import index
 from xaibench.results.reading import Results, read
 
 from .conftest import Made, write
@@ -152,11 +154,11 @@ def test_a_method_ahead_of_the_best_is_told_apart_from_what_equals_it(tmp_path: 
     rows = rows.assign(low=rows["low"].mask(behind, 0.1), high=rows["high"].mask(behind, 0.3))
     row = said_of(replace(run, estimates=rows))
     assert (row["best"], row["not_distinguishable"]) == ("one", "")
-    assert row["reason"] == "ahead of it where both were asked: rare"
+    assert row["reason"] == "ahead of it on shared sequences: rare"
 
 
 def test_a_dataset_without_a_run_says_why_and_nobodys_folders(files: dict[str, str]) -> None:
-    assert "<strong>gone</strong>: no run. no folder gone; &lt;script&gt;" in files["index.html"]
+    assert "<li>gone: no run. no folder gone; &lt;script&gt;" in files["index.html"]
     for text in files.values():
         assert "/home/somebody" not in text
     assert "<script" not in files["index.html"]
@@ -178,7 +180,7 @@ def test_the_same_runs_give_the_same_page(
 
 def test_a_series_of_which_nothing_ran_is_still_a_page() -> None:
     texts = index("none", [("a", "not fetched")])
-    assert "<strong>a</strong>: no run. not fetched" in texts["index.html"]
+    assert "<li>a: no run. not fetched" in texts["index.html"]
     assert "Ranks" not in texts["index.html"]
     assert texts["overview.csv"].splitlines()[1].startswith("a,")
 

@@ -8,11 +8,12 @@ import pytest
 import yaml
 
 from xaibench.explanation.controls import PRIORS
+from xaibench.reports.content.about import models_table, plan_text
 from xaibench.reports.content.cautions import cautions
-from xaibench.reports.content.sections import models_table, plan_text, sections
+from xaibench.reports.content.sections import sections
 from xaibench.reports.format.numbers import ABSENT, TIMES, number
 from xaibench.reports.format.select import methods_of
-from xaibench.reports.tables.accuracy import accuracy, accuracy_differences, floor
+from xaibench.reports.tables.accuracy import accuracy, accuracy_differences, baselines
 from xaibench.reports.tables.cost import cost, guards
 from xaibench.reports.tables.discrimination import (
     discrimination,
@@ -20,9 +21,9 @@ from xaibench.reports.tables.discrimination import (
     headings,
 )
 from xaibench.reports.tables.failures import unmeasured
-from xaibench.reports.tables.grid import COUNTED, COUNTS
 from xaibench.reports.tables.leaderboard import leaderboard
-from xaibench.reports.tables.metrics import between, gaps, measures, randomisation, stability
+from xaibench.reports.tables.metrics import between_models, gaps, measures, randomisation, stability
+from xaibench.reports.tables.table import COUNTED, COUNTS
 
 
 def column(table, name):
@@ -211,8 +212,8 @@ def test_complexity_has_neither_arrows_nor_marks(run):
 
 
 def test_two_models_are_compared_once(run):
-    assert between(run, "cnn", "attngen") is not None
-    assert between(run, "attngen", "cnn") is None
+    assert between_models(run, "cnn", "attngen") is not None
+    assert between_models(run, "attngen", "cnn") is None
     assert accuracy_differences(run).rows[0][0].text == "cnn \u2212 attngen"
 
 
@@ -268,23 +269,23 @@ def test_the_plan_is_told_whole_and_in_few_lines(run):
 
 def test_the_guards_have_a_table_of_their_own(run):
     table = guards(run)
-    assert set(column(table, "Made again")) == {"3.0e\N{MINUS SIGN}07"}
+    assert set(column(table, "Batch difference")) == {"3.0e\N{MINUS SIGN}07"}
     assert set(column(table, "Flat maps")) == {"12.5 %"}
 
 
-def test_the_floor_is_told_beside_the_accuracy(run):
-    table = floor(run)
+def test_the_trivial_baselines_are_told_beside_the_accuracy(run):
+    table = baselines(run)
     assert column(table, "Model") == ["GC alone", "5-mers"]
     assert column(table, "Accuracy") == ["0.510", "0.815"]
     assert table.rows[1][2].note == "undefined"
     assert column(table, "AUPRC of CTCF") == ["0.520", ABSENT]
     assert column(table, "MCC") == ["0.020", "0.630"]
-    assert floor(replace(run, environment={})) is None
+    assert baselines(replace(run, environment={})) is None
 
 
-def test_the_floor_of_a_run_from_before_auprc_lacks_its_column(run):
+def test_the_baselines_of_a_run_from_before_auprc_lacks_its_column(run):
     old = [{"name": "GC alone", "accuracy": 0.51, "auroc": 0.53}]
-    table = floor(replace(run, environment={"floor": old}))
+    table = baselines(replace(run, environment={"floor": old}))
     assert table.header == ("Model", "Accuracy", "AUROC")
 
 
@@ -295,9 +296,9 @@ def test_auroc_auprc_and_mcc_stand_beside_the_accuracy(run):
     assert column(table, table.header[3])[0] == "0.870 [0.860, 0.880]"
     differences = discrimination_differences(run)
     assert differences.rows[0][0].text == "cnn \u2212 attngen"
-    (section,) = [each for each in sections(run) if each.slug == "accuracy"]
+    (section,) = [each for each in sections(run) if each.anchor == "accuracy"]
     assert table in section.tables
-    assert "made before" not in section.lead
+    assert "made before" not in section.paragraphs[0]
 
 
 def test_one_model_has_no_difference_in_them(make):
@@ -307,9 +308,10 @@ def test_one_model_has_no_difference_in_them(make):
 def test_a_run_from_before_auroc_was_kept_says_so(make):
     old = make(classified=False)
     assert discrimination(old) is None
-    (section,) = [each for each in sections(old) if each.slug == "accuracy"]
-    assert "AUROC, AUPRC and MCC are missing: the run was made before they were kept" in (
-        section.lead
+    (section,) = [each for each in sections(old) if each.anchor == "accuracy"]
+    assert (
+        "AUROC, AUPRC and MCC are missing: the run was made before they were saved"
+        in (section.paragraphs[0])
     )
 
 

@@ -14,8 +14,8 @@ def words(results, **plan):
 
 
 def lead(results, slug):
-    (section,) = [one for one in sections(results) if one.slug == slug]
-    return section.lead
+    (section,) = [one for one in sections(results) if one.anchor == slug]
+    return section.paragraphs[0]
 
 
 def test_the_explained_class_is_that_of_the_plan(run):
@@ -36,7 +36,7 @@ def test_words_of_what_is_resampled_name_the_groups(run):
     for word in ("95 % interval", "These models", "p these models", "P(best)", "Mean rank"):
         assert "of sequences" in said[word]
         assert "group" not in by_sequence[word]
-    assert "seeds and groups" in said["Found four times in five"]
+    assert "seeds and groups" in said["Detected with a power of 80 %"]
 
 
 def test_the_random_control_has_as_many_orders_as_the_plan_draws(run):
@@ -65,22 +65,22 @@ def test_every_metric_and_operator_is_explained_in_the_words_of_the_run(run):
 
 
 def test_the_oracle_and_the_self_test_are_explained_where_they_ran(run, make):
-    own = {"Oracle", "Normalised score", "Self-test", "Control"}
+    own = {"Oracle", "Normalised score", "Self-test", "Control map"}
     assert own < set(words(run))
     assert not own & set(words(make(controls=False)))
 
 
-def test_the_levels_of_chance_are_told_apart(run, make):
+def test_the_levels_of_chance_are_distinguished(run, make):
     chance = words(run)["Chance level"]
     assert "above the share R/N of motif positions" in chance
-    assert "(here 0.118)" in chance
-    assert "(here 0.095)" in chance
+    assert "(in this run 0.118)" in chance
+    assert "(in this run 0.095)" in chance
     assert "above the share of motif positions" in lead(run, "localisation")
     assert "Chance level" not in words(make(motifs=False))
 
 
 def test_what_insertion_keeps_apart_is_said_and_only_then(run):
-    apart = "Signed and unsigned methods are not to be compared on insertion"
+    apart = "Signed and unsigned methods are not compared on insertion"
     assert apart in lead(run, "deletion")
     rest = run.estimates[~run.estimates["metric"].str.startswith("insertion")]
     assert apart not in lead(replace(run, estimates=rest), "deletion")

@@ -69,13 +69,13 @@ def test_what_looks_at_fewer_sequences_is_said_to(run):
     every = explained(run)
     assert "of 3,000 test sequences was explained" in every
     assert "at most" not in every
-    assert "that all were asked" not in every
+    assert "that all explained" not in every
     methods = {"deeplift": {"sequences": 300}, "saliency": {}, "random": {"sequences": 9000}}
     models = {"cnn": {"sequences": 0}, "attngen": {"sequences": None}, "attention only": {}}
     said = explained(run, attribution=methods, models=models)
     assert "of 300 to 3,000 test sequences was explained by" in said
     assert "Nothing was explained of cnn." in said
-    assert "bases, over the sequences that all were asked about." in said
+    assert "bases, over the sequences that all explained." in said
     model = explained(run, models={"cnn": {"sequences": 70}, "attngen": {"sequences": 70}})
     assert "of 70 test sequences was explained" in model
     metrics = {"auprc": {"sequences": 50}, "gini": {}, "entropy": {"sequences": 4000}}
@@ -93,7 +93,7 @@ def test_groups_that_are_resampled_whole_are_said_to_be(run, make):
     assert "are of 9 groups" in said
     one = make(models=("cnn",), seeds=(0,))
     said = account(replace(one, environment=one.environment | groups))
-    assert "of t over whole groups of sequences, stretched for skewness" in said
+    assert "of t over whole groups of sequences, widened for skewness" in said
     assert "group" not in account(one)
 
 

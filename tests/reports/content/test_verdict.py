@@ -8,12 +8,13 @@ import pytest
 
 from xaibench.explanation.controls import ORACLE, PRIORS
 from xaibench.plan.primary import PRIMARY
-from xaibench.reports.content.verdict import Name, verdicts
+from xaibench.reports.content.document import Name
+from xaibench.reports.content.verdict import verdicts
 from xaibench.reports.tables.leader import beside_best, leading
 
 
 def sentences(results, model="cnn"):
-    (verdict,) = [one for one in verdicts(results) if one.model == model]
+    (verdict,) = [one for one in verdicts(results) if one.title == model]
     return [
         "".join(part.text if isinstance(part, Name) else part for part in sentence)
         for sentence in verdict.sentences
@@ -21,7 +22,7 @@ def sentences(results, model="cnn"):
 
 
 def names(results, model="cnn"):
-    (verdict,) = [one for one in verdicts(results) if one.model == model]
+    (verdict,) = [one for one in verdicts(results) if one.title == model]
     return [part for sentence in verdict.sentences for part in sentence if isinstance(part, Name)]
 
 
@@ -38,8 +39,8 @@ def test_the_best_method_is_named_with_how_much_and_how_sure(make):
     )
 
 
-def test_methods_that_cannot_be_told_apart_lead_together(run):
-    told = "deeplift and integrated_gradients find what the model uses equally well, as far as can"
+def test_methods_that_are_not_distinguishable_lead_together(run):
+    told = "deeplift and integrated_gradients find what the model uses equally well (stat"
     assert sentences(run)[0].startswith(told)
     assert {"deeplift", "integrated_gradients"} <= trusted(run)
 
@@ -62,7 +63,7 @@ def test_random_numbers_under_any_label_are_no_candidate(make):
 
 def test_a_method_that_does_not_beat_a_control_of_its_own_is_said_to(make):
     results = make(models=("cnn",), quality=(("deeplift", 0.9), ("prior", 0.3)), motifs=False)
-    said = "Not above a control made from their own map: prior (mean map, negated)."
+    said = "Not above a control map made from their own: prior (mean map, negated)."
     assert said in sentences(results)
     assert not any("blurred" in one for one in sentences(results))
 
@@ -85,8 +86,9 @@ def test_no_method_is_praised_where_none_beats_random(make):
     assert not trusted(results)
     assert "No method is distinguishable from random." in said
     assert (
-        "The largest gap to random, that of two, is 0.04 [\u22120.28, 0.36], which holds 0." in said
-    )
+        "The largest gap to random, that of two, is 0.04 [\u22120.28, 0.36], whose interval "
+        "includes 0."
+    ) in said
 
 
 def test_what_holds_for_these_models_only_is_said_so(make):
@@ -115,21 +117,25 @@ def with_ends(results, low, high, **where):
 
 @pytest.mark.parametrize(
     ("low", "high", "doubt"),
-    [(-0.1, 0.2, "holds 0"), (-0.2, -0.1, "lies below 0"), (math.nan, math.nan, "has no interval")],
+    [
+        (-0.1, 0.2, "whose interval includes 0"),
+        (-0.2, -0.1, "whose interval is below 0"),
+        (math.nan, math.nan, "which has no interval"),
+    ],
 )
 def test_why_the_first_does_not_lead_is_said_as_it_is(make, low, high, doubt):
     results = make(models=("cnn",), quality=(("one", 0.7),), motifs=False)
     unsure = with_ends(results, low, high, question="against random")
     assert leading(unsure, "cnn").outcome == "unsure"
-    assert any(one.endswith(f", which {doubt}.") for one in sentences(unsure))
+    assert any(one.endswith(f", {doubt}.") for one in sentences(unsure))
 
 
-def test_a_method_ahead_of_the_best_where_both_were_asked_is_not_said_to_equal_it(make):
+def test_a_method_ahead_of_the_best_on_shared_sequences_is_not_said_to_equal_it(make):
     results = make(models=("cnn",), quality=(("one", 0.9), ("rare", 0.7)))
     where = {"question": "against best", "method": "rare"}
     ahead = [one for one in sentences(with_ends(results, 0.1, 0.3, **where)) if "ahead" in one]
     assert len(ahead) == 2  # by deletion and by the motif
-    assert all(one.endswith("; ahead of it where both were asked: rare.") for one in ahead)
+    assert all(one.endswith("; ahead of it on shared sequences: rare.") for one in ahead)
     assert not any("distinguishable" in one for one in ahead)
 
 
@@ -137,7 +143,7 @@ def test_a_method_ahead_of_two_that_lead_together_is_said_to_be(run):
     where = {"question": "against best", "method": "saliency", "model": "cnn", "metric": PRIMARY}
     said = sentences(with_ends(run, 0.1, 0.3, **where))
     assert "equally well" in said[0]
-    assert said[0].endswith("; ahead of it where both were asked: saliency.")
+    assert said[0].endswith("; ahead of it on shared sequences: saliency.")
 
 
 def test_localisation_is_told_with_the_level_of_chance(run):
@@ -163,18 +169,18 @@ def test_one_method_has_nobody_to_equal(make):
     assert not any("distinguishable" in one for one in said)
 
 
-def test_a_model_that_is_not_clearly_above_the_floor_is_said_to_be_so(make):
-    assert not any("trivial model" in said for said in sentences(make()))
-    (above,) = [said for said in sentences(make(floor=0.995)) if "trivial model" in said]
-    assert above.endswith(", not clearly more than a trivial model (5-mers: 99.5 %).")
+def test_a_model_that_is_not_clearly_above_the_baselines_is_said_to_be_so(make):
+    assert not any("trivial baseline" in said for said in sentences(make()))
+    (above,) = [said for said in sentences(make(floor=0.995)) if "trivial baseline" in said]
+    assert above.endswith(", not clearly more than a trivial baseline (5-mers: 99.5 %).")
 
 
-def test_with_uneven_classes_the_floor_is_compared_by_auroc(make):
+def test_with_uneven_classes_the_baselines_are_compared_by_auroc(make):
     assert not any("AUROC" in said for said in sentences(make()))
     (above,) = [said for said in sentences(make(counts=(970, 30))) if "Classes are uneven" in said]
     assert above.endswith(
         " Classes are uneven, so go by AUROC: 0.970 [0.960, 0.980], clearly more than the best "
-        "trivial model (GC alone: 0.530)."
+        "trivial baseline (GC alone: 0.530)."
     )
     (not_,) = [
         said for said in sentences(make(counts=(970, 30), auroc=0.535)) if "Classes are" in said
@@ -298,7 +304,7 @@ def test_what_could_not_be_tested_is_said_beside_the_recommendation(run):
     rows = run.selftest.assign(passed="unknown", reason="there are no pairs of values")
     said = sentences(replace(run, selftest=rows))
     assert any("find what the model uses" in one for one in said)
-    unsure = "can tell good from bad here is not known: there are no pairs of values."
+    unsure = "can tell good explanations from bad ones is not known: there are no pairs of values."
     assert f"Whether deletion (logit difference), uniform {unsure}" in said
     assert f"Whether AUPRC {unsure}" in said
 

@@ -18,12 +18,12 @@ from xaibench.reports.tables.certainty import (
     PERHAPS,
     TIED,
     VERDICTS,
-    between,
     can_show,
     certainty,
     detectable,
     order,
     secondary,
+    tests_between,
     variances,
     verdict,
 )
@@ -170,22 +170,24 @@ def test_a_run_without_these_tables_has_no_such_section(run) -> None:
     before = replace(run, **empty)
     assert certainty(before) == []
     assert can_show(before) == ""
-    assert "certainty" not in [section.slug for section in sections(before)]
+    assert "certainty" not in [section.anchor for section in sections(before)]
     assert "P(best)" not in dict(glossary(before))
 
 
 def test_the_section_stands_behind_the_leaderboard_and_folds_what_is_behind_it(told) -> None:
-    slugs = [section.slug for section in sections(told)]
+    slugs = [section.anchor for section in sections(told)]
     assert slugs.index("leaderboard") < slugs.index("certainty") < slugs.index("deletion")
     folded = {table.caption: table.folded for table in certainty(told)}
     assert [caption for caption, shut in folded.items() if not shut] == [
         order(told, model).caption for model in ("cnn", "attngen", "attention only")
     ]
     assert "P(best)" in dict(glossary(told))
-    (section,) = [one for one in sections(told) if one.slug == "certainty"]
-    assert VERDICTS not in section.lead
+    (section,) = [one for one in sections(told) if one.anchor == "certainty"]
+    assert VERDICTS not in section.paragraphs[0]
     assert dict(glossary(told))["Verdict of a method"] == VERDICTS
-    assert section.lead.startswith("Each method is compared with the first on the same sequences")
+    assert section.paragraphs[0].startswith(
+        "Each method is compared with the first on the same sequences"
+    )
 
 
 def test_the_p_values_of_other_tests_stand_side_by_side(told) -> None:
@@ -196,10 +198,10 @@ def test_the_p_values_of_other_tests_stand_side_by_side(told) -> None:
 
 
 def test_models_are_compared_by_method_and_by_accuracy_under_each_seed(told) -> None:
-    rows = rows_of(between(told, "cnn", "attngen"))
+    rows = rows_of(tests_between(told, "cnn", "attngen"))
     assert list(rows) == ["saliency", "accuracy, McNemar, seed 0", "accuracy, McNemar, seed 1"]
     assert rows["accuracy, McNemar, seed 1"] == ["", "", "", "", "", "0.080", "", "", "0.03"]
-    assert between(told, "attngen", "attention only") is None
+    assert tests_between(told, "attngen", "attention only") is None
 
 
 def test_what_is_undefined_has_its_reason(run) -> None:
@@ -234,6 +236,4 @@ def test_seven_seeds_can_show_more(run) -> None:
 
 
 def test_one_seed_shows_nothing_of_retraining(run) -> None:
-    assert can_show(with_tests(run, seeds=1)) == (
-        "With one seed nothing can be said of retraining."
-    )
+    assert can_show(with_tests(run, seeds=1)) == ("With one seed nothing is known of retraining.")

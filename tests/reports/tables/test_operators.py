@@ -7,8 +7,8 @@ import pandas as pd
 
 from xaibench.reports.format.numbers import TIMES
 from xaibench.reports.tables.controls import controls
-from xaibench.reports.tables.grid import COUNTED, COUNTS
 from xaibench.reports.tables.operators import agreement_of_operators, distances, least_agreement
+from xaibench.reports.tables.table import COUNTED, COUNTS
 
 
 def told(table):

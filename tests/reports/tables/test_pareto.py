@@ -7,10 +7,10 @@ import pytest
 
 from xaibench.reports.content.sections import sections
 from xaibench.reports.figures.pareto import cost_panels
-from xaibench.reports.tables.pareto import front, score_and_cost, worth
+from xaibench.reports.tables.pareto import pareto_front, score_and_cost, worth
 
 
-def slow_front(scores, costs):
+def slow_pareto_front(scores, costs):
     """By the definition, pair by pair."""
     places = range(len(scores))
     return [
@@ -28,11 +28,11 @@ def test_the_front_is_that_of_its_definition():
     random = np.random.default_rng(4)
     for _ in range(50):
         scores, costs = random.integers(5, size=(2, 9)) / 2
-        assert front(scores, costs).tolist() == slow_front(scores, costs)
+        assert pareto_front(scores, costs).tolist() == slow_pareto_front(scores, costs)
 
 
-def test_equals_are_both_on_the_front():
-    assert front(np.array([0.5, 0.5]), np.array([3.0, 3.0])).tolist() == [True, True]
+def test_equals_are_both_on_the_pareto_front():
+    assert pareto_front(np.array([0.5, 0.5]), np.array([3.0, 3.0])).tolist() == [True, True]
 
 
 def column(table, place):
@@ -51,7 +51,7 @@ def test_the_front_is_marked_by_forwards_and_by_milliseconds(run):
 
 def test_what_a_method_costs_is_told_once(run):
     def captions(results):
-        (cost,) = [section for section in sections(results) if section.slug == "cost"]
+        (cost,) = [section for section in sections(results) if section.anchor == "cost"]
         return [table.caption for table in cost.tables]
 
     assert len(captions(run)) == 3
@@ -77,7 +77,7 @@ def test_the_score_is_the_gap_where_one_normalised_score_is_undefined(run):
 def test_no_front_is_marked_by_a_metric_that_failed_its_self_test(make):
     results = make(blind=(("cnn", "deletion_logit_difference"),))
     table = score_and_cost(results, "cnn")
-    assert table.caption.endswith("cannot discriminate here, so no front")
+    assert table.caption.endswith("cannot discriminate here, so no Pareto front")
     assert not any("●" in cell.text for row in table.rows for cell in row)
     assert cost_panels(results)[0].title == "cnn: cannot discriminate here"
 

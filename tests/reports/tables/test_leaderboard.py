@@ -1,4 +1,4 @@
-"""The boards of the first screen: what stands in a line, what it is sorted and filtered by."""
+"""The sortable tables of the first screen: what is in a row, what it is sorted and filtered by."""
 
 import math
 from dataclasses import replace
@@ -8,20 +8,19 @@ import pytest
 
 from xaibench.plan.primary import PRIMARY
 from xaibench.reports.format.numbers import ABSENT
-from xaibench.reports.tables.board import Head, Line, Place, Scale, scale_of, without_empty_columns
-from xaibench.reports.tables.leaderboard import by_seed
+from xaibench.reports.tables.leaderboard import by_seed, standings
 from xaibench.reports.tables.pairs import pairs
-from xaibench.reports.tables.standings import standings
+from xaibench.reports.tables.table import Cell, Head, Table
+from xaibench.reports.tables.whisker import Scale, scale_of
 from xaibench.results.schema import COLUMNS
 
 
-def lines(board, model=None):
-    """Method -> head -> place, of the lines of a model."""
-    heads = [head.text for head in board.heads]
+def lines(table, model=None):
+    """Method -> head -> cell, of the rows of a model."""
     return {
-        line.method: dict(zip(heads, line.places, strict=True))
-        for line in board.lines
-        if model is None or model in line.models
+        table.method_of_row(place): dict(zip(table.header, row, strict=True))
+        for place, row in enumerate(table.rows)
+        if model is None or model in table.filters.models[place]
     }
 
 
@@ -42,7 +41,7 @@ def test_a_whisker_has_its_places_within_the_margins():
     drawn = Scale(0.0, 2.0).whisker(estimate(high=2.0))
     assert (drawn.zero, drawn.mean, drawn.outer[1]) == (4.0, 60.0, 116.0)
     assert drawn.standing == "above"
-    assert Scale(-1.0, 2.0).whisker(estimate(low=-0.5)).standing == "holds"
+    assert Scale(-1.0, 2.0).whisker(estimate(low=-0.5)).standing == "includes"
     assert Scale(-2.0, 0.0).whisker(estimate(mean=-1, low=-2, high=-0.1)).standing == "below"
 
 
@@ -53,24 +52,24 @@ def test_with_one_seed_a_whisker_is_the_interval_over_sequences():
 
 def test_what_is_not_known_has_no_whisker_and_no_key():
     assert Scale(0.0, 1.0).whisker(estimate(mean=math.nan)) is None
-    assert Place(ABSENT, math.nan).key == ""
-    assert Place("0.10", 0.1).key == "0.1"
-    assert Place("cnn").key == "cnn"
+    assert Cell(ABSENT, math.nan).key == ""
+    assert Cell("0.10", 0.1).key == "0.1"
+    assert Cell("cnn").key == "cnn"
 
 
 def test_a_column_that_says_nothing_is_left_out():
-    heads = (Head("kept"), Head("empty"), Head("dashes"))
-    line = Line(("cnn",), "x", True, (Place("1", 1.0), Place(""), Place(ABSENT, math.nan)))
-    kept, (cut,) = without_empty_columns(heads, [line])
-    assert [head.text for head in kept] == ["kept"]
-    assert [place.text for place in cut.places] == ["1"]
+    heads = (Head("filled"), Head("empty"), Head("dashes"))
+    row = (Cell("1", 1.0), Cell(""), Cell(ABSENT, math.nan))
+    table = Table("", heads, (row,)).without_empty_columns()
+    assert table.header == ("filled",)
+    assert [cell.text for cell in table.rows[0]] == ["1"]
 
 
 def test_every_method_of_every_model_has_a_line_best_first(run):
     board = standings(run)
     assert board.models == ["cnn", "attngen", "attention only"]
-    assert len(board.lines) == 18
-    of_cnn = [line.method for line in board.lines if line.models == ("cnn",)]
+    assert len(board.rows) == len(board.filters.models) == len(board.filters.ahead) == 18
+    of_cnn = list(lines(board, "cnn"))
     assert of_cnn[0] == "deeplift"
     assert of_cnn[-1] == "attention"
 
@@ -78,7 +77,7 @@ def test_every_method_of_every_model_has_a_line_best_first(run):
 def test_a_line_says_by_how_much_and_how_sure(run):
     places = lines(standings(run), "cnn")["integrated_gradients"]
     assert places["Gap to random"].text == "1.86 [1.54, 2.18]"
-    assert places["Gap to random"].whisker.standing == "above"
+    assert places["Gap to random"].interval.standing == "above"
     assert places["Normalised"].text == "0.93 [0.86, 1.00]"
     assert places["p"].text == "<0.001"
     assert places["P(best)"].text == "0.25"
@@ -92,8 +91,8 @@ def test_what_must_be_known_before_trusting_a_line_stands_under_its_method(run):
     assert told["deeplift"] == ""
     assert told["attention"] == "not applicable: the model has no attention"
     assert told["random"] == "random numbers"
-    spoilt = lines(standings(run), "attngen")["attention"]["Method"].remark
-    assert spoilt == "unsigned"
+    remark = lines(standings(run), "attngen")["attention"]["Method"].remark
+    assert remark == "unsigned"
 
 
 def test_unsigned_methods_are_marked_beside_signed_ones_and_the_note_says_why(run, make):
@@ -103,7 +102,7 @@ def test_unsigned_methods_are_marked_beside_signed_ones_and_the_note_says_why(ru
         *("saliency", "attention")
     }
     assert told["random"] == "random numbers"
-    assert "unsigned ones cannot tell it apart" in board.note
+    assert "unsigned ones cannot distinguish it" in board.note
     for quality in ((("deeplift", 0.9),), (("saliency", 0.9), ("random", 0.0))):
         alike = standings(make(models=("cnn",), quality=quality))
         assert "unsigned" not in alike.note
@@ -130,13 +129,16 @@ def test_a_control_that_is_not_beaten_is_named(make):
 
 def test_nothing_beats_random_by_a_metric_that_failed_its_self_test(make):
     board = standings(make(models=("cnn",), blind=(("cnn", PRIMARY),)))
-    assert not any(line.ahead for line in board.lines)
+    assert not any(board.filters.ahead)
     remarks = {places["Method"].remark for places in lines(board).values()}
     assert "not ranked: the metric failed its self-test" in remarks
 
 
 def test_only_what_lies_above_random_beats_it(run):
-    ahead = {line.method for line in standings(run).lines if line.ahead}
+    board = standings(run)
+    ahead = {
+        board.method_of_row(row) for row, is_ahead in enumerate(board.filters.ahead) if is_ahead
+    }
     assert ahead == {
         *("deeplift", "integrated_gradients", "input_x_gradient", "attention", "saliency")
     }
@@ -147,8 +149,7 @@ def test_a_run_without_ranks_controls_and_costs_has_fewer_columns(run, make):
     nothing = pd.DataFrame(columns=list(COLUMNS["ranks.csv"]))
     rest = bare.estimates[bare.estimates["question"] != "against best"]
     board = standings(replace(bare, ranks=nothing, cost=bare.cost.iloc[:0], estimates=rest))
-    heads = [head.text for head in board.heads]
-    assert heads == ["Model", "Method", "Rank", "Gap to random", "p", "To the best"]
+    assert board.header == ("Model", "Method", "Rank", "Gap to random", "p", "To the best")
     assert standings(replace(bare, estimates=rest[rest["metric"] == "accuracy"])) is None
 
 
@@ -159,12 +160,12 @@ def test_the_note_tells_what_the_intervals_are_of(make):
 
 def test_pairs_stand_with_both_normalised_scores(run):
     board = pairs(run)
-    assert len(board.lines) == 18
-    places = lines(replace(board, lines=board.lines[:6]))["saliency"]
+    assert len(board.rows) == 18
+    places = lines(replace(board, rows=board.rows[:6]))["saliency"]
     assert places["Models"].text == "cnn \u2212 attngen"
     assert places["Difference"].text == "0.05 [\u22120.15, 0.25]"
     assert places["Normalised, the first"].text == "0.50 [0.43, 0.57]"
-    assert board.numbers(board.lines[-1]) == "1 2"
+    assert board.models_of_row(17) == "1 2"
 
 
 def test_the_difference_of_normalised_scores_stands_beside_that_of_gaps(run):
@@ -174,14 +175,14 @@ def test_the_difference_of_normalised_scores_stands_beside_that_of_gaps(run):
     numbers = {"mean": 0.07, "low": 0.021, "high": 0.119, "p_holm": 0.013}
     shares = rows.assign(question="normalised between models", **numbers)
     board = pairs(replace(run, estimates=pd.concat([run.estimates, shares], ignore_index=True)))
-    places = lines(replace(board, lines=board.lines[:6]))["saliency"]
+    places = lines(replace(board, rows=board.rows[:6]))["saliency"]
     assert places["Normalised difference"].text == "0.07 [0.02, 0.12]"
-    assert "Normalised difference" not in [head.text for head in pairs(run).heads]
+    assert "Normalised difference" not in pairs(run).header
 
 
 def test_two_models_are_called_by_their_names(make):
-    heads = [head.text for head in pairs(make(models=("cnn", "attngen"))).heads]
-    assert heads[-2:] == ["Normalised, cnn", "Normalised, attngen"]
+    header = pairs(make(models=("cnn", "attngen"))).header
+    assert header[-2:] == ("Normalised, cnn", "Normalised, attngen")
 
 
 def test_one_model_has_no_pairs(make):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Iterable
 
-Column = TypeVar("Column")
+from ..format.paths import without_folders
+from ..tables.table import Cell, Table
 
 _COMMANDS = {
     "\\": r"\textbackslash{}",
@@ -38,19 +37,6 @@ LONG = 32
 """A name longer than this gets a column that breaks lines."""
 
 
-@dataclass(frozen=True, slots=True)
-class Float:
-    """A table on its own: the first column holds names, the others figures.
-
-    Captions, heads and places are LaTeX already.
-    """
-
-    caption: str
-    label: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
 def escaped(text: str) -> str:
     """Text that LaTeX prints as it is, in one line; a letter that it has none for by its number.
 
@@ -79,20 +65,21 @@ def _letter(letter: str) -> str:
     return letter if known else f"{{[}}U+{ord(letter):04X}{{]}}"
 
 
-def floated(table: Float) -> str:
-    r"""The table as text for ``\input``; it needs the package booktabs alone."""
-    names = [row[0] for row in table.rows]
+def table_of(table: Table) -> str:
+    r"""The table as a float for ``\input``, notes aside; it needs the package booktabs alone."""
+    names = [row[0].text for row in table.rows]
     first = "p{0.3\\textwidth}" if any(len(name) > LONG for name in names) else "l"
+    columns = "".join("l" if head.prose else "r" for head in table.heads[1:])
     lines = [
         r"\begin{table}",
         r"\centering\small",
-        rf"\caption{{{table.caption}}}",
-        rf"\label{{{table.label}}}",
-        rf"\begin{{tabular}}{{{first}{'r' * (len(table.header) - 1)}}}",
+        rf"\caption{{{_prose(table.caption)}}}",
+        rf"\label{{{label(table.name)}}}",
+        rf"\begin{{tabular}}{{{first}{columns}}}",
         r"\toprule",
-        _row(table.header),
+        _row(_prose(head) for head in table.header),
         r"\midrule",
-        *(_row([_named(row[0], first), *row[1:]]) for row in table.rows),
+        *(_row(_cells(row, table, first)) for row in table.rows),
         r"\bottomrule",
         r"\end{tabular}",
         r"\end{table}",
@@ -100,17 +87,31 @@ def floated(table: Float) -> str:
     return "\n".join(lines) + "\n"
 
 
-def bold(text: str) -> str:
-    return rf"\textbf{{{text}}}"
+def _prose(text: str) -> str:
+    """A caption or a head: text, with p values and numbers of sequences as mathematics."""
+    text = escaped(without_folders(text)).replace(r" \%", r"\%")
+    return re.sub(r"(?<![\w\\])(p\b|n(?= = ))(?!\{)", r"$\1$", text)
 
 
-def label(*words: str) -> str:
+def _cells(row: tuple[Cell, ...], table: Table, first: str) -> Iterable[str]:
+    name, *others = row
+    yield _strong(_breakable(escaped(without_folders(name.text)), first), name)
+    for head, cell in zip(table.heads[1:], others, strict=True):
+        text = without_folders(cell.text)
+        yield _strong(escaped(text) if head.prose else figure(text), cell)
+
+
+def _strong(text: str, cell: Cell) -> str:
+    return rf"\textbf{{{text}}}" if cell.strong else text
+
+
+def label(name: str) -> str:
     """The name of a table for cross references, of letters and digits alone.
 
-    >>> label("leaderboard", "my CNN_2")
+    >>> label("leaderboard my CNN_2")
     'tab:leaderboard-my-CNN-2'
     """
-    return "tab:" + "-".join(slug(word) for word in words)
+    return "tab:" + slug(name)
 
 
 def slug(word: str) -> str:
@@ -119,26 +120,15 @@ def slug(word: str) -> str:
     >>> slug("../a b|c")
     'a-b-c'
     """
-    kept = "".join(letter if letter.isascii() and letter.isalnum() else " " for letter in word)
-    return "-".join(kept.split())
-
-
-def in_parts(columns: Sequence[Column], most: int) -> list[list[Column]]:
-    """Columns in as few and as equal parts as a page takes.
-
-    >>> in_parts(list("abcde"), 4)
-    [['a', 'b', 'c'], ['d', 'e']]
-    """
-    parts = -(-len(columns) // most)
-    size = -(-len(columns) // parts) if parts else 1
-    return [list(columns[start : start + size]) for start in range(0, len(columns), size)]
+    plain = "".join(letter if letter.isascii() and letter.isalnum() else " " for letter in word)
+    return "-".join(plain.split())
 
 
 def _row(cells: Iterable[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _named(name: str, column: str) -> str:
+def _breakable(name: str, column: str) -> str:
     """A name that may break after what joins its words."""
     if column == "l":
         return name

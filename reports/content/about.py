@@ -1,0 +1,110 @@
+"""What was run: the data, the models, the software, the plan."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from pathlib import PurePath
+from typing import Any
+
+import yaml
+
+from xaibench.results.reading import Results
+
+from ..format.numbers import ABSENT
+from ..format.select import methods_of, models_of, seeds_of
+from ..tables.table import Cell, Table, heads
+
+
+def title(results: Results) -> str:
+    planned = results.plan.get("dataset")
+    options = planned if isinstance(planned, dict) else {}
+    path = PurePath(str(options.get("path") or "")).name
+    data = results.environment.get("dataset") or {}
+    name = options.get("dataset") or path or data.get("name", "a DNA classifier")
+    if "stands in for" in (data.get("facts") or {}):
+        name = f"a stand-in for {name}"
+    return f"Which explanation to trust: {name}"
+
+
+def facts(results: Results) -> list[str]:
+    """What was compared, for the line under the title."""
+    explained = results.estimates[results.estimates["method"] != ""]
+    sequences = explained["sequences"].max()
+    counts = [
+        (len(models_of(results)), "model"),
+        (len(methods_of(results)), "method"),
+        (len(seeds_of(results)), "seed"),
+        (0 if math.isnan(sequences) else int(sequences), "explained sequence"),
+    ]
+    texts = [f"{count:,} {noun}{'' if count == 1 else 's'}" for count, noun in counts]
+    return [*texts, str(results.environment.get("date", ""))]
+
+
+def about(results: Results) -> Table:
+    """The run in a few lines: the data, the software, the machine, the command."""
+    environment = results.environment
+    data = environment.get("dataset") or {}
+    lines = {
+        "Dataset": data.get("name"),
+        "Where the data come from": data.get("note"),
+        **(data.get("facts") or {}),
+        "Sequences": _in_one_line(data.get("sizes")),
+        "Classes": _joined(data.get("classes") or data.get("class_names")),
+        "Fingerprint of the data": environment.get("data"),
+        "Methods": _joined(methods_of(results)),
+        "Operators": _joined(results.plan.get("operators")),
+        "Seeds": _joined(seeds_of(results)),
+        "Versions": _in_one_line(environment.get("versions")),
+        "Processor": environment.get("processor"),
+        "Threads": environment.get("threads"),
+        "Date": environment.get("date"),
+        "Seconds, all calls": environment.get("seconds"),
+        "Command": environment.get("command"),
+    }
+    rows = tuple((Cell(name), Cell(str(value))) for name, value in lines.items() if value)
+    return Table("The run", heads("What", "Value", prose=(0, 1)), rows)
+
+
+def models_table(results: Results) -> Table:
+    """Each model with its options and its size."""
+    planned = results.plan.get("models")
+    options = planned if isinstance(planned, dict) else {}
+    sizes = results.environment.get("parameters") or {}
+    rows = []
+    for model in models_of(results):
+        size = f"{sizes[model]:,}" if model in sizes else ABSENT
+        rows.append(
+            (Cell(model), Cell(_in_one_line(options.get(model)) or "as they are"), Cell(size))
+        )
+    header = heads("Model", "Options", "Parameters", prose=(0, 1))
+    return Table("The models", header, tuple(rows))
+
+
+def plan_text(results: Results) -> str:
+    """The resolved plan as YAML."""
+    return yaml.safe_dump(
+        results.plan, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
+    )
+
+
+def command(results: Results) -> str:
+    """The command that runs the plan again, with the plug-ins that came from elsewhere."""
+    plugins = results.environment.get("plugins") or ()
+    options = (f"--plugin {shlex.quote(plugin)}" for plugin in plugins)
+    return " ".join(("xaibench run plan.yaml -o again", *options))
+
+
+def _joined(names: Any) -> str:
+    return ", ".join(str(name) for name in names or ())
+
+
+def _in_one_line(mapping: Any) -> str:
+    """A mapping in one line, without what is not set."""
+    if not isinstance(mapping, dict):
+        return "" if mapping is None else str(mapping)
+    known = {name: value for name, value in mapping.items() if value is not None}
+    return ", ".join(
+        f"{name} ({_in_one_line(value)})" if isinstance(value, dict) else f"{name} {value}"
+        for name, value in known.items()
+    )
