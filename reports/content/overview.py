@@ -105,7 +105,7 @@ def _best_method(run: Results, model: str) -> dict[str, Any]:
 
 def _none_leads(run: Results, model: str, leader: Leading) -> str:
     if leader.outcome == "unsure":
-        return f"the largest gap to random, that of {leader.first}, is one {leader.doubt}"
+        return f"the largest gap to random is that of {leader.first}, {leader.doubt}"
     if leader.outcome == "blind":
         reason = tested(run, model, PRIMARY, operator_of(run)).reason
         return f"deletion cannot tell good from bad: {without_folders(reason)}"

@@ -66,7 +66,7 @@ def certainty(results: Results) -> list[Table]:
     every = [
         *(order(results, model) for model in models),
         *(secondary(results, model) for model in models),
-        *(tests_between(results, *pair) for pair in combinations(models, 2)),
+        *(secondary_between(results, *pair) for pair in combinations(models, 2)),
         *(variances(results, model) for model in models),
         detectable(results),
     ]
@@ -144,7 +144,7 @@ def secondary(results: Results, model: str) -> Table | None:
     return _of_tests(f"{model}: corrected p by other tests", rows)
 
 
-def tests_between(results: Results, model: str, other: str) -> Table | None:
+def secondary_between(results: Results, model: str, other: str) -> Table | None:
     """The tests of two models' difference in accuracy, and in the gaps of the methods."""
     rows = matching(results.tests, model=model, other=other, question=Question.BETWEEN_MODELS)
     caption = f"{model}{_LESS}{other}: corrected p by other tests"

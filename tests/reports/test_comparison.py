@@ -50,7 +50,7 @@ def folders(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[
 
 @pytest.fixture(scope="module")
 def worse(folders: list[Path]) -> Comparison:
-    gates = [["auprc", "deeplift", "0.1"], ["accuracy", "-", "0.02"]]
+    gates = ["auprc:deeplift:0.1", "accuracy:-:0.02"]
     return compare([folders[0], folders[2]], gates)
 
 
@@ -60,7 +60,7 @@ def test_the_forms_are_plug_ins():
 
 
 def test_every_form_is_the_same_twice(worse, folders):
-    again = compare([folders[0], folders[2]], [["auprc", "deeplift", "0.1"]])
+    again = compare([folders[0], folders[2]], ["auprc:deeplift:0.1"])
     assert html(again) == html(again)
     for form in (html, text, csv):
         assert form(worse) == form(worse)

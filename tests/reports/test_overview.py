@@ -139,7 +139,9 @@ def test_the_index_names_the_method_that_the_report_recommends(
 
 def test_where_none_leads_the_index_says_why(tmp_path: Path) -> None:
     run = read(write(tmp_path / "run", Made(models=("cnn",), quality=QUALITIES[1][1:])))
-    assert said_of(run)["reason"] == "the largest gap to random, that of two, holds 0"
+    assert said_of(run)["reason"] == (
+        "the largest gap to random is that of two, whose interval includes 0"
+    )
     alone = replace(run, plan=run.plan | {"attribution": dict.fromkeys(("one", "two"), RANDOM)})
     assert said_of(alone)["reason"] == "only random numbers were measured"
     nothing = replace(run, estimates=run.estimates[run.estimates["question"] == "value"])

@@ -23,7 +23,7 @@ from xaibench.reports.tables.certainty import (
     detectable,
     order,
     secondary,
-    tests_between,
+    secondary_between,
     variances,
     verdict,
 )
@@ -198,10 +198,10 @@ def test_the_p_values_of_other_tests_stand_side_by_side(told) -> None:
 
 
 def test_models_are_compared_by_method_and_by_accuracy_under_each_seed(told) -> None:
-    rows = rows_of(tests_between(told, "cnn", "attngen"))
+    rows = rows_of(secondary_between(told, "cnn", "attngen"))
     assert list(rows) == ["saliency", "accuracy, McNemar, seed 0", "accuracy, McNemar, seed 1"]
     assert rows["accuracy, McNemar, seed 1"] == ["", "", "", "", "", "0.080", "", "", "0.03"]
-    assert tests_between(told, "attngen", "attention only") is None
+    assert secondary_between(told, "attngen", "attention only") is None
 
 
 def test_what_is_undefined_has_its_reason(run) -> None:
