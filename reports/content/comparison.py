@@ -106,7 +106,7 @@ def _gate(each: Judged) -> tuple[Cell, ...]:
     drop = f"{number(-row['mean'], decimals)} {interval(-high, -low, decimals)}".strip()
     gate = (each.gate.metric, each.gate.method or OF_THE_MODEL, f"{each.gate.most:g}")
     return (
-        Cell(" ".join(gate)),
+        Cell(":".join(gate)),
         Cell(each.verdict.upper() if each.verdict == "failed" else each.verdict),
         *(Cell(row[name]) for name in ("second", "model", "operator")),
         Cell(drop),

@@ -104,7 +104,7 @@ def test_what_dropped_is_marked_and_its_gates_stand_last(worse):
     assert re.search(rf"auprc +deeplift +cnn .* {drop} \[{drop}, {drop}\] ▼", first)
     gates = said.partition("Gates: ")[2].splitlines()
     assert gates[0] == "3 failed, 3 held"
-    assert gates[3].startswith("auprc deeplift 0.1   FAILED")
+    assert gates[3].startswith("auprc:deeplift:0.1   FAILED")
 
 
 def test_runs_that_are_equal_are_said_to_be(folders):
