@@ -13,7 +13,7 @@ from safetensors import torch as safetensors
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from xaibench.progress import said
+from xaibench.progress import announce
 from xaibench.storage import files
 
 STATE_FILE = "state.safetensors"
@@ -63,7 +63,7 @@ def save(state: State, folder: Path) -> None:
     # clones: safetensors refuses tensors that share memory, as tied weights do
     copies = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
     metadata = {"numbers": numbers, "digest": _state_digest(copies, numbers)}
-    files.write(folder / STATE_FILE, safetensors.save(copies, metadata=metadata), durable=True)
+    files.write_file(folder / STATE_FILE, safetensors.save(copies, metadata=metadata), durable=True)
 
 
 SELECTED = "kept"
@@ -90,12 +90,12 @@ def restore(state: State, folder: Path) -> None:
         state.history, state.selected = [], {}
         _set_generators(generators)
         aside = path.rename(path.with_name(f"damaged-{token_hex(4)}"))
-        said(f"{path}: is damaged; set aside as {aside.name}, and the training starts again")
+        announce(f"{path}: is damaged; set aside as {aside.name}, and the training starts again")
 
 
 def _tensors_and_numbers(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors and the numbers of a checkpoint; ValueError where they are not as written."""
-    content = files.read(path)
+    content = files.read_file(path)
     # A file is the length of its header in 8 bytes, the header in JSON, and the tensors.
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     tensors, metadata = safetensors.load(content), header["__metadata__"]

@@ -184,10 +184,10 @@ def check(
     plugins: Plugins = None,
 ) -> None:
     """The contract of a method, on small models with known answers; exit code 1 if it is broken."""
-    from xaibench.testing.contract import checked, told
+    from xaibench.testing.contract import check_by_name, describe_checks
 
-    checks = checked(name, changes=changes or (), plugins=tuple(plugins or ()))
-    for line in told(checks):
+    checks = check_by_name(name, changes=changes or (), plugins=tuple(plugins or ()))
+    for line in describe_checks(checks):
         echo(line)
     _fail([check.name for check in checks if check.held is False])
 
@@ -315,7 +315,7 @@ def _ends_in_order() -> Iterator[None]:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _mistake(message: object, code: int = 2) -> int:
+def _print_mistake(message: object, code: int = 2) -> int:
     echo(f"xaibench: {' '.join(readable(str(message)).split())}", err=True)
     return code
 
@@ -326,23 +326,23 @@ def _code() -> int:
         with _ends_in_order():
             code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
     except UsageError as error:
-        return _mistake(error, error.code)
+        return _print_mistake(error, error.code)
     except Escaped as error:
-        return _mistake(error)
+        return _print_mistake(error)
     except typer.TyperException as error:
-        return _mistake(error.format_message())
+        return _print_mistake(error.format_message())
     except OSError as error:
-        return _mistake(_of_the_system(error))
+        return _print_mistake(_of_the_system(error))
     except UnicodeError as error:
-        return _mistake(f"a name that is no text: {message_of(error)}")
+        return _print_mistake(f"a name that is no text: {message_of(error)}")
     except MemoryError:
-        return _mistake("there is not enough memory", 1)
+        return _print_mistake("there is not enough memory", 1)
     except (KeyboardInterrupt, typer.Abort):
         code = _STOPPED
     except Terminated:
         code = _TERMINATED
     except SystemExit as ended:  # typer never raises it here
-        return _mistake(f"a plug-in ended the process ({described(ended)})")
+        return _print_mistake(f"a plug-in ended the process ({described(ended)})")
     if code in (_STOPPED, _TERMINATED):  # some versions of typer answer where a key interrupts
         echo("xaibench: stopped; the same command goes on where it was", err=True)
     return int(code or 0)
@@ -354,15 +354,15 @@ def _of_the_system(error: OSError) -> str:
     return f"{error.filename}: {reason}" if error.filename else reason
 
 
-def called() -> int:
+def exit_code() -> int:
     """Run the command of this call; its exit code."""
     with lasting() as unwritten:
         code = _code()
     for line in unwritten:
-        _mistake(line)
+        _print_mistake(line)
     return code or (2 if unwritten else 0)
 
 
 def main() -> None:
     """Run the command of this call and end with its exit code."""
-    sys.exit(called())
+    sys.exit(exit_code())

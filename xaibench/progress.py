@@ -1,4 +1,4 @@
-"""What a run says while it works, on standard error: bars on a terminal, lines elsewhere."""
+"""Messages of a run on standard error: progress bars on a terminal, lines elsewhere."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from xaibench.terminal import echo, visible
 
 
 class Progress(Protocol):
-    """What the engine tells of its tasks, and a training loop of its epochs."""
+    """Receives the tasks that are done, and the epochs of a training."""
 
     def done(self, task: str, seconds: float) -> None: ...
 
@@ -22,7 +22,7 @@ class Progress(Protocol):
 
 
 class Lines:
-    """A line for each finished task."""
+    """One line per finished task."""
 
     def __init__(self, total: int) -> None:
         self.total = total
@@ -55,18 +55,18 @@ class Terminal:
         )
 
 
-def said(words: str) -> None:
-    """What a person must know before anything runs, or what is done where no task is."""
-    echo(f"xaibench: {words}", err=True)
+def announce(message: str) -> None:
+    """Print what a user must know before anything runs, or what a run does between tasks."""
+    echo(f"xaibench: {message}", err=True)
 
 
 SECONDS_OF_SILENCE = 3.0
 
 
 @contextmanager
-def said_where_long(words: str) -> Iterator[None]:
-    """Say what is done in here where it takes more than ``SECONDS_OF_SILENCE``."""
-    timer = Timer(SECONDS_OF_SILENCE, said, (words,))
+def announce_if_slow(message: str) -> Iterator[None]:
+    """Print the message where the block takes more than ``SECONDS_OF_SILENCE``."""
+    timer = Timer(SECONDS_OF_SILENCE, announce, (message,))
     timer.daemon = True
     timer.start()
     try:
@@ -76,8 +76,8 @@ def said_where_long(words: str) -> Iterator[None]:
 
 
 @contextmanager
-def shown(total: int) -> Iterator[Progress]:
-    """The progress of ``total`` tasks, in the form that standard error can show."""
+def progress_of(total: int) -> Iterator[Progress]:
+    """The progress of ``total`` tasks: bars where standard error is a terminal, else lines."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield Lines(total)
@@ -96,7 +96,7 @@ def shown(total: int) -> Iterator[Progress]:
 SECONDS_BETWEEN_LINES = 5
 
 Fetching = Callable[[int, int | None, str], None]
-"""Told how much is there, of how much if that is known, and of what."""
+"""Called with how much is done, of how much if that is known, and of what."""
 
 
 @contextmanager
@@ -104,12 +104,12 @@ def fetching(name: str) -> Iterator[Fetching]:
     """The progress of a download: a bar on a terminal, else a line every few seconds."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        said = -float("inf")
+        last_line = -float("inf")
 
         def line(done: int, total: int | None, what: str) -> None:
-            nonlocal said
-            if monotonic() - said > SECONDS_BETWEEN_LINES:
-                said = monotonic()
+            nonlocal last_line
+            if monotonic() - last_line > SECONDS_BETWEEN_LINES:
+                last_line = monotonic()
                 of = "" if total is None else f" of {total:,}"
                 echo(f"{name}: {done:,}{of} {what}", err=True)
 

@@ -1,5 +1,5 @@
-"""The one place that writes to a terminal: what is shown there moves no cursor, and a reader who
-goes away ends no run."""
+"""The one place that writes to a terminal: text is printed without control characters, and a closed
+pipe ends no run."""
 
 import errno
 import os
@@ -36,8 +36,7 @@ def echo(text: object, *, err: bool = False) -> None:
 
 
 class _Lasting:
-    """A stream that takes everything, also where it can be written no more; ``failure`` says why
-    that is so."""
+    """A stream that accepts everything, also once it cannot be written; ``failure`` is why not."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -57,13 +56,13 @@ class _Lasting:
             self._fail(error)
 
     def last(self) -> OSError | None:
-        """Why something could not be written, once all that there was is."""
+        """The first error of writing, after a last flush."""
         self.flush()
         return self.failure
 
     def _fail(self, error: OSError) -> None:
         self.failure = self.failure or error
-        with suppress(OSError, ValueError):  # what is left in the buffer must go somewhere
+        with suppress(OSError, ValueError):  # the rest of the buffer goes to the null device
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
     def __getattr__(self, name: str) -> Any:
@@ -72,8 +71,8 @@ class _Lasting:
 
 @contextmanager
 def lasting() -> Iterator[list[str]]:
-    """In here both standard streams take everything. The list has a line afterwards for one that
-    could not be written, unless its reader went away."""
+    """Within, both standard streams accept everything. Afterwards the list has a line for each that
+    could not be written, unless its pipe was closed."""
     before: tuple[Any, Any] = sys.stdout, sys.stderr
     failures: list[str] = []
     streams = [None if stream is None else _Lasting(stream) for stream in before]

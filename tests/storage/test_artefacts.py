@@ -4,7 +4,7 @@ import os
 import pytest
 
 from xaibench.storage.artefacts import FAILED, NOT_APPLICABLE, Store, key
-from xaibench.storage.files import write
+from xaibench.storage.files import write_file
 
 SPEC = {"kind": "model", "seed": 3}
 
@@ -64,8 +64,8 @@ def test_of_two_that_make_the_same_the_first_stays(store):
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path):
-    write(tmp_path / "a.txt", "one")
-    write(tmp_path / "a.txt", b"two")
+    write_file(tmp_path / "a.txt", "one")
+    write_file(tmp_path / "a.txt", b"two")
     assert (tmp_path / "a.txt").read_text() == "two"
     assert len(list(tmp_path.iterdir())) == 1
 

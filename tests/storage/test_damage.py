@@ -240,7 +240,7 @@ def test_other_files_are_named_with_the_way_on(tmp_path):
 
 def test_a_finished_run_is_not_read_again(copy, monkeypatch):
     monkeypatch.setattr(running, "set_damaged_aside", pytest.fail)
-    monkeypatch.setattr("xaibench.storage.artefacts._content", pytest.fail)
+    monkeypatch.setattr("xaibench.storage.artefacts._verified_content", pytest.fail)
     assert again(copy).computed == 0
 
 

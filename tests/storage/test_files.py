@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from xaibench.errors import UsageError
-from xaibench.storage.files import digest, read, write, write_below
+from xaibench.storage.files import digest_of_file, read_file, write_below, write_file
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_a_link_in_the_way_is_not_followed(tmp_path, victim, name):
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / name).symlink_to(victim)
-    write(folder / "report.md", "ours")
+    write_file(folder / "report.md", "ours")
     assert victim.read_text() == "untouched"
     assert (folder / "report.md").read_text() == "ours"
     assert not (folder / "report.md").is_symlink()
@@ -60,16 +60,16 @@ def test_what_is_no_file_is_not_read_and_not_waited_for(tmp_path, victim):
     os.mkfifo(tmp_path / "pipe")
     for name, why in [("link", "is a link"), ("pipe", "no regular"), ("", "no regular")]:
         with pytest.raises(OSError, match=why):
-            read(tmp_path / name)
-    assert read(victim) == b"untouched"
+            read_file(tmp_path / name)
+    assert read_file(victim) == b"untouched"
 
 
 def test_a_sparse_file_of_a_terabyte_is_neither_read_nor_hashed(tmp_path):
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(2**40)
     with pytest.raises(OSError, match="is a sparse file"):
-        read(tmp_path / "sparse")
-    assert digest(tmp_path / "sparse") == ""
+        read_file(tmp_path / "sparse")
+    assert digest_of_file(tmp_path / "sparse") == ""
 
 
 def test_an_error_names_the_file_and_leaves_the_old_content(tmp_path, victim):
@@ -77,7 +77,7 @@ def test_an_error_names_the_file_and_leaves_the_old_content(tmp_path, victim):
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
     try:
         with pytest.raises(OSError, match="File too large") as raised:
-            write(victim, b"x" * 1000)
+            write_file(victim, b"x" * 1000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert (raised.value.errno, raised.value.filename) == (errno.EFBIG, str(victim))
@@ -88,7 +88,7 @@ def test_an_error_names_the_file_and_leaves_the_old_content(tmp_path, victim):
 def test_a_file_is_readable_as_the_umask_says(tmp_path):
     before = os.umask(0o027)
     try:
-        write(tmp_path / "a", "x")
+        write_file(tmp_path / "a", "x")
     finally:
         os.umask(before)
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
@@ -105,5 +105,5 @@ def test_many_writers_of_one_file_do_not_meet(tmp_path):
             return rename(self, target)
 
     for _ in range(5):
-        write(Watched(tmp_path / "a"), "x")
+        write_file(Watched(tmp_path / "a"), "x")
     assert len(made) == 5

@@ -15,7 +15,12 @@ from xaibench.attribution.random import random
 from xaibench.errors import UsageError
 from xaibench.plugins.registry import available
 from xaibench.protocols import method
-from xaibench.testing.contract import Check, check_attribution, checked, told
+from xaibench.testing.contract import (
+    Check,
+    check_attribution,
+    check_by_name,
+    describe_checks,
+)
 
 
 def gradient(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
@@ -75,7 +80,7 @@ def test_sound_methods_keep_the_contract(sound: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize("name", sorted({*available("attribution")} - {"broken"}))
 def test_every_method_that_can_be_named_keeps_the_contract(name: str) -> None:
-    assert broken(checked(name, changes=[], plugins=())) == {}
+    assert broken(check_by_name(name, changes=[], plugins=())) == {}
 
 
 @pytest.mark.parametrize(
@@ -113,7 +118,7 @@ def test_a_method_that_does_not_run_says_why(method: Callable[..., Any], message
 def test_a_method_that_applies_to_no_model_is_neither_held_nor_broken() -> None:
     (only,) = check_attribution(attention, options={"unknown": 1})[:1]
     assert only.held is False
-    (only,) = checked("attention_rollout", changes=[], plugins=())
+    (only,) = check_by_name("attention_rollout", changes=[], plugins=())
     assert only.held is None
     assert "the model has no layers of self-attention" in only.detail
 
@@ -128,8 +133,8 @@ def test_methods_that_know_the_motif_find_it_and_random_does_not() -> None:
 
 
 def test_a_method_is_checked_by_name_with_its_options() -> None:
-    lines = told(checked("integrated_gradients", changes=["steps=20"], plugins=()))
+    lines = describe_checks(check_by_name("integrated_gradients", changes=["steps=20"], plugins=()))
     assert lines[0].startswith("held    runs")
     assert any("promised 0.01" in line for line in lines)
     with pytest.raises(UsageError, match=r"integrated_gradients: unknown key 'step'; .*'steps'"):
-        checked("integrated_gradients", changes=["step=20"], plugins=())
+        check_by_name("integrated_gradients", changes=["step=20"], plugins=())

@@ -24,7 +24,7 @@ from xaibench.nn.inference import logits
 from xaibench.nn.machine import kernels
 from xaibench.plugins.fence import fenced
 from xaibench.plugins.options import supplied
-from xaibench.progress import said
+from xaibench.progress import announce
 from xaibench.protocols import OfChange
 from xaibench.randomness import stream
 from xaibench.shapes import Codes
@@ -156,7 +156,7 @@ def _say_units(model: str, answers: Answers) -> None:
     """Say before the first training that a model gives probabilities in place of logits."""
     caution = caution_of(answers.units, answers.logits.shape[1])
     if caution:
-        said(f"{model} {caution}")
+        announce(f"{model} {caution}")
 
 
 def _require_restorable(work: Work, model: str, classifier: Any) -> None:

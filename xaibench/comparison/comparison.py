@@ -10,7 +10,7 @@ import pandas as pd
 
 from xaibench.errors import UsageError
 from xaibench.plugins.registry import available, load
-from xaibench.storage.files import write
+from xaibench.storage.files import write_file
 
 from .differences import Difference, cautions, differences, trained_apart
 from .gates import Judged, gate, judged
@@ -112,7 +112,7 @@ def written(comparison: Comparison, folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         for form in available("comparisons"):
             for name, text in load("comparisons", form).call(comparison).items():
-                write(folder / name, text)
+                write_file(folder / name, text)
                 paths.append(folder / name)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written: {error.strerror}") from None

@@ -18,7 +18,7 @@ from xaibench.explanation.controls import RANDOM
 from xaibench.plugins.options import LIMITS
 from xaibench.protocols import OfCurves
 from xaibench.storage.artefacts import verify
-from xaibench.storage.files import read
+from xaibench.storage.files import read_file
 
 from .differences import same_data
 from .overlap import Shared, cells
@@ -160,7 +160,7 @@ def _kept(run: Run) -> Iterator[_Kept]:
     """The trained weights that the folder still has."""
     for path in sorted((run.folder / "store").glob("model-*/spec.json")):
         try:
-            record = json.loads(read(path))
+            record = json.loads(read_file(path))
             kept = _Kept(dict(record["spec"]), path.with_name("weights.safetensors"))
             digest(kept.weights)
         except Exception:  # damaged weights tell nothing, whatever reading them ends in
@@ -198,7 +198,7 @@ def _made_from(spec: Mapping[str, Any]) -> dict[str, Any]:
 def digest(weights: Path) -> str:
     """That of the tensors in a safetensors file, whatever order and notes they were written with:
     those depend on the version of the library."""
-    content = read(weights)
+    content = read_file(weights)
     start = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:start])
     found = blake2b()

@@ -13,7 +13,7 @@ import yaml
 from xaibench.errors import Absent, UsageError, message_of, shortened
 from xaibench.plugins.options import with_paths
 from xaibench.plugins.registry import load, nearest
-from xaibench.storage.files import read
+from xaibench.storage.files import read_file
 
 from .bounds import (
     CHARACTERS,
@@ -235,7 +235,7 @@ def _mapping(source: str) -> dict[str, Any]:
 def parsed_file(path: Path) -> dict[str, Any]:
     """The mapping in the plan of a run folder, as it stands; a link is not followed."""
     try:
-        return _parsed(read(path).decode(), str(path))
+        return _parsed(read_file(path).decode(), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read: {error}") from None
 

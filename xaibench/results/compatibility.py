@@ -8,7 +8,7 @@ from typing import Any
 
 from xaibench import __version__
 from xaibench.errors import UsageError
-from xaibench.storage.files import read
+from xaibench.storage.files import read_file
 
 BEGUN = Path("store") / "begun.json"
 """In a run folder from the beginning of a run until its tables are written."""
@@ -56,7 +56,7 @@ def hint(folder: Path) -> str:
 def _environment(folder: Path) -> dict[str, Any]:
     """Of ``environment.json``; empty where it cannot be read, which its reader reports."""
     try:
-        environment = json.loads(read(folder / "environment.json"))
+        environment = json.loads(read_file(folder / "environment.json"))
     except (OSError, ValueError, RecursionError):
         return {}
     return environment if isinstance(environment, dict) else {}

@@ -15,7 +15,7 @@ from xaibench.errors import Unknown, UsageError
 from xaibench.plan.schema import Plan, Use, dump, read_back
 from xaibench.plan.sources import SECTIONS, presets
 from xaibench.plugins.registry import OF_FILE, load
-from xaibench.storage.files import digest, read, write
+from xaibench.storage.files import digest_of_file, read_file, write_file
 
 from .compatibility import BEGUN, RENDERED
 
@@ -63,8 +63,8 @@ def mark(work: Work, told: dict[str, Any], *, ending: bool = False) -> None:
         "ending": ending,
         "mark": token_hex(8),
     }
-    write(job.folder / "plan.yaml", dump(job.plan))
-    write(job.folder / BEGUN, json.dumps(begun, indent=1), durable=True)
+    write_file(job.folder / "plan.yaml", dump(job.plan))
+    write_file(job.folder / BEGUN, json.dumps(begun, indent=1), durable=True)
 
 
 def edited_since(work: Work) -> list[str]:
@@ -80,7 +80,7 @@ def edited_since(work: Work) -> list[str]:
         if changed
     ]
     if now != before:
-        write(path, json.dumps({**before, **now}, indent=1))
+        write_file(path, json.dumps({**before, **now}, indent=1))
     return sentences
 
 
@@ -102,7 +102,7 @@ def _read_sources(path: Path) -> dict[str, dict[str, str]]:
     """None where there are none, or damaged ones: what has changed is computed again all the same,
     and only not said."""
     try:
-        return {str(label): dict(files) for label, files in json.loads(read(path)).items()}
+        return {str(label): dict(files) for label, files in json.loads(read_file(path)).items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
@@ -119,7 +119,7 @@ def unmark(work: Work) -> None:
 def stage_of(folder: Path) -> tuple[str, str]:
     """Names where the run in a folder has got to: another one once it begins, writes its tables, or
     has ended."""
-    return digest(folder / BEGUN), digest(folder / RENDERED)
+    return digest_of_file(folder / BEGUN), digest_of_file(folder / RENDERED)
 
 
 def begun_in(folder: Path) -> Begun | None:
@@ -128,7 +128,7 @@ def begun_in(folder: Path) -> Begun | None:
     if not os.path.lexists(path):
         return None
     try:
-        kept = json.loads(read(path))
+        kept = json.loads(read_file(path))
         plugins, told = tuple(map(str, kept["plugins"])), dict(kept["told"])
         return Begun(str(kept["source"]), plugins, told, bool(kept.get("ending")))
     except FileNotFoundError:

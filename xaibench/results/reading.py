@@ -70,14 +70,14 @@ def _reject_changed(folder: Path) -> None:
     Of a run of 0.1.0, and of one that is unfinished, nothing is known.
     """
     try:
-        known = dict(json.loads(files.read(folder / RENDERED))["digests"])
+        known = dict(json.loads(files.read_file(folder / RENDERED))["digests"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return
     if (folder / BEGUN).is_file():
         return
     for name in (*OF_FILE, "examples.json"):
         path = folder / name
-        if name in known and path.is_file() and files.digest(path) not in ("", known[name]):
+        if name in known and path.is_file() and files.digest_of_file(path) not in ("", known[name]):
             raise UsageError(
                 f"{path}: is not as its run wrote it, damaged or edited: the command of the run "
                 f"makes it again; to read it as it is, delete {folder / RENDERED}"
@@ -128,12 +128,12 @@ def _table(folder: Path, table: Table) -> pd.DataFrame:
 
 
 def _parquet(path: Path) -> pd.DataFrame:
-    return pd.read_parquet(BytesIO(files.read(path)))
+    return pd.read_parquet(BytesIO(files.read_file(path)))
 
 
 def _csv(path: Path, texts: Collection[str]) -> pd.DataFrame:
     """``texts`` stay text, even one that says NA; elsewhere only NaN and nothing are NaN."""
-    content = files.read(path)
+    content = files.read_file(path)
     header = [str(column) for column in pd.read_csv(BytesIO(content), nrows=0)]
     return pd.read_csv(
         BytesIO(content),
@@ -144,13 +144,13 @@ def _csv(path: Path, texts: Collection[str]) -> pd.DataFrame:
 
 
 def _yaml(path: Path) -> Any:
-    text = files.read(path).decode()
+    text = files.read_file(path).decode()
     check_text(text, "as YAML")
     return yaml.safe_load(text)
 
 
 def _json(path: Path) -> Any:
-    return json.loads(files.read(path))
+    return json.loads(files.read_file(path))
 
 
 def _one_line(error: Exception) -> str:

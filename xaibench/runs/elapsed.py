@@ -9,7 +9,7 @@ from pathlib import Path
 from time import perf_counter
 
 from xaibench.progress import Progress
-from xaibench.storage.files import read, write
+from xaibench.storage.files import read_file, write_file
 
 SPENT = Path("store") / "seconds.json"
 """Lies in a run folder beside its artefacts."""
@@ -22,7 +22,7 @@ def seconds_of(folder: Path) -> float | None:
     """Wall seconds of all calls so far; None where that is not known."""
     for path in (folder / SPENT, folder / "environment.json"):  # older runs have the latter alone
         try:
-            seconds = float(json.loads(read(path))["seconds"])
+            seconds = float(json.loads(read_file(path))["seconds"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
             continue
         if isfinite(seconds):
@@ -37,7 +37,7 @@ def counted(folder: Path) -> Iterator[Keep]:
 
     def keep() -> float:
         seconds = round(before + perf_counter() - began, 1)
-        write(folder / SPENT, json.dumps({"seconds": seconds}))
+        write_file(folder / SPENT, json.dumps({"seconds": seconds}))
         return seconds
 
     try:

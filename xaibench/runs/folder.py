@@ -14,10 +14,10 @@ from xaibench.errors import UsageError
 from xaibench.plan.schema import dump
 from xaibench.plan.sources import SECTIONS
 from xaibench.plugins.registry import load
-from xaibench.progress import said
+from xaibench.progress import announce
 from xaibench.results.compatibility import BEGUN, RENDERED
-from xaibench.storage.artefacts import DAMAGED, MARK, unwritable
-from xaibench.storage.files import digest, read, write
+from xaibench.storage.artefacts import DAMAGED, MARK_FILE, unwritable
+from xaibench.storage.files import digest_of_file, read_file, write_file
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What reading JSON that may be anything ends in."""
@@ -64,9 +64,9 @@ def check_folder(work: Work) -> None:
 
 def mark_folder(work: Work) -> Work:
     """Say in the folder what its data are, and give the work as of a run that has begun."""
-    path = work.store.root / MARK
+    path = work.store.root / MARK_FILE
     try:
-        write(path, json.dumps({"data": work.data}), durable=_data_in(path) != work.data)
+        write_file(path, json.dumps({"data": work.data}), durable=_data_in(path) != work.data)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
     job = replace(work.job, begun=True)
@@ -90,7 +90,7 @@ def set_damaged_aside(work: Work) -> bool:
     damaged = dict(work.store.damaged())
     for path, why in damaged.items():
         work.store.set_aside(path)
-        said(f"{path}: {why}; set aside in {work.store.root / DAMAGED}, and made again")
+        announce(f"{path}: {why}; set aside in {work.store.root / DAMAGED}, and made again")
     return bool(damaged)
 
 
@@ -114,9 +114,9 @@ def mark_rendered(
     """Say that tables and reports are written, how each of them reads, and what had failed."""
     folder = work.job.folder
     names = [*tables, *(path.relative_to(folder).as_posix() for path in reports)]
-    digests = {name: digest(folder / name) for name in names}
+    digests = {name: digest_of_file(folder / name) for name in names}
     known = {"stamp": stamp(work), "digests": digests, "failures": [*failures]}
-    write(folder / RENDERED, json.dumps(known))
+    write_file(folder / RENDERED, json.dumps(known))
 
 
 def is_rendered(work: Work, tables: Iterable[str]) -> bool:
@@ -129,7 +129,7 @@ def is_rendered(work: Work, tables: Iterable[str]) -> bool:
     digests = known.get("digests")
     if not isinstance(digests, dict) or not {*tables} <= {*digests}:
         return False
-    unchanged = all(digest(folder / name) == each for name, each in digests.items())
+    unchanged = all(digest_of_file(folder / name) == each for name, each in digests.items())
     return unchanged and bool(known.get("stamp") == stamp(work))
 
 
@@ -141,14 +141,14 @@ def failures_of(folder: Path) -> list[str] | None:
 
 def _rendered(folder: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(read(folder / RENDERED)))
+        return dict(json.loads(read_file(folder / RENDERED)))
     except UNREADABLE:
         return {}
 
 
 def _fingerprints(folder: Path) -> Iterator[str | None]:
     """What the folder says of its data, the best witness first."""
-    yield _data_in(folder / "store" / MARK)
+    yield _data_in(folder / "store" / MARK_FILE)
     yield _data_in(folder / "environment.json")
     for path in sorted((folder / "store").glob("*-*/spec.json")):
         yield _data_in(path, "spec")
@@ -156,7 +156,7 @@ def _fingerprints(folder: Path) -> Iterator[str | None]:
 
 def _data_in(path: Path, *keys: str) -> str | None:
     try:
-        content = json.loads(read(path))
+        content = json.loads(read_file(path))
         for key in keys:
             content = content[key]
         return str(content["data"])
@@ -167,7 +167,7 @@ def _data_in(path: Path, *keys: str) -> str | None:
 def _is_written(path: Path, text: str) -> bool:
     """Whether a file already reads as it is going to be written."""
     try:
-        return read(path) == text.encode()
+        return read_file(path) == text.encode()
     except OSError:
         return False
 

@@ -23,7 +23,7 @@ from xaibench.evaluation.measuring import of_model
 from xaibench.evaluation.records import RecordGroup, excused, frame
 from xaibench.nn.machine import count_kernels, describe_kernels, kernels, machine
 from xaibench.plan.schema import dump
-from xaibench.progress import said, said_where_long, shown
+from xaibench.progress import announce, announce_if_slow, progress_of
 from xaibench.results.compatibility import RENDERED
 from xaibench.results.manifest import (
     Begun,
@@ -39,7 +39,7 @@ from xaibench.results.manifest import (
 from xaibench.results.rendering import render
 from xaibench.results.schema import OF_FILE
 from xaibench.storage.artefacts import FAILED
-from xaibench.storage.files import write
+from xaibench.storage.files import write_file
 from xaibench.storage.lock import alone, busy
 
 from .elapsed import Counting, Keep, counted, seconds_of
@@ -72,9 +72,9 @@ def begin(job: Job) -> Work:
     """The work of a job, after all that can be refused before anything runs has been."""
     work = _read(job)
     if STANDS_IN in work.splits.facts:
-        said(f"{work.splits.note} ({work.splits.facts[BECAUSE]})")
+        announce(f"{work.splits.note} ({work.splits.facts[BECAUSE]})")
     for caution in cautions(work.splits):
-        said(caution)
+        announce(caution)
     for model in job.plan.models:
         _check_model(work, model)
     for refuses in (retraining.retrainings, effects.asked, groups_of):
@@ -84,7 +84,7 @@ def begin(job: Job) -> Work:
 
 
 def _read(job: Job) -> Work:
-    with said_where_long("reading the data"):
+    with announce_if_slow("reading the data"):
         return prepare(job)
 
 
@@ -101,7 +101,7 @@ def _check_model(work: Work, model: str) -> None:
 def planned(work: Work) -> tuple[list[Task], list[Task]]:
     """All tasks, and those of them that are still to be computed."""
     every = list(tasks(work.plan))
-    with said_where_long(f"looking up which of {len(every):,} tasks are done"):
+    with announce_if_slow(f"looking up which of {len(every):,} tasks are done"):
         return every, [task for task in every if missing(work, task)]
 
 
@@ -127,14 +127,14 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
             if set_damaged_aside(work):
                 every, todo = planned(work)
             for sentence in edited_since(work):
-                said(sentence)
+                announce(sentence)
             mark(work, called)
             with counted(folder) as keep:
                 _say_other_kernels(work, todo, threads)
                 _compute(work, todo, keep, jobs=jobs, threads=threads)
                 _write_tables(work, called)
                 environment = _environment(work, {**called, "date": _now(), "seconds": keep()})
-                write(folder / "environment.json", environment)
+                write_file(folder / "environment.json", environment)
                 unmark(work)
                 return Outcome(len(todo), len(every), _render(work))
         # tables are slow to read
@@ -147,7 +147,7 @@ def _say_other_kernels(work: Work, todo: list[Task], threads: int) -> None:
     now, before = describe_kernels(kernels(threads)), trained_with(work)
     others = [f"{count} with {words}" for words, count in before.items() if words != now]
     if todo and others:
-        said(
+        announce(
             f"models trained before: {', '.join(others)}; what is computed now is with {now}, and "
             "a training under it comes to other weights"
         )
@@ -164,7 +164,7 @@ def _compute(work: Work, todo: list[Task], keep: Keep, *, jobs: int, threads: in
     """Every artefact that is missing."""
     # what was rendered before is no longer all there is
     (work.job.folder / RENDERED).unlink(missing_ok=True)
-    with shown(len(todo)) as progress:
+    with progress_of(len(todo)) as progress:
         for training in (True, False):
             stage = [task for task in todo if task.trains == training]
             counting = Counting(progress, keep, work.store.check)
@@ -172,20 +172,20 @@ def _compute(work: Work, todo: list[Task], keep: Keep, *, jobs: int, threads: in
             if training and stage:
                 _say_of_models(work)
     if not kept_floor(work):
-        said("what trivial models reach")
+        announce("what trivial models reach")
     floor_of(work)
 
 
 def _say_of_models(work: Work) -> None:
     """Say what is known of the trained models before anything is explained."""
     for sentence in [*unusable_models(work), *of_padding(work)]:
-        said(sentence)
+        announce(sentence)
 
 
 def _render(work: Work) -> list[str]:
     """Write the reports of the plan; a line for each thing of the run that failed."""
     folder, failed = work.job.folder, _failures(work.job.folder)
-    said(f"reports ({', '.join(work.plan.reports)})")
+    announce(f"reports ({', '.join(work.plan.reports)})")
     written, failures = render(folder, work.job.plugins)
     if not failures:
         mark_rendered(work, OUTPUTS, written, failed)
@@ -244,7 +244,7 @@ def write_so_far(
     done = {"done": len(every) - len(todo), "tasks": len(every)}
     told = {**begun.told, "seconds": seconds_of(folder), "unfinished": done}
     for name, content in _readable_tables(work, told):
-        write(folder / name, content, check=check)
+        write_file(folder / name, content, check=check)
     again = "not in this report; the command of the run makes it again"
     return [f"{path}: {why}; {again}" for path, why in damaged.items()]
 
@@ -270,7 +270,7 @@ def _write_tables(work: Work, called: dict[str, Any]) -> None:
     first = next(made)
     mark(work, called, ending=True)  # from here on no report of what there was is written
     for name, content in chain([first], made):
-        write(work.job.folder / name, content)
+        write_file(work.job.folder / name, content)
 
 
 def _measured(work: Work) -> Iterator[RecordGroup]:
@@ -285,9 +285,9 @@ def _tables(work: Work, blocks: Iterable[RecordGroup]) -> Iterator[tuple[str, st
     # statistics are slow to import, and a run that finds all there needs none
     from xaibench.analysis.examples import examples
 
-    said("measuring")
+    announce("measuring")
     records = frame(blocks, work.plan.dataset.use)
-    said("tables")
+    announce("tables")
     yield from contents(Ingredients(work, records))
     yield "examples.json", json.dumps(examples(work))
     yield "plan.yaml", dump(work.plan)

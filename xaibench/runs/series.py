@@ -12,7 +12,7 @@ from xaibench.plan.sources import datasets_of
 from xaibench.plugins.registry import load
 from xaibench.results import reading
 from xaibench.results.reading import Results
-from xaibench.storage.files import read, write, write_below
+from xaibench.storage.files import read_file, write_below, write_file
 
 from . import forecast
 from . import pipeline as running
@@ -133,7 +133,7 @@ def _runs(folder: Path, absent: Mapping[str, str]) -> Iterator[tuple[str, Result
 def _known(folder: Path) -> dict[str, Any]:
     """What the mark of a series says."""
     try:
-        known = json.loads(read(folder / MARK))
+        known = json.loads(read_file(folder / MARK))
         name, absent = str(known["name"]), dict(known["datasets"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"{folder / MARK}: unreadable, {' '.join(str(error).split())}") from None
@@ -153,7 +153,7 @@ def _refuse_link(folder: Path) -> None:
 def _mark(folder: Path, name: str, absent: Mapping[str, str]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write(folder / MARK, json.dumps({"name": name, "datasets": absent}, indent=1))
+        write_file(folder / MARK, json.dumps({"name": name, "datasets": absent}, indent=1))
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written: {error.strerror}") from None
 

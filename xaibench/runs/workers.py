@@ -15,7 +15,7 @@ from xaibench.artefacts.artefact import Epoch, save_failure
 from xaibench.artefacts.job import Job, Work, prepare
 from xaibench.errors import Died, UsageError, described
 from xaibench.plugins.fence import fenced
-from xaibench.progress import Progress, said
+from xaibench.progress import Progress, announce
 
 from .processes import Do, in_processes, sendable
 from .tasks import Task, compute, lacking
@@ -39,7 +39,7 @@ def perform(
             _settle(work, task, attempt(work, task, threads, progress.epoch), progress)
         return
     for task, died in _computed(work, tasks, jobs, threads, progress):
-        said(f"{task}: {died}; tried once more, alone")
+        announce(f"{task}: {died}; tried once more, alone")
         for _, again in _computed(work, [task], 1, threads, progress):
             _settle(work, task, again, progress)
 
@@ -117,7 +117,7 @@ def _settle(work: Work, task: Task, outcome: Outcome, progress: Progress) -> Non
     if isinstance(outcome, UsageError | OSError):
         raise outcome
     if isinstance(outcome, Exception):
-        said(f"{task}: {described(outcome)}")
+        announce(f"{task}: {described(outcome)}")
         for artefact in list(lacking(work, task)):
             save_failure(work, artefact.spec, outcome)
     progress.done(str(task), outcome if isinstance(outcome, float) else 0.0)

@@ -1,4 +1,4 @@
-"""Artefacts in folders named by the hash of what they are; whole or absent, never half."""
+"""Artefacts in folders named by the hash of their spec; whole or absent, never half."""
 
 import json
 import os
@@ -17,23 +17,23 @@ from safetensors.numpy import load
 
 from xaibench.errors import Halted, UsageError
 
-from .files import TEMPORARY, read, sync, write
+from .files import TEMPORARY, read_file, sync, write_file
 
 Spec = Mapping[str, Any]
 """What an artefact is and what it came from, as JSON; its ``kind`` begins the folder's name."""
 
 OK, FAILED, NOT_APPLICABLE = "ok", "failed", "not applicable"
 NOT_COMPUTED = "not computed"
-"""The reason where an artefact is not there, and the status where a run has not come so far."""
+"""The reason where an artefact does not exist, and the status where a run has not come so far."""
 
-MARK = "data.json"
-"""Lies in a store as long as there is one: the fingerprint of the data that a run is on."""
+MARK_FILE = "data.json"
+"""A file of every store: the fingerprint of the data that the run is on."""
 
 DAMAGED = ".damaged"
-"""Where in a store damaged artefacts are put; whoever has looked at them may delete it."""
+"""The folder of a store into which damaged artefacts are moved; it may be deleted at any time."""
 
 _SPEC = "spec.json"
-_FOLDER = re.compile(r".+-[0-9a-f]{20}")
+_FOLDER_NAME = re.compile(r".+-[0-9a-f]{20}")
 _FILES = {
     "model": ("card.json", "weights.safetensors"),
     "floor": ("floor.json",),
@@ -44,7 +44,7 @@ _ARRAYS = ("arrays.safetensors",)
 
 
 class _Damaged(Exception):
-    """What is wrong with an artefact, in words."""
+    """An artefact is not as it was saved; the message says what is wrong."""
 
 
 def key(spec: Spec) -> str:
@@ -53,14 +53,14 @@ def key(spec: Spec) -> str:
     >>> key({"kind": "model", "seed": 0}) == key({"seed": 0, "kind": "model"})
     True
     """
-    return f"{spec['kind']}-{_digest(_canonical(spec), 10)}"
+    return f"{spec['kind']}-{_blake2(_canonical(spec), 10)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
     """The artefacts of one run folder.
 
-    ``marked`` where a run has begun in it: without its ``data.json`` nothing is kept any more.
+    ``marked`` where a run has begun in it: without its ``data.json`` nothing more is saved.
     Artefacts of the names ``ignored`` count as absent.
     """
 
@@ -69,50 +69,50 @@ class Store:
     ignored: frozenset[str] = frozenset()
 
     def path(self, spec: Spec) -> Path:
-        """Where an artefact lies, or would."""
+        """The folder of an artefact, which need not exist."""
         return self.root / key(spec)
 
     def holds(self, spec: Spec) -> bool:
-        """Whether it is there and needs no second try (a failure does).
+        """Whether it exists and needs no second try (a failure does).
 
-        Told by ``spec.json`` and by the sizes of its files; their content is verified when read.
+        Goes by ``spec.json`` and the sizes of its files; their content is verified when read.
         """
         record = self._record(spec)
         return record is not None and record["status"] != FAILED
 
     def outcome(self, spec: Spec) -> tuple[str, str]:
-        """The status of an artefact and its reason; of one that is not there, that it failed."""
+        """The status of an artefact and its reason; failed and not computed where there is none."""
         record = self._record(spec)
         return (record["status"], record["reason"]) if record else (FAILED, NOT_COMPUTED)
 
     def content(self, spec: Spec, name: str) -> bytes:
-        """A file of an artefact that is there; UsageError where it is not as it was kept."""
+        """A file of an artefact that exists; UsageError where it is not as it was saved."""
         path = self.path(spec)
         try:
-            return _content(path, name, _record_of(path).get("files"))
+            return _verified_content(path, name, _record_of(path).get("files"))
         except _Damaged as damage:
             raise UsageError(f"{path}: {damage}; run the command of the run again") from None
 
     def damaged(self) -> Iterator[tuple[Path, str]]:
-        """Every artefact that is not as it was kept, and why not; reads all of them."""
+        """Every artefact that is not as it was saved, and why not; reads all of them."""
         for path in sorted(self.root.iterdir()):
-            if _FOLDER.fullmatch(path.name):
+            if _FOLDER_NAME.fullmatch(path.name):
                 try:
                     _verify(path)
                 except _Damaged as damage:
                     yield path, str(damage)
 
     def set_aside(self, path: Path) -> None:
-        """Put an artefact where it is no artefact any more."""
+        """Move an artefact into the folder ``DAMAGED``."""
         aside = self.root / DAMAGED
         if aside.is_symlink() or aside.is_file():
-            aside.unlink()  # what a link leads to is not ours to write
+            aside.unlink()  # nothing is written through a link
         aside.mkdir(exist_ok=True)
         path.rename(aside / f"{path.name}-{token_hex(4)}")
 
     def check(self) -> None:
-        """Halted where a run has begun here and its folder is gone."""
-        if self.marked and not (self.root / MARK).is_file():
+        """Halted where a run has begun in this store and its folder is gone."""
+        if self.marked and not (self.root / MARK_FILE).is_file():
             raise Halted(
                 f"{self.root.parent}: the folder of this run is gone (deleted, renamed or its disk "
                 "unmounted); where it is back, the same command goes on"
@@ -172,21 +172,21 @@ class Store:
 
 
 def unwritable(path: Path, error: OSError) -> Halted:
-    """What a run says where its folder cannot be written any more: it is full, or not ours."""
+    """The error of a run whose folder cannot be written any more, as on a full disk."""
     reason = error.strerror or str(error)
-    return Halted(f"{path}: {reason}; what is computed is kept, and the same command goes on")
+    return Halted(f"{path}: {reason}; what is computed is saved, and the same command goes on")
 
 
 # One artefact
 
 
 def _seal(folder: Path, record: dict[str, Any]) -> None:
-    """Write what an artefact is, with the digests of its files and of that itself, to the disk."""
+    """Write ``spec.json``, with the digests of the artefact's files and its own, to the disk."""
     held = {path.name: _file_of(path) for path in sorted(folder.iterdir())}
     # as it will be read back: JSON knows no tuples, and text alone for keys
     record = json.loads(json.dumps({**record, "name": key(record["spec"]), "files": held}))
-    record["digest"] = _digest(_canonical(record))
-    write(folder / _SPEC, json.dumps(record, indent=1), durable=True)
+    record["digest"] = _blake2(_canonical(record))
+    write_file(folder / _SPEC, json.dumps(record, indent=1), durable=True)
     sync(folder)
 
 
@@ -194,16 +194,16 @@ def _file_of(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         os.fsync(file.fileno())
         content = file.read()
-    return {"bytes": len(content), "digest": _digest(content)}
+    return {"bytes": len(content), "digest": _blake2(content)}
 
 
 def _record_of(path: Path) -> dict[str, Any]:
-    """What ``spec.json`` says, where it is whole and the files are there in their sizes."""
+    """The content of ``spec.json``, where it is whole and the files have their sizes."""
     if path.is_symlink() or not path.is_dir():
         raise _Damaged("is no folder" if os.path.lexists(path) else NOT_COMPUTED)
     try:
-        seen = (path / _SPEC).lstat()
-        record = _sound(path, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
+        status = (path / _SPEC).lstat()
+        record = _sound(path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     except PermissionError as error:
         raise UsageError(
             f"{error.filename}: {error.strerror}; whoever made the run can let others read it: "
@@ -212,25 +212,26 @@ def _record_of(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _Damaged(f"{_SPEC} is damaged") from None
     for name, held in (record.get("files") or {}).items():
-        if _size(path / name) != held["bytes"]:
+        if _file_size(path / name) != held["bytes"]:
             raise _Damaged(f"{name} is damaged")
     return dict(record)
 
 
 @lru_cache(maxsize=2**12)
-def _sound(path: Path, *seen: int) -> dict[str, Any]:
-    """What ``spec.json`` says; ValueError, or what reading anything ends in, where it is damaged.
+def _sound(path: Path, *status: int) -> dict[str, Any]:
+    """The content of ``spec.json``; ValueError, or any error of reading, where it is damaged.
 
-    Remembered as long as the file is as it was ``seen``: measuring asks ten times for each.
+    Cached as long as the file's ``status`` (inode, size, times) is the same: measuring reads each
+    ten times.
     """
-    record = json.loads(read(path / _SPEC))
+    record = json.loads(read_file(path / _SPEC))
     known = record["status"] in (OK, FAILED, NOT_APPLICABLE) and isinstance(record["reason"], str)
     if record.get("files") is None:
         sound = known and key(record["spec"]) == path.name
     else:
         rest = {name: value for name, value in record.items() if name != "digest"}
         named = record["name"] == path.name and "spec" in record
-        digest = record["digest"] == _digest(_canonical(rest))
+        digest = record["digest"] == _blake2(_canonical(rest))
         sound = known and named and digest and _are_files(record["files"])
     if not sound:
         raise ValueError(f"{_SPEC} is damaged")
@@ -238,7 +239,7 @@ def _sound(path: Path, *seen: int) -> dict[str, Any]:
 
 
 def _are_files(files: Any) -> bool:
-    """Whether these could be the files of an artefact: each lies in its folder."""
+    """Whether these could be the files of an artefact: each name stays in its folder."""
     return isinstance(files, dict) and all(
         Path(name).name == name
         and "\\" not in name
@@ -250,27 +251,29 @@ def _are_files(files: Any) -> bool:
     )
 
 
-def _size(path: Path) -> int:
+def _file_size(path: Path) -> int:
     """Of a regular file; -1 where there is none."""
     try:
-        found = path.lstat()
+        status = path.lstat()
     except OSError:
         return -1
-    return found.st_size if S_ISREG(found.st_mode) else -1
+    return status.st_size if S_ISREG(status.st_mode) else -1
 
 
-def _content(path: Path, name: str, files: Mapping[str, Any] | None) -> bytes:
+def _verified_content(path: Path, name: str, files: Mapping[str, Any] | None) -> bytes:
     try:
-        content = read(path / name)
+        content = read_file(path / name)
     except OSError as error:
         raise _Damaged(f"{name} is damaged ({error.strerror})") from None
-    if files is not None and (name not in files or _digest(content) != files[name]["digest"]):
+    if files is not None and (
+        name not in files or _blake2(content) != files[name]["digest"]
+    ):
         raise _Damaged(f"{name} is damaged")
     return content
 
 
 def verify(path: Path) -> bool:
-    """Whether the artefact in a folder is as it was kept; reads all of it."""
+    """Whether the artefact in a folder is as it was saved; reads all of it."""
     try:
         _verify(path)
     except _Damaged:
@@ -286,13 +289,13 @@ def _verify(path: Path) -> None:
         expected = _FILES.get(str(record["spec"]["kind"]), _ARRAYS)
         names = expected if record["status"] == OK else ()
     for name in names:
-        content = _content(path, name, files)
+        content = _verified_content(path, name, files)
         if files is None:
             _parse(name, content)
 
 
 def _parse(name: str, content: bytes) -> None:
-    """All that can be said of a file without a digest is whether it can be read."""
+    """_Damaged where a file cannot be parsed: all that can be checked without a digest."""
     try:
         load(content) if name.endswith(".safetensors") else json.loads(content)
     except Exception:  # each reader has its own family of errors
@@ -303,5 +306,5 @@ def _canonical(content: Any) -> bytes:
     return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _digest(content: bytes, size: int = 16) -> str:
+def _blake2(content: bytes, size: int = 16) -> str:
     return blake2b(content, digest_size=size).hexdigest()

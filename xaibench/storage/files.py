@@ -14,15 +14,15 @@ from xaibench.errors import UsageError
 TEMPORARY = ".making-"
 """How the name of a file or folder begins that is not whole yet."""
 
-# systems without these know no links, or no pipes, that could lie in a folder
+# systems without these have no links, or no pipes, in folders
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 _LARGE = 2**30
-"""Bytes of a file below which nobody asks whether it is sparse."""
+"""Bytes; a smaller file is read whether it is sparse or not."""
 
 
-def read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
     """The content of a regular file; OSError for a link, a folder, a pipe or a device."""
     with regular(path, os.O_RDONLY) as handle, os.fdopen(handle, "rb", closefd=False) as file:
         try:
@@ -57,7 +57,7 @@ def _is_hollow(status: os.stat_result) -> bool:
     return blocks is not None and status.st_size > _LARGE and blocks * 512 < status.st_size // 1000
 
 
-def write(
+def write_file(
     path: Path,
     content: str | bytes,
     *,
@@ -90,7 +90,7 @@ def write(
 def write_below(
     folder: Path, name: str, content: str | bytes, *, check: Callable[[], None] = lambda: None
 ) -> Path:
-    """``write`` a file of a folder, such as ``figures/a.svg``, and give its path.
+    """``write_file`` a file of a folder, such as ``figures/a.svg``, and give its path.
 
     UsageError where the name leads out of the folder, by its words or through a link.
     """
@@ -105,12 +105,12 @@ def write_below(
             raise UsageError(f"{below}: is no folder, expected one to write in; remove it")
         below.mkdir(exist_ok=True)
     path = folder.joinpath(*parts)
-    write(path, content, check=check)
+    write_file(path, content, check=check)
     return path
 
 
-def digest(path: Path) -> str:
-    """That of a regular file; empty where it cannot be read."""
+def digest_of_file(path: Path) -> str:
+    """The BLAKE2 digest of a regular file; empty where it cannot be read."""
     try:
         with regular(path, os.O_RDONLY) as handle, os.fdopen(handle, "rb", closefd=False) as file:
             return file_digest(file, "blake2b").hexdigest()
@@ -119,7 +119,7 @@ def digest(path: Path) -> str:
 
 
 def sync(folder: Path) -> None:
-    """What was made, renamed and removed in a folder is so after a loss of power too."""
+    """Flush a folder: what was created, renamed and removed in it survives a loss of power."""
     with suppress(OSError):  # a system on which a folder cannot be opened
         handle = os.open(folder, os.O_RDONLY)
         try:

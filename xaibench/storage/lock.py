@@ -11,7 +11,7 @@ from xaibench.errors import UsageError
 
 from .files import TEMPORARY, regular
 
-_ABANDONED = 3600
+_ABANDONED_AFTER = 3600
 """Seconds after which a temporary file is abandoned: the process that wrote it was killed."""
 
 
@@ -83,5 +83,5 @@ def _sweep(store: Path) -> None:
     for pattern in (f"{TEMPORARY}*", f"*/{TEMPORARY}*"):
         for unfinished in store.parent.glob(pattern):
             with suppress(OSError):  # gone meanwhile, or a folder
-                if time.time() - unfinished.lstat().st_mtime > _ABANDONED:
+                if time.time() - unfinished.lstat().st_mtime > _ABANDONED_AFTER:
                     unfinished.unlink()

@@ -19,12 +19,12 @@ from xaibench.values import NO_CLASS, Explained, Sequences
 
 from .toy_models import MODELS, MOTIF, references, sequences
 
-TOLERANCE = 1e-5
-"""What company and order may change of a score, as a share of the largest of its model."""
+SCORE_TOLERANCE = 1e-5
+"""How much batch and order may change a score, as a share of the largest of its model."""
 
 
 class Check(NamedTuple):
-    """One line of the contract; ``held`` is None where there is nothing to hold."""
+    """One line of the contract; ``held`` is None where it states no requirement."""
 
     name: str
     held: bool | None
@@ -34,12 +34,12 @@ class Check(NamedTuple):
 def check_attribution(
     method: Callable[..., Any], *, options: Mapping[str, Any] | None = None
 ) -> list[Check]:
-    """What every attribution method must keep, tried on models with known answers.
+    """The contract of every attribution method, checked on models with known answers.
 
-    It runs; the same again gives the same; neither the size of a batch nor the order or company of
-    the sequences matters; positions are told apart; what it promises of completeness is true. The
-    model must be left as found. Two last lines say how it answers, which is no matter of right and
-    wrong: whether it depends on the target, and how well it finds a motif.
+    It runs; a second call gives the same scores; neither the size of a batch nor the order of the
+    sequences matters; positions have different scores; the promised completeness holds. The model
+    must be the same afterwards. Two last lines describe the method without a requirement: whether
+    it depends on the target, and how well it finds a motif.
 
     >>> from torch import linspace
     >>> def centre(model, inputs, target):
@@ -53,18 +53,22 @@ def check_attribution(
         return [ran]
     return [
         ran,
-        _same("the same again is the same", explained, lambda name: subject(name).scores, 0),
-        _same("one at a time", explained, lambda name: subject(name, size=1).scores),
-        _same("three at a time", explained, lambda name: subject(name, size=3).scores),
-        _same("in another order", explained, lambda name: subject(name, order=-1).scores[::-1]),
+        _same_scores("the same again is the same", explained, lambda name: subject(name).scores, 0),
+        _same_scores("one at a time", explained, lambda name: subject(name, size=1).scores),
+        _same_scores("three at a time", explained, lambda name: subject(name, size=3).scores),
+        _same_scores(
+            "in another order", explained, lambda name: subject(name, order=-1).scores[::-1]
+        ),
         _tells_positions_apart(explained),
-        _completeness(method, explained),
+        _check_completeness(method, explained),
         _depends_on_the_target(subject, explained),
         _finds_the_motif(subject, explained),
     ]
 
 
-def checked(name: str, *, changes: Iterable[str], plugins: tuple[str, ...]) -> list[Check]:
+def check_by_name(
+    name: str, *, changes: Iterable[str], plugins: tuple[str, ...]
+) -> list[Check]:
     """``check_attribution`` of a method by its name; ``changes`` are ``key=value``, its options."""
     plugin = load("attribution", name, plugins)
     options = resolve(plugin, dict(map(assigned, changes)), where=name)
@@ -74,8 +78,8 @@ def checked(name: str, *, changes: Iterable[str], plugins: tuple[str, ...]) -> l
 _HELD = {True: "held", False: "BROKEN", None: "-"}
 
 
-def told(checks: Iterable[Check]) -> list[str]:
-    """A line a check: whether it held, its name, the detail."""
+def describe_checks(checks: Iterable[Check]) -> list[str]:
+    """One line per check: whether it held, its name, the detail."""
     rows = list(checks)
     width = max(len(check.name) for check in rows)
     return [
@@ -128,23 +132,23 @@ def _ran(subject: _Subject) -> tuple[dict[str, Explanation], Check]:
     return explained, Check("runs", True if explained else None, "; ".join(ran + reasons))
 
 
-def _same(
+def _same_scores(
     name: str,
     explained: Mapping[str, Explanation],
     again: Callable[[str], Scores],
-    tolerance: float = TOLERANCE,
+    tolerance: float = SCORE_TOLERANCE,
 ) -> Check:
-    """Whether scores made in another way are those that were made first."""
+    """Whether scores computed in another way are those of the first call."""
     worst, where = 0.0, ""
     for model, first in explained.items():
         scale = float(np.abs(first.scores).max()) or 1.0
         difference = float(np.abs(again(model) - first.scores).max()) / scale
         if difference > worst:
             worst, where = difference, model
-    found = f"{worst:.1e} of the largest score, {where}" if where else "none"
+    largest = f"{worst:.1e} of the largest score, {where}" if where else "none"
     held = worst <= tolerance
     hint = "" if held else "; it depends on the batch, or on chance that is not its generators'"
-    detail = f"largest difference: {found}{hint}"
+    detail = f"largest difference: {largest}{hint}"
     return Check(name, held, detail)
 
 
@@ -159,8 +163,10 @@ def _tells_positions_apart(explained: Mapping[str, Explanation]) -> Check:
     return Check("tells positions apart", len(flat) < len(explained), detail)
 
 
-def _completeness(method: Callable[..., Any], explained: Mapping[str, Explanation]) -> Check:
-    """``explain`` has refused what breaks the promise; this says how well it was kept."""
+def _check_completeness(
+    method: Callable[..., Any], explained: Mapping[str, Explanation]
+) -> Check:
+    """``explain`` has rejected what breaks the promise; this says how large the error was."""
     promised = method_facts(method).completeness
     if promised is None:
         return Check("completeness", None, "promises none")
@@ -168,10 +174,14 @@ def _completeness(method: Callable[..., Any], explained: Mapping[str, Explanatio
     measured = [error for error in errors if not np.isnan(error)]
     if not measured:
         return Check("completeness", False, f"promises {promised:g} and measures none")
-    return Check("completeness", True, f"largest error {max(measured):.1e}, promised {promised:g}")
+    return Check(
+        "completeness", True, f"largest error {max(measured):.1e}, promised {promised:g}"
+    )
 
 
-def _depends_on_the_target(subject: _Subject, explained: Mapping[str, Explanation]) -> Check:
+def _depends_on_the_target(
+    subject: _Subject, explained: Mapping[str, Explanation]
+) -> Check:
     model = "linear" if "linear" in explained else next(iter(explained))
     one, other = (subject(model, target=target).scores for target in (0, 1))
     depends = "no" if np.array_equal(one, other) else "yes"
@@ -194,4 +204,6 @@ def _finds_the_motif(subject: _Subject, explained: Mapping[str, Explanation]) ->
     known = Sequences(codes, labels, names, ("no motif", "motif"), evidence=evidence)
     value = auprc(Explained(known, scores, labels, method_facts(subject.method).signed))
     chance = chance_auprc(len(MOTIF), codes.shape[1])
-    return Check("finds the motif", None, f"AUPRC {np.mean(value):.2f}, chance {float(chance):.2f}")
+    return Check(
+        "finds the motif", None, f"AUPRC {np.mean(value):.2f}, chance {float(chance):.2f}"
+    )

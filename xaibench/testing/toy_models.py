@@ -19,7 +19,7 @@ from xaibench.shapes import Codes
 LENGTH = 23
 
 MOTIF = (1, 0, 2)
-"""The codes of the motif that ``motif_count`` counts, unless it is told another."""
+"""The codes of the motif that ``motif_count`` counts, unless it is given another."""
 
 
 class Toy(nn.Module):
