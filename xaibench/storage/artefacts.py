@@ -265,9 +265,7 @@ def _verified_content(path: Path, name: str, files: Mapping[str, Any] | None) ->
         content = read_file(path / name)
     except OSError as error:
         raise _Damaged(f"{name} is damaged ({error.strerror})") from None
-    if files is not None and (
-        name not in files or _blake2(content) != files[name]["digest"]
-    ):
+    if files is not None and (name not in files or _blake2(content) != files[name]["digest"]):
         raise _Damaged(f"{name} is damaged")
     return content
 

@@ -66,9 +66,7 @@ def check_attribution(
     ]
 
 
-def check_by_name(
-    name: str, *, changes: Iterable[str], plugins: tuple[str, ...]
-) -> list[Check]:
+def check_by_name(name: str, *, changes: Iterable[str], plugins: tuple[str, ...]) -> list[Check]:
     """``check_attribution`` of a method by its name; ``changes`` are ``key=value``, its options."""
     plugin = load("attribution", name, plugins)
     options = resolve(plugin, dict(map(assigned, changes)), where=name)
@@ -163,9 +161,7 @@ def _tells_positions_apart(explained: Mapping[str, Explanation]) -> Check:
     return Check("tells positions apart", len(flat) < len(explained), detail)
 
 
-def _check_completeness(
-    method: Callable[..., Any], explained: Mapping[str, Explanation]
-) -> Check:
+def _check_completeness(method: Callable[..., Any], explained: Mapping[str, Explanation]) -> Check:
     """``explain`` has rejected what breaks the promise; this says how large the error was."""
     promised = method_facts(method).completeness
     if promised is None:
@@ -174,14 +170,10 @@ def _check_completeness(
     measured = [error for error in errors if not np.isnan(error)]
     if not measured:
         return Check("completeness", False, f"promises {promised:g} and measures none")
-    return Check(
-        "completeness", True, f"largest error {max(measured):.1e}, promised {promised:g}"
-    )
+    return Check("completeness", True, f"largest error {max(measured):.1e}, promised {promised:g}")
 
 
-def _depends_on_the_target(
-    subject: _Subject, explained: Mapping[str, Explanation]
-) -> Check:
+def _depends_on_the_target(subject: _Subject, explained: Mapping[str, Explanation]) -> Check:
     model = "linear" if "linear" in explained else next(iter(explained))
     one, other = (subject(model, target=target).scores for target in (0, 1))
     depends = "no" if np.array_equal(one, other) else "yes"
@@ -204,6 +196,4 @@ def _finds_the_motif(subject: _Subject, explained: Mapping[str, Explanation]) ->
     known = Sequences(codes, labels, names, ("no motif", "motif"), evidence=evidence)
     value = auprc(Explained(known, scores, labels, method_facts(subject.method).signed))
     chance = chance_auprc(len(MOTIF), codes.shape[1])
-    return Check(
-        "finds the motif", None, f"AUPRC {np.mean(value):.2f}, chance {float(chance):.2f}"
-    )
+    return Check("finds the motif", None, f"AUPRC {np.mean(value):.2f}, chance {float(chance):.2f}")
