@@ -16,6 +16,7 @@ from xaibench.results.schema import columns_of
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.means import of_differences, of_values
 from xaibench.statistics.ratios import of_ratio
+from xaibench.statistics.resampling import Resampling
 from xaibench.values import Estimate
 
 COLUMNS = columns_of("estimates")
@@ -535,7 +536,7 @@ def test_whole_groups_are_resampled_where_they_are_given(records, frame) -> None
     # numbered in the order of the sequences, which panels sort by name: a b c d e f g h
     clusters = np.array([list(dict.fromkeys(groups[name] for name in sorted(groups))).index(
         groups[name]) for name in sorted(groups)])  # fmt: skip
-    assert_is(row, of_values(slow(records, **where), clusters=clusters))
+    assert_is(row, of_values(slow(records, **where), Resampling(clusters=clusters)))
     single = only(frame, question="value", **where)
     assert row["mean"] == single["mean"]
     assert row["sequences_low"] != single["sequences_low"]

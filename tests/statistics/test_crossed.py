@@ -18,6 +18,7 @@ from xaibench.statistics.crossed import (
 )
 from xaibench.statistics.means import bands, of_differences, of_values
 from xaibench.statistics.ratios import of_ratio
+from xaibench.statistics.resampling import Resampling
 from xaibench.statistics.variance_components import terms
 
 REGIONS = np.array([7, 7, 3, 3, 3, 9, 9, 9, 9, 1, 2, 2])
@@ -230,15 +231,15 @@ def test_a_cluster_for_each_sequence_is_none() -> None:
 def test_equal_values_of_uneven_clusters_stay_at_their_value() -> None:
     same = np.full((3, 12), 0.7)
     same[1, 4] = np.nan
-    found = of_values(same, clusters=REGIONS)
+    found = of_values(same, Resampling(clusters=REGIONS))
     assert (found.low, found.high) == pytest.approx((0.7, 0.7))
 
 
 def test_a_sequence_without_a_value_takes_its_cluster_number_with_it() -> None:
     known = values(0.3, 1, 1, (3, 12)) + 0.4
     padded, regions = np.insert(known, [0, 6, 6], np.nan, axis=1), np.insert(REGIONS, [0, 6, 6], 5)
-    one = of_differences(known, clusters=REGIONS)
-    other = of_differences(padded, clusters=regions)
+    one = of_differences(known, Resampling(clusters=REGIONS))
+    other = of_differences(padded, Resampling(clusters=regions))
     assert (one.low, one.high, one.p, one.p_sequences) == pytest.approx(
         (other.low, other.high, other.p, other.p_sequences)
     )
@@ -246,14 +247,14 @@ def test_a_sequence_without_a_value_takes_its_cluster_number_with_it() -> None:
 
 def test_clusters_of_another_number_of_sequences_are_refused() -> None:
     with pytest.raises(ValueError, match=r"each of 11 sequences, got the shape \(12,\)"):
-        of_values(values(1, 1, 1, (3, 11)), clusters=REGIONS)
+        of_values(values(1, 1, 1, (3, 11)), Resampling(clusters=REGIONS))
 
 
 def test_a_ratio_of_clusters_is_wider_than_one_of_sequences() -> None:
     regions = np.repeat(np.arange(8), 5)
     bottom = 3 + values(0.1, 0.1, 0.1) + np.random.default_rng(1).normal(0, 1, 8)[regions]
     top = values(0.1, 0.1, 0.1, random_state=2) + np.random.default_rng(3).normal(0, 1, 8)[regions]
-    wide, narrow = of_ratio(top, bottom, clusters=regions), of_ratio(top, bottom)
+    wide, narrow = of_ratio(top, bottom, Resampling(clusters=regions)), of_ratio(top, bottom)
     assert wide.mean == narrow.mean
     assert wide.sequences_high - wide.sequences_low > 1.5 * (
         narrow.sequences_high - narrow.sequences_low
@@ -262,7 +263,7 @@ def test_a_ratio_of_clusters_is_wider_than_one_of_sequences() -> None:
 
 def test_one_cluster_has_no_interval_and_says_so() -> None:
     one, both = np.zeros(12, int), values(1, 1, 1, (3, 12))
-    found = of_differences(both, clusters=one)
+    found = of_differences(both, Resampling(clusters=one))
     ends = [found.low, found.high, found.sequences_low, found.sequences_high]
     assert np.isnan([*ends, found.p, found.p_sequences]).all()
     assert found.reason == "one cluster: no interval"
@@ -273,7 +274,7 @@ def test_one_cluster_has_no_interval_and_says_so() -> None:
 
 def test_bands_of_clusters_are_the_headline_of_every_column() -> None:
     columns = [values(0, 1, 1, (3, 12)), values(0.1, 2, 1, (3, 12), 1)]
-    expected = [of_values(column, clusters=REGIONS) for column in columns]
+    expected = [of_values(column, Resampling(clusters=REGIONS)) for column in columns]
     np.testing.assert_allclose(
         bands(np.stack(columns, axis=2), REGIONS),
         np.transpose([(each.mean, each.low, each.high) for each in expected]),

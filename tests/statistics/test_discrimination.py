@@ -9,14 +9,9 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from xaibench.statistics.discrimination import (
-    MEASURES,
-    difference,
-    estimate,
-    of_auroc,
-    of_seeds,
-    wilson,
-)
+from xaibench.statistics.classification_intervals import auroc_interval, wilson_interval
+from xaibench.statistics.classification_measures import of_seeds
+from xaibench.statistics.discrimination import MEASURES, difference, estimate
 from xaibench.statistics.resampling import draw
 
 SEEDS, SEQUENCES = 3, 61
@@ -153,14 +148,14 @@ def test_a_difference_is_paired():
     assert paired.sequences_high - paired.sequences_low < (
         alone.sequences_high - alone.sequences_low
     )
-    with pytest.raises(ValueError, match="second: wanted the shape of first"):
+    with pytest.raises(ValueError, match="second: expected the shape of first"):
         difference("auroc", logits, logits[:2], labels, drawing)
 
 
 @pytest.mark.parametrize(("auroc", "inside", "rest"), [(0.5, 20, 20), (0.83, 7, 90), (0.0, 5, 9)])
 def test_ends_of_an_auroc_lie_where_chance_just_reaches_it(auroc, inside, rest):
     z = stats.norm.ppf(0.975)
-    for end in of_auroc(auroc, inside, rest):
+    for end in auroc_interval(auroc, inside, rest):
         if 0 < end < 1:
             q1, q2 = end / (2 - end), 2 * end**2 / (1 + end)
             more = (inside + rest) / 2 - 1
@@ -171,7 +166,9 @@ def test_ends_of_an_auroc_lie_where_chance_just_reaches_it(auroc, inside, rest):
 def test_wilson_is_that_of_scipy():
     for right, trials in ((0, 7), (3, 11), (11, 11)):
         expected = stats.binomtest(right, trials).proportion_ci(method="wilson")
-        assert wilson(right / trials, trials) == pytest.approx((expected.low, expected.high))
+        assert wilson_interval(right / trials, trials) == pytest.approx(
+            (expected.low, expected.high)
+        )
 
 
 SEEDS_DIFFER = 0.5

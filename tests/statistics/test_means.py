@@ -8,6 +8,7 @@ from scipy import stats
 from simulated import values
 
 from xaibench.statistics.means import bands, of_differences, of_values, undefined
+from xaibench.statistics.resampling import Resampling
 
 # What an estimate says
 
@@ -24,7 +25,7 @@ def test_effect_and_p_belong_to_differences() -> None:
 
 
 def test_a_smaller_level_makes_narrower_intervals() -> None:
-    wide, narrow = (of_values(values(1, 1, 1), level=level) for level in (0.95, 0.5))
+    wide, narrow = (of_values(values(1, 1, 1), Resampling(level=level)) for level in (0.95, 0.5))
     assert wide.low < narrow.low < narrow.high < wide.high
     assert wide.sequences_low < narrow.sequences_low
 
@@ -48,13 +49,13 @@ def test_one_sequence_has_no_interval_and_says_so() -> None:
 
 
 def test_values_that_compare_seeds_take_the_interval_over_sequences() -> None:
-    found = of_values(values(1, 1, 1), sequences_only=True)
+    found = of_values(values(1, 1, 1), Resampling(sequences_only=True))
     assert (found.low, found.high) == (found.sequences_low, found.sequences_high)
     assert "interval over sequences only" in found.reason
 
 
 def test_differences_that_compare_seeds_have_no_test_over_seeds() -> None:
-    found = of_differences(values(1, 1, 1), sequences_only=True)
+    found = of_differences(values(1, 1, 1), Resampling(sequences_only=True))
     assert np.isnan([found.p, found.p_seeds]).all()
     assert 0 < found.p_sequences < 1
 
@@ -168,7 +169,7 @@ def test_p_is_below_a_level_exactly_where_its_interval_excludes_zero() -> None:
     for run in range(60):
         made = values(0.3, 1, 1, (4, 17), run) + 0.5
         for level in (0.5, 0.9, 0.99):
-            found = of_differences(made, level=level)
+            found = of_differences(made, Resampling(level=level))
             assert (found.p < 1 - level) == (not found.low <= 0 <= found.high)
             within = found.sequences_low <= 0 <= found.sequences_high
             assert (found.p_sequences < 1 - level) == (not within)

@@ -194,7 +194,7 @@ def test_two_models_right_on_the_same_sequences_have_p_one() -> None:
 
 
 def test_mcnemar_of_two_shapes_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"wanted the shape of first \(3,\), got \(4,\)"):
+    with pytest.raises(ValueError, match=r"expected the shape of first \(3,\), got \(4,\)"):
         paired.mcnemar(np.ones(3, bool), np.ones(4, bool))
 
 

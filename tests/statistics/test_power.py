@@ -77,5 +77,5 @@ def test_t_has_no_smallest_p() -> None:
 
 
 def test_the_smallest_p_of_another_test_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"wanted one of wilcoxon, .* or paired_t, got 'anova'"):
+    with pytest.raises(ValueError, match=r"expected one of wilcoxon, .* or paired_t, got 'anova'"):
         smallest_p("anova", 5)

@@ -10,6 +10,7 @@ from simulated import values
 
 from xaibench.statistics.means import of_values
 from xaibench.statistics.ratios import difference_of_ratios, of_ratio
+from xaibench.statistics.resampling import Resampling
 
 Float = NDArray[np.float64]
 
@@ -124,7 +125,7 @@ def test_a_ratio_of_one_seed_has_an_interval_over_sequences_only() -> None:
 
 
 def test_a_ratio_of_values_that_compare_seeds_takes_the_interval_over_sequences() -> None:
-    found = of_ratio(values(1, 1, 1), above_zero(), sequences_only=True)
+    found = of_ratio(values(1, 1, 1), above_zero(), Resampling(sequences_only=True))
     assert (found.low, found.high) == (found.sequences_low, found.sequences_high)
     assert found.low < found.mean < found.high
 

@@ -68,5 +68,5 @@ def test_one_that_is_the_other_scaled_is_told_without_error() -> None:
 
 
 def test_two_shapes_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"wanted the shape of first \(3,\), got \(2,\)"):
+    with pytest.raises(ValueError, match=r"expected the shape of first \(3,\), got \(2,\)"):
         ratio_of_deviations([1, 2, 3], [1, 2])

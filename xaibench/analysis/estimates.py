@@ -32,6 +32,7 @@ from xaibench.protocols import MetricFacts, OfChange, OfCurves
 from xaibench.results.schema import Question, columns_of
 from xaibench.statistics.means import of_differences, of_values, undefined
 from xaibench.statistics.ratios import difference_of_ratios, of_ratio
+from xaibench.statistics.resampling import Resampling
 from xaibench.values import Estimate
 
 from .panels import Cell, Panel, aligned, joined, minus
@@ -80,45 +81,44 @@ def _frame(rows: Iterator[Row]) -> pd.DataFrame:
 # The questions
 
 
-def _row(question: str, cell: Cell, other: str, found: Estimate) -> Row:
-    return {"question": question, **cell._asdict(), "other": other, **asdict(found)}
+def _row_of(question: Question, cell: Cell, other: str, estimate: Estimate) -> Row:
+    return {"question": question.value, **cell._asdict(), "other": other, **asdict(estimate)}
 
 
-def _found(
+def _estimate_of(
     cell: Cell,
     panel: Panel,
     how: Callable[..., Estimate],
     run: RunValues,
     **options: Any,
 ) -> Estimate:
+    """The estimate ``how`` makes of a panel's values, with the reasons of both."""
     if not panel.values.size:
         return undefined(panel.reason or "there are no pairs of values")
     facts = run.facts[cell.metric]
-    compares_seeds = facts is not None and facts.kind == OfChange("seed")
-    found = how(
-        panel.values,
-        sequences_only=compares_seeds,
+    resampling = Resampling(
+        sequences_only=facts is not None and facts.kind == OfChange("seed"),
         clusters=run.clusters(panel),
-        **options,
     )
-    return replace(found, reason=joined(found.reason, panel.reason))
+    estimate = how(panel.values, resampling, **options)
+    return replace(estimate, reason=joined(estimate.reason, panel.reason))
 
 
 def _values(run: RunValues) -> Iterator[Row]:
     for cell, panel in run.panels.items():
         if not cell.control:
-            found = _found(cell, panel, of_values, run, yes_no=run.yes_no(cell))
-            yield _row(Question.VALUE, cell, "", _within(found, run.facts[cell.metric]))
+            estimate = _estimate_of(cell, panel, of_values, run, yes_no=run.yes_no(cell))
+            yield _row_of(Question.VALUE, cell, "", _within(estimate, run.facts[cell.metric]))
 
 
-def _within(found: Estimate, facts: MetricFacts | None) -> Estimate:
+def _within(estimate: Estimate, facts: MetricFacts | None) -> Estimate:
     """Its intervals end where the metric does: t of few seeds reaches beyond."""
     if facts is None:
-        return found
-    ends = found.low, found.high, found.sequences_low, found.sequences_high
+        return estimate
+    ends = estimate.low, estimate.high, estimate.sequences_low, estimate.sequences_high
     low, high, sequences_low, sequences_high = map(float, np.clip(ends, *facts.range))
     return replace(
-        found,
+        estimate,
         low=low,
         high=high,
         sequences_low=sequences_low,
@@ -131,25 +131,27 @@ def _against_random(run: RunValues) -> Iterator[Row]:
     for cell, facts in run.of_methods():
         other = run.random(cell)
         if facts.family != "randomisation" and cell != other:
-            yield _difference(Question.AGAINST_RANDOM, cell, other, run)
+            yield _difference_row(Question.AGAINST_RANDOM, cell, other, run)
 
 
-def _difference(question: str, cell: Cell, other: Cell, run: RunValues, name: str = "") -> Row:
+def _difference_row(
+    question: Question, cell: Cell, other: Cell, run: RunValues, name: str = ""
+) -> Row:
     """The paired difference of two maps; ``name`` is what ``other`` is called, else its method."""
     yes_no = run.yes_no(cell, other)
-    found = _found(cell, run.gap(cell, other), of_differences, run, yes_no=yes_no)
-    return _row(question, cell, name or other.method, found)
+    estimate = _estimate_of(cell, run.gap(cell, other), of_differences, run, yes_no=yes_no)
+    return _row_of(question, cell, name or other.method, estimate)
 
 
 def _against_control(run: RunValues) -> Iterator[Row]:
     """Where there are values of the control."""
     controls = [name for name in dict.fromkeys(cell.control for cell in run.panels) if name]
     for cell, _ in run.of_methods():
-        spoilt = [(name, cell._replace(control=name)) for name in controls]
+        controls_of_cell = [(name, cell._replace(control=name)) for name in controls]
         priors = [(name, cell._replace(method=name)) for name in PRIORS]
-        for other, compared in (*spoilt, *priors):
+        for other, compared in (*controls_of_cell, *priors):
             if compared in run.panels:
-                yield _difference(Question.AGAINST_CONTROL, cell, compared, run, other)
+                yield _difference_row(Question.AGAINST_CONTROL, cell, compared, run, other)
 
 
 def _normalised(run: RunValues) -> Iterator[Row]:
@@ -157,8 +159,10 @@ def _normalised(run: RunValues) -> Iterator[Row]:
     for cell, _ in run.of_methods():
         if cell._replace(method=ORACLE) in run.panels:
             reached, possible = aligned(*_of_the_possible(cell, run))
-            share = partial(_share, possible.values)
-            yield _row(Question.NORMALISED, cell, ORACLE, _found(cell, reached, share, run))
+            share = partial(_share_of_possible, possible.values)
+            yield _row_of(
+                Question.NORMALISED, cell, ORACLE, _estimate_of(cell, reached, share, run)
+            )
 
 
 def _of_the_possible(cell: Cell, run: RunValues) -> tuple[Panel, Panel]:
@@ -168,20 +172,21 @@ def _of_the_possible(cell: Cell, run: RunValues) -> tuple[Panel, Panel]:
     return replace(run.gap(cell, chance), reason=reason), run.gap(oracle, chance)
 
 
-def _share(possible: Values, reached: Values, **options: Any) -> Estimate:
+def _share_of_possible(possible: Values, reached: Values, resampling: Resampling) -> Estimate:
     """How much of what the oracle is above random the method reaches."""
-    return of_ratio(reached, possible, named="oracle minus random", **options)
+    return of_ratio(reached, possible, resampling, named=_POSSIBLE)
 
 
-def _shares(rest: list[Values], reached: Values, **options: Any) -> Estimate:
-    """The difference of two such shares."""
+def _difference_of_shares(rest: list[Values], reached: Values, resampling: Resampling) -> Estimate:
+    """The difference of two such shares; ``rest`` is what is possible for the first model, and what
+    is reached and possible for the second."""
     possible, *second = rest
     return difference_of_ratios(
-        (reached, possible),
-        (second[0], second[1]),
-        named="oracle minus random",
-        **options,
+        (reached, possible), (second[0], second[1]), resampling, named=_POSSIBLE
     )
+
+
+_POSSIBLE = "oracle minus random"
 
 
 def _normalised_between_models(run: RunValues) -> Iterator[Row]:
@@ -195,8 +200,9 @@ def _normalised_between_models(run: RunValues) -> Iterator[Row]:
         panels = aligned(*chain.from_iterable(_of_the_possible(each, run) for each in cells))
         rest = [panel.values for panel in panels[1:]]
         reason = joined(panels[0].reason, panels[2].reason)
-        found = _found(cell, replace(panels[0], reason=reason), partial(_shares, rest), run)
-        yield _row(Question.NORMALISED_BETWEEN_MODELS, cell, other, found)
+        reached, shares = replace(panels[0], reason=reason), partial(_difference_of_shares, rest)
+        estimate = _estimate_of(cell, reached, shares, run)
+        yield _row_of(Question.NORMALISED_BETWEEN_MODELS, cell, other, estimate)
 
 
 def _self_test(run: RunValues) -> Iterator[Row]:
@@ -207,7 +213,7 @@ def _self_test(run: RunValues) -> Iterator[Row]:
             continue
         if oracle.method == ORACLE and not oracle.control:
             for first, second in _self_test_pairs(oracle, run.control):
-                yield _difference(Question.SELF_TEST, first, second, run, second.source)
+                yield _difference_row(Question.SELF_TEST, first, second, run, second.source)
 
 
 def _self_test_pairs(oracle: Cell, control: str) -> Iterator[tuple[Cell, Cell]]:
@@ -223,8 +229,8 @@ def _between_models(run: RunValues) -> Iterator[Row]:
         if run.facts[cell.metric] is not None:
             gap = minus(*between(model, other, cell, run))
             yes_no = run.yes_no(cell, cell._replace(model=other))
-            found = _found(cell, gap, of_differences, run, yes_no=yes_no)
-            yield _row(Question.BETWEEN_MODELS, cell, other, found)
+            estimate = _estimate_of(cell, gap, of_differences, run, yes_no=yes_no)
+            yield _row_of(Question.BETWEEN_MODELS, cell, other, estimate)
 
 
 def between(model: str, other: str, cell: Cell, run: RunValues) -> tuple[Panel, Panel]:
@@ -264,12 +270,14 @@ def _of_ranked(
     for board in boards(frame, alone):
         cells = cells_of(board)
         best = cells[int(board["rank"].argmin())]
-        yield from _compared(Question.AGAINST_BEST, cells, best, run)
+        yield from _differences(Question.AGAINST_BEST, cells, best, run)
         named = best._replace(method=reference or "")
         # one that is ranked elsewhere is not to be compared with these
         if reference and (named in cells or named not in with_rank):
-            yield from _compared(Question.AGAINST_REFERENCE, cells, named, run)
+            yield from _differences(Question.AGAINST_REFERENCE, cells, named, run)
 
 
-def _compared(question: str, cells: list[Cell], other: Cell, run: RunValues) -> Iterator[Row]:
-    return (_difference(question, cell, other, run) for cell in cells if cell != other)
+def _differences(
+    question: Question, cells: list[Cell], other: Cell, run: RunValues
+) -> Iterator[Row]:
+    return (_difference_row(question, cell, other, run) for cell in cells if cell != other)

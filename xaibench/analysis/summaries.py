@@ -30,6 +30,7 @@ from xaibench.protocols import QUANTITIES, OfChange, Quantity, method_facts
 from xaibench.results.schema import columns_of
 from xaibench.shapes import Codes
 from xaibench.statistics.means import bands, of_values
+from xaibench.statistics.resampling import Resampling
 from xaibench.values import N, Sequences
 
 from .clusters import numbers_of
@@ -94,7 +95,7 @@ def mean_and_interval(
     """The columns ``mean`` to ``seeds`` of values ``(seed, sequence)`` of the first explained
     sequences; the interval is over sequences only with one seed, or where ``over_sequences``."""
     clusters = numbers_of(work, values.shape[1])
-    estimate = of_values(values, clusters=clusters, sequences_only=over_sequences)
+    estimate = of_values(values, Resampling(clusters=clusters, sequences_only=over_sequences))
     low, high = estimate.low, estimate.high
     if estimate.seeds == 1:
         low, high = estimate.sequences_low, estimate.sequences_high

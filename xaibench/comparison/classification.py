@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from xaibench.analysis.certainty.classification import Predicted, predicted
+from xaibench.statistics.classification_measures import of_seeds
 from xaibench.statistics.discrimination import (
     MEASURES,
-    RESAMPLES,
+    PASSES,
     Discrimination,
     difference,
-    of_seeds,
 )
 from xaibench.statistics.resampling import Drawing, shared_draws
 from xaibench.values import Estimate
@@ -34,7 +34,7 @@ def classifying(first: Run, second: Run) -> Iterator[dict[str, Any]]:
     if _classes(first) != _classes(second):
         return
     data_seed = int(first.results.plan.get("data_seed", 0))
-    drawing = shared_draws(data_seed, "classification", resamples=RESAMPLES, flips=0)
+    drawing = shared_draws(data_seed, "classification", resamples=PASSES, flips=0)
     one, other = (predicted(run.results.predictions) for run in (first, second))
     for model in one:
         if model in other:

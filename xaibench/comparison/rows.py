@@ -14,6 +14,7 @@ from xaibench.explanation.controls import RANDOM
 from xaibench.protocols import MetricFacts, OfChange, OfCurves
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.means import defined_part, of_differences, undefined
+from xaibench.statistics.resampling import Resampling
 from xaibench.values import Estimate
 
 from .classification import classifying
@@ -130,16 +131,16 @@ def _estimate(
 ) -> Estimate:
     """The difference; 0 to the last digit where both are ``alike``."""
     sign = -1 if facts.better == "lower" and not isinstance(facts.kind, OfCurves) else 1
-    of_seeds = facts.kind == OfChange("seed")
+    resampling = Resampling(sequences_only=facts.kind == OfChange("seed"))
     reason = joined(first.reason, second.reason)
     if not first.values.size or not second.values.size:
         return undefined(reason or "there are no pairs of values")
     if found.paired:
         values = sign * minus(first if alike else second, first).values
-        estimate = of_differences(values, sequences_only=of_seeds)
+        estimate = of_differences(values, resampling)
     else:
         one, other = (sign * panel.values for panel in (first, second))
-        estimate = of_unpaired(one, other, sequences_only=of_seeds)
+        estimate = of_unpaired(one, other, resampling)
     return replace(estimate, reason=joined(estimate.reason, reason))
 
 

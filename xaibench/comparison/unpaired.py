@@ -1,10 +1,11 @@
 """The difference of two runs whose seeds are not the same, on the sequences that are.
 
-A seed of one run has no partner in the other, so seeds vary apart; sequences still have a partner.
+A seed of one run has no partner in the other, so the seeds of each run vary on their own; sequences
+are still paired.
 
 >>> one, other = np.array([[0.1, 0.3], [0.2, 0.2]]), np.array([[0.4, 0.8], [0.5, 0.6], [0.7, 0.9]])
->>> found = of_unpaired(one, other)
->>> round(found.mean, 3), found.sequences, found.seeds
+>>> estimate = of_unpaired(one, other)
+>>> round(estimate.mean, 3), estimate.sequences, estimate.seeds
 (0.45, 2, 2)
 """
 
@@ -18,7 +19,8 @@ from scipy import stats
 
 from xaibench.statistics.crossed import crossed_apart, interval, p_value, these_models_apart
 from xaibench.statistics.effect_sizes import d_z
-from xaibench.statistics.means import defined_part, undefined
+from xaibench.statistics.means import PLAIN, defined_part, undefined
+from xaibench.statistics.resampling import Resampling
 from xaibench.statistics.rounding import all_equal, largest
 from xaibench.values import Estimate
 
@@ -33,9 +35,7 @@ class Welch(NamedTuple):
     high: float
 
 
-def of_unpaired(
-    first: Float, second: Float, *, level: float = 0.95, sequences_only: bool = False
-) -> Estimate:
+def of_unpaired(first: Float, second: Float, resampling: Resampling = PLAIN) -> Estimate:
     """The mean of ``second - first``, each ``(seed, sequence)`` with seeds of its own.
 
     The sequences are the same, column by column; one without any value on either side is dropped.
@@ -50,9 +50,11 @@ def of_unpaired(
     one, other = defined_part(first[:, known])[0], defined_part(second[:, known])[0]
     if not one.size or not other.size:
         return undefined("no sequence has a value in both runs", count=first.shape[1])
+    level, sequences_only = resampling.level, resampling.sequences_only
     means = np.nanmean(one, axis=1), np.nanmean(other, axis=1)
     alone = these_models_apart(one, other)
     headline = alone if sequences_only else crossed_apart(one, other)
+    seeds = welch(*means, level=level, size=_largest(one, other))
     ends, of_sequences = interval(headline, level), interval(alone, level)
     return Estimate(
         mean=alone.mean,
@@ -63,11 +65,11 @@ def of_unpaired(
         effect=d_z(np.nanmean(other, axis=0) - np.nanmean(one, axis=0)),
         p=np.nan if sequences_only else p_value(headline),
         p_sequences=p_value(alone),
-        p_seeds=np.nan if sequences_only else welch(*means, level=level, size=_size(one, other)).p,
+        p_seeds=np.nan if sequences_only else seeds.p,
         sequences=int(known.sum()),
         seeds=min(len(one), len(other)),
         undefined=int((~known).sum()),
-        reason=_reason((one, other), int(known.sum()), sequences_only),
+        reason=_reason_unpaired((one, other), int(known.sum()), sequences_only),
     )
 
 
@@ -87,17 +89,19 @@ def welch(first: Float, second: Float, *, level: float = 0.95, size: float = 0.0
     return Welch(float(p), float(mean - reach), float(mean + reach))
 
 
-def _size(*values: Float) -> float:
+def _largest(*values: Float) -> float:
+    """The largest absolute value in any of these."""
     return max(largest(each) for each in values)
 
 
-def _reason(values: tuple[Float, Float], sequences: int, sequences_only: bool) -> str:
+def _reason_unpaired(values: tuple[Float, Float], sequences: int, sequences_only: bool) -> str:
+    """Why an interval or a test is missing; empty where none is."""
     reasons = ["one sequence: no interval"] if sequences < 2 else []
     means = [np.nanmean(each, axis=1) for each in values]
     if sequences_only:
         reasons.append("the values compare seeds: interval over sequences only")
     elif min(map(len, means)) < 2:
         reasons.append("one seed in a run: no interval over retraining")
-    elif all(all_equal(each, size=_size(*values)) for each in means):
+    elif all(all_equal(each, size=_largest(*values)) for each in means):
         reasons.append("the seeds agree: no test over seeds")
     return "; ".join(reasons)

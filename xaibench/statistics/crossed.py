@@ -1,14 +1,16 @@
 """The variance of a mean over seeds and sequences that are crossed, its interval and its test.
 
-All seeds saw the same sequences. A mean of values ``(seed, sequence)`` varies with both, and a test
-that takes either as given mistakes its luck for an effect: t over the seeds' means finds a
-difference in most data sets without one where sequences differ and seeds do not ("language as a
-fixed effect", *Clark 1973*). Here interval and p come from one statistic, so that p < .05 exactly
-where the 95 % interval excludes 0.
+All seeds were measured on the same sequences. The model of a value is x_sq = m + a_s + b_q + e_sq,
+of seed s and sequence q, with a, b and e independent, of variances A, B and E: the mean over S
+seeds and Q sequences has the variance A / S + B / Q + E / (S Q). A test that takes either factor as
+given mistakes its chance for an effect: t over the seeds' means finds a difference in most data
+sets without one where sequences differ and seeds do not ("language as a fixed effect", *Clark
+1973*). Here interval and p come from one statistic, so that p < .05 exactly where the 95 % interval
+excludes 0.
 
 >>> values = np.array([[0.5, 0.7, 0.6, 0.8], [0.6, 0.9, 0.6, 0.7]])
->>> found = crossed(values)
->>> round(found.mean, 3), found.seeds.freedom, found.sequences.freedom
+>>> spread = crossed(values)
+>>> round(spread.mean, 3), spread.seeds.freedom, spread.sequences.freedom
 (0.675, 1.0, 3.0)
 """
 
@@ -40,7 +42,7 @@ UNDEFINED = Interval(np.nan, np.nan)
 
 
 class Component(NamedTuple):
-    """What one factor brings to the variance of a mean, and the degrees of freedom of that."""
+    """What one factor contributes to the variance of a mean, and the degrees of freedom of that."""
 
     variance: float
     freedom: float
@@ -70,11 +72,12 @@ class Spread(NamedTuple):
 def crossed(values: Float, clusters: Clusters | None = None) -> Spread:
     """Of values ``(seed, sequence)``, for *retraining on other sequences*.
 
-    The mean is that of the seeds' means, each over the sequences defined under that seed. Its
-    variance has three parts, s^2 / S + q^2 / Q + e^2 / (S Q), of seeds, sequences and the rest. The
-    means of S seeds vary by the first and the last, so t over these answers for both; the second is
-    estimated by moments, what sequences vary by less what the rest alone makes them vary by, and 0
-    where that is negative (*Searle, Casella & McCulloch 1992*).
+    The mean is that of the seeds' means m_s, each over the sequences defined under that seed. Over
+    all of the same sequences the m_s vary by A + E / Q, so var(m_s) / S with S - 1 degrees of
+    freedom estimates A / S + E / (S Q) at once. B / Q is estimated by moments: the variance of the
+    sequences' contributions to the mean estimates B / Q + E / (S Q), and what is left in each seed
+    once seed and sequence are taken out estimates the second term. The difference is 0 where it is
+    negative (*Searle, Casella & McCulloch 1992*).
     """
     contributions, means = _contributions(values)
     seeds = len(means)
@@ -90,8 +93,9 @@ def of_these_models(values: Float, clusters: Clusters | None = None) -> Spread:
     """Of values ``(seed, sequence)``, for *these trained models on other sequences*: seeds are
     given, and all that sequences vary by counts.
 
-    A seed defined on few sequences tells little of how it varies over them, and that counts: its
-    part is scaled for its own number, n / (n - 1), and limits the degrees of freedom.
+    The variance is that of the sequences' contributions, so B / Q + E / (S Q). A seed that is
+    defined on few sequences says little about how it varies over them: its part is scaled for its
+    own number, n / (n - 1), and limits the degrees of freedom.
     """
     contributions, means = _contributions(values)
     scaled, most = _for_few(contributions, values, clusters)
@@ -135,7 +139,7 @@ def these_models_apart(first: Float, second: Float) -> Spread:
 
 
 def interval(spread: Spread, level: float = 0.95) -> Interval:
-    """The mean less and plus how far it reaches; undefined with one unit or one seed."""
+    """The mean minus and plus its reach on either side; undefined with one unit or one seed."""
     if not _is_known(spread):
         return UNDEFINED
     below, above = _reach(spread, (1 - level) / 2)
@@ -145,8 +149,8 @@ def interval(spread: Spread, level: float = 0.95) -> Interval:
 def p_value(spread: Spread) -> float:
     """Two-sided, of a mean of 0: the level at which the interval ends at 0.
 
-    NaN where the interval is undefined, 1 where the mean is 0. Where nothing varies about another
-    mean it is that of the sign test: all units agree, which signs do by chance in 2^(1 - units).
+    NaN where the interval is undefined, 1 where the mean is 0. Where nothing varies about a mean
+    that is not 0 it is that of the sign test: all units have one sign, by chance in 2^(1 - units).
     """
     if not _is_known(spread):
         return np.nan
@@ -156,6 +160,7 @@ def p_value(spread: Spread) -> float:
         return max(2.0 ** (1 - spread.units), _SMALLEST)
     side = 0 if spread.mean > 0 else 1
 
+    # solved over log p: p spans 150 decades and the interval's end is smooth in its logarithm
     def beyond(logarithm: float) -> float:
         return _reach(spread, math.exp(logarithm) / 2)[side] - abs(spread.mean)
 
@@ -170,7 +175,7 @@ def p_value(spread: Spread) -> float:
 
 
 def _is_known(spread: Spread) -> bool:
-    """With several units, seeds of which none stands alone, and all that varies known."""
+    """With several units, several seeds on each side, and every variance known."""
     enough = min(spread.units - 1, spread.seeds.freedom, spread.other_seeds.freedom) >= 1
     return enough and not np.isnan(spread.sequences.variance)
 
@@ -183,8 +188,9 @@ def _p_of_t(mean: float, part: Component) -> float:
 def _reach(spread: Spread, tail: float) -> tuple[float, float]:
     """How far the interval reaches below and above the mean, ``tail`` being left out on each side.
 
-    The parts are independent and each has an interval of its own: their reaches add as squares,
-    which holds the level whatever the parts' sizes (*Banerjee 1961; Zou & Donner 2008*). One t with
+    The parts are independent and each has an interval of its own, +- t(freedom) sqrt(variance):
+    their reaches add as squares, which keeps the level whatever the parts' sizes (*Banerjee 1961;
+    Zou & Donner 2008*). One t with
     degrees of freedom between those of seeds and of sequences (*Satterthwaite 1946*) does not: with
     two or three seeds it finds twice too much where both parts are about equal.
     """
@@ -201,15 +207,16 @@ def _reach(spread: Spread, tail: float) -> tuple[float, float]:
 
 
 def _quantile(part: Component, tail: float) -> float:
+    """Of t with the part's degrees of freedom: positive, exceeded with the chance ``tail``."""
     return -float(special.stdtrit(part.freedom, tail))
 
 
 def _skewed(spread: Spread, quantile: float) -> tuple[float, float]:
-    """The quantile of t below and above, each stretched where skewness asks for it.
+    """The quantile of t below and above, each lengthened where the sequences are skewed.
 
     g(T) = T + k T^2 / (3 sqrt n) + k^2 T^3 / (27 n) + k / (6 sqrt n) takes the skewness k out of
-    the mean of n (*Hall 1992*), and is inverted here. It only widens: of symmetric data with
-    heavy tails the estimated skewness is chance, and believing the shorter side finds too much.
+    the mean of n (*Hall 1992*), and is inverted here. It only widens: of symmetric data with heavy
+    tails the estimated skewness is chance, and with a shortened side the test rejects too often.
     """
     slope = spread.skewness / math.sqrt(spread.units)
     if abs(slope) < 1e-6:  # the limit of what follows, which divides by it
@@ -221,8 +228,8 @@ def _skewed(spread: Spread, quantile: float) -> tuple[float, float]:
 
 
 def _contributions(values: Float) -> tuple[Float, Float]:
-    """What each value ``(seed, sequence)`` moves the mean by, 0 where undefined, and the seeds'
-    means."""
+    """``(seed, sequence)``: (x_sq - m_s) / (n_s S), what each value moves the mean by, 0 where it
+    is undefined; and ``(seed,)``, the means m_s. Over a seed the contributions add up to 0."""
     known = ~np.isnan(values)
     counts = known.sum(axis=1, keepdims=True)
     means = np.where(known, values, 0).sum(axis=1, keepdims=True) / counts
@@ -280,8 +287,11 @@ def _by_unit(contributions: Float, clusters: Clusters | None) -> tuple[Float, fl
 
 
 def _of_the_rest(contributions: Float, values: Float, clusters: Clusters | None) -> float:
-    """The part of the sequences' variance that interactions and noise make: the same estimate of
-    what is left once seeds and sequences are taken out."""
+    """E / (S Q), the part of the sequences' variance that interactions and noise make.
+
+    Each contribution minus the mean of its sequence's over the seeds, which takes b_q out, has
+    (S - 1) / S of the variance of e: hence the factor S / (S - 1).
+    """
     seeds = len(contributions)
     known = ~np.isnan(values)
     shared = contributions.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
@@ -290,12 +300,13 @@ def _of_the_rest(contributions: Float, values: Float, clusters: Clusters | None)
 
 
 def _variance(totals: Float) -> float:
-    """Of the sum of what the units bring."""
+    """Of the sum of ``(unit,)`` contributions, which add up to 0: sum of squares n / (n - 1)."""
     units = len(totals)
     return float((totals**2).sum() * units / (units - 1)) if units > 1 else 0.0
 
 
 def _skewness(totals: Float) -> float:
+    """Third moment over the second to the power 1.5; 0 where nothing varies."""
     squares = float((totals**2).mean())
     return float((totals**3).mean() / squares**1.5) if squares else 0.0
 

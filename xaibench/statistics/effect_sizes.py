@@ -16,7 +16,7 @@ Float = NDArray[np.float64]
 
 
 def d_z(differences: ArrayLike, *, size: float = 0.0) -> float:
-    """Mean over standard deviation of paired differences (*Cohen 1988*), of any sign.
+    """Mean over standard deviation of paired differences (*Cohen 1988*), of either sign.
 
     NaN among them is left out. NaN where fewer than two are left, or all are equal but for the
     rounding of numbers of this ``size``.
@@ -31,7 +31,7 @@ def d_z(differences: ArrayLike, *, size: float = 0.0) -> float:
 
 
 def cliffs_delta(first: ArrayLike, second: ArrayLike) -> float:
-    """The share of pairs of which the first is larger, less that of which the second is, -1 to 1.
+    """The share of pairs of which the first is larger, minus that of which the second is, -1 to 1.
 
     Every value of ``first`` is set against every one of ``second``, so it compares two groups and
     does not use which values belong together; equal values count for neither. NaN is left out, and

@@ -1,10 +1,12 @@
 """Means of values ``(seed, sequence)`` and of paired differences, with their intervals and tests.
 
-Values are ``(seed, sequence)``, NaN where undefined. Two populations are kept apart: *these trained
-models* on other sequences, and *retraining* on other sequences.
+Values are NaN where undefined. With m_s the mean of seed s over the sequences that are defined
+under it, the mean is that of the m_s: each seed counts once, however many sequences it has. Two
+populations are kept apart: *these trained models* on other sequences, and *retraining* on other
+sequences.
 
->>> found = of_values(np.array([[0.5, 0.7, 0.6], [0.6, 0.9, 0.6]]))
->>> round(found.mean, 3), found.seeds, found.sequences
+>>> estimate = of_values(np.array([[0.5, 0.7, 0.6], [0.6, 0.9, 0.6]]))
+>>> round(estimate.mean, 3), estimate.seeds, estimate.sequences
 (0.65, 2, 3)
 """
 
@@ -29,34 +31,29 @@ from xaibench.statistics.paired import paired_t
 from xaibench.statistics.rounding import largest
 from xaibench.values import Estimate
 
-from .resampling import Clusters
+from .resampling import Clusters, Resampling
 
 Float = NDArray[np.float64]
 
+PLAIN = Resampling()
+"""Seeds and single sequences, 95 %."""
 
-def of_values(
-    values: Float,
-    *,
-    level: float = 0.95,
-    sequences_only: bool = False,
-    clusters: Clusters | None = None,
-    yes_no: bool = False,
-) -> Estimate:
+
+def of_values(values: Float, resampling: Resampling = PLAIN, *, yes_no: bool = False) -> Estimate:
     """The mean of values ``(seed, sequence)`` with its intervals.
 
-    The mean is that of the seed means, each over the sequences defined under that seed. ``low,
-    high`` is for retraining on other sequences (``crossed``), NaN with one seed; ``sequences_low,
-    sequences_high`` for these models on other sequences. With ``sequences_only`` (for values that
-    are themselves comparisons of seeds) the first is the second. ``clusters`` ``(sequence,)`` names
-    the group of each sequence where those of one group are not independent. ``yes_no`` values are 0
-    or 1, and their mean is a share (``shares.ends``). Effect and p belong to differences: NaN here.
+    ``low, high`` is for retraining on other sequences (``crossed``), NaN with one seed;
+    ``sequences_low, sequences_high`` for these models on other sequences. Where ``resampling`` is
+    of ``sequences_only`` the first is the second. ``yes_no`` values are 0 or 1, and their mean is a
+    share (``shares.share_interval``). Effect and p belong to differences: NaN here.
     """
-    defined, groups = defined_part(values, clusters)
+    defined, own = _defined(values, resampling)
     if not defined.size:
         return undefined("no value is defined", count=values.size)
-    spreads = _spreads(defined, groups, sequences_only)
+    spreads, level = _spreads(defined, own), own.level
     ends = [
-        shares.ends(each, defined, level) if yes_no else interval(each, level) for each in spreads
+        shares.share_interval(each, defined, level) if yes_no else interval(each, level)
+        for each in spreads
     ]
     return Estimate(
         mean=spreads[0].mean,
@@ -71,17 +68,12 @@ def of_values(
         sequences=defined.shape[1],
         seeds=defined.shape[0],
         undefined=int(np.isnan(values).sum()),
-        reason=_reason(len(defined), spreads[1], groups, sequences_only),
+        reason=_reason(len(defined), spreads[1], own),
     )
 
 
 def of_differences(
-    values: Float,
-    *,
-    level: float = 0.95,
-    sequences_only: bool = False,
-    clusters: Clusters | None = None,
-    yes_no: bool = False,
+    values: Float, resampling: Resampling = PLAIN, *, yes_no: bool = False
 ) -> Estimate:
     """The mean of paired differences ``(seed, sequence)``, with intervals, tests and effect.
 
@@ -91,22 +83,24 @@ def of_differences(
     these sequences*. ``p`` and ``p_seeds`` are NaN with one seed, ``p_seeds`` also where the seeds'
     means are all equal. ``effect`` is d_z, mean over standard deviation of the per-sequence
     differences; NaN where they are all equal. ``yes_no`` differences are of values that are 0 or 1:
-    where all are equal, other sequences may still differ (``shares.around``).
+    where all are equal, other sequences may still differ (``shares.equal_difference_interval``).
     """
-    defined, groups = defined_part(values, clusters)
+    defined, own = _defined(values, resampling)
     if not defined.size:
         return undefined("no pair is defined", count=values.size)
-    plain = of_values(values, level=level, sequences_only=sequences_only, clusters=clusters)
-    headline, alone = _spreads(defined, groups, sequences_only)
+    plain = of_values(values, resampling)
+    headline, alone = _spreads(defined, own)
     if yes_no and not np.ptp(defined[~np.isnan(defined)]):
-        plain = _widened(plain, shares.around(plain.mean, alone.units, level))
+        ends = shares.equal_difference_interval(plain.mean, alone.units, own.level)
+        plain = _widened(plain, ends)
+    # seeds whose means differ by the rounding of values of this size agree
     size = largest(defined)
     effect = d_z(np.nanmean(defined, axis=0), size=size)
-    p_seeds = np.nan if sequences_only else paired_t(np.nanmean(defined, axis=1), size=size).p
+    p_seeds = np.nan if own.sequences_only else paired_t(np.nanmean(defined, axis=1), size=size).p
     return replace(
         plain,
         effect=effect,
-        p=np.nan if sequences_only else p_value(headline),
+        p=np.nan if own.sequences_only else p_value(headline),
         p_sequences=p_value(alone),
         p_seeds=p_seeds,
         reason=_reason_of_tests(plain, effect, p_seeds),
@@ -150,12 +144,16 @@ def defined_part(values: Float, clusters: Clusters | None = None) -> tuple[Float
     return defined, None if clusters is None else clusters[sequences]
 
 
-def _spreads(
-    defined: Float, clusters: Clusters | None, sequences_only: bool
-) -> tuple[Spread, Spread]:
-    """Of the headline, and of these models."""
-    alone = of_these_models(defined, clusters)
-    return alone if sequences_only else crossed(defined, clusters), alone
+def _defined(values: Float, resampling: Resampling) -> tuple[Float, Resampling]:
+    """``defined_part`` of the values, and how that part is resampled."""
+    defined, clusters = defined_part(values, resampling.clusters)
+    return defined, replace(resampling, clusters=clusters)
+
+
+def _spreads(defined: Float, resampling: Resampling) -> tuple[Spread, Spread]:
+    """Of the headline interval, and of that for these models."""
+    alone = of_these_models(defined, resampling.clusters)
+    return alone if resampling.sequences_only else crossed(defined, resampling.clusters), alone
 
 
 def _widened(plain: Estimate, ends: Interval) -> Estimate:
@@ -164,14 +162,15 @@ def _widened(plain: Estimate, ends: Interval) -> Estimate:
     return replace(plain, low=low, high=high, sequences_low=ends.low, sequences_high=ends.high)
 
 
-def _reason(seeds: int, alone: Spread, clusters: Clusters | None, sequences_only: bool) -> str:
+def _reason(seeds: int, alone: Spread, resampling: Resampling) -> str:
+    """Why an interval is missing; empty where none is."""
     reasons = []
-    unit = "sequence" if clusters is None else "cluster"
+    unit = "sequence" if resampling.clusters is None else "cluster"
     if alone.units < 2:
         reasons.append(f"one {unit}: no interval")
     elif np.isnan(alone.sequences.variance):
         reasons.append(f"a seed with one {unit}: no interval over sequences")
-    if sequences_only:
+    if resampling.sequences_only:
         reasons.append("the values compare seeds: interval over sequences only")
     elif seeds < 2:
         reasons.append("one seed: no interval over retraining")

@@ -1,7 +1,7 @@
 """Tests of paired differences against no difference, two-sided.
 
-Which population a test speaks of is decided by what its pairs are: over seeds it is retraining,
-over sequences these trained models.
+What the pairs are decides about which population a test is: pairs of seeds, retraining; pairs of
+sequences, these trained models.
 
 >>> wilcoxon([0.3, 0.1, 0.2, 0.5, 0.4]).p
 0.0625
@@ -27,7 +27,7 @@ Signs = NDArray[np.int8]
 
 
 class Test(NamedTuple):
-    """What a test found; ``p`` is two-sided.
+    """The result of a test; ``p`` is two-sided.
 
     ``smallest`` is the smallest p that the test can give for so many pairs, NaN where there is
     none. Where ``p`` is NaN, ``reason`` says why.
@@ -41,9 +41,10 @@ class Test(NamedTuple):
 
 
 def paired_t(differences: ArrayLike, *, size: float = 0.0) -> Test:
-    """*Student 1908*: t of the mean difference. NaN among them is left out.
+    """*Student 1908*: t = mean / (s / sqrt n) of ``(pair,)`` differences, n - 1 degrees of freedom.
 
-    No test where they are equal but for the rounding of numbers of this ``size``.
+    s is their standard deviation (divisor n - 1), p = 2 P(T > |t|). NaN among them is left out. No
+    test where they are equal but for the rounding of numbers of this ``size``.
     """
     known = defined(differences)
     if known.size < 2:
@@ -59,7 +60,7 @@ def paired_t(differences: ArrayLike, *, size: float = 0.0) -> Test:
 
 
 def of_t(means: Float, level: float = 0.95) -> Interval:
-    """Mean +- t x standard error of numbers ``(seed,)``; undefined for fewer than two."""
+    """mean +- t(level) s / sqrt n of numbers ``(seed,)``; undefined for fewer than two."""
     if len(means) < 2:
         return UNDEFINED
     reach = stats.t.ppf((1 + level) / 2, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means))
@@ -67,22 +68,22 @@ def of_t(means: Float, level: float = 0.95) -> Interval:
 
 
 def wilcoxon(differences: ArrayLike) -> Test:
-    """*Wilcoxon 1945*: the smaller sum of signed ranks.
+    """*Wilcoxon 1945*: the smaller of the two sums of ranks of |difference|, by sign.
 
-    A zero takes its rank and counts for neither side (*Pratt 1959*). Exact up to 50 pairs, with
-    ties or zeros up to 13; beyond, the normal approximation. NaN among the differences is left out.
+    A zero takes its rank and counts for neither side (*Pratt 1959*): leaving it out first would
+    give every other difference a lower rank, and the more zeros, the more. Exact up to 50 pairs,
+    with ties or zeros up to 13; beyond, the normal approximation. NaN is left out.
     """
     known = defined(differences)
     if known.size < 2:
         return _none(known.size)
     sizes = without_rounding(np.append(np.abs(known), 0.0))[:-1]  # ranked, so ties must be ties
     known = np.sign(known) * sizes
-    turning = int(np.count_nonzero(known))
-    if not turning:
+    signed = int(np.count_nonzero(known))
+    if not signed:
         return _none(known.size, "the differences are all zero: no ranks")
-    found = stats.wilcoxon(known, zero_method="pratt")
-    smallest = smallest_p("wilcoxon", turning)
-    return Test(float(found.statistic), float(found.pvalue), known.size, smallest, "")
+    statistic, p = stats.wilcoxon(known, zero_method="pratt")
+    return Test(float(statistic), float(p), known.size, smallest_p("wilcoxon", signed), "")
 
 
 def sign_flips(
@@ -92,12 +93,14 @@ def sign_flips(
     flips: int = FLIPS,
     clusters: Clusters | None = None,
 ) -> Test:
-    """How often the mean is as far from 0 once each difference takes a sign by chance (*Fisher
-    1935*); ``statistic`` is the mean.
+    """How often |sum of e d| reaches |sum of d| where each sign e is -1 or 1 by chance (*Fisher
+    1935*), for differences d ``(pair,)``; ``statistic`` is their mean.
 
-    All signs are tried where these are at most ``flips`` (the rows of ``signs``, where given);
-    else those of ``signs`` ``(flip, pair)``, or as many drawn: p = (b + 1) / (flips + 1). With
-    ``clusters`` ``(pair,)`` those of one cluster turn together. NaN is left out.
+    Without a difference between the two sides either sign of a pair was equally likely. All 2^n
+    signs are tried where these are at most ``flips`` (the rows of ``signs``, where given), and p is
+    their share; else those of ``signs`` ``(flip, pair)``, or as many drawn: of b that reach it,
+    p = (b + 1) / (flips + 1), for what was observed is one of the signs too. With ``clusters``
+    ``(pair,)`` all of one cluster have one sign. NaN is left out.
     """
     differences = np.asarray(differences, np.float64)
     known = ~np.isnan(differences)
@@ -119,13 +122,13 @@ def sign_flips(
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Test:
     """Whether two models are right equally often on the same sequences (*McNemar 1947*), exactly.
 
-    Only sequences that one alone gets right count: under no difference either does so with
-    probability 1/2. ``statistic`` is how many more ``first`` gets right; where there is none to
-    count, p is 1. ``ValueError`` where the shapes differ.
+    Of the n sequences that one model alone gets right, b are those of ``first``: without a
+    difference b is binomial (n, 1/2), and p is that test's. ``statistic`` is how many more
+    ``first`` gets right, 2 b - n; where n is 0, p is 1. ``ValueError`` where the shapes differ.
     """
     first, second = np.asarray(first, bool), np.asarray(second, bool)
     if first.shape != second.shape:
-        raise ValueError(f"second: wanted the shape of first {first.shape}, got {second.shape}")
+        raise ValueError(f"second: expected the shape of first {first.shape}, got {second.shape}")
     if not first.size:
         return _none(0)
     alone, other = int((first & ~second).sum()), int((second & ~first).sum())
@@ -136,12 +139,13 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Test:
 
 
 def p_of_sign_flips(differences: Float, signs: Signs) -> float:
-    """p = (b + 1) / (flips + 1) of ``signs`` ``(flip, pair)``; nothing may be NaN."""
+    """p = (b + 1) / (flips + 1) of ``signs`` ``(flip, pair)``, as ``sign_flips``; no NaN."""
     return (int(_as_far(differences, signs).sum()) + 1) / (len(signs) + 1)
 
 
 def _as_far(differences: Float, signs: Signs) -> NDArray[np.bool_]:
     """``(flip,)``: whether the sum under these signs is as far from 0 as that observed."""
+    # a sum of the same numbers in another order must count as equal: ROUNDING of their size less
     observed = abs(differences.sum()) - ROUNDING * np.abs(differences).sum()
     as_far: NDArray[np.bool_] = (np.abs(product(signs, differences[None])) >= observed)[:, 0]
     return as_far
@@ -156,7 +160,8 @@ def _all_signs(pairs: int) -> Signs:
 def _summed(
     differences: Float, known: NDArray[np.bool_], clusters: Clusters | None
 ) -> tuple[Float, NDArray[np.intp]]:
-    """The sum of the defined differences of each unit that turns, and where its first one is."""
+    """``(unit,)``: the sum of the defined differences of each pair, or of each cluster of pairs,
+    whose sign is drawn; and the position of its first one in ``differences``."""
     places = np.flatnonzero(known)
     if clusters is None:
         return differences[known], places

@@ -1,6 +1,6 @@
-"""What so many pairs can show: the smallest difference that is found, the smallest p there is.
+"""What n pairs can show: the smallest difference that a test finds, and the smallest p it can give.
 
->>> round(detectable(1.0, 5), 2)  # five seeds find what is 1.7 times its own spread
+>>> round(detectable(1.0, 5), 2)  # five seeds detect 1.7 standard deviations of a difference
 1.68
 >>> smallest_p("wilcoxon", 5)  # five seeds never reach .05 by ranks or signs
 0.0625
@@ -24,9 +24,9 @@ _SIGNED = ("wilcoxon", "sign_flips", "mcnemar")
 def detectable(spread: float, n: int, *, level: float = 0.95, power: float = 0.8) -> float:
     """The smallest true mean that a t test of ``n`` paired differences finds with this power.
 
-    In the unit of ``spread``, the standard deviation of the differences. The test is two-sided at
-    1 - ``level`` (noncentral t, *Cohen 1988*). NaN with fewer than two pairs. It is a statement
-    about the design, to be made of the spread and not of the mean that was observed.
+    In the unit of ``spread``, the standard deviation of the differences: spread shift / sqrt n. The
+    test is two-sided at 1 - ``level`` (noncentral t, *Cohen 1988*). NaN with fewer than two pairs.
+    It is a statement about the design, of the spread and not of the mean that was observed.
     """
     if n < 2 or np.isnan(spread):
         return np.nan
@@ -36,11 +36,12 @@ def detectable(spread: float, n: int, *, level: float = 0.95, power: float = 0.8
 def detectable_by(spread: Spread, *, level: float = 0.95, power: float = 0.8) -> float:
     """The same of the test of a mean whose variance comes from seeds and from sequences.
 
-    What each part would let be found adds as a square, as their reaches do (``crossed``).
+    sqrt(sum of (shift of the part)^2 variance of the part), as the reaches of the parts add in the
+    interval that the test belongs to (``crossed``).
     """
     parts = (part for part in spread.parts if part.variance)
-    found = (math.sqrt(each.variance) * _shift(each.freedom + 1, level, power) for each in parts)
-    return math.hypot(*found)
+    reaches = (math.sqrt(each.variance) * _shift(each.freedom + 1, level, power) for each in parts)
+    return math.hypot(*reaches)
 
 
 def smallest_p(test: Literal["wilcoxon", "sign_flips", "mcnemar", "paired_t"], n: int) -> float:
@@ -50,7 +51,7 @@ def smallest_p(test: Literal["wilcoxon", "sign_flips", "mcnemar", "paired_t"], n
     as small as one likes, and where there is no pair. ``ValueError`` for another test.
     """
     if test not in (*_SIGNED, "paired_t"):
-        raise ValueError(f"test: wanted one of {', '.join(_SIGNED)} or paired_t, got {test!r}")
+        raise ValueError(f"test: expected one of {', '.join(_SIGNED)} or paired_t, got {test!r}")
     if test == "paired_t" or n < 1:
         return np.nan
     return float(2.0 ** (1 - n))
@@ -58,7 +59,8 @@ def smallest_p(test: Literal["wilcoxon", "sign_flips", "mcnemar", "paired_t"], n
 
 @cache
 def _shift(n: float, level: float, power: float) -> float:
-    """The noncentrality that gives this power."""
+    """The noncentrality d of t with n - 1 degrees of freedom that gives this power: P(|T_d| > t) =
+    power, t being the quantile of the two-sided test."""
     critical = float(stats.t.ppf((1 + level) / 2, n - 1))
 
     def lacking(shift: float) -> float:

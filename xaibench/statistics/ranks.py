@@ -19,9 +19,9 @@ Better = Literal["lower", "higher"]
 class Friedman(NamedTuple):
     """Whether several methods rank alike, over blocks that each ranked all of them.
 
-    ``mean_ranks`` ``(method,)``: 1 is best. Two methods differ where their mean ranks are further
-    apart than ``critical_difference``. ``blocks`` were used, ``dropped`` had a NaN. Where
-    ``statistic`` and ``p`` are NaN, ``reason`` says why.
+    ``mean_ranks`` ``(method,)``: 1 is best. Two methods differ where their mean ranks do by more
+    than ``critical_difference``. ``blocks`` were used, ``dropped`` had a NaN. Where ``statistic``
+    and ``p`` are NaN, ``reason`` says why.
     """
 
     statistic: float
@@ -54,26 +54,26 @@ def friedman(values: Float, better: Better = "higher", *, level: float = 0.95) -
     fewer than 10 blocks. A block with a NaN is dropped.
     """
     known = ~np.isnan(values).any(axis=1)
-    kept, methods = without_rounding(values[known], axis=1), values.shape[1]
-    ranks = stats.rankdata(-kept if better == "higher" else kept, axis=1)
+    complete, methods = without_rounding(values[known], axis=1), values.shape[1]
+    ranks = stats.rankdata(-complete if better == "higher" else complete, axis=1)
     reason = _why_no_friedman(ranks)
     statistic = p = np.nan
     if not reason:
-        found = stats.friedmanchisquare(*ranks.T)
-        statistic, p = float(found.statistic), float(found.pvalue)
+        statistic, p = map(float, stats.friedmanchisquare(*ranks.T))
     return Friedman(
         statistic,
         p,
-        ranks.mean(axis=0) if len(kept) else np.full(methods, np.nan),
-        critical_difference(methods, len(kept), level=level),
-        len(kept),
+        ranks.mean(axis=0) if len(complete) else np.full(methods, np.nan),
+        critical_difference(methods, len(complete), level=level),
+        len(complete),
         int((~known).sum()),
         reason,
     )
 
 
 def critical_difference(methods: int, blocks: int, *, level: float = 0.95) -> float:
-    """How far mean ranks of two of these methods must be apart (*Nemenyi 1963; Demsar 2006*).
+    """By how much mean ranks of two of k methods over n blocks must differ (*Nemenyi 1963; Demsar
+    2006*): q sqrt(k (k + 1) / (12 n)), q being the quantile of the studentised range of k.
 
     It holds for all pairs together. NaN with fewer than two methods or blocks.
 
@@ -89,23 +89,24 @@ def critical_difference(methods: int, blocks: int, *, level: float = 0.95) -> fl
 def best_shares(values: Float, draws: Draws, better: Better = "higher") -> Float:
     """``(method,)``: in which share of crossed bootstrap draws each has the best mean, 0 to 1.
 
+    A draw samples seeds and sequences with replacement, the same for all methods (*Owen 2007*).
     ``values`` are ``(method, seed, sequence)``; equals share a draw. A method without a value is
-    NaN and out of the contest; of the others only sequences count that are defined for every one of
+    NaN and not compared; of the others only sequences count that are defined for every one of
     them under every seed. All is NaN where no sequence is.
     """
-    contest = ~np.isnan(values).all(axis=(1, 2))
+    with_values = ~np.isnan(values).all(axis=(1, 2))
     shares = np.full(len(values), np.nan)
-    common = ~np.isnan(values[contest]).any(axis=(0, 1))
-    if not (contest.any() and common.any()):
+    common = ~np.isnan(values[with_values]).any(axis=(0, 1))
+    if not (with_values.any() and common.any()):
         return shares
-    held = np.where(common, values[contest], np.nan)
+    compared = np.where(common, values[with_values], np.nan)
     weights = draws.seed_counts.astype(np.float64)
-    means = np.stack([weighted_mean(drawn_seed_means(each, draws), weights) for each in held])
-    shares[contest] = _shared(means if better == "higher" else -means)
+    means = np.stack([weighted_mean(drawn_seed_means(each, draws), weights) for each in compared])
+    shares[with_values] = _shares_of_wins(means if better == "higher" else -means)
     return shares
 
 
-def _shared(means: Float) -> Float:
+def _shares_of_wins(means: Float) -> Float:
     """The mean over draws of a win, shared by equals, of means ``(method, draw)``."""
     means = means[:, ~np.isnan(means).any(axis=0)]
     best = means >= means.max(axis=0) - ROUNDING * np.abs(means).max(axis=0)

@@ -1,8 +1,8 @@
-"""What resampling draws: which sequences, which seeds, which signs.
+"""How values are resampled, and what is drawn for it: sequences, seeds, signs.
 
-All seeds saw the same sequences, so one draw of sequences serves every seed. Sequences of one
-chromosome or region are not independent; where clusters are named, whole clusters are drawn and
-turned, and the cluster is the unit that an interval counts.
+All seeds were measured on the same sequences, so one draw of sequences serves every seed. Sequences
+of one chromosome or region are not independent; where clusters are named, whole clusters are drawn
+and change their sign together, and the cluster is the unit that an interval counts.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ RESAMPLES = 2000
 FLIPS = 9999
 LARGEST = 200_000_000
 
-_KEPT = 2**28
-"""Bytes of draws that are remembered."""
+_CACHE_BYTES = 2**28
+"""So many bytes of draws are remembered."""
 
 _TOGETHER = 2**16
 """How many numbers one call draws: with a call per draw the calls take nearly all of the time."""
@@ -29,6 +29,21 @@ Float = NDArray[np.float64]
 
 Clusters = NDArray[np.intp]
 """``(sequence,)``: the number of the chromosome or region that each sequence lies in."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resampling:
+    """What varies between one sample of values ``(seed, sequence)`` and another, and the ``level``
+    of intervals.
+
+    ``clusters`` ``(sequence,)`` names the group of each sequence where those of one group are not
+    independent; without, each sequence is drawn for itself. ``sequences_only`` is for values that
+    are themselves comparisons of seeds, so that seeds are not resampled on top.
+    """
+
+    level: float = 0.95
+    sequences_only: bool = False
+    clusters: Clusters | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +67,7 @@ class Draws:
 
 
 Drawing = Callable[..., Draws]
-"""``(seeds, sequences) -> Draws``: ``draw`` with all but the size decided, perhaps remembered.
+"""``(seeds, sequences) -> Draws``: ``draw`` with all but the size given, perhaps from a cache.
 Where the values have clusters it is called with ``clusters=`` too, those of the sequences left."""
 
 
@@ -69,7 +84,7 @@ def draw(
     that no table of draws holds more than ``LARGEST`` numbers.
 
     With ``clusters`` a sample holds as many clusters as there are, so its number of sequences
-    varies. ``ValueError`` where these are not one number a sequence.
+    varies. ``ValueError`` where these are not one number per sequence.
     """
     most = max(LARGEST // max(sequences, 1), 100)
     resamples, flips = min(resamples, most), min(flips, most)
@@ -86,13 +101,13 @@ def shared_draws(
     data_seed: int, purpose: str, *, resamples: int = RESAMPLES, flips: int = FLIPS
 ) -> Drawing:
     """Draws that depend on the size (and the clusters) alone, so that comparisons can share them;
-    those of a few sizes are remembered."""
-    kept: dict[tuple[int | bytes, ...], Draws] = {}
+    the last few sizes are cached."""
+    cache: dict[tuple[int | bytes, ...], Draws] = {}
 
     def drawing(seeds: int, sequences: int, *, clusters: Clusters | None = None) -> Draws:
         size = (seeds, sequences) if clusters is None else (seeds, sequences, clusters.tobytes())
-        draws = kept.pop(size, None)
-        kept[size] = draws or draw(
+        draws = cache.pop(size, None)
+        cache[size] = draws or draw(
             stream(data_seed, purpose, *size),
             seeds,
             sequences,
@@ -100,9 +115,9 @@ def shared_draws(
             flips=flips,
             clusters=clusters,
         )
-        while len(kept) > 1 and sum(map(_bytes, kept.values())) > _KEPT:
-            del kept[next(iter(kept))]  # the one not asked for the longest
-        return kept[size]
+        while len(cache) > 1 and sum(map(_bytes, cache.values())) > _CACHE_BYTES:
+            del cache[next(iter(cache))]  # the least recently used
+        return cache[size]
 
     return drawing
 
@@ -147,6 +162,7 @@ def _bytes(draws: Draws) -> int:
 def _draw_clusters(
     generator: np.random.Generator, seeds: int, resamples: int, flips: int, members: Clusters
 ) -> Draws:
+    """Counts and signs are drawn per cluster, and each sequence has those of its cluster."""
     clusters = int(members.max()) + 1
     return Draws(
         _counts(generator, resamples, clusters)[:, members],
@@ -160,7 +176,7 @@ def _members(clusters: Clusters, sequences: int) -> Clusters:
     """The cluster of each sequence, numbered from 0 without a gap."""
     if np.shape(clusters) != (sequences,):
         raise ValueError(
-            f"clusters: wanted one number for each of {sequences} sequences, "
+            f"clusters: expected one number for each of {sequences} sequences, "
             f"got the shape {np.shape(clusters)}"
         )
     return np.unique(clusters, return_inverse=True)[1]
@@ -179,5 +195,6 @@ def _counts(generator: np.random.Generator, draws: int, population: int) -> NDAr
 
 
 def _signs(generator: np.random.Generator, flips: int, population: int) -> NDArray[np.int8]:
+    """``(flip, population)``: -1 or 1 by chance."""
     halves = generator.integers(0, 2, size=(flips, population), dtype=np.int8)
     return halves * np.int8(2) - np.int8(1)

@@ -1,4 +1,4 @@
-"""What differs by the rounding of sums alone is equal: no test and no rank comes from last bits."""
+"""What differs by the rounding of sums alone is equal, for tests and ranks alike."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def largest(numbers: Float) -> float:
 
 
 def without_rounding(numbers: Float, *, axis: int | None = None) -> Float:
-    """The same numbers, those that differ by rounding alone made equal, so that ranks do not come
-    from last bits; NaN stays NaN.
+    """The same numbers, those that differ by rounding alone made equal, so that ranks do not
+    depend on last bits; NaN stays NaN.
 
     Equal are neighbours in order that differ by less than the rounding of the largest, of all or
     along ``axis``; each takes the smallest of those it equals.

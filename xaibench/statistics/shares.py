@@ -1,7 +1,7 @@
 """Intervals of shares: means of values that are 0 or 1, such as accuracy or the pointing game.
 
-Near 0 and 1 a share is skewed, and where all values are equal nothing varies that an interval could
-be made of, though other sequences may differ. An interval of a share is that of a binomial share
+Near 0 and 1 a share is skewed, and where all values are equal there is no variance to make an
+interval of, though other sequences may differ. An interval of a share is that of a binomial share
 with as many cases as would vary as much (*Korn & Graubard 1998*), exact (*Clopper & Pearson 1934*).
 """
 
@@ -14,7 +14,7 @@ from scipy import special
 from xaibench.statistics.crossed import UNDEFINED, Interval, Spread, interval
 
 
-def ends(spread: Spread, values: NDArray[np.float64], level: float) -> Interval:
+def share_interval(spread: Spread, values: NDArray[np.float64], level: float) -> Interval:
     """The interval of a share, 0 to 1, whose mean and variance are those of ``spread``.
 
     With z the normal quantile and w how far its symmetric interval reaches, a share is worth
@@ -23,7 +23,7 @@ def ends(spread: Spread, values: NDArray[np.float64], level: float) -> Interval:
 
     >>> from xaibench.statistics.crossed import of_these_models
     >>> none_of_100 = np.zeros((1, 100))
-    >>> low, high = ends(of_these_models(none_of_100), none_of_100, 0.95)
+    >>> low, high = share_interval(of_these_models(none_of_100), none_of_100, 0.95)
     >>> low, round(high, 3)
     (0.0, 0.036)
     """
@@ -36,7 +36,7 @@ def ends(spread: Spread, values: NDArray[np.float64], level: float) -> Interval:
     return _exact(share, min(cases, most), level)
 
 
-def around(difference: float, units: int, level: float) -> Interval:
+def equal_difference_interval(difference: float, units: int, level: float) -> Interval:
     """The interval of a difference of two shares that is the same, -1 to 1, in all ``units``.
 
     At most a share q of other sequences, by the exact interval of none in so many, may differ, by

@@ -30,16 +30,20 @@ class RatioOfDeviations(NamedTuple):
 def ratio_of_deviations(
     first: ArrayLike, second: ArrayLike, *, level: float = 0.95
 ) -> RatioOfDeviations:
-    """The test of *Pitman 1939* and *Morgan 1939* of two normal quantities, paired; independence of
-    the two, which F asks for, is not needed.
+    """The test of *Pitman 1939* and *Morgan 1939* of two normal quantities ``(pair,)``, which need
+    not be independent, as the F test assumes.
 
-    Sum and difference of the two are uncorrelated just where their variances are equal; the
-    interval holds the ratios that this test does not reject. NaN for fewer than three pairs, and
+    cov(x + y, x - y) = var x - var y, so sum and difference are uncorrelated exactly where the
+    variances are equal. With R = s_x / s_y and r the correlation of the two, the test is that
+    correlation's: t = (R - 1/R) sqrt((n - 2) / (1 - r^2)) / 2 with n - 2 degrees of freedom. For
+    true deviations in the ratio q it is that of x / q and y, so the interval holds the q with
+    |t(R / q)| below the quantile t: with k = 1 + 2 (1 - r^2) t^2 / (n - 2), its ends are
+    R sqrt(k -+ sqrt(k^2 - 1)). NaN for fewer than three pairs, and
     where one of the two does not vary. ``ValueError`` where the shapes differ.
     """
     one, other = (np.asarray(values, np.float64) for values in (first, second))
     if one.shape != other.shape:
-        raise ValueError(f"second: wanted the shape of first {one.shape}, got {other.shape}")
+        raise ValueError(f"second: expected the shape of first {one.shape}, got {other.shape}")
     pairs = one.size
     if pairs < 3:
         return _none("fewer than three pairs: no test of their variances")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from xaibench.results.schema import Question, columns_of
 from xaibench.statistics.discrimination import (
     MEASURES,
-    RESAMPLES,
+    PASSES,
     Discrimination,
     difference,
     estimate,
@@ -59,7 +59,7 @@ def classification(
     predictions: pd.DataFrame, groups: Mapping[str, str] | None, data_seed: int
 ) -> pd.DataFrame:
     """A row a model and measure, then a row a pair of models and measure."""
-    drawing = shared_draws(data_seed, "classification", resamples=RESAMPLES, flips=0)
+    drawing = shared_draws(data_seed, "classification", resamples=PASSES, flips=0)
     models = predicted(predictions)
     rows = [*_values(models, groups, drawing), *_between(models, groups, drawing)]
     return pd.DataFrame(rows, columns=columns_of("classification"))

@@ -13,6 +13,7 @@ from xaibench.artefacts.job import Work, seeds_of
 from xaibench.evaluation.quantities import existing_curves
 from xaibench.explanation.controls import RANDOM
 from xaibench.statistics.means import of_differences, of_values
+from xaibench.statistics.resampling import Resampling
 from xaibench.values import Estimate
 
 from .arms import explained_ratio
@@ -73,7 +74,7 @@ def _deleted(work: Work, model: str, method: str, operator: str) -> Deleted | No
     if not seeds:
         return None
     count = by_attention[seeds[0]].shape[1]
-    clusters = numbers_of(work, count)
+    resampling = Resampling(clusters=numbers_of(work, count))
     found = {}
     for fraction in DELETED:
         step = work.plan.fractions.index(fraction)
@@ -81,8 +82,8 @@ def _deleted(work: Work, model: str, method: str, operator: str) -> Deleted | No
             np.stack([lines[seed][step, :count] for seed in seeds])
             for lines in (by_attention, by_chance)
         )
-        alone = of_values(attended, clusters=clusters, yes_no=True)
-        apart = of_differences(chance - attended, clusters=clusters)
+        alone = of_values(attended, resampling, yes_no=True)
+        apart = of_differences(chance - attended, resampling)
         found[fraction] = alone, apart, float(chance.mean())
     return found
 
