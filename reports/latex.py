@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from xaibench.results.reading import Results
 
+from .content.methods_text import account, cited_works
 from .format.paths import shareable
-from .rendering.latex import slug, table_of
+from .rendering.latex import citing, slug, table_of
 from .tables.paper import (
     between_pairs,
     each_model,
@@ -20,7 +21,8 @@ from .tables.table import Table
 
 
 def latex(results: Results) -> dict[str, str]:
-    r"""Tables for a paper, as ``tables/*.tex``: booktabs, with intervals and captions."""
+    r"""Tables for a paper, as ``tables/*.tex``: booktabs, with intervals and captions; the methods
+    paragraph as ``methods.tex``, and what it cites as ``references.bib``, beside them."""
     results = shareable(results)
     files: dict[str, Iterable[Table]] = {
         "leaderboard": gaps_by_model(results),
@@ -30,7 +32,20 @@ def latex(results: Results) -> dict[str, str]:
         "between_models": between_pairs(results),
     }
     known = {name: tables for name, own in files.items() if (tables := list(own))}
-    return {f"tables/{name}.tex": _text(tables) for name, tables in known.items()}
+    return {
+        **{f"tables/{name}.tex": _text(tables) for name, tables in known.items()},
+        **_methods(account(results)),
+    }
+
+
+def _methods(text: str) -> dict[str, str]:
+    """The methods paragraph, and the works that it cites as BibTeX."""
+    works = cited_works(text)
+    if not works:
+        return {}
+    keys = {work.cited_as: work.key for work in works}
+    entries = "\n".join(work.entry for work in works)
+    return {"tables/methods.tex": citing(text, keys) + "\n", "tables/references.bib": entries}
 
 
 def _text(tables: Iterable[Table]) -> str:

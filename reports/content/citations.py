@@ -1,123 +1,59 @@
-"""Where methods, metrics, models and statistics come from: *Author Year*, and the work in full."""
+"""Where methods, metrics and statistics come from: *Author Year* of works in ``citations.bib``."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
-WORKS = {
-    "Abnar and Zuidema 2020": "Quantifying attention flow in transformers. ACL",
-    "Adebayo et al. 2018": "Sanity checks for saliency maps. NeurIPS",
-    "Altschul and Erickson 1985": (
-        "Significance of nucleotide sequence alignments: a method for random sequence permutation "
-        "that preserves dinucleotide and codon usage. Molecular Biology and Evolution"
-    ),
-    "Alvarez-Melis and Jaakkola 2018": "On the robustness of interpretability methods. WHI",
-    "Ancona et al. 2018": (
-        "Towards better understanding of gradient-based attribution methods for deep neural "
-        "networks. ICLR"
-    ),
-    "Arras et al. 2022": (
-        "CLEVR-XAI: a benchmark dataset for the ground truth evaluation of neural network "
-        "explanations. Information Fusion"
-    ),
-    "Bach et al. 2015": (
-        "On pixel-wise explanations for non-linear classifier decisions by layer-wise relevance "
-        "propagation. PLOS ONE"
-    ),
-    "Bahdanau et al. 2015": (
-        "Neural machine translation by jointly learning to align and translate. ICLR"
-    ),
-    "Banerjee 1961": (
-        "On confidence interval for two-means problem based on separate estimates of variances and "
-        "tabulated values of t-table. Sankhya A"
-    ),
-    "Bell and McCaffrey 2002": (
-        "Bias reduction in standard errors for linear regression with multi-stage samples. Survey "
-        "Methodology"
-    ),
-    "Bhatt et al. 2020": "Evaluating and aggregating feature-based model explanations. IJCAI",
-    "Davis and Goadrich 2006": ("The relationship between precision-recall and ROC curves. ICML"),
-    "DeYoung et al. 2020": "ERASER: a benchmark to evaluate rationalized NLP models. ACL",
-    "Erion et al. 2021": (
-        "Improving performance of deep learning models with axiomatic attribution priors and "
-        "expected gradients. Nature Machine Intelligence"
-    ),
-    "Grešová et al. 2023": (
-        "Genomic benchmarks: a collection of datasets for genomic sequence classification. BMC "
-        "Genomic Data"
-    ),
-    "Hall 1992": (
-        "On the removal of skewness by transformation. Journal of the Royal Statistical Society B"
-    ),
-    "Hanley and McNeil 1982": (
-        "The meaning and use of the area under a receiver operating characteristic (ROC) curve. "
-        "Radiology"
-    ),
-    "Holm 1979": (
-        "A simple sequentially rejective multiple test procedure. Scandinavian Journal of "
-        "Statistics"
-    ),
-    "Hooker et al. 2019": (
-        "A benchmark for interpretability methods in deep neural networks. NeurIPS"
-    ),
-    "Hurley and Rickard 2009": (
-        "Comparing measures of sparsity. IEEE Transactions on Information Theory"
-    ),
-    "Kendall 1945": "The treatment of ties in ranking problems. Biometrika",
-    "Kokhlikyan et al. 2020": (
-        "Captum: a unified and generic model interpretability library for PyTorch. arXiv 2009.07896"
-    ),
-    "Lundberg and Lee 2017": "A unified approach to interpreting model predictions. NeurIPS",
-    "Majdandzic et al. 2023": (
-        "Correcting gradient-based interpretations of deep neural networks for genomics. Genome "
-        "Biology"
-    ),
-    "Montavon et al. 2019": (
-        "Layer-wise relevance propagation: an overview. In: Explainable AI, Springer"
-    ),
-    "Paszke et al. 2019": (
-        "PyTorch: an imperative style, high-performance deep learning library. NeurIPS"
-    ),
-    "Petsiuk et al. 2018": (
-        "RISE: randomized input sampling for explanation of black-box models. BMVC"
-    ),
-    "Rong et al. 2022": (
-        "A consistent and efficient evaluation strategy for attribution methods. ICML"
-    ),
-    "Samek et al. 2017": (
-        "Evaluating the visualization of what a deep neural network has learned. IEEE Transactions "
-        "on Neural Networks and Learning Systems"
-    ),
-    "Schulz et al. 2020": ("Restricting the flow: information bottlenecks for attribution. ICLR"),
-    "Selvaraju et al. 2017": (
-        "Grad-CAM: visual explanations from deep networks via gradient-based localization. ICCV"
-    ),
-    "Serrano and Smith 2019": "Is attention interpretable? ACL",
-    "Shrikumar et al. 2016": (
-        "Not just a black box: learning important features through propagating activation "
-        "differences. arXiv 1605.01713"
-    ),
-    "Shrikumar et al. 2017": (
-        "Learning important features through propagating activation differences. ICML"
-    ),
-    "Simonyan et al. 2014": (
-        "Deep inside convolutional networks: visualising image classification models and saliency "
-        "maps. ICLR workshop"
-    ),
-    "Smilkov et al. 2017": "SmoothGrad: removing noise by adding noise. arXiv 1706.03825",
-    "Sturmfels et al. 2020": ("Visualizing the impact of feature attribution baselines. Distill"),
-    "Sundararajan et al. 2017": "Axiomatic attribution for deep networks. ICML",
-    "Yeh et al. 2019": "On the (in)fidelity and sensitivity of explanations. NeurIPS",
-    "Zeiler and Fergus 2014": "Visualizing and understanding convolutional networks. ECCV",
-    "Zhang et al. 2018": (
-        "Top-down neural attention by excitation backprop. International Journal of Computer Vision"
-    ),
-    "Zhou and Troyanskaya 2015": (
-        "Predicting effects of noncoding variants with deep learning-based sequence model. Nature "
-        "Methods"
-    ),
-}
-"""*Author Year* -> title and venue."""
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """An entry of ``citations.bib``, and its text there."""
+
+    key: str
+    fields: dict[str, str]
+    entry: str
+
+    @property
+    def cited_as(self) -> str:
+        """*Author Year*, with both of two authors and the first of more."""
+        names = [author.partition(",")[0] for author in self.fields["author"].split(" and ")]
+        if names[-1] == "others" or len(names) > 2:
+            return f"{names[0]} et al. {self.fields['year']}"
+        return f"{' and '.join(names)} {self.fields['year']}"
+
+    @property
+    def reference(self) -> str:
+        """Title, where it appeared, and the year."""
+        known = [self.fields.get(name) for name in ("journal", "booktitle", "publisher")]
+        if "eprint" in self.fields:
+            known.append(f"{self.fields['archiveprefix']} {self.fields['eprint']}")
+        venue = ", ".join(filter(None, known))
+        title = self.fields["title"]
+        stop = "" if title.endswith("?") else "."
+        return f"{title}{stop} {venue} ({self.fields['year']})."
+
+
+@cache
+def works() -> dict[str, Work]:
+    """*Author Year* -> the work, in the order of the file."""
+    text = files("xaibench.reports").joinpath("content/citations.bib").read_text("utf-8")
+    known = [_work(entry.strip() + "\n") for entry in text.split("\n\n")]
+    return {work.cited_as: work for work in known}
+
+
+def _work(entry: str) -> Work:
+    """An entry of our own file: a field per line, its value in braces, which protect capitals."""
+    head, *lines = entry.splitlines()
+    fields = (_FIELD.fullmatch(line) for line in lines[:-1])
+    values = {field[1]: re.sub("[{}]", "", field[2]) for field in fields if field}
+    return Work(head.partition("{")[2].rstrip(","), values, entry)
+
+
+_FIELD = re.compile(r"  (\w+) = \{(.*)\},")
 
 METHODS = {
     "saliency": ("Simonyan et al. 2014",),
@@ -175,11 +111,11 @@ SHUFFLED = {"deeplift", "expected_integrated_gradients", "gradient_shap"}
 """The methods that compare a sequence with dinucleotide shuffles of itself."""
 
 
-def cited(name: str, works: Iterable[str]) -> str:
+def cited(name: str, sources: Iterable[str]) -> str:
     """A name with its sources in brackets.
 
     >>> cited("LRP", ["Bach et al. 2015", "Montavon et al. 2019"])
     'LRP (Bach et al. 2015; Montavon et al. 2019)'
     """
-    told = "; ".join(works)
-    return f"{name} ({told})" if told else name
+    text = "; ".join(sources)
+    return f"{name} ({text})" if text else name

@@ -16,7 +16,7 @@ from ..format.names import label
 from ..format.numbers import listed
 from ..format.select import estimates_of, models_of, operator_of, seeds_of
 from ..tables.table import Cell, Table, heads
-from .citations import CORRECTED, METHODS, METRICS, SHUFFLED, WORKS, cited
+from .citations import CORRECTED, METHODS, METRICS, SHUFFLED, Work, cited, works
 
 
 def account(results: Results) -> str:
@@ -25,16 +25,16 @@ def account(results: Results) -> str:
     return " ".join(part for part in (*parts, _statistics(results), _software(results)) if part)
 
 
-def works(text: str) -> Table | None:
+def cited_works(text: str) -> list[Work]:
+    """The works that a text cites."""
+    return [work for cited_as, work in works().items() if cited_as in text]
+
+
+def references(text: str) -> Table | None:
     """The works that a text cites, in full; None where it cites none."""
-    named = [work for work in WORKS if work in text]
-    rows = tuple((Cell(work), Cell(f"{WORKS[work]} ({_year(work)}).")) for work in named)
+    rows = tuple((Cell(work.cited_as), Cell(work.reference)) for work in cited_works(text))
     header = heads("Cited as", "Work", prose=(0, 1))
     return Table("The works cited", header, rows, folded=True) if rows else None
-
-
-def _year(work: str) -> str:
-    return work.rsplit(" ", 1)[-1]
 
 
 def _models(results: Results) -> str:

@@ -31,7 +31,7 @@ from ..tables.training import converged, masked
 from .about import about, command, models_table, plan_text
 from .document import Listing, Section
 from .glossary import glossary
-from .methods_text import account, works
+from .methods_text import account, references
 
 Tables = Iterable[Table | None]
 Text = str | Callable[[Results], str]
@@ -176,8 +176,8 @@ def _costs(results: Results) -> Tables:
     return scored if count == len(has_cost) else [*scored, cost(results)]
 
 
-def _works(results: Results) -> Tables:
-    return [works(account(results))]
+def _references(results: Results) -> Tables:
+    return [references(account(results))]
 
 
 SECTIONS = (
@@ -432,7 +432,9 @@ SECTIONS = (
         overall(unmeasured),
         folded=False,
     ),
-    Plan("methods", "What was done, for a methods section", "Methods text", (account,), _works),
+    Plan(
+        "methods", "What was done, for a methods section", "Methods text", (account,), _references
+    ),
 )
 """In the order of the page; ``_run`` and ``_reading`` are the last."""
 

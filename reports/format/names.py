@@ -25,7 +25,7 @@ NAMES = {
 }
 """What a reader calls a metric, where that is not its label without the underscores."""
 
-SECTIONS = ("faithfulness", "localisation", "stability", "randomisation", "complexity")
+FAMILIES = ("faithfulness", "localisation", "stability", "randomisation", "complexity")
 """The families of metrics that have a section of their own."""
 
 _CURVE = re.compile(r"(?P<family>.+)_(?P<quantity>logit_difference|probability|accuracy|kept)")
@@ -54,15 +54,15 @@ def first_upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def metrics_of(results: Results, section: str) -> list[str]:
-    """The metrics that ran: of one of ``SECTIONS`` or ``other``."""
+def metrics_of(results: Results, family: str) -> list[str]:
+    """The metrics that ran: of one of ``FAMILIES`` or ``other``."""
     ran = [m for m in results.estimates["metric"].unique() if m not in ("", "accuracy")]
-    return [metric for metric in ran if _section(results, metric) == section]
+    return [metric for metric in ran if _family(results, metric) == family]
 
 
 def better_of(results: Results, metric: str) -> str:
     """``higher``, ``lower``, ``neither``, or nothing where the run does not say."""
-    return str(_told(results, metric).get("better") or "")
+    return str(_facts_of_metric(results, metric).get("better") or "")
 
 
 def named(metric: str, operator: str, *, prefix: str = "") -> str:
@@ -93,8 +93,8 @@ def curve_of(metric: str) -> tuple[str, str]:
 def parts_signed_from_unsigned(results: Results, family: str) -> bool:
     """Whether a curve metric looks at least relevant first: signed methods put evidence against
     the class there and unsigned ones cannot, so the two are not compared."""
-    told = _told(results, family).get("least_relevant_first")
-    return _plug_in(results, family) == "insertion" if told is None else bool(told)
+    least = _facts_of_metric(results, family).get("least_relevant_first")
+    return _plug_in(results, family) == "insertion" if least is None else bool(least)
 
 
 def signed(results: Results, method: str) -> bool:
@@ -121,15 +121,15 @@ def _plug_in(results: Results, metric: str) -> str:
     return str(options.get("use", metric)) if isinstance(options, dict) else metric
 
 
-def _told(results: Results, metric: str) -> dict[str, Any]:
-    """What the run's environment says of a metric, by its label; a curve's adds a quantity."""
-    told = results.environment.get("metrics") or {}
-    found = told.get(metric, told.get(curve_of(metric)[0]))
-    return found if isinstance(found, dict) else {}
+def _facts_of_metric(results: Results, metric: str) -> dict[str, Any]:
+    """The facts of a metric in the run's environment, by its label; a curve's adds a quantity."""
+    known = results.environment.get("metrics") or {}
+    facts = known.get(metric, known.get(curve_of(metric)[0]))
+    return facts if isinstance(facts, dict) else {}
 
 
-def _section(results: Results, metric: str) -> str:
-    family = str(_told(results, metric).get("family") or "")
+def _family(results: Results, metric: str) -> str:
+    family = str(_facts_of_metric(results, metric).get("family") or "")
     if not family:
         return "faithfulness" if curve_of(metric)[1] else "other"
-    return family if family in SECTIONS else "other"
+    return family if family in FAMILIES else "other"

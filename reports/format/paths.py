@@ -1,4 +1,4 @@
-"""A report tells nobody's folders: absolute paths are cut down to their last part."""
+"""A report shows nobody's folders: absolute paths are cut down to their last part."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def last_part(option: str) -> str:
 
 @lru_cache(maxsize=1)  # the reports of one rendering share it, and what is cached of it
 def shareable(results: Results) -> Results:
-    """The results as a report may tell them: no absolute path in an option, a fact or a reason.
+    """The results as a report may show them: no absolute path in an option, a fact or a reason.
 
     Labels stay as they are, for they join the tables.
     """
     folders = sorted({*_folders(results.plan)}, key=len, reverse=True)
 
-    def told(text: str) -> str:
+    def scrubbed(text: str) -> str:
         for folder in folders:
             text = text.replace(folder, "")
         return without_folders(text)
@@ -70,23 +70,23 @@ def shareable(results: Results) -> Results:
     own = replace(
         results,
         plan=_mapped(results.plan, last_part),
-        environment=_mapped(results.environment, told),
-        examples=_mapped(results.examples, told),
+        environment=_mapped(results.environment, scrubbed),
+        examples=_mapped(results.examples, scrubbed),
     )
     return own.with_tables(
-        records=_with_reasons(results.records, told),
-        estimates=_with_reasons(results.estimates, told),
-        selftest=_with_reasons(results.selftest, told),
+        records=_with_reasons(results.records, scrubbed),
+        estimates=_with_reasons(results.estimates, scrubbed),
+        selftest=_with_reasons(results.selftest, scrubbed),
     )
 
 
-def _mapped(value: Any, told: Callable[[str], str]) -> Any:
-    """The value with each of its strings told, however deep; keys stay."""
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    """The value with each of its strings changed, however deep; keys stay."""
     if isinstance(value, str):
-        return told(value)
+        return change(value)
     if isinstance(value, dict):
-        return {key: _mapped(inner, told) for key, inner in value.items()}
-    return [_mapped(inner, told) for inner in value] if isinstance(value, list) else value
+        return {key: _mapped(inner, change) for key, inner in value.items()}
+    return [_mapped(inner, change) for inner in value] if isinstance(value, list) else value
 
 
 def _folders(value: Any) -> Iterator[str]:
@@ -100,10 +100,10 @@ def _folders(value: Any) -> Iterator[str]:
             yield folder
 
 
-def _with_reasons(table: pd.DataFrame, told: Callable[[str], str]) -> pd.DataFrame:
+def _with_reasons(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
     reasons = table["reason"]
-    # records have millions of rows and few reasons: categories are told once
+    # records have millions of rows and few reasons: each category is changed once
     known = isinstance(reasons.dtype, pd.CategoricalDtype)
-    words = reasons.cat.categories if known else reasons.astype(str).unique()
+    texts = reasons.cat.categories if known else reasons.astype(str).unique()
     reasons = reasons if known else reasons.astype(str)
-    return table.assign(reason=reasons.map({one: told(str(one)) for one in words}))
+    return table.assign(reason=reasons.map({text: change(str(text)) for text in texts}))

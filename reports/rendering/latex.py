@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ..format.paths import without_folders
 from ..tables.table import Cell, Table
@@ -103,6 +103,28 @@ def _cells(row: tuple[Cell, ...], table: Table, first: str) -> Iterable[str]:
 
 def _strong(text: str, cell: Cell) -> str:
     return rf"\textbf{{{text}}}" if cell.strong else text
+
+
+def citing(text: str, keys: Mapping[str, str]) -> str:
+    r"""A paragraph whose citations in brackets are ``\cite``; ``keys`` by *Author Year*.
+
+    >>> keys = {"Bach et al. 2015": "bach2015", "Montavon et al. 2019": "montavon2019"}
+    >>> citing("LRP (Bach et al. 2015; Montavon et al. 2019) (new)", keys)
+    'LRP~\\cite{bach2015,montavon2019} (new)'
+    """
+    parts = re.split(r" \(([^()]*)\)", text)
+    plain, brackets = parts[::2], parts[1::2]
+    cited = [_citation(bracket, keys) for bracket in brackets]
+    return "".join(
+        part for pair in zip(map(_prose, plain), [*cited, ""], strict=True) for part in pair
+    )
+
+
+def _citation(bracket: str, keys: Mapping[str, str]) -> str:
+    works = bracket.split("; ")
+    if any(work not in keys for work in works):
+        return f" ({_prose(bracket)})"
+    return rf"~\cite{{{','.join(keys[work] for work in works)}}}"
 
 
 def label(name: str) -> str:

@@ -79,6 +79,14 @@ def test_a_metric_that_failed_its_self_test_makes_nothing_bold(make):
     assert "Nothing is ranked: " in text
 
 
+def test_the_methods_paragraph_cites_what_the_references_hold(files):
+    cited = re.findall(r"\\cite\{([^}]*)\}", files["tables/methods.tex"])
+    keys = re.findall(r"^@\w+\{(\w+),", files["tables/references.bib"], re.MULTILINE)
+    assert {key for bracket in cited for key in bracket.split(",")} == set(keys)
+    assert r"methods of a model~\cite{holm1979}." in files["tables/methods.tex"]
+    assert "(Banerjee" not in files["tables/methods.tex"]
+
+
 def test_one_seed_is_told_by_the_caption(make):
     text = latex(make(models=("cnn",), seeds=(3,)))["tables/leaderboard.tex"]
     assert "1 seed; intervals for these trained models" in text
@@ -100,7 +108,8 @@ def test_a_run_from_before_auroc_was_kept_has_accuracy_alone(make):
 def test_a_table_that_would_be_empty_is_no_file(make):
     files = latex(make(models=("cnn",), motifs=False))
     assert set(files) == {
-        *("tables/leaderboard.tex", "tables/leaderboard_cnn.tex", "tables/accuracy.tex")
+        *("tables/leaderboard.tex", "tables/leaderboard_cnn.tex", "tables/accuracy.tex"),
+        *("tables/methods.tex", "tables/references.bib"),
     }
 
 
@@ -175,6 +184,7 @@ def test_a_long_name_may_break(nasty):
 
 @pytest.mark.skipif(not ENGINES, reason="no LaTeX on this machine")
 def test_latex_compiles_every_table_without_a_word(nasty, tmp_path):
+    nasty = {name: text for name, text in nasty.items() if name.endswith(".tex")}
     for name, text in nasty.items():
         (tmp_path / name.removeprefix("tables/")).write_text(text)
     inputs = "\n".join(rf"\input{{{name.removeprefix('tables/')}}}" for name in nasty)

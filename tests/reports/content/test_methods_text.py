@@ -2,14 +2,30 @@
 
 from dataclasses import replace
 
-from xaibench.reports.content.citations import METHODS, METRICS, WORKS
-from xaibench.reports.content.methods_text import account, works
+from xaibench.reports.content.citations import METHODS, METRICS, works
+from xaibench.reports.content.methods_text import account, references
 
 
 def test_every_source_is_a_work_that_is_told_in_full():
     cited = {work for table in (METHODS, METRICS) for each in table.values() for work in each}
-    assert cited <= set(WORKS)
-    assert list(WORKS) == sorted(WORKS)
+    assert cited <= set(works())
+    keys = [work.key for work in works().values()]
+    assert keys == sorted(set(keys))
+
+
+def test_every_entry_of_the_references_has_all_that_its_kind_needs():
+    venues = {"article": "journal", "inproceedings": "booktitle", "incollection": "booktitle"}
+    for cited_as, work in works().items():
+        kind = work.entry[1 : work.entry.index("{")]
+        assert {"author", "title", "year", venues.get(kind, "eprint")} <= set(work.fields), cited_as
+        assert work.entry.count("{") == work.entry.count("}")
+        assert "{" not in work.reference
+
+
+def test_a_work_is_cited_by_its_authors_and_year():
+    assert works()["Serrano and Smith 2019"].reference == "Is attention interpretable? ACL (2019)."
+    assert works()["Holm 1979"].key == "holm1979"
+    assert works()["Bach et al. 2015"].fields["author"] == "Bach, Sebastian and others"
 
 
 def test_methods_and_metrics_are_cited_by_what_is_behind_their_label(run):
@@ -119,6 +135,6 @@ def test_a_run_that_tells_nothing_has_a_paragraph_all_the_same(run):
 
 
 def test_only_works_that_the_text_cites_are_listed():
-    table = works("after Holm 1979 and Welch 1947 and Petsiuk et al. 2018")
+    table = references("after Holm 1979 and Welch 1947 and Petsiuk et al. 2018")
     assert [row[0].text for row in table.rows] == ["Holm 1979", "Petsiuk et al. 2018"]
-    assert works("nothing") is None
+    assert references("nothing") is None
