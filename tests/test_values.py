@@ -46,11 +46,11 @@ def test_known_bases_are_valid():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"codes": CODES.astype(np.int64)}, r"codes: wanted .*uint8, got int64"),
-        ({"labels": np.zeros(2, np.int64)}, "labels: wanted 3 rows, got 2"),
-        ({"names": ("a",)}, "names: wanted 3 rows, got 1"),
-        ({"evidence": EVIDENCE[:2]}, "evidence: wanted 3 rows, got 2"),
-        ({"intervals": INTERVALS.take(np.array([0]))}, "intervals: wanted 3 rows, got 1"),
+        ({"codes": CODES.astype(np.int64)}, r"codes: expected .*uint8, got int64"),
+        ({"labels": np.zeros(2, np.int64)}, "labels: expected 3 rows, got 2"),
+        ({"names": ("a",)}, "names: expected 3 rows, got 1"),
+        ({"evidence": EVIDENCE[:2]}, "evidence: expected 3 rows, got 2"),
+        ({"intervals": INTERVALS.take(np.array([0]))}, "intervals: expected 3 rows, got 1"),
     ],
 )
 def test_columns_must_fit(changed, message):
@@ -69,5 +69,5 @@ def test_scores_must_cover_every_position():
 
 
 def test_the_columns_of_intervals_are_of_one_length():
-    with pytest.raises(ValueError, match="ends: wanted as many as chromosomes, 3"):
+    with pytest.raises(ValueError, match="ends: expected 3, one per chromosome"):
         replace(INTERVALS, ends=INTERVALS.ends[:2])

@@ -114,8 +114,8 @@ def is_of_the_user(error: BaseException) -> bool:
 def described(error: BaseException) -> str:
     """``Type: message`` on one line, also where the message cannot be made or is very long.
 
-    >>> described(ValueError("wanted  one\\nline"))
-    'ValueError: wanted one line'
+    >>> described(ValueError("expected  one\\nline"))
+    'ValueError: expected one line'
     """
     text = message_of(error)
     named = type(error).__name__

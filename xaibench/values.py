@@ -44,7 +44,7 @@ class Intervals:
     def __post_init__(self) -> None:
         for name in ("starts", "ends", "strands"):
             if len(getattr(self, name)) != len(self.chromosomes):
-                raise ValueError(f"{name}: wanted as many as chromosomes, {len(self.chromosomes)}")
+                raise ValueError(f"{name}: expected {len(self.chromosomes)}, one per chromosome")
 
     def __len__(self) -> int:
         return len(self.chromosomes)
@@ -74,11 +74,11 @@ class Sequences:
 
     def __post_init__(self) -> None:
         if self.codes.ndim != 2 or self.codes.dtype != np.uint8:
-            raise ValueError(f"codes: wanted (sequence, position) uint8, got {self.codes.dtype}")
+            raise ValueError(f"codes: expected (sequence, position) uint8, got {self.codes.dtype}")
         for name in ("labels", "names", "groups", "evidence", "intervals"):
             column = getattr(self, name)
             if column is not None and len(column) != len(self.codes):
-                raise ValueError(f"{name}: wanted {len(self.codes)} rows, got {len(column)}")
+                raise ValueError(f"{name}: expected {len(self.codes)} rows, got {len(column)}")
 
     def __len__(self) -> int:
         return len(self.codes)

@@ -56,7 +56,7 @@ def test_the_plan_names_the_groups_and_the_reference() -> None:
 
 
 def test_a_reference_must_be_a_method_of_the_plan() -> None:
-    wanted = r"reference: wanted a label of attribution; did you mean 'saliency'\?"
+    wanted = r"reference: expected a label of attribution; did you mean 'saliency'\?"
     with pytest.raises(UsageError, match=wanted):
         read("demo", changes=("reference=salency",))
 

@@ -153,13 +153,13 @@ def test_no_sequences_have_no_scores() -> None:
 
 @pytest.mark.parametrize("answer", [torch.zeros(3, 22), torch.zeros(3, 4, 22), torch.zeros(69)])
 def test_scores_of_another_shape_are_refused(answer: Tensor) -> None:
-    wanted = r"wanted scores \(3, 23\) or contributions \(3, channel, 23\), got"
+    wanted = r"expected scores \(3, 23\) or contributions \(3, channel, 23\), got"
     with pytest.raises(ValueError, match=wanted):
         explain(lambda *_: answer, toy.both(), CODES, TARGETS, **DEFAULTS)
 
 
 def test_anything_but_a_tensor_is_refused() -> None:
-    with pytest.raises(TypeError, match="wanted a tensor or an Attribution, got ndarray"):
+    with pytest.raises(TypeError, match="expected a tensor or an Attribution, got ndarray"):
         explain(lambda *_: np.zeros((3, 23)), toy.both(), CODES, TARGETS, **DEFAULTS)
 
 

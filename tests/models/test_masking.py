@@ -17,8 +17,9 @@ from xaibench.models.masking import (
     masked_positions,
 )
 from xaibench.nn.view import ExplainedView
-from xaibench.plugins.options import resolve, typed
+from xaibench.plugins.options import resolve
 from xaibench.plugins.registry import Plugin
+from xaibench.plugins.signatures import typed
 from xaibench.values import N
 
 VALID = np.array([[True] * 8, [True] * 5 + [False] * 3])

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from xaibench.errors import UsageError
+from xaibench.plan.changes import assigned
 from xaibench.plan.schema import read, read_any
-from xaibench.plan.sources import assigned
 
 BASE = """
 dataset: {name: planted, train: 64, test: 20, length: 40}
@@ -31,15 +31,15 @@ def nested(first: str, again: str) -> str:
 LIST, MAPPING = nested("[x, x]", "{0}"), nested("{x: 1}", "k{1}: {0}")
 
 PLANS = {
-    "lists": (BASE + LIST, r"wanted at most 100,000 values, got [\d,]{13}"),
-    "mappings": (BASE + MAPPING, r"wanted at most 100,000 values, got [\d,]{13}"),
-    "models": (f"{LIST}\nmodels: *a9\ndataset: planted", "wanted at most 100,000 values"),
+    "lists": (BASE + LIST, r"expected at most 100,000 values, got [\d,]{13}"),
+    "mappings": (BASE + MAPPING, r"expected at most 100,000 values, got [\d,]{13}"),
+    "models": (f"{LIST}\nmodels: *a9\ndataset: planted", "expected at most 100,000 values"),
     "merged": (BASE + nested("{x: 1}", "<<: {0}, k{1}: 1"), "100,000 values|twice"),
-    "itself": (f"{BASE}b: &b [*b]", r"wanted an end, got \*b within itself"),
+    "itself": (f"{BASE}b: &b [*b]", r"expected an end, got \*b within itself"),
     "itself in a section": (BASE.replace("[cnn]", "&m {cnn: *m}"), r"got \*m within itself"),
-    "brackets": (f"{BASE}b: {'[' * 10_000}{']' * 10_000}", "wanted at most 50 levels"),
+    "brackets": (f"{BASE}b: {'[' * 10_000}{']' * 10_000}", "expected at most 50 levels"),
     "levels": (BASE + "".join(f"{' ' * k}k{k}:\n" for k in range(3000)), "at most 50 levels"),
-    "long": (f"{BASE}b: {'a' * 10_000_000}", "wanted a plan of at most 10,000,000 characters"),
+    "long": (f"{BASE}b: {'a' * 10_000_000}", "expected a plan of at most 10,000,000 characters"),
     "seeds": (f"{BASE}seeds: {[*range(10**6)]}", r"100,000 values, got 1,000,0\d\d"),
     "fewer seeds": (f"{BASE}seeds: {[*range(50_000)]}", "100,000 tasks, got 250,000"),
     "models and methods": (
@@ -54,15 +54,15 @@ PLANS = {
         + "operators: {" + ", ".join(f"o{k}: {{use: n}}" for k in range(500)) + "}",
         "tasks x operators, got 2,500,000",
     ),
-    "a seed": (f"{BASE}seeds: [{2**63}]", "seeds: wanted an integer below 2.63, got one of 19"),
+    "a seed": (f"{BASE}seeds: [{2**63}]", "seeds: expected an integer below 2.63, got one of 19"),
     "a long seed": (f"{BASE}data_seed: {'9' * 5000}", "4300|integer"),
     "epochs": (f"{BASE}training: {{epochs: 1{'0' * 30}}}", "below 2.63, got one of 31 digits"),
     "fewer epochs": (f"{BASE}training: {{epochs: 1000000000000}}", "100000, got 1000000000000"),
     "draws": (f"{BASE}random_draws: 1000000000", "1000, got 1000000000"),
     "filters": (BASE.replace("[cnn]", "{cnn: {filters: [1000000000]}}"), "10000, got 1000000000"),
-    "a null": (f'{BASE}extends: "a\\0"', r"extends: wanted text, got 'a\\x00'"),
-    "a null in a path": (BASE.replace("64", r'"a\0"'), r"dataset.train: wanted text"),
-    "half a pair": (BASE.replace("64", r'"\ud800"'), r"dataset.train: wanted text, got '\\ud800'"),
+    "a null": (f'{BASE}extends: "a\\0"', r"extends: expected text, got 'a\\x00'"),
+    "a null in a path": (BASE.replace("64", r'"a\0"'), r"dataset.train: expected text"),
+    "half a pair": (BASE.replace("64", r'"\ud800"'), r"train: expected text, got '\\ud800'"),
 }  # fmt: skip
 
 
@@ -102,9 +102,9 @@ def test_a_large_file_that_is_no_plan_is_not_read(tmp_path):
         ("a" + ".a" * 10_000 + "=1", "at most 50 keys"),
         ("x=" + "[" * 10_000, "at most 50 levels"),
         ("x={a: &a [*a]}", "within itself"),
-        ("data_seed=" + "9" * 40, "data_seed: wanted an integer below 2^63, got one of 40"),
-        ("x=\udcff", "wanted text in UTF-8"),
-        ("\udcff=1", "wanted text"),
+        ("data_seed=" + "9" * 40, "data_seed: expected an integer below 2^63, got one of 40"),
+        ("x=\udcff", "expected text in UTF-8"),
+        ("\udcff=1", "expected text"),
     ],
 )
 def test_a_change_explodes_no_more_than_a_plan(change, message):
@@ -150,7 +150,7 @@ def test_labels_that_act_where_they_are_shown_are_refused(section, label, tmp_pa
         plan[section] = {label: {"use": uses[section]}}
     path = tmp_path / "plan.yaml"
     path.write_text(yaml.safe_dump(plan, allow_unicode=False))
-    with pytest.raises(UsageError, match=f"{section}: wanted (a label|labels)") as refused:
+    with pytest.raises(UsageError, match=f"{section}: expected (a label|labels)") as refused:
         read_any(str(path))
     assert str(refused.value).isprintable()
 

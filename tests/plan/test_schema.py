@@ -10,8 +10,8 @@ import yaml
 from xaibench.analysis.claims import CLAIMS
 from xaibench.errors import UsageError
 from xaibench.plan.listing import lines
+from xaibench.plan.paths import locate, presets
 from xaibench.plan.schema import FRACTIONS, GRIDS, Plan, dump, read, read_any, read_back
-from xaibench.plan.sources import locate, presets
 
 SMALL = """
 dataset: {name: planted, train: 100}
@@ -209,7 +209,7 @@ def test_files_of_a_series_move_with_it_and_need_not_be_there(below):
 
 
 def test_a_plan_of_several_datasets_is_no_plan_of_one(written):
-    with pytest.raises(UsageError, match="wanted a plan of one dataset, got one of one, other"):
+    with pytest.raises(UsageError, match="expected a plan of one dataset, got one of one, other"):
         read(written(SERIES))
 
 
@@ -225,8 +225,8 @@ def test_a_resolved_plan_is_read_back_with_the_files_of_its_source(below):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "wanted a mapping of keys, got NoneType"),
-        ("[1, 2]", "wanted a mapping of keys, got list"),
+        ("", "expected a mapping of keys, got NoneType"),
+        ("[1, 2]", "expected a mapping of keys, got list"),
         ("a: [", "is no YAML"),
         (SMALL + "models: [attngen]\n", r"\{'models'\} twice"),
         (
@@ -236,14 +236,14 @@ def test_a_resolved_plan_is_read_back_with_the_files_of_its_source(below):
         ("models: [cnn]\n", "dataset: field required"),
         ("dataset: planted\n", "models: field required"),
         (SMALL + "seeds: 3\n", "seeds: .*valid (array|tuple), got 3"),
-        (SMALL + "seeds: [1, 1]\n", r"seeds: wanted different seeds, got \[1, 1\]"),
+        (SMALL + "seeds: [1, 1]\n", r"seeds: expected different seeds, got \[1, 1\]"),
         (SMALL + "seeds: []\n", "seeds: .*at least 1 item"),
         (SMALL + "sequences: many\n", "sequences: .*valid integer, got 'many'"),
         (SMALL + "target: best\n", "target: .*'predicted' or 'label', got 'best'"),
-        (SMALL + "fractions: [0, 0.5]\n", "fractions: wanted rising fractions from 0 to 1"),
-        (SMALL + "attribution: saliency\n", "attribution: wanted a list of names or a mapping"),
+        (SMALL + "fractions: [0, 0.5]\n", "fractions: expected rising fractions from 0 to 1"),
+        (SMALL + "attribution: saliency\n", "attribution: expected a list of names or a mapping"),
         (SMALL + "attribution: [salency]\n", "no attribution named 'salency'; did you mean 'sali"),
-        (SMALL + "attribution: {deeplift: 3}\n", r"attribution\.deeplift: wanted options, got 3"),
+        (SMALL + "attribution: {deeplift: 3}\n", r"attribution\.deeplift: expected options, got 3"),
         (SMALL + "operators: []\n", "operators: .*at least 1 item"),
         (
             "dataset: planted\nmodels: {attngen: {masking: {ratio: 1.5}}}\n",
@@ -254,18 +254,21 @@ def test_a_resolved_plan_is_read_back_with_the_files_of_its_source(below):
             r"metrics\.deletion\.sequences: .*greater than or equal to 1, got 0",
         ),
         ("dataset: {name: file, path: no.csv}\nmodels: [cnn]\n", "no file 'no.csv'"),
-        ("dataset: {path: no.csv}\nmodels: [cnn]\n", "dataset: wanted name: NAME"),
-        (SMALL + "extends: 3\n", "extends: wanted a preset or file, or a list of them, got 3"),
-        (SMALL + "extends: [demo, 3]\n", r"extends: wanted a preset or file, .* got \['demo', 3\]"),
-        (SMALL + "datasets: [planted]\n", "wanted dataset or datasets, got both"),
-        ("datasets: []\nmodels: [cnn]\n", r"datasets: wanted labels and their .*, got \[\]"),
-        ("datasets: {}\nmodels: [cnn]\n", r"datasets: wanted labels and their .*, got \{\}"),
-        ("datasets: planted\nmodels: [cnn]\n", "datasets: wanted labels and .*, got 'planted'"),
-        ("datasets: [planted, planted]\nmodels: [cnn]\n", "datasets: wanted different names"),
+        ("dataset: {path: no.csv}\nmodels: [cnn]\n", "dataset: expected name: NAME"),
+        (SMALL + "extends: 3\n", "extends: expected a preset or file, or a list of them, got 3"),
+        (
+            SMALL + "extends: [demo, 3]\n",
+            r"extends: expected a preset or file, .* got \['demo', 3\]",
+        ),
+        (SMALL + "datasets: [planted]\n", "expected dataset or datasets, got both"),
+        ("datasets: []\nmodels: [cnn]\n", r"datasets: expected labels and their .*, got \[\]"),
+        ("datasets: {}\nmodels: [cnn]\n", r"datasets: expected labels and their .*, got \{\}"),
+        ("datasets: planted\nmodels: [cnn]\n", "datasets: expected labels and .*, got 'planted'"),
+        ("datasets: [planted, planted]\nmodels: [cnn]\n", "datasets: expected different names"),
         ("datasets: {a/b: planted}\nmodels: [cnn]\n", "labels that can name folders, got 'a/b'"),
         ("datasets: {..: planted}\nmodels: [cnn]\n", r"labels that can name .*, got '\.\.'"),
-        ("datasets: {a: 3}\nmodels: [cnn]\n", r"datasets\.a: wanted options, got 3"),
-        ("datasets: {a: {train: 3}}\nmodels: [cnn]\n", r"datasets\.a: wanted name: NAME"),
+        ("datasets: {a: 3}\nmodels: [cnn]\n", r"datasets\.a: expected options, got 3"),
+        ("datasets: {a: {train: 3}}\nmodels: [cnn]\n", r"datasets\.a: expected name: NAME"),
     ],
 )
 def test_a_bad_plan_is_one_line(written, text, message):
@@ -324,17 +327,17 @@ def test_words_for_truth_values_are_read_where_one_is_wanted(written, word, expe
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("seeds", "wanted key=value"),
-        ("=3", "wanted key=value"),
+        ("seeds", "expected key=value"),
+        ("=3", "expected key=value"),
         ("sequences.a=3", "holds 9, no keys"),
         ("seeds=[", "the value is no YAML"),
         ("clusters=ja", "clusters: input should be a valid boolean, got 'ja'"),
         (
             "dataset.truth={motifs: {CTCF: null}}",
-            r"motifs\.CTCF: wanted a name, got null; a name may stand in quotes",
+            r"motifs\.CTCF: expected a name, got null; a name may stand in quotes",
         ),
-        ("models=3", "models: wanted a list of names or a mapping, got 3"),
-        ("extends=demo", "--set extends=demo: wanted 'extends' in the plan itself"),
+        ("models=3", "models: expected a list of names or a mapping, got 3"),
+        ("extends=demo", "--set extends=demo: expected 'extends' in the plan itself"),
     ],
 )
 def test_a_bad_change_is_one_line(written, change, message):
@@ -415,13 +418,15 @@ def test_the_resolved_plan_runs_from_where_the_run_began(below, monkeypatch, fol
 def test_plans_that_extend_each_other_are_refused(written, tmp_path):
     first = written("extends: second.yaml\n", "first.yaml")
     written("extends: first.yaml\n", "second.yaml")
-    with pytest.raises(UsageError, match=r"extends: wanted an end, got .*first.* -> .*second"):
+    with pytest.raises(UsageError, match=r"extends: expected an end, got .*first.* -> .*second"):
         read(first)
 
 
 def test_plans_that_extend_each_other_across_folders_are_refused(below):
     (below / "base" / "plan.yaml").write_text("extends: ../plans/over.yaml\n")
-    with pytest.raises(UsageError, match=r"extends: wanted an end, got plans/over.yaml -> .*base"):
+    with pytest.raises(
+        UsageError, match=r"extends: expected an end, got plans/over.yaml -> .*base"
+    ):
         read("plans/over.yaml")
 
 
@@ -447,7 +452,7 @@ def test_a_grid_of_fractions_has_a_name(written):
         assert plan.fractions == GRIDS[name]
         assert len(plan.fractions) == points
     assert [1 - share for share in reversed(GRIDS["log"])] == pytest.approx(GRIDS["log"])
-    with pytest.raises(UsageError, match="fractions: wanted a list, or one of linear, log"):
+    with pytest.raises(UsageError, match="fractions: expected a list, or one of linear, log"):
         read(written(SMALL + "fractions: square\n"))
 
 
@@ -462,13 +467,13 @@ def test_an_unknown_control_is_one_line(written):
     [
         (
             "attribution: {oracle: {use: saliency}}",
-            "attribution: wanted another label than 'oracle'",
+            "attribution: expected another label than 'oracle'",
         ),
         ("attribution: {random control: {use: random}}", "another label than 'random control'"),
-        ("metrics: {accuracy: {use: gini}}", "metrics: wanted another label than 'accuracy'"),
+        ("metrics: {accuracy: {use: gini}}", "metrics: expected another label than 'accuracy'"),
         (
             "metrics: {deletion: {}, deletion_accuracy: {use: gini}}",
-            "metrics.deletion_accuracy: wanted another label, records of 'deletion' are called so",
+            "metrics.deletion_accuracy: expected another label, 'deletion' has records of that name",
         ),
     ],
 )

@@ -7,17 +7,10 @@ import pytest
 from pydantic import Field
 
 from xaibench.errors import UsageError
-from xaibench.plugins.options import (
-    Truth,
-    fits,
-    identity,
-    of_harness,
-    resolve,
-    supplied,
-    typed,
-    with_paths,
-)
+from xaibench.plugins.harness_options import Truth, identity, of_harness
+from xaibench.plugins.options import resolve, with_paths
 from xaibench.plugins.registry import KINDS, Plugin, available, load
+from xaibench.plugins.signatures import fits, supplied, typed
 from xaibench.protocols import method as is_method
 from xaibench.protocols import metric
 
@@ -98,7 +91,7 @@ def limiting(*, sequences: int = 5):
     ],
 )
 def test_an_option_called_as_one_of_the_harness_is_refused(kind, call, name):
-    with pytest.raises(UsageError, match=f"^mine: its option '{name}' .*wanted another name$"):
+    with pytest.raises(UsageError, match=f"^mine: its option '{name}' .*expected another name$"):
         resolve(Plugin(kind, "mine", call, ""), {}, where="")
 
 
@@ -146,8 +139,11 @@ def test_paths_in_the_truth_of_a_dataset_are_found():
 @pytest.mark.parametrize(
     ("truth", "message"),
     [
-        ({}, "dataset.truth: wanted either motifs or sites"),
-        ({"motifs": {"CTCF": 1}, "sites": "a.bed"}, "dataset.truth: wanted either motifs or sites"),
+        ({}, "dataset.truth: expected either motifs or sites"),
+        (
+            {"motifs": {"CTCF": 1}, "sites": "a.bed"},
+            "dataset.truth: expected either motifs or sites",
+        ),
         ({"motifs": {"CTCF": 1}, "speaks_for": 1}, "truth: speaks_for says nothing of motifs"),
         ({"sites": "a.bed", "p_value": 0.1}, "dataset.truth: p_value says nothing of sites"),
         ({"motifs": {"CTCF": 1}, "p_value": 0}, "dataset.truth.p_value: .* greater than 0"),
@@ -234,7 +230,7 @@ def test_a_default_of_another_type_is_refused_before_anything_runs():
 def test_what_is_supplied_to_a_method_must_be_keyword_only(name):
     space = {}
     exec(f"def hasty(model, inputs, target, {name}=None): pass", space)
-    with pytest.raises(UsageError, match=rf"hasty: wanted '{name}' after a \* in its signature"):
+    with pytest.raises(UsageError, match=rf"hasty: expected '{name}' after a \* in its signature"):
         resolve(Plugin("attribution", "hasty", space["hasty"], ""), {}, where="here")
 
 
@@ -271,7 +267,7 @@ def test_a_function_fits_the_kinds_that_its_signature_allows(call, kinds):
 
 
 def test_an_option_that_no_plan_can_hold_is_refused(own):
-    with pytest.raises(UsageError, match=r"here\.act: wanted a value that YAML can hold, got"):
+    with pytest.raises(UsageError, match=r"here\.act: expected a value that YAML can hold, got"):
         resolve(own("fancy"), {}, where="here")
 
 

@@ -88,7 +88,9 @@ def test_a_module_that_is_no_file_is_one_line(tmp_path, monkeypatch):
     (tmp_path / "folder_without_init").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
     for source in ("sys", "folder_without_init"):
-        with pytest.raises(UsageError, match=f"--plugin {source}: .* wanted a module of one file"):
+        with pytest.raises(
+            UsageError, match=f"--plugin {source}: .* expected a module of one file"
+        ):
             load("attribution", "centre", (source,))
 
 

@@ -184,7 +184,7 @@ def test_a_plan_that_reads_other_files_is_refused(halfway, place, text):
     (place / "outside.yaml").write_text("seeds: [1]\n")
     plan = folder / "plan.yaml"
     plan.write_text(text + plan.read_text())
-    with pytest.raises(UsageError, match=r"plan\.yaml: wanted the resolved plan of a run"):
+    with pytest.raises(UsageError, match=r"plan\.yaml: expected the resolved plan of a run"):
         report(folder, own(halfway))
 
 

@@ -105,7 +105,7 @@ def test_chance_without_a_stream_is_not_the_same_again() -> None:
     [
         (in_training, "in_training left the model in training mode"),
         (without_number, "scores are not finite"),
-        (of_another_shape, "wanted scores"),
+        (of_another_shape, "expected scores"),
         (raising, "RuntimeError: on purpose"),
     ],
 )

@@ -13,7 +13,6 @@ from xaibench.artefacts import models as trainings
 from xaibench.artefacts.artefact import arrays_of, is_there
 from xaibench.artefacts.curve_keys import Course
 from xaibench.artefacts.curves import curve_spec
-from xaibench.artefacts.donors import leading_operator
 from xaibench.artefacts.job import Work
 from xaibench.artefacts.model_checks import usable
 from xaibench.dna import encoding
@@ -21,6 +20,7 @@ from xaibench.evaluation.quantities import Curve, existing_curves
 from xaibench.explanation.controls import RANDOM
 from xaibench.nn import outputs as curves
 from xaibench.nn.inference import logits
+from xaibench.plan.primary import leading_operator
 from xaibench.protocols import Quantity
 from xaibench.shapes import Evidence, Logits, Mask
 
@@ -121,7 +121,7 @@ def _first(*masks: Mask) -> list[int]:
 
 
 def _seen(work: Work, model: str) -> Seen:
-    seed, operator = work.plan.seeds[0], leading_operator(work)
+    seed, operator = work.plan.seeds[0], leading_operator(work.plan.operators)
     scores: dict[str, NDArray[np.float32]] = {}
     lines: dict[str, Curve] = {}
     for method in work.plan.attribution:
@@ -137,7 +137,7 @@ def _seen(work: Work, model: str) -> Seen:
 def _predictions(work: Work, model: str) -> Predictions:
     """From kept logits where there are any."""
     seed = work.plan.seeds[0]
-    spec = curve_spec(work, model, seed, Course(RANDOM, leading_operator(work)))
+    spec = curve_spec(work, model, seed, Course(RANDOM, leading_operator(work.plan.operators)))
     if is_there(work, spec):
         outputs: Logits = arrays_of(work, spec)["logits"][0, 0]
     else:
@@ -190,7 +190,7 @@ def _curves(work: Work, seen: Seen, row: int) -> dict[str, Any]:
         return {}
     draws = np.array([line[:, row] for line in seen.random if row < line.shape[1]])
     return {
-        "operator": leading_operator(work),
+        "operator": leading_operator(work.plan.operators),
         "quantity": QUANTITY,
         "fractions": list(work.plan.fractions),
         "methods": own,

@@ -15,7 +15,7 @@ from safetensors.numpy import load, save
 
 from xaibench.errors import NotApplicable, UsageError, described, message_of
 from xaibench.plan.schema import Use
-from xaibench.plugins.options import identity
+from xaibench.plugins.harness_options import identity
 from xaibench.plugins.registry import load as plugin_of
 from xaibench.shapes import Codes
 from xaibench.storage.artefacts import FAILED, NOT_APPLICABLE, OK, Spec, Store, key

@@ -4,7 +4,7 @@ import numpy as np
 
 from xaibench.dna.operators import base_composition, donors
 from xaibench.plugins.fence import fenced
-from xaibench.plugins.options import takes
+from xaibench.plugins.signatures import takes
 from xaibench.randomness import streams
 from xaibench.shapes import Codes
 from xaibench.values import N
@@ -27,9 +27,3 @@ def donor_of(work: Work, operator: str) -> Codes:
             f"{donor.dtype} {donor.shape[1:]} up to {donor.max(initial=0)}"
         )
     return donor
-
-
-def leading_operator(work: Work) -> str:
-    """The operator that the plan makes the leaderboard's, before anything ran: ``uniform`` where it
-    has it, else its first; ``results.leaderboard`` says which one the estimates have."""
-    return "uniform" if "uniform" in work.plan.operators else next(iter(work.plan.operators))

@@ -9,8 +9,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from xaibench.data.loading import load_splits
 from xaibench.data.splitting import choose, fingerprint, with_validation
 from xaibench.plan.schema import Plan, Use
-from xaibench.plugins.options import typed
 from xaibench.plugins.registry import Plugin, load
+from xaibench.plugins.signatures import typed
 from xaibench.protocols import MetricFacts, metric_facts
 from xaibench.storage.artefacts import Store
 from xaibench.values import Sequences, Splits

@@ -23,7 +23,7 @@ from xaibench.nn.checks.units import caution_of
 from xaibench.nn.inference import logits
 from xaibench.nn.machine import kernels
 from xaibench.plugins.fence import fenced
-from xaibench.plugins.options import supplied
+from xaibench.plugins.signatures import supplied
 from xaibench.progress import announce
 from xaibench.protocols import OfChange
 from xaibench.randomness import stream

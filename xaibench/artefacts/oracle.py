@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from xaibench.explanation.controls import ORACLE
 from xaibench.nn import outputs
 from xaibench.nn.inference import logits
+from xaibench.plan.primary import leading_operator
 from xaibench.shapes import Codes, Labels
 from xaibench.storage.artefacts import Spec, key
 
@@ -26,7 +27,7 @@ from .artefact import (
     print_of,
 )
 from .curve_keys import Course, courses
-from .donors import donor_of, leading_operator
+from .donors import donor_of
 from .explanations import explained_targets
 from .job import Work
 from .models import model_artefact, model_spec
@@ -48,7 +49,7 @@ class Oracle(NamedTuple):
     def of(cls, work: Work, course: Course) -> "Oracle":
         """What a course follows; other models judge what was explained of the true label."""
         target = "label" if course.kind == "other_models" else work.plan.target
-        return cls(course.operator or leading_operator(work), target)
+        return cls(course.operator or leading_operator(work.plan.operators), target)
 
 
 def _before_oracle(work: Work, model: str, oracle: Oracle) -> Work:

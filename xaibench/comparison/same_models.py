@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from xaibench.analysis.panels import Cell, aligned
 from xaibench.explanation.controls import RANDOM
-from xaibench.plugins.options import LIMITS
+from xaibench.plugins.harness_options import LIMITS
 from xaibench.protocols import OfCurves
 from xaibench.storage.artefacts import verify
 from xaibench.storage.files import read_file

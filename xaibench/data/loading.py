@@ -10,11 +10,13 @@ from xaibench.data.audit.leakage import deduplicated
 from xaibench.data.splitting import with_validation
 from xaibench.data.truth import annotated, scanned
 from xaibench.errors import Absent, UsageError, described
+from xaibench.plan.paths import locate
 from xaibench.plan.schema import Use
-from xaibench.plan.sources import locate
 from xaibench.plugins.fence import fenced
-from xaibench.plugins.options import Truth, of_harness, resolve, supplied, typed, with_paths
+from xaibench.plugins.harness_options import Truth, of_harness
+from xaibench.plugins.options import resolve, with_paths
 from xaibench.plugins.registry import Plugin, load
+from xaibench.plugins.signatures import supplied, typed
 from xaibench.values import NO_CLASS, N, Sequences, Splits
 
 STANDS_IN, BECAUSE = "stands in for", "because"

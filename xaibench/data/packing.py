@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from xaibench import __version__
 from xaibench.errors import UsageError
-from xaibench.plan.sources import expanded
+from xaibench.plan.paths import expanded
 from xaibench.values import Intervals, Sequences, Splits
 
 _FORMAT = "2"

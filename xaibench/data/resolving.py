@@ -14,8 +14,9 @@ from xaibench.data.audit.text import interval_lines, lines
 from xaibench.data.files.reading import bed_folder, holds_intervals, read_table, sequence_folder
 from xaibench.data.genomic_benchmarks.benchmark_sets import SETS
 from xaibench.errors import UsageError, shortened
+from xaibench.plan.changes import assign
+from xaibench.plan.paths import locate, presets
 from xaibench.plan.schema import Use, read
-from xaibench.plan.sources import change_one, locate, presets
 from xaibench.plugins.options import resolve, with_paths
 from xaibench.plugins.registry import available, load
 from xaibench.values import Splits
@@ -46,7 +47,7 @@ def _use(word: str, *, changes: Iterable[str], plugins: tuple[str, ...]) -> tupl
         return plan.dataset, plan.data_seed, word
     given: dict[str, Any] = {"dataset": _options(word)}
     for change in of_dataset:
-        change_one(given, change)
+        assign(given, change)
     name = given["dataset"].pop("name")
     if not isinstance(name, str):
         raise UsageError(f"--set name={name}: expected the name of a dataset, got {name!r}")

@@ -114,7 +114,7 @@ def explain(
             inputs = encoded(model, codes[rows]).requires_grad_()
             target = torch.from_numpy(targets[rows].copy()).to(inputs.device, torch.int64)
             supplied = _supplied(method, model, codes[rows], theirs, seed, component)
-            with fenced(), unchanged(model, name_of(method)), _gradients_wanted(name_of(method)):
+            with fenced(), unchanged(model, name_of(method)), _without_gradient(name_of(method)):
                 answer = method(view, inputs, target, **supplied, **options)
             batches.append(_checked(answer, codes[rows].shape, name_of(method)))
     seconds = time.process_time() - started
@@ -207,7 +207,7 @@ def _refuse_half_precision(model: Any, codes: Codes, name: str, *, promises: boo
 
 
 @contextmanager
-def _gradients_wanted(name: str) -> Iterator[None]:
+def _without_gradient(name: str) -> Iterator[None]:
     """Torch's word for a model that passes no gradient to its input, overwrites in place what a
     gradient needs, or computes parts of it a second time, in ours."""
     try:
@@ -263,16 +263,16 @@ def _supplied(
     return supplied
 
 
-def _checked(answer: Any, wanted: tuple[int, ...], name: str) -> _Batch:
-    """The scores of one batch: summed over channels, of the wanted shape, finite, off the graph."""
+def _checked(answer: Any, shape: tuple[int, ...], name: str) -> _Batch:
+    """The scores of one batch: summed over channels, of this shape, finite, detached."""
     known = answer if isinstance(answer, Attribution) else Attribution(answer)
     given = known.contributions
     if not isinstance(given, Tensor):
-        raise TypeError(f"{name}: wanted a tensor or an Attribution, got {type(given).__name__}")
+        raise TypeError(f"{name}: expected a tensor or an Attribution, got {type(given).__name__}")
     scores = given.sum(1) if given.ndim == 3 else given
-    if tuple(scores.shape) != wanted:
+    if tuple(scores.shape) != shape:
         raise ValueError(
-            f"{name}: wanted scores {wanted} or contributions ({wanted[0]}, channel, {wanted[1]}), "
+            f"{name}: expected scores {shape} or contributions ({shape[0]}, channel, {shape[1]}), "
             f"got {tuple(given.shape)}"
         )
     lost = int((~torch.isfinite(scores)).sum())

@@ -1,4 +1,4 @@
-"""How much a plan may hold, asked before anything is made of it."""
+"""How much a plan may hold, checked before anything is made of it."""
 
 from __future__ import annotations
 
@@ -29,52 +29,67 @@ LABEL = 100
 """Characters of a label, which stands in tables, in figures and in the names of files."""
 
 _PARSERS: tuple[Any, ...] = (getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.SafeLoader)
-"""Tell the events of a text; the one in C takes seconds for a million of them, and gives up where
+"""Give the events of a text; the one in C takes seconds for a million of them, and gives up where
 they are deep."""
 
 
 def check_text(text: str, where: str) -> None:
-    """Refuse YAML that is large, deep, or becomes so where its aliases are followed; what is no
+    """Reject YAML that is large, deep, or becomes so where its aliases are followed; what is no
     YAML is left to its reader."""
     if len(text) > CHARACTERS:
         raise UsageError(
-            f"{where}: wanted a plan of at most {CHARACTERS:,} characters, got {len(text):,}"
+            f"{where}: expected a plan of at most {CHARACTERS:,} characters, got {len(text):,}"
         )
     if not _is_text(text):
-        raise UsageError(f"{where}: wanted text in UTF-8, got {shortened(ascii(text))}")
+        raise UsageError(f"{where}: expected text in UTF-8, got {shortened(ascii(text))}")
     values = 0
     for parser in _PARSERS:
         with suppress(yaml.YAMLError):
-            values = _values(yaml.parse(text, Loader=parser), where)
+            values = _count(yaml.parse(text, Loader=parser), where)
             break
     if values > VALUES:
-        raise UsageError(f"{where}: wanted at most {VALUES:,} values, got {values:,}")
+        raise UsageError(f"{where}: expected at most {VALUES:,} values, got {values:,}")
 
 
-def _values(events: Iterator[Any], where: str) -> int:
-    """How many values a text has where each alias stands for all that it repeats."""
-    counts, open_, by_anchor = [0], list[Any](), dict[Any, int]()
+def _count(events: Iterator[Any], where: str) -> int:
+    """How many values a text has where each alias counts as all that it repeats."""
+    counts, open_anchors, by_anchor = [0], list[Any](), dict[Any, int]()
+
+    def alias(event: Any) -> None:
+        if event.anchor in open_anchors:
+            raise UsageError(f"{where}: expected an end, got *{event.anchor} within itself")
+        counts[-1] += by_anchor.get(event.anchor, 0)
+
+    def scalar(event: Any) -> None:
+        counts[-1] += 1
+        by_anchor[event.anchor] = 1
+
+    def begin(event: Any) -> None:
+        counts.append(1)
+        open_anchors.append(event.anchor)
+        if len(open_anchors) > LEVELS:
+            raise UsageError(f"{where}: expected at most {LEVELS} levels, got more")
+
+    def end(event: Any) -> None:
+        by_anchor[open_anchors.pop()] = size = counts.pop()
+        counts[-1] += size
+
+    count_of = {
+        yaml.AliasEvent: alias,
+        yaml.ScalarEvent: scalar,
+        yaml.SequenceStartEvent: begin,
+        yaml.MappingStartEvent: begin,
+        yaml.SequenceEndEvent: end,
+        yaml.MappingEndEvent: end,
+    }
     for event in events:
-        if isinstance(event, yaml.AliasEvent):
-            if event.anchor in open_:
-                raise UsageError(f"{where}: wanted an end, got *{event.anchor} within itself")
-            counts[-1] += by_anchor.get(event.anchor, 0)
-        elif isinstance(event, yaml.ScalarEvent):
-            counts[-1] += 1
-            by_anchor[event.anchor] = 1
-        elif isinstance(event, yaml.CollectionStartEvent):
-            counts.append(1)
-            open_.append(event.anchor)
-            if len(open_) > LEVELS:
-                raise UsageError(f"{where}: wanted at most {LEVELS} levels, got more")
-        elif isinstance(event, yaml.CollectionEndEvent):
-            by_anchor[open_.pop()] = size = counts.pop()
-            counts[-1] += size
+        if count := count_of.get(type(event)):
+            count(event)
     return counts[0]
 
 
 def check_values(value: Any, where: str) -> None:
-    """Refuse text that no file holds (null characters, halves of pairs), and integers that no
+    """Reject text that no file holds (null characters, halves of pairs), and integers that no
     table holds."""
     if isinstance(value, dict):
         for name, inner in value.items():
@@ -84,10 +99,10 @@ def check_values(value: Any, where: str) -> None:
         for inner in value:
             check_values(inner, where)
     elif isinstance(value, str) and ("\0" in value or not _is_text(value)):
-        raise UsageError(f"{where}: wanted text, got {shortened(ascii(value))}")
+        raise UsageError(f"{where}: expected text, got {shortened(ascii(value))}")
     elif isinstance(value, int) and not -INTEGER <= value < INTEGER:
         digits = len(str(value).lstrip("-")) if abs(value) < 10**4000 else "over 4,000"
-        raise UsageError(f"{where}: wanted an integer below 2^63, got one of {digits} digits")
+        raise UsageError(f"{where}: expected an integer below 2^63, got one of {digits} digits")
 
 
 def _is_text(value: str) -> bool:
@@ -98,16 +113,17 @@ def _is_text(value: str) -> bool:
 
 
 def check_labels(labels: Any, where: str) -> None:
-    """Refuse labels that are cut, hidden or computed where they are shown."""
+    """Reject labels that are cut, hidden or computed where they are shown."""
     for label in labels:
-        if problem := _problem_of(label):
-            raise UsageError(f"{where}: wanted a label {problem}, got {shortened(ascii(label))}")
+        if fault := _label_fault(label):
+            raise UsageError(f"{where}: expected a label {fault}, got {shortened(ascii(label))}")
 
 
 _PATH = re.compile(r"(?:^|[^\w<./\\-])(?:~[\w.-]*/|/|[A-Za-z]:[/\\])\w|\\\\\w")
 
 
-def _problem_of(label: str) -> str:
+def _label_fault(label: str) -> str:
+    """What a label must be that it is not; empty where it is fine."""
     if not 0 < len(label) <= LABEL:
         return f"of 1 to {LABEL} characters"
     if not label.isprintable() or label != label.strip():
@@ -120,20 +136,20 @@ def _problem_of(label: str) -> str:
 
 
 def check_tasks(plan: Plan) -> None:
-    """Refuse a plan of more tasks than can be gone through, with their number."""
+    """Reject a plan of more tasks than can be gone through, with their number."""
     seeds = Counter[int]()
     for use in plan.models.values():
-        wanted = use.options.get("seeds")
-        seeds[min(wanted, len(plan.seeds)) if isinstance(wanted, int) else len(plan.seeds)] += 1
+        most = use.options.get("seeds")
+        seeds[min(most, len(plan.seeds)) if isinstance(most, int) else len(plan.seeds)] += 1
     each = 3 + len(plan.attribution)
     tasks = sum(count * models for count, models in seeds.items()) * each
     if tasks > TASKS:
         raise UsageError(
-            f"wanted at most {TASKS:,} tasks, got {tasks:,} ({len(plan.models):,} models, "
+            f"expected at most {TASKS:,} tasks, got {tasks:,} ({len(plan.models):,} models, "
             f"{len(plan.seeds):,} seeds, {len(plan.attribution):,} methods)"
         )
     if tasks * len(plan.operators) > CURVES:
         raise UsageError(
-            f"wanted at most {CURVES:,} tasks x operators, got {tasks * len(plan.operators):,} "
+            f"expected at most {CURVES:,} tasks x operators, got {tasks * len(plan.operators):,} "
             f"({tasks:,} tasks, {len(plan.operators):,} operators)"
         )

@@ -5,10 +5,10 @@ import re
 from importlib.resources import files
 
 from xaibench.errors import UsageError
-from xaibench.plugins.options import fits
 from xaibench.plugins.registry import KINDS, available, load, members, nearest
+from xaibench.plugins.signatures import fits
 
-from .sources import presets
+from .paths import presets
 
 LISTED = (*KINDS, "presets")
 """What can be listed."""

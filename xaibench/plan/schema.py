@@ -15,22 +15,16 @@ from pydantic import (
 
 from xaibench.errors import UsageError
 from xaibench.explanation.controls import CONTROLS, ORACLE, PRIORS, RANDOM
-from xaibench.plugins.options import resolve, validate, with_paths
+from xaibench.plugins.options import resolve, with_paths
 from xaibench.plugins.registry import load, nearest
+from xaibench.plugins.validation import validate
 from xaibench.protocols import OfCurves, Precision, metric_facts
 
 from .bounds import check_tasks
-from .sources import (
-    DEFAULTS,
-    SECTIONS,
-    check_datasets,
-    datasets_of,
-    labelled,
-    locate,
-    mapping_of,
-    parsed_file,
-    use_of,
-)
+from .paths import locate
+from .sections import DEFAULTS, PLUGIN_SECTIONS, datasets_of, labelled, use_of
+from .sources import check_datasets, mapping_of
+from .yaml_text import parsed_file
 
 FRACTIONS = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1)
 _HALVED = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
@@ -112,7 +106,7 @@ class Plan(BaseModel):
         taken = [label for label in parts if label in reserved]
         if taken:
             raise ValueError(
-                f"wanted another label than {taken[0]!r}, which records use themselves"
+                f"expected another label than {taken[0]!r}, which records use themselves"
             )
         return parts
 
@@ -121,14 +115,14 @@ class Plan(BaseModel):
     def _planned(cls, reference: str | None, info: ValidationInfo) -> str | None:
         planned = [*info.data.get("attribution", {})]
         if reference is not None and planned and reference not in planned:
-            raise ValueError(f"wanted a label of attribution; {nearest(reference, planned)}")
+            raise ValueError(f"expected a label of attribution; {nearest(reference, planned)}")
         return reference
 
     @field_validator("seeds")
     @classmethod
     def _once(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(seeds)) < len(seeds):
-            raise ValueError(f"wanted different seeds, got {list(seeds)}")
+            raise ValueError(f"expected different seeds, got {list(seeds)}")
         return seeds
 
     @field_validator("fractions", mode="before")
@@ -137,7 +131,7 @@ class Plan(BaseModel):
         if not isinstance(fractions, str):
             return tuple(fractions) if isinstance(fractions, list) else fractions
         if fractions not in GRIDS:
-            raise ValueError(f"wanted a list, or one of {', '.join(GRIDS)}, got {fractions!r}")
+            raise ValueError(f"expected a list, or one of {', '.join(GRIDS)}, got {fractions!r}")
         return GRIDS[fractions]
 
     @field_validator("fractions")
@@ -148,7 +142,7 @@ class Plan(BaseModel):
             or fractions[-1:] != (1,)
             or list(fractions) != sorted({*fractions})
         ):
-            raise ValueError(f"wanted rising fractions from 0 to 1, got {list(fractions)}")
+            raise ValueError(f"expected rising fractions from 0 to 1, got {list(fractions)}")
         # written as the default is: artefacts are named by the words of the plan
         return (0, *fractions[1:-1], 1)
 
@@ -168,7 +162,7 @@ def read(
     """
     plan = read_any(source, changes=changes, plugins=plugins, limit=limit)
     if isinstance(plan, dict):
-        raise UsageError(f"{source}: wanted a plan of one dataset, got one of {', '.join(plan)}")
+        raise UsageError(f"{source}: expected a plan of one dataset, got one of {', '.join(plan)}")
     return plan
 
 
@@ -209,7 +203,7 @@ def read_back(path: str, *, source: str, plugins: tuple[str, ...]) -> Plan:
     written = {**DEFAULTS, **parsed_file(Path(path))}
     others = [key for key in ("extends", "datasets") if key in written]
     if others:
-        raise UsageError(f"{path}: wanted the resolved plan of a run, got one with {others[0]!r}")
+        raise UsageError(f"{path}: expected the resolved plan of a run, got one with {others[0]!r}")
     plan = _filled(_shaped(written, path), source, plugins)
     _check_paths(plan.dataset, "datasets", source, plugins)
     return plan
@@ -223,7 +217,7 @@ def _limited(plan: Plan, limit: int | None) -> Plan:
 
 def _shaped(written: dict[str, Any], source: str) -> Plan:
     shaped = dict(written)
-    for section in SECTIONS:
+    for section in PLUGIN_SECTIONS:
         if section in shaped:
             shaped[section] = {
                 label: use_of(options, f"{section}.{label}", default=label)
@@ -251,7 +245,7 @@ def _filled(plan: Plan, source: str, plugins: tuple[str, ...]) -> Plan:
             label: fill(section, use, f"{section}.{label}")
             for label, use in getattr(plan, section).items()
         }
-        for section in SECTIONS
+        for section in PLUGIN_SECTIONS
     }
     training = fill("training", plan.training, "training")
     dataset = _option_filled(plan.dataset, "datasets", "dataset", plugins)
@@ -266,7 +260,7 @@ def _option_filled(use: Use, kind: str, where: str, plugins: tuple[str, ...]) ->
 
 
 def _check_paths(use: Use, kind: str, source: str, plugins: tuple[str, ...]) -> None:
-    """Refuse a file that is not there."""
+    """Reject a file that is not there."""
     with_paths(load(kind, use.use, plugins), use.options, lambda path: locate(path, source))
 
 
@@ -283,7 +277,7 @@ def _check_metrics(plan: Plan, plugins: tuple[str, ...]) -> None:
     for label in plan.metrics:
         if label in called:
             raise UsageError(
-                f"metrics.{label}: wanted another label, records of {called[label]!r} are called so"
+                f"metrics.{label}: expected another label, {called[label]!r} has records of that name"
             )
 
 
@@ -296,7 +290,7 @@ def dump(plan: Plan) -> str:
     plain: dict[str, Any] = plan.model_dump(mode="json")
     plain["dataset"] = written(plan.dataset, "name")
     plain["training"] = written(plan.training, "use")
-    for section in SECTIONS:
+    for section in PLUGIN_SECTIONS:
         parts: dict[str, Use] = getattr(plan, section)
         plain[section] = {label: written(use, "use") for label, use in parts.items()}
     return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=None)

@@ -161,7 +161,7 @@ def _module(source: str) -> ModuleType:
             of_file = path.suffix == ".py"
             module = _module_of_file(path) if of_file else importlib.import_module(source)
         if getattr(module, "__file__", None) is None:
-            raise ImportError("wanted a module of one file")
+            raise ImportError("expected a module of one file")
         return module
     except Exception as error:
         raise UsageError(f"--plugin {source}: cannot be imported: {described(error)}") from error

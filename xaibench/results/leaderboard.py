@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-from xaibench.plan.primary import PRIMARY
+from xaibench.plan.primary import PRIMARY, leading_operator
 
 from .schema import Question
 
 
 def operator_of(estimates: pd.DataFrame) -> str:
-    """``uniform``, or the first of a run without it."""
+    """Of those that deletion was measured under."""
     board = estimates[estimates["question"] == Question.AGAINST_RANDOM]
     ran = board.loc[board["metric"] == PRIMARY, "operator"].unique()
-    return "uniform" if "uniform" in ran or not len(ran) else str(ran[0])
+    return leading_operator(map(str, ran))

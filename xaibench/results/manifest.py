@@ -12,8 +12,9 @@ from typing import Any
 
 from xaibench.artefacts.job import Job, Work
 from xaibench.errors import Unknown, UsageError
+from xaibench.plan.paths import presets
 from xaibench.plan.schema import Plan, Use, dump, read_back
-from xaibench.plan.sources import SECTIONS, presets
+from xaibench.plan.sections import PLUGIN_SECTIONS
 from xaibench.plugins.registry import OF_FILE, load
 from xaibench.storage.files import digest_of_file, read_file, write_file
 
@@ -88,7 +89,7 @@ def _sources(work: Work) -> dict[str, dict[str, str]]:
     """By label, the digests of the modules that each edited plug-in of the plan is made of."""
     plan, found = work.plan, {}
     uses = {"training": ("training", plan.training)}
-    for section in SECTIONS:
+    for section in PLUGIN_SECTIONS:
         parts = getattr(plan, section).items()
         uses |= {f"{section}.{label}": (section, use) for label, use in parts}
     for label, (kind, use) in uses.items():

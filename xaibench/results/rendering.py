@@ -6,8 +6,9 @@ from typing import Any
 
 from xaibench.errors import Unknown, UsageError, described
 from xaibench.plugins.fence import fenced
-from xaibench.plugins.options import resolve, typed
+from xaibench.plugins.options import resolve
 from xaibench.plugins.registry import Plugin, load
+from xaibench.plugins.signatures import typed
 from xaibench.storage.files import write_below
 
 from . import reading

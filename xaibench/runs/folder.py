@@ -12,7 +12,7 @@ from xaibench import __version__
 from xaibench.artefacts.job import Work
 from xaibench.errors import UsageError
 from xaibench.plan.schema import dump
-from xaibench.plan.sources import SECTIONS
+from xaibench.plan.sections import PLUGIN_SECTIONS
 from xaibench.plugins.registry import load
 from xaibench.progress import announce
 from xaibench.results.compatibility import BEGUN, RENDERED
@@ -102,7 +102,9 @@ def stamp(work: Work) -> str:
         for path in work.store.root.iterdir()
         if path.is_dir() and not path.name.startswith(".")
     )
-    parts = [(section, use.use) for section in SECTIONS for use in getattr(plan, section).values()]
+    parts = [
+        (section, use.use) for section in PLUGIN_SECTIONS for use in getattr(plan, section).values()
+    ]
     codes = [load(section, name, work.job.plugins).code for section, name in parts]
     content = json.dumps([__version__, dump(plan), codes, artefacts])
     return blake2b(content.encode(), digest_size=16).hexdigest()

@@ -8,7 +8,7 @@ from typing import Any
 from xaibench.artefacts.job import Job
 from xaibench.errors import Halted, UsageError, described
 from xaibench.plan.schema import Plan
-from xaibench.plan.sources import datasets_of
+from xaibench.plan.sections import datasets_of
 from xaibench.plugins.registry import load
 from xaibench.results import reading
 from xaibench.results.reading import Results

@@ -19,7 +19,7 @@ from xaibench.dna import shuffling
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.explanation.method_call import asks_for
 from xaibench.nn.inference import batch_rows, logits
-from xaibench.plugins.options import supplied
+from xaibench.plugins.signatures import supplied
 from xaibench.values import Sequences, Splits
 
 from .workers import on_threads

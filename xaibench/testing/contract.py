@@ -10,9 +10,10 @@ import numpy as np
 from xaibench.errors import NotApplicable, described, message_of
 from xaibench.explanation.method_call import Explanation, explain, name_of
 from xaibench.metrics.localisation import auprc, chance_auprc
-from xaibench.plan.sources import assigned
-from xaibench.plugins.options import resolve, typed
+from xaibench.plan.changes import assigned
+from xaibench.plugins.options import resolve
 from xaibench.plugins.registry import load
+from xaibench.plugins.signatures import typed
 from xaibench.protocols import method_facts
 from xaibench.shapes import Codes, Labels, Scores
 from xaibench.values import NO_CLASS, Explained, Sequences

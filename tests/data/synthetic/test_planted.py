@@ -15,8 +15,9 @@ from xaibench.data.splitting import fingerprint
 from xaibench.data.synthetic.planted import planted
 from xaibench.dna.encoding import reverse_complement, to_letters
 from xaibench.errors import UsageError
-from xaibench.plugins.options import resolve, typed
+from xaibench.plugins.options import resolve
 from xaibench.plugins.registry import load
+from xaibench.plugins.signatures import typed
 
 DATA = os.environ.get("XAIBENCH_DATA")
 CTCF = find_motif("CTCF").matrix

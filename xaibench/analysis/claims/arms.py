@@ -12,7 +12,7 @@ from xaibench.artefacts.job import Work, is_explained, seeds_of
 from xaibench.artefacts.model_checks import usable
 from xaibench.artefacts.models import card
 from xaibench.plan.schema import Plan, Use
-from xaibench.plugins.options import LIMITS
+from xaibench.plugins.harness_options import LIMITS
 
 ATTNGEN = "attngen"
 

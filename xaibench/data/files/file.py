@@ -12,7 +12,7 @@ from pydantic import Field
 from xaibench.data.splitting import cut
 from xaibench.dna.encoding import ambiguities, to_codes
 from xaibench.errors import UsageError, shortened
-from xaibench.plugins.options import ClassName, Word
+from xaibench.plugins.harness_options import ClassName, Word
 from xaibench.randomness import stream
 from xaibench.values import Intervals, Sequences, Splits
 

@@ -13,7 +13,7 @@ from xaibench.data.packing import file_key, key_of, packed
 from xaibench.data.splitting import cut
 from xaibench.dna.encoding import ambiguities, to_codes
 from xaibench.errors import UsageError, shortened
-from xaibench.plugins.options import Word
+from xaibench.plugins.harness_options import Word
 from xaibench.randomness import stream
 from xaibench.shapes import Labels
 from xaibench.values import Intervals, Sequences, Splits

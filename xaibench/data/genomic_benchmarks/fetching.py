@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from xaibench.errors import Absent, UsageError, shortened
-from xaibench.plan.sources import expanded
+from xaibench.plan.paths import expanded
 from xaibench.plugins.registry import nearest
 from xaibench.progress import Fetching
 from xaibench.storage.lock import locked

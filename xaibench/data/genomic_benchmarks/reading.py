@@ -15,7 +15,7 @@ from xaibench.data.files.reading import LEFT_OUT
 from xaibench.data.packing import file_key, key_of, packed
 from xaibench.dna.encoding import ambiguities, to_codes
 from xaibench.errors import Absent, UsageError, shortened
-from xaibench.plan.sources import expanded
+from xaibench.plan.paths import expanded
 from xaibench.plugins.registry import nearest
 from xaibench.progress import fetching
 from xaibench.values import Intervals, Sequences, Splits

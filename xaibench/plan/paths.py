@@ -1,0 +1,47 @@
+"""Where a plan is, and the files that it names."""
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+from xaibench.errors import Absent, shortened
+
+
+def locate(path: str, source: str) -> Path:
+    """A relative path is looked for beside the plan, in the folder ``XAIBENCH_DATA``, and here.
+
+    Here is the current folder: from where a run began, the ``plan.yaml`` in its folder runs too.
+    """
+    data = os.environ.get("XAIBENCH_DATA")
+    folders = [folder_of(source), *([Path(data)] if data else []), Path()]
+    for folder in folders:
+        located = folder / expanded(path)
+        if os.path.exists(located):  # False also where a name is longer than a disk allows
+            return located
+    where = ", in XAIBENCH_DATA and here" if data else " and here; XAIBENCH_DATA is not set"
+    raise Absent(f"no file {shortened(repr(path))} (looked beside the plan{where})")
+
+
+def expanded(path: str | Path) -> Path:
+    """A path with ~ and ~user replaced; raises UsageError for a user that is unknown."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise Absent(f"{shortened(str(path))}: no user of that name has a home here") from None
+
+
+def folder_of(source: str) -> Path:
+    """What the paths in a plan are relative to."""
+    named = source in presets() or len(parts_of(source)) > 1
+    return Path() if named else Path(source).parent
+
+
+def parts_of(source: str) -> list[str]:
+    """The plans that a word of the command line names; a file may have a plus in its name."""
+    return [source] if os.path.isfile(source) else source.split("+")
+
+
+def presets() -> list[str]:
+    """The plans that ship with the package."""
+    folder = files("xaibench.plan") / "presets"
+    return sorted(path.name.removesuffix(".yaml") for path in folder.iterdir())

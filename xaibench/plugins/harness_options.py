@@ -1,0 +1,146 @@
+"""The options that the harness itself understands, beside a plug-in's own."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+from xaibench.protocols import (
+    MetricKind,
+    OfChange,
+    OfCurves,
+    OfEffects,
+    metric_facts,
+)
+
+from .registry import Plugin
+from .signatures import Fields, schema_of
+from .validation import validate
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str | int | float):
+        raise ValueError(f"expected a name, got {json.dumps(value)}; a name may stand in quotes")
+    return str(value)
+
+
+Word = Annotated[str, BeforeValidator(_text)]
+"""Of a column or a chromosome; the number 7 of a YAML file is the word "7"."""
+
+ClassName = Word
+"""The name of a class."""
+
+
+class Truth(BaseModel):
+    """Where the motifs of a dataset stand, of every dataset that does not say so itself.
+
+    ``motifs`` are scanned for: a JASPAR name or identifier and the class that it speaks for, below
+    ``p_value``, from ``release`` or from the MEME file ``matrices``. ``sites`` is a BED instead,
+    whose fourth column, or ``speaks_for``, names the class.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    motifs: dict[str, ClassName] = {}
+    p_value: Annotated[float, Field(gt=0, lt=1)] = 1e-4
+    release: str | None = None
+    matrices: Path | None = None
+    sites: Path | None = None
+    speaks_for: ClassName | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if bool(self.motifs) == bool(self.sites):
+            raise ValueError("expected either motifs or sites")
+        of_the_other = ("speaks_for",) if self.motifs else ("p_value", "release", "matrices")
+        for name in of_the_other:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} says nothing of {'motifs' if self.motifs else 'sites'}")
+        return self
+
+
+LIMITS = {
+    "attribution": ("sequences",),
+    "models": ("sequences", "seeds"),
+    "operators": ("sequences",),
+}
+"""The options of the harness that say how much is looked at, not what anything is."""
+
+
+def identity(plugin: Plugin, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The resolved options that make a difference to what the plug-in does."""
+    limits = LIMITS.get(plugin.kind, ())
+    return {name: value for name, value in options.items() if name not in limits}
+
+
+def of_harness(plugin: Plugin, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The resolved options that the harness itself understands, in their types."""
+    fields = harness_fields(plugin)
+    given = {name: value for name, value in options.items() if name in fields}
+    checked = validate(schema_of(plugin, fields), given, where=plugin.name)
+    return {name: getattr(checked, name) for name in fields}
+
+
+def harness_fields(plugin: Plugin) -> Fields:
+    """The options that the harness itself understands, of every dataset, method and metric."""
+    if plugin.kind == "attribution":
+        return {"strands": (Literal["forward", "both"], "forward"), "sequences": _AT_MOST}
+    if plugin.kind == "operators":
+        return {"sequences": _AT_MOST}
+    if plugin.kind == "models":
+        return {"sequences": (Annotated[int, Field(ge=0)] | None, None), "seeds": _AT_MOST}
+    if plugin.kind == "datasets":
+        return {
+            "deduplicated": (bool, False),
+            "truth": (Truth | None, None),
+            "fallback": (dict[str, Any] | None, None),
+        }
+    if plugin.kind != "metrics":
+        return {}
+    return {"sequences": _AT_MOST, **_of_kind(metric_facts(plugin.call).kind)}
+
+
+def _of_kind(kind: MetricKind) -> Fields:
+    """How the harness makes what a metric of this kind looks at."""
+    if isinstance(kind, OfChange):
+        return _OF_CHANGE.get(kind.change, {})
+    if isinstance(kind, OfEffects):
+        return _OF_EFFECTS.get(kind.effects, {})
+    return _OF_CURVES.get(kind.curve, {}) if isinstance(kind, OfCurves) else {}
+
+
+_COUNT = Annotated[int, Field(ge=1)]
+
+_DRAWS = Annotated[int, Field(ge=1, le=10_000)]
+
+_AT_MOST = (_COUNT | None, None)
+"""At most so many; None is all that the plan has."""
+
+_OF_CHANGE: dict[str, Fields] = {
+    "substitutions": {"draws": (_DRAWS, 5)},
+    "hamming_ball": {"draws": (_DRAWS, 5), "radius": (_COUNT, 3)},
+    "shift": {"draws": (_DRAWS, 2), "offset": (_COUNT, 10)},
+    "cascading": {"draws": (_DRAWS, 3)},
+    "independent": {"draws": (_DRAWS, 3)},
+}
+"""How often and how far the harness changes what a metric looks at."""
+
+_SHARE = Annotated[float, Field(gt=0, lt=1)]
+
+_OF_EFFECTS: dict[str, Fields] = {
+    "subsets": {
+        "draws": (_DRAWS, 20),
+        "fractions": (tuple[_SHARE, ...], (0.05, 0.1, 0.2, 0.3, 0.5)),
+    },
+}
+"""How many random sets of which size are replaced."""
+
+_OF_CURVES: dict[str, Fields] = {"retrained": {"train": (_COUNT | None, None)}}
+"""On how many sequences models are trained again."""
