@@ -473,7 +473,7 @@ def test_an_unknown_control_is_one_line(written):
         ("metrics: {accuracy: {use: gini}}", "metrics: expected another label than 'accuracy'"),
         (
             "metrics: {deletion: {}, deletion_accuracy: {use: gini}}",
-            "metrics.deletion_accuracy: expected another label, 'deletion' has records of that name",
+            "metrics.deletion_accuracy: expected another label, 'deletion' has records so named",
         ),
     ],
 )

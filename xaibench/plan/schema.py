@@ -277,7 +277,7 @@ def _check_metrics(plan: Plan, plugins: tuple[str, ...]) -> None:
     for label in plan.metrics:
         if label in called:
             raise UsageError(
-                f"metrics.{label}: expected another label, {called[label]!r} has records of that name"
+                f"metrics.{label}: expected another label, {called[label]!r} has records so named"
             )
 
 
