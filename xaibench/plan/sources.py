@@ -13,7 +13,6 @@ from .bounds import CHARACTERS, PLANS
 from .changes import assign
 from .paths import folder_of, parts_of, presets
 from .sections import DEFAULTS, PLUGIN_SECTIONS, datasets_of, labelled, use_of
-from .yaml_text import parsed_text
 
 
 def name_of(source: str) -> str:
@@ -138,3 +137,4 @@ def _own_mapping(source: str) -> dict[str, Any]:
         raise UsageError(
             f"no plan or preset {shortened(repr(source))}; {nearest(source, presets())}"
         )
+    return parsed_text(text, source)
