@@ -13,6 +13,7 @@ from .bounds import CHARACTERS, PLANS
 from .changes import assign
 from .paths import folder_of, parts_of, presets
 from .sections import DEFAULTS, PLUGIN_SECTIONS, datasets_of, labelled, use_of
+from .yaml_text import parsed_text
 
 
 def name_of(source: str) -> str:
