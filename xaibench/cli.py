@@ -201,22 +201,22 @@ Root = Annotated[
 @data.command("list")
 def data_list(root: Root = None) -> None:
     """The nine sets of genomic-benchmarks: size, classes, lengths, and which are downloaded."""
-    from xaibench.data.genomic_benchmarks.fetching import listed
+    from xaibench.data.genomic_benchmarks.fetching import describe_sets
 
-    for line in listed(root):
+    for line in describe_sets(root):
         echo(line)
 
 
 @data.command()
-def fetch(
+def fetch_set(
     name: Annotated[str, typer.Argument(help="A set of genomic-benchmarks.")], root: Root = None
 ) -> None:
     """Download a set of genomic-benchmarks and verify that it is complete."""
-    from xaibench.data.genomic_benchmarks.fetching import fetch
+    from xaibench.data.genomic_benchmarks.fetching import fetch_set
     from xaibench.progress import fetching
 
     with fetching(name) as progress:
-        folder = fetch(name, root=root, progress=progress)
+        folder = fetch_set(name, root=root, progress=progress)
     echo(folder)
 
 

@@ -139,7 +139,7 @@ def test_memelite_finds_what_a_scan_by_hand_finds(matrices, name):
 
 @pytest.mark.parametrize("p_value", [0.02, 0.2])
 def test_evidence_is_that_of_a_scan_by_hand(monkeypatch, matrices, p_value):
-    monkeypatch.setattr(truth, "_TOGETHER", 3 * 61)  # the last part is smaller
+    monkeypatch.setattr(truth, "_BASES_PER_BLOCK", 3 * 61)  # the last part is smaller
     codes = random_codes(11, 61)
     codes[2, 20:23] = codes[4, 5:] = codes[6] = 4
     train = sequences_of(codes)

@@ -16,7 +16,7 @@ from xaibench.artefacts.artefact import Arrays, arrays_of, is_there
 from xaibench.artefacts.curve_keys import Course, orders
 from xaibench.artefacts.job import Work, facts_of, seeds_of
 from xaibench.artefacts.model_checks import of_answers, usable
-from xaibench.data.audit.cautions import cautions
+from xaibench.data.audit.cautions import dataset_cautions
 from xaibench.data.loading import STANDS_IN
 from xaibench.dna.replacement import LERF, MORF
 from xaibench.evaluation.quantities import existing_curves
@@ -220,7 +220,7 @@ def _cautions(work: Work) -> list[str]:
     instead = [work.splits.note] if STANDS_IN in work.splits.facts else []
     references = explanations.kept_references(work)
     shuffled = [] if references is None else _of_shuffles(references, work.chosen.codes)
-    return [*instead, *cautions(work.splits), *_of_half_precision(work), *shuffled]
+    return [*instead, *dataset_cautions(work.splits), *_of_half_precision(work), *shuffled]
 
 
 def _of_half_precision(work: Work) -> list[str]:

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load as load_weights
 from safetensors.torch import save as save_weights
 
-from xaibench.data.audit.baselines import Floor, floor
+from xaibench.data.audit.baselines import TrivialBaseline, trivial_baselines
 from xaibench.dna import encoding
 from xaibench.errors import ModelError, UsageError
 from xaibench.nn.checks.steadiness import CHECKED_SEQUENCES, Answers, steady
@@ -295,12 +295,12 @@ def predictions_artefact(work: Work, model: str, seed: int, *needs: Spec) -> Art
 
 
 def floor_of(work: Work) -> list[dict[str, Any]]:
-    """What trivial models reach on the test split, the fields of ``Floor`` (None: undefined)."""
+    """What trivial baselines reach on test, the fields of ``TrivialBaseline`` (None: undefined)."""
     spec = _floor_spec(work)
     if not work.store.holds(spec):
         rows = [
             {name: _known(figure) for name, figure in trivial._asdict().items()}
-            for trivial in floor(work.splits, work.plan.data_seed)
+            for trivial in trivial_baselines(work.splits, work.plan.data_seed)
         ]
         save_files(work, spec, {"floor.json": json.dumps(rows, indent=1).encode()})
     return kept_floor(work)
@@ -320,7 +320,7 @@ def kept_floor(work: Work) -> list[dict[str, Any]]:
 def _floor_spec(work: Work) -> Spec:
     return {
         "kind": "floor",
-        "figures": list(Floor._fields),
+        "figures": list(TrivialBaseline._fields),
         "data": work.data,
         "data_seed": work.plan.data_seed,
     }

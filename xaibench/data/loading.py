@@ -22,7 +22,7 @@ from xaibench.values import NO_CLASS, N, Sequences, Splits
 STANDS_IN, BECAUSE = "stands in for", "because"
 """Of ``Splits.facts``: the dataset that the plan named first and that is not here, and why not."""
 
-_ROWS = 4096
+_BLOCK_ROWS = 4096
 """At a time."""
 
 
@@ -41,7 +41,7 @@ def load_splits(use: Use, *, data_seed: int, source: str, plugins: tuple[str, ..
         reason = str(error)
     instead = _use_of(fallback, plugins)
     splits = _splits(instead, data_seed=data_seed, source=source, plugins=plugins)
-    expected, got = _named(use), _named(instead)
+    expected, got = _dataset_name(use), _dataset_name(instead)
     note = f"NOT {expected}, which could not be had, but {got}. {splits.note}".strip()
     return replace(splits, note=note, facts={STANDS_IN: expected, BECAUSE: reason, **splits.facts})
 
@@ -55,7 +55,7 @@ def _use_of(fallback: dict[str, Any], plugins: tuple[str, ...]) -> Use:
     return Use(use=name, options=resolve(plugin, given, where="dataset.fallback"))
 
 
-def _named(use: Use) -> str:
+def _dataset_name(use: Use) -> str:
     """What a reader would call the data of a plan."""
     named = use.options.get("dataset") or PurePath(str(use.options.get("path") or "")).name
     return str(named or use.use)
@@ -64,15 +64,15 @@ def _named(use: Use) -> str:
 def _splits(use: Use, *, data_seed: int, source: str, plugins: tuple[str, ...]) -> Splits:
     plugin = load("datasets", use.use, plugins)
     options = with_paths(plugin, use.options, lambda path: locate(path, source))
-    splits = _called(plugin, options, data_seed)
-    _check(splits)
+    splits = _call_plugin(plugin, options, data_seed)
+    _check_splits(splits)
     ours = of_harness(plugin, options)
     if ours["deduplicated"]:
         splits = deduplicated(with_validation(splits, data_seed))
     return splits if ours["truth"] is None else _with_truth(splits, ours["truth"])
 
 
-def _called(plugin: Plugin, options: dict[str, object], data_seed: int) -> Splits:
+def _call_plugin(plugin: Plugin, options: dict[str, object], data_seed: int) -> Splits:
     known = supplied(plugin.call, {"data_seed": data_seed})
     try:
         with fenced():
@@ -89,13 +89,13 @@ def _called(plugin: Plugin, options: dict[str, object], data_seed: int) -> Split
     return splits
 
 
-def _check(splits: Splits) -> None:
+def _check_splits(splits: Splits) -> None:
     if len(splits.train.class_names) < 2:
         raise UsageError("dataset: expected two classes or more, got one")
     for name in ("train", "test", "validation"):
         split = getattr(splits, name)
         if split is not None:
-            _check_letters(name, split)
+            _check_split_content(name, split)
     for name, split in (("train", splits.train), ("test", splits.test)):
         present = np.bincount(split.labels, minlength=len(split.class_names)) > 0
         if not present.all():
@@ -105,9 +105,12 @@ def _check(splits: Splits) -> None:
             raise UsageError(f"dataset: expected names that differ, {name} has one twice")
 
 
-def _check_letters(name: str, split: Sequences) -> None:
+def _check_split_content(name: str, split: Sequences) -> None:
     """That there is a base to look at, and that evidence names classes."""
-    if not any((split.codes[row : row + _ROWS] < N).any() for row in range(0, len(split), _ROWS)):
+    if not any(
+        (split.codes[row : row + _BLOCK_ROWS] < N).any()
+        for row in range(0, len(split), _BLOCK_ROWS)
+    ):
         raise UsageError(
             f"dataset: expected sequences with known bases in {name}, got N alone in all "
             f"{len(split):,}"

@@ -17,7 +17,7 @@ Matrix = NDArray[np.float64]
 """``(column, base)``: probabilities, each column sums to 1."""
 
 _ALPHABETS = ("ACGT", "ACGU")
-_ROUNDING = 0.01
+_SUM_TOLERANCE = 0.01
 """So far from 1 the rounded probabilities of a row may sum to."""
 
 _BEHIND = ("MOTIF", "URL", "letter-probability", "log-odds", "--", "**", "//")
@@ -59,15 +59,15 @@ def read_motifs(path: Path) -> list[Motif]:
         raise UsageError(f"{path}: expected motifs in MEME format, got: {got}") from error
     lines = [line for line in lines if line.text and line.text[0] != "#"]
     try:
-        motifs = list(_motifs(lines))
+        motifs = list(_parse_motifs(lines))
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from None
     if not motifs:
-        raise UsageError(f"{path}: expected motifs in MEME format, got {_instead(lines)}")
+        raise UsageError(f"{path}: expected motifs in MEME format, got {_other_format(lines)}")
     return motifs
 
 
-def _instead(lines: list[_Line]) -> str:
+def _other_format(lines: list[_Line]) -> str:
     first = lines[0].text if lines else ""
     for form, name in _OTHER_FORMATS.items():
         if re.match(form, first):
@@ -75,21 +75,21 @@ def _instead(lines: list[_Line]) -> str:
     return "no line MOTIF with a letter-probability matrix"
 
 
-def _motifs(lines: list[_Line]) -> Iterator[Motif]:
+def _parse_motifs(lines: list[_Line]) -> Iterator[Motif]:
     places = [row for row, line in enumerate(lines) if line.text.split()[0] == "MOTIF"]
     _require_alphabet(lines[: places[0]] if places else [])
     first: dict[str, int] = {}
     for start, end in pairwise([*places, len(lines)]):
-        words = lines[start].text.split()[1:] or [f"line {lines[start].number}"]
-        identifier = words[0]
+        fields = lines[start].text.split()[1:] or [f"line {lines[start].number}"]
+        identifier = fields[0]
         number = first.setdefault(identifier, lines[start].number)
         if number != lines[start].number:
             raise ValueError(
                 f"expected identifiers that differ, got {shortened(repr(identifier))} in line "
                 f"{number} and in line {lines[start].number}"
             )
-        matrix = _matrix(lines[start + 1 : end], shortened(identifier))
-        yield Motif(identifier, " ".join(words[1:]) or identifier, matrix)
+        matrix = _parse_matrix(lines[start + 1 : end], shortened(identifier))
+        yield Motif(identifier, " ".join(fields[1:]) or identifier, matrix)
 
 
 def _require_alphabet(lines: list[_Line]) -> None:
@@ -99,7 +99,7 @@ def _require_alphabet(lines: list[_Line]) -> None:
             raise ValueError(f"line {line.number}: expected the alphabet ACGT, got {letters[1]}")
 
 
-def _matrix(lines: list[_Line], motif: str) -> Matrix:
+def _parse_matrix(lines: list[_Line], motif: str) -> Matrix:
     """Of the lines behind MOTIF: rows of four probabilities, as many as the header says."""
     starts = [row for row, line in enumerate(lines) if line.text.startswith("letter-probability")]
     if not starts:
@@ -110,7 +110,7 @@ def _matrix(lines: list[_Line], motif: str) -> Matrix:
     header = lines[starts[0]]
     behind = lines[starts[0] + 1 :]
     ends = [row for row, line in enumerate(behind) if line.text.startswith(_BEHIND)]
-    rows = [_row(line, motif) for line in behind[: ends[0] if ends else None]]
+    rows = [_matrix_row(line, motif) for line in behind[: ends[0] if ends else None]]
     if not rows:
         raise ValueError(f"motif {motif}: expected rows behind line {header.number}, got none")
     for key, size, what in (("alength", 4, "columns"), ("w", len(rows), "rows")):
@@ -125,14 +125,14 @@ def _matrix(lines: list[_Line], motif: str) -> Matrix:
     return matrix
 
 
-def _row(line: _Line, motif: str) -> list[float]:
+def _matrix_row(line: _Line, motif: str) -> list[float]:
     """Rounded probabilities that sum to 1."""
     try:
         row = [float(word) for word in line.text.split()]
     except ValueError:
         row = []
-    in_range = all(0 <= probability <= 1 + _ROUNDING for probability in row)  # NaN is not
-    if len(row) != 4 or not in_range or abs(sum(row) - 1) > _ROUNDING:
+    in_range = all(0 <= probability <= 1 + _SUM_TOLERANCE for probability in row)  # NaN is not
+    if len(row) != 4 or not in_range or abs(sum(row) - 1) > _SUM_TOLERANCE:
         raise ValueError(
             f"motif {motif}: expected rows of four probabilities A C G T that sum to 1, got "
             f"{shortened(line.text)!r} in line {line.number}"

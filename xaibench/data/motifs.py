@@ -41,10 +41,10 @@ def find_motif(name: str, *, release: str | None = None, path: Path | None = Non
         )
     if path or not release:
         motifs = read_motifs(path or SHIPPED)
-        found = next((motif for motif in motifs if motif.identifier == name), None)
-        found = found or next((motif for motif in motifs if motif.name == name), None)
-        if found:
-            return found
+        match = next((motif for motif in motifs if motif.identifier == name), None)
+        match = match or next((motif for motif in motifs if motif.name == name), None)
+        if match:
+            return match
         if path:
             known = [word for motif in motifs for word in (motif.identifier, motif.name)]
             raise UsageError(_unknown(name, str(path), known))
@@ -97,8 +97,8 @@ def _opened(release: str) -> Iterator[Any]:
 
 def _rows_of(release: str) -> list[_Row]:
     with _opened(release) as connection:
-        found = connection.execute("SELECT ID, BASE_ID, VERSION, NAME FROM MATRIX")
-        return [_Row(*row) for row in found]
+        rows = connection.execute("SELECT ID, BASE_ID, VERSION, NAME FROM MATRIX")
+        return [_Row(*row) for row in rows]
 
 
 def _chosen(name: str, rows: list[_Row]) -> _Row | None:
@@ -152,11 +152,13 @@ def decoy(motif: Matrix, generator: np.random.Generator) -> Matrix:
             f"decoys: expected a motif whose columns can be put in an order unlike it, got one of "
             f"{len(motif)} columns of which {_DECOYS} orders all resemble it; decoys: [absent]"
         )
-    expected = _dinucleotides(motif)
-    return min(unlike, key=lambda order: float(np.abs(_dinucleotides(order) - expected).sum()))
+    expected = _expected_dinucleotides(motif)
+    return min(
+        unlike, key=lambda order: float(np.abs(_expected_dinucleotides(order) - expected).sum())
+    )
 
 
-def _dinucleotides(matrix: Matrix) -> Matrix:
+def _expected_dinucleotides(matrix: Matrix) -> Matrix:
     """``(base, next base)``: expected counts in an instance."""
     counts: Matrix = matrix[:-1].T @ matrix[1:]
     return counts

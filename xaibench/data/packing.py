@@ -24,7 +24,7 @@ _FORMAT = "2"
 
 _KEY_BYTES = 12
 _TEMPORARY = ".packing-"
-_ABANDONED = 3600
+_ABANDONED_AFTER = 3600
 """Seconds after which a temporary file is nobody's: its writer was killed."""
 
 _BETWEEN = "\0"
@@ -41,7 +41,7 @@ def packed(name: str, key: str, make: Callable[[], Splits]) -> Splits:
     where the cache cannot be written to.
     """
     path = cache_folder() / f"{name}-{key}.npz"
-    splits = _unpacked(path)
+    splits = _read_packed(path)
     if splits is None:
         splits = make()
         try:
@@ -82,7 +82,7 @@ def file_key(path: Path) -> str:
 
 def _arrays(splits: Splits) -> _Arrays:
     named = {name: getattr(splits, name) for name in ("train", "test", "validation")}
-    columns = {name: _columns(part) for name, part in named.items() if part is not None}
+    columns = {name: _column_arrays(part) for name, part in named.items() if part is not None}
     about = {
         # damage to a name in the archive must not pass for a column that is not there
         "columns": {name: [*arrays] for name, arrays in columns.items()},
@@ -90,41 +90,41 @@ def _arrays(splits: Splits) -> _Arrays:
         "note": splits.note,
         "facts": dict(splits.facts),
     }
-    packed = {"about": _text(json.dumps(about))}
+    packed = {"about": _text_array(json.dumps(about))}
     for name, arrays in columns.items():
         packed |= {f"{name}.{column}": array for column, array in arrays.items()}
     return packed
 
 
-def _columns(sequences: Sequences) -> _Arrays:
+def _column_arrays(sequences: Sequences) -> _Arrays:
     smallest = np.min_scalar_type(sequences.labels.max(initial=0))
     arrays = {
         "codes": sequences.codes,
         "labels": sequences.labels.astype(smallest),
-        "names": _text(_BETWEEN.join(sequences.names)),
+        "names": _text_array(_BETWEEN.join(sequences.names)),
     }
     if sequences.evidence is not None:
         arrays["evidence"] = sequences.evidence
     if sequences.groups is not None:
-        arrays |= _coded("groups", sequences.groups)
+        arrays |= _dictionary_coded("groups", sequences.groups)
     where = sequences.intervals
     if where is not None:
-        arrays |= _coded("chromosomes", where.chromosomes)
+        arrays |= _dictionary_coded("chromosomes", where.chromosomes)
         arrays |= {"starts": where.starts, "ends": where.ends, "strands": where.strands}
     return arrays
 
 
-def _coded(column: str, words: Sequence[str]) -> _Arrays:
+def _dictionary_coded(column: str, values: Sequence[str]) -> _Arrays:
     """Words that come again and again: each once, and the numbers of those that the rows have."""
-    places = {word: place for place, word in enumerate(dict.fromkeys(words))}
-    numbers = np.fromiter((places[word] for word in words), np.int64, len(words))
+    places = {word: place for place, word in enumerate(dict.fromkeys(values))}
+    numbers = np.fromiter((places[word] for word in values), np.int64, len(values))
     return {
-        column: _text(json.dumps([*places])),
+        column: _text_array(json.dumps([*places])),
         f"{column} of rows": numbers.astype(np.min_scalar_type(len(places))),
     }
 
 
-def _text(text: str) -> NDArray[np.uint8]:
+def _text_array(text: str) -> NDArray[np.uint8]:
     return np.frombuffer(text.encode(errors="surrogatepass"), np.uint8)
 
 
@@ -147,7 +147,7 @@ def _tidy(folder: Path, name: str, *, keep: Path) -> None:
     ours = re.compile(rf"{re.escape(name)}-[0-9a-f]{{{2 * _KEY_BYTES}}}\.npz")
     for path in folder.iterdir():
         with suppress(OSError):  # in use, another user's or gone: none of it is in the way
-            old = path.name.startswith(_TEMPORARY) and _age(path) > _ABANDONED
+            old = path.name.startswith(_TEMPORARY) and _age(path) > _ABANDONED_AFTER
             if old or (ours.fullmatch(path.name) and path != keep):
                 path.unlink()
 
@@ -157,13 +157,13 @@ def _age(path: Path) -> float:
     return time.time() - path.stat().st_mtime
 
 
-def _unpacked(path: Path) -> Splits | None:
+def _read_packed(path: Path) -> Splits | None:
     """None where nothing whole is there; a checksum stands beside each array."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             about = json.loads(_string(file["about"]))
             splits = {
-                name: _sequences(
+                name: _unpacked_sequences(
                     {column: file[f"{name}.{column}"] for column in columns},
                     tuple(about["class_names"]),
                 )
@@ -174,27 +174,27 @@ def _unpacked(path: Path) -> Splits | None:
         return None
 
 
-def _sequences(arrays: _Arrays, class_names: tuple[str, ...]) -> Sequences:
+def _unpacked_sequences(arrays: _Arrays, class_names: tuple[str, ...]) -> Sequences:
     codes = arrays["codes"]
     return Sequences(
         codes,
         arrays["labels"].astype(np.int64),
         tuple(_string(arrays["names"]).split(_BETWEEN)) if len(codes) else (),
         class_names,
-        _words(arrays, "groups") if "groups" in arrays else None,
+        _decoded(arrays, "groups") if "groups" in arrays else None,
         arrays.get("evidence"),
-        _intervals(arrays) if "starts" in arrays else None,
+        _unpacked_intervals(arrays) if "starts" in arrays else None,
     )
 
 
-def _intervals(arrays: _Arrays) -> Intervals:
-    chromosomes = _words(arrays, "chromosomes")
+def _unpacked_intervals(arrays: _Arrays) -> Intervals:
+    chromosomes = _decoded(arrays, "chromosomes")
     return Intervals(chromosomes, arrays["starts"], arrays["ends"], arrays["strands"])
 
 
-def _words(arrays: _Arrays, column: str) -> tuple[str, ...]:
-    words = json.loads(_string(arrays[column]))
-    return tuple(map(words.__getitem__, arrays[f"{column} of rows"].tolist()))
+def _decoded(arrays: _Arrays, column: str) -> tuple[str, ...]:
+    values = json.loads(_string(arrays[column]))
+    return tuple(map(values.__getitem__, arrays[f"{column} of rows"].tolist()))
 
 
 def _string(array: NDArray[Any]) -> str:

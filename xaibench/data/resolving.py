@@ -9,8 +9,8 @@ from typing import Any
 from xaibench.data.audit.deep import linted, require_linter
 from xaibench.data.audit.deep_text import deep_lines
 from xaibench.data.audit.letters import as_read, as_written
-from xaibench.data.audit.summary import Audit, audit
-from xaibench.data.audit.text import interval_lines, lines
+from xaibench.data.audit.summary import Audit, audit_splits
+from xaibench.data.audit.text import describe_audit, describe_intervals
 from xaibench.data.files.reading import bed_folder, holds_intervals, read_table, sequence_folder
 from xaibench.data.genomic_benchmarks.benchmark_sets import SETS
 from xaibench.errors import UsageError, shortened
@@ -45,7 +45,7 @@ def _use(word: str, *, changes: Iterable[str], plugins: tuple[str, ...]) -> tupl
     if is_preset or Path(word).suffix in _PLANS:
         plan = read(word, changes=of_dataset, plugins=plugins)
         return plan.dataset, plan.data_seed, word
-    given: dict[str, Any] = {"dataset": _options(word)}
+    given: dict[str, Any] = {"dataset": _dataset_options(word)}
     for change in of_dataset:
         assign(given, change)
     name = given["dataset"].pop("name")
@@ -74,11 +74,11 @@ def audited(
             raise UsageError(f"--set {changes[0]}: a folder of intervals has no options")
         if deep:
             raise UsageError("--deep: expected sequences, got a folder of intervals without them")
-        return iter(interval_lines(folder))
+        return iter(describe_intervals(folder))
     use, data_seed, source = _use(word, changes=changes, plugins=plugins)
     splits = load_splits(use, data_seed=data_seed, source=source, plugins=plugins)
-    counted = audit(splits, data_seed=data_seed)
-    own = iter(lines(counted))
+    counted = audit_splits(splits, data_seed=data_seed)
+    own = iter(describe_audit(counted))
     return chain(own, _deep(splits, counted, use, source, plugins)) if deep else own
 
 
@@ -106,7 +106,7 @@ def _interval_folder(word: str) -> Path | None:
     return folder if "region" in columns and "sequence" not in columns else None
 
 
-def _options(word: str) -> dict[str, Any]:
+def _dataset_options(word: str) -> dict[str, Any]:
     """What a plan would have under ``dataset``."""
     if word in SETS and not Path(word).is_dir():
         return {"name": "genomic_benchmarks", "dataset": word}

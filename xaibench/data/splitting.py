@@ -12,7 +12,7 @@ from xaibench.values import Sequences, Splits
 
 VALIDATION_SHARE = 0.1
 
-_DRAWS = 32
+_CANDIDATE_CUTS = 32
 
 
 def with_validation(splits: Splits, data_seed: int) -> Splits:
@@ -78,7 +78,7 @@ def _by_group(
     groups = len(set(sequences.groups or ()))
     part_groups = min(max(round(fraction * groups), 1), groups - 1)
     seed = int(generator.integers(2**32 - 1))
-    cuts = GroupShuffleSplit(n_splits=_DRAWS, test_size=part_groups, random_state=seed)
+    cuts = GroupShuffleSplit(n_splits=_CANDIDATE_CUTS, test_size=part_groups, random_state=seed)
     labels = sequences.labels
     expected = np.bincount(labels)
     best, smallest = None, np.inf
@@ -90,7 +90,7 @@ def _by_group(
     if best is None:
         raise UsageError(
             f"expected a cut of {fraction:g} by group that leaves every class in the rest, found "
-            f"none in {_DRAWS} draws over {groups} groups; "
+            f"none in {_CANDIDATE_CUTS} draws over {groups} groups; "
             "give the split in the data, or a finer group"
         )
     inside = np.zeros(len(sequences), np.bool_)
@@ -128,5 +128,5 @@ def _add(digest: blake2b, sequences: Sequences) -> None:
         else:
             digest.update(f"{array.shape}\0".encode() + array.tobytes())
     chromosomes = None if where is None else where.chromosomes
-    for words in (sequences.names, sequences.class_names, sequences.groups, chromosomes):
-        digest.update(repr(words).encode() + b"\0")
+    for names in (sequences.names, sequences.class_names, sequences.groups, chromosomes):
+        digest.update(repr(names).encode() + b"\0")

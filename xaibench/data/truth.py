@@ -18,10 +18,10 @@ from xaibench.errors import UsageError, shortened
 from xaibench.shapes import Codes, Evidence
 from xaibench.values import NO_CLASS, Intervals, N, Sequences, Splits, evidence_type
 
-_TOGETHER = 2**22
+_BASES_PER_BLOCK = 2**22
 """So many bases are scanned at a time, at some 50 bytes each."""
 
-_CHROMOSOME = 2**40
+_CHROMOSOME_STRIDE = 2**40
 """Longer than any: with this times its number before it, a position tells its chromosome too."""
 
 
@@ -49,15 +49,15 @@ def scanned(
     if not motifs:
         raise UsageError("truth: motifs: expected a motif and the class it speaks for, got none")
     classes = [_class(word, splits, f"truth: {name}") for name, word in motifs.items()]
-    found = [find_motif(name, release=release, path=path) for name in motifs]
-    for motif in found:
+    matrices = [find_motif(name, release=release, path=path) for name in motifs]
+    for motif in matrices:
         _require_reach(motif, p_value)
     fimo = _scanner()
-    facts = {"motif positions": _said(found, list(motifs.values()), p_value)}
+    facts = {"motif positions": _description(matrices, list(motifs.values()), p_value)}
     dtype = evidence_type(splits.train.class_names)
     evidence = {
-        name: _scan(fimo, split.codes, found, classes, p_value, dtype)
-        for name, split in _named(splits)
+        name: _scan(fimo, split.codes, matrices, classes, p_value, dtype)
+        for name, split in _splits_by_name(splits)
     }
     return _with_evidence(splits, evidence, facts)
 
@@ -100,7 +100,7 @@ def _scanner() -> Callable[..., Any]:
     return scanner
 
 
-def _said(motifs: list[Motif], speaks_for: list[str], p_value: float) -> str:
+def _description(motifs: list[Motif], speaks_for: list[str], p_value: float) -> str:
     named = [
         f"{motif.name} ({motif.identifier}) for {word!r}"
         for motif, word in zip(motifs, speaks_for, strict=True)
@@ -113,7 +113,9 @@ def _with_evidence(
     splits: Splits, evidence: Mapping[str, Evidence], facts: Mapping[str, str | int]
 ) -> Splits:
     """Every split with its evidence, and how many sequences have a motif."""
-    known = {name: replace(split, evidence=evidence[name]) for name, split in _named(splits)}
+    known = {
+        name: replace(split, evidence=evidence[name]) for name, split in _splits_by_name(splits)
+    }
     total = sum(map(len, known.values()))
     own, other = 0, 0
     for name, split in known.items():
@@ -121,8 +123,8 @@ def _with_evidence(
         own += int(of_own.any(axis=1).sum())
         other += int(((evidence[name] != NO_CLASS) & ~of_own).any(axis=1).sum())
     counted = {
-        "sequences with a motif of their own class": _share(own, total),
-        "sequences with a motif of another class": _share(other, total),
+        "sequences with a motif of their own class": _percent_of(own, total),
+        "sequences with a motif of another class": _percent_of(other, total),
     }
     return Splits(
         known["train"],
@@ -133,14 +135,14 @@ def _with_evidence(
     )
 
 
-def _named(splits: Splits) -> Iterator[tuple[str, Sequences]]:
+def _splits_by_name(splits: Splits) -> Iterator[tuple[str, Sequences]]:
     for name in ("train", "validation", "test"):
         split: Sequences | None = getattr(splits, name)
         if split is not None:
             yield name, split
 
 
-def _share(count: int, total: int) -> str:
+def _percent_of(count: int, total: int) -> str:
     return f"{100 * count / total:.0f} % ({count:,} of {total:,})"
 
 
@@ -154,7 +156,7 @@ def _scan(
 ) -> Evidence:
     evidence: Evidence = np.full(codes.shape, NO_CLASS, dtype)
     matrices = {str(number): motif.matrix.T for number, motif in enumerate(motifs)}
-    together = max(1, _TOGETHER // max(1, codes.shape[1]))
+    together = max(1, _BASES_PER_BLOCK // max(1, codes.shape[1]))
     for first in range(0, len(codes), together):
         part = slice(first, first + together)
         # memelite reads a column of zeros as N
@@ -162,13 +164,13 @@ def _scan(
         hits = fimo(matrices, one_hot, threshold=p_value)
         best = np.full(codes[part].shape, np.inf)
         for of_motif, motif, speaks_for in zip(hits, motifs, classes, strict=True):
-            p_values = _p_values(of_motif, codes[part], len(motif.matrix))
+            p_values = _position_p_values(of_motif, codes[part], len(motif.matrix))
             evidence[part][p_values < best] = speaks_for
             np.minimum(best, p_values, out=best)
     return evidence
 
 
-def _p_values(hits: pd.DataFrame, codes: Codes, width: int) -> NDArray[np.float64]:
+def _position_p_values(hits: pd.DataFrame, codes: Codes, width: int) -> NDArray[np.float64]:
     """``(sequence, position)``: the smallest of the hits that a position is in, inf where none."""
     smallest = np.full(codes.shape, np.inf)
     count = codes.shape[1] - width + 1
@@ -217,9 +219,9 @@ def annotated(splits: Splits, path: Path, *, speaks_for: str | None = None) -> S
     a site that is no interval or not inside the sequence it names, and where no site touches any.
     """
     _require_no_truth(splits)
-    sites = _read(path, splits, speaks_for)
-    _require_one_split(sites, splits)
-    touches = {name: list(_touches(sites, split)) for name, split in _named(splits)}
+    sites = _read_sites(path, splits, speaks_for)
+    _require_unambiguous_names(sites, splits)
+    touches = {name: list(_touches(sites, split)) for name, split in _splits_by_name(splits)}
     touched = {touch.site for of_split in touches.values() for touch in of_split}
     if not touched:
         raise UsageError(
@@ -227,31 +229,34 @@ def annotated(splits: Splits, path: Path, *, speaks_for: str | None = None) -> S
             f"first column names a sequence ({splits.train.names[0]!r}) or, where the dataset has "
             f"intervals, a chromosome, got {sites.places[0]!r}"
         )
-    said = f"for {speaks_for!r}" if speaks_for else "for the classes in its fourth column"
+    classes = f"for {speaks_for!r}" if speaks_for else "for the classes in its fourth column"
     facts: dict[str, str | int] = {
-        "motif positions": f"{len(touched):,} sites of {path.name}, {said}",
+        "motif positions": f"{len(touched):,} sites of {path.name}, {classes}",
         "sites outside every sequence": len(sites.places) - len(touched),
     }
-    evidence = {name: _filled(split, sites, touches[name]) for name, split in _named(splits)}
+    evidence = {
+        name: _evidence_of_sites(split, sites, touches[name])
+        for name, split in _splits_by_name(splits)
+    }
     return _with_evidence(splits, evidence, facts)
 
 
-def _read(path: Path, splits: Splits, speaks_for: str | None) -> _Sites:
+def _read_sites(path: Path, splits: Splits, speaks_for: str | None) -> _Sites:
     table = read_bed(path)
     starts, ends = (
         whole_numbers(table[column], f"{path}: column {column!r}") for column in ("start", "end")
     )
-    turned = np.flatnonzero((starts < 0) | (starts >= ends))
-    if len(turned):
-        row = turned[0]
+    invalid = np.flatnonzero((starts < 0) | (starts >= ends))
+    if len(invalid):
+        row = invalid[0]
         raise UsageError(
             f"{path}: row {row}: expected 0 <= start < end, got {starts[row]} and {ends[row]}"
         )
-    classes = _classes(table, path, splits, speaks_for)
+    classes = _site_classes(table, path, splits, speaks_for)
     return _Sites(path, tuple(table["chrom"]), starts, ends, classes)
 
 
-def _classes(
+def _site_classes(
     table: pd.DataFrame, path: Path, splits: Splits, speaks_for: str | None
 ) -> NDArray[np.intp]:
     """``(site,)``"""
@@ -262,13 +267,13 @@ def _classes(
             f"{path}: expected a fourth column, the class that a site speaks for, "
             f"got {table.shape[1]} columns; name the class of all with speaks_for"
         )
-    words = enumerate(table["name"])
-    return np.array([_class(word, splits, f"{path}: row {row}") for row, word in words])
+    names = enumerate(table["name"])
+    return np.array([_class(word, splits, f"{path}: row {row}") for row, word in names])
 
 
-def _require_one_split(sites: _Sites, splits: Splits) -> None:
+def _require_unambiguous_names(sites: _Sites, splits: Splits) -> None:
     """That a site that names a sequence names one."""
-    names = {name: set(split.names) for name, split in _named(splits)}
+    names = {name: set(split.names) for name, split in _splits_by_name(splits)}
     for place in dict.fromkeys(sites.places):
         holders = [name for name, of_split in names.items() if place in of_split]
         if holders[1:]:
@@ -300,11 +305,13 @@ def _touches(sites: _Sites, sequences: Sequences) -> Iterator[_Touch]:
 def _cut(sites: _Sites, where: Intervals) -> Iterator[_Touch]:
     """Sites of chromosomes, cut to the intervals that they reach into."""
     numbers = {name: number for number, name in enumerate(dict.fromkeys(where.chromosomes))}
-    of_rows = np.array([numbers[name] for name in where.chromosomes], np.int64) * _CHROMOSOME
+    of_rows = np.array([numbers[name] for name in where.chromosomes], np.int64) * _CHROMOSOME_STRIDE
     order = np.argsort(of_rows + where.starts, kind="stable")
     starts = (of_rows + where.starts)[order]
     longest = int((where.ends - where.starts).max(initial=0))
-    of_sites = np.array([numbers.get(name, -1) for name in sites.places], np.int64) * _CHROMOSOME
+    of_sites = (
+        np.array([numbers.get(name, -1) for name in sites.places], np.int64) * _CHROMOSOME_STRIDE
+    )
     firsts = np.searchsorted(starts, of_sites + sites.starts - longest)
     stops = np.searchsorted(starts, of_sites + sites.ends)
     for site in np.flatnonzero(of_sites >= 0).tolist():
@@ -323,7 +330,7 @@ def _overlap(site: int, start: int, end: int, where: Intervals, row: int) -> _To
     return _Touch(site, row, start - first, end - first)
 
 
-def _filled(sequences: Sequences, sites: _Sites, touches: list[_Touch]) -> Evidence:
+def _evidence_of_sites(sequences: Sequences, sites: _Sites, touches: list[_Touch]) -> Evidence:
     dtype = evidence_type(sequences.class_names)
     evidence: Evidence = np.full(sequences.codes.shape, NO_CLASS, dtype)
     for touch in sorted(touches, reverse=True):  # the earlier row holds

@@ -16,7 +16,7 @@ from xaibench.artefacts.artefact import is_there
 from xaibench.artefacts.job import Job, Work, prepare, seeds_of
 from xaibench.artefacts.model_checks import of_padding, unusable_models
 from xaibench.artefacts.models import build, card, floor_of, kept_floor, model_spec
-from xaibench.data.audit.cautions import cautions
+from xaibench.data.audit.cautions import dataset_cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
 from xaibench.errors import UsageError, described
 from xaibench.evaluation.measuring import of_model
@@ -73,7 +73,7 @@ def begin(job: Job) -> Work:
     work = _read(job)
     if STANDS_IN in work.splits.facts:
         announce(f"{work.splits.note} ({work.splits.facts[BECAUSE]})")
-    for caution in cautions(work.splits):
+    for caution in dataset_cautions(work.splits):
         announce(caution)
     for model in job.plan.models:
         _check_model(work, model)

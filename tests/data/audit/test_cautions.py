@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xaibench.artefacts.job import Job
-from xaibench.data.audit.cautions import cautions
+from xaibench.data.audit.cautions import dataset_cautions
 from xaibench.data.files.file import file
 from xaibench.data.resolving import audited
 from xaibench.dna.encoding import to_codes
@@ -30,9 +30,9 @@ def many(names, each=12):
 
 
 def test_usual_data_need_no_word():
-    assert cautions(many(["0", "1"])) == []
-    assert cautions(many(["promoter", "enhancer", "silencer"])) == []
-    assert cautions(many([str(number) for number in range(20)])) == []
+    assert dataset_cautions(many(["0", "1"])) == []
+    assert dataset_cautions(many(["promoter", "enhancer", "silencer"])) == []
+    assert dataset_cautions(many([str(number) for number in range(20)])) == []
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_usual_data_need_no_word():
     [("worm", "Worm"), ("a b", "ab"), ("A  b", "a B"), ("é", "É"), ("a", "a\u200b"), ("ﬁ", "fi")],
 )
 def test_names_that_differ_in_case_or_blanks_alone_are_named(names):
-    (caution,) = cautions(many([*names, "other"]))
+    (caution,) = dataset_cautions(many([*names, "other"]))
     assert caution.startswith("NAMES: the classes ")
     assert all(repr(name) in caution for name in names)
 
@@ -50,13 +50,13 @@ def test_names_that_differ_in_case_or_blanks_alone_are_named(names):
     [("pos", "'pos'"), ("non-coding", "non_coding"), ("e.coli", "ecoli"), ("1", "1,0")],
 )
 def test_names_that_differ_in_a_sign_are_named(names):
-    (caution,) = cautions(many([*names, "other"]))
+    (caution,) = dataset_cautions(many([*names, "other"]))
     assert caution.startswith("NAMES: the classes ")
 
 
 @pytest.mark.parametrize("names", [("-1", "1"), ("A+", "A-"), ("1-2", "12"), ("1.5", "15")])
 def test_names_that_signs_tell_apart_need_no_word(names):
-    assert cautions(many(names)) == []
+    assert dataset_cautions(many(names)) == []
 
 
 @pytest.mark.parametrize(
@@ -66,13 +66,13 @@ def test_groups_that_are_written_in_two_ways_are_named(names):
     given = many(["a", "b", "c"])
     groups = tuple(np.resize([*names, "chr2", "chr3"], len(given.train)).tolist())
     part = replace(given.train, groups=groups)
-    (caution,) = cautions(Splits(part, part))
+    (caution,) = dataset_cautions(Splits(part, part))
     assert caution.startswith("GROUPS: ")
     assert all(repr(name) in caution for name in names)
     one = replace(given.train, groups=tuple(np.where(given.train.labels, *names).tolist()))
-    assert cautions(Splits(one, one)) == []
+    assert dataset_cautions(Splits(one, one)) == []
     told = replace(part, groups=tuple(np.resize(["chr1", "chr11"], len(part)).tolist()))
-    assert cautions(Splits(told, told)) == []
+    assert dataset_cautions(Splits(told, told)) == []
 
 
 QUANTITIES = {
@@ -87,20 +87,20 @@ QUANTITIES = {
 @pytest.mark.parametrize("case", QUANTITIES)
 def test_targets_that_are_a_quantity_are_named(case):
     names = QUANTITIES[case]
-    (caution,) = cautions(many(names))
+    (caution,) = dataset_cautions(many(names))
     assert caution.startswith(f"CLASSES: {len(names)} classes that are all numbers, of 12 to 12")
 
 
 def test_classes_of_few_sequences_are_named():
-    (caution,) = cautions(many(["a", "b", "c", "d"], each=3))
+    (caution,) = dataset_cautions(many(["a", "b", "c", "d"], each=3))
     assert caution == "CLASSES: 4 classes of 3 to 3 train sequences each: most are hardly learnt."
 
 
 def test_groups_of_one_sequence_each_are_named():
     part = replace(many(["a", "b"]).train, groups=tuple(f"chr1_{row}_9" for row in range(24)))
-    (caution,) = cautions(Splits(part, part))
+    (caution,) = dataset_cautions(Splits(part, part))
     assert caution.startswith("GROUPS: every train sequence is a group of its own, as 'chr1_0_9'")
-    assert cautions(Splits(replace(part, groups=("a", "b") * 12), part)) == []
+    assert dataset_cautions(Splits(replace(part, groups=("a", "b") * 12), part)) == []
 
 
 def test_one_sequence_that_is_much_longer_is_named():
@@ -108,7 +108,7 @@ def test_one_sequence_that_is_much_longer_is_named():
     codes = np.full((40, 600), 4, np.uint8)
     codes[:, :40] = np.random.default_rng(0).integers(4, size=(40, 40))
     codes[7] = 1
-    (caution,) = cautions(splits(labels, ("0", "1"), codes))
+    (caution,) = dataset_cautions(splits(labels, ("0", "1"), codes))
     assert caution.startswith("LENGTHS: the longest sequence has 600 bases and half have 40 or")
 
 
@@ -126,15 +126,17 @@ def test_a_chromosome_among_reads_is_refused_before_it_is_padded():
 def test_sequences_that_are_all_equal_are_named():
     labels = np.arange(60) % 2
     alike = splits(labels, ("0", "1"), np.ones((60, 30), np.uint8))
-    assert cautions(alike) == [
+    assert dataset_cautions(alike) == [
         "SAME: all 120 sequences of train and test are copies of one sequence."
     ]
     copies = splits(labels, ("0", "1"), np.repeat(labels[:, None], 30, axis=1).astype(np.uint8))
-    assert cautions(copies) == [
+    assert dataset_cautions(copies) == [
         "SAME: all 120 sequences of train and test are copies of 2 sequences."
     ]
     tested = replace(many(["0", "1"]), test=alike.test)
-    assert cautions(tested) == ["SAME: all 60 sequences of test are copies of one sequence."]
+    assert dataset_cautions(tested) == [
+        "SAME: all 60 sequences of test are copies of one sequence."
+    ]
 
 
 @pytest.fixture

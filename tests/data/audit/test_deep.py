@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("seqleak")
 
-from xaibench.data.audit.deep import Check, Linted
+from xaibench.data.audit.deep import Linted, LinterCheck
 from xaibench.data.audit.deep_text import deep_findings
 from xaibench.data.resolving import audited
 from xaibench.dna.encoding import to_codes, to_letters
@@ -124,7 +124,7 @@ def test_three_classes_have_no_auroc(deep, sequences):
 
 def test_of_a_rare_class_the_auroc_is_told_where_it_makes_the_verdict():
     evidence = {"test_auroc": 0.91, "status_from": "auroc"}
-    check = Check("shortcut.kmer", "WARN", -0.024, -0.1, 0.1, 60, "", evidence)
+    check = LinterCheck("shortcut.kmer", "WARN", -0.024, -0.1, 0.1, 60, "", evidence)
     (finding,) = deep_findings(Linted("1", "v1", "WARN", True, ("a", "b"), (check,)))
     assert finding == (
         "WARN: a third-order Markov chain for each class, 4-mers, reaches an AUROC of 0.910 on "
@@ -216,7 +216,7 @@ def test_a_folder_of_intervals_has_no_sequences_to_lint(tmp_path, monkeypatch):
 
 def test_relatives_of_one_class_are_told_apart_from_made_negatives():
     evidence = {"label_relation_on_test": "copy", "label_determined_share_covered": 0.96}
-    check = Check("construction.segment", "WARN", 0.05, 0.04, 0.06, 200, "", evidence)
+    check = LinterCheck("construction.segment", "WARN", 0.05, 0.04, 0.06, 200, "", evidence)
     (finding,) = deep_findings(Linted("1", "v1", "WARN", True, ("a", "b"), (check,)))
     assert finding == (
         "WARN: 5.00 % of test sequences (10 of 200) have a copy with some segments replaced and "
@@ -226,6 +226,6 @@ def test_relatives_of_one_class_are_told_apart_from_made_negatives():
 
 
 def test_a_check_that_is_not_known_here_speaks_for_itself():
-    check = Check("shortcut.new", "FAIL", 0.5, None, None, None, "a new rule: 0.5", {})
+    check = LinterCheck("shortcut.new", "FAIL", 0.5, None, None, None, "a new rule: 0.5", {})
     linted = Linted("1", "v2", "FAIL", True, ("a", "b"), (check,))
     assert deep_findings(linted) == ["FAIL: a new rule: 0.5."]

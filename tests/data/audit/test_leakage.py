@@ -11,11 +11,11 @@ from xaibench.data.audit import leakage
 from xaibench.data.audit.leakage import (
     deduplicated,
     identities,
-    overlaps,
-    repeated_words,
+    interval_overlaps,
+    repeated_kmers,
     repeats,
     repeats_of,
-    shared_words,
+    shared_kmers,
 )
 from xaibench.data.genomic_benchmarks.interval_tables import interval_tables
 from xaibench.dna.encoding import reverse_complement, to_codes, to_letters
@@ -75,9 +75,9 @@ def test_twins_in_another_split_need_no_twin_in_their_own():
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 7, 20, 31])
-@pytest.mark.parametrize("chunk", [50, leakage._CHUNK])
+@pytest.mark.parametrize("chunk", [50, leakage._BLOCK_POSITIONS])
 def test_shares_are_those_of_sets_of_letters(monkeypatch, width, chunk):
-    monkeypatch.setattr(leakage, "_CHUNK", chunk)
+    monkeypatch.setattr(leakage, "_BLOCK_POSITIONS", chunk)
     test = random_codes((9, 43), 0, unknown=0.02)
     train, more = random_codes((11, 60), 1, unknown=0.02), random_codes((5, 37), 2)
     train[3, 5:40], more[1, :33] = test[2, :35], test[4, 10:]
@@ -86,7 +86,7 @@ def test_shares_are_those_of_sets_of_letters(monkeypatch, width, chunk):
     test[8, width - 1 :] = N
     others = to_letters(train) + to_letters(more)
     expected = [share(letters, others, width) for letters in to_letters(test)]
-    assert shared_words(test, train, more, width=width) == pytest.approx(expected, nan_ok=True)
+    assert shared_kmers(test, train, more, width=width) == pytest.approx(expected, nan_ok=True)
     assert np.isnan(expected[8])
 
 
@@ -94,25 +94,25 @@ def test_shares_are_those_of_sets_of_letters(monkeypatch, width, chunk):
 @pytest.mark.parametrize("part", [100, leakage._PART])
 def test_shares_with_the_rest_of_the_split_are_those_of_sets(monkeypatch, width, part):
     monkeypatch.setattr(leakage, "_PART", part)
-    monkeypatch.setattr(leakage, "_CHUNK", 130)
+    monkeypatch.setattr(leakage, "_BLOCK_POSITIONS", 130)
     codes = random_codes((12, 41), 3, unknown=0.01)
     codes[4, :36], codes[9] = codes[2, 5:], reverse_complement(codes[7:8])[0]
     codes[5, 40:], codes[11, width - 1 :] = N, N
     letters = to_letters(codes)
     rest = [letters[:row] + letters[row + 1 :] for row in range(len(letters))]
     expected = [share(own, others, width) for own, others in zip(letters, rest, strict=True)]
-    assert repeated_words(codes, width=width) == pytest.approx(expected, nan_ok=True)
+    assert repeated_kmers(codes, width=width) == pytest.approx(expected, nan_ok=True)
 
 
 def test_a_word_repeated_within_one_sequence_is_no_repeat():
-    assert repeated_words(to_codes(["A" * 50, "ACGT" * 11])).tolist() == [0, 0]
+    assert repeated_kmers(to_codes(["A" * 50, "ACGT" * 11])).tolist() == [0, 0]
 
 
 def test_a_sequence_shorter_than_a_word_has_no_share():
     short = random_codes((3, 19), 4)
-    assert np.isnan(shared_words(short, random_codes((2, 30), 5))).all()
-    assert np.isnan(repeated_words(short)).all()
-    assert shared_words(random_codes((2, 30), 5), short).tolist() == [0, 0]
+    assert np.isnan(shared_kmers(short, random_codes((2, 30), 5))).all()
+    assert np.isnan(repeated_kmers(short)).all()
+    assert shared_kmers(random_codes((2, 30), 5), short).tolist() == [0, 0]
 
 
 def intervals(rows):
@@ -149,13 +149,13 @@ def slow_overlaps(train, test):
 
 
 @pytest.mark.parametrize("lengths", [(7, 8), (1, 12), (0, 90)])
-@pytest.mark.parametrize("chunk", [10, leakage._CHUNK])
+@pytest.mark.parametrize("chunk", [10, leakage._BLOCK_POSITIONS])
 def test_overlaps_are_those_of_a_comparison_of_all_pairs(monkeypatch, lengths, chunk):
-    monkeypatch.setattr(leakage, "_CHUNK", chunk)
+    monkeypatch.setattr(leakage, "_BLOCK_POSITIONS", chunk)
     for seed in range(5):
         train = random_intervals(61, seed, lengths=lengths)
         test = random_intervals(83, 100 + seed, lengths=lengths) + train[:3]
-        found = overlaps(intervals(train), intervals(test))
+        found = interval_overlaps(intervals(train), intervals(test))
         expected = slow_overlaps(train, test)
         assert [column.tolist() for column in found] == expected
         assert 0 < found.exact.sum() < found.half.sum() <= found.any.sum() < len(test)
@@ -166,7 +166,7 @@ def test_half_is_asked_of_both_intervals_and_of_one_train_interval():
     test = intervals(
         [("1", 150, 250), ("1", 151, 251), ("1", 300, 400), ("2", 50, 101), ("1", 200, 300)]
     )
-    found = overlaps(train, test)
+    found = interval_overlaps(train, test)
     assert found.any.tolist() == [True, True, True, True, False]
     assert found.half.tolist() == [True, False, False, False, False]
     assert not found.exact.any()
@@ -175,8 +175,8 @@ def test_half_is_asked_of_both_intervals_and_of_one_train_interval():
 def test_nothing_overlaps_no_intervals():
     none = Intervals((), np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int8))
     some = intervals([("1", 3, 9)])
-    assert [flags.tolist() for flags in overlaps(none, some)] == [[False]] * 3
-    assert [flags.tolist() for flags in overlaps(some, none)] == [[]] * 3
+    assert [flags.tolist() for flags in interval_overlaps(none, some)] == [[False]] * 3
+    assert [flags.tolist() for flags in interval_overlaps(some, none)] == [[]] * 3
 
 
 @pytest.mark.skipif("XAIBENCH_DATA" not in os.environ, reason="XAIBENCH_DATA is not set")
@@ -187,7 +187,7 @@ def test_nothing_overlaps_no_intervals():
 def test_official_intervals_overlap_as_often_as_was_counted_elsewhere(class_name, shares):
     folder = Path(os.environ["XAIBENCH_DATA"]) / "demo_human_or_worm_intervals"
     tables = interval_tables(folder)
-    found = overlaps(tables["train", class_name][1], tables["test", class_name][1])
+    found = interval_overlaps(tables["train", class_name][1], tables["test", class_name][1])
     assert [flags.mean() for flags in found] == pytest.approx(shares, abs=0.00005)
 
 

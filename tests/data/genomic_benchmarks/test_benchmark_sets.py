@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from xaibench.data.genomic_benchmarks.benchmark_sets import SETS
-from xaibench.data.genomic_benchmarks.fetching import listed
+from xaibench.data.genomic_benchmarks.fetching import describe_sets
 from xaibench.data.genomic_benchmarks.interval_tables import interval_tables
 
 
@@ -61,7 +61,7 @@ def test_the_list_tells_which_sets_are_here(tmp_path):
     part.mkdir(parents=True)
     (part / "1.txt").write_text("ACGT")
 
-    header, *lines = listed(tmp_path)
+    header, *lines = describe_sets(tmp_path)
     assert header.endswith(f"in {tmp_path}")
     rows = {line.split()[0]: line for line in lines[::2]}
     assert [*rows] == [*SETS]

@@ -14,7 +14,7 @@ import pytest
 
 from xaibench.data.genomic_benchmarks import fetching
 from xaibench.data.genomic_benchmarks.benchmark_sets import SETS
-from xaibench.data.genomic_benchmarks.fetching import fetch
+from xaibench.data.genomic_benchmarks.fetching import fetch_set
 from xaibench.errors import UsageError
 
 NAME = "dummy_mouse_enhancers_ensembl"
@@ -70,7 +70,7 @@ def failing(package, monkeypatch):
 def test_a_set_is_fetched_once(tmp_path, downloads):
     said = []
     for _ in range(2):
-        folder = fetch(NAME, root=tmp_path / "new", progress=lambda *words: said.append(words))
+        folder = fetch_set(NAME, root=tmp_path / "new", progress=lambda *words: said.append(words))
         assert folder == tmp_path / "new" / NAME
         assert len(list(folder.glob("*/*/*.txt"))) == WHOLE
     assert downloads == [(NAME, 0)]
@@ -85,10 +85,10 @@ def test_the_root_is_the_option_then_the_variable_then_the_packages(
     tmp_path, monkeypatch, downloads
 ):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert fetch(NAME) == tmp_path / "home" / ".genomic_benchmarks" / NAME
+    assert fetch_set(NAME) == tmp_path / "home" / ".genomic_benchmarks" / NAME
     monkeypatch.setenv("XAIBENCH_GENOMIC_BENCHMARKS", "~/sets")
-    assert fetch(NAME) == tmp_path / "home" / "sets" / NAME
-    assert fetch(NAME, root=tmp_path / "own") == tmp_path / "own" / NAME
+    assert fetch_set(NAME) == tmp_path / "home" / "sets" / NAME
+    assert fetch_set(NAME, root=tmp_path / "own") == tmp_path / "own" / NAME
     assert len(downloads) == 3
 
 
@@ -120,7 +120,7 @@ def test_the_packages_own_download_gives_a_set(tmp_path, package, server, monkey
     datasets = importlib.import_module("genomic_benchmarks.utils.datasets")
     monkeypatch.setattr(datasets, "DATASET_URL_PATH", datasets.URL(f"{server}/datasets/"))
     monkeypatch.setitem(package.loc2seq.CLOUD_CACHE, (NAME, 0), server)
-    folder = fetch(NAME, root=tmp_path / "new")
+    folder = fetch_set(NAME, root=tmp_path / "new")
     assert len(list(folder.glob("*/*/*.txt"))) == WHOLE
     assert [path.name for path in folder.parent.iterdir()] == [NAME]
 
@@ -145,7 +145,7 @@ def test_bytes_and_then_files_are_told_of(tmp_path, package, monkeypatch):
         return dest_path / name
 
     monkeypatch.setattr(package, "download_dataset", download)
-    fetch(NAME, root=tmp_path, progress=lambda *words: said.append(words))
+    fetch_set(NAME, root=tmp_path, progress=lambda *words: said.append(words))
     assert said[-1] == (WHOLE, WHOLE, "sequences")
 
 
@@ -156,7 +156,7 @@ def test_a_failed_download_says_what_to_do_and_leaves_nothing(tmp_path, failing)
         rf"{NAME}` where there is a network and copy .* XAIBENCH_GENOMIC_BENCHMARKS"
     )
     with pytest.raises(UsageError, match=message) as caught:
-        fetch(NAME, root=tmp_path / "new")
+        fetch_set(NAME, root=tmp_path / "new")
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "new").iterdir()) == []
 
@@ -164,7 +164,7 @@ def test_a_failed_download_says_what_to_do_and_leaves_nothing(tmp_path, failing)
 def test_an_interrupted_download_leaves_nothing(tmp_path, failing):
     failing(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
-        fetch(NAME, root=tmp_path)
+        fetch_set(NAME, root=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -172,7 +172,7 @@ def test_a_download_that_lacks_something_gets_no_name(tmp_path, failing):
     failing(None)
     message = "the download gave 120 of 121 files in test/negative; run .* again"
     with pytest.raises(UsageError, match=message):
-        fetch(NAME, root=tmp_path)
+        fetch_set(NAME, root=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -183,7 +183,7 @@ def test_an_empty_file_is_no_sequence(tmp_path, package, monkeypatch):
 
     monkeypatch.setattr(package, "download_dataset", download)
     with pytest.raises(UsageError, match=r"gave an empty file, train/positive/7\.txt; run"):
-        fetch(NAME, root=tmp_path)
+        fetch_set(NAME, root=tmp_path)
 
 
 def test_what_a_killed_fetch_left_is_deleted(tmp_path, downloads):
@@ -191,7 +191,7 @@ def test_what_a_killed_fetch_left_is_deleted(tmp_path, downloads):
     (left / NAME / "train").mkdir(parents=True)
     (left / f"{NAME}.zip").write_bytes(b"half")
     (left / "lock").touch()
-    fetch(NAME, root=tmp_path)
+    fetch_set(NAME, root=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
 
@@ -200,7 +200,7 @@ def test_a_second_fetch_at_the_same_time_is_refused(tmp_path, downloads):
     with (tmp_path / f".fetching-{NAME}" / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(UsageError, match="another process is fetching it; wait"):
-            fetch(NAME, root=tmp_path)
+            fetch_set(NAME, root=tmp_path)
     assert downloads == []
 
 
@@ -209,7 +209,7 @@ def test_a_file_system_without_locks_is_no_obstacle(tmp_path, downloads, monkeyp
         raise OSError(38, os.strerror(38))
 
     monkeypatch.setattr(fcntl, "flock", unsupported)
-    fetch(NAME, root=tmp_path)
+    fetch_set(NAME, root=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
 
@@ -219,7 +219,7 @@ def test_a_part_of_the_set_is_not_touched(tmp_path, downloads):
         rf"expected all of {NAME}, got 483 of 484 files in train/positive; move it away and run"
     )
     with pytest.raises(UsageError, match=message):
-        fetch(NAME, root=tmp_path)
+        fetch_set(NAME, root=tmp_path)
     assert downloads == []
     assert len(list((tmp_path / NAME).glob("*/*/*.txt"))) == WHOLE - 1
 
@@ -227,17 +227,17 @@ def test_a_part_of_the_set_is_not_touched(tmp_path, downloads):
 def test_an_unknown_name_is_answered_by_the_nearest(tmp_path, downloads):
     message = "got 'human_or_worm'; did you mean 'demo_human_or_worm'"
     with pytest.raises(UsageError, match=message):
-        fetch("human_or_worm", root=tmp_path)
+        fetch_set("human_or_worm", root=tmp_path)
 
 
 def test_a_working_folder_that_the_package_would_misread_is_named(tmp_path, downloads, monkeypatch):
     (tmp_path / NAME).mkdir()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=f"expected a working folder without {NAME} in it"):
-        fetch(NAME, root=tmp_path / "new")
+        fetch_set(NAME, root=tmp_path / "new")
 
 
 def test_a_root_that_cannot_be_written_is_named(tmp_path, downloads):
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(UsageError, match="taken: expected a folder to write to, got: "):
-        fetch(NAME, root=tmp_path / "taken")
+        fetch_set(NAME, root=tmp_path / "taken")

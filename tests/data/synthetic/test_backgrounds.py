@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from xaibench.data.synthetic.backgrounds import (
-    BACKGROUND,
     UNIFORM,
-    chain,
-    fitted,
-    given,
-    labelled,
+    VERTEBRATE,
+    fit_markov_chain,
+    labelled_sequences,
     log_probabilities,
     shuffled,
+    stationary_chain,
+    unlabelled_sequences,
     walks,
     windows,
 )
@@ -22,7 +22,7 @@ NOWHERE = np.zeros((2000, 50), bool)
 
 
 def random_chain(order, seed=0):
-    return chain(np.random.default_rng(seed).dirichlet(np.full(4, 3.0), 4**order))
+    return stationary_chain(np.random.default_rng(seed).dirichlet(np.full(4, 3.0), 4**order))
 
 
 def word_counts(codes, width):
@@ -33,9 +33,9 @@ def word_counts(codes, width):
 
 
 def test_walks_follow_the_chain_from_its_equilibrium():
-    codes = walks(BACKGROUND, NOWHERE, np.random.default_rng(0))
+    codes = walks(VERTEBRATE, NOWHERE, np.random.default_rng(0))
     pairs = word_counts(codes, 2).reshape(4, 4)
-    assert pairs / pairs.sum(axis=1, keepdims=True) == pytest.approx(BACKGROUND.tables[1], abs=0.01)
+    assert pairs / pairs.sum(axis=1, keepdims=True) == pytest.approx(VERTEBRATE.tables[1], abs=0.01)
     composition = np.stack([(codes == base).mean(axis=0) for base in range(4)])
     assert composition[:, 0] == pytest.approx(composition[:, 1:].mean(axis=1), abs=0.05)
 
@@ -59,7 +59,7 @@ def test_the_first_bases_of_a_walk_are_distributed_like_all_others(order):
 
 def test_a_walk_begins_anew_behind_what_is_inside():
     """A chain that repeats its bases: what follows the inside does not repeat what precedes it."""
-    sticky = chain(0.94 * np.eye(4) + 0.015)
+    sticky = stationary_chain(0.94 * np.eye(4) + 0.015)
     inside = np.zeros((5000, 7), bool)
     inside[:, 3] = True
     codes = walks(sticky, inside, np.random.default_rng(0))
@@ -87,7 +87,7 @@ def test_log_probabilities_are_those_of_the_tables(order):
 def test_a_fit_finds_the_chain_again(order):
     background = random_chain(min(order, 3))
     codes = walks(background, np.zeros((2000, 200), bool), np.random.default_rng(4))
-    found = fitted(codes, order)
+    found = fit_markov_chain(codes, order)
     expected = np.tile(background.tables[-1], (4 ** (order - background.order), 1))
     assert found.order == order
     assert found.tables[-1] == pytest.approx(expected, abs=0.35 if order == 5 else 0.05)
@@ -95,7 +95,7 @@ def test_a_fit_finds_the_chain_again(order):
 
 
 def test_a_fit_counts_words_of_known_bases_with_one_added():
-    found = fitted(to_codes(["AACNA", "AAN"]), 1)
+    found = fit_markov_chain(to_codes(["AACNA", "AAN"]), 1)
     # AA twice, AC once; C, G and T were never followed
     assert found.tables[1] == pytest.approx(
         np.array([[3 / 7, 2 / 7, 1 / 7, 1 / 7], [0.25] * 4, [0.25] * 4, [0.25] * 4])
@@ -105,7 +105,7 @@ def test_a_fit_counts_words_of_known_bases_with_one_added():
 @pytest.mark.parametrize("letters", ["ANCNGNT", "A"])
 def test_a_fit_wants_words_of_known_bases(letters):
     with pytest.raises(UsageError, match=r"expected stretches of 2 known bases or more .* order 1"):
-        fitted(to_codes([letters]), 1)
+        fit_markov_chain(to_codes([letters]), 1)
 
 
 def test_tables_of_another_shape_are_refused():
@@ -139,8 +139,8 @@ def test_shuffles_keep_the_dinucleotides_of_a_window():
 def test_given_sequences_are_read_from_fasta_and_tables(tmp_path):
     (tmp_path / "a.fa").write_text(">one\nACG\nT\n>two\nnnA\n")
     (tmp_path / "a.csv").write_text("sequence,kind\nACGT,x\nNNA,y\n")
-    assert to_letters(given(tmp_path / "a.fa")) == ["ACGT", "NNA"]
-    codes, labels, names = labelled(tmp_path / "a.csv", "kind")
+    assert to_letters(unlabelled_sequences(tmp_path / "a.fa")) == ["ACGT", "NNA"]
+    codes, labels, names = labelled_sequences(tmp_path / "a.csv", "kind")
     assert to_letters(codes) == ["ACGT", "NNA"]
     assert (labels.tolist(), names) == ([0, 1], ("x", "y"))
 
@@ -148,7 +148,7 @@ def test_given_sequences_are_read_from_fasta_and_tables(tmp_path):
 def test_given_sequences_without_their_columns_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text("letters,label\nACGT,x\nNNA,y\n")
     with pytest.raises(UsageError, match="expected the column 'sequence'"):
-        given(tmp_path / "a.csv")
+        unlabelled_sequences(tmp_path / "a.csv")
     (tmp_path / "a.csv").write_text("sequence\nACGT\nNNA\n")
     with pytest.raises(UsageError, match="expected the column 'label'"):
-        labelled(tmp_path / "a.csv", "label")
+        labelled_sequences(tmp_path / "a.csv", "label")

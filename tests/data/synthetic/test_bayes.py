@@ -8,8 +8,13 @@ import pytest
 from scipy.stats import chisquare
 
 from xaibench.data.motifs import decoy, find_motif
-from xaibench.data.synthetic.backgrounds import BACKGROUND, UNIFORM, chain, walks
-from xaibench.data.synthetic.bayes_classifier import accuracy, cost, log_likelihoods, posterior
+from xaibench.data.synthetic.backgrounds import UNIFORM, VERTEBRATE, stationary_chain, walks
+from xaibench.data.synthetic.bayes_classifier import (
+    bayes_accuracy,
+    log_likelihoods,
+    position_sums,
+    posterior,
+)
 from xaibench.data.synthetic.contents import Design
 from xaibench.data.synthetic.placement import Grammar
 from xaibench.data.synthetic.planted import Background, generated
@@ -19,7 +24,8 @@ RANDOM = np.random.default_rng(0)
 MATRICES = [RANDOM.dirichlet(np.full(4, 0.5), width) for width in (2, 1, 2)]
 DECOYS = [matrix[::-1] for matrix in MATRICES]
 CHAINS = [
-    chain(np.random.default_rng(order).dirichlet(np.full(4, 2.0), 4**order)) for order in range(4)
+    stationary_chain(np.random.default_rng(order).dirichlet(np.full(4, 2.0), 4**order))
+    for order in range(4)
 ]
 SHUFFLED = ("shuffled",)
 MISPLACED = ("shuffled", "misplaced")
@@ -188,16 +194,16 @@ def real(text, *, length=60, decoys=SHUFFLED, **grammar):
 @pytest.mark.parametrize(
     ("design", "background"),
     [
-        (real("GATA1"), BACKGROUND),
+        (real("GATA1"), VERTEBRATE),
         (real("GATA1 xor SPI1"), UNIFORM),
-        (real("GATA1 and SPI1", decoys=MISPLACED, ordered=True, low=2, high=9), BACKGROUND),
+        (real("GATA1 and SPI1", decoys=MISPLACED, ordered=True, low=2, high=9), VERTEBRATE),
         (real("2 GATA1", decoys=("shuffled", "absent")), CHAINS[3]),
     ],
 )
 def test_the_posterior_is_calibrated(design, background):
     codes, labels, _ = generated(design, of_chain(background), 3000, np.random.default_rng(0))
     positive = posterior(codes, design, background)
-    share, error = accuracy(positive, labels)
+    share, error = bayes_accuracy(positive, labels)
     assert np.maximum(positive, 1 - positive).mean() == pytest.approx(share, abs=3 * error)
     for low, high in ((0, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 1)):
         some = (positive >= low) & (positive <= high)
@@ -207,28 +213,28 @@ def test_the_posterior_is_calibrated(design, background):
 
 def test_no_threshold_of_the_best_hit_does_better():
     design = real("GATA1", length=150)
-    codes, labels, _ = generated(design, of_chain(BACKGROUND), 3000, np.random.default_rng(1))
+    codes, labels, _ = generated(design, of_chain(VERTEBRATE), 3000, np.random.default_rng(1))
     log_odds = np.log((design.matrices[0] + 0.001) / 1.004 / 0.25)
     places = np.lib.stride_tricks.sliding_window_view(codes, 11, axis=1)
     best = sum(column[places[:, :, i]] for i, column in enumerate(log_odds)).max(axis=1)
     shares = [((best > threshold) == labels).mean() for threshold in np.unique(best)]
-    share, _ = accuracy(posterior(codes, design, BACKGROUND), labels)
+    share, _ = bayes_accuracy(posterior(codes, design, VERTEBRATE), labels)
     assert max(shares) < share < 0.99
 
 
 def test_the_posterior_of_a_sequence_does_not_depend_on_the_others():
     design = real("GATA1")
-    codes = generated(design, of_chain(BACKGROUND), 230, np.random.default_rng(2)).codes
-    whole = posterior(codes, design, BACKGROUND)
-    assert posterior(codes[150:157], design, BACKGROUND) == pytest.approx(whole[150:157], rel=1e-9)
+    codes = generated(design, of_chain(VERTEBRATE), 230, np.random.default_rng(2)).codes
+    whole = posterior(codes, design, VERTEBRATE)
+    assert posterior(codes[150:157], design, VERTEBRATE) == pytest.approx(whole[150:157], rel=1e-9)
 
 
 def test_an_accuracy_has_its_standard_error():
-    share, error = accuracy(np.array([0.9, 0.2, 0.6, 0.4]), np.array([1, 0, 0, 0]))
+    share, error = bayes_accuracy(np.array([0.9, 0.2, 0.6, 0.4]), np.array([1, 0, 0, 0]))
     assert (share, error) == pytest.approx((0.75, np.sqrt(0.75 * 0.25 / 4)))
 
 
 def test_the_cost_grows_with_what_is_left_to_place():
-    assert cost(designed("A", ("absent",))) == 2
-    assert cost(designed("A")) == 3 * 2
-    assert cost(designed("2 A and B", MISPLACED)) == 6 * 3 * 4 * 4
+    assert position_sums(designed("A", ("absent",))) == 2
+    assert position_sums(designed("A")) == 3 * 2
+    assert position_sums(designed("2 A and B", MISPLACED)) == 6 * 3 * 4 * 4

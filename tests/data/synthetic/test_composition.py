@@ -5,7 +5,7 @@ import pytest
 
 from xaibench.data.splitting import fingerprint
 from xaibench.data.synthetic.backgrounds import log_probabilities
-from xaibench.data.synthetic.composition import CHAINS, composition, simulated_accuracy
+from xaibench.data.synthetic.composition import CHAINS, composition, simulated_composition_accuracy
 from xaibench.errors import UsageError
 
 
@@ -36,7 +36,7 @@ def test_single_bases_tell_nothing():
 
 
 def test_the_best_classifier_is_right_in_95_of_100():
-    share, error = simulated_accuracy(CHAINS, 200, 0)
+    share, error = simulated_composition_accuracy(CHAINS, 200, 0)
     assert share == pytest.approx(0.95, abs=0.01)
     assert error == pytest.approx(np.sqrt(share * (1 - share) / 2000))
     words = composition(data_seed=0, train=10, test=10).facts["Bayes-optimal accuracy"]

@@ -14,19 +14,19 @@ from xaibench.randomness import stream
 from xaibench.shapes import Codes, Labels
 from xaibench.values import N, Sequences, Splits
 
-LEARNT = 50_000
+MOST_TRAIN_SEQUENCES = 50_000
 """From more train sequences than this, about so many are drawn, the same share of each class."""
 
 _ITERATIONS = 300
-_CHUNK = 2048
-_ROUNDING = 1e-6
+_BLOCK_ROWS = 2048
+_CONSTANT_DEVIATION = 1e-6
 """A deviation that is no more than this is that of a constant."""
 
 Features = NDArray[np.float32]
 """``(sequence, feature)``; NaN where a sequence has none."""
 
 
-class Floor(NamedTuple):
+class TrivialBaseline(NamedTuple):
     """What one baseline reaches on test, higher is better.
 
     ``auroc`` is the mean over classes of that of the class against the rest, for two classes the
@@ -45,24 +45,26 @@ class Floor(NamedTuple):
     mcc: float = math.nan
 
 
-def floor(splits: Splits, data_seed: int) -> list[Floor]:
+def trivial_baselines(splits: Splits, data_seed: int) -> list[TrivialBaseline]:
     """The largest class of train, then logistic regressions (scikit-learn, C = 1, its default).
 
     They see the share of G and C; the frequencies of all 3-mers and of all 5-mers as they are read,
     one strand; and the length alone, where lengths differ. Features are standardised by train, and
     one that a sequence does not have takes the mean. Nothing is tuned. Validation is not used.
     """
-    train = _drawn(splits.train, data_seed)
-    floors = [_majority(splits)]
+    train = _subsampled(splits.train, data_seed)
+    baselines = [_majority(splits)]
     for name, features in _BASELINES.items():
-        seen = features(train.codes)
-        if name != "length" or np.ptp(seen) > 0:
-            floors.append(_learnt(name, seen, train.labels, features, splits.test))
-    return floors
+        train_features = features(train.codes)
+        if name != "length" or np.ptp(train_features) > 0:
+            baselines.append(
+                _logistic_regression(name, train_features, train.labels, features, splits.test)
+            )
+    return baselines
 
 
-def _drawn(train: Sequences, data_seed: int) -> Sequences:
-    share = min(LEARNT / len(train), 1)
+def _subsampled(train: Sequences, data_seed: int) -> Sequences:
+    share = min(MOST_TRAIN_SEQUENCES / len(train), 1)
     generator = stream(data_seed, "floor")
     rows = []
     for label in np.unique(train.labels):
@@ -71,45 +73,51 @@ def _drawn(train: Sequences, data_seed: int) -> Sequences:
     return train.take(np.sort(np.concatenate(rows)))
 
 
-def _majority(splits: Splits) -> Floor:
+def _majority(splits: Splits) -> TrivialBaseline:
     counts = np.bincount(splits.train.labels, minlength=len(splits.train.class_names))
     accuracy = float((splits.test.labels == counts.argmax()).mean())
     constant = np.zeros((len(splits.test), len(counts)))
-    figures = _auroc(constant, splits.test), len(splits.train), True
-    also = _auprc(constant, splits.test), _mcc(constant, splits.test)
-    return Floor("majority class", accuracy, *figures, *also)
+    figures = _mean_auroc(constant, splits.test), len(splits.train), True
+    also = _mean_auprc(constant, splits.test), _matthews(constant, splits.test)
+    return TrivialBaseline("majority class", accuracy, *figures, *also)
 
 
-def _learnt(
+def _logistic_regression(
     name: str,
-    seen: Features,
+    train_features: Features,
     labels: Labels,
     features: Callable[[Codes], Features],
     test: Sequences,
-) -> Floor:
+) -> TrivialBaseline:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    standardise = _scale(seen)
+    standardise = _standardiser(train_features)
     model = LogisticRegression(max_iter=_ITERATIONS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # told in the result
-        model.fit(standardise(seen), labels)
+        model.fit(standardise(train_features), labels)
     scores = np.zeros((len(test), len(test.class_names)))
     scores[:, model.classes_] = model.predict_proba(standardise(features(test.codes)))
     accuracy = float((scores.argmax(axis=1) == test.labels).mean())
     converged = bool(model.n_iter_.max() < _ITERATIONS)
-    figures = _auroc(scores, test), len(labels), converged
-    return Floor(name, accuracy, *figures, _auprc(scores, test), _mcc(scores, test))
+    figures = _mean_auroc(scores, test), len(labels), converged
+    return TrivialBaseline(
+        name, accuracy, *figures, _mean_auprc(scores, test), _matthews(scores, test)
+    )
 
 
-def _scale(seen: Features) -> Callable[[Features], Features]:
-    """What makes the mean of ``seen`` 0 and its deviation 1, in place."""
-    known = ~np.isnan(seen[:, :1])  # a sequence has all features or none
+def _standardiser(train_features: Features) -> Callable[[Features], Features]:
+    """What makes the mean of ``train_features`` 0 and its deviation 1, in place."""
+    known = ~np.isnan(train_features[:, :1])  # a sequence has all features or none
     some = known.any()
-    means = seen.mean(axis=0, where=known) if some else np.zeros(seen.shape[1], np.float32)
-    deviations = seen.std(axis=0, where=known) if some else means
-    deviations = np.where(deviations > _ROUNDING, deviations, 1)
+    means = (
+        train_features.mean(axis=0, where=known)
+        if some
+        else np.zeros(train_features.shape[1], np.float32)
+    )
+    deviations = train_features.std(axis=0, where=known) if some else means
+    deviations = np.where(deviations > _CONSTANT_DEVIATION, deviations, 1)
 
     def standardise(features: Features) -> Features:
         features -= means
@@ -119,7 +127,7 @@ def _scale(seen: Features) -> Callable[[Features], Features]:
     return standardise
 
 
-def _auroc(scores: NDArray[np.float64], test: Sequences) -> float:
+def _mean_auroc(scores: NDArray[np.float64], test: Sequences) -> float:
     """``scores`` ``(sequence, class)``."""
     from sklearn.metrics import roc_auc_score
 
@@ -129,7 +137,7 @@ def _auroc(scores: NDArray[np.float64], test: Sequences) -> float:
     return float(np.mean([*map(roc_auc_score, inside.T, scores.T)]))
 
 
-def _auprc(scores: NDArray[np.float64], test: Sequences) -> float:
+def _mean_auprc(scores: NDArray[np.float64], test: Sequences) -> float:
     """``scores`` ``(sequence, class)``."""
     from sklearn.metrics import average_precision_score
 
@@ -140,7 +148,7 @@ def _auprc(scores: NDArray[np.float64], test: Sequences) -> float:
     return float(every[1] if len(every) == 2 else np.mean(every))
 
 
-def _mcc(scores: NDArray[np.float64], test: Sequences) -> float:
+def _matthews(scores: NDArray[np.float64], test: Sequences) -> float:
     from sklearn.metrics import matthews_corrcoef
 
     if len(set(test.labels.tolist())) < 2:
@@ -151,7 +159,7 @@ def _mcc(scores: NDArray[np.float64], test: Sequences) -> float:
 def gc(codes: Codes) -> Features:
     """``(sequence, 1)``: the share of G and C among the known bases."""
     strong = ((codes == 1) | (codes == 2)).sum(axis=1)
-    return _ratio(strong[:, None], (codes < N).sum(axis=1)[:, None])
+    return _quotient(strong[:, None], (codes < N).sum(axis=1)[:, None])
 
 
 def frequencies(codes: Codes, width: int) -> Features:
@@ -160,30 +168,32 @@ def frequencies(codes: Codes, width: int) -> Features:
     In the order AA, AC, ... TT, as the sequence is read.
     """
     table = np.empty((len(codes), 4**width), np.float32)
-    for start in range(0, len(codes), _CHUNK):
-        chunk = codes[start : start + _CHUNK]
+    for start in range(0, len(codes), _BLOCK_ROWS):
+        chunk = codes[start : start + _BLOCK_ROWS]
         windows = max(chunk.shape[1] - width + 1, 0)
-        words = np.arange(len(chunk))[:, None] + np.zeros(windows, np.intp)
-        known = np.ones(words.shape, np.bool_)
+        kmers = np.arange(len(chunk))[:, None] + np.zeros(windows, np.intp)
+        known = np.ones(kmers.shape, np.bool_)
         for offset in range(width):
             bases = chunk[:, offset : offset + windows]
-            words = 4 * words + bases
+            kmers = 4 * kmers + bases
             known &= bases < N
-        counts = np.bincount(words[known], minlength=len(chunk) * 4**width)
-        table[start : start + _CHUNK] = _ratio(
+        counts = np.bincount(kmers[known], minlength=len(chunk) * 4**width)
+        table[start : start + _BLOCK_ROWS] = _quotient(
             counts.reshape(len(chunk), -1), known.sum(axis=1)[:, None]
         )
     return table
 
 
-def _ratio(counts: NDArray[np.intp], totals: NDArray[np.intp]) -> Features:
+def _quotient(counts: NDArray[np.intp], totals: NDArray[np.intp]) -> Features:
     with np.errstate(invalid="ignore"):  # 0 of 0 is NaN
         return (counts / totals).astype(np.float32)
 
 
 def _length(codes: Codes) -> Features:
     """``(sequence, 1)``, in bases."""
-    parts = [lengths(codes[start : start + _CHUNK]) for start in range(0, len(codes), _CHUNK)]
+    parts = [
+        lengths(codes[start : start + _BLOCK_ROWS]) for start in range(0, len(codes), _BLOCK_ROWS)
+    ]
     return np.concatenate(parts)[:, None].astype(np.float32)
 
 

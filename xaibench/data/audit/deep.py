@@ -27,10 +27,10 @@ _NEEDS_MORE = (
 )
 """Checks that are left out, and what they would need."""
 
-_SPLITS = {"train": "train", "validation": "dev", "test": "test"}
+_LINTER_SPLITS = {"train": "train", "validation": "dev", "test": "test"}
 
 
-class Check(NamedTuple):
+class LinterCheck(NamedTuple):
     """One check of the linter; ``verdict`` is PASS, WARN, FAIL, SKIP, or INFO of what has none.
 
     ``value`` is a share of test sequences or a score on test, with its 95 % interval, and
@@ -56,7 +56,7 @@ class Linted:
     verdict: str
     as_written: bool
     class_names: tuple[str, ...]
-    checks: tuple[Check, ...]
+    checks: tuple[LinterCheck, ...]
 
 
 def require_linter() -> None:
@@ -80,7 +80,7 @@ def linted(splits: Mapping[str, Sequences], letters: Letters, *, as_written: boo
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its arithmetic on sets with nothing to find
         path = Path(folder) / "sequences.parquet"
-        _table(splits, letters).to_parquet(path)
+        _linter_table(splits, letters).to_parquet(path)
         try:
             task = load_task(data=[str(path)], coords="auto" if located else "none")
             report, _ = run_audit(task, skip=_NEEDS_MORE, quiet=True)
@@ -95,16 +95,16 @@ def linted(splits: Mapping[str, Sequences], letters: Letters, *, as_written: boo
         report["verdict"]["status"],
         as_written,
         next(iter(splits.values())).class_names,
-        tuple(_check(name, check) for name, check in report["checks"].items()),
+        tuple(_parse_check(name, check) for name, check in report["checks"].items()),
     )
 
 
-def _table(splits: Mapping[str, Sequences], letters: Letters) -> pd.DataFrame:
+def _linter_table(splits: Mapping[str, Sequences], letters: Letters) -> pd.DataFrame:
     """A row a sequence; classes as numbers, for seqleak takes the names 1 and 01 for one."""
     parts = []
     for name, split in splits.items():
         columns = {
-            "split": _SPLITS[name],
+            "split": _LINTER_SPLITS[name],
             "id": split.names,
             "sequence": letters[name],
             "label": split.labels,
@@ -116,7 +116,7 @@ def _table(splits: Mapping[str, Sequences], letters: Letters) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _check(name: str, check: Mapping[str, Any]) -> Check:
+def _parse_check(name: str, check: Mapping[str, Any]) -> LinterCheck:
     low, high = check["ci"] or (None, None)
     figures = (check["value"], low, high, check["n"])
-    return Check(name, check["status"], *figures, check["reason"], check["evidence"])
+    return LinterCheck(name, check["status"], *figures, check["reason"], check["evidence"])

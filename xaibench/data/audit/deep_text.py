@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from .deep import Check, Linted
+from .deep import Linted, LinterCheck
 from .summary import Audit
-from .text import aligned, percent, section, wrapped
+from .text import aligned_rows, percent, section, wrapped
 
 _FEATURES = {
     "length": "length",
@@ -49,26 +49,26 @@ def deep_lines(linted: Linted, audit: Audit) -> list[str]:
 
 def deep_findings(linted: Linted) -> list[str]:
     """A sentence for each check that warns or fails, failures first."""
-    found = [check for check in linted.checks if check.verdict in ("FAIL", "WARN")]
-    found.sort(key=lambda check: check.verdict)
-    return [f"{check.verdict}: {_sentence(check, linted)}." for check in found]
+    findings = [check for check in linted.checks if check.verdict in ("FAIL", "WARN")]
+    findings.sort(key=lambda check: check.verdict)
+    return [f"{check.verdict}: {_sentence(check, linted)}." for check in findings]
 
 
-def _sentence(check: Check, linted: Linted) -> str:
+def _sentence(check: LinterCheck, linted: Linted) -> str:
     return _SENTENCES[check.name](check, linted) if check.name in _SENTENCES else check.reason
 
 
-def _of_test(check: Check) -> str:
+def _of_test(check: LinterCheck) -> str:
     share, sequences = check.value or 0.0, check.sequences
     count = "" if sequences is None else f" ({round(share * sequences):,} of {sequences:,})"
     return f"{100 * share:.2f} % of test sequences{count}"
 
 
-def _share(words: str) -> Callable[[Check, Linted], str]:
-    return lambda check, _: f"{_of_test(check)} {words}"
+def _share_sentence(sentence: str) -> Callable[[LinterCheck, Linted], str]:
+    return lambda check, _: f"{_of_test(check)} {sentence}"
 
 
-def _score(check: Check) -> str:
+def _score(check: LinterCheck) -> str:
     auroc = check.evidence.get("test_auroc")
     if check.evidence.get("status_from") == "auroc":
         return f"an AUROC of {auroc:.3f} on test (the MCC, {check.value:.3f}, says little here)"
@@ -76,22 +76,22 @@ def _score(check: Check) -> str:
     return f"an MCC of {check.value:.3f}{also} on test"
 
 
-def _one_feature(check: Check, _: Linted) -> str:
+def _one_feature(check: LinterCheck, _: Linted) -> str:
     feature = str(check.evidence["selected_feature"])
     return f"{_FEATURES.get(feature, feature)} alone reaches {_score(check)}"
 
 
-def _at_positions(check: Check, _: Linted) -> str:
-    bases = ", ".join(_place(feature) for feature in check.evidence["features"])
+def _at_positions(check: LinterCheck, _: Linted) -> str:
+    bases = ", ".join(_base_at_position(feature) for feature in check.evidence["features"])
     return f"a few bases at fixed positions ({bases}) reach {_score(check)}"
 
 
-def _place(feature: dict[str, Any]) -> str:
+def _base_at_position(feature: dict[str, Any]) -> str:
     """Positions from 0; ``start+3`` or ``end-3`` where lengths differ."""
     return f"{feature['kmer']} at {feature.get('anchored', feature['pos'])}"
 
 
-def _near(check: Check, _: Linted) -> str:
+def _near_sentence(check: LinterCheck, _: Linted) -> str:
     if check.evidence["not_assessable"] >= 0.5:
         return check.reason
     return (
@@ -100,7 +100,7 @@ def _near(check: Check, _: Linted) -> str:
     )
 
 
-def _windows(check: Check, _: Linted) -> str:
+def _windows_sentence(check: LinterCheck, _: Linted) -> str:
     if "coordinates" in check.evidence:
         return f"{_of_test(check)} overlap an interval of train or validation"
     return (
@@ -109,8 +109,8 @@ def _windows(check: Check, _: Linted) -> str:
     )
 
 
-def _twins(made: str) -> Callable[[Check, Linted], str]:
-    def sentence(check: Check, _: Linted) -> str:
+def _twins(made: str) -> Callable[[LinterCheck, Linted], str]:
+    def sentence(check: LinterCheck, _: Linted) -> str:
         evidence = check.evidence
         agree = evidence.get("label_determined_share_covered")
         if evidence.get("label_relation_on_test") == "flip" and agree is not None:
@@ -129,7 +129,7 @@ def _twins(made: str) -> Callable[[Check, Linted], str]:
     return sentence
 
 
-def _site(check: Check, linted: Linted) -> str:
+def _site(check: LinterCheck, linted: Linted) -> str:
     evidence = check.evidence
     own = linted.class_names[int(evidence["cls_label"])]
     return (
@@ -139,11 +139,11 @@ def _site(check: Check, linted: Linted) -> str:
     )
 
 
-def _percent(check: Check) -> str:
+def _percent(check: LinterCheck) -> str:
     return f"{100 * (check.value or 0):.2f} %"
 
 
-def _library(check: Check, _: Linted) -> str:
+def _library(check: LinterCheck, _: Linted) -> str:
     count = check.evidence["n_backbones"]
     what = "a constant segment" if count == 1 else f"{count} constant segments"
     return (
@@ -153,12 +153,12 @@ def _library(check: Check, _: Linted) -> str:
     )
 
 
-_SENTENCES: dict[str, Callable[[Check, Linted], str]] = {
-    "overlap.exact": _share(
+_SENTENCES: dict[str, Callable[[LinterCheck, Linted], str]] = {
+    "overlap.exact": _share_sentence(
         "have the letters of a sequence of train or validation, on either strand"
     ),
-    "overlap.near": _near,
-    "overlap.windows": _windows,
+    "overlap.near": _near_sentence,
+    "overlap.windows": _windows_sentence,
     "shortcut.length": _one_feature,
     "shortcut.ambiguous": _one_feature,
     "shortcut.case": _one_feature,
@@ -168,12 +168,12 @@ _SENTENCES: dict[str, Callable[[Check, Linted], str]] = {
     ),
     "shortcut.position_motif": _at_positions,
     "shortcut.anchored_motif": _at_positions,
-    "shortcut.lowinfo": _share("have fewer known bases than unknown ones"),
+    "shortcut.lowinfo": _share_sentence("have fewer known bases than unknown ones"),
     "construction.shuffle": _twins(
         "a dinucleotide shuffle of theirs (same length, same dinucleotides, other order)"
     ),
     "construction.segment": _twins("a copy with some segments replaced and the others in place"),
-    "construction.synthetic_negatives": _share(
+    "construction.synthetic_negatives": _share_sentence(
         "are dinucleotide shuffles or partly replaced copies of sequences of another class, "
         "anywhere in the data: one class was made from the other"
     ),
@@ -186,11 +186,11 @@ def _check_table(linted: Linted, audit: Audit) -> list[str]:
     rows: list[tuple[str, ...]] = [("check", "verdict", "seqleak, on test", "this audit, on test")]
     for check in linted.checks:
         verdict = {"INFO": "-", "SKIP": "-"}.get(check.verdict, check.verdict)
-        rows.append((check.name, verdict, _figure(check), _own(check.name, audit)))
-    return aligned(rows, texts=4)
+        rows.append((check.name, verdict, _linter_figure(check), _audit_figure(check.name, audit)))
+    return aligned_rows(rows, texts=4)
 
 
-def _figure(check: Check) -> str:
+def _linter_figure(check: LinterCheck) -> str:
     if check.value is None:
         return "does not apply"
     if check.name in _SCORES:
@@ -212,19 +212,19 @@ _SCORES = {
 """Checks whose value is an MCC; of the others it is a share of test sequences."""
 
 
-def _own(name: str, audit: Audit) -> str:
+def _audit_figure(name: str, audit: Audit) -> str:
     """What the audit has of the same thing, in test against train."""
-    floors = {row.name: f"AUROC {row.auroc:.3f} ({row.name})" for row in audit.floor}
+    baselines = {row.name: f"AUROC {row.auroc:.3f} ({row.name})" for row in audit.baselines}
     named = {"shortcut.composition": "GC alone", "shortcut.kmer": "5-mers"}
     if name in named:
-        return floors[named[name]]
+        return baselines[named[name]]
     if name == "shortcut.length":
-        return floors.get("length", "one length")
-    counts = _counts(name, audit)
+        return baselines.get("length", "one length")
+    counts = _audit_counts(name, audit)
     return "not looked for" if counts is None else percent(*counts)
 
 
-def _counts(name: str, audit: Audit) -> tuple[int, int] | None:
+def _audit_counts(name: str, audit: Audit) -> tuple[int, int] | None:
     """Sequences of test that the audit counts, and those that it looks at."""
     if name == "overlap.exact":
         row = next(row for row in audit.copies if (row.split, row.among) == ("test", "train"))

@@ -25,17 +25,17 @@ NEAR = 0.5
 """From this share of its words in train on, a sequence nearly repeats train. Our choice."""
 
 _NO_LETTERS = -1
-_NO_WORD = np.uint64(2**64 - 1)
+_NO_KMER = np.uint64(2**64 - 1)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 """Odd, so that multiplying by it is one to one; it spreads words evenly over the numbers."""
-_CHUNK = 2**18
+_BLOCK_POSITIONS = 2**18
 """Positions, or pairs of intervals, at a time."""
 _PART = 2**25
 """Words sorted at a time."""
 
 Flags = NDArray[np.bool_]
 Identities = NDArray[np.int64]
-Words = NDArray[np.uint64]
+Kmers = NDArray[np.uint64]
 
 
 class Repeats(NamedTuple):
@@ -60,12 +60,12 @@ def identities(*splits: Codes) -> list[Identities]:
     """
     known = {b"": _NO_LETTERS}
     return [
-        np.fromiter((known.setdefault(key, len(known)) for key in _keys(codes)), np.int64)
+        np.fromiter((known.setdefault(key, len(known)) for key in _strand_keys(codes)), np.int64)
         for codes in splits
     ]
 
 
-def _keys(codes: Codes) -> Iterator[bytes]:
+def _strand_keys(codes: Codes) -> Iterator[bytes]:
     """The smaller of a sequence and its reverse complement, without N at the ends."""
     for chunk in _chunks(codes):
         other = reverse_complement(chunk)
@@ -75,14 +75,14 @@ def _keys(codes: Codes) -> Iterator[bytes]:
 
 
 def _chunks(codes: Codes) -> Iterator[Codes]:
-    rows = max(_CHUNK // max(codes.shape[1], 1), 1)
+    rows = max(_BLOCK_POSITIONS // max(codes.shape[1], 1), 1)
     for start in range(0, len(codes), rows):
         yield codes[start : start + rows]
 
 
 def repeats(numbers: Identities, labels: Labels) -> Repeats:
     """Sequences of one split with the letters of another one of it; each of them is counted."""
-    same, same_class = _copies(numbers, labels, numbers, labels)
+    same, same_class = _copy_counts(numbers, labels, numbers, labels)
     return Repeats(same > 1, same > same_class)
 
 
@@ -90,11 +90,11 @@ def repeats_of(
     numbers: Identities, labels: Labels, others: Identities, others_labels: Labels
 ) -> Repeats:
     """Sequences of one split with the letters of a sequence of another split."""
-    same, same_class = _copies(numbers, labels, others, others_labels)
+    same, same_class = _copy_counts(numbers, labels, others, others_labels)
     return Repeats(same > 0, same > same_class)
 
 
-def _copies(
+def _copy_counts(
     numbers: Identities, labels: Labels, others: Identities, others_labels: Labels
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """``(sequence,)``: how many of the others have its letters; and those of its class among them.
@@ -110,7 +110,7 @@ def _copies(
     return counts[numbers].sum(axis=1) * lettered, counts[numbers, labels] * lettered
 
 
-def shared_words(codes: Codes, *others: Codes, width: int = WIDTH) -> Values:
+def shared_kmers(codes: Codes, *others: Codes, width: int = WIDTH) -> Values:
     """``(sequence,)``: the share of its words that occur anywhere in ``others``, either strand.
 
     A word is a stretch of ``width`` (31 at most) known bases or its reverse complement, the same
@@ -118,91 +118,91 @@ def shared_words(codes: Codes, *others: Codes, width: int = WIDTH) -> Values:
     The words of one sequence may be found in several of the others: what is measured is how much of
     it was to be seen, not how alike two sequences are.
     """
-    own = _own_words(codes, width)
-    found = np.zeros(len(own), np.bool_)
-    for words in chain.from_iterable(_words(other, width) for other in others):
-        words = _distinct(words)
-        places = np.searchsorted(own, words)
+    own = _distinct_kmers_of(codes, width)
+    shared = np.zeros(len(own), np.bool_)
+    for kmers in chain.from_iterable(_kmers(other, width) for other in others):
+        kmers = _sorted_distinct(kmers)
+        places = np.searchsorted(own, kmers)
         inside = places < len(own)
         places = places[inside]
-        found[places[own[places] == words[inside]]] = True
-    return _shares(codes, own[found], width)
+        shared[places[own[places] == kmers[inside]]] = True
+    return _table_shares(codes, own[shared], width)
 
 
-def repeated_words(codes: Codes, *, width: int = WIDTH) -> Values:
-    """``shared_words`` of each sequence with all the others of its own split."""
+def repeated_kmers(codes: Codes, *, width: int = WIDTH) -> Values:
+    """``shared_kmers`` of each sequence with all the others of its own split."""
     parts = -(-codes.size // _PART)
     edges = [np.uint64(4**width * part // max(parts, 1)) for part in range(parts + 1)]
     several = [_in_several(codes, low, high, width) for low, high in pairwise(edges)]
-    return _shares(codes, np.concatenate([*several, np.empty(0, np.uint64)]), width)
+    return _table_shares(codes, np.concatenate([*several, np.empty(0, np.uint64)]), width)
 
 
-def _in_several(codes: Codes, low: np.uint64, high: np.uint64, width: int) -> Words:
+def _in_several(codes: Codes, low: np.uint64, high: np.uint64, width: int) -> Kmers:
     """The words from ``low`` to below ``high`` that stand in two sequences or more, sorted."""
-    kept = []
-    for words in _words(codes, width):
-        words, new = _sorted_rows(words)
-        kept.append(words[new & (words >= low) & (words < high)])
-    words = np.concatenate(kept)
-    kept.clear()
-    words.sort()
-    return _distinct(words[1:][words[1:] == words[:-1]])
+    inside = []
+    for kmers in _kmers(codes, width):
+        kmers, new = _sorted_rows(kmers)
+        inside.append(kmers[new & (kmers >= low) & (kmers < high)])
+    kmers = np.concatenate(inside)
+    inside.clear()
+    kmers.sort()
+    return _sorted_distinct(kmers[1:][kmers[1:] == kmers[:-1]])
 
 
-def _shares(codes: Codes, table: Words, width: int) -> Values:
+def _table_shares(codes: Codes, table: Kmers, width: int) -> Values:
     """The share of each sequence's words that stand in the sorted table."""
     shares = []
-    for words in _words(codes, width):
-        words, new = _sorted_rows(words)
-        places = np.searchsorted(table, words)
-        found = np.append(table, _NO_WORD)[places] == words
+    for kmers in _kmers(codes, width):
+        kmers, new = _sorted_rows(kmers)
+        places = np.searchsorted(table, kmers)
+        listed = np.append(table, _NO_KMER)[places] == kmers
         counts = new.sum(axis=1)
         with np.errstate(invalid="ignore"):  # 0 of 0 words is NaN
-            shares.append((new & found).sum(axis=1) / counts)
+            shares.append((new & listed).sum(axis=1) / counts)
     return np.concatenate([*shares, np.empty(0)])
 
 
-def _sorted_rows(words: Words) -> tuple[Words, Flags]:
+def _sorted_rows(kmers: Kmers) -> tuple[Kmers, Flags]:
     """Each row sorted, and True at the first place of each of its words."""
-    words = np.sort(words, axis=1)
-    new = words != _NO_WORD
-    new[:, 1:] &= words[:, 1:] != words[:, :-1]
-    return words, new
+    kmers = np.sort(kmers, axis=1)
+    new = kmers != _NO_KMER
+    new[:, 1:] &= kmers[:, 1:] != kmers[:, :-1]
+    return kmers, new
 
 
-def _own_words(codes: Codes, width: int) -> Words:
-    parts = [_distinct(words) for words in _words(codes, width)]
-    words = np.concatenate([*parts, np.empty(0, np.uint64)])
+def _distinct_kmers_of(codes: Codes, width: int) -> Kmers:
+    parts = [_sorted_distinct(kmers) for kmers in _kmers(codes, width)]
+    kmers = np.concatenate([*parts, np.empty(0, np.uint64)])
     parts.clear()  # as large as all of them together
-    return _distinct(words)
+    return _sorted_distinct(kmers)
 
 
-def _distinct(words: Words) -> Words:
+def _sorted_distinct(kmers: Kmers) -> Kmers:
     """All of them, sorted, each once. The array that came is sorted too: it may be large."""
-    words = words.ravel()
-    words.sort()
-    new = words != _NO_WORD
-    new[1:] &= words[1:] != words[:-1]
-    distinct: Words = words[new]
+    kmers = kmers.ravel()
+    kmers.sort()
+    new = kmers != _NO_KMER
+    new[1:] &= kmers[1:] != kmers[:-1]
+    distinct: Kmers = kmers[new]
     return distinct
 
 
-def _words(codes: Codes, width: int) -> Iterator[Words]:
+def _kmers(codes: Codes, width: int) -> Iterator[Kmers]:
     """In chunks of rows ``(sequence, window)``: a number for the word of each window.
 
-    2 bits a base, the smaller of both strands, spread over 0 ... 4**width - 1; ``_NO_WORD`` where
+    2 bits a base, the smaller of both strands, spread over 0 ... 4**width - 1; ``_NO_KMER`` where
     a base is not known.
     """
     for chunk in _chunks(codes):
         if chunk.shape[1] < width:
-            yield np.full((len(chunk), 0), _NO_WORD)
+            yield np.full((len(chunk), 0), _NO_KMER)
             continue
         unknown = np.pad((chunk == N).cumsum(axis=1, dtype=np.int32), ((0, 0), (1, 0)))
-        words = np.minimum(*_both_strands(chunk, width)) * _MIX & np.uint64(4**width - 1)
-        yield np.where(unknown[:, width:] == unknown[:, :-width], words, _NO_WORD)
+        kmers = np.minimum(*_both_strands(chunk, width)) * _MIX & np.uint64(4**width - 1)
+        yield np.where(unknown[:, width:] == unknown[:, :-width], kmers, _NO_KMER)
 
 
-def _both_strands(codes: Codes, width: int) -> tuple[Words, Words]:
+def _both_strands(codes: Codes, width: int) -> tuple[Kmers, Kmers]:
     """``(sequence, window)``: the bases of a window as a number to base 4, on either strand.
 
     Words are doubled, and lengthened by a base, along the binary digits of ``width``.
@@ -211,22 +211,22 @@ def _both_strands(codes: Codes, width: int) -> tuple[Words, Words]:
     complements = np.uint64(3) - bases
     forward, backward, length = bases, complements, 1
     for digit in f"{width:b}"[1:]:
-        forward = _joined(forward, forward[:, length:], length)
-        backward = _joined(backward[:, length:], backward, length)
+        forward = _joined_kmers(forward, forward[:, length:], length)
+        backward = _joined_kmers(backward[:, length:], backward, length)
         length *= 2
         if digit == "1":
-            forward = _joined(forward, bases[:, length:], 1)
-            backward = _joined(complements[:, length:], backward, length)
+            forward = _joined_kmers(forward, bases[:, length:], 1)
+            backward = _joined_kmers(complements[:, length:], backward, length)
             length += 1
     return forward, backward
 
 
-def _joined(first: Words, second: Words, second_length: int) -> Words:
+def _joined_kmers(first: Kmers, second: Kmers, second_length: int) -> Kmers:
     windows = min(first.shape[1], second.shape[1])
     return (first[:, :windows] << np.uint64(2 * second_length)) | second[:, :windows]
 
 
-def overlaps(train: Intervals, test: Intervals) -> Overlaps:
+def interval_overlaps(train: Intervals, test: Intervals) -> Overlaps:
     """For each interval of ``test``, whether it overlaps one of ``train`` on either strand.
 
     ``half`` asks for half of both intervals or more, with one interval of train. An empty interval
@@ -238,7 +238,7 @@ def overlaps(train: Intervals, test: Intervals) -> Overlaps:
     ended = np.searchsorted(np.sort(train_ends), starts, side="right")
     half = np.zeros(len(test), np.bool_)
     exact = np.zeros(len(test), np.bool_)
-    for row, other in _pairs(train_starts, starts, ends):
+    for row, other in _candidate_pairs(train_starts, starts, ends):
         inner = np.minimum(ends[row], train_ends[other]) - np.maximum(
             starts[row], train_starts[other]
         )
@@ -273,7 +273,7 @@ def _distinct_pairs(
     return starts[new], ends[new]
 
 
-def _pairs(
+def _candidate_pairs(
     train_starts: NDArray[np.int64], starts: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """Rows of test and of train that may share half of both, a chunk at a time.
@@ -287,8 +287,8 @@ def _pairs(
     counts = np.maximum(last - first, 0)
     total = counts.cumsum()
     end = int(counts.sum())
-    for start in range(0, end, _CHUNK):
-        pair = np.arange(start, min(start + _CHUNK, end))
+    for start in range(0, end, _BLOCK_POSITIONS):
+        pair = np.arange(start, min(start + _BLOCK_POSITIONS, end))
         row = np.searchsorted(total, pair, side="right")
         yield row, first[row] + pair - (total[row] - counts[row])
 
@@ -304,21 +304,21 @@ def deduplicated(splits: Splits) -> Splits:
     facts = dict(splits.facts)
     learnt, validation = [splits.train], splits.validation
     if validation is not None:
-        validation = _unseen(validation, learnt, "validation", facts)
+        validation = _without_repeats(validation, learnt, "validation", facts)
         learnt.append(validation)
-    test = _unseen(splits.test, learnt, "test", facts)
+    test = _without_repeats(splits.test, learnt, "test", facts)
     return replace(splits, validation=validation, test=test, facts=facts)
 
 
-def _unseen(
+def _without_repeats(
     sequences: Sequences,
     learnt: Sequence[Sequences],
     name: str,
     facts: dict[str, str | int | float],
 ) -> Sequences:
     """What is left of a split; the facts are told what was dropped."""
-    seen = _seen(sequences, learnt)
-    left = np.flatnonzero(~np.any(list(seen.values()), axis=0))
+    reasons = _repeat_flags(sequences, learnt)
+    left = np.flatnonzero(~np.any(list(reasons.values()), axis=0))
     lost = sorted(set(sequences.labels.tolist()) - set(sequences.labels[left].tolist()))
     if lost:
         raise UsageError(
@@ -326,20 +326,22 @@ def _unseen(
             f"{np.sum(sequences.labels == lost[0]):,} of {sequences.class_names[lost[0]]!r} repeat "
             f"or nearly repeat what is learnt from; cut another {name} split"
         )
-    told = ", ".join(f"{flags.sum():,} {why}" for why, flags in seen.items())
-    facts[f"dropped from {name}"] = f"{len(sequences) - len(left):,} of {len(sequences):,}: {told}"
+    counts = ", ".join(f"{flags.sum():,} {why}" for why, flags in reasons.items())
+    facts[f"dropped from {name}"] = (
+        f"{len(sequences) - len(left):,} of {len(sequences):,}: {counts}"
+    )
     return sequences.take(left)
 
 
-def _seen(sequences: Sequences, learnt: Sequence[Sequences]) -> Mapping[str, Flags]:
+def _repeat_flags(sequences: Sequences, learnt: Sequence[Sequences]) -> Mapping[str, Flags]:
     """``(sequence,)`` flags by reason; a sequence has the first that holds."""
     numbers, *others = identities(sequences.codes, *(split.codes for split in learnt))
     same = np.isin(numbers, np.concatenate(others)) & (numbers != _NO_LETTERS)
-    near = shared_words(sequences.codes, *(split.codes for split in learnt)) >= NEAR
+    near = shared_kmers(sequences.codes, *(split.codes for split in learnt)) >= NEAR
     overlap = np.zeros(len(sequences), np.bool_)
     for split in learnt:
         if sequences.intervals is not None and split.intervals is not None:
-            overlap |= overlaps(split.intervals, sequences.intervals).half
+            overlap |= interval_overlaps(split.intervals, sequences.intervals).half
     return {
         "with the same letters": same,
         "nearly repeated": near & ~same,

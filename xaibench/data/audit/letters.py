@@ -52,7 +52,7 @@ def _is_read_as(letters: Sequence[str], codes: Codes) -> bool:
 
 def _of_file(splits: Named, options: Mapping[str, Any]) -> Letters:
     columns = {name: options[name] for name in ("sequence", "label", "id") if options.get(name)}
-    written = file.letters(Path(options["path"]), **columns)
+    written = file.letters_of_rows(Path(options["path"]), **columns)
     return {name: [written[row] for row in split.names] for name, split in splits.items()}
 
 
@@ -61,7 +61,7 @@ def _of_genome(splits: Named, options: Mapping[str, Any]) -> Letters:
     for name, split in splits.items():
         if split.intervals is None:
             raise LookupError(name)
-        letters[name] = intervals.letters(split.intervals, Path(options["genome"]))
+        letters[name] = intervals.letters_of_intervals(split.intervals, Path(options["genome"]))
     return letters
 
 

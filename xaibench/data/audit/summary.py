@@ -15,10 +15,10 @@ from xaibench.shapes import Values
 from xaibench.values import Intervals, N, Sequences, Splits
 
 from . import leakage
-from .baselines import Floor, floor
-from .cautions import cautions
+from .baselines import TrivialBaseline, trivial_baselines
+from .cautions import dataset_cautions
 
-_ROWS = 4096
+_BLOCK_ROWS = 4096
 """At a time."""
 
 
@@ -107,11 +107,11 @@ class Audit:
     near: tuple[Near, ...]
     groups: tuple[Groups, ...]
     intervals: tuple[Overlapping, ...]
-    floor: tuple[Floor, ...]
+    baselines: tuple[TrivialBaseline, ...]
     cautions: tuple[str, ...] = ()
 
 
-def audit(splits: Splits, *, data_seed: int) -> Audit:
+def audit_splits(splits: Splits, *, data_seed: int) -> Audit:
     """Counts everything; ``data_seed`` chooses what the floor learns from where train is large."""
     of_name = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     named = {name: split for name, split in of_name.items() if split is not None}
@@ -125,20 +125,20 @@ def audit(splits: Splits, *, data_seed: int) -> Audit:
         splits.note,
         splits.facts,
         splits.train.class_names,
-        tuple(_split(name, split) for name, split in named.items()),
-        tuple(_copies(named, pairs)),
-        tuple(chain(*(_near(*each) for each in across), _near_itself(splits.train))),
-        tuple(chain(*(_groups(*each) for each in across))),
-        tuple(chain(*(_intervals(*each) for each in across))),
-        tuple(floor(splits, data_seed)),
-        tuple(cautions(splits)),
+        tuple(_count_split(name, split) for name, split in named.items()),
+        tuple(_count_copies(named, pairs)),
+        tuple(chain(*(_count_near(*each) for each in across), _near_itself(splits.train))),
+        tuple(chain(*(_count_groups(*each) for each in across))),
+        tuple(chain(*(_overlaps_by_class(*each) for each in across))),
+        tuple(trivial_baselines(splits, data_seed)),
+        tuple(dataset_cautions(splits)),
     )
 
 
-def _split(name: str, split: Sequences) -> Split:
+def _count_split(name: str, split: Sequences) -> Split:
     ends, unknown = [], []
-    for start in range(0, len(split), _ROWS):
-        codes = split.codes[start : start + _ROWS]
+    for start in range(0, len(split), _BLOCK_ROWS):
+        codes = split.codes[start : start + _BLOCK_ROWS]
         ends.append(lengths(codes))
         unknown.append(ends[-1] - (codes < N).sum(axis=1))
     ends_all, unknown_all = np.concatenate(ends), np.concatenate(unknown)
@@ -157,26 +157,26 @@ def _split(name: str, split: Sequences) -> Split:
     )
 
 
-def _copies(named: Mapping[str, Sequences], pairs: list[tuple[str, str]]) -> Iterator[Copies]:
+def _count_copies(named: Mapping[str, Sequences], pairs: list[tuple[str, str]]) -> Iterator[Copies]:
     numbers = leakage.identities(*(split.codes for split in named.values()))
     of_name = dict(zip(named, numbers, strict=True))
     for name, split in named.items():
-        found = leakage.repeats(of_name[name], split.labels)
-        yield Copies(name, name, len(split), *(int(flags.sum()) for flags in found))
+        flags_of = leakage.repeats(of_name[name], split.labels)
+        yield Copies(name, name, len(split), *(int(flags.sum()) for flags in flags_of))
     for name, among in pairs:
-        found = leakage.repeats_of(
+        flags_of = leakage.repeats_of(
             of_name[name], named[name].labels, of_name[among], named[among].labels
         )
-        yield Copies(name, among, len(named[name]), *(int(flags.sum()) for flags in found))
+        yield Copies(name, among, len(named[name]), *(int(flags.sum()) for flags in flags_of))
 
 
-def _near(name: str, split: Sequences, among: str, other: Sequences) -> Iterator[Near]:
-    shares = leakage.shared_words(split.codes, other.codes)
+def _count_near(name: str, split: Sequences, among: str, other: Sequences) -> Iterator[Near]:
+    shares = leakage.shared_kmers(split.codes, other.codes)
     return _near_by_class(name, among, split, shares)
 
 
 def _near_itself(train: Sequences) -> Iterator[Near]:
-    return _near_by_class("train", "train", train, leakage.repeated_words(train.codes))
+    return _near_by_class("train", "train", train, leakage.repeated_kmers(train.codes))
 
 
 def _near_by_class(name: str, among: str, split: Sequences, shares: Values) -> Iterator[Near]:
@@ -193,7 +193,7 @@ def _near_by_class(name: str, among: str, split: Sequences, shares: Values) -> I
         )
 
 
-def _groups(name: str, split: Sequences, among: str, other: Sequences) -> Iterator[Groups]:
+def _count_groups(name: str, split: Sequences, among: str, other: Sequences) -> Iterator[Groups]:
     if split.groups is None or other.groups is None:
         return
     own = set(split.groups)
@@ -202,7 +202,9 @@ def _groups(name: str, split: Sequences, among: str, other: Sequences) -> Iterat
     yield Groups(name, among, len(own), len(shared), len(split), inside)
 
 
-def _intervals(name: str, split: Sequences, among: str, other: Sequences) -> Iterator[Overlapping]:
+def _overlaps_by_class(
+    name: str, split: Sequences, among: str, other: Sequences
+) -> Iterator[Overlapping]:
     if split.intervals is None or other.intervals is None:
         return
     for label, class_name in enumerate(split.class_names):
@@ -214,8 +216,8 @@ def _intervals(name: str, split: Sequences, among: str, other: Sequences) -> Ite
 def _overlapping(
     name: str, inside: Intervals, among: str, others: Intervals, class_name: str
 ) -> Overlapping:
-    found = leakage.overlaps(others, inside)
-    counts = (int(flags.sum()) for flags in found)
+    overlaps = leakage.interval_overlaps(others, inside)
+    counts = (int(flags.sum()) for flags in overlaps)
     return Overlapping(name, among, class_name, len(inside), *counts)
 
 

@@ -7,24 +7,24 @@ from pathlib import Path
 
 from xaibench.data.genomic_benchmarks.reading import PART
 
-from .baselines import LEARNT
+from .baselines import MOST_TRAIN_SEQUENCES
 from .leakage import NEAR, WIDTH
 from .summary import Audit, Copies, Near, Overlapping, audit_intervals
 
-COLUMNS = 100
+LINE_WIDTH = 100
 """The columns of a line."""
 
 CUE = 0.7
 """From this AUROC on, GC or length alone are told as a cue of their own. Our choice."""
 
-UNEVEN = 0.6
+UNEVEN_SHARE = 0.6
 """From this share of test on, the largest class makes accuracy misleading. Our choice."""
 
 REDUNDANT = 0.01
 """From this share of train on, near repeats within train are told. Our choice."""
 
 
-def interval_lines(folder: Path) -> list[str]:
+def describe_intervals(folder: Path) -> list[str]:
     """``audit_intervals`` in words."""
     rows = audit_intervals(folder)
     total = sum(row.intervals for row in rows)
@@ -35,7 +35,7 @@ def interval_lines(folder: Path) -> list[str]:
     ]
 
 
-def lines(audit: Audit) -> list[str]:
+def describe_audit(audit: Audit) -> list[str]:
     """An audit in words and tables for a person, 100 columns wide at most."""
     total = sum(split.sequences for split in audit.splits)
     known = [f"{key}: {value}" for key, value in audit.facts.items()]
@@ -73,7 +73,7 @@ _INTERVAL_NOTE = (
 )
 _FLOOR_NOTE = (
     "A model is worth explaining where it is above these. Logistic regressions learnt from train "
-    f"({LEARNT:,} sequences at most), tried on all of test; nothing is tuned."
+    f"({MOST_TRAIN_SEQUENCES:,} sequences at most), tried on all of test; nothing is tuned."
 )
 
 
@@ -84,13 +84,13 @@ _MEND = (
 
 
 def _part_findings(audit: Audit) -> Iterator[str]:
-    here = audit.facts.get(PART)
-    if here is not None:
-        yield f"PART: only {here} sequences of the published set are here."
+    present = audit.facts.get(PART)
+    if present is not None:
+        yield f"PART: only {present} sequences of the published set are here."
 
 
 def _findings(audit: Audit) -> list[str]:
-    found = [
+    findings = [
         *_part_findings(audit),
         *_copy_findings(audit),
         *_near_findings(audit),
@@ -99,31 +99,31 @@ def _findings(audit: Audit) -> list[str]:
         *_cue_findings(audit),
         *audit.cautions,
     ]
-    leaks = [finding for finding in found if finding.startswith("LEAK")]
+    leaks = [finding for finding in findings if finding.startswith("LEAK")]
     mend = [_MEND] if leaks else []
-    return [*leaks, *mend, *(finding for finding in found if finding not in leaks)]
+    return [*leaks, *mend, *(finding for finding in findings if finding not in leaks)]
 
 
 def _copy_findings(audit: Audit) -> Iterator[str]:
     for row in audit.copies:
         if row.repeated and row.split != row.among:
-            share = _share(row.repeated, row.sequences, f"{row.split} sequences")
+            share = _share_text(row.repeated, row.sequences, f"{row.split} sequences")
             yield f"LEAK: {share} have the same letters as a {row.among} sequence."
     for row in audit.copies:
         if row.conflicting:
-            share = _share(row.conflicting, row.sequences, f"{row.split} sequences")
+            share = _share_text(row.conflicting, row.sequences, f"{row.split} sequences")
             twin = f"{'another' if row.split == row.among else 'a'} {row.among} sequence"
             yield f"LABELS: {share} have the letters of {twin} of another class."
     for split in audit.splits:
         if split.empty:
-            share = _share(split.empty, split.sequences, f"{split.name} sequences")
+            share = _share_text(split.empty, split.sequences, f"{split.name} sequences")
             yield f"EMPTY: {share} have no known base."
 
 
 def _near_findings(audit: Audit) -> Iterator[str]:
     for (name, among), rows in _by_pair(audit.near).items():
         near, count = sum(row.near for row in rows), sum(row.sequences for row in rows)
-        share = _share(near, count, f"{name} sequences")
+        share = _share_text(near, count, f"{name} sequences")
         if name != among and near:
             yield (
                 f"LEAK: {share} nearly repeat {among}: half of their stretches of "
@@ -146,7 +146,7 @@ def _by_pair(near: Sequence[Near]) -> dict[tuple[str, str], list[Near]]:
 def _group_findings(audit: Audit) -> Iterator[str]:
     for row in audit.groups:
         if row.shared:
-            share = _share(row.inside, row.sequences, f"{row.split} sequences")
+            share = _share_text(row.inside, row.sequences, f"{row.split} sequences")
             yield (
                 f"GROUPS: {share} are of a group that {row.among} has too: the split was not made "
                 f"by group."
@@ -155,23 +155,23 @@ def _group_findings(audit: Audit) -> Iterator[str]:
 
 def _interval_findings(rows: Sequence[Overlapping]) -> list[str]:
     return [
-        f"LEAK: {_share(row.any, row.intervals, f'{row.split} intervals')} of {row.class_name!r} "
-        f"overlap one of {row.among}, {percent(row.half, row.intervals)} by half or more"
-        f"{f', {percent(row.exact, row.intervals)} equal one' if row.exact else ''}."
+        f"LEAK: {_share_text(row.any, row.intervals, f'{row.split} intervals')} of "
+        f"{row.class_name!r} overlap one of {row.among}, {percent(row.half, row.intervals)} by "
+        f"half or more{f', {percent(row.exact, row.intervals)} equal one' if row.exact else ''}."
         for row in rows
         if row.any
     ]
 
 
 def _cue_findings(audit: Audit) -> Iterator[str]:
-    guess = audit.floor[0].accuracy
-    for row in audit.floor:
+    guess = audit.baselines[0].accuracy
+    for row in audit.baselines:
         if row.name in ("GC alone", "length") and row.auroc >= CUE:
             yield (
                 f"CUE: {row.name.removesuffix(' alone')} alone reaches an AUROC of {row.auroc:.3f} "
                 f"on test and an accuracy of {row.accuracy:.3f} (the majority class {guess:.3f})."
             )
-    if guess >= UNEVEN:
+    if guess >= UNEVEN_SHARE:
         yield f"UNEVEN: always the majority class is right for {guess:.1%} of test: read AUROC."
 
 
@@ -180,8 +180,8 @@ def _class_table(audit: Audit) -> list[str]:
     for split in audit.splits:
         for class_name, count in zip(audit.class_names, split.classes, strict=True):
             share = percent(count, split.sequences)
-            rows.append((split.name, _short(class_name), f"{count:,}", share))
-    return aligned(rows, texts=2)
+            rows.append((split.name, _short_name(class_name), f"{count:,}", share))
+    return aligned_rows(rows, texts=2)
 
 
 def _validation_note(audit: Audit) -> str:
@@ -207,11 +207,11 @@ def _length_table(audit: Audit) -> list[str]:
                 f"{split.shortest:,}",
                 f"{split.median:,.1f}".removesuffix(".0"),
                 f"{split.longest:,}",
-                _of(split.unknown, split.bases),
-                _of(split.with_unknown, split.sequences),
+                _count_text(split.unknown, split.bases),
+                _count_text(split.with_unknown, split.sequences),
             )
         )
-    return aligned(rows, texts=1)
+    return aligned_rows(rows, texts=1)
 
 
 def _copies_table(audit: Audit) -> list[str]:
@@ -219,27 +219,27 @@ def _copies_table(audit: Audit) -> list[str]:
         ("split", "against", "sequences", "with a twin", "label conflicts")
     ]
     for row in audit.copies:
-        counts = (_of(count, row.sequences) for count in (row.repeated, row.conflicting))
+        counts = (_count_text(count, row.sequences) for count in (row.repeated, row.conflicting))
         rows.append((row.split, _among(row), f"{row.sequences:,}", *counts))
-    return aligned(rows, texts=2)
+    return aligned_rows(rows, texts=2)
 
 
 def _near_table(audit: Audit) -> list[str]:
     head = ("split", "against", "class", "sequences", "any", "near", "short")
     rows: list[tuple[str, ...]] = [head]
     for row in audit.near:
-        counts = (_of(count, row.sequences) for count in (row.sharing, row.near))
-        own = (row.split, _among(row), _short(row.class_name), f"{row.sequences:,}")
+        counts = (_count_text(count, row.sequences) for count in (row.sharing, row.near))
+        own = (row.split, _among(row), _short_name(row.class_name), f"{row.sequences:,}")
         rows.append((*own, *counts, f"{row.short:,}"))
-    return aligned(rows, texts=3)
+    return aligned_rows(rows, texts=3)
 
 
 def _group_table(audit: Audit) -> list[str]:
     rows: list[tuple[str, ...]] = [("split", "against", "groups", "in both", "sequences in these")]
     for row in audit.groups:
-        counts = (_of(row.shared, row.groups), _of(row.inside, row.sequences))
+        counts = (_count_text(row.shared, row.groups), _count_text(row.inside, row.sequences))
         rows.append((row.split, row.among, f"{row.groups:,}", *counts))
-    return aligned(rows, texts=2)
+    return aligned_rows(rows, texts=2)
 
 
 def _interval_section(intervals: Sequence[Overlapping]) -> list[str]:
@@ -247,21 +247,23 @@ def _interval_section(intervals: Sequence[Overlapping]) -> list[str]:
         ("split", "against", "class", "intervals", "a base", "half", "equal")
     ]
     for row in intervals:
-        counts = (_of(count, row.intervals) for count in (row.any, row.half, row.exact))
-        rows.append((row.split, row.among, _short(row.class_name), f"{row.intervals:,}", *counts))
-    return section("OVERLAP IN THE GENOME", aligned(rows, texts=3), _INTERVAL_NOTE)
+        counts = (_count_text(count, row.intervals) for count in (row.any, row.half, row.exact))
+        rows.append(
+            (row.split, row.among, _short_name(row.class_name), f"{row.intervals:,}", *counts)
+        )
+    return section("OVERLAP IN THE GENOME", aligned_rows(rows, texts=3), _INTERVAL_NOTE)
 
 
 def _floor_table(audit: Audit) -> list[str]:
     tested = next(split.sequences for split in audit.splits if split.name == "test")
     rows: list[tuple[str, ...]] = [("baseline", "accuracy", "AUROC", "learnt from", "tried on", "")]
-    for row in audit.floor:
+    for row in audit.baselines:
         figures = (f"{row.accuracy:.3f}", f"{row.auroc:.3f}", f"{row.learnt:,}", f"{tested:,}")
         rows.append((row.name, *figures, "" if row.converged else "stopped early"))
-    return aligned(rows, texts=1)
+    return aligned_rows(rows, texts=1)
 
 
-def _short(class_name: str) -> str:
+def _short_name(class_name: str) -> str:
     """At most 17 letters, the longest name in genomic-benchmarks, so that tables fit."""
     return class_name if len(class_name) <= 17 else f"{class_name[:16]}…"
 
@@ -270,11 +272,11 @@ def _among(row: Copies | Near) -> str:
     return "itself" if row.split == row.among else row.among
 
 
-def _of(count: int, whole: int) -> str:
+def _count_text(count: int, whole: int) -> str:
     return f"{count:,} ({percent(count, whole)})"
 
 
-def _share(count: int, whole: int, what: str) -> str:
+def _share_text(count: int, whole: int, what: str) -> str:
     return f"{percent(count, whole)} of {what} ({count:,} of {whole:,})"
 
 
@@ -282,16 +284,16 @@ def percent(count: int, whole: int) -> str:
     return f"{100 * count / whole:.2f} %" if whole else "undefined"
 
 
-def aligned(rows: Sequence[Sequence[str]], *, texts: int) -> list[str]:
+def aligned_rows(rows: Sequence[Sequence[str]], *, texts: int) -> list[str]:
     """Rows as lines: the first ``texts`` columns left, the numbers right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
 
     def line(row: Sequence[str]) -> str:
-        words = (
+        cells = (
             word.ljust(width) if place < texts else word.rjust(width)
             for place, (word, width) in enumerate(zip(row, widths, strict=True))
         )
-        return "  ".join(["", *words]).rstrip()
+        return "  ".join(["", *cells]).rstrip()
 
     return [line(row) for row in rows]
 
@@ -302,7 +304,7 @@ def section(title: str, body: list[str], note: str = "") -> list[str]:
 
 def wrapped(paragraphs: Sequence[str]) -> list[str]:
     folded = (
-        textwrap.wrap(paragraph, COLUMNS, initial_indent="  ", subsequent_indent="    ")
+        textwrap.wrap(paragraph, LINE_WIDTH, initial_indent="  ", subsequent_indent="    ")
         for paragraph in paragraphs
     )
     return list(chain.from_iterable(folded))

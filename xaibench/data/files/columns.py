@@ -30,7 +30,7 @@ SPLIT_WORDS = {
 _PLACED = 0.1
 """Where a smaller share of a column region has the form of a place, its words are groups alone."""
 
-_NUMBER = r"(?a)[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?"
+_NUMBER_PATTERN = r"(?a)[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?"
 _DIGITS = 25
 """Decimal compares numbers of no more characters exactly."""
 
@@ -61,8 +61,8 @@ def with_plain_names(
 def unread_splits(table: pd.DataFrame) -> dict[str, str]:
     """A column that holds train and test, of a table whose splits are read from none."""
     for name in table:
-        words = table[name].str.strip().str.lower().map(SPLIT_WORDS)
-        if not words.isna().any() and {"train", "test"} <= {*words}:
+        kinds = table[name].str.strip().str.lower().map(SPLIT_WORDS)
+        if not kinds.isna().any() and {"train", "test"} <= {*kinds}:
             return {f"column {name!r}": "holds splits and is not read (option split)"}
     return {}
 
@@ -102,25 +102,25 @@ def require_known(table: pd.DataFrame, path: Path, column: str, mend: str) -> No
 
 def classes(table: pd.DataFrame, path: Path, column: str) -> tuple[Labels, tuple[str, ...]]:
     """The labels and what they index: the sorted words of the column."""
-    words = table[column].str.strip()
-    require_known(table.assign(**{column: words}), path, column, ", or name the class otherwise")
-    long = np.flatnonzero(words.str.len() > _LONGEST_NAME)
+    names = table[column].str.strip()
+    require_known(table.assign(**{column: names}), path, column, ", or name the class otherwise")
+    long = np.flatnonzero(names.str.len() > _LONGEST_NAME)
     if len(long):
         raise UsageError(
             f"{path}: row {long[0]}: column {column!r}: expected the name of a class, got "
-            f"{shortened(repr(words.iloc[long[0]]))}; name another column by the option label"
+            f"{shortened(repr(names.iloc[long[0]]))}; name another column by the option label"
         )
-    words = words.map(_spellings(words.unique()))
-    class_names = sorted(set(words), key=_numbers_first)
+    names = names.map(_spellings(names.unique()))
+    class_names = sorted(set(names), key=_numbers_first)
     if len(class_names) < 2:
         raise UsageError(
             f"{path}: column {column!r}: expected two classes or more, got {class_names[0]!r} only"
         )
-    labels = words.map({name: index for index, name in enumerate(class_names)})
+    labels = names.map({name: index for index, name in enumerate(class_names)})
     return np.asarray(labels, np.int64), tuple(class_names)
 
 
-def _spellings(words: Iterable[str]) -> dict[str, str]:
+def _spellings(spellings: Iterable[str]) -> dict[str, str]:
     """The name of the class for each word: numbers that are equal are one class, as in Parquet.
 
     01 and 1E5 alone are codes, as of wells, and stay; beside 1 and 100000 they are these.
@@ -128,7 +128,7 @@ def _spellings(words: Iterable[str]) -> dict[str, str]:
     >>> _spellings(["1", "1.0", "0.50", "007", "1E5", "b"])
     {'1': '1', '1.0': '1', '0.50': '0.5', '007': '007', '1E5': '1E5', 'b': 'b'}
     """
-    canonical = {word: canonical_number(word) for word in words}
+    canonical = {word: canonical_number(word) for word in spellings}
     counts = Counter(canonical.values())
     return {
         word: word if counts[number] == 1 and re.match(r"[-+]?0\d|.*[eE]", word) else number
@@ -138,7 +138,7 @@ def _spellings(words: Iterable[str]) -> dict[str, str]:
 
 def canonical_number(word: str) -> str:
     """A number without needless zeros and signs; any other word as it is."""
-    if len(word) > _DIGITS or not re.fullmatch(_NUMBER, word):
+    if len(word) > _DIGITS or not re.fullmatch(_NUMBER_PATTERN, word):
         return word
     number = Decimal(word).normalize()
     if not number:
@@ -163,7 +163,7 @@ def class_of(word: str, class_names: Sequence[str]) -> int | None:
 
 def _numbers_first(label: str) -> tuple[bool, Decimal, str]:
     """Sorts -1 before 2 before 10, and numbers before words."""
-    number = len(label) <= _DIGITS and re.fullmatch(_NUMBER, label)
+    number = len(label) <= _DIGITS and re.fullmatch(_NUMBER_PATTERN, label)
     return (not number, Decimal(label) if number else Decimal(0), label)
 
 
@@ -200,28 +200,30 @@ def places(table: pd.DataFrame, *, one_based: bool = False) -> pd.DataFrame | No
     ``chromosome`` or ``region``; the strand from the column ``strand`` where there is one. None
     where the table has neither. ``one_based`` reads ``region`` from 1 and with its end.
     """
-    found = parsed_region(table)
-    if found is not None and one_based:
-        found["start"] = _digits(found["start"]).map(_before)
-    if found is None:
+    place_table = parsed_region(table)
+    if place_table is not None and one_based:
+        place_table["start"] = _digits(place_table["start"]).map(_before)
+    if place_table is None:
         chromosome = next((name for name in _CHROMOSOMES if name in table), None)
         if chromosome is None or not {"start", "end"} <= set(table):
             return None
-        found = table[[chromosome, "start", "end"]].set_axis(["chromosome", "start", "end"], axis=1)
-        found["strand"] = "+"
-    strands = table["strand"] if "strand" in table else found["strand"]
-    positions = {name: _digits(found[name]) for name in ("start", "end")}
-    return found.assign(**positions, strand=strands.map(_STRANDS))
+        place_table = table[[chromosome, "start", "end"]].set_axis(
+            ["chromosome", "start", "end"], axis=1
+        )
+        place_table["strand"] = "+"
+    strands = table["strand"] if "strand" in table else place_table["strand"]
+    positions = {name: _digits(place_table[name]) for name in ("start", "end")}
+    return place_table.assign(**positions, strand=strands.map(_STRANDS))
 
 
 def region_facts(table: pd.DataFrame, *, one_based: bool) -> dict[str, str]:
     """How a column ``region`` is read, and which rows of it cannot be."""
-    found = parsed_region(table)
-    if found is None:
+    place_table = parsed_region(table)
+    if place_table is None:
         return {}
     counted = "1-based, with their ends" if one_based else "0-based, half-open"
     facts = {"regions": f"{counted} (option one_based: {str(one_based).lower()})"}
-    odd = np.flatnonzero(found["chromosome"] == "")
+    odd = np.flatnonzero(place_table["chromosome"] == "")
     if len(odd):
         word = shortened(repr(table["region"].iloc[odd[0]]))
         count = f"{len(odd):,} of {len(table):,}"

@@ -33,7 +33,7 @@ _COMPRESSIONS: dict[bytes, Callable[..., IO[Any]]] = {
 
 _PARQUET = b"PAR1"
 
-_BINARY = {
+_BINARY_FORMATS = {
     b"PK\x03\x04": "an Excel workbook or another zip archive; save the sheet as CSV, or unzip it",
     b"\xd0\xcf\x11\xe0": "an Excel workbook; save the sheet as CSV",
     b"\x28\xb5\x2f\xfd": "zstandard; unpack it (unzstd)",
@@ -129,7 +129,7 @@ def _decompressed(path: Path) -> Iterator[BinaryIO]:
 
 
 def _coding(head: bytes) -> str:
-    for magic, name in _BINARY.items():
+    for magic, name in _BINARY_FORMATS.items():
         if head.startswith(magic):
             raise ValueError(name)
     for mark, coding in _BYTE_ORDER_MARKS.items():

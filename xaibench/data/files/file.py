@@ -100,13 +100,13 @@ def file(
     """
     stated = sites(site_start, site_end, site_width, site_class)
     given = _Columns(sequence, label, id, split, group)
-    table, columns = _table(path, labels, given, (site_start, site_end))
-    sequences, facts = _sequences(table, path, columns, one_based=one_based)
+    table, columns = _read_rows(path, labels, given, (site_start, site_end))
+    sequences, facts = _all_sequences(table, path, columns, one_based=one_based)
     if stated:
-        lengths = _lengths(table[sequence])
+        lengths = _letter_counts(table[sequence])
         known = evidence(table, path, stated, class_names=sequences.class_names, lengths=lengths)
         sequences = replace(sequences, evidence=known)
-        facts["motif positions"] = stated.said
+        facts["motif positions"] = stated.description
     if columns.split:
         where = f"{path}: column {columns.split!r}"
         splits, how = split_by_column(sequences, table[columns.split], where), "split by the file"
@@ -122,17 +122,17 @@ def file(
     return replace(splits, note=note, facts=facts)
 
 
-def letters(
+def letters_of_rows(
     path: Path, *, sequence: str = "sequence", label: str = "label", id: str | None = None
 ) -> dict[str, str]:
     """The letters as they are written, by the names that ``file`` gives the sequences."""
     table = read_sequences(path, sequence=sequence, label=label)
-    name = id if id in table else _first(table, _NAMES)
+    name = id if id in table else _first_column(table, _NAMES)
     names = table[name] if name else [f"row {row}" for row in range(len(table))]
     return dict(zip(names, table[sequence], strict=True))
 
 
-def _table(
+def _read_rows(
     path: Path, labels: Path | None, given: _Columns, sites: tuple[str | None, ...]
 ) -> tuple[pd.DataFrame, _Columns]:
     """All that the file, or the two, say of the sequences, and in which columns; those of
@@ -142,23 +142,23 @@ def _table(
     if labels is not None:
         table, name = _with_labels(table, path, labels, given)
     columns = given._replace(
-        name=name or _first(table, _NAMES),
-        split=given.split or _first(table, ("split",)),
-        group=given.group or _first(table, _GROUPS),
+        name=name or _first_column(table, _NAMES),
+        split=given.split or _first_column(table, ("split",)),
+        group=given.group or _first_column(table, _GROUPS),
     )
     require(table, path, [column for column in columns if column is not None])
     region = parsed_region(table)
     if columns.group != "region" or region is None:
         return table, columns
     # a row of another form is a group of its own
-    words = table["region"].where(
+    group_names = table["region"].where(
         table["region"] != "", [f"row {row}" for row in range(len(table))]
     )
-    chromosomes = region["chromosome"].where(region["chromosome"] != "", words)
+    chromosomes = region["chromosome"].where(region["chromosome"] != "", group_names)
     return table.assign(chromosome=chromosomes), columns._replace(group="chromosome")
 
 
-def _first(table: pd.DataFrame, names: tuple[str, ...]) -> str | None:
+def _first_column(table: pd.DataFrame, names: tuple[str, ...]) -> str | None:
     return next((name for name in names if name in table), None)
 
 
@@ -177,8 +177,8 @@ def _with_labels(
     unknown = given[others][~given[others].isin(table[own])]
     if len(unlabelled) or len(unknown):
         raise UsageError(
-            f"{labels}: expected the names of {path}, got {_some(unlabelled)} of them missing and "
-            f"{_some(unknown)} that it does not have"
+            f"{labels}: expected the names of {path}, got {_count_and_first(unlabelled)} of them "
+            f"missing and {_count_and_first(unknown)} that it does not have"
         )
     given = given.set_index(others).drop(columns=[own, columns.sequence], errors="ignore")
     return table.drop(columns=[*given], errors="ignore").join(given, on=own), own
@@ -186,7 +186,7 @@ def _with_labels(
 
 def _name_column(table: pd.DataFrame, path: Path, name: str | None) -> str:
     """The column of this name where there is one, else ``name`` or ``id``: names that differ."""
-    column = name if name in table else _first(table, _NAMES)
+    column = name if name in table else _first_column(table, _NAMES)
     if column is None:
         column = name or _NAMES[0]
         require(table, path, [column])
@@ -194,12 +194,12 @@ def _name_column(table: pd.DataFrame, path: Path, name: str | None) -> str:
     return column
 
 
-def _some(names: "pd.Series[str]") -> str:
+def _count_and_first(names: "pd.Series[str]") -> str:
     """How many names, and the first of them."""
     return f"{len(names)} ({names.iloc[0]!r})" if len(names) else "none"
 
 
-def _sequences(
+def _all_sequences(
     table: pd.DataFrame, path: Path, columns: _Columns, *, one_based: bool
 ) -> tuple[Sequences, Facts]:
     """All rows, in the order of the file, and what the report is to say of them."""
@@ -214,7 +214,9 @@ def _sequences(
         require_distinct(table, path, columns.name)
     if columns.group:
         require_known(table, path, columns.group, ", or name the group otherwise")
-    intervals, facts = _intervals(table, _lengths(table[columns.sequence]), one_based=one_based)
+    intervals, facts = _intervals_of_rows(
+        table, _letter_counts(table[columns.sequence]), one_based=one_based
+    )
     if count := ambiguities(letters):
         facts["letters of ambiguity read as N"] = count
     sequences = Sequences(
@@ -228,33 +230,33 @@ def _sequences(
     return sequences, facts
 
 
-def _lengths(sequences: "pd.Series[str]") -> NDArray[np.int64]:
+def _letter_counts(sequences: "pd.Series[str]") -> NDArray[np.int64]:
     return np.array([*map(len, sequences)], np.int64)
 
 
-def _intervals(
+def _intervals_of_rows(
     table: pd.DataFrame, lengths: NDArray[np.int64], *, one_based: bool
 ) -> tuple[Intervals | None, Facts]:
     """Where the sequences stand, and what is to be said of it.
 
     A row without a place stands alone, on a contig of its own; None where most rows are such.
     """
-    found = places(table, one_based=one_based)
-    if found is None:
+    place_table = places(table, one_based=one_based)
+    if place_table is None:
         return None, {}
     starts, ends, strands = (
-        pd.to_numeric(found[column], errors="coerce").to_numpy(np.float64)
+        pd.to_numeric(place_table[column], errors="coerce").to_numpy(np.float64)
         for column in ("start", "end", "strand")
     )
-    known = (found["chromosome"] != "").to_numpy() & (starts >= 0) & np.isfinite(strands)
+    known = (place_table["chromosome"] != "").to_numpy() & (starts >= 0) & np.isfinite(strands)
     fit = known & (ends - starts == lengths)
     facts: Facts = {**region_facts(table, one_based=one_based)}
     if not fit.all():
         row = int(np.argmin(fit))
         other = known & (ends - starts == lengths + (1 if one_based else -1))
-        turned = str(not one_based).lower()
+        other_option = str(not one_based).lower()
         mend = (
-            f"; with one_based: {turned} {other.sum():,} are"
+            f"; with one_based: {other_option} {other.sum():,} are"
             if "regions" in facts and other.any()
             else ""
         )
@@ -267,7 +269,7 @@ def _intervals(
             return None, facts
     alone = [f"row {row}" for row in range(len(fit))]
     return Intervals(
-        tuple(np.where(fit, found["chromosome"], alone).tolist()),
+        tuple(np.where(fit, place_table["chromosome"], alone).tolist()),
         np.where(fit, starts, 0).astype(np.int64),
         np.where(fit, ends, lengths).astype(np.int64),
         np.where(fit, strands, 1).astype(np.int8),

@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 from .columns import SPLIT_WORDS
 
-_SHOWN = 5
+_SHOWN_FILES = 5
 """Of the names of files, in a message."""
 
 _FIRST = 5
 """So many files of a folder are looked at to tell whether it holds any to read."""
 
 
-class Part(NamedTuple):
+class FilePart(NamedTuple):
     """A file of the dataset, its ``split`` and its ``class_name``, "" where its place tells none.
 
     ``where`` is the file as seen from the folder, without its suffixes.
@@ -29,7 +29,7 @@ class Part(NamedTuple):
 class Folder(NamedTuple):
     """Of a folder the files that are read, and the names of all others."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[FilePart, ...]
     left_out: tuple[str, ...]
 
 
@@ -49,14 +49,16 @@ def folder_of(folder: Path, reads: Callable[[Path], bool]) -> Folder:
     parts = [
         part
         for place in places or [folder]
-        for part in _parts(place, folder, split_of(place.name) if places else "", reads)
+        for part in _files_to_read(place, folder, split_of(place.name) if places else "", reads)
     ]
     _require_once(parts)
     _require_no_splits(parts)
     used = {part.path for part in parts} | {part.path.parent for part in parts} | {*places}
     inside = {part.path.parent for part in parts} - {folder, *places}
     entries += [path for place in sorted(inside) for path in sorted(place.iterdir())]
-    return Folder(tuple(parts), tuple(_named(path, folder) for path in entries if path not in used))
+    return Folder(
+        tuple(parts), tuple(_relative_name(path, folder) for path in entries if path not in used)
+    )
 
 
 _SHARD = r"-\d+-of-\d+$"
@@ -80,7 +82,9 @@ def stem(path: Path) -> str:
     return re.sub(r"(?i)\.(fa|fasta|fna|fas|csv|tsv)$", "", plain)  # of cat.fa.bak
 
 
-def _parts(place: Path, folder: Path, split: str, reads: Callable[[Path], bool]) -> Iterator[Part]:
+def _files_to_read(
+    place: Path, folder: Path, split: str, reads: Callable[[Path], bool]
+) -> Iterator[FilePart]:
     """The files to read of a place: themselves, or where there is none those of its folders."""
     files = [path for path in sorted(place.iterdir()) if _reads(path, reads)]
     by_file = not split and {"train", "test"} <= {split_of(stem(file)) for file in files}
@@ -91,14 +95,16 @@ def _parts(place: Path, folder: Path, split: str, reads: Callable[[Path], bool])
                 f"files named for splits, and {file.name!r}; expected train, test and validation"
             )
         class_name = "" if by_file else stem(file)
-        yield Part(file, own, class_name, _where(file, folder))
+        yield FilePart(file, own, class_name, _relative_stem(file, folder))
     if not files:
         for path in _holding(place, reads):
             inside = (file for file in sorted(path.iterdir()) if _reads(file, reads))
-            yield from (Part(file, split, path.name, _where(file, folder)) for file in inside)
+            yield from (
+                FilePart(file, split, path.name, _relative_stem(file, folder)) for file in inside
+            )
 
 
-def _where(file: Path, folder: Path) -> str:
+def _relative_stem(file: Path, folder: Path) -> str:
     return file.with_name(stem(file)).relative_to(folder).as_posix()
 
 
@@ -119,7 +125,7 @@ def _require_in_a_split(
     files = [path for path in entries if _reads(path, reads)]
     holding = [path for path in _holding(places[0].parent, reads) if path not in places]
     if files or holding:
-        beside = ", ".join(repr(path.name) for path in (*holding, *files)[:_SHOWN])
+        beside = ", ".join(repr(path.name) for path in (*holding, *files)[:_SHOWN_FILES])
         raise ValueError(
             f"folders of splits and {beside}; expected train, test and validation alone"
         )
@@ -129,7 +135,7 @@ def _require_in_a_split(
             raise ValueError(f"two folders of one split, {same[0]!r} and {same[1]!r}")
 
 
-def _require_once(parts: list[Part]) -> None:
+def _require_once(parts: list[FilePart]) -> None:
     """That no file says again which class or which split it is; a folder may hold several."""
     first: dict[tuple[str, ...], str] = {}
     for part in parts:
@@ -142,21 +148,23 @@ def _require_once(parts: list[Part]) -> None:
             raise ValueError(f"two files of the {what}, {other!r} and {part.path.name!r}")
 
 
-def _require_no_splits(parts: list[Part]) -> None:
+def _require_no_splits(parts: list[FilePart]) -> None:
     """That names of classes do not tell splits too, as train_cat.fa and test_cat.fa."""
-    told = {_split_within(part.class_name): part.class_name for part in parts if not part.split}
-    others = [name for split, name in told.items() if split not in ("", "train")]
-    if "train" in told and others:
+    named_splits = {
+        _split_within(part.class_name): part.class_name for part in parts if not part.split
+    }
+    others = [name for split, name in named_splits.items() if split not in ("", "train")]
+    if "train" in named_splits and others:
         raise ValueError(
-            f"classes named for splits, {told['train']!r} and {others[0]!r}; put them into folders "
-            "train, test and perhaps validation"
+            f"classes named for splits, {named_splits['train']!r} and {others[0]!r}; put them "
+            "into folders train, test and perhaps validation"
         )
 
 
 def _split_within(name: str) -> str:
-    words = re.split(r"[\W_\d]+", name.lower())
-    return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), "")
+    parts = re.split(r"[\W_\d]+", name.lower())
+    return next((SPLIT_WORDS[word] for word in parts if word in SPLIT_WORDS), "")
 
 
-def _named(path: Path, folder: Path) -> str:
+def _relative_name(path: Path, folder: Path) -> str:
     return f"{path.relative_to(folder)}{'/' if path.is_dir() else ''}"

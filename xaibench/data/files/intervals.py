@@ -92,12 +92,12 @@ def intervals(
     cutting = _Cutting(split, test, validation, test_fraction, data_seed)
     make = partial(_load, path, genome, label, length, one_based, cutting)
     # what is asked for is part of the name: another plan's is no older state of this one's
-    asked = key_of(
+    options_key = key_of(
         str(path.resolve()), str(genome.resolve()), repr((label, length, one_based, cutting))
     )
     files = [part.path for part in bed_folder(path).parts] if path.is_dir() else [path]
     keys = [*map(file_key, files), file_key(genome)]
-    return packed(f"{path.name}-{asked}", key_of(*keys), make)
+    return packed(f"{path.name}-{options_key}", key_of(*keys), make)
 
 
 def _require_one_split(
@@ -124,20 +124,20 @@ def _load(
     one_based: bool,
     cutting: _Cutting,
 ) -> Splits:
-    table = with_plain_names(_table(path), path, keep=(label, cutting.split))
-    label = label or _label(table, path)
+    table = with_plain_names(_read_intervals(path), path, keep=(label, cutting.split))
+    label = label or _default_label(table, path)
     if "split" in table and not (cutting.test or cutting.validation):
         cutting = cutting._replace(split=cutting.split or "split")
     require(table, path, [label, *filter(None, [cutting.split])])
-    labels, class_names = _classes(table, path, label)
-    where = _intervals(table, path, length, one_based=one_based)
+    labels, class_names = _interval_classes(table, path, label)
+    where = _intervals_of_table(table, path, length, one_based=one_based)
     letters = _letters(where, path, genome, length)
-    written = _written(where)
+    written = _interval_names(where)
     codes = to_codes(letters, names=[f"{genome}: {name}" for name in written])
     named = "name" in table and label != "name" and table["name"].is_unique
-    names = tuple(table["name"]) if named else _distinct(written)
+    names = tuple(table["name"]) if named else _unique_names(written)
     sequences = Sequences(codes, labels, names, class_names, where.chromosomes, None, where)
-    splits, how = _split(sequences, table, path, cutting)
+    splits, how = _split_sequences(sequences, table, path, cutting)
     require_classes(splits, f"{path}: column {label!r}")
     made = "" if length is None else f", each cut or grown to {length} nt"
     note = f"{len(where):,} intervals of {path.name} in {genome.name}{made}, {how}."
@@ -149,7 +149,9 @@ def _load(
     return Splits(splits.train, splits.test, splits.validation, note, facts)
 
 
-def _classes(table: pd.DataFrame, path: Path, label: str) -> tuple[Labels, tuple[str, ...]]:
+def _interval_classes(
+    table: pd.DataFrame, path: Path, label: str
+) -> tuple[Labels, tuple[str, ...]]:
     """As ``classes``; the names of peaks, which a BED file may have there, are refused."""
     labels, class_names = classes(table, path, label)
     if len(class_names) == len(table):
@@ -160,13 +162,13 @@ def _classes(table: pd.DataFrame, path: Path, label: str) -> tuple[Labels, tuple
     return labels, class_names
 
 
-def _label(table: pd.DataFrame, path: Path) -> str:
+def _default_label(table: pd.DataFrame, path: Path) -> str:
     """The name in BED files, but for a folder of them with a file a class; else ``label``."""
     in_bed = path.is_dir() or is_bed(path)
     return "name" if in_bed and "label" not in table else "label"
 
 
-def _table(path: Path) -> pd.DataFrame:
+def _read_intervals(path: Path) -> pd.DataFrame:
     if path.is_dir():
         return read_bed_folder(path)
     if is_bed(path):
@@ -174,42 +176,42 @@ def _table(path: Path) -> pd.DataFrame:
     return read_table(path).rename(columns=lambda name: name.removeprefix("#"))
 
 
-def _intervals(
+def _intervals_of_table(
     table: pd.DataFrame, path: Path, length: int | None, *, one_based: bool
 ) -> Intervals:
     """Of every row; with ``length``, about the same centre."""
-    found = places(table, one_based=one_based)
-    if found is None:
+    place_table = places(table, one_based=one_based)
+    if place_table is None:
         raise UsageError(
             f"{path}: expected the columns start, end and chrom, chromosome or region, "
             f"got {', '.join(map(repr, table.columns))}"
         )
-    odd = np.flatnonzero(found["chromosome"] == "")
+    odd = np.flatnonzero(place_table["chromosome"] == "")
     if len(odd):
         word = shortened(repr(table["region"].iloc[odd[0]] if "region" in table else ""))
         raise UsageError(f"{path}: row {odd[0]}: expected a place, as chr1:200-300, got {word}")
-    strands = found["strand"].to_numpy(np.float64)
+    strands = place_table["strand"].to_numpy(np.float64)
     if np.isnan(strands).any():
         row = int(np.argmax(np.isnan(strands)))
         raise UsageError(
             f"{path}: column 'strand': expected +, - or ., got {table['strand'].iloc[row]!r} "
             f"in row {row}"
         )
-    starts = whole_numbers(found["start"], f"{path}: column 'start'")
-    ends = whole_numbers(found["end"], f"{path}: column 'end'")
-    turned = np.flatnonzero((starts < 0) | (starts >= ends))
-    if len(turned):
-        row = turned[0]
+    starts = whole_numbers(place_table["start"], f"{path}: column 'start'")
+    ends = whole_numbers(place_table["end"], f"{path}: column 'end'")
+    invalid = np.flatnonzero((starts < 0) | (starts >= ends))
+    if len(invalid):
+        row = invalid[0]
         raise UsageError(
             f"{path}: row {row}: expected 0 <= start < end, got {starts[row]} and {ends[row]}"
         )
     if length is not None:
         starts = (starts + ends - length) // 2
         ends = starts + length
-    return Intervals(tuple(found["chromosome"]), starts, ends, strands.astype(np.int8))
+    return Intervals(tuple(place_table["chromosome"]), starts, ends, strands.astype(np.int8))
 
 
-def letters(where: Intervals, genome: Path) -> list[str]:
+def letters_of_intervals(where: Intervals, genome: Path) -> list[str]:
     """Of every interval as the genome writes them, lower case for repeats perhaps."""
     return _letters(where, genome, genome, None)
 
@@ -229,13 +231,13 @@ def _letters(where: Intervals, path: Path, genome: Path, length: int | None) -> 
         raise UsageError(
             f"{genome}: expected a genome in FASTA, got: {reason(genome, error)}"
         ) from error
-    _require_inside(where, sizes, path, genome, length)
+    _require_inside_genome(where, sizes, path, genome, length)
     for row in np.flatnonzero(where.strands < 0):
         letters[row] = letters[row][::-1].translate(_OTHER_STRAND)
     return letters
 
 
-def _require_inside(
+def _require_inside_genome(
     where: Intervals, sizes: dict[str, int], path: Path, genome: Path, length: int | None
 ) -> None:
     """That every interval is in the genome, whose chromosomes have these ``sizes``."""
@@ -248,7 +250,7 @@ def _require_inside(
     if chromosome not in sizes:
         raise UsageError(
             f"{path}: row {row}: expected a chromosome of {genome}, got {chromosome!r}; "
-            f"{_instead(chromosome, sizes)}"
+            f"{_chromosome_hint(chromosome, sizes)}"
         )
     grown = "" if length is None else f", cut or grown to {length} nt about its centre"
     raise UsageError(
@@ -257,7 +259,7 @@ def _require_inside(
     )
 
 
-def _instead(chromosome: str, known: Iterable[str]) -> str:
+def _chromosome_hint(chromosome: str, known: Iterable[str]) -> str:
     """What a chromosome may be called where this name is unknown."""
     names = list(known)
     for other in (f"chr{chromosome}", chromosome.removeprefix("chr")):
@@ -267,7 +269,7 @@ def _instead(chromosome: str, known: Iterable[str]) -> str:
     return f"there are {', '.join(map(repr, names[:5]))}{more}"
 
 
-def _written(where: Intervals) -> list[str]:
+def _interval_names(where: Intervals) -> list[str]:
     """chr1:200-300(+)"""
     columns = (where.chromosomes, where.starts, where.ends, where.strands)
     return [
@@ -276,7 +278,7 @@ def _written(where: Intervals) -> list[str]:
     ]
 
 
-def _distinct(names: list[str]) -> tuple[str, ...]:
+def _unique_names(names: list[str]) -> tuple[str, ...]:
     """The second of a name has #2 behind it: an interval may stand in a file twice."""
     column = pd.Series(names)
     earlier = column.groupby(column).cumcount()
@@ -284,7 +286,7 @@ def _distinct(names: list[str]) -> tuple[str, ...]:
     return tuple(f"{name}#{count + 1}" if count else name for name, count in pairs)
 
 
-def _split(
+def _split_sequences(
     sequences: Sequences, table: pd.DataFrame, path: Path, cutting: _Cutting
 ) -> tuple[Splits, str]:
     """The splits, and in words how they came about."""
@@ -296,7 +298,8 @@ def _split(
         if chromosome not in chromosomes:
             raise UsageError(
                 f"{path}: expected a chromosome of its rows for test or validation, got "
-                f"{chromosome!r}; {_instead(chromosome, dict.fromkeys(sequences.groups or ()))}"
+                f"{chromosome!r}; "
+                f"{_chromosome_hint(chromosome, dict.fromkeys(sequences.groups or ()))}"
             )
     validation = np.isin(chromosomes, cutting.validation)
     if cutting.test:

@@ -16,7 +16,7 @@ from xaibench.errors import UsageError, shortened
 
 from .columns import SPLIT_WORDS, canonical_number, require, require_filled
 from .content import OtherFormat, beginning, is_parquet, reason, text_of
-from .folders import Folder, Part, folder_of, split_of, stem
+from .folders import FilePart, Folder, folder_of, split_of, stem
 
 _COMPRESSED = {".gz", ".bgz", ".bz2", ".xz"}
 _FASTA = {".fa", ".fasta", ".fna", ".ffn", ".fas"}
@@ -70,8 +70,8 @@ def holds_intervals(path: Path) -> bool:
 
 def sequence_folder(folder: Path) -> Folder:
     """Its FASTA files or, where there is none, its tables."""
-    of_fasta = _listed(folder, _is_fasta)
-    return of_fasta if of_fasta.parts else _listed(folder, _is_table)
+    of_fasta = _dataset_folder(folder, _is_fasta)
+    return of_fasta if of_fasta.parts else _dataset_folder(folder, _is_table)
 
 
 def _is_table(path: Path) -> bool:
@@ -80,10 +80,10 @@ def _is_table(path: Path) -> bool:
 
 
 def bed_folder(folder: Path) -> Folder:
-    return _listed(folder, lambda path: kind(path) not in _INDEXES and is_bed(path))
+    return _dataset_folder(folder, lambda path: kind(path) not in _INDEXES and is_bed(path))
 
 
-def _listed(folder: Path, reads: Callable[[Path], bool]) -> Folder:
+def _dataset_folder(folder: Path, reads: Callable[[Path], bool]) -> Folder:
     try:
         return folder_of(folder, reads)
     except (OSError, ValueError) as error:
@@ -106,7 +106,7 @@ def _is_fasta(path: Path) -> bool:
         return False
 
 
-def _joined(parts: tuple[Part, ...], sequence: str, label: str) -> pd.DataFrame:
+def _read_folder(parts: tuple[FilePart, ...], sequence: str, label: str) -> pd.DataFrame:
     """The rows of all files of a folder, with the split and the class that their places say."""
     tables = []
     for part in parts:
@@ -115,7 +115,7 @@ def _joined(parts: tuple[Part, ...], sequence: str, label: str) -> pd.DataFrame:
         table = read_sequences(part.path, sequence=sequence, label=lone)
         require(table, part.path, [sequence])
         require_filled(table, part.path, sequence)
-        tables.append(_placed(table, part, label))
+        tables.append(_with_place(table, part, label))
     return pd.concat(tables, ignore_index=True).fillna("")
 
 
@@ -132,29 +132,29 @@ def _require_classes(path: Path, folder: Folder) -> None:
     raise UsageError(f"{path}: expected two classes or more, got {name!r} only{left_out}{mend}")
 
 
-def _placed(table: pd.DataFrame, part: Part, label: str) -> pd.DataFrame:
+def _with_place(table: pd.DataFrame, part: FilePart, label: str) -> pd.DataFrame:
     names = table.get("name", table.get("id", pd.Series(map("row {}".format, range(len(table))))))
-    words: dict[str, Any] = {"name": part.where + "/" + names}
+    columns: dict[str, Any] = {"name": part.where + "/" + names}
     if part.split:
         _require_split(table, part)
-        words["split"] = part.split
+        columns["split"] = part.split
     if not part.class_name:
         require(table, part.path, [label])
         require_filled(table, part.path, label)
     elif label not in table:
-        words[label] = part.class_name
+        columns[label] = part.class_name
     elif _is_fasta(part.path):
-        words[label] = part.class_name
+        columns[label] = part.class_name
         _require_class(table, part, label)
     elif not part.split:
         raise UsageError(
             f"{part.path}: expected files named train, test and perhaps validation, or without a "
             f"column {label!r}, the class being the name of the file"
         )
-    return table.assign(**words)
+    return table.assign(**columns)
 
 
-def _require_class(table: pd.DataFrame, part: Part, label: str) -> None:
+def _require_class(table: pd.DataFrame, part: FilePart, label: str) -> None:
     """That headers that name a class name that of the file or folder."""
     names = table[label].map(canonical_number)
     differs = (names != "") & (names != canonical_number(part.class_name))
@@ -167,7 +167,7 @@ def _require_class(table: pd.DataFrame, part: Part, label: str) -> None:
         )
 
 
-def _require_split(table: pd.DataFrame, part: Part) -> None:
+def _require_split(table: pd.DataFrame, part: FilePart) -> None:
     """That a column split, where there is one, says what the name of the file or folder does."""
     if "split" in table:
         differs = table["split"].str.lower().map(SPLIT_WORDS) != part.split
@@ -192,13 +192,13 @@ def read_sequences(path: Path, *, sequence: str, label: str) -> pd.DataFrame:
         if not parts:
             raise UsageError(f"{path}: expected FASTA files or tables, got a folder without any")
         _require_classes(path, folder)
-        return _joined(parts, sequence, label)
-    return _read(path, lambda: _fasta_or_table(path, sequence, label), expected)
+        return _read_folder(parts, sequence, label)
+    return _read_checked(path, lambda: _fasta_or_table(path, sequence, label), expected)
 
 
 def _fasta_or_table(path: Path, sequence: str, label: str) -> pd.DataFrame:
     if is_parquet(path):
-        return _parquet(path)
+        return _read_parquet(path)
     with text_of(path) as text:
         first = beginning(text)
         if first.startswith((">", ";")) or (kind(path) in _FASTA and sequence not in first):
@@ -208,12 +208,12 @@ def _fasta_or_table(path: Path, sequence: str, label: str) -> pd.DataFrame:
 
 def read_table(path: Path) -> pd.DataFrame:
     """The rows of a CSV, TSV or Parquet file with a header; an absent field is empty."""
-    return _read(path, lambda: _table(path), "CSV, TSV or Parquet")
+    return _read_checked(path, lambda: _read_table(path), "CSV, TSV or Parquet")
 
 
 def read_bed(path: Path) -> pd.DataFrame:
     """The rows of a BED file, under the names chrom, start, end, name, score, strand, 7, 8, ..."""
-    return _read(path, lambda: _bed(path), "BED")
+    return _read_checked(path, lambda: _bed(path), "BED")
 
 
 def read_bed_folder(folder: Path) -> pd.DataFrame:
@@ -223,8 +223,8 @@ def read_bed_folder(folder: Path) -> pd.DataFrame:
         raise UsageError(f"{folder}: expected BED files, got a folder without any")
     tables = []
     for part in parts:
-        words = {"split": part.split, "label": part.class_name}
-        given = {column: word for column, word in words.items() if word}
+        columns = {"split": part.split, "label": part.class_name}
+        given = {column: word for column, word in columns.items() if word}
         tables.append(read_bed(part.path).assign(**given))
     return pd.concat(tables, ignore_index=True).fillna("")
 
@@ -239,7 +239,7 @@ def kind(path: Path) -> str:
     return (Path(path.stem) if compressed else path).suffix.lower()
 
 
-def _read(path: Path, reader: Callable[[], pd.DataFrame], expected: str) -> pd.DataFrame:
+def _read_checked(path: Path, reader: Callable[[], pd.DataFrame], expected: str) -> pd.DataFrame:
     try:
         table = reader()
     except (*UNREADABLE, NotImplementedError) as error:
@@ -252,9 +252,9 @@ def _read(path: Path, reader: Callable[[], pd.DataFrame], expected: str) -> pd.D
     return table.fillna("")
 
 
-def _table(path: Path) -> pd.DataFrame:
+def _read_table(path: Path) -> pd.DataFrame:
     if is_parquet(path):
-        return _parquet(path)
+        return _read_parquet(path)
     with text_of(path) as text:
         if beginning(text).startswith(">"):
             raise ValueError("FASTA, not a table")
@@ -268,7 +268,7 @@ def _delimited(text: TextIO) -> pd.DataFrame:
     filled = (row for row in reader if any(map(str.strip, row)))
     try:
         names = _column_names(next(filled, []))
-        rows = [_fitted(row, number, len(names)) for number, row in enumerate(filled)]
+        rows = [_padded_row(row, number, len(names)) for number, row in enumerate(filled)]
     except csv.Error as error:
         raise ValueError(f"{error} (line {reader.line_num})") from error
     return pd.DataFrame(rows, columns=names, dtype=str)
@@ -296,7 +296,7 @@ def _column_names(header: list[str]) -> list[str]:
     """Without blanks about them; a column without a name has its number."""
     _require_few(len(header))
     names = [name.strip() or f"column {number}" for number, name in enumerate(header)]
-    _require_different(names)
+    _require_different_names(names)
     return names
 
 
@@ -305,7 +305,7 @@ def _require_few(columns: int) -> None:
         raise ValueError(f"{columns:,} columns; expected a row a sequence, a few columns")
 
 
-def _require_different(names: list[str]) -> None:
+def _require_different_names(names: list[str]) -> None:
     """Columns that are looked for by name may not differ in case alone either."""
     folded = [name.casefold() if name.casefold() in _LOOKED_FOR else name for name in names]
     twice = [name for name, count in Counter(folded).items() if count > 1]
@@ -313,7 +313,7 @@ def _require_different(names: list[str]) -> None:
         raise ValueError(f"two columns of one name, {shortened(repr(twice[0]))}")
 
 
-def _fitted(row: list[str], number: int, width: int) -> list[str]:
+def _padded_row(row: list[str], number: int, width: int) -> list[str]:
     """With as many fields as the header has; empty ones behind these are no fields."""
     if any(map(str.strip, row[width:])):
         names = "; R writes names of rows so, unless row.names = FALSE"
@@ -322,7 +322,7 @@ def _fitted(row: list[str], number: int, width: int) -> list[str]:
     return [*map(str.strip, row[:width])] + [""] * (width - len(row))
 
 
-def _parquet(path: Path) -> pd.DataFrame:
+def _read_parquet(path: Path) -> pd.DataFrame:
     """Numbers as text: 1.0 is "1", and what is not a number is absent.
 
     Columns of lists and records are left out: they are nobody's label.
@@ -334,7 +334,7 @@ def _parquet(path: Path) -> pd.DataFrame:
         opened = parquet.ParquetFile(stream)
         _require_few(len(opened.schema_arrow.names))
         table = opened.read()
-    _require_different([name.strip() for name in table.column_names])
+    _require_different_names([name.strip() for name in table.column_names])
     texts = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         if arrow.types.is_nested(column.type):
@@ -348,10 +348,10 @@ def _parquet(path: Path) -> pd.DataFrame:
 def _fasta(text: TextIO, sequence: str, label: str) -> pd.DataFrame:
     rows: list[dict[str, str]] = []
     for header, letters in _records(text):
-        words = _header(header, label, len(rows))
-        if sequence in words:
+        fields = _header(header, label, len(rows))
+        if sequence in fields:
             raise ValueError(f"{shortened(repr(sequence))} in the header of row {len(rows)}")
-        rows.append(words | {sequence: letters})
+        rows.append(fields | {sequence: letters})
     return pd.DataFrame(rows, dtype=str)
 
 
@@ -395,9 +395,9 @@ def _header(line: str, label: str, number: int = 0) -> dict[str, str]:
     >>> _header(">peak7 1 split=test", "label")
     {'name': 'peak7', 'label': '1', 'split': 'test'}
     """
-    name, *words = re.sub(r";(?=\w+=)", " ", line[1:]).split() or [""]
-    lone = [word for word in words if "=" not in word]
-    keyed = [word.split("=", 1) for word in words if "=" in word]
+    name, *fields = re.sub(r";(?=\w+=)", " ", line[1:]).split() or [""]
+    lone = [word for word in fields if "=" not in word]
+    keyed = [word.split("=", 1) for word in fields if "=" in word]
     columns = ["name", *(key.casefold() for key, _ in keyed)]
     _require_few(len(columns))
     twice = [key for key, count in Counter(columns).items() if count > 1]

@@ -23,7 +23,7 @@ class Sites(NamedTuple):
     speaks_for: str
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """For the report: which columns, how wide, for which class."""
         columns = f"column {self.start!r}, {self.width} nt"
         if self.end is not None:
@@ -73,16 +73,18 @@ def evidence(
             f"got {columns.speaks_for!r}"
         )
     starts = _positions(table, path, columns.start)
-    here = starts >= 0
-    if not here.any():
+    has_site = starts >= 0
+    if not has_site.any():
         raise UsageError(f"{path}: column {columns.start!r}: expected sites, got none in any row")
     if columns.end is not None:
         ends = _positions(table, path, columns.end)
     else:
         ends = starts + (columns.width or 0)
-    _require_inside(path, np.where(here, starts, 0), np.where(here, ends, 1), lengths)
+    _require_inside_sequences(
+        path, np.where(has_site, starts, 0), np.where(has_site, ends, 1), lengths
+    )
     positions = np.arange(lengths.max())
-    inside = (positions >= starts[:, None]) & (positions < ends[:, None]) & here[:, None]
+    inside = (positions >= starts[:, None]) & (positions < ends[:, None]) & has_site[:, None]
     return np.where(inside, speaks_for, NO_CLASS).astype(evidence_type(class_names))
 
 
@@ -91,7 +93,7 @@ def _positions(table: pd.DataFrame, path: Path, column: str) -> NDArray[np.int64
     return whole_numbers(table[column].replace("", "-1"), f"{path}: column {column!r}")
 
 
-def _require_inside(
+def _require_inside_sequences(
     path: Path, starts: NDArray[np.int64], ends: NDArray[np.int64], lengths: NDArray[np.int64]
 ) -> None:
     outside = np.flatnonzero((ends <= starts) | (ends > lengths))

@@ -31,7 +31,7 @@ class BenchmarkSet(NamedTuple):
         return sum(self.train) + sum(self.test)
 
 
-_BINARY = ("negative", "positive")
+_BINARY_CLASSES = ("negative", "positive")
 
 SETS = {
     row.name: row
@@ -60,7 +60,7 @@ SETS = {
             "drosophila_enhancers_stark",
             "fruit fly enhancers of the Stark lab, or random stretches",
             "BDGP6.28 (Ensembl 100)",
-            _BINARY,
+            _BINARY_CLASSES,
             (2_592, 2_592),
             (865, 865),
             236,
@@ -70,7 +70,7 @@ SETS = {
             "dummy_mouse_enhancers_ensembl",
             "mouse enhancers of Ensembl, or random stretches",
             "GRCm38 (Ensembl 100)",
-            _BINARY,
+            _BINARY_CLASSES,
             (484, 484),
             (121, 121),
             331,
@@ -80,7 +80,7 @@ SETS = {
             "human_enhancers_cohn",
             "human enhancers of Cohn et al. 2018, or their negative controls",
             "GRCh38 (Ensembl 97)",
-            _BINARY,
+            _BINARY_CLASSES,
             (10_422, 10_421),
             (3_474, 3_474),
             500,
@@ -90,7 +90,7 @@ SETS = {
             "human_enhancers_ensembl",
             "human enhancers of FANTOM5, or random stretches",
             "GRCh38 (Ensembl 100)",
-            _BINARY,
+            _BINARY_CLASSES,
             (61_936, 61_936),
             (15_485, 15_485),
             2,
@@ -110,7 +110,7 @@ SETS = {
             "human_nontata_promoters",
             "human promoters without a TATA box, or stretches inside genes",
             "GRCh38 (Ensembl 97)",
-            _BINARY,
+            _BINARY_CLASSES,
             (12_355, 14_742),
             (4_119, 4_915),
             251,
@@ -120,7 +120,7 @@ SETS = {
             "human_ocr_ensembl",
             "human open chromatin of Ensembl, or random stretches",
             "GRCh38 (Ensembl 100)",
-            _BINARY,
+            _BINARY_CLASSES,
             (69_902, 69_902),
             (17_476, 17_476),
             71,

@@ -39,7 +39,7 @@ def sets_root(root: Path | None) -> Path:
     return folder
 
 
-def fetch(name: str, *, root: Path | None = None, progress: Fetching | None = None) -> Path:
+def fetch_set(name: str, *, root: Path | None = None, progress: Fetching | None = None) -> Path:
     """The folder of a set, downloaded by the package where there is none.
 
     What comes is compared with the published numbers of sequences, and gets the set's name only
@@ -61,7 +61,7 @@ def fetch(name: str, *, root: Path | None = None, progress: Fetching | None = No
             )
         tell(known.sequences, known.sequences, "sequences, already there")
         return folder
-    with _beside(folder) as temporary:
+    with _temporary_folder(folder) as temporary:
         came = _downloaded(known, temporary, tell, root)
         if lack := lacks(came, known):
             raise Absent(
@@ -76,7 +76,7 @@ def fetch(name: str, *, root: Path | None = None, progress: Fetching | None = No
 def lacks(folder: Path, known: BenchmarkSet) -> str:
     """What a folder has in place of the whole set, in words; "" where it is whole."""
     for split, label, count in known.counts():
-        files = list(_texts(folder / split / label))
+        files = list(_sequence_files(folder / split / label))
         if len(files) != count:
             return f"{len(files):,} of {count:,} files in {split}/{label}"
         for file in files:
@@ -85,7 +85,7 @@ def lacks(folder: Path, known: BenchmarkSet) -> str:
     return ""
 
 
-def mend(name: str, root: Path | None) -> str:
+def how_to_get(name: str, root: Path | None) -> str:
     """What to do where a set is not here and does not come."""
     return (
         f"run `xaibench data fetch {name}` where there is a network and copy the folder {name} "
@@ -93,11 +93,11 @@ def mend(name: str, root: Path | None) -> str:
     )
 
 
-def listed(root: Path | None = None) -> Iterator[str]:
+def describe_sets(root: Path | None = None) -> Iterator[str]:
     """Of each of the nine sets: sequences, lengths in nt, classes, what is here, what it is."""
     folder = sets_root(root)
     rows: list[tuple[str, ...]] = [("", "train", "test", "length", "classes", f"in {folder}")]
-    rows += [_row(known, folder / name) for name, known in SETS.items()]
+    rows += [_set_row(known, folder / name) for name, known in SETS.items()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row, known in zip(rows, (None, *SETS.values()), strict=True):
         cells = zip(row, widths, "<>>><<", strict=True)
@@ -106,28 +106,31 @@ def listed(root: Path | None = None) -> Iterator[str]:
             yield f"    {known.what}; {known.genome}"
 
 
-def _row(known: BenchmarkSet, folder: Path) -> tuple[str, ...]:
+def _set_row(known: BenchmarkSet, folder: Path) -> tuple[str, ...]:
     several = known.longest > known.shortest
-    here = [sum(1 for _ in _texts(folder / split / label)) for split, label, _ in known.counts()]
-    whole = here == [count for _, _, count in known.counts()]
+    counts = [
+        sum(1 for _ in _sequence_files(folder / split / label))
+        for split, label, _ in known.counts()
+    ]
+    whole = counts == [count for _, _, count in known.counts()]
     return (
         known.name,
         f"{sum(known.train):,}",
         f"{sum(known.test):,}",
         f"{known.shortest}-{known.longest}" if several else f"{known.shortest}",
         ", ".join(known.classes),
-        "whole" if whole else f"{sum(here):,} of {known.sequences:,}" if any(here) else "no",
+        "whole" if whole else f"{sum(counts):,} of {known.sequences:,}" if any(counts) else "no",
     )
 
 
-def _texts(folder: Path) -> Iterator["os.DirEntry[str]"]:
+def _sequence_files(folder: Path) -> Iterator["os.DirEntry[str]"]:
     """The files with sequences; none where there is no folder."""
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as files:
         yield from (file for file in files if file.name.endswith(".txt"))
 
 
 @contextmanager
-def _beside(folder: Path) -> Iterator[Path]:
+def _temporary_folder(folder: Path) -> Iterator[Path]:
     """An empty folder for what will be called ``folder``, for one download at a time."""
     temporary = folder.parent / f".fetching-{folder.name}"
     try:
@@ -155,7 +158,7 @@ def _downloaded(known: BenchmarkSet, temporary: Path, tell: Fetching, root: Path
             "package would read; fetch from another"
         )
     try:
-        with _watched(known, temporary, tell), warnings.catch_warnings():
+        with _reporting_progress(known, temporary, tell), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its imports warn of things that are not used here
             from genomic_benchmarks.loc2seq import download_dataset
 
@@ -164,18 +167,18 @@ def _downloaded(known: BenchmarkSet, temporary: Path, tell: Fetching, root: Path
         reason = textwrap.shorten(f"{type(error).__name__}: {error}", 160, placeholder=" ...")
         raise Absent(
             f"no folder {sets_root(root) / known.name}, and the package's download failed "
-            f"({reason}); {mend(known.name, root)}"
+            f"({reason}); {how_to_get(known.name, root)}"
         ) from error
 
 
 @contextmanager
-def _watched(known: BenchmarkSet, temporary: Path, tell: Fetching) -> Iterator[None]:
+def _reporting_progress(known: BenchmarkSet, temporary: Path, tell: Fetching) -> Iterator[None]:
     """Tells of what is on the disk meanwhile: the package itself says nothing."""
     done = Event()
 
     def watch() -> None:
         while not done.wait(SECONDS_BETWEEN_LOOKS):
-            tell(*_state(known, temporary))
+            tell(*_download_state(known, temporary))
 
     thread = Thread(target=watch, daemon=True)
     thread.start()
@@ -186,9 +189,11 @@ def _watched(known: BenchmarkSet, temporary: Path, tell: Fetching) -> Iterator[N
         thread.join()
 
 
-def _state(known: BenchmarkSet, temporary: Path) -> tuple[int, int | None, str]:
+def _download_state(known: BenchmarkSet, temporary: Path) -> tuple[int, int | None, str]:
     folder = temporary / known.name
-    unpacked = sum(1 for split, label, _ in known.counts() for _ in _texts(folder / split / label))
+    unpacked = sum(
+        1 for split, label, _ in known.counts() for _ in _sequence_files(folder / split / label)
+    )
     if unpacked:
         return unpacked, known.sequences, "sequences unpacked"
     with suppress(FileNotFoundError):

@@ -11,9 +11,9 @@ from xaibench.data.files.reading import read_table
 from xaibench.errors import UsageError
 from xaibench.values import Intervals
 
-_SPLITS = ("train", "test")
+_TABLE_SPLITS = ("train", "test")
 _SUFFIXES = (".csv.gz", ".csv")
-_STRANDS = {"+": 1, "-": -1, ".": 1, "": 1}
+_STRAND_SIGNS = {"+": 1, "-": -1, ".": 1, "": 1}
 
 Located = tuple[tuple[str, ...], Intervals]
 """The ids of sequences and, in their order, where these stand."""
@@ -32,8 +32,8 @@ def interval_tables(folder: Path) -> dict[tuple[str, str], Located]:
 
 def table_paths(folder: Path) -> dict[tuple[str, str], Path]:
     """``(split, class)`` -> its table, sorted."""
-    found: dict[tuple[str, str], Path] = {}
-    for split in _SPLITS:
+    paths: dict[tuple[str, str], Path] = {}
+    for split in _TABLE_SPLITS:
         for suffix in _SUFFIXES:
             flat = {
                 path.name[len(split) + 1 : -len(suffix)]: path
@@ -43,13 +43,13 @@ def table_paths(folder: Path) -> dict[tuple[str, str], Path]:
                 path.name[: -len(suffix)]: path for path in (folder / split).glob(f"*{suffix}")
             }
             for label, path in (flat | nested).items():
-                found.setdefault((split, label), path)
-        if not any(key[0] == split for key in found):
+                paths.setdefault((split, label), path)
+        if not any(key[0] == split for key in paths):
             raise UsageError(
                 f"{folder}: expected interval tables, {split}/CLASS.csv.gz or "
                 f"{split}_CLASS.csv.gz, got none"
             )
-    return dict(sorted(found.items()))
+    return dict(sorted(paths.items()))
 
 
 def _located(path: Path) -> Located:
@@ -59,9 +59,9 @@ def _located(path: Path) -> Located:
     require_filled(table, path, "region")
     starts = whole_numbers(table["start"], f"{path}: column 'start'")
     ends = whole_numbers(table["end"], f"{path}: column 'end'")
-    turned = np.flatnonzero((starts < 0) | (starts >= ends))
-    if len(turned):
-        row = turned[0]
+    invalid = np.flatnonzero((starts < 0) | (starts >= ends))
+    if len(invalid):
+        row = invalid[0]
         raise UsageError(
             f"{path}: row {row}: expected 0 <= start < end, got {starts[row]} and {ends[row]}"
         )
@@ -73,7 +73,7 @@ def _located(path: Path) -> Located:
 def _strands(table: pd.DataFrame, path: Path) -> NDArray[np.int8]:
     if "strand" not in table:
         return np.ones(len(table), np.int8)
-    strands = table["strand"].map(_STRANDS)
+    strands = table["strand"].map(_STRAND_SIGNS)
     unknown = np.flatnonzero(strands.isna())
     if len(unknown):
         word = table["strand"].iloc[unknown[0]]

@@ -21,10 +21,10 @@ from xaibench.progress import fetching
 from xaibench.values import Intervals, Sequences, Splits
 
 from .benchmark_sets import SETS
-from .fetching import fetch, lacks, mend, sets_root
+from .fetching import fetch_set, how_to_get, lacks, sets_root
 from .interval_tables import Located, interval_tables, table_paths
 
-_SPLITS = ("train", "test")
+_REQUIRED_SPLITS = ("train", "test")
 
 PART = "sequences of the published set that are here"
 """Of ``Splits.facts``: where that is not all of them."""
@@ -68,12 +68,12 @@ def genomic_benchmarks(
     folder = sets_root(chosen) / dataset
     if not folder.is_dir():
         _fetch(dataset, chosen, download=download)
-    tables = _tables(intervals, dataset)
+    tables = _tables_folder(intervals, dataset)
     places = [] if tables is None else [file_key(path) for path in table_paths(tables).values()]
     key = key_of(*listing(folder), *left_out(folder), *places)
     # another folder of the same name keeps its own packed file
     name = f"{dataset}-{key_of(str(folder.resolve()), str(tables), str(root is None))[:8]}"
-    return packed(name, key, lambda: _read(folder, tables, partial=root is not None))
+    return packed(name, key, lambda: _read_set(folder, tables, partial=root is not None))
 
 
 def _fetch(dataset: str, root: Path | None, *, download: bool) -> None:
@@ -81,12 +81,12 @@ def _fetch(dataset: str, root: Path | None, *, download: bool) -> None:
     if dataset not in SETS:
         raise UsageError(f"{where}, and no set of that name; {nearest(dataset, [*SETS])}")
     if not download:
-        raise Absent(f"{where}, and download is off; {mend(dataset, root)}")
+        raise Absent(f"{where}, and download is off; {how_to_get(dataset, root)}")
     with fetching(dataset) as progress:
-        fetch(dataset, root=root, progress=progress)
+        fetch_set(dataset, root=root, progress=progress)
 
 
-def _tables(intervals: Path | None, dataset: str) -> Path | None:
+def _tables_folder(intervals: Path | None, dataset: str) -> Path | None:
     """The folder of the interval tables of one set."""
     if intervals is None:
         return None
@@ -113,16 +113,17 @@ def listing(folder: Path) -> Iterator[str]:
 
 def _class_folders(folder: Path) -> list[tuple[str, str]]:
     """``(split, class)``, both sorted as the splits and the classes are numbered."""
-    found = []
+    folders = []
     for split in _splits_in(folder):
         if not (folder / split).is_dir():
             raise UsageError(
-                f"{folder}: expected the folders train and test, got no {split}{_again(folder)}"
+                f"{folder}: expected the folders train and test, got no "
+                f"{split}{_fetch_hint(folder)}"
             )
         with os.scandir(folder / split) as classes:
             names = [entry.name for entry in classes if entry.is_dir() and entry.name[0] != "."]
-        found += [(split, name) for name in sorted(names)]
-    return found
+        folders += [(split, name) for name in sorted(names)]
+    return folders
 
 
 def _splits_in(folder: Path) -> tuple[str, ...]:
@@ -134,7 +135,7 @@ def _splits_in(folder: Path) -> tuple[str, ...]:
     ]
     if others[1:]:
         raise UsageError(f"{folder}: expected one validation split, got {' and '.join(others)}")
-    return (*_SPLITS, *others)
+    return (*_REQUIRED_SPLITS, *others)
 
 
 def left_out(folder: Path) -> list[str]:
@@ -147,7 +148,7 @@ def left_out(folder: Path) -> list[str]:
     return sorted(name for name in names if not PurePath(name).name.startswith("."))
 
 
-def _again(folder: Path) -> str:
+def _fetch_hint(folder: Path) -> str:
     """The mend of a download that was cut short."""
     if folder.name not in SETS:
         return ""
@@ -156,16 +157,16 @@ def _again(folder: Path) -> str:
     )
 
 
-def _read(folder: Path, tables: Path | None, *, partial: bool) -> Splits:
+def _read_set(folder: Path, tables: Path | None, *, partial: bool) -> Splits:
     """All sequences, sorted by class and then as numbers are."""
     class_names = _class_names(folder)
     facts = _facts_of_set(folder, partial=partial)
-    texts = list(_texts(folder))
+    texts = list(_text_files(folder))
     letters = [letters_of_file(text.path) for text in texts]
     codes = to_codes(letters, names=[text.path for text in texts])
     if count := ambiguities(letters):
         facts["letters of ambiguity read as N"] = count
-    where = None if tables is None else _intervals(tables, texts, [*map(len, letters)])
+    where = None if tables is None else _set_intervals(tables, texts, [*map(len, letters)])
     sequences = Sequences(
         codes,
         np.array([class_names.index(text.label) for text in texts], np.int64),
@@ -183,14 +184,14 @@ def _read(folder: Path, tables: Path | None, *, partial: bool) -> Splits:
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:
-    found = _class_folders(folder)
-    train = [label for split, label in found if split == "train"]
+    folders = _class_folders(folder)
+    train = [label for split, label in folders if split == "train"]
     for other in _splits_in(folder)[1:]:
-        classes = [label for split, label in found if split == other]
+        classes = [label for split, label in folders if split == other]
         for label in sorted({*train} ^ {*classes}):
             raise UsageError(
                 f"{folder}: expected the same classes in train and {other}, got {label!r} in "
-                f"{'train' if label in train else other} only{_again(folder)}"
+                f"{'train' if label in train else other} only{_fetch_hint(folder)}"
             )
     if len(train) < 2:
         raise UsageError(
@@ -208,12 +209,12 @@ def _facts_of_set(folder: Path, *, partial: bool) -> dict[str, str | int | float
     if not known or not lack:
         return {}
     if not partial:
-        raise UsageError(f"{folder}: expected all of {known.name}, got {lack}{_again(folder)}")
-    here = sum(1 for _ in _texts(folder))
-    return {PART: f"{here:,} of {known.sequences:,}"}
+        raise UsageError(f"{folder}: expected all of {known.name}, got {lack}{_fetch_hint(folder)}")
+    present = sum(1 for _ in _text_files(folder))
+    return {PART: f"{present:,} of {known.sequences:,}"}
 
 
-def _texts(folder: Path) -> Iterator[_Text]:
+def _text_files(folder: Path) -> Iterator[_Text]:
     for split, label in _class_folders(folder):
         with os.scandir(folder / split / label) as files:
             # 2.txt before 10.txt
@@ -221,7 +222,7 @@ def _texts(folder: Path) -> Iterator[_Text]:
         texts = [name for _, name in names if name.endswith(".txt")]
         if not texts:
             raise UsageError(
-                f"{folder / split / label}: expected files ID.txt, got none{_again(folder)}"
+                f"{folder / split / label}: expected files ID.txt, got none{_fetch_hint(folder)}"
             )
         for name in texts:
             path = os.path.join(folder, split, label, name)
@@ -240,7 +241,7 @@ def letters_of_file(path: str) -> str:
     return letters
 
 
-def _intervals(tables: Path, texts: Sequence[_Text], lengths: Sequence[int]) -> Intervals:
+def _set_intervals(tables: Path, texts: Sequence[_Text], lengths: Sequence[int]) -> Intervals:
     """Of every sequence, by the ids in the table of its split and class."""
     located = interval_tables(tables)
     rows_of_folder: dict[tuple[str, str], list[int]] = {}
@@ -251,7 +252,7 @@ def _intervals(tables: Path, texts: Sequence[_Text], lengths: Sequence[int]) -> 
         if key not in located:
             raise UsageError(f"{tables}: expected a table for {'/'.join(key)}, got none")
         parts.append(_matched(tables, located[key], [texts[row] for row in rows]))
-    where = _joined(parts)
+    where = _concatenated(parts)
     wrong = np.flatnonzero(where.ends - where.starts != np.array(lengths))
     if len(wrong):
         row = wrong[0]
@@ -277,7 +278,7 @@ def _matched(tables: Path, located: Located, texts: Sequence[_Text]) -> Interval
     return where.take(np.array([row_of_id[text.id] for text in texts], np.intp))
 
 
-def _joined(parts: Sequence[Intervals]) -> Intervals:
+def _concatenated(parts: Sequence[Intervals]) -> Intervals:
     return Intervals(
         tuple(chain.from_iterable(part.chromosomes for part in parts)),
         np.concatenate([part.starts for part in parts]),

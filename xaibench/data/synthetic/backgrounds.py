@@ -16,11 +16,11 @@ from xaibench.errors import UsageError
 from xaibench.shapes import Codes, Labels, Mask
 from xaibench.values import N
 
-Table = NDArray[np.float64]
+TransitionTable = NDArray[np.float64]
 """``(context, base)``: the probability of a base after the bases before it, read as a number to
 base 4. Each row sums to 1."""
 
-ORDERS = 5
+HIGHEST_ORDER = 5
 """The highest order of a chain: 1,024 contexts."""
 
 _PSEUDOCOUNT = 1
@@ -28,14 +28,14 @@ _PSEUDOCOUNT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class MarkovChain:
     """A stationary Markov chain of an order k over A C G T.
 
     ``tables[j]``, for j in 0..k, is what the base after the first j bases of a stretch follows; the
     last one is the chain's own, the others follow from its equilibrium.
     """
 
-    tables: tuple[Table, ...]
+    tables: tuple[TransitionTable, ...]
 
     def __post_init__(self) -> None:
         for order, table in enumerate(self.tables):
@@ -47,7 +47,7 @@ class Chain:
         return len(self.tables) - 1
 
 
-def chain(table: Table) -> Chain:
+def stationary_chain(table: TransitionTable) -> MarkovChain:
     """The stationary chain with these probabilities, of which none is 0; ``(4**k, 4)``."""
     contexts = np.arange(len(table))
     order = (len(table) - 1).bit_length() // 2
@@ -58,18 +58,18 @@ def chain(table: Table) -> Chain:
     equations = steps.T - np.eye(len(table))
     equations[-1] = 1
     equilibrium = np.linalg.solve(equations, contexts == contexts[-1])
-    words = (equilibrium[:, None] * table).reshape((4,) * (order + 1))
+    kmer_probabilities = (equilibrium[:, None] * table).reshape((4,) * (order + 1))
     tables = []
     for length in range(order + 1):
-        shorter = words.sum(axis=tuple(range(length + 1, order + 1))).reshape(-1, 4)
+        shorter = kmer_probabilities.sum(axis=tuple(range(length + 1, order + 1))).reshape(-1, 4)
         tables.append(shorter / shorter.sum(axis=1, keepdims=True))
-    return Chain(tuple(tables))
+    return MarkovChain(tuple(tables))
 
 
-UNIFORM = chain(np.full((1, 4), 0.25))
+UNIFORM = stationary_chain(np.full((1, 4), 0.25))
 """Every base equally likely, whatever stands before it."""
 
-BACKGROUND = chain(
+VERTEBRATE = stationary_chain(
     np.array(
         [
             [0.32, 0.18, 0.24, 0.26],
@@ -83,29 +83,29 @@ BACKGROUND = chain(
 choice."""
 
 
-def fitted(codes: Codes, order: int) -> Chain:
+def fit_markov_chain(codes: Codes, order: int) -> MarkovChain:
     """The chain of that order after ``(sequence, position)``, one added to each count.
 
     Words with an unknown base do not count. Its equilibrium, from which stretches begin, is the
     chain's own, not the composition of the sequences.
     """
     width = codes.shape[1] - order
-    words = np.zeros((len(codes), max(width, 0)), np.intp)
-    known = np.ones(words.shape, bool)
+    kmers = np.zeros((len(codes), max(width, 0)), np.intp)
+    known = np.ones(kmers.shape, bool)
     for offset in range(order + 1 if width > 0 else 0):
         bases = codes[:, offset : offset + width]
-        words = 4 * words + bases
+        kmers = 4 * kmers + bases
         known &= bases < N
     if not known.any():
         raise UsageError(
             f"sequences: expected stretches of {order + 1} known bases or more for a chain of "
             f"order {order}, got none"
         )
-    counts = np.bincount(words[known], minlength=4 ** (order + 1)).reshape(-1, 4) + _PSEUDOCOUNT
-    return chain(counts / counts.sum(axis=1, keepdims=True))
+    counts = np.bincount(kmers[known], minlength=4 ** (order + 1)).reshape(-1, 4) + _PSEUDOCOUNT
+    return stationary_chain(counts / counts.sum(axis=1, keepdims=True))
 
 
-def walks(background: Chain, inside: Mask, generator: np.random.Generator) -> Codes:
+def walks(background: MarkovChain, inside: Mask, generator: np.random.Generator) -> Codes:
     """``(sequence, position)``: each stretch where ``inside`` is False is a walk by itself.
 
     It begins at the chain's equilibrium, so that what stands before it has no influence. Positions
@@ -129,14 +129,14 @@ def walks(background: Chain, inside: Mask, generator: np.random.Generator) -> Co
     return np.ascontiguousarray(codes.T)
 
 
-def drawn(probabilities: NDArray[np.float64], uniform: NDArray[np.float64]) -> Codes:
+def sampled_bases(probabilities: NDArray[np.float64], uniform: NDArray[np.float64]) -> Codes:
     """The base that a number in [0, 1) falls on; ``probabilities`` ``(..., base)``."""
     thresholds = probabilities.cumsum(axis=-1)[..., :3]
     bases: Codes = (uniform[..., None] >= thresholds).sum(axis=-1).astype(np.uint8)
     return bases
 
 
-def log_probabilities(background: Chain, codes: Codes) -> list[NDArray[np.float64]]:
+def log_probabilities(background: MarkovChain, codes: Codes) -> list[NDArray[np.float64]]:
     """For each order j up to the chain's, ``(sequence, position)``: the log-probability of a base
     that is the (j+1)-th of its stretch, or later where j is the chain's order.
 
@@ -171,20 +171,20 @@ def shuffled(codes: Codes, count: int, length: int, generator: np.random.Generat
     return shuffles(chosen, 1, repeat(generator))[:, 0]
 
 
-def given(path: Path) -> Codes:
+def unlabelled_sequences(path: Path) -> Codes:
     """The sequences of a FASTA file, or of a table with a column ``sequence``."""
-    return _codes(_table(path, "label"), path)
+    return _codes(_sequence_table(path, "label"), path)
 
 
-def labelled(path: Path, label: str) -> tuple[Codes, Labels, tuple[str, ...]]:
+def labelled_sequences(path: Path, label: str) -> tuple[Codes, Labels, tuple[str, ...]]:
     """The sequences of such a file with the classes in a column, and the names of these."""
-    table = _table(path, label)
+    table = _sequence_table(path, label)
     require(table, path, [label])
     labels, names = classes(table, path, label)
     return _codes(table, path), labels, names
 
 
-def _table(path: Path, label: str) -> DataFrame:
+def _sequence_table(path: Path, label: str) -> DataFrame:
     table = read_sequences(path, sequence="sequence", label=label)
     require(table, path, ["sequence"])
     require_filled(table, path, "sequence")

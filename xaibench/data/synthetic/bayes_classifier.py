@@ -11,18 +11,18 @@ from scipy.special import expit, logsumexp
 from xaibench.data.meme import Matrix
 from xaibench.shapes import Codes, Labels, Values
 
-from .backgrounds import Chain, log_probabilities
+from .backgrounds import MarkovChain, log_probabilities
 from .contents import Design, weighed
 from .placement import Content, Grammar, Ways, arrangements, summed, weighed_by
 
 SIMULATED = 2000
 """So many fresh sequences tell the accuracy of the best possible classifier."""
 
-_ROWS = 100
+_BLOCK_ROWS = 100
 """So many sequences at a time: what is kept of them stays in the processor's cache."""
 
 
-class _Part(NamedTuple):
+class _MixturePart(NamedTuple):
     """A content of the mixture, with its number of arrangements and its probability by class."""
 
     content: Content
@@ -31,7 +31,7 @@ class _Part(NamedTuple):
     probabilities: NDArray[np.float64]
 
 
-def posterior(codes: Codes, design: Design, background: Chain) -> Values:
+def posterior(codes: Codes, design: Design, background: MarkovChain) -> Values:
     """``(sequence,)``: the probability of class 1, both classes being equally likely before.
 
     Exact for sequences of ``design`` in ``background``; every base is known.
@@ -41,21 +41,21 @@ def posterior(codes: Codes, design: Design, background: Chain) -> Values:
     return probabilities
 
 
-def log_likelihoods(codes: Codes, design: Design, background: Chain) -> NDArray[np.float64]:
+def log_likelihoods(codes: Codes, design: Design, background: MarkovChain) -> NDArray[np.float64]:
     """``(class, sequence)``: the log-probability of each sequence among those of a class.
 
     Summed over contents, orders, starts and strands. The stretches between instances are walks by
     themselves, so an arrangement is a product of its instances and its gaps.
     """
-    parts = _parts(design)
+    parts = _mixture_parts(design)
     chunks = [
-        _of_chunk(codes[start : start + _ROWS], design, background, parts)
-        for start in range(0, len(codes), _ROWS)
+        _of_chunk(codes[start : start + _BLOCK_ROWS], design, background, parts)
+        for start in range(0, len(codes), _BLOCK_ROWS)
     ]
     return np.concatenate(chunks, axis=1)
 
 
-def cost(design: Design) -> int:
+def position_sums(design: Design) -> int:
     """How many sums over positions ``log_likelihoods`` takes at most for a sequence."""
     shuffled = "shuffled" in design.decoys
     states = 1
@@ -65,7 +65,7 @@ def cost(design: Design) -> int:
     return states * (4 if "misplaced" in design.decoys else 1) * len(design.matrices)
 
 
-def accuracy(positive: Values, labels: Labels) -> tuple[float, float]:
+def bayes_accuracy(positive: Values, labels: Labels) -> tuple[float, float]:
     """The share of sequences whose more likely class is theirs, and its standard error.
 
     ``positive`` ``(sequence,)`` is the probability of class 1.
@@ -74,12 +74,12 @@ def accuracy(positive: Values, labels: Labels) -> tuple[float, float]:
     return mean, float(np.sqrt(mean * (1 - mean) / len(labels)))
 
 
-def said(mean: float, error: float) -> str:
-    """An accuracy by simulation, in words."""
+def describe_accuracy(mean: float, error: float) -> str:
+    """An accuracy by simulation, as text."""
     return f"{mean:.3f} ({SIMULATED:,} simulated sequences, standard error {error:.3f})"
 
 
-def _parts(design: Design) -> list[_Part]:
+def _mixture_parts(design: Design) -> list[_MixturePart]:
     weights = weighed(design)
     contents = [content for content, _ in weights]
     counts = [
@@ -90,7 +90,7 @@ def _parts(design: Design) -> list[_Part]:
     for part, ((content, is_misplaced), probabilities) in enumerate(weights.items()):
         of_grammar = [counted[part] for counted in counts]
         total = of_grammar[1] - of_grammar[2] if is_misplaced else of_grammar[0]
-        parts.append(_Part(content, is_misplaced, total, probabilities))
+        parts.append(_MixturePart(content, is_misplaced, total, probabilities))
     return parts
 
 
@@ -104,11 +104,11 @@ def _grammars(design: Design) -> list[Grammar]:
 
 
 def _of_chunk(
-    codes: Codes, design: Design, background: Chain, parts: Sequence[_Part]
+    codes: Codes, design: Design, background: MarkovChain, parts: Sequence[_MixturePart]
 ) -> NDArray[np.float64]:
     logs = log_probabilities(background, codes)
     log_weights = [_log_weights(codes, matrix, logs[-1], design) for matrix in design.matrices]
-    scales = [_scale(of_kind) for of_kind in log_weights]
+    scales = [_log_scale(of_kind) for of_kind in log_weights]
     weights = [
         np.exp(of_kind - scale[:, None]) for of_kind, scale in zip(log_weights, scales, strict=True)
     ]
@@ -155,7 +155,7 @@ def _log_instances(codes: Codes, matrix: Matrix) -> NDArray[np.float64]:
     return total
 
 
-def _scale(log_weights: NDArray[np.float64]) -> Values:
+def _log_scale(log_weights: NDArray[np.float64]) -> Values:
     """``(sequence,)``: the largest, which keeps products from overflowing."""
     largest: Values = log_weights.max(axis=1)
     return np.where(np.isfinite(largest), largest, 0)

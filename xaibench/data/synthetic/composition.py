@@ -13,18 +13,18 @@ from xaibench.shapes import Codes, Labels
 from xaibench.values import Sequences, Splits
 
 from .backgrounds import (
-    ORDERS,
-    Chain,
-    chain,
-    fitted,
-    labelled,
+    HIGHEST_ORDER,
+    MarkovChain,
+    fit_markov_chain,
+    labelled_sequences,
     log_probabilities,
+    stationary_chain,
     walks,
 )
-from .bayes_classifier import SIMULATED, accuracy, said
+from .bayes_classifier import SIMULATED, bayes_accuracy, describe_accuracy
 
 _LEAN = 0.03 * np.array([[1, -1, 1, -1], [-1, 1, -1, 1], [1, 1, -1, -1], [-1, -1, 1, 1]])
-CHAINS = (chain(0.25 - _LEAN), chain(0.25 + _LEAN))
+CHAINS = (stationary_chain(0.25 - _LEAN), stationary_chain(0.25 + _LEAN))
 """Each dinucleotide is 0.22 or 0.28 of those with its first base, and the other in the other class.
 Single bases are uniform in both. Round figures of our own choice: at 200 nt the best possible
 classifier is right in about 95 of 100 sequences."""
@@ -36,7 +36,7 @@ def composition(
     train: Annotated[int, Field(ge=10, le=10_000_000)] = 8000,
     test: Annotated[int, Field(ge=10, le=10_000_000)] = 2000,
     length: Annotated[int, Field(ge=1, le=1_000_000)] = 200,
-    order: Annotated[int, Field(ge=0, le=ORDERS)] = 1,
+    order: Annotated[int, Field(ge=0, le=HIGHEST_ORDER)] = 1,
     sequences: Path | None = None,
     label: str = "label",
 ) -> Splits:
@@ -49,33 +49,33 @@ def composition(
 
     Raises ``UsageError`` for a file of more than two classes.
     """
-    names, chains, words = _chains(sequences, label, order)
+    names, chains, origin = _chains(sequences, label, order)
 
     def split(which: str, count: int) -> Sequences:
-        codes, labels = _drawn(chains, count, length, data_seed, which)
+        codes, labels = _draw_sequences(chains, count, length, data_seed, which)
         of_split = tuple(f"{which} {row}" for row in range(count))
         return Sequences(codes, labels, of_split, names)
 
-    mean, error = simulated_accuracy(chains, length, data_seed)
+    mean, error = simulated_composition_accuracy(chains, length, data_seed)
     return Splits(
         split("train", train),
         split("test", test),
-        note=f"Sequences of {length} nt without motifs, each class from {words}.",
-        facts={"motifs": "none", "Bayes-optimal accuracy": said(mean, error)},
+        note=f"Sequences of {length} nt without motifs, each class from {origin}.",
+        facts={"motifs": "none", "Bayes-optimal accuracy": describe_accuracy(mean, error)},
     )
 
 
-def simulated_accuracy(
-    chains: tuple[Chain, Chain], length: int, data_seed: int
+def simulated_composition_accuracy(
+    chains: tuple[MarkovChain, MarkovChain], length: int, data_seed: int
 ) -> tuple[float, float]:
     """The accuracy of the best possible classifier of two chains and its standard error."""
-    codes, labels = _drawn(chains, SIMULATED, length, data_seed, "simulated")
+    codes, labels = _draw_sequences(chains, SIMULATED, length, data_seed, "simulated")
     first, second = (log_probabilities(of_class, codes)[-1].sum(axis=1) for of_class in chains)
-    return accuracy(expit(second - first), labels)
+    return bayes_accuracy(expit(second - first), labels)
 
 
-def _drawn(
-    chains: tuple[Chain, Chain], count: int, length: int, data_seed: int, which: str
+def _draw_sequences(
+    chains: tuple[MarkovChain, MarkovChain], count: int, length: int, data_seed: int, which: str
 ) -> tuple[Codes, Labels]:
     generator = stream(data_seed, "composition", which)
     labels = generator.permutation(np.arange(count) % 2)
@@ -88,7 +88,7 @@ def _drawn(
 
 def _chains(
     path: Path | None, label: str, order: int
-) -> tuple[tuple[str, ...], tuple[Chain, Chain], str]:
+) -> tuple[tuple[str, ...], tuple[MarkovChain, MarkovChain], str]:
     """The names of the classes, their chains, and where these come from."""
     if path is None:
         if order != 1:
@@ -97,11 +97,11 @@ def _chains(
                 f"got {order}"
             )
         return ("first chain", "second chain"), CHAINS, "a first-order Markov chain"
-    codes, labels, names = labelled(path, label)
+    codes, labels, names = labelled_sequences(path, label)
     if len(names) != 2:
         raise UsageError(
             f"composition: sequences: expected two classes in the column {label!r} of {path}, "
             f"got {len(names)}: {', '.join(names)}"
         )
-    first, second = (fitted(codes[labels == index], order) for index in range(2))
+    first, second = (fit_markov_chain(codes[labels == index], order) for index in range(2))
     return names, (first, second), f"a Markov chain of order {order} fitted to it in {path.name}"

@@ -66,10 +66,10 @@ def place(
     ``widths`` are those of the kinds. The orders are uniform, and the starts are uniform given the
     order: both together, since how many starts there are does not depend on the order.
     """
-    kinds = _orders(content, count, grammar, generator)
+    kinds = _kind_orders(content, count, grammar, generator)
     room = length - _occupied(content, widths)
     gaps = _gaps(kinds.shape, room, grammar, generator)
-    return _placed(kinds, gaps, widths)
+    return _placed_at(kinds, gaps, widths)
 
 
 def misplace(
@@ -87,13 +87,13 @@ def misplace(
     """
     free = Grammar(grammar.motifs)
     room = length - _occupied(content, widths)
-    kinds = _orders(content, count, free, generator)
+    kinds = _kind_orders(content, count, free, generator)
     gaps = _gaps(kinds.shape, room, free, generator)
     for _ in range(_ROUNDS):
         again = np.flatnonzero(~_broken(kinds, gaps, grammar))
         if not len(again):
-            return _placed(kinds, gaps, widths)
-        kinds[again] = _orders(content, len(again), free, generator)
+            return _placed_at(kinds, gaps, widths)
+        kinds[again] = _kind_orders(content, len(again), free, generator)
         gaps[again] = _gaps(kinds[again].shape, room, free, generator)
     raise UsageError(
         "planted: decoys: expected an order or a spacing that random places break, got one that "
@@ -101,7 +101,7 @@ def misplace(
     )
 
 
-def _orders(
+def _kind_orders(
     content: Content, count: int, grammar: Grammar, generator: np.random.Generator
 ) -> Instances:
     """``(count, instance)``: uniform orders of the kinds."""
@@ -139,7 +139,7 @@ def _occupied(content: Content, widths: Sequence[int]) -> int:
     return sum(count * width for count, width in zip(content, widths, strict=True))
 
 
-def _placed(kinds: Instances, gaps: Instances, widths: Sequence[int]) -> Placed:
+def _placed_at(kinds: Instances, gaps: Instances, widths: Sequence[int]) -> Placed:
     ends = (gaps + np.asarray(widths)[kinds]).cumsum(axis=1)
     return Placed(kinds, ends - np.asarray(widths)[kinds])
 

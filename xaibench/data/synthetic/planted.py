@@ -19,14 +19,14 @@ from xaibench.values import NO_CLASS, Sequences, Splits
 
 from . import bayes_classifier
 from .backgrounds import (
-    BACKGROUND,
-    ORDERS,
+    HIGHEST_ORDER,
     UNIFORM,
-    Chain,
-    drawn,
-    fitted,
-    given,
+    VERTEBRATE,
+    MarkovChain,
+    fit_markov_chain,
+    sampled_bases,
     shuffled,
+    unlabelled_sequences,
     walks,
 )
 from .contents import Carried, Decoys, Design, can_be_misplaced, carried
@@ -44,9 +44,9 @@ class Background(NamedTuple):
     """What stands between motifs: drawn by a function, and the chain that describes it best."""
 
     draw: Callable[[Mask, np.random.Generator], Codes]
-    chain: Chain
+    chain: MarkovChain
     is_chain: bool
-    words: str
+    description: str
 
 
 class Generated(NamedTuple):
@@ -69,7 +69,7 @@ def planted(
     spacing: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]] | None = None,
     decoys: list[Decoys] | None = None,
     background: Backgrounds = "chain",
-    order: Annotated[int, Field(ge=0, le=ORDERS)] = 1,
+    order: Annotated[int, Field(ge=0, le=HIGHEST_ORDER)] = 1,
     sequences: Path | None = None,
     release: str | None = None,
     matrices: Path | None = None,
@@ -103,7 +103,7 @@ def planted(
     Raises ``UsageError`` for options that contradict each other and motifs that do not fit.
     """
     parsed = parse(rule)
-    motifs = _motifs(parsed, release, matrices)
+    motifs = _rule_motifs(parsed, release, matrices)
     grammar = _grammar(parsed, ordered, spacing)
     bare = Design(parsed, tuple(m.matrix for m in motifs), grammar, (), length, strands == "both")
     _require_room(bare, motifs)
@@ -119,7 +119,8 @@ def planted(
     return Splits(
         split("train", train),
         split("test", test),
-        note=f"Sequences of {length} nt from {between.words}; half of them fulfil {design.rule}.",
+        note=f"Sequences of {length} nt from {between.description}; half of them fulfil "
+        f"{design.rule}.",
         facts={"rule": str(design.rule), **best_possible(design, between, data_seed)},
     )
 
@@ -156,7 +157,7 @@ def _arranged(design: Design, what: Carried, generator: np.random.Generator) -> 
     for group, (*content, is_misplaced) in enumerate(groups.tolist()):
         rows = np.flatnonzero(group_of == group)
         put = misplace if is_misplaced else place
-        found = put(
+        placed = put(
             tuple(content),
             len(rows),
             design.grammar,
@@ -164,8 +165,8 @@ def _arranged(design: Design, what: Carried, generator: np.random.Generator) -> 
             length=design.length,
             generator=generator,
         )
-        kinds[rows, : sum(content)] = found.kinds
-        starts[rows, : sum(content)] = found.starts
+        kinds[rows, : sum(content)] = placed.kinds
+        starts[rows, : sum(content)] = placed.starts
     return Placed(kinds, starts)
 
 
@@ -178,10 +179,10 @@ def _places(where: Placed, kind: int, width: int) -> tuple[NDArray[np.intp], NDA
 def _instances(design: Design, kind: int, count: int, generator: np.random.Generator) -> Codes:
     """``(instance, column)``: sampled from the matrix of their kind."""
     matrix = design.matrices[kind]
-    codes = drawn(matrix, generator.random((count, len(matrix))))
+    codes = sampled_bases(matrix, generator.random((count, len(matrix))))
     if design.both_strands:
-        turned = generator.random(count) < 0.5
-        codes[turned] = reverse_complement(codes[turned])
+        reversed_rows = generator.random(count) < 0.5
+        codes[reversed_rows] = reverse_complement(codes[reversed_rows])
     return codes
 
 
@@ -192,16 +193,20 @@ def best_possible(
     what = "Bayes-optimal accuracy"
     if not background.is_chain:
         what = f"accuracy of the best chain-background classifier (a lower bound of the {what})"
-    cost = bayes_classifier.cost(design) * design.length * bayes_classifier.SIMULATED
+    cost = bayes_classifier.position_sums(design) * design.length * bayes_classifier.SIMULATED
     if cost > _COST:
         return {
             what: f"not simulated: the rule allows so many arrangements that it would take about "
             f"{cost / _COST * 5:,.0f} s"
         }
-    return {what: bayes_classifier.said(*simulated_accuracy(design, background, data_seed))}
+    return {
+        what: bayes_classifier.describe_accuracy(
+            *simulated_planted_accuracy(design, background, data_seed)
+        )
+    }
 
 
-def simulated_accuracy(
+def simulated_planted_accuracy(
     design: Design, background: Background, data_seed: int
 ) -> tuple[float, float]:
     """The accuracy of the best possible classifier and its standard error.
@@ -211,12 +216,12 @@ def simulated_accuracy(
     """
     generator = stream(data_seed, "planted", "simulated")
     codes, labels, _ = generated(design, background, bayes_classifier.SIMULATED, generator)
-    return bayes_classifier.accuracy(
+    return bayes_classifier.bayes_accuracy(
         bayes_classifier.posterior(codes, design, background.chain), labels
     )
 
 
-def _motifs(rule: Rule, release: str | None, matrices: Path | None) -> list[Motif]:
+def _rule_motifs(rule: Rule, release: str | None, matrices: Path | None) -> list[Motif]:
     motifs = [find_motif(atom.motif, release=release, path=matrices) for atom in rule.atoms]
     for second, motif in enumerate(motifs):
         first = next(n for n, other in enumerate(motifs) if other.identifier == motif.identifier)
@@ -288,23 +293,23 @@ def _background(kind: Backgrounds, order: int, sequences: Path | None) -> Backgr
     if order != 1 and kind != "markov":
         raise UsageError(f"planted: order: expected 1 but for the background markov, got {order}")
     if sequences is None:
-        chain, words = (UNIFORM, "uniform bases") if kind == "uniform" else (BACKGROUND, "")
-        return _of_chain(chain, words or "a first-order Markov chain")
-    codes = given(sequences)
+        chain, text = (UNIFORM, "uniform bases") if kind == "uniform" else (VERTEBRATE, "")
+        return _of_chain(chain, text or "a first-order Markov chain")
+    codes = unlabelled_sequences(sequences)
     if kind == "markov":
-        words = f"a Markov chain of order {order} fitted to {sequences.name}"
-        return _of_chain(fitted(codes, order), words)
+        text = f"a Markov chain of order {order} fitted to {sequences.name}"
+        return _of_chain(fit_markov_chain(codes, order), text)
 
     def draw(inside: Mask, generator: np.random.Generator) -> Codes:
         count, length = inside.shape
         return shuffled(codes, count, length, generator)
 
-    words = f"dinucleotide shuffles of {sequences.name}"
-    return Background(draw, fitted(codes, 1), is_chain=False, words=words)
+    text = f"dinucleotide shuffles of {sequences.name}"
+    return Background(draw, fit_markov_chain(codes, 1), is_chain=False, description=text)
 
 
-def _of_chain(chain: Chain, words: str) -> Background:
+def _of_chain(chain: MarkovChain, text: str) -> Background:
     def draw(inside: Mask, generator: np.random.Generator) -> Codes:
         return walks(chain, inside, generator)
 
-    return Background(draw, chain, is_chain=True, words=words)
+    return Background(draw, chain, is_chain=True, description=text)

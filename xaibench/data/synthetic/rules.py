@@ -31,7 +31,7 @@ _TOKEN = re.compile(
 _LEVELS = (("or", np.logical_or), ("xor", np.logical_xor), ("and", np.logical_and))
 """What binds loosest comes first."""
 
-Table = NDArray[np.bool_]
+TruthTable = NDArray[np.bool_]
 """``(combination,)``: an answer for all truths of as many atoms as there may be."""
 
 _TRUTHS = np.array(list(product([False, True], repeat=ATOMS)))
@@ -101,7 +101,7 @@ def parse(text: str) -> Rule:
             f"rule: expected one that some sequences fulfil and others do not, got {text!r}, which "
             f"{'always' if answers[0] else 'never'} holds"
         )
-    return Rule(_spaced(text), tuple(atoms), answers)
+    return Rule(_normalised_text(text), tuple(atoms), answers)
 
 
 class _Token(NamedTuple):
@@ -109,8 +109,8 @@ class _Token(NamedTuple):
     text: str
     position: int
 
-    def is_word(self, *words: str) -> bool:
-        return self.kind == "word" and self.text in words
+    def is_word(self, *keywords: str) -> bool:
+        return self.kind == "word" and self.text in keywords
 
 
 def _tokens(text: str) -> Iterator[_Token]:
@@ -130,7 +130,7 @@ def _tokens(text: str) -> Iterator[_Token]:
     yield _Token("end", "the end", len(text))
 
 
-def _expression(tokens: deque[_Token], atoms: list[Atom], level: int) -> Table:
+def _expression(tokens: deque[_Token], atoms: list[Atom], level: int) -> TruthTable:
     """The truth table of what stands first, as far as nothing binds looser than ``level``."""
     if level == len(_LEVELS):
         return _operand(tokens, atoms)
@@ -142,7 +142,7 @@ def _expression(tokens: deque[_Token], atoms: list[Atom], level: int) -> Table:
     return table
 
 
-def _operand(tokens: deque[_Token], atoms: list[Atom]) -> Table:
+def _operand(tokens: deque[_Token], atoms: list[Atom]) -> TruthTable:
     token = tokens.popleft()
     if token.is_word("not"):
         return ~_operand(tokens, atoms)
@@ -155,7 +155,7 @@ def _operand(tokens: deque[_Token], atoms: list[Atom]) -> Table:
     return _atom(token, tokens, atoms)
 
 
-def _atom(token: _Token, tokens: deque[_Token], atoms: list[Atom]) -> Table:
+def _atom(token: _Token, tokens: deque[_Token], atoms: list[Atom]) -> TruthTable:
     count = 1
     if token.kind == "count":
         count = int(token.text)
@@ -172,23 +172,24 @@ def _atom(token: _Token, tokens: deque[_Token], atoms: list[Atom]) -> Table:
         atoms.append(atom)
     if len(atoms) > ATOMS:
         raise _expected(f"{ATOMS} motifs at most", token)
-    table: Table = _TRUTHS[:, atoms.index(atom)]
+    table: TruthTable = _TRUTHS[:, atoms.index(atom)]
     return table
 
 
 def _expected(expected: str, token: _Token, got: int | None = None) -> UsageError:
-    found = token.text if token.kind == "end" else repr(token.text)
+    token_text = token.text if token.kind == "end" else repr(token.text)
     return UsageError(
-        f"rule: position {token.position}: expected {expected}, got {found if got is None else got}"
+        f"rule: position {token.position}: expected {expected}, got "
+        f"{token_text if got is None else got}"
     )
 
 
-def _spaced(text: str) -> str:
+def _normalised_text(text: str) -> str:
     """The rule as it was written, with its words in lower case and one space between them."""
-    words = []
+    parts = []
     for token in list(_tokens(text))[:-1]:
-        words.append(f'"{token.text}"' if token.kind == "quoted" else token.text)
-    return " ".join(words).replace("( ", "(").replace(" )", ")")
+        parts.append(f'"{token.text}"' if token.kind == "quoted" else token.text)
+    return " ".join(parts).replace("( ", "(").replace(" )", ")")
 
 
 def speaks_for(rule: Rule) -> NDArray[np.int8]:

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xaibench.data.audit.baselines import Floor
-from xaibench.data.audit.summary import Copies, Groups, Near, Overlapping, Split, audit
-from xaibench.data.audit.text import interval_lines, lines
+from xaibench.data.audit.baselines import TrivialBaseline
+from xaibench.data.audit.summary import Copies, Groups, Near, Overlapping, Split, audit_splits
+from xaibench.data.audit.text import describe_audit, describe_intervals
 from xaibench.data.files.file import file
 from xaibench.dna.encoding import reverse_complement
 from xaibench.errors import UsageError
 from xaibench.values import Intervals, N, Sequences, Splits
 
-GUESS = (Floor("majority class", 0.5, 0.5, 7),)
+GUESS = (TrivialBaseline("majority class", 0.5, 0.5, 7),)
 
 
 def sequences(codes, labels, *, groups=None, starts=None):
@@ -64,7 +64,7 @@ def leaking():
 
 def findings(found):
     """Each finding on one line."""
-    text = lines(found)
+    text = describe_audit(found)
     start = text.index("FINDINGS") + 1
     paragraphs = []
     for line in text[start : text.index("", start)]:
@@ -76,7 +76,7 @@ def findings(found):
 
 
 def test_splits_are_counted_with_their_lengths_and_unknown_bases(leaking):
-    found = audit(leaking, data_seed=0)
+    found = audit_splits(leaking, data_seed=0)
     assert found.splits == (
         Split("train", 7, (4, 3), 85, 90.0, 90, 625, 3, 1, 0, 4),
         Split("validation", 2, (1, 1), 90, 90.0, 90, 180, 0, 0, 0, 2),
@@ -85,7 +85,7 @@ def test_splits_are_counted_with_their_lengths_and_unknown_bases(leaking):
 
 
 def test_twins_are_counted_within_and_across_splits_with_their_conflicts(leaking):
-    assert audit(leaking, data_seed=0).copies == (
+    assert audit_splits(leaking, data_seed=0).copies == (
         Copies("train", "train", 7, 2, 2),
         Copies("validation", "validation", 2, 0, 0),
         Copies("test", "test", 4, 0, 0),
@@ -97,7 +97,7 @@ def test_twins_are_counted_within_and_across_splits_with_their_conflicts(leaking
 
 def test_near_repeats_are_counted_by_class(leaking):
     human, other = leaking.train.class_names
-    assert audit(leaking, data_seed=0).near == (
+    assert audit_splits(leaking, data_seed=0).near == (
         Near("test", "train", human, 2, 0, 1, 1),
         Near("test", "train", other, 2, 1, 1, 1),
         Near("validation", "train", human, 1, 0, 0, 0),
@@ -110,7 +110,7 @@ def test_near_repeats_are_counted_by_class(leaking):
 
 
 def test_groups_and_intervals_are_compared_across_splits(leaking):
-    found = audit(leaking, data_seed=0)
+    found = audit_splits(leaking, data_seed=0)
     human, other = leaking.train.class_names
     assert found.groups == (
         Groups("test", "train", 3, 1, 4, 2),
@@ -125,7 +125,7 @@ def test_groups_and_intervals_are_compared_across_splits(leaking):
 
 
 def test_every_problem_has_a_line_with_its_denominator(leaking):
-    found = replace(audit(leaking, data_seed=0), floor=GUESS)
+    found = replace(audit_splits(leaking, data_seed=0), baselines=GUESS)
     assert findings(found) == [
         "LEAK: 25.00 % of test sequences (1 of 4) have the same letters as a train sequence.",
         "LEAK: 25.00 % of test sequences (1 of 4) have the same letters as a validation sequence.",
@@ -154,9 +154,9 @@ def test_every_problem_has_a_line_with_its_denominator(leaking):
 
 
 def test_clean_data_have_no_problem_and_no_empty_tables(clean):
-    found = replace(audit(clean, data_seed=0), floor=GUESS)
+    found = replace(audit_splits(clean, data_seed=0), baselines=GUESS)
     assert findings(found) == ["No problem found."]
-    text = lines(found)
+    text = describe_audit(found)
     assert "GROUPS" not in text
     assert "OVERLAP IN THE GENOME" not in text
     assert text[:3] == [
@@ -168,12 +168,12 @@ def test_clean_data_have_no_problem_and_no_empty_tables(clean):
 
 def test_cues_and_an_uneven_test_are_told(clean):
     floors = (
-        Floor("majority class", 0.9, 0.5, 7),
-        Floor("GC alone", 0.91, 0.8, 7),
-        Floor("3-mers", 0.99, 0.99, 7, converged=False),
-        Floor("length", 0.93, 0.75, 7),
+        TrivialBaseline("majority class", 0.9, 0.5, 7),
+        TrivialBaseline("GC alone", 0.91, 0.8, 7),
+        TrivialBaseline("3-mers", 0.99, 0.99, 7, converged=False),
+        TrivialBaseline("length", 0.93, 0.75, 7),
     )
-    found = replace(audit(clean, data_seed=0), floor=floors)
+    found = replace(audit_splits(clean, data_seed=0), baselines=floors)
     assert findings(found) == [
         "CUE: GC alone reaches an AUROC of 0.800 on test and an accuracy of 0.910 (the majority "
         "class 0.900).",
@@ -181,14 +181,14 @@ def test_cues_and_an_uneven_test_are_told(clean):
         "majority class 0.900).",
         "UNEVEN: always the majority class is right for 90.0% of test: read AUROC.",
     ]
-    assert [line.split()[-2:] for line in lines(found) if "3-mers" in line] == [
+    assert [line.split()[-2:] for line in describe_audit(found) if "3-mers" in line] == [
         ["stopped", "early"]
     ]
 
 
 def test_it_is_said_how_a_validation_split_is_cut(clean, leaking):
     def told(splits):
-        return " ".join(" ".join(lines(audit(splits, data_seed=0))).split())
+        return " ".join(" ".join(describe_audit(audit_splits(splits, data_seed=0))).split())
 
     assert "a run cuts one from train, the same share of each class." in told(clean)
     by_group = told(replace(leaking, validation=None))
@@ -201,12 +201,18 @@ def test_lines_are_a_hundred_columns_wide_at_most_and_name_the_classes(leaking):
         return replace(split, class_names=("human", "a class with a very long name"))
 
     train, test, validation = map(renamed, (leaking.train, leaking.test, leaking.validation))
-    found = audit(Splits(train, test, validation), data_seed=0)
+    found = audit_splits(Splits(train, test, validation), data_seed=0)
     large = replace(found, near=(Near("validation", "validation", "x" * 30, *[231_348] * 4),))
-    for text in (lines(audit(leaking, data_seed=0)), lines(found), lines(large)):
+    for text in (
+        describe_audit(audit_splits(leaking, data_seed=0)),
+        describe_audit(found),
+        describe_audit(large),
+    ):
         assert max(map(len, text)) <= 100
-    assert any("intergenomic_seqs  " in line for line in lines(audit(leaking, data_seed=0)))
-    assert any("a class with a v…" in line for line in lines(found))
+    assert any(
+        "intergenomic_seqs  " in line for line in describe_audit(audit_splits(leaking, data_seed=0))
+    )
+    assert any("a class with a v…" in line for line in describe_audit(found))
 
 
 def table(folder, split, name, rows):
@@ -221,7 +227,7 @@ def test_a_folder_of_intervals_is_audited_by_class(tmp_path):
     table(tmp_path, "test", "worm", [("I", 100, 200), ("I", 190, 290), ("II", 40, 50)])
     table(tmp_path, "train", "human", [("I", 300, 400)])
     table(tmp_path, "test", "human", [("I", 100, 200), ("chr2", 300, 400)])
-    text = interval_lines(tmp_path)
+    text = describe_intervals(tmp_path)
     assert text[0] == f"AUDIT OF INTERVALS: 5 test intervals of 2 classes in {tmp_path.name}."
     assert " ".join(" ".join(text[3:5]).split()) == (
         "LEAK: 66.67 % of test intervals (2 of 3) of 'worm' overlap one of train, 33.33 % by half "
@@ -237,13 +243,13 @@ def test_a_folder_with_a_class_in_one_split_only_is_refused(tmp_path):
     table(tmp_path, "train", "worm", [("I", 100, 200)])
     table(tmp_path, "test", "human", [("I", 100, 200)])
     with pytest.raises(UsageError, match=r"same classes .* got \['worm'\] and \['human'\]"):
-        interval_lines(tmp_path)
+        describe_intervals(tmp_path)
 
 
 @pytest.mark.skipif("XAIBENCH_DATA" not in os.environ, reason="XAIBENCH_DATA is not set")
 def test_official_intervals_print_the_figures_counted_elsewhere():
     folder = Path(os.environ["XAIBENCH_DATA"]) / "demo_human_or_worm_intervals"
-    human, worm = (line for line in interval_lines(folder) if line.startswith("  test"))
+    human, worm = (line for line in describe_intervals(folder) if line.startswith("  test"))
     assert [word for word in human.split() if "." in word] == ["(0.63", "(0.28", "(0.00"]
     assert [word for word in worm.split() if "." in word] == ["(14.46", "(7.30", "(0.03"]
 
@@ -251,7 +257,7 @@ def test_official_intervals_print_the_figures_counted_elsewhere():
 @pytest.mark.skipif("XAIBENCH_DATA" not in os.environ, reason="XAIBENCH_DATA is not set")
 def test_known_repeats_of_the_tata_set_are_found():
     path = Path(os.environ["XAIBENCH_DATA"]) / "prom_300_tata_annotated.csv.gz"
-    found = audit(file(data_seed=0, path=path), data_seed=0)
+    found = audit_splits(file(data_seed=0, path=path), data_seed=0)
     across = {(row.split, row.among): row for row in found.copies}
     assert across["test", "train"].repeated == 6
     assert across["validation", "train"].repeated == 14
