@@ -354,6 +354,9 @@ def keyed(records):
     return ok.set_index(keys)["value"].sort_index()
 
 
+OF_RANKS = ("shift_consistency", "cascading_randomisation")
+
+
 @pytest.fixture(scope="module")
 def whole_batches(tmp_path_factory):
     """The records of fewer questions, answered with batches as large as they go."""
@@ -367,7 +370,13 @@ def test_records_do_not_depend_on_the_batch(whole_batches, tmp_path, monkeypatch
     _, _, few = finished(tmp_path / "other", changes=FEWER)
     first, second = keyed(whole_batches), keyed(few)
     assert first.index.equals(second.index)
-    assert second.to_numpy() == pytest.approx(first.to_numpy(), abs=1e-5, nan_ok=True)
+    # two scores of attention may be so near that rounding swaps their ranks, on some machines
+    ranked = first.index.get_level_values("metric").isin(OF_RANKS)
+    apart = np.abs(second.to_numpy() - first.to_numpy())
+    assert (np.isnan(second) == np.isnan(first)).all()
+    assert not (apart[~ranked] > 1e-5).any()
+    assert np.mean(apart[ranked] > 1e-5) < 0.01
+    assert not (apart > 0.01).any()
 
 
 def test_records_do_not_depend_on_the_order_of_the_sequences(tmp_path):
