@@ -72,8 +72,8 @@ def _of_release(name: str, release: str) -> Motif:
         return Motif(f"{row.base}.{row.version}", row.name, _probabilities(row, release))
     others = [other for other in releases if _chosen(name, _rows_of(other))]
     known = [word for row in rows for word in (f"{row.base}.{row.version}", row.name)]
-    mend = f"; {others[0]} has it" if others else ""
-    raise UsageError(_unknown(name, release, known) + mend)
+    hint = f"; {others[0]} has it" if others else ""
+    raise UsageError(_unknown(name, release, known) + hint)
 
 
 class _Row(NamedTuple):

@@ -158,7 +158,7 @@ def _age(path: Path) -> float:
 
 
 def _read_packed(path: Path) -> Splits | None:
-    """None where nothing whole is there; a checksum stands beside each array."""
+    """None where nothing whole is there; a checksum is beside each array."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             about = json.loads(_string(file["about"]))
@@ -170,7 +170,7 @@ def _read_packed(path: Path) -> Splits | None:
                 for name, columns in about["columns"].items()
             }
             return Splits(**splits, note=about["note"], facts=about["facts"])
-    except Exception:  # what a damaged file may lead to has no end, and the mend is the same
+    except Exception:  # what a damaged file may lead to has no end, and the remedy is the same
         return None
 
 

@@ -35,7 +35,7 @@ def cut(
 ) -> tuple[Sequences, Sequences]:
     """``(rest, part)``, the part being about ``fraction`` of the sequences, in (0, 1).
 
-    No group stands on both sides. Without groups (or with one) each class gives its fraction. Both
+    No group is on both sides. Without groups (or with one) each class gives its fraction. Both
     sides keep the order of ``sequences``. Raises ``UsageError`` where a side would be empty or the
     rest would lack a class.
     """
@@ -59,7 +59,7 @@ def _by_label(
     if not inside.any():
         raise UsageError(
             f"expected two sequences of a class to cut {fraction:g} from, "
-            f"got {len(sequences)} sequences with one a class at most; "
+            f"got {len(sequences)} sequences with one per class at most; "
             "is the label a quantity or a name?"
         )
     return inside

@@ -1,4 +1,4 @@
-"""Where motifs stand in real sequences: by scanning for them, or from a list of sites."""
+"""Where motifs are in real sequences: by scanning for them, or from a list of sites."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -22,7 +22,7 @@ _BASES_PER_BLOCK = 2**22
 """So many bases are scanned at a time, at some 50 bytes each."""
 
 _CHROMOSOME_STRIDE = 2**40
-"""Longer than any: with this times its number before it, a position tells its chromosome too."""
+"""Longer than any chromosome: position + number of the chromosome x this is unique in a genome."""
 
 
 def scanned(
@@ -211,9 +211,10 @@ def annotated(splits: Splits, path: Path, *, speaks_for: str | None = None) -> S
     """The splits with ``evidence``: the sites of a BED file (plain, gzip or bgzip).
 
     Its first column is the name of a sequence, and then start and end are positions in it, or a
-    chromosome, where the sequences have intervals: the site is cut to each of them, and turned
-    where that is on the strand -. The fourth column is the class that a site speaks for, or
-    ``speaks_for`` is that of all. Where sites for different classes overlap, the earlier row holds.
+    chromosome, where the sequences have intervals: the site is cut to each of them, and
+    reverse-complemented where that is on the strand -. The fourth column is the class that a site
+    speaks for, or ``speaks_for`` is that of all. Where sites for different classes overlap, the
+    earlier row holds.
 
     Raises ``UsageError`` where the splits know their motifs already, for a class that is none, for
     a site that is no interval or not inside the sequence it names, and where no site touches any.

@@ -137,7 +137,7 @@ def test_every_problem_has_a_line_with_its_denominator(leaking):
         "half or more.",
         "LEAK: 50.00 % of test intervals (1 of 2) of 'intergenomic_seqs' overlap one of train, "
         "50.00 % by half or more, 50.00 % equal one.",
-        "To mend: the option `deduplicated: true` of the dataset leaves out of test and validation "
+        "To fix: the option `deduplicated: true` of the dataset leaves out of test and validation "
         "what repeats, nearly repeats or overlaps train by half.",
         "LABELS: 28.57 % of train sequences (2 of 7) have the letters of another train sequence of "
         "another class.",

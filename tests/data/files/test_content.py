@@ -228,17 +228,17 @@ def test_a_header_that_is_none_is_named_with_the_mend(tmp_path, case):
 def test_a_million_columns_are_refused(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text(",".join(f"c{column}" for column in range(1_000_000)) + "\n")
-    with pytest.raises(UsageError, match="got: 1,000,000 columns; expected a row a sequence"):
+    with pytest.raises(UsageError, match="got: 1,000,000 columns; expected one row per sequence"):
         file(data_seed=0, path=path)
     path.write_text(">a " + " ".join(f"k{column}=1" for column in range(20_000)) + "\nACGT\n")
-    with pytest.raises(UsageError, match="got: 20,001 columns; expected a row a sequence"):
+    with pytest.raises(UsageError, match="got: 20,001 columns; expected one row per sequence"):
         file(data_seed=0, path=path)
     path.write_text("\t".join(["chr1", "1", "9", *map(str, range(19_997))]) + "\n")
-    with pytest.raises(UsageError, match="got: 20,000 columns; expected a row a sequence"):
+    with pytest.raises(UsageError, match="got: 20,000 columns; expected one row per sequence"):
         read_bed(path)
     columns = {f"c{column}": [1] for column in range(10_001)}
     pd.DataFrame(columns).to_parquet(path, engine="pyarrow")
-    with pytest.raises(UsageError, match="got: 10,001 columns; expected a row a sequence"):
+    with pytest.raises(UsageError, match="got: 10,001 columns; expected one row per sequence"):
         file(data_seed=0, path=path)
 
 

@@ -474,7 +474,7 @@ def test_one_odd_region_is_named_and_the_others_keep_their_group(write):
 def test_a_quantity_in_every_row_is_asked_about(write):
     rows = "".join(f"ACGT,{row / 7}\n" for row in range(40))
     with pytest.raises(
-        UsageError, match=r"one a class at most; is the label a quantity or a name\?"
+        UsageError, match=r"one per class at most; is the label a quantity or a name\?"
     ):
         file(data_seed=0, path=write("t.csv", f"sequence,label\n{rows}"))
 

@@ -1,4 +1,4 @@
-"""What can be had without a network: a guess, composition and short words, learnt from train."""
+"""Trivial baselines: a guess, composition and k-mers, learnt from train without a network."""
 
 import math
 import warnings
@@ -95,7 +95,7 @@ def _logistic_regression(
     standardise = _standardiser(train_features)
     model = LogisticRegression(max_iter=_ITERATIONS)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # told in the result
+        warnings.simplefilter("ignore", ConvergenceWarning)  # reported in the result
         model.fit(standardise(train_features), labels)
     scores = np.zeros((len(test), len(test.class_names)))
     scores[:, model.classes_] = model.predict_proba(standardise(features(test.codes)))
@@ -163,7 +163,7 @@ def gc(codes: Codes) -> Features:
 
 
 def frequencies(codes: Codes, width: int) -> Features:
-    """``(sequence, 4**width)``: the share of each word among those without an unknown base.
+    """``(sequence, 4**width)``: the share of each k-mer among those without an unknown base.
 
     In the order AA, AC, ... TT, as the sequence is read.
     """

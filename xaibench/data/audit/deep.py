@@ -100,7 +100,7 @@ def linted(splits: Mapping[str, Sequences], letters: Letters, *, as_written: boo
 
 
 def _linter_table(splits: Mapping[str, Sequences], letters: Letters) -> pd.DataFrame:
-    """A row a sequence; classes as numbers, for seqleak takes the names 1 and 01 for one."""
+    """One row per sequence; classes as numbers, for seqleak takes the names 1 and 01 for one."""
     parts = []
     for name, split in splits.items():
         columns = {

@@ -1,8 +1,8 @@
 """What a split gives away: sequences of test that repeat, nearly repeat or overlap those of train.
 
-Three measures, each for one sequence: the same letters on either strand; the share of its words of
-20 bases that occur there, on either strand; its interval in the genome. Rows are read in chunks:
-what is held at once are the words of test, never all those of train.
+Three measures, each per sequence: the same letters on either strand; the share of its 20-mers that
+occur there, on either strand; its interval in the genome. Rows are read in blocks: the k-mers of
+test are held at once, never all those of train.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,19 +19,19 @@ from xaibench.shapes import Codes, Labels, Values
 from xaibench.values import Intervals, N, Sequences, Splits
 
 WIDTH = 20
-"""The bases of a word: a random one stands among 10 million others once in 50,000 times."""
+"""k: a random 20-mer is among 10 million others once in 50,000 times."""
 
 NEAR = 0.5
-"""From this share of its words in train on, a sequence nearly repeats train. Our choice."""
+"""From this share of its k-mers in train on, a sequence nearly repeats train. Our choice."""
 
 _NO_LETTERS = -1
 _NO_KMER = np.uint64(2**64 - 1)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
-"""Odd, so that multiplying by it is one to one; it spreads words evenly over the numbers."""
+"""Odd, so that multiplying by it is one to one; it spreads k-mers evenly over the numbers."""
 _BLOCK_POSITIONS = 2**18
 """Positions, or pairs of intervals, at a time."""
 _PART = 2**25
-"""Words sorted at a time."""
+"""k-mers sorted at a time."""
 
 Flags = NDArray[np.bool_]
 Identities = NDArray[np.int64]
@@ -111,12 +111,12 @@ def _copy_counts(
 
 
 def shared_kmers(codes: Codes, *others: Codes, width: int = WIDTH) -> Values:
-    """``(sequence,)``: the share of its words that occur anywhere in ``others``, either strand.
+    """``(sequence,)``: the share of its k-mers that occur anywhere in ``others``, either strand.
 
-    A word is a stretch of ``width`` (31 at most) known bases or its reverse complement, the same
-    thing, and counts once a sequence. NaN where a sequence has none: it is too short, or full of N.
-    The words of one sequence may be found in several of the others: what is measured is how much of
-    it was to be seen, not how alike two sequences are.
+    A k-mer of ``width`` (31 at most) known bases is the same as its reverse complement, and counts
+    once per sequence. NaN where a sequence has none: it is too short, or full of N. The k-mers of
+    one sequence may occur in several of the others: what is measured is how much of it occurs
+    there, not how similar two sequences are.
     """
     own = _distinct_kmers_of(codes, width)
     shared = np.zeros(len(own), np.bool_)
@@ -138,7 +138,7 @@ def repeated_kmers(codes: Codes, *, width: int = WIDTH) -> Values:
 
 
 def _in_several(codes: Codes, low: np.uint64, high: np.uint64, width: int) -> Kmers:
-    """The words from ``low`` to below ``high`` that stand in two sequences or more, sorted."""
+    """The k-mers from ``low`` to below ``high`` that are in two sequences or more, sorted."""
     inside = []
     for kmers in _kmers(codes, width):
         kmers, new = _sorted_rows(kmers)
@@ -150,7 +150,7 @@ def _in_several(codes: Codes, low: np.uint64, high: np.uint64, width: int) -> Km
 
 
 def _table_shares(codes: Codes, table: Kmers, width: int) -> Values:
-    """The share of each sequence's words that stand in the sorted table."""
+    """``(sequence,)``: the share of each sequence's k-mers that are in the sorted table."""
     shares = []
     for kmers in _kmers(codes, width):
         kmers, new = _sorted_rows(kmers)
@@ -163,7 +163,7 @@ def _table_shares(codes: Codes, table: Kmers, width: int) -> Values:
 
 
 def _sorted_rows(kmers: Kmers) -> tuple[Kmers, Flags]:
-    """Each row sorted, and True at the first place of each of its words."""
+    """Each row sorted, and True at the first place of each of its k-mers."""
     kmers = np.sort(kmers, axis=1)
     new = kmers != _NO_KMER
     new[:, 1:] &= kmers[:, 1:] != kmers[:, :-1]
@@ -188,7 +188,7 @@ def _sorted_distinct(kmers: Kmers) -> Kmers:
 
 
 def _kmers(codes: Codes, width: int) -> Iterator[Kmers]:
-    """In chunks of rows ``(sequence, window)``: a number for the word of each window.
+    """In blocks of rows ``(sequence, window)``: a number for the k-mer of each window.
 
     2 bits a base, the smaller of both strands, spread over 0 ... 4**width - 1; ``_NO_KMER`` where
     a base is not known.
@@ -205,9 +205,9 @@ def _kmers(codes: Codes, width: int) -> Iterator[Kmers]:
 def _both_strands(codes: Codes, width: int) -> tuple[Kmers, Kmers]:
     """``(sequence, window)``: the bases of a window as a number to base 4, on either strand.
 
-    Words are doubled, and lengthened by a base, along the binary digits of ``width``.
+    k-mers are doubled, and lengthened by a base, along the binary digits of ``width``.
     """
-    bases = (codes & 3).astype(np.uint64)  # N as A: such windows are not looked at
+    bases = (codes & 3).astype(np.uint64)  # N as A: such windows are left out
     complements = np.uint64(3) - bases
     forward, backward, length = bases, complements, 1
     for digit in f"{width:b}"[1:]:
@@ -294,10 +294,10 @@ def _candidate_pairs(
 
 
 def deduplicated(splits: Splits) -> Splits:
-    """Without the sequences of test (and validation) that were to be seen in what is learnt from.
+    """Without the sequences of test (and validation) that repeat what is learnt from.
 
     Dropped is what has the letters of a train sequence on either strand, shares ``NEAR`` of its
-    words with train or more, or shares half of both with the interval of a train sequence of any
+    k-mers with train or more, or shares half of both with the interval of a train sequence of any
     class. Train stays whole; test is measured against train and what is left of validation. Raises
     ``UsageError`` where a class would lose all its sequences.
     """
@@ -316,7 +316,7 @@ def _without_repeats(
     name: str,
     facts: dict[str, str | int | float],
 ) -> Sequences:
-    """What is left of a split; the facts are told what was dropped."""
+    """A split without what repeats ``learnt``; how much was dropped is added to ``facts``."""
     reasons = _repeat_flags(sequences, learnt)
     left = np.flatnonzero(~np.any(list(reasons.values()), axis=0))
     lost = sorted(set(sequences.labels.tolist()) - set(sequences.labels[left].tolist()))

@@ -1,4 +1,4 @@
-"""What an audit counts: a dataset's sequences, and those of test that were to be seen in train."""
+"""What an audit counts: a dataset's sequences, and those of test that repeat train."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -54,9 +54,9 @@ class Copies(NamedTuple):
 
 
 class Near(NamedTuple):
-    """Sequences of a class of ``split`` by the share of their words that occur in ``among``.
+    """Sequences of a class of ``split`` by the share of their k-mers that occur in ``among``.
 
-    ``short`` have no word; ``sharing`` share any, ``near`` half of them or more.
+    ``short`` have no k-mer; ``sharing`` share any, ``near`` half of them or more.
     """
 
     split: str
@@ -112,7 +112,7 @@ class Audit:
 
 
 def audit_splits(splits: Splits, *, data_seed: int) -> Audit:
-    """Counts everything; ``data_seed`` chooses what the floor learns from where train is large."""
+    """Counts everything; ``data_seed`` draws what the baselines learn from where train is large."""
     of_name = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     named = {name: split for name, split in of_name.items() if split is not None}
     pairs = [

@@ -1,4 +1,4 @@
-"""The audit of a dataset in words and tables, for a person."""
+"""The audit of a dataset as text: findings, and a table for each kind of count."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -15,17 +15,17 @@ LINE_WIDTH = 100
 """The columns of a line."""
 
 CUE = 0.7
-"""From this AUROC on, GC or length alone are told as a cue of their own. Our choice."""
+"""From this AUROC on, GC or length alone are reported as a cue of their own. Our choice."""
 
 UNEVEN_SHARE = 0.6
 """From this share of test on, the largest class makes accuracy misleading. Our choice."""
 
 REDUNDANT = 0.01
-"""From this share of train on, near repeats within train are told. Our choice."""
+"""From this share of train on, near repeats within train are reported. Our choice."""
 
 
 def describe_intervals(folder: Path) -> list[str]:
-    """``audit_intervals`` in words."""
+    """``audit_intervals`` as lines of text."""
     rows = audit_intervals(folder)
     total = sum(row.intervals for row in rows)
     return [
@@ -36,7 +36,7 @@ def describe_intervals(folder: Path) -> list[str]:
 
 
 def describe_audit(audit: Audit) -> list[str]:
-    """An audit in words and tables for a person, 100 columns wide at most."""
+    """An audit as lines of text, at most 100 columns wide."""
     total = sum(split.sequences for split in audit.splits)
     known = [f"{key}: {value}" for key, value in audit.facts.items()]
     return [
@@ -49,7 +49,9 @@ def describe_audit(audit: Audit) -> list[str]:
         *section("NEAR REPEATS", _near_table(audit), _NEAR_NOTE),
         *(section("GROUPS", _group_table(audit)) if audit.groups else []),
         *(_interval_section(audit.intervals) if audit.intervals else []),
-        *section("FLOOR: WHAT NEEDS NO NETWORK", _floor_table(audit), _FLOOR_NOTE),
+        *section(
+            "TRIVIAL BASELINES: WHAT NEEDS NO NETWORK", _baseline_table(audit), _BASELINE_NOTE
+        ),
     ]
 
 
@@ -71,14 +73,14 @@ _INTERVAL_NOTE = (
     "Of each test interval the overlap with train intervals of the same class, strand ignored: a "
     "base or more; half of both intervals or more; the same start and end."
 )
-_FLOOR_NOTE = (
+_BASELINE_NOTE = (
     "A model is worth explaining where it is above these. Logistic regressions learnt from train "
     f"({MOST_TRAIN_SEQUENCES:,} sequences at most), tried on all of test; nothing is tuned."
 )
 
 
-_MEND = (
-    "To mend: the option `deduplicated: true` of the dataset leaves out of test and validation "
+_HINT = (
+    "To fix: the option `deduplicated: true` of the dataset leaves out of test and validation "
     "what repeats, nearly repeats or overlaps train by half."
 )
 
@@ -100,8 +102,8 @@ def _findings(audit: Audit) -> list[str]:
         *audit.cautions,
     ]
     leaks = [finding for finding in findings if finding.startswith("LEAK")]
-    mend = [_MEND] if leaks else []
-    return [*leaks, *mend, *(finding for finding in findings if finding not in leaks)]
+    hint = [_HINT] if leaks else []
+    return [*leaks, *hint, *(finding for finding in findings if finding not in leaks)]
 
 
 def _copy_findings(audit: Audit) -> Iterator[str]:
@@ -254,7 +256,7 @@ def _interval_section(intervals: Sequence[Overlapping]) -> list[str]:
     return section("OVERLAP IN THE GENOME", aligned_rows(rows, texts=3), _INTERVAL_NOTE)
 
 
-def _floor_table(audit: Audit) -> list[str]:
+def _baseline_table(audit: Audit) -> list[str]:
     tested = next(split.sequences for split in audit.splits if split.name == "test")
     rows: list[tuple[str, ...]] = [("baseline", "accuracy", "AUROC", "learnt from", "tried on", "")]
     for row in audit.baselines:

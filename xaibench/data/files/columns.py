@@ -1,4 +1,4 @@
-"""What the columns of a person's table mean: classes, names, splits, places in a genome."""
+"""What the columns of a user's table mean: classes, names, splits, places in a genome."""
 
 import re
 from collections import Counter
@@ -35,7 +35,7 @@ _DIGITS = 25
 """Decimal compares numbers of no more characters exactly."""
 
 _LONGEST_NAME = 200
-"""Letters of the name of a class, which stands in every table of a report."""
+"""Letters of the name of a class, which is in every table of a report."""
 
 _MISSING = {
     *("NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "NAN", "-nan", "NaT"),
@@ -71,14 +71,14 @@ def require(table: pd.DataFrame, path: Path, columns: list[str]) -> None:
     missing = [column for column in columns if column not in table]
     if missing:
         there = [str(name) for name in table.columns]
-        mend = ""
+        hint = ""
         if any(re.fullmatch(r"(?i)[ACGTUN]{10,}", name) for name in there):
-            mend = "; the first row is no header"
+            hint = "; the first row is no header"
         elif {name.casefold() for name in missing} & {name.casefold() for name in there}:
-            mend = "; upper and lower case differ, name the column by an option"
+            hint = "; upper and lower case differ, name the column by an option"
         raise UsageError(
             f"{path}: expected the column{'s' if missing[1:] else ''} "
-            f"{', '.join(map(repr, missing))}, got {shortened(', '.join(map(repr, there)))}{mend}"
+            f"{', '.join(map(repr, missing))}, got {shortened(', '.join(map(repr, there)))}{hint}"
         )
 
 
@@ -88,15 +88,15 @@ def require_filled(table: pd.DataFrame, path: Path, column: str) -> None:
         raise UsageError(f"{path}: row {empty[0]}: column {column!r} is empty")
 
 
-def require_known(table: pd.DataFrame, path: Path, column: str, mend: str) -> None:
-    """That every row has a word there, and none that stands for a missing value."""
+def require_known(table: pd.DataFrame, path: Path, column: str, hint: str) -> None:
+    """UsageError where a row has no entry there, or one that means a missing value."""
     require_filled(table, path, column)
     missing = np.flatnonzero(table[column].isin(_MISSING))
     if len(missing):
         row = missing[0]
         raise UsageError(
             f"{path}: row {row}: column {column!r}: expected a {column}, got the missing value "
-            f"{table[column].iloc[row]!r}; drop the row{mend}"
+            f"{table[column].iloc[row]!r}; drop the row{hint}"
         )
 
 
@@ -176,7 +176,7 @@ def require_distinct(table: pd.DataFrame, path: Path, column: str) -> None:
         first = np.flatnonzero(table[column] == name)[0]
         raise UsageError(
             f"{path}: column {column!r}: expected names that differ, got {shortened(repr(name))} "
-            f"in row {first} and in row {again[0]}; mend them, or choose another column by the "
+            f"in row {first} and in row {again[0]}; fix them, or choose another column by the "
             "option id"
         )
 

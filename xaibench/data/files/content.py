@@ -52,7 +52,7 @@ _BINARY_FORMATS = {
     b"\xfd7zXZ\x00": "xz inside of compression; unpack it once",
     _PARQUET: "Parquet inside of compression; it is compressed already, unpack it",
 }
-"""By their first bytes, what is not read, and the mend."""
+"""By their first bytes, what is not read, and the hint."""
 
 _SEQUENCES = {
     r"@\S[^\n]*\n[^\n]*\n\+": "FASTQ; write it as FASTA, with a label a read (seqtk seq -a)",
@@ -71,11 +71,11 @@ _OTHERS = {
     r"[{\[]": "JSON; write it as CSV or Parquet",
     r"MEME version": "motifs in MEME format, not sequences",
 }
-"""By how the text begins, what is not read, and the mend."""
+"""By how the text begins, what is not read, and the hint."""
 
 
 class OtherFormat(ValueError):
-    """Sequences in a format that is not read; with the mend."""
+    """Sequences in a format that is not read; with a hint."""
 
 
 _BYTE_ORDER_MARKS = {
@@ -108,7 +108,7 @@ def text_of(path: Path) -> Iterator[TextIO]:
     """The text of a file, plain or compressed by gzip, bgzip, bzip2 or xz.
 
     UTF-8, or UTF-16 and UTF-32 with a byte order mark; every kind of line end is a newline. Raises
-    ``ValueError`` with the mend for what is no text, and ``UnicodeDecodeError``.
+    ``ValueError`` with a hint for what is no text, and ``UnicodeDecodeError``.
     """
     with _decompressed(path) as stream:
         head = stream.read(_HEAD)

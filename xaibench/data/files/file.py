@@ -72,7 +72,7 @@ def file(
 
     ``path`` may be a folder of such files: of classes that have the names of the files, beside each
     other or in the folders train, test and perhaps validation (or val, valid, dev), or of splits,
-    train.csv, test.csv and perhaps dev.csv. What else lies there is left out and named.
+    train.csv, test.csv and perhaps dev.csv. What else is there is left out and named.
 
     What a file is, its bytes say and not its suffix; all but Parquet may be compressed by gzip,
     bgzip, bzip2 or xz. A FASTA header gives
@@ -239,7 +239,7 @@ def _intervals_of_rows(
 ) -> tuple[Intervals | None, Facts]:
     """Where the sequences stand, and what is to be said of it.
 
-    A row without a place stands alone, on a contig of its own; None where most rows are such.
+    A row without a place is on a contig of its own; None where most rows are such.
     """
     place_table = places(table, one_based=one_based)
     if place_table is None:
@@ -255,7 +255,7 @@ def _intervals_of_rows(
         row = int(np.argmin(fit))
         other = known & (ends - starts == lengths + (1 if one_based else -1))
         other_option = str(not one_based).lower()
-        mend = (
+        hint = (
             f"; with one_based: {other_option} {other.sum():,} are"
             if "regions" in facts and other.any()
             else ""
@@ -263,7 +263,7 @@ def _intervals_of_rows(
         apart = "left out, " if (~fit).mean() > 0.5 else ""
         facts["intervals"] = (
             f"{apart}{np.sum(~fit):,} of {len(fit):,} are unknown or not as long as the sequence, "
-            f"the first in row {row}{mend}"
+            f"the first in row {row}{hint}"
         )
         if apart:
             return None, facts

@@ -11,7 +11,7 @@ _SHOWN_FILES = 5
 """Of the names of files, in a message."""
 
 _FIRST = 5
-"""So many files of a folder are looked at to tell whether it holds any to read."""
+"""So many files of a folder decide whether it holds any to read."""
 
 
 class FilePart(NamedTuple):
@@ -66,7 +66,7 @@ _SHARD = r"-\d+-of-\d+$"
 
 
 def split_of(name: str) -> str:
-    """The split that a name stands for; "" for none."""
+    """The split that a name means; "" for none."""
     return SPLIT_WORDS.get(re.sub(_SHARD, "", name.lower()), "")
 
 
@@ -121,7 +121,7 @@ def _holding(place: Path, reads: Callable[[Path], bool]) -> list[Path]:
 def _require_in_a_split(
     entries: list[Path], places: list[Path], reads: Callable[[Path], bool]
 ) -> None:
-    """That nothing to read lies beside the folders of splits, none of which is there twice."""
+    """ValueError where a file to read is beside the folders of splits, or a split is there twice."""
     files = [path for path in entries if _reads(path, reads)]
     holding = [path for path in _holding(places[0].parent, reads) if path not in places]
     if files or holding:
@@ -149,7 +149,7 @@ def _require_once(parts: list[FilePart]) -> None:
 
 
 def _require_no_splits(parts: list[FilePart]) -> None:
-    """That names of classes do not tell splits too, as train_cat.fa and test_cat.fa."""
+    """ValueError where names of classes name splits too, as train_cat.fa and test_cat.fa."""
     named_splits = {
         _split_within(part.class_name): part.class_name for part in parts if not part.split
     }

@@ -152,7 +152,7 @@ def _load(
 def _interval_classes(
     table: pd.DataFrame, path: Path, label: str
 ) -> tuple[Labels, tuple[str, ...]]:
-    """As ``classes``; the names of peaks, which a BED file may have there, are refused."""
+    """As ``classes``; the names of peaks, which a BED file may have there, are rejected."""
     labels, class_names = classes(table, path, label)
     if len(class_names) == len(table):
         raise UsageError(
@@ -163,7 +163,7 @@ def _interval_classes(
 
 
 def _default_label(table: pd.DataFrame, path: Path) -> str:
-    """The name in BED files, but for a folder of them with a file a class; else ``label``."""
+    """The name in BED files, but for a folder of them with one file per class; else ``label``."""
     in_bed = path.is_dir() or is_bed(path)
     return "name" if in_bed and "label" not in table else "label"
 

@@ -1,4 +1,4 @@
-"""Tables, FASTA and BED as text: one row a sequence or an interval, one column a word about it."""
+"""Tables, FASTA and BED as text: one row per sequence or interval."""
 
 import csv
 import lzma
@@ -36,10 +36,10 @@ _LOOKED_FOR = {
 }
 
 _COLUMNS = 10_000
-"""A table of more columns is not one with a row a sequence."""
+"""A table of more columns has not one row per sequence."""
 
 LEFT_OUT = "left out of the folder"
-"""Of ``Splits.facts``: what lies in a folder beside the files that were read."""
+"""Of ``Splits.facts``: what is in a folder beside the files that were read."""
 
 UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 """What reading a file may raise."""
@@ -126,10 +126,10 @@ def _require_classes(path: Path, folder: Folder) -> None:
     if len(names) > 1 or names == {""} or tables - {""}:
         return
     name, own = folder.parts[0].class_name, folder.parts[0].path.parent
-    mend = f"; give {own} where that is the dataset" if own != path and own.name == name else ""
+    hint = f"; give {own} where that is the dataset" if own != path and own.name == name else ""
     others = shortened(", ".join(map(repr, folder.left_out)))
     left_out = f"; left out is {others}" if others else ""
-    raise UsageError(f"{path}: expected two classes or more, got {name!r} only{left_out}{mend}")
+    raise UsageError(f"{path}: expected two classes or more, got {name!r} only{left_out}{hint}")
 
 
 def _with_place(table: pd.DataFrame, part: FilePart, label: str) -> pd.DataFrame:
@@ -302,7 +302,7 @@ def _column_names(header: list[str]) -> list[str]:
 
 def _require_few(columns: int) -> None:
     if columns > _COLUMNS:
-        raise ValueError(f"{columns:,} columns; expected a row a sequence, a few columns")
+        raise ValueError(f"{columns:,} columns; expected one row per sequence, a few columns")
 
 
 def _require_different_names(names: list[str]) -> None:
@@ -317,8 +317,8 @@ def _padded_row(row: list[str], number: int, width: int) -> list[str]:
     """With as many fields as the header has; empty ones behind these are no fields."""
     if any(map(str.strip, row[width:])):
         names = "; R writes names of rows so, unless row.names = FALSE"
-        mend = names if not number and len(row) == width + 1 else ""
-        raise ValueError(f"{len(row)} fields in row {number}, {width} in the header{mend}")
+        hint = names if not number and len(row) == width + 1 else ""
+        raise ValueError(f"{len(row)} fields in row {number}, {width} in the header{hint}")
     return [*map(str.strip, row[:width])] + [""] * (width - len(row))
 
 
@@ -367,7 +367,7 @@ def _records(text: TextIO) -> Iterator[tuple[str, str]]:
     letters: list[str] = []
     for block in iter(lambda: text.read(_BLOCK) + text.readline(), ""):
         if header and ">" not in block and ";" not in block:
-            letters.append(block)  # inside of a chromosome no line needs to be looked at
+            letters.append(block)  # inside of a chromosome no line needs to be parsed
             continue
         for line in filter(None, map(str.strip, block.split("\n"))):
             if line.startswith(">"):

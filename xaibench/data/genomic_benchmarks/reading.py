@@ -59,8 +59,8 @@ def genomic_benchmarks(
     groups, so that validation is cut by chromosome.
 
     What was read is packed into one file in the cache, under a key of the names, sizes and times of
-    all files: a changed folder is read anew. A part of a set is an error, unless ``root`` is given:
-    then it is read, and the report says so.
+    all files: a changed folder is read again. A part of a set is an error, unless ``root`` is
+    given: then it is read, and the report says so.
     """
     if not re.fullmatch(r"\w[\w.-]*", dataset):
         raise UsageError(f"genomic_benchmarks: dataset: expected a name, got {dataset!r}")
@@ -95,7 +95,7 @@ def _tables_folder(intervals: Path | None, dataset: str) -> Path | None:
 
 
 def listing(folder: Path) -> Iterator[str]:
-    """A line a file, sorted within its class: name, size and time of change."""
+    """One line per file, sorted within its class: name, size and time of change."""
     for split, label in _class_folders(folder):
         path = folder / split / label
         try:
@@ -149,7 +149,7 @@ def left_out(folder: Path) -> list[str]:
 
 
 def _fetch_hint(folder: Path) -> str:
-    """The mend of a download that was cut short."""
+    """The hint after a download that was cut short."""
     if folder.name not in SETS:
         return ""
     return (

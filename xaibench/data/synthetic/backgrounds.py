@@ -1,4 +1,4 @@
-"""What stands between motifs: Markov chains, and shuffles of given sequences."""
+"""The bases between motifs: Markov chains, and shuffles of given sequences."""
 
 from dataclasses import dataclass
 from itertools import repeat
@@ -67,7 +67,7 @@ def stationary_chain(table: TransitionTable) -> MarkovChain:
 
 
 UNIFORM = stationary_chain(np.full((1, 4), 0.25))
-"""Every base equally likely, whatever stands before it."""
+"""Every base equally likely, whatever precedes it."""
 
 VERTEBRATE = stationary_chain(
     np.array(
@@ -86,7 +86,7 @@ choice."""
 def fit_markov_chain(codes: Codes, order: int) -> MarkovChain:
     """The chain of that order after ``(sequence, position)``, one added to each count.
 
-    Words with an unknown base do not count. Its equilibrium, from which stretches begin, is the
+    k-mers with an unknown base do not count. Its equilibrium, from which stretches begin, is the
     chain's own, not the composition of the sequences.
     """
     width = codes.shape[1] - order
@@ -108,7 +108,7 @@ def fit_markov_chain(codes: Codes, order: int) -> MarkovChain:
 def walks(background: MarkovChain, inside: Mask, generator: np.random.Generator) -> Codes:
     """``(sequence, position)``: each stretch where ``inside`` is False is a walk by itself.
 
-    It begins at the chain's equilibrium, so that what stands before it has no influence. Positions
+    It begins at the chain's equilibrium, so that what precedes it has no influence. Positions
     inside hold anything.
     """
     count, length = inside.shape

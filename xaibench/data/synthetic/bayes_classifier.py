@@ -162,7 +162,7 @@ def _log_scale(log_weights: NDArray[np.float64]) -> Values:
 
 
 def _gap_weights(logs: Sequence[NDArray[np.float64]]) -> list[Ways]:
-    """The weights of 0, 1, ... bases behind an instance, which begin a walk anew.
+    """The weights of 0, 1, ... bases behind an instance, which begin a new walk.
 
     Against the bases of one walk through the whole sequence, they are another weight for as many
     bases as the chain looks back.
@@ -170,7 +170,7 @@ def _gap_weights(logs: Sequence[NDArray[np.float64]]) -> list[Ways]:
     count, length = logs[-1].shape
     weights = [np.ones((count, length + 1))]
     for order, of_order in enumerate(logs[:-1]):
-        anew = np.ones((count, length + 1))
-        anew[:, : length - order] = np.exp(of_order - logs[-1])[:, order:]
-        weights.append(weights[-1] * anew)
+        restarted = np.ones((count, length + 1))
+        restarted[:, : length - order] = np.exp(of_order - logs[-1])[:, order:]
+        weights.append(weights[-1] * restarted)
     return weights

@@ -59,7 +59,7 @@ def carried(design: Design, labels: Labels, generator: np.random.Generator) -> C
 
     Positives are uniform over the combinations of truths that fulfil the rule, negatives over those
     that do not. A false atom has any smaller number of instances than it needs, all equally likely.
-    In the place of each one that is missing stands its decoy, or nothing: where ``decoys`` name
+    In the place of each one that is missing is its decoy, or nothing: where ``decoys`` name
     both, by chance for each sequence. Where they name "misplaced", so many of the negatives are as
     is its share among the names; they have what positives with two motifs or more have.
     """

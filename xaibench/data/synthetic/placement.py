@@ -2,7 +2,7 @@
 
 A *kind* is a number: 0 to A - 1 are the motifs of a rule in its order, A to 2A - 1 their decoys. A
 *content* counts the instances of each kind. An arrangement puts them one after the other, without
-overlap, anywhere in a sequence; instances of one kind are not told apart.
+overlap, anywhere in a sequence; instances of one kind are interchangeable.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ Instances = NDArray[np.intp]
 """``(sequence, instance)``, from left to right."""
 
 _ROUNDS = 1000
-"""So often is an arrangement drawn anew until it breaks the grammar."""
+"""So often is an arrangement drawn again until it breaks the grammar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ def windowed(ways: Ways, low: int, high: int | None) -> Ways:
 
 
 def _shifted(ways: Ways, by: int) -> Ways:
-    """What stands ``by`` positions further on; 0 beyond the end."""
+    """The weights ``by`` positions further on; 0 beyond the end."""
     moved = np.zeros_like(ways)
     moved[..., : max(ways.shape[-1] - by, 0)] = ways[..., by:]
     return moved
@@ -203,7 +203,7 @@ def weighed_by(starts: Sequence[Ways], gaps: Sequence[Ways], grammar: Grammar) -
 def summed(content: Content, weights: Weights) -> NDArray[np.float64]:
     """``(sequence,)``: the sum of the weights of all arrangements of a content.
 
-    What can follow an instance depends on what is left to place, not on the order of what stands
+    What can follow an instance depends on what is left to place, not on the order of what is
     before it. So the sums are shared between contents and grow with their parts, not their orders.
     """
     if not any(content):
@@ -214,7 +214,7 @@ def summed(content: Content, weights: Weights) -> NDArray[np.float64]:
 
 
 def _begun(kind: int, content: Content, weights: Weights) -> Ways:
-    """What stands from each position on, when it begins with an instance of this kind."""
+    """The weight from each position on, when it begins with an instance of this kind."""
     rest = (*content[:kind], content[kind] - 1, *content[kind + 1 :])
     follows = _follows(rest, weights, behind_motif=kind < weights.grammar.motifs)
     starts = weights.starts[kind].shape[1]
@@ -224,7 +224,7 @@ def _begun(kind: int, content: Content, weights: Weights) -> Ways:
 
 
 def _follows(rest: Content, weights: Weights, *, behind_motif: bool) -> Ways:
-    """What stands from each end of an instance on, its gap included."""
+    """The weight from each end of an instance on, its gap included."""
     grammar = weights.grammar
     key = (rest, behind_motif or not grammar.loose)
     if not any(rest):

@@ -41,7 +41,7 @@ Backgrounds = Literal["chain", "uniform", "markov", "shuffled"]
 
 
 class Background(NamedTuple):
-    """What stands between motifs: drawn by a function, and the chain that describes it best."""
+    """The bases between motifs: drawn by a function, and the chain that describes it best."""
 
     draw: Callable[[Mask, np.random.Generator], Codes]
     chain: MarkovChain
@@ -81,7 +81,7 @@ def planted(
     the MEME file ``matrices``, in the ``release`` of JASPAR, or else among five that come along
     and then in JASPAR2024. Instances are drawn from their matrix, do not overlap, and stand
     anywhere; with ``ordered`` in the order of the rule, with ``spacing`` (low, high) with so many
-    bases between neighbours. With ``strands`` "both" each stands on either strand by chance.
+    bases between neighbours. With ``strands`` "both" each is on either strand by chance.
 
     ``decoys`` say what negatives, and positives that do not need all motifs, have in the place of
     a motif that is missing: "shuffled" its decoy, the same for the whole dataset, with its columns
@@ -212,7 +212,7 @@ def simulated_planted_accuracy(
     """The accuracy of the best possible classifier and its standard error.
 
     On fresh sequences, by the posterior of the model that made them. Shuffles have no such model:
-    the chain fitted to the same sequences stands for it, and the best classifier may do better.
+    the chain fitted to the same sequences takes its place, and the best classifier may do better.
     """
     generator = stream(data_seed, "planted", "simulated")
     codes, labels, _ = generated(design, background, bayes_classifier.SIMULATED, generator)
@@ -283,7 +283,7 @@ def _with_decoys(
 
 
 def _background(kind: Backgrounds, order: int, sequences: Path | None) -> Background:
-    """What the options say stands between motifs."""
+    """The background that the options name."""
     needs_sequences = kind in {"markov", "shuffled"}
     if needs_sequences != (sequences is not None):
         expected = "a file" if needs_sequences else "no file (background: markov or shuffled)"

@@ -15,7 +15,7 @@ from xaibench.errors import UsageError
 from xaibench.values import NO_CLASS
 
 ATOMS = 6
-"""So many motifs a rule may name: all their combinations of true and false are looked at."""
+"""So many motifs a rule may name: all combinations of true and false are evaluated."""
 
 _TOKEN = re.compile(
     r"""
@@ -76,8 +76,8 @@ def parse(text: str) -> Rule:
     """The rule that an expression of motifs, ``and or xor not`` and parentheses says.
 
     ``not`` binds closest, then ``and``, ``xor``, ``or``. A number before a motif is how many
-    instances make it true (``2 CTCF``). What the words would hide stands in double quotes: a name
-    with a space, or one that is a keyword.
+    instances make it true (``2 CTCF``). A name with a space, or one that is a keyword, is put in
+    double quotes.
 
     Raises ``UsageError``, with the position counted from 0, for what is no such expression, for
     more than 6 motifs, for a motif with two counts, and for a rule that always or never holds.
@@ -131,7 +131,7 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 def _expression(tokens: deque[_Token], atoms: list[Atom], level: int) -> TruthTable:
-    """The truth table of what stands first, as far as nothing binds looser than ``level``."""
+    """The truth table of what comes first, as far as nothing binds looser than ``level``."""
     if level == len(_LEVELS):
         return _operand(tokens, atoms)
     word, combined = _LEVELS[level]
