@@ -134,12 +134,12 @@ def test_an_interrupted_packing_leaves_nothing(cache, monkeypatch, module, name,
 
 def test_what_a_killed_writer_left_is_deleted_when_it_is_old(cache):
     cache.mkdir()
-    (cache / ".packing-old").write_bytes(b"half")
-    (cache / ".packing-new").write_bytes(b"half")
-    os.utime(cache / ".packing-old", (0, 0))
+    (cache / ".making-old").write_bytes(b"half")
+    (cache / ".making-new").write_bytes(b"half")
+    os.utime(cache / ".making-old", (0, 0))
     packed("toy", key_of("all"), lambda: SPLITS["plain"])
     left = {path.name for path in cache.iterdir()}
-    assert left == {".packing-new", f"toy-{key_of('all')}.npz"}
+    assert left == {".making-new", f"toy-{key_of('all')}.npz"}
 
 
 def test_nothing_is_written_where_making_fails(cache):

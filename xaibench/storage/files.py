@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from hashlib import file_digest
 from pathlib import Path, PurePosixPath
 from secrets import token_hex
+from typing import BinaryIO
 
 from xaibench.errors import UsageError
 
@@ -57,23 +58,21 @@ def _is_hollow(status: os.stat_result) -> bool:
     return blocks is not None and status.st_size > _LARGE and blocks * 512 < status.st_size // 1000
 
 
-def write_file(
-    path: Path,
-    content: str | bytes,
-    *,
-    durable: bool = False,
-    check: Callable[[], None] = lambda: None,
-) -> None:
-    """Replace a file as a whole: a reader meets the old content or the new, nothing between.
+@contextmanager
+def replacing(
+    path: Path, *, durable: bool = False, check: Callable[[], None] = lambda: None
+) -> Iterator[BinaryIO]:
+    """A file to write to that replaces the one at ``path`` as a whole, once the block has ended
+    without an error: a reader meets the old content or the new, nothing between.
 
     A link of this name is replaced, not followed. The temporary name belongs to this call alone.
-    With ``durable`` the file is there after a loss of power too. ``check`` is called right before
-    the new content takes its place, and raises where it must not.
+    With ``durable`` the file survives a loss of power. ``check`` is called right before the new
+    content takes its place, and raises where it must not.
     """
     making = path.with_name(f"{TEMPORARY}{token_hex(8)}")
     try:
-        with making.open("xb") as file:  # x follows no link either
-            file.write(content.encode() if isinstance(content, str) else content)
+        with making.open("xb") as file:  # x follows no link either; others may read the file
+            yield file
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
@@ -85,6 +84,18 @@ def write_file(
     finally:
         with suppress(OSError):
             making.unlink(missing_ok=True)
+
+
+def write_file(
+    path: Path,
+    content: str | bytes,
+    *,
+    durable: bool = False,
+    check: Callable[[], None] = lambda: None,
+) -> None:
+    """``replacing`` a file by this content."""
+    with replacing(path, durable=durable, check=check) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def write_below(

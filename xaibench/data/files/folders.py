@@ -121,7 +121,7 @@ def _holding(place: Path, reads: Callable[[Path], bool]) -> list[Path]:
 def _require_in_a_split(
     entries: list[Path], places: list[Path], reads: Callable[[Path], bool]
 ) -> None:
-    """ValueError where a file to read is beside the folders of splits, or a split is there twice."""
+    """ValueError where a file is beside the folders of splits, or a split has two folders."""
     files = [path for path in entries if _reads(path, reads)]
     holding = [path for path in _holding(places[0].parent, reads) if path not in places]
     if files or holding:
