@@ -37,18 +37,23 @@ def named(results: Results) -> Iterator[tuple[str, Panel]]:
     """Each panel with the name of its file: what it shows, and the number and name of its model."""
     from .example_curves import curve_panels_of_examples
     from .forest import gap_panels
+    from .heat import agreement_panels, score_panels
     from .logo_files import logo_panels
     from .operators import operator_panels
     from .pareto import cost_panels
     from .ranks import rank_panels
+    from .strips import strip_panels
     from .training import training_panels
 
     groups = {
         "gaps": gap_panels(results),
+        "sequences": strip_panels(results),
+        "scores": score_panels(results),
         **_curves(results),
         "ranks": rank_panels(results),
         **{f"training_{_plain(axis)}": own for axis, own in training_panels(results).items()},
         "operators": operator_panels(results),
+        "agreement": agreement_panels(results),
         "cost": cost_panels(results),
     }
     for group, panels in groups.items():

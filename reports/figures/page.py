@@ -5,7 +5,7 @@ matplotlib and seaborn take a second to import: what draws is imported where a p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -13,6 +13,7 @@ import pandas as pd
 from xaibench.explanation.controls import RANDOM
 from xaibench.results.reading import Results
 
+from ..format.numbers import listed
 from ..format.select import models_of, operator_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,22 @@ GAPS = (
     "Dot: the mean gap. Thin line: 95 % interval for retraining. Thick line: for these trained "
     "models. Right of the dashed line is better than random."
 )
+SCORES = (
+    "Every score as a share of the way from random (0) to the oracle (1), methods in the order of "
+    "the leaderboard. A dash: not measured, or the oracle does not differ from random."
+)
+STRIPS = (
+    "A dot per sequence, its mean over seeds, and the median as a line. Right of the dashed line "
+    "is better than random."
+)
+AGREEMENT = (
+    "Mean Spearman correlation of two methods' maps; on the diagonal, of one method under two "
+    "seeds. Methods that agree are side by side, joined by average linkage of 1 minus the "
+    "correlation."
+)
+NO_SCORES = "a normalised score needs an oracle that is better than random"
+NO_STRIPS = "the records hold no values of the random control"
+NO_RANKS = "ranks need two methods and two sequences, and a metric that passed its self-test"
 FRONT = "Filled, and joined by the line: the methods on the Pareto front, which no other dominates."
 RANKS = (
     "Mean ranks over sequences, 1 is best. A bar joins methods whose ranks differ by less than the "
@@ -50,23 +67,34 @@ class Figures:
 def drawn(results: Results) -> dict[str, list[Figures]]:
     """The figures of each section, by its slug."""
     from .forest import gap_panels
+    from .heat import agreement_panels, score_panels
     from .operators import operator_panels
     from .pareto import cost_panels
     from .ranks import rank_panels
+    from .strips import strip_panels
     from .training import training_panels
 
-    gaps, ranks, operators, costs = (
-        tuple(panels(results)) for panels in (gap_panels, rank_panels, operator_panels, cost_panels)
+    gaps, strips, ranks, scores, operators, agreement, costs = (
+        tuple(panels(results))
+        for panels in (
+            *(gap_panels, strip_panels, rank_panels, score_panels),
+            *(operator_panels, agreement_panels, cost_panels),
+        )
     )
     return {
         "verdict": _group("", gaps, note=GAPS),
-        "leaderboard": _group("Critical-difference diagram", ranks, folded=True, note=RANKS),
+        "leaderboard": [
+            _noted(results, "Normalised scores by metric", scores, SCORES, NO_SCORES),
+            _folded(_noted(results, "Sequence by sequence", strips, STRIPS, NO_STRIPS)),
+            _folded(_noted(results, "Critical-difference diagram", ranks, RANKS, NO_RANKS)),
+        ],
         "training": [
             Figures(name, tuple(panels), folded=name != "Accuracy")
             for name, panels in training_panels(results).items()
         ],
         "deletion": _curves(results),
         "operators": _group("", operators),
+        "agreement": _group("", agreement, note=AGREEMENT),
         "cost": _group("", costs, note=FRONT),
     }
 
@@ -75,6 +103,18 @@ def _group(
     title: str, panels: tuple[Panel, ...], *, folded: bool = False, note: str = ""
 ) -> list[Figures]:
     return [Figures(title, panels, folded, note)] if panels else []
+
+
+def _folded(figures: Figures) -> Figures:
+    return replace(figures, folded=True)
+
+
+def _noted(results: Results, title: str, panels: tuple[Panel, ...], note: str, why: str) -> Figures:
+    """Panels with how to read them; for which models there is none, and why."""
+    drawn_of = {panel.model for panel in panels}
+    lacking = [model for model in models_of(results) if model not in drawn_of]
+    told = f"Not drawn for {listed(lacking)}: {why}." if lacking else ""
+    return Figures(title, panels, note=" ".join(filter(None, [note if panels else "", told])))
 
 
 def _curves(results: Results) -> list[Figures]:

@@ -28,6 +28,9 @@ from .style import PAINT, PAPER
 CLASSES = {colour: name for name, colour in PAINT.items()}
 """What matplotlib draws in a colour -> the class that has it in the page."""
 
+WIDE, VAST = 580, 800
+"""Pixels beyond which a figure has a row of the page for itself, and is scrolled on a phone."""
+
 ANCHORS = {"left": "", "center": ' text-anchor="middle"', "right": ' text-anchor="end"'}
 
 
@@ -43,7 +46,8 @@ def page_svg(figure: Figure, title: str, description: str = "") -> str:
         figure.draw(renderer)
     desc = f"<desc>{escape(description)}</desc>" if description else ""
     size = f'viewBox="0 0 {_number(width)} {_number(height)}"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" {size}>'
+    wide = "chart" + " wide" * (width > WIDE) + " vast" * (width > VAST)
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="{wide}" role="img" {size}>'
     return f"{head}<title>{escape(title)}</title>{desc}{renderer.body}</svg>"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -16,6 +18,9 @@ from .style import GREY, INK, PLAIN, Style, styles
 
 ROW = 17.0
 """Pixels from one name to the next."""
+
+TICK = 18.0
+"""Pixels from one rank with a number to the next, at least."""
 
 STEP = 7.0
 """Pixels from one bar to the next."""
@@ -68,7 +73,7 @@ def _figure(names: list[str], ranks: np.ndarray, difference: float, looks: list[
     above, below = 46.0, 14 + STEP * len(bars)
     height = above + below + ROW * half + 8
     margin = max(map(width_of, names)) + width_of("  00.00") + 3 * AIR
-    width = max(WIDTH, 2 * margin + 220)
+    width = max(WIDTH, 2 * margin + 200)
     low, high = 1.0, max(float(len(names)), 1 + difference)
 
     def place(rank: float) -> float:
@@ -85,7 +90,8 @@ def _figure(names: list[str], ranks: np.ndarray, difference: float, looks: list[
             draw_line(axes, x, y, style, linewidth=thick, linestyle="-")
 
         stroke([(place(low), line), (place(high), line)], PLAIN, 1)
-        for rank in range(1, len(names) + 1, 1 if len(names) <= 12 else 2):
+        every = math.ceil(TICK / (place(2) - place(1)))
+        for rank in range(1, len(names) + 1, every):
             stroke([(place(rank), line), (place(rank), line + 4)], PLAIN, 1)
             write(figure, (place(rank), line + 12), str(rank), ha="center", color=GREY)
         top = height - 10
