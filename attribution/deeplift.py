@@ -161,10 +161,10 @@ def _ruled(model: Any, shape: tuple[int, ...], rules: DeepLiftRules) -> Iterator
 
 def _rule_of(path: str, module: nn.Module, rules: DeepLiftRules) -> DeepLiftRule | None:
     """A user's rule before ours."""
-    users = user_rule(rules, module)
-    if users is None:
+    custom = user_rule(rules, module)
+    if custom is None:
         return DEEPLIFT_RULES.get(class_of(module))
-    return partial(deeplift_by_user_rule, UserRule(users, "deeplift", path, module))
+    return partial(deeplift_by_user_rule, UserRule(custom, "deeplift", path, module))
 
 
 _CONTAINERS = frozenset({nn.Sequential, nn.ModuleList, nn.ModuleDict})

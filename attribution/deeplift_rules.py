@@ -47,8 +47,9 @@ def secant(call: ModuleCall) -> Backward:
 
 
 def _secant_slope(function: Callable[[Tensor], Tensor], values: Tensor, outputs: Tensor) -> Tensor:
+    """``(input, row, ...)``: ``(f(x) - f(r)) / (x - r)``, or the derivative at ``x``."""
     delta_in = _delta(values)
-    slope = _delta(outputs).div_(delta_in)
+    slope = _delta(outputs).div_(delta_in)  # in place: these are the largest tensors there are
     # The quotient is off by about eps / delta_in: closer than this, the derivative is better.
     tiny = 1e-10 if values.dtype == torch.float64 else 1e-6
     return torch.where(delta_in.abs_() > tiny, slope, _derivative(function, values[:, :1]))

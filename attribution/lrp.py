@@ -38,10 +38,10 @@ from .lrp_rules import (
     LrpRule,
     Propagation,
     batch_normalisation,
-    linear_map_behind,
-    of_linear_map,
-    redistributed,
+    linear_map_of,
+    redistribute,
     straight_through,
+    surrogate_of_map,
 )
 from .rules import ModuleCall, class_of, module_label, no_rule
 from .user_rules import LayerKey, UserRule, lrp_by_user_rule, require_rules, user_rule
@@ -154,9 +154,9 @@ def _propagating(model: Any, propagation: Propagation, rules: LrpRules) -> Itera
 
 def _rule_of(path: str, module: nn.Module, rules: LrpRules) -> LrpRule | None:
     """A user's rule before ours."""
-    users = user_rule(rules, module)
-    if users is not None:
-        return partial(lrp_by_user_rule, UserRule(users, "lrp", path, module))
+    custom = user_rule(rules, module)
+    if custom is not None:
+        return partial(lrp_by_user_rule, UserRule(custom, "lrp", path, module))
     # Statistics of the batch would make sequences depend on each other.
     uses_batch = isinstance(module, _BatchNorm) and module.running_mean is None
     return None if uses_batch else LRP_RULES.get(class_of(module))
@@ -276,8 +276,8 @@ def _rule_of_function(
 ) -> Callable[[Propagation, Tensor], Tensor] | None:
     """``(propagation, output) -> surrogate`` of a call of a linear map; None for any other."""
     if function is not functional.batch_norm:
-        step = of_call(function, arguments, keywords)
-        return None if step is None else partial(of_linear_map, step=step)
+        linear_map = of_call(function, arguments, keywords)
+        return None if linear_map is None else partial(surrogate_of_map, linear_map=linear_map)
     bound = _BATCH_NORM.bind(*arguments, **keywords)
     bound.apply_defaults()
     module = SimpleNamespace(**bound.arguments)
@@ -309,13 +309,13 @@ def _difference_of_logits(propagation: Propagation) -> Callable[..., Tensor | No
     """
 
     def rewrite(module: nn.Module, arguments: Any, logits: Tensor) -> Tensor | None:
-        step = linear_map_behind(propagation, logits)
-        if step is None or step.apply is not functional.linear or logits.shape[1] != 2:
+        linear_map = linear_map_of(propagation, logits)
+        if linear_map is None or linear_map.apply is not functional.linear or logits.shape[1] != 2:
             return None
         propagation.ruled.enter()
-        weight, bias = (each - each.flip(0) for each in (step.weight, step.bias))
-        step = replace(step, weight=weight, bias=bias)
-        halves = redistributed(propagation, step, logits - logits.flip(1)) / 2
+        weight, bias = (each - each.flip(0) for each in (linear_map.weight, linear_map.bias))
+        linear_map = replace(linear_map, weight=weight, bias=bias)
+        halves = redistribute(propagation, linear_map, logits - logits.flip(1)) / 2
         surrogate = straight_through(logits, halves)
         propagation.ruled.leave()
         return surrogate

@@ -79,8 +79,8 @@ def straight_through(values: Tensor, surrogate: Tensor) -> Tensor:
 def linear_layer(propagation: Propagation, call: ModuleCall) -> Tensor:
     """``nn.Linear``: outputs on the last axis."""
     (inputs,) = call.inputs
-    step = dense(inputs, call.module.weight, call.module.bias)
-    return of_linear_map(propagation, call.output, step)
+    linear_map = dense(inputs, call.module.weight, call.module.bias)
+    return surrogate_of_map(propagation, call.output, linear_map)
 
 
 def convolution_layer(propagation: Propagation, call: ModuleCall) -> Tensor:
@@ -91,13 +91,13 @@ def convolution_layer(propagation: Propagation, call: ModuleCall) -> Tensor:
         outputs: Tensor = module._conv_forward(inputs, weight, None)
         return outputs
 
-    step = convolution(inputs, module.weight, module.bias, apply)
-    return of_linear_map(propagation, call.output, step)
+    linear_map = convolution(inputs, module.weight, module.bias, apply)
+    return surrogate_of_map(propagation, call.output, linear_map)
 
 
 def batch_normalisation(propagation: Propagation, call: ModuleCall) -> Tensor:
-    """One linear map with the one before it, whose weights it scales and whose bias it moves; the
-    way back leads round that one's output. A map of its own where there is none.
+    """One linear map with the one before it, whose weights it scales and whose bias it moves;
+    relevance passes that one by. A map of its own where there is none.
 
     Taken apart, a rule that looks at signs would see one input and one constant beside it, and z+
     would hand nothing back where a positive input became a negative output.
@@ -108,57 +108,57 @@ def batch_normalisation(propagation: Propagation, call: ModuleCall) -> Tensor:
     shift = -scale * module.running_mean
     shift = shift if module.bias is None else shift + module.bias
     shape = [-1, *[1] * (output.ndim - 2)]
-    step = linear_map_behind(propagation, inputs)
-    if step is None:
+    linear_map = linear_map_of(propagation, inputs)
+    if linear_map is None:
         ones = torch.ones_like(scale).reshape(shape)
-        step = LinearMap(inputs, ones, torch.zeros_like(ones), torch.mul)
-    weight = step.weight * scale.reshape(-1, *[1] * (step.weight.ndim - 1))
-    bias = step.bias * scale.reshape(shape) + shift.reshape(shape)
-    return of_linear_map(propagation, output, replace(step, weight=weight, bias=bias))
+        linear_map = LinearMap(inputs, ones, torch.zeros_like(ones), torch.mul)
+    weight = linear_map.weight * scale.reshape(-1, *[1] * (linear_map.weight.ndim - 1))
+    bias = linear_map.bias * scale.reshape(shape) + shift.reshape(shape)
+    return surrogate_of_map(propagation, output, replace(linear_map, weight=weight, bias=bias))
 
 
 class _MapAndOutput(NamedTuple):
     """A linear map and what it gave, to tell whether that is still so."""
 
-    step: LinearMap
+    linear_map: LinearMap
     output: Tensor
     version: int
 
 
-def of_linear_map(propagation: Propagation, output: Tensor, step: LinearMap) -> Tensor:
+def surrogate_of_map(propagation: Propagation, output: Tensor, linear_map: LinearMap) -> Tensor:
     """The surrogate of a linear map; another map may be taken together with it, if that scales the
     same axis."""
-    if not step.outputs_on_axis_1:
-        return redistributed(propagation, step, output)
+    if not linear_map.outputs_on_axis_1:
+        return redistribute(propagation, linear_map, output)
     # A copy: what works in place may rewrite the inputs before the map behind it is called.
-    step = replace(step, inputs=step.inputs.clone())
-    surrogate = redistributed(propagation, step, output)
-    propagation.maps[surrogate] = _MapAndOutput(step, output.detach(), surrogate._version)
+    linear_map = replace(linear_map, inputs=linear_map.inputs.clone())
+    surrogate = redistribute(propagation, linear_map, output)
+    propagation.maps[surrogate] = _MapAndOutput(linear_map, output.detach(), surrogate._version)
     return surrogate
 
 
-def linear_map_behind(propagation: Propagation, output: Tensor) -> LinearMap | None:
+def linear_map_of(propagation: Propagation, output: Tensor) -> LinearMap | None:
     """The linear map that gave these very values: where something worked in place since, none."""
     known = propagation.maps.get(output)
     if known is None or known.version != output._version:
         return None
     # ``tensor.data`` is changed without a new version.
-    return known.step if torch.equal(known.output, output.detach()) else None
+    return known.linear_map if torch.equal(known.output, output.detach()) else None
 
 
-def redistributed(propagation: Propagation, step: LinearMap, output: Tensor) -> Tensor:
+def redistribute(propagation: Propagation, linear_map: LinearMap, output: Tensor) -> Tensor:
     """``s_j = (sum_i c_ij z_ij + epsilon sign(y_j)) k_j`` with ``k_j`` constant; an output of
     exactly 0 hands on nothing. The bias unit holds the epsilon, which absorbs its share."""
     output = output.detach()
     sign = torch.where(output >= 0, torch.ones_like(output), -1)
-    total = _weighted_addends(propagation, step, output)
+    total = _weighted_addends(propagation, linear_map, output)
     total = total + propagation.epsilon * sign * propagation.bias_unit_for(output)
     # ``k_j``: 1 for LRP-0; elsewhere what the rule changes in the sum is undone, held constant.
     factor = torch.where(total != 0, output / total, 0).detach()
     return straight_through(output, total * factor)
 
 
-def _weighted_addends(propagation: Propagation, step: LinearMap, output: Tensor) -> Tensor:
+def _weighted_addends(propagation: Propagation, linear_map: LinearMap, output: Tensor) -> Tensor:
     """``sum_i c_ij z_ij`` of every output, its bias among the addends.
 
     An addend weight x input is positive where both have one sign. So inputs are split by sign:
@@ -166,20 +166,19 @@ def _weighted_addends(propagation: Propagation, step: LinearMap, output: Tensor)
     weights do. Behind a ReLU there are none below 0, and their pass is saved.
     """
     along, against = propagation.along, propagation.against
+    inputs, weight, bias = linear_map.inputs, linear_map.weight, linear_map.bias
     bias_unit = propagation.bias_unit_for(output)
     if along == against:
-        plain = step.apply(step.inputs, step.weight) + step.bias * bias_unit
-        return straight_through(output, plain)
-    not_negative = step.inputs.where(step.inputs >= 0, 0)
-    negative = step.inputs.where(step.inputs < 0, 0)
+        return straight_through(output, linear_map.apply(inputs, weight) + bias * bias_unit)
+    not_negative, negative = inputs.where(inputs >= 0, 0), inputs.where(inputs < 0, 0)
 
     def total(of_positive: float, of_negative: float) -> Tensor:
         """Where positive and negative addends count so many times."""
-        weight = _by_sign(step.weight, of_positive, of_negative)
-        summed = step.apply(not_negative, weight)
-        summed = summed + _by_sign(step.bias, of_positive, of_negative) * bias_unit
+        summed = linear_map.apply(not_negative, _by_sign(weight, of_positive, of_negative))
+        summed = summed + _by_sign(bias, of_positive, of_negative) * bias_unit
         if bool(negative.any()):
-            summed = summed + step.apply(negative, _by_sign(step.weight, of_negative, of_positive))
+            of_negative_inputs = _by_sign(weight, of_negative, of_positive)
+            summed = summed + linear_map.apply(negative, of_negative_inputs)
         return summed
 
     # Of a negative output the negative addends are those of its own sign.
