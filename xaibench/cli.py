@@ -25,7 +25,7 @@ from xaibench.errors import (
     message_of,
     readable,
 )
-from xaibench.plugins.registry import KINDS
+from xaibench.plugins.registry import PLUGIN_KINDS
 from xaibench.terminal import echo, lasting
 
 app = typer.Typer(
@@ -83,20 +83,20 @@ def run(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from xaibench.artefacts.job import Job
     from xaibench.plan.schema import read_any
-    from xaibench.plan.sources import name_of
+    from xaibench.plan.sources import plan_name
     from xaibench.runs import forecast, series
     from xaibench.runs import pipeline as running
 
     given, jobs = tuple(plugins or ()), jobs or min(os.cpu_count() or 1, 8)
     changed = (*(changes or ()), *([f"training.device={device}"] if device else []))
     read = read_any(plan, changes=changed, plugins=given, limit=limit)
-    folder, how = folder or Path("runs") / name_of(plan), {"jobs": jobs, "threads": threads}
+    folder, how = folder or Path("runs") / plan_name(plan), {"jobs": jobs, "threads": threads}
     if isinstance(read, dict):
         each = series.jobs_of(read, plan, given, folder)
         if dry_run:
             _fail(series.foresee(each, **how, say=echo))
         else:
-            _fail(series.run(each, name_of(plan), **how, command=_command(), say=echo))
+            _fail(series.run(each, plan_name(plan), **how, command=_command(), say=echo))
         return
     work = running.begin(Job(read, plan, given, folder))
     if dry_run:
@@ -158,18 +158,19 @@ def compare(
 @app.command("list")
 def list_(
     kind: Annotated[
-        str | None, typer.Argument(help=f"One kind only: {', '.join(KINDS)} or presets.")
+        str | None, typer.Argument(help=f"One kind only: {', '.join(PLUGIN_KINDS)} or presets.")
     ] = None,
     plugins: Plugins = None,
 ) -> None:
     """What is available, one line each."""
-    from xaibench.plan.listing import LISTED, lines
+    from xaibench.plan.listing import LISTED, listing
 
     if kind:
-        listed = [lines(kind, tuple(plugins or ()))]
+        listed = [listing(kind, tuple(plugins or ()))]
     else:
         listed = [
-            [each, *(f"  {line}" for line in lines(each, tuple(plugins or ())))] for each in LISTED
+            [each, *(f"  {line}" for line in listing(each, tuple(plugins or ())))]
+            for each in LISTED
         ]
     echo("\n\n".join("\n".join(each) for each in listed))
 

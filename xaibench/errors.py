@@ -8,7 +8,7 @@ _LONGEST = 200
 
 
 class UsageError(Exception):
-    """What a user can mend: shown as one line, without a traceback, exit code 2.
+    """What a user can fix: shown as one line, without a traceback, exit code 2.
 
     Of a line that is long beyond reading, as one with a whole sequence in it, the middle is left
     out.
@@ -28,11 +28,12 @@ class Halted(UsageError):
 
 
 class Unknown(UsageError):
-    """A plug-in of a name that nothing here has."""
+    """A plug-in by a name that is not known."""
 
 
 class Absent(UsageError):
-    """Data that are not here and do not come; where a dataset has a ``fallback``, it stands in."""
+    """Data that do not exist here and cannot be fetched; where a dataset has a ``fallback``, that is
+    used."""
 
 
 class NotApplicable(Exception):
@@ -64,7 +65,7 @@ class RuleError(ValueError):
 
 class ModelError(Exception):
     """A model that is no classifier of these data; the message says what was expected, what came
-    and what would mend it.
+    and how to fix it.
 
     The harness turns it into one failed record of the model; the rest of the run goes on.
     """
@@ -103,7 +104,7 @@ def is_of_the_user(error: BaseException) -> bool:
     """Whether the user ended the process, which no fence around a plug-in may hold up.
 
     Where the command line runs, its handler raises Interrupted; elsewhere Python's own raises
-    KeyboardInterrupt, and a plug-in that raises it cannot be told from a key.
+    KeyboardInterrupt, and a plug-in that raises it looks the same as a key.
     """
     if isinstance(error, Interrupted | Terminated):
         return True

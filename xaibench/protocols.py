@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from xaibench.values import Attribution, Splits
 
 # fmt: off
-Change = Literal[
+ChangeKind = Literal[
     "seed", "substitutions", "hamming_ball", "shift", "reverse_complement", "settings",
     "cascading", "independent", "random_labels",
 ]
@@ -59,7 +59,7 @@ class HasAttention(Protocol):
     """A classifier that weighs its sites."""
 
     def attention(self, inputs: Tensor) -> Tensor:
-        """``(N, C, S)`` -> weights ``(N, S)``, not negative, one a site, sum 1 over sites."""
+        """``(N, C, S)`` -> weights ``(N, S)``, not negative, one per site, sum 1 over sites."""
 
 
 @runtime_checkable
@@ -67,7 +67,7 @@ class HasAttentions(Protocol):
     """A classifier with layers of self-attention."""
 
     def attentions(self, inputs: Tensor) -> Tensor:
-        """``(N, C, S)`` -> ``(N, layer, head, site, site)``; what a site pays to each sums to 1."""
+        """``(N, C, S)`` -> ``(N, layer, head, site, site)``; what a site pays to each; sum 1."""
 
 
 class Method(Protocol):
@@ -77,8 +77,8 @@ class Method(Protocol):
     minus the other's for two classes, else the logit). ``inputs`` ``(N, C, S)`` requires grad;
     ``target`` is int64 ``(N,)``. Keyword-only parameters of these names are supplied: ``codes``
     ``(N, L)``, ``valid`` ``(N, L)`` bool, ``references`` ``(N, K, C, S)``, ``generators`` (a NumPy
-    one a sequence). All other keywords are options. Raise ``NotApplicable`` where the method has no
-    meaning for the model.
+    one per sequence). All other keywords are options. Raise ``NotApplicable`` where the method has
+    no meaning for the model.
     """
 
     def __call__(
@@ -124,7 +124,7 @@ EffectKind = Literal["substitutions", "subsets"]
 """The drops of every single substitution (``values.Substitutions``), or of random sets of them
 (``values.Subsets``)."""
 
-Better = Literal["lower", "higher", "neither"]
+Direction = Literal["lower", "higher", "neither"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +184,10 @@ class OfChange:
 
     of: ClassVar[str] = "change"
     arguments: ClassVar[int] = 2
-    change: Change
+    change: ChangeKind
 
     def __post_init__(self) -> None:
-        _require_known("change", self.change, get_args(Change))
+        _require_known("change", self.change, get_args(ChangeKind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +223,7 @@ class MetricFacts:
     """
 
     family: str
-    better: Better
+    better: Direction
     range: tuple[float, float]
     kind: MetricKind
     target: Literal["predicted", "label"] = "predicted"
@@ -231,7 +231,7 @@ class MetricFacts:
     invariant: tuple[Literal["scale", "monotone"], ...] = ()
 
     def __post_init__(self) -> None:
-        _require_known("better", self.better, get_args(Better))
+        _require_known("better", self.better, get_args(Direction))
         _require_known("target", self.target, ("predicted", "label"))
         for change in self.invariant:
             _require_known("invariant", change, ("scale", "monotone"))
@@ -257,7 +257,7 @@ def method(
 def metric(
     *,
     family: str,
-    better: Better,
+    better: Direction,
     range: tuple[float, float],
     of: str,
     target: Literal["predicted", "label"] = "predicted",

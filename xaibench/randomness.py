@@ -9,13 +9,13 @@ from xaibench.shapes import Codes
 
 
 def stream(seed: int, component: str, *parts: str | int | bytes) -> np.random.Generator:
-    """The generator of one component (and sequence, and repeat): same words, same numbers.
+    """The generator of one component (and sequence, and repeat): same arguments, same numbers.
 
     >>> bool(stream(0, "donor", b"ACGT").integers(4) == stream(0, "donor", b"ACGT").integers(4))
     True
     """
-    words = [str(seed), component, *map(str, parts)]
-    digest = blake2b("\0".join(words).encode(), digest_size=16).digest()
+    parts_of_key = [str(seed), component, *map(str, parts)]
+    digest = blake2b("\0".join(parts_of_key).encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
 
 
@@ -27,5 +27,5 @@ def identity(codes: Codes) -> bytes:
 
 
 def streams(seed: int, component: str, codes: Codes) -> Iterator[np.random.Generator]:
-    """One generator a sequence of ``(sequence, position)``."""
+    """One generator per sequence of ``(sequence, position)``."""
     return (stream(seed, component, identity(row)) for row in codes)

@@ -19,7 +19,7 @@ Mask = NDArray[np.bool_]
 """``(sequence, position)``; the name of a mask says what True means."""
 
 Evidence = NDArray[np.signedinteger[Any]]
-"""``(sequence, position)``; the class that a motif here speaks for, -1 where none stands."""
+"""``(sequence, position)``; the class that a motif at the position speaks for, -1 where none is."""
 
 Labels = NDArray[np.int64]
 """``(sequence,)``; an index into the class names."""

@@ -20,7 +20,7 @@ N = 4
 
 
 NO_CLASS = -1
-"""In ``Sequences.evidence``: no motif stands here."""
+"""In ``Sequences.evidence``: no motif is at the position."""
 
 
 def evidence_type(class_names: Sequence[str]) -> np.dtype[np.signedinteger[Any]]:
@@ -31,7 +31,7 @@ def evidence_type(class_names: Sequence[str]) -> np.dtype[np.signedinteger[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """Where sequences stand in a genome: 0-based, half-open.
+    """Where sequences are in a genome: 0-based, half-open.
 
     ``strands`` is 1, or -1 where the sequence is the reverse complement of the genome's letters.
     """
@@ -61,7 +61,7 @@ class Sequences:
 
     ``groups`` (chromosome, region) keep what belongs together on one side of a split.
     ``evidence`` ``(sequence, position)`` is the truth about motifs where it is known: the class
-    that a motif at this position speaks for, ``NO_CLASS`` where none stands.
+    that a motif at this position speaks for, ``NO_CLASS`` where none is.
     """
 
     codes: Codes
@@ -157,7 +157,7 @@ class Explained:
     """Sequences with the scores one method gave their positions for one target each.
 
     ``signed`` says whether negative scores mean evidence against the target. Scores of invalid
-    positions are kept as they came; every metric looks at ``sequences.valid`` only.
+    positions are left as the method gave them; every metric looks at ``sequences.valid`` only.
     ``hypothetical`` ``(sequence, base, position)`` is there where weights were randomised and the
     method gives it.
     """

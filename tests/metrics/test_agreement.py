@@ -5,7 +5,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import hypergeom, spearmanr
 
-from xaibench.metrics.agreement import overlap, overlaps, relative_change, spearman, spearmans
+from xaibench.metrics.agreement import (
+    overlap,
+    pairwise_overlap,
+    pairwise_spearman,
+    relative_change,
+    spearman,
+)
 
 COMPARISONS = [spearman, overlap, relative_change]
 
@@ -154,7 +160,9 @@ def test_relative_change_has_its_closed_form() -> None:
     assert np.isnan(relative_change(0 * first, second, valid)).all()
 
 
-@pytest.mark.parametrize(("matrix", "pair"), [(spearmans, spearman), (overlaps, overlap)])
+@pytest.mark.parametrize(
+    ("matrix", "pair"), [(pairwise_spearman, spearman), (pairwise_overlap, overlap)]
+)
 def test_a_matrix_holds_what_every_pair_gives(matrix, pair) -> None:
     scores, valid = maps(4)
     found = matrix(scores, valid)
@@ -168,6 +176,6 @@ def test_a_matrix_holds_what_every_pair_gives(matrix, pair) -> None:
 def test_a_matrix_compares_the_positions_where_all_maps_have_a_score() -> None:
     scores, valid = maps(3, missing=0.2)
     everywhere = valid & ~np.isnan(scores).any(axis=0)
-    found = overlaps(scores, valid, share=0.3)
+    found = pairwise_overlap(scores, valid, share=0.3)
     expected = overlap(scores[0], scores[2], everywhere, share=0.3)
     np.testing.assert_array_equal(found[2, 0], expected)

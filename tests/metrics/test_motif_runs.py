@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xaibench.metrics.motif_runs import best_overlaps, joined, known_first, runs, runs_of, share
+from xaibench.metrics.motif_runs import best_overlaps, join_runs, known_first, runs, runs_of, share
 from xaibench.values import NO_CLASS
 
 EVIDENCE = np.array([[0, 0, 1, -1, 1, 1, 1], [-1, 2, 2, -1, -1, -1, -1], [-1] * 7], np.int8)
@@ -35,9 +35,9 @@ def test_the_share_is_of_the_own_sequence() -> None:
 
 def test_only_gaps_between_two_are_joined() -> None:
     mask = np.array([[0, 1, 0, 0, 1, 0, 0, 0, 1, 0], [0] * 10], bool)
-    assert np.flatnonzero(joined(mask, 2)[0]).tolist() == [1, 2, 3, 4, 8]
-    assert not joined(mask, 2)[1].any()
-    np.testing.assert_array_equal(joined(mask, 0), mask)
+    assert np.flatnonzero(join_runs(mask, 2)[0]).tolist() == [1, 2, 3, 4, 8]
+    assert not join_runs(mask, 2)[1].any()
+    np.testing.assert_array_equal(join_runs(mask, 0), mask)
 
 
 def test_known_columns_come_first_in_their_order() -> None:

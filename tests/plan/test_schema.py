@@ -9,7 +9,7 @@ import yaml
 
 from xaibench.analysis.claims import CLAIMS
 from xaibench.errors import UsageError
-from xaibench.plan.listing import lines
+from xaibench.plan.listing import listing
 from xaibench.plan.paths import locate, presets
 from xaibench.plan.schema import FRACTIONS, GRIDS, Plan, dump, read, read_any, read_back
 
@@ -97,7 +97,7 @@ def test_every_preset_has_seeds_enough_for_intervals(preset):
 
 @pytest.mark.parametrize("preset", presets())
 def test_every_preset_begins_with_a_sentence_about_it(preset):
-    (line,) = [line for line in lines("presets") if line.split()[0] == preset]
+    (line,) = [line for line in listing("presets") if line.split()[0] == preset]
     assert len(line.split()) > 6
     assert line.endswith(".")
 
@@ -334,7 +334,7 @@ def test_words_for_truth_values_are_read_where_one_is_wanted(written, word, expe
         ("clusters=ja", "clusters: input should be a valid boolean, got 'ja'"),
         (
             "dataset.truth={motifs: {CTCF: null}}",
-            r"motifs\.CTCF: expected a name, got null; a name may stand in quotes",
+            r"motifs\.CTCF: expected a name, got null; a name may be put in quotes",
         ),
         ("models=3", "models: expected a list of names or a mapping, got 3"),
         ("extends=demo", "--set extends=demo: expected 'extends' in the plan itself"),

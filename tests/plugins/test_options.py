@@ -7,9 +7,9 @@ import pytest
 from pydantic import Field
 
 from xaibench.errors import UsageError
-from xaibench.plugins.harness_options import Truth, identity, of_harness
+from xaibench.plugins.harness_options import Truth, identifying_options, of_harness
 from xaibench.plugins.options import resolve, with_paths
-from xaibench.plugins.registry import KINDS, Plugin, available, load
+from xaibench.plugins.registry import PLUGIN_KINDS, Plugin, available, load
 from xaibench.plugins.signatures import fits, supplied, typed
 from xaibench.protocols import method as is_method
 from xaibench.protocols import metric
@@ -97,10 +97,12 @@ def test_an_option_called_as_one_of_the_harness_is_refused(kind, call, name):
 
 def test_an_option_called_as_one_of_another_kind_is_its_own():
     assert resolve(Plugin("datasets", "mine", limiting, ""), {}, where="")["sequences"] == 5
-    assert identity(Plugin("training", "mine", limiting, ""), {"sequences": 5}) == {"sequences": 5}
+    assert identifying_options(Plugin("training", "mine", limiting, ""), {"sequences": 5}) == {
+        "sequences": 5
+    }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PLUGIN_KINDS)
 def test_no_plugin_of_the_package_has_an_option_called_as_one_of_the_harness(kind):
     own = (name for name, point in available(kind).items() if point.value.startswith("xaibench."))
     for plugin in (load(kind, name) for name in own):
@@ -263,7 +265,7 @@ def marked(*arguments):
     ],
 )
 def test_a_function_fits_the_kinds_that_its_signature_allows(call, kinds):
-    assert {kind for kind in KINDS if fits(Plugin(kind, "own", call, ""))} == kinds
+    assert {kind for kind in PLUGIN_KINDS if fits(Plugin(kind, "own", call, ""))} == kinds
 
 
 def test_an_option_that_no_plan_can_hold_is_refused(own):

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from xaibench.artefacts.artefact import arrays_of, is_there
 from xaibench.artefacts.explanations import explained_spec
 from xaibench.artefacts.job import Work
-from xaibench.metrics.agreement import overlaps, spearmans
+from xaibench.metrics.agreement import pairwise_overlap, pairwise_spearman
 from xaibench.results.schema import columns_of
 from xaibench.shapes import Mask, Scores
 
 from .summaries import mean_and_interval
 
 Compare = Callable[[list[Scores], Mask], NDArray[np.float64]]
-_MEASURES: dict[str, Compare] = {"spearman": spearmans, "overlap": overlaps}
+_MEASURES: dict[str, Compare] = {"spearman": pairwise_spearman, "overlap": pairwise_overlap}
 
 
 def agreement(work: Work) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from xaibench.artefacts.curves import curve_spec
 from xaibench.artefacts.job import Work
 from xaibench.artefacts.model_checks import usable
 from xaibench.dna import encoding
-from xaibench.evaluation.quantities import Curve, existing_curves
+from xaibench.evaluation.quantities import CurveValues, existing_curves
 from xaibench.explanation.controls import RANDOM
 from xaibench.nn import outputs as curves
 from xaibench.nn.inference import logits
@@ -54,8 +54,8 @@ class Seen:
 
     told: Predictions
     scores: dict[str, NDArray[np.float32]]
-    lines: dict[str, Curve]
-    random: list[Curve]
+    lines: dict[str, CurveValues]
+    random: list[CurveValues]
 
 
 def examples(work: Work) -> list[dict[str, Any]]:
@@ -123,7 +123,7 @@ def _first(*masks: Mask) -> list[int]:
 def _seen(work: Work, model: str) -> Seen:
     seed, operator = work.plan.seeds[0], leading_operator(work.plan.operators)
     scores: dict[str, NDArray[np.float32]] = {}
-    lines: dict[str, Curve] = {}
+    lines: dict[str, CurveValues] = {}
     for method in work.plan.attribution:
         spec = explanations.explained_spec(work, model, seed, method)
         if is_there(work, spec):

@@ -15,7 +15,7 @@ from safetensors.numpy import load, save
 
 from xaibench.errors import NotApplicable, UsageError, described, message_of
 from xaibench.plan.schema import Use
-from xaibench.plugins.harness_options import identity
+from xaibench.plugins.harness_options import identifying_options
 from xaibench.plugins.registry import load as plugin_of
 from xaibench.shapes import Codes
 from xaibench.storage.artefacts import FAILED, NOT_APPLICABLE, OK, Spec, Store, key
@@ -212,7 +212,7 @@ def arrays_of(work: Work, spec: Spec) -> Arrays:
 def identified(work: Work, kind: str, use: Use) -> dict[str, Any]:
     """What a plug-in is, for a spec."""
     plugin = plugin_of(kind, use.use, work.job.plugins)
-    return {"code": plugin.code, "options": identity(plugin, use.options)}
+    return {"code": plugin.code, "options": identifying_options(plugin, use.options)}
 
 
 def print_of(codes: Codes) -> str:

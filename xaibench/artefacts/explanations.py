@@ -242,7 +242,9 @@ def _each_draw(
             turned = _changed_references(references, codes, change, draw, work.plan.data_seed)
             explanation = explained_by(here, theirs, targets, options, turned)
             seed = work.plan.data_seed
-            yield explanation.at(mapped_back(explanation.scores, codes, change, draw, seed))
+            yield explanation.with_scores(
+                mapped_back(explanation.scores, codes, change, draw, seed)
+            )
 
 
 def _other_models(here: Explaining, model: str, change: Change) -> Iterator[Any]:

@@ -17,7 +17,7 @@ from xaibench.protocols import MetricFacts, OfCurves, Quantity
 from xaibench.values import Curves
 
 from .apply import Inputs, require_any_map
-from .part import Part
+from .part import MetricPart
 from .quantities import curves_of, retrained_curve
 from .records import RecordGroup
 from .source import Source
@@ -25,16 +25,16 @@ from .source import Source
 
 def curve_parts(
     source: Source, record: RecordGroup, facts: MetricFacts, kind: OfCurves
-) -> Iterator[Part]:
+) -> Iterator[MetricPart]:
     """A part per operator and quantity."""
     label, work = record.metric, source.work
     for operator in _operators(work, label, kind):
         for name, quantity in kind.recorded_as(label).items():
             own = replace(record, metric=name, operator=operator)
             if kind.curve == "retrained":
-                yield own, partial(_of_retraining, work, own, label, quantity)
+                yield own, partial(_retrained_inputs, work, own, label, quantity)
             else:
-                yield own, partial(_of_orders, work, own, kind, quantity)
+                yield own, partial(_ordered_inputs, work, own, kind, quantity)
 
 
 def _operators(work: Work, label: str, kind: OfCurves) -> list[str]:
@@ -46,17 +46,17 @@ def _operators(work: Work, label: str, kind: OfCurves) -> list[str]:
     return [*work.plan.operators]
 
 
-def _of_retraining(
+def _retrained_inputs(
     work: Work, record: RecordGroup, label: str, quantity: Quantity
 ) -> Iterator[Inputs]:
     """Of the one curve over models that were retrained."""
     retrainings = retrainings_of(work, label)
     curve = retrained_curve(work, record.model, record.seed, record.method, retrainings, quantity)
     fractions = np.array([each.fraction for each in retrainings])
-    yield _inputs(work, record, "retrained", Curves(fractions, curve))
+    yield _inputs_of_curves(work, record, "retrained", Curves(fractions, curve))
 
 
-def _of_orders(
+def _ordered_inputs(
     work: Work, record: RecordGroup, kind: OfCurves, quantity: Quantity
 ) -> Iterator[Inputs]:
     """Of the curves along the orders that were made, per draw. A random order is its own
@@ -70,10 +70,10 @@ def _of_orders(
     fractions = np.asarray(work.plan.fractions)
     for draw, curve in enumerate(most):
         least = curve if method == RANDOM else rest[0][draw] if rest else None
-        yield _inputs(work, record, kind.curve, Curves(fractions, curve, least))
+        yield _inputs_of_curves(work, record, kind.curve, Curves(fractions, curve, least))
 
 
-def _inputs(work: Work, record: RecordGroup, curve: str, curves: Curves) -> Inputs:
+def _inputs_of_curves(work: Work, record: RecordGroup, curve: str, curves: Curves) -> Inputs:
     """The curves of the sequences that have a map."""
     key = Course(record.method, record.operator, control=record.control, kind=curve)
     most, least = curves.most_relevant_first, curves.least_relevant_first

@@ -19,7 +19,7 @@ from xaibench.protocols import (
 
 from .curves import curve_parts
 from .maps import effect_parts, map_parts
-from .part import Part
+from .part import MetricPart
 from .records import RecordGroup
 from .source import Source
 from .variants import change_parts
@@ -49,15 +49,15 @@ class Maps:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Measurement:
     """``maps`` of the facts of a metric; ``parts`` of a source, of the records of the metric, of
     its facts and of its kind."""
 
     maps: Callable[[Any], Maps]
-    parts: Callable[[Source, RecordGroup, MetricFacts, Any], Iterator[Part]]
+    parts: Callable[[Source, RecordGroup, MetricFacts, Any], Iterator[MetricPart]]
 
 
-def _of_explanation(kind: OfExplanation) -> Maps:
+def _maps_for_explanation(kind: OfExplanation) -> Maps:
     """Where the truth is known every map can be tested; else the random control says enough."""
     if not kind.needs_motif:
         return Maps(random=True)
@@ -65,7 +65,7 @@ def _of_explanation(kind: OfExplanation) -> Maps:
     return Maps(random=True, oracle=True, priors=priors, controls=_EVERY_CONTROL)
 
 
-def _of_curves(kind: OfCurves) -> Maps:
+def _maps_for_curves(kind: OfCurves) -> Maps:
     """Controls cost passes of the model: they run in one order, by the plan's operators."""
     if kind.curve == "retrained":
         return Maps(random=True)
@@ -73,19 +73,19 @@ def _of_curves(kind: OfCurves) -> Maps:
     return Maps(random=True, oracle=True, controls=_EVERY_CONTROL if in_one_order else ())
 
 
-def _of_change(kind: OfChange) -> Maps:
+def _maps_for_change(kind: OfChange) -> Maps:
     """A mean map shows how stable what the position alone says is. Changed weights are compared
     by base, of which it has nothing."""
     return Maps(controls=() if kind.change in OF_WEIGHTS else ("mean map",))
 
 
-def _of_effects(kind: OfEffects) -> Maps:
+def _maps_for_effects(kind: OfEffects) -> Maps:
     return Maps(random=True, oracle=True, controls=_EVERY_CONTROL)
 
 
-KINDS: Mapping[type[MetricKind], Row] = {
-    OfExplanation: Row(_of_explanation, map_parts),
-    OfCurves: Row(_of_curves, curve_parts),
-    OfChange: Row(_of_change, change_parts),
-    OfEffects: Row(_of_effects, effect_parts),
+MEASUREMENTS: Mapping[type[MetricKind], Measurement] = {
+    OfExplanation: Measurement(_maps_for_explanation, map_parts),
+    OfCurves: Measurement(_maps_for_curves, curve_parts),
+    OfChange: Measurement(_maps_for_change, change_parts),
+    OfEffects: Measurement(_maps_for_effects, effect_parts),
 }

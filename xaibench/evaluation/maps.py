@@ -17,20 +17,20 @@ from xaibench.protocols import MetricFacts, OfEffects, OfExplanation
 from xaibench.values import Explained, Subsets, Substitutions
 
 from .apply import Inputs, require_any_map
-from .part import Part
-from .quantities import require
+from .part import MetricPart
+from .quantities import require_artefact
 from .records import RecordGroup
 from .source import Source, controlled
 
 
 def map_parts(
     source: Source, record: RecordGroup, facts: MetricFacts, kind: OfExplanation
-) -> Iterator[Part]:
+) -> Iterator[MetricPart]:
     """A single part."""
-    yield record, partial(_of_maps, source, record, facts, kind)
+    yield record, partial(_map_inputs, source, record, facts, kind)
 
 
-def _of_maps(
+def _map_inputs(
     source: Source, record: RecordGroup, facts: MetricFacts, kind: OfExplanation
 ) -> Iterator[Inputs]:
     """Of each draw of the map, on all sequences or on those that carry a motif."""
@@ -46,25 +46,25 @@ def _of_maps(
     if not len(rows):
         raise NotApplicable("no explained sequence carries a motif of its class")
     for explained in maps:
-        yield _inputs(explained.take(rows), record.control)
+        yield _inputs_of_map(explained.take(rows), record.control)
 
 
 def effect_parts(
     source: Source, record: RecordGroup, facts: MetricFacts, kind: OfEffects
-) -> Iterator[Part]:
+) -> Iterator[MetricPart]:
     """A single part."""
-    yield record, partial(_of_effects, source, record, facts)
+    yield record, partial(_effect_inputs, source, record, facts)
 
 
-def _of_effects(source: Source, record: RecordGroup, facts: MetricFacts) -> Iterator[Inputs]:
+def _effect_inputs(source: Source, record: RecordGroup, facts: MetricFacts) -> Iterator[Inputs]:
     """Of each draw of the map, beside what the model loses by edits that are the same for all
     maps."""
     work, label = source.work, record.metric
-    asked = asked_by(work, label)
-    assert asked is not None  # for the type checker: the kind of the metric says so
-    spec = effects_spec(source.whole, record.model, record.seed, asked)
-    require(work, spec)
-    chosen = first(work, asked.sequences).chosen
+    edits = asked_by(work, label)
+    assert edits is not None  # for the type checker: the kind of the metric says so
+    spec = effects_spec(source.whole, record.model, record.seed, edits)
+    require_artefact(work, spec)
+    chosen = first(work, edits.sequences).chosen
     effects, oracle = effects_of(work, spec, len(chosen))
     if record.method == ORACLE:
         truth = Explained(chosen, oracle, chosen.labels, signed=True)
@@ -72,10 +72,10 @@ def _of_effects(source: Source, record: RecordGroup, facts: MetricFacts) -> Iter
     else:
         maps = source.maps(facts.target)
     for explained in maps:
-        yield _inputs(explained.take(np.arange(len(chosen))), record.control, effects)
+        yield _inputs_of_map(explained.take(np.arange(len(chosen))), record.control, effects)
 
 
-def _inputs(explained: Explained, control: str, *effects: Substitutions | Subsets) -> Inputs:
+def _inputs_of_map(explained: Explained, control: str, *effects: Substitutions | Subsets) -> Inputs:
     """A map, and the effects on its sequences; those that a control could make no map of have no
     value."""
     has_map: NDArray[np.bool_] = is_map(explained.scores, explained.sequences.valid)

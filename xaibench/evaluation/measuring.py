@@ -14,8 +14,8 @@ from xaibench.explanation.controls import ORACLE, PRIORS, RANDOM
 from xaibench.nn.outputs import quantity
 
 from .apply import applied, without_values
-from .kinds import KINDS
-from .quantities import require, required
+from .kinds import MEASUREMENTS
+from .quantities import require_artefact, required_arrays
 from .records import RecordGroup
 from .source import Source
 
@@ -34,7 +34,7 @@ def of_model(work: Work, model: str, seed: int) -> Iterator[RecordGroup]:
     yield _accuracy(work, replace(record, metric="accuracy"))
     if not is_explained(work.plan, model):
         return
-    for method, control in _maps_of(work):
+    for method, control in _measured_maps(work):
         own = replace(record, method=method, control=control)
         source = Source(looked_at(work, model, method), own, looked_at(work, model))
         for label in work.plan.metrics:
@@ -43,7 +43,7 @@ def of_model(work: Work, model: str, seed: int) -> Iterator[RecordGroup]:
 
 def _require_model(work: Work, model: str, seed: int) -> None:
     """``Missing`` where a model was not trained, or cannot be used."""
-    require(work, model_spec(work, model, seed))
+    require_artefact(work, model_spec(work, model, seed))
     if why := unusable(work, model, seed):
         raise Missing(*why)
 
@@ -51,7 +51,7 @@ def _require_model(work: Work, model: str, seed: int) -> None:
 def _accuracy(work: Work, record: RecordGroup) -> RecordGroup:
     """1 where a test sequence is classified as labelled, else 0: of the whole test split."""
     try:
-        arrays = required(work, predictions_spec(work, record.model, record.seed))
+        arrays = required_arrays(work, predictions_spec(work, record.model, record.seed))
     except Missing as why:
         return without_values(record, why)
     test = work.splits.test
@@ -59,7 +59,7 @@ def _accuracy(work: Work, record: RecordGroup) -> RecordGroup:
     return replace(record, sequences=test.names, values=right)
 
 
-def _maps_of(work: Work) -> Iterator[tuple[str, str]]:
+def _measured_maps(work: Work) -> Iterator[tuple[str, str]]:
     """Whose maps are measured, and what is made of them."""
     yield RANDOM, ""
     if work.plan.controlled:
@@ -74,7 +74,7 @@ def _maps_of(work: Work) -> Iterator[tuple[str, str]]:
 def _of_metric(source: Source, label: str) -> Iterator[RecordGroup]:
     """The records of one metric; none where it does not look at the maps of the source."""
     facts = facts_of(source.work, label)
-    row = KINDS[type(facts.kind)]
+    row = MEASUREMENTS[type(facts.kind)]
     if not row.maps(facts.kind).include(source.record.method, source.record.control):
         return
     record = replace(source.record, metric=label)

@@ -6,6 +6,6 @@ from collections.abc import Callable, Iterator
 from .apply import Inputs
 from .records import RecordGroup
 
-Part = tuple[RecordGroup, Callable[[], Iterator[Inputs]]]
+MetricPart = tuple[RecordGroup, Callable[[], Iterator[Inputs]]]
 """What its records say, and what makes the inputs of the metric, one per draw. The latter raises
 ``Missing`` or ``NotApplicable`` where there are none."""

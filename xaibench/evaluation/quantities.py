@@ -18,24 +18,26 @@ from xaibench.protocols import Quantity
 from xaibench.shapes import Logits
 from xaibench.storage.artefacts import OK, Spec
 
-Curve = NDArray[np.float64]
+CurveValues = NDArray[np.float64]
 """``(step, sequence)``: one quantity along one order."""
 
 
-def require(work: Work, spec: Spec) -> None:
+def require_artefact(work: Work, spec: Spec) -> None:
     """``Missing``, with the status and the reason, where an artefact holds nothing."""
     status, reason = work.store.outcome(spec)
     if status != OK:
         raise Missing(status, reason)
 
 
-def required(work: Work, spec: Spec) -> Arrays:
+def required_arrays(work: Work, spec: Spec) -> Arrays:
     """The arrays of an artefact; ``Missing`` where it holds none."""
-    require(work, spec)
+    require_artefact(work, spec)
     return arrays_of(work, spec)
 
 
-def curves_of(work: Work, model: str, seed: int, key: Course, quantity: Quantity) -> list[Curve]:
+def curves_of(
+    work: Work, model: str, seed: int, key: Course, quantity: Quantity
+) -> list[CurveValues]:
     """The curves under a key, one per draw; ``Missing`` or ``NotApplicable`` where there are
     none."""
     if key.kind == "other_models":
@@ -48,7 +50,7 @@ def curves_of(work: Work, model: str, seed: int, key: Course, quantity: Quantity
 
 def existing_curves(
     work: Work, model: str, seed: int, key: Course, quantity: Quantity
-) -> list[Curve]:
+) -> list[CurveValues]:
     """The curves under a key, one per draw; none where they do not exist."""
     try:
         return curves_of(work, model, seed, key, quantity)
@@ -59,25 +61,25 @@ def existing_curves(
 def _logits(work: Work, model: str, seed: int, key: Course) -> Logits:
     """``Missing`` says the first that is missing of what the curve comes from, or of itself."""
     for spec in followed_specs(work, model, seed, key):
-        require(work, spec)
-    logits: Logits = required(work, curve_spec(work, model, seed, key))["logits"]
+        require_artefact(work, spec)
+    logits: Logits = required_arrays(work, curve_spec(work, model, seed, key))["logits"]
     return logits
 
 
 def _by_other_models(
     work: Work, model: str, seed: int, key: Course, quantity: Quantity
-) -> list[Curve]:
+) -> list[CurveValues]:
     """What the other models predict, of the true label, on average over them."""
     others = judges(work, model)
     if not others:
-        raise NotApplicable("there is no other model in the plan to judge")
+        raise NotApplicable("there is no other model in the plan to predict")
     if key.method != RANDOM:
         curves = [_of_label(work, each, quantity) for each in _logits(work, model, seed, key)]
         return [np.mean(curves, axis=0)]
     # along a random order they are the other models' own random curves
     specs = [curve_spec(work, other, seed, key._replace(kind="replaced")) for other in others]
     by_model = [
-        [_of_label(work, draw, quantity) for draw in required(work, spec)["logits"]]
+        [_of_label(work, draw, quantity) for draw in required_arrays(work, spec)["logits"]]
         for spec in specs
     ]
     shared = min(curve.shape[1] for curves in by_model for curve in curves)
@@ -92,14 +94,14 @@ def retrained_curve(
     method: str,
     retrainings: list[Retraining],
     quantity: Quantity,
-) -> Curve:
+) -> CurveValues:
     """The curve over models retrained with more and more removed; ``Missing`` where one is."""
     specs = (retrained_spec(work, model, seed, method, each) for each in retrainings)
-    logits = np.stack([required(work, spec)["logits"] for spec in specs])
+    logits = np.stack([required_arrays(work, spec)["logits"] for spec in specs])
     return _of_label(work, logits, quantity)
 
 
-def _of_target(work: Work, logits: Logits, quantity: Quantity) -> Curve:
+def _of_target(work: Work, logits: Logits, quantity: Quantity) -> CurveValues:
     """A quantity of logits ``(step, sequence, class)``, the first step intact, for the class that
     is explained."""
     targets = logits[0].argmax(axis=1).astype(np.int64)
@@ -108,7 +110,7 @@ def _of_target(work: Work, logits: Logits, quantity: Quantity) -> Curve:
     return outputs.quantity(quantity, logits, targets, work.chosen.labels[: logits.shape[1]])
 
 
-def _of_label(work: Work, logits: Logits, quantity: Quantity) -> Curve:
+def _of_label(work: Work, logits: Logits, quantity: Quantity) -> CurveValues:
     """A quantity of logits ``(step, sequence, class)`` for the true label."""
     labels = work.chosen.labels[: logits.shape[1]]
     return outputs.quantity(quantity, logits, labels, labels)

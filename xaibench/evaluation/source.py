@@ -21,7 +21,7 @@ from xaibench.protocols import method_facts
 from xaibench.storage.artefacts import Spec
 from xaibench.values import Explained
 
-from .quantities import require
+from .quantities import require_artefact
 from .records import RecordGroup
 
 
@@ -56,7 +56,7 @@ def _maps_of(work: Work, record: RecordGroup, target: str) -> list[Explained]:
     if method == ORACLE:
         truth = Explained(chosen, oracle_of_truth(chosen), chosen.labels, signed=True)
         return [controlled(work, truth, record.control)]
-    require(work, own_spec(work, record))
+    require_artefact(work, own_spec(work, record))
     return [controlled(work, explained_of(work, record, target), record.control)]
 
 

@@ -23,26 +23,26 @@ from xaibench.protocols import MetricFacts, OfChange
 from xaibench.values import Explained
 
 from .apply import Inputs
-from .part import Part
-from .quantities import require, required
+from .part import MetricPart
+from .quantities import require_artefact, required_arrays
 from .records import RecordGroup
 from .source import Source, controlled, explained_of, own_spec
 
 
 def change_parts(
     source: Source, record: RecordGroup, facts: MetricFacts, kind: OfChange
-) -> Iterator[Part]:
+) -> Iterator[MetricPart]:
     """A part per layer where weights are re-initialised layer by layer, else a single one."""
     if kind.change == "seed":
-        yield record, partial(_of_seeds, source, record, facts)
+        yield record, partial(_seed_inputs, source, record, facts)
         return
-    require(source.work, own_spec(source.work, record))
+    require_artefact(source.work, own_spec(source.work, record))
     for change in changes_of(source.work, record.metric, record.model):
         own = replace(record, operator=change.layer)
-        yield own, partial(_of_change, source, own, facts, change)
+        yield own, partial(_variant_inputs, source, own, facts, change)
 
 
-def _of_change(
+def _variant_inputs(
     source: Source, record: RecordGroup, facts: MetricFacts, change: Change
 ) -> Iterator[Inputs]:
     """The map of the intact sequences and model, and one per draw of the change."""
@@ -50,8 +50,8 @@ def _of_change(
     where = (work, record.model, record.seed, record.method)
     base: dict[str, np.ndarray] = {}
     if change.kind in OF_WEIGHTS:
-        base = required(work, explained_spec(*where, intact(change)))
-    arrays = required(work, explained_spec(*where, change))
+        base = required_arrays(work, explained_spec(*where, intact(change)))
+    arrays = required_arrays(work, explained_spec(*where, change))
     scores, hypothetical = arrays["scores"], arrays.get("hypothetical")
     original = explained_of(work, record, facts.target).take(np.arange(scores.shape[1]))
     if hypothetical is not None:
@@ -65,10 +65,10 @@ def _of_change(
         bases = None if hypothetical is None else hypothetical[draw]
         one = controlled(work, replace(original, scores=each, hypothetical=bases), record.control)
         changed.append(replace(one, sequences=sequences))
-    yield _inputs(controlled(work, original, record.control), changed)
+    yield _inputs_of_change(controlled(work, original, record.control), changed)
 
 
-def _of_seeds(source: Source, record: RecordGroup, facts: MetricFacts) -> Iterator[Inputs]:
+def _seed_inputs(source: Source, record: RecordGroup, facts: MetricFacts) -> Iterator[Inputs]:
     """The map of one trained model, and those of the other seeds."""
     work, every = source.work, seeds_of(source.work.plan, record.model)
     if len(every) == 1:
@@ -76,13 +76,13 @@ def _of_seeds(source: Source, record: RecordGroup, facts: MetricFacts) -> Iterat
     seeds = [record.seed, *(seed for seed in every if seed != record.seed)]
     records = [replace(record, seed=seed) for seed in seeds]
     for each in records:
-        require(work, own_spec(work, each))
+        require_artefact(work, own_spec(work, each))
     own, *others = (
         controlled(work, explained_of(work, each, facts.target), record.control) for each in records
     )
-    yield _inputs(own, others)
+    yield _inputs_of_change(own, others)
 
 
-def _inputs(explained: Explained, changed: list[Explained]) -> Inputs:
+def _inputs_of_change(explained: Explained, changed: list[Explained]) -> Inputs:
     names = explained.sequences.names
     return Inputs(names, np.ones(len(names), bool), (explained, tuple(changed)))

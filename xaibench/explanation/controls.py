@@ -1,7 +1,7 @@
 """The attributions that every method must beat, and those no method should be.
 
-``CONTROLS`` spoil a method's own map. Each is called ``(scores, sequences, targets, data_seed)``
-and gives ``(sequence, position)`` float32, 0 where no base is known; a sequence of which the
+``CONTROLS`` alter a method's own map so that it should get worse. Each is called ``(scores,
+sequences, targets, data_seed)`` and gives ``(sequence, position)`` float32, 0 where no base is known; a sequence of which the
 control cannot be made has a row of NaN. What is drawn depends on the data seed and the sequence
 alone, so every method, model and seed meets the same draws, and the order of the sequences changes
 nothing. ``PRIORS`` are maps that no model made.
@@ -48,7 +48,7 @@ def random_maps(sequences: Sequences, draws: int, data_seed: int) -> NDArray[np.
 
 
 def is_map(scores: Scores, valid: Mask) -> NDArray[np.bool_]:
-    """``(sequence,)``: False where a control found nothing to make a map from."""
+    """``(sequence,)``: False where a control could not be made."""
     known: NDArray[np.bool_] = np.logical_not((np.isnan(scores) & valid).any(axis=1))
     return known
 
@@ -62,14 +62,14 @@ def oracle_of_truth(sequences: Sequences) -> Scores:
     """
     if sequences.inside_motif is None:
         raise NotApplicable("the dataset does not say where its motifs are")
-    return _known(np.where(sequences.inside_motif, 1, -1), sequences.valid)
+    return _at_known(np.where(sequences.inside_motif, 1, -1), sequences.valid)
 
 
-# A method's own map, spoilt
+# A method's own map, altered
 
 
 def rotated(scores: Scores, sequences: Sequences, targets: Labels, data_seed: int) -> Scores:
-    """The values of the known positions moved round by a random distance, never by none.
+    """The values of the known positions rotated by a random distance, never by none.
 
     Values and lengths of runs stay as they are (but for the run over the end), so it shows what
     the pattern is worth in the wrong place. NaN for a sequence of fewer than two known positions.
@@ -87,7 +87,7 @@ def rotated(scores: Scores, sequences: Sequences, targets: Labels, data_seed: in
     among_known = np.cumsum(sequences.valid, axis=1) - 1
     taken = (among_known - offsets[:, None]) % np.maximum(counts, 1)[:, None]
     positions = np.take_along_axis(known_first, taken, axis=1)
-    maps = _known(np.take_along_axis(scores, positions, axis=1), sequences.valid)
+    maps = _at_known(np.take_along_axis(scores, positions, axis=1), sequences.valid)
     maps[counts < 2] = np.nan
     return maps
 
@@ -97,16 +97,16 @@ def another_sequence(
 ) -> Scores:
     """The map of another of the sequences with the same target, each given to one other.
 
-    The sequences of a target, each different one counted once, stand in a random circle; each
+    The sequences of a target, each different one counted once, are put in a random circle; each
     takes the map of the next. Positions are counted from the start; where the other sequence has no
     known base its map says nothing, 0. NaN where there is no other sequence with the target.
     """
     maps = np.full(scores.shape, np.nan, np.float32)
-    known = _known(scores, sequences.valid)
+    known = _at_known(scores, sequences.valid)
     for rows, circle, places in _circles(sequences, targets, data_seed):
         if len(circle) > 1:
             others = circle[(places + 1) % len(circle)]
-            maps[rows] = _known(known[others], sequences.valid[rows])
+            maps[rows] = _at_known(known[others], sequences.valid[rows])
     return maps
 
 
@@ -119,17 +119,17 @@ def mean_map(scores: Scores, sequences: Sequences, targets: Labels, data_seed: i
     maps = np.full(scores.shape, np.nan, np.float32)
     valid = sequences.valid
     # Sums of float32 in float64 lose nothing that matters when the own map is taken off again.
-    known = _known(scores, valid).astype(np.float64)
+    known = _at_known(scores, valid).astype(np.float64)
     for rows, circle, _ in _circles(sequences, targets, data_seed):
         if len(circle) > 1:
             total = known[circle].sum(axis=0) - known[rows]
-            maps[rows] = _mean(total, valid[circle].sum(axis=0) - valid[rows], valid[rows])
+            maps[rows] = _mean_at_known(total, valid[circle].sum(axis=0) - valid[rows], valid[rows])
     return maps
 
 
 def negated(scores: Scores, sequences: Sequences, targets: Labels, data_seed: int) -> Scores:
-    """The map with the sign of every score turned: the least relevant are the most relevant."""
-    return _known(-scores, sequences.valid)
+    """The map with the sign of every score flipped: the least relevant are the most relevant."""
+    return _at_known(-scores, sequences.valid)
 
 
 def blurred(scores: Scores, sequences: Sequences, targets: Labels, data_seed: int) -> Scores:
@@ -157,7 +157,7 @@ def distance_to_centre(sequences: Sequences) -> Scores:
     first = valid.argmax(axis=1)[:, None]
     last = valid.shape[1] - 1 - valid[:, ::-1].argmax(axis=1)[:, None]
     middle, reach = (first + last) / 2, (last - first) / 2 + 1
-    return _known(1 - np.abs(np.arange(valid.shape[1]) - middle) / reach, valid)
+    return _at_known(1 - np.abs(np.arange(valid.shape[1]) - middle) / reach, valid)
 
 
 def gc_content(sequences: Sequences) -> Scores:
@@ -179,7 +179,7 @@ def prior_maps(name: str, sequences: Sequences) -> Scores:
     return _PRIORS[name](sequences)
 
 
-def _known(values: NDArray[np.generic], valid: Mask) -> Scores:
+def _at_known(values: NDArray[np.generic], valid: Mask) -> Scores:
     """The values at known positions, 0 elsewhere."""
     return np.where(valid, values, 0).astype(np.float32)
 
@@ -202,16 +202,16 @@ def _means_around(values: NDArray[np.generic], valid: Mask, width: int) -> Score
     """Means over the known positions of a window around each."""
 
     def sums(counted: NDArray[np.float64]) -> NDArray[np.float64]:
-        # Not differences of running sums: their rounding would tell equal scores apart.
+        # Not differences of running sums: their rounding would make equal scores differ.
         padded = np.pad(counted, ((0, 0), (width // 2, width // 2)))
         total: NDArray[np.float64] = sliding_window_view(padded, width, axis=1).sum(axis=-1)
         return total
 
     known = np.where(valid, values, 0).astype(np.float64)
-    return _mean(sums(known), sums(valid.astype(np.float64)), valid)
+    return _mean_at_known(sums(known), sums(valid.astype(np.float64)), valid)
 
 
-def _mean(
+def _mean_at_known(
     total: NDArray[np.float64], count: NDArray[np.floating | np.integer], valid: Mask
 ) -> Scores:
     """The quotient at known positions; 0 elsewhere and where nothing was counted."""

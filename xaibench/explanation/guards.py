@@ -1,6 +1,6 @@
-"""What is looked at once an explanation is there, on the model and sequences of the run.
+"""What is checked once an explanation is made, on the model and sequences of the run.
 
-``explain`` refuses what it can see in a single call: shapes, numbers that are not finite, a broken
+``explain`` rejects what it can see in a single call: shapes, numbers that are not finite, a broken
 promise of completeness, a model that is not left as found.
 """
 
@@ -14,7 +14,7 @@ from xaibench.shapes import Mask, Scores
 GUARDED = 8
 """So many sequences are explained again, in reverse order, three at a time and the last alone."""
 
-TOLERANCE = 1e-2
+BATCH_TOLERANCE = 1e-2
 """What that may change, as a share of the largest score. Rounding in single precision may move an
 adaptive method by some thousandths; what depends on the batch moves by more."""
 
@@ -30,14 +30,14 @@ class Guards(NamedTuple):
 def guarded(
     scores: Scores, again: Scores, rows: NDArray[np.intp], valid: Mask, *, name: str
 ) -> Guards:
-    """What was found; ``again`` are the scores of ``rows`` in other company.
+    """The outcome; ``again`` are the scores of ``rows`` in a different batch.
 
-    ValueError where scores depend on their batch or on chance, or tell no positions apart in any
-    sequence.
+    ValueError where scores depend on their batch or on chance, or are the same at all positions of
+    every sequence.
     """
     largest = float(np.abs(scores).max(initial=0)) or 1.0
     difference = float(np.abs(again - scores[rows]).max(initial=0)) / largest
-    if difference > TOLERANCE:
+    if difference > BATCH_TOLERANCE:
         raise ValueError(
             f"{name}: the scores of {len(rows)} sequences, made again in another batch, differ by "
             f"{difference:.2g} of the largest: they depend on the batch or on chance"

@@ -37,7 +37,7 @@ from xaibench.values import Attribution, N
 BATCH = 64
 """So many sequences, or fewer long ones, are explained together."""
 
-_ROUNDINGS = 32
+_ALLOWED_ROUNDINGS = 32
 """Errors up to so many roundings of an output break no promise of completeness."""
 
 
@@ -48,7 +48,7 @@ class WithoutRule(NotApplicable, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a method said about some sequences, and what that cost.
+    """The scores of a method for some sequences, and what they cost.
 
     ``forwards`` and ``backwards`` are rows, ``seconds`` those of the processor, all threads
     together. ``completeness_error`` is the largest over (sequence,
@@ -64,8 +64,8 @@ class Explanation:
     completeness_error: float
     hypothetical: NDArray[np.float32] | None = None
 
-    def at(self, scores: Scores) -> Explanation:
-        """The same with the scores on other positions; the hypothetical ones are left out."""
+    def with_scores(self, scores: Scores) -> Explanation:
+        """The same with other scores, as of other positions; the hypothetical ones are left out."""
         return replace(self, scores=scores, hypothetical=None)
 
 
@@ -97,31 +97,36 @@ def explain(
     precision leaves nothing to promise.
     """
     batch_size = batch_size or min(BATCH, batch_rows(codes.shape[1]))
+    name = method_name(method)
     view, promised = ExplainedView(model), method_facts(method).completeness
     if promised is not None or narrow_of(model):
-        _refuse_half_precision(model, codes[:1], name_of(method), promises=promised is not None)
+        _reject_half_precision(model, codes[:1], name, promises=promised is not None)
     batches = []
     started = time.process_time()  # what else the machine does is no cost of a method
     for start in range(0, len(codes), batch_size):
         rows = slice(start, start + batch_size)
-        theirs = None if references is None else references[rows]
+        own = None if references is None else references[rows]
         with (
             explainable(model),
             in_single_precision(model),
             torch.enable_grad(),
-            _seeded(seed, component, codes[start]),
+            _torch_seeded(seed, component, codes[start]),
         ):
             inputs = encoded(model, codes[rows]).requires_grad_()
             target = torch.from_numpy(targets[rows].copy()).to(inputs.device, torch.int64)
-            supplied = _supplied(method, model, codes[rows], theirs, seed, component)
-            with fenced(), unchanged(model, name_of(method)), _without_gradient(name_of(method)):
+            supplied = _supplied(method, model, codes[rows], own, seed, component)
+            with (
+                fenced(),
+                unchanged(model, name),
+                _without_gradient(name),
+            ):
                 answer = method(view, inputs, target, **supplied, **options)
-            batches.append(_checked(answer, codes[rows].shape, name_of(method)))
+            batches.append(_checked(answer, codes[rows].shape, name))
     seconds = time.process_time() - started
-    error, change = _completeness(batches)
-    if promised is not None and error > promised * change + _ROUNDINGS * view.rounding:
+    error, change = _completeness_of(batches)
+    if promised is not None and error > promised * change + _ALLOWED_ROUNDINGS * view.rounding:
         raise _less_complete(
-            f"{name_of(method)} promises contributions that sum to the change of the output within "
+            f"{name} promises contributions that sum to the change of the output within "
             f"{promised:g} of its root mean square; the largest error is {error:.3g}, the root "
             f"mean square {change:.3g}. {parts_of(model, codes[:1])}",
             view.without_rule,
@@ -147,11 +152,11 @@ def on_both_strands(
     codes: Codes,
     references: Codes | None,
 ) -> Explanation:
-    """The mean of what is said of each sequence and of its reverse complement, on the positions of
-    the sequence; ``explained`` says it, of codes and their references. Costs add up."""
+    """The mean explanation of each sequence and of its reverse complement, on the positions of the
+    sequence; ``explained`` makes one, of codes and their references. Costs add up."""
     one = explained(codes, references)
-    turned = None if references is None else other_strands(references)
-    other = explained(reverse_complement(codes), turned)
+    reversed_references = None if references is None else other_strands(references)
+    other = explained(reverse_complement(codes), reversed_references)
     return Explanation(
         ((one.scores + unreverse(other.scores, codes)) / 2).astype(np.float32, copy=False),
         one.forwards + other.forwards,
@@ -168,7 +173,7 @@ def other_strands(references: Codes) -> Codes:
 
 
 def asks_for(method: Callable[..., Any], name: str) -> bool:
-    """Whether a method wants ``codes``, ``valid``, ``references`` or ``generators``.
+    """Whether a method takes ``codes``, ``valid``, ``references`` or ``generators``.
 
     >>> def centre(model, inputs, target, *, valid): ...
     >>> asks_for(centre, "valid"), asks_for(centre, "references")
@@ -178,12 +183,12 @@ def asks_for(method: Callable[..., Any], name: str) -> bool:
     return parameter is not None and parameter.kind is parameter.KEYWORD_ONLY
 
 
-def name_of(method: Callable[..., Any]) -> str:
+def method_name(method: Callable[..., Any]) -> str:
     """What a method is called in messages."""
     return str(getattr(method, "__name__", type(method).__name__))
 
 
-def _refuse_half_precision(model: Any, codes: Codes, name: str, *, promises: bool) -> None:
+def _reject_half_precision(model: Any, codes: Codes, name: str, *, promises: bool) -> None:
     """NotApplicable where a model of half precision only takes what is as narrow, or where logits
     are, which keep 8 or 11 bits, too narrow for a method that promises sums."""
     if not len(codes):
@@ -208,8 +213,8 @@ def _refuse_half_precision(model: Any, codes: Codes, name: str, *, promises: boo
 
 @contextmanager
 def _without_gradient(name: str) -> Iterator[None]:
-    """Torch's word for a model that passes no gradient to its input, overwrites in place what a
-    gradient needs, or computes parts of it a second time, in ours."""
+    """NotApplicable in place of torch's errors where a model passes no gradient to its input,
+    overwrites in place what a gradient needs, or computes parts of it a second time."""
     try:
         yield
     except RuntimeError as error:
@@ -228,7 +233,7 @@ def _without_gradient(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _seeded(seed: int, component: str, codes: Codes) -> Iterator[None]:
+def _torch_seeded(seed: int, component: str, codes: Codes) -> Iterator[None]:
     """Torch's global generator, for methods that draw from it: the same again, batch by batch.
 
     ``generators`` are the better way: they do not depend on the batch.
@@ -256,7 +261,7 @@ def _supplied(
         supplied["generators"] = list(streams(seed, component, codes))
     if asks_for(method, "references"):
         if references is None:
-            raise ValueError(f"references: {name_of(method)} asks for them, got None")
+            raise ValueError(f"references: {method_name(method)} asks for them, got None")
         sequences, count, length = references.shape
         given = encoded(model, references.reshape(sequences * count, length))
         supplied["references"] = given.reshape(sequences, count, *given.shape[1:])
@@ -287,8 +292,8 @@ def _checked(answer: Any, shape: tuple[int, ...], name: str) -> _Batch:
 
 
 def _float32(values: Tensor) -> NDArray[np.float32]:
-    kept: NDArray[np.float32] = values.detach().to("cpu", torch.float32).numpy()
-    return kept
+    single: NDArray[np.float32] = values.detach().to("cpu", torch.float32).numpy()
+    return single
 
 
 def _per_sequence(values: Tensor | None) -> NDArray[np.float64]:
@@ -298,7 +303,7 @@ def _per_sequence(values: Tensor | None) -> NDArray[np.float64]:
     return measured
 
 
-def _completeness(batches: list[_Batch]) -> tuple[float, float]:
+def _completeness_of(batches: list[_Batch]) -> tuple[float, float]:
     """The largest error, and the root mean square of the changes; 0 where nothing was measured."""
     errors = np.concatenate([np.zeros(1), *(batch.errors for batch in batches)])
     changes = np.concatenate([np.zeros(0), *(batch.changes for batch in batches)])

@@ -51,16 +51,18 @@ def relative_change(first: Scores, second: Scores, valid: Mask) -> Values:
     return ratio(np.linalg.norm(after - before, axis=1), np.linalg.norm(before, axis=1))
 
 
-def spearmans(maps: Sequence[Scores], valid: Mask) -> NDArray[np.float64]:
+def pairwise_spearman(maps: Sequence[Scores], valid: Mask) -> NDArray[np.float64]:
     """``(map, map, sequence)``: ``spearman`` of every two maps, each ranked once."""
     compared = _compared_positions(maps, valid)
-    return _matrix([centred_ranks(scores, compared) for scores in maps], _cosine)
+    return _pairwise([centred_ranks(scores, compared) for scores in maps], _cosine)
 
 
-def overlaps(maps: Sequence[Scores], valid: Mask, *, share: float = 0.1) -> NDArray[np.float64]:
+def pairwise_overlap(
+    maps: Sequence[Scores], valid: Mask, *, share: float = 0.1
+) -> NDArray[np.float64]:
     """``(map, map, sequence)``: ``overlap`` of every two maps, each sorted once."""
     compared = _compared_positions(maps, valid)
-    return _matrix([_top(scores, compared, share) for scores in maps], _jaccard)
+    return _pairwise([_top(scores, compared, share) for scores in maps], _jaccard)
 
 
 def _compared_positions(maps: Sequence[Scores], valid: Mask) -> Mask:
@@ -70,7 +72,7 @@ def _compared_positions(maps: Sequence[Scores], valid: Mask) -> Mask:
     return compared
 
 
-def _matrix(
+def _pairwise(
     summaries: Sequence[Summary], compare: Callable[[Summary, Summary], Values]
 ) -> NDArray[np.float64]:
     """``(map, map, sequence)``: what ``compare`` says of every two maps; it is symmetric."""

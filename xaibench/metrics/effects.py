@@ -20,10 +20,10 @@ from xaibench.values import Explained, Subsets, Substitutions
 from .agreement import centred_ranks
 from .quotient import ratio
 
-_faithfulness = partial(metric, family="faithfulness", of="effects", signs_apart=True)
+_effect_metric = partial(metric, family="faithfulness", of="effects", signs_apart=True)
 
 
-@_faithfulness(
+@_effect_metric(
     better="higher", range=(-1.0, 1.0), effects="substitutions", invariant=("scale", "monotone")
 )
 def substitution_agreement(explained: Explained, effects: Substitutions) -> Values:
@@ -40,7 +40,7 @@ def substitution_agreement(explained: Explained, effects: Substitutions) -> Valu
     return _correlation(centred_ranks(explained.scores, valid), centred_ranks(effect, valid))
 
 
-@_faithfulness(better="lower", range=(0.0, 1.0), effects="subsets", invariant=("scale",))
+@_effect_metric(better="lower", range=(0.0, 1.0), effects="subsets", invariant=("scale",))
 def infidelity(explained: Explained, effects: Subsets) -> Values:
     """Share of the drops that the summed scores leave unexplained; in [0, 1], lower is better.
 
@@ -74,7 +74,7 @@ def _within_sizes(
     return centred
 
 
-@_faithfulness(better="higher", range=(-1.0, 1.0), effects="subsets", invariant=("scale",))
+@_effect_metric(better="higher", range=(-1.0, 1.0), effects="subsets", invariant=("scale",))
 def sensitivity_n(explained: Explained, effects: Subsets) -> Values:
     """Correlation of summed scores with drops over sets of one size; in [-1, 1], higher is better.
 

@@ -25,15 +25,15 @@ Share = Annotated[float, Field(gt=0, le=1)]
 Shares = Annotated[tuple[Share, ...], Field(min_length=1)]
 
 _UNBOUNDED = (-np.inf, np.inf)
-"""A logit difference has no bounds. Of a probability or an accuracy, areas lie in [0, 1] and drops
+"""A logit difference has no bounds. Of a probability or an accuracy, areas are in [0, 1] and drops
 in [-1, 1]."""
 
-_faithfulness = partial(
+_curve_metric = partial(
     metric, family="faithfulness", of="curves", range=_UNBOUNDED, invariant=("scale", "monotone")
 )
 
 
-@_faithfulness(better="lower")
+@_curve_metric(better="lower")
 def deletion(curves: Curves) -> Values:
     """Area under the curve of replacing the most relevant positions first; lower is better.
 
@@ -47,7 +47,7 @@ def deletion(curves: Curves) -> Values:
     return _mean_height(curves.most_relevant_first, curves.fractions)
 
 
-@_faithfulness(better="higher", needs_least_relevant_first=True)
+@_curve_metric(better="higher", needs_least_relevant_first=True)
 def insertion(curves: Curves) -> Values:
     """Area under the curve of putting the most relevant positions back; higher is better.
 
@@ -58,7 +58,7 @@ def insertion(curves: Curves) -> Values:
     return _mean_height(_least_relevant_first(curves), curves.fractions)
 
 
-@_faithfulness(better="higher", needs_least_relevant_first=True)
+@_curve_metric(better="higher", needs_least_relevant_first=True)
 def area_between(curves: Curves) -> Values:
     """Area from the most up to the least relevant first curve; higher is better.
 
@@ -69,7 +69,7 @@ def area_between(curves: Curves) -> Values:
     return insertion(curves) - deletion(curves)
 
 
-@_faithfulness(better="higher")
+@_curve_metric(better="higher")
 def aopc(curves: Curves) -> Values:
     """Mean drop while the most relevant positions are replaced first; higher is better.
 
@@ -79,7 +79,7 @@ def aopc(curves: Curves) -> Values:
     return _drop(curves.most_relevant_first, deletion(curves))
 
 
-@_faithfulness(better="higher")
+@_curve_metric(better="higher")
 def comprehensiveness(curves: Curves, *, bins: Shares = (0.01, 0.05, 0.1, 0.2, 0.5)) -> Values:
     """Drop when only the most relevant positions are replaced; higher is better.
 
@@ -90,7 +90,7 @@ def comprehensiveness(curves: Curves, *, bins: Shares = (0.01, 0.05, 0.1, 0.2, 0
     return _drop(curve, _mean_height_at(np.asarray(bins), curve, curves.fractions))
 
 
-@_faithfulness(better="lower", needs_least_relevant_first=True)
+@_curve_metric(better="lower", needs_least_relevant_first=True)
 def sufficiency(curves: Curves, *, bins: Shares = (0.01, 0.05, 0.1, 0.2, 0.5)) -> Values:
     """Drop when only the most relevant positions are kept; lower is better.
 
@@ -102,7 +102,7 @@ def sufficiency(curves: Curves, *, bins: Shares = (0.01, 0.05, 0.1, 0.2, 0.5)) -
     return _drop(curve, _mean_height_at(1 - np.asarray(bins), curve, curves.fractions))
 
 
-@_faithfulness(better="higher", quantities=("logit_difference",))
+@_curve_metric(better="higher", quantities=("logit_difference",))
 def logit_drop(curves: Curves, *, fraction: Share = 0.1) -> Values:
     """Drop of the logit difference at one fraction of replaced positions; higher is better.
 
@@ -112,7 +112,7 @@ def logit_drop(curves: Curves, *, fraction: Share = 0.1) -> Values:
     return comprehensiveness(curves, bins=(fraction,))
 
 
-@_faithfulness(better="higher", range=(0.0, 1.0), quantities=("kept",))
+@_curve_metric(better="higher", range=(0.0, 1.0), quantities=("kept",))
 def flip_rate(curves: Curves) -> Values:
     """Share of the fractions at which the decision is another one; in [0, 1], higher is better.
 
@@ -122,7 +122,7 @@ def flip_rate(curves: Curves) -> Values:
     return 1 - deletion(curves)
 
 
-@_faithfulness(better="lower", range=(0.0, 1.0), quantities=("kept",))
+@_curve_metric(better="lower", range=(0.0, 1.0), quantities=("kept",))
 def flip_fraction(curves: Curves) -> Values:
     """Smallest fraction of replaced positions at which the decision flips; lower is better.
 
@@ -134,7 +134,7 @@ def flip_fraction(curves: Curves) -> Values:
     return np.where(flipped[-1], curves.fractions[flipped.argmax(axis=0)], np.nan)
 
 
-@_faithfulness(better="lower", curve="imputed")
+@_curve_metric(better="lower", curve="imputed")
 def road(curves: Curves) -> Values:
     """Area under the curve of imputing the most relevant positions first; lower is better.
 
@@ -144,18 +144,18 @@ def road(curves: Curves) -> Values:
     return deletion(curves)
 
 
-@_faithfulness(better="lower", curve="other_models", target="label")
+@_curve_metric(better="lower", curve="other_models", target="label")
 def cross_model_deletion(curves: Curves) -> Values:
     """Area under the deletion curve that other models see; lower is better.
 
-    One model's explanation says which positions are replaced, the others judge what is left. A
-    method whose maps fit only the model that they explain does no better than a random order. Of
+    One model's explanation says which positions are replaced, the others predict from what is left.
+    A method whose maps fit only the model that they explain does no better than a random order. Of
     the label: models may predict different classes.
     """
     return deletion(curves)
 
 
-@_faithfulness(better="lower", range=(0.0, 1.0), curve="retrained", quantities=("accuracy",))
+@_curve_metric(better="lower", range=(0.0, 1.0), curve="retrained", quantities=("accuracy",))
 def roar(
     curves: Curves,
     *,

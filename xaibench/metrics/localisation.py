@@ -22,10 +22,10 @@ from xaibench.protocols import metric
 from xaibench.shapes import Evidence, Mask, Values
 from xaibench.values import NO_CLASS, Explained
 
-from .motif_runs import best_overlaps, joined, known_first, runs, runs_of, share
+from .motif_runs import best_overlaps, join_runs, known_first, runs, runs_of, share
 from .quotient import ratio
 
-_localisation = partial(
+_motif_metric = partial(
     metric,
     family="localisation",
     better="higher",
@@ -37,7 +37,7 @@ _localisation = partial(
 )
 
 
-@_localisation()
+@_motif_metric()
 def auprc(explained: Explained) -> Values:
     """Average precision of the scores for the motif's positions; in (0, 1], higher is better.
 
@@ -58,9 +58,9 @@ def auprc(explained: Explained) -> Values:
     return ratio(np.where(ranked_inside, precision, 0).sum(1), motif_positions, defined=defined)
 
 
-@_localisation()
+@_motif_metric()
 def relevance_mass(explained: Explained) -> Values:
-    """Share of the positive relevance that lies inside the motif; in [0, 1], higher is better.
+    """Share of the positive relevance that is inside the motif; in [0, 1], higher is better.
 
     Relevance mass accuracy (*Arras 2022*). Equal scores reach the motif's share of the valid
     positions, which is chance. NaN where there is no motif or no positive score.
@@ -72,9 +72,9 @@ def relevance_mass(explained: Explained) -> Values:
     return ratio(np.where(inside, relevance, 0).sum(1), total, defined=defined)
 
 
-@_localisation()
+@_motif_metric()
 def relevance_rank(explained: Explained) -> Values:
-    """Share of the R highest positions that lie inside the motif of R; in [0, 1], higher is better.
+    """Share of the R highest positions that are inside the motif of R; in [0, 1], higher is better.
 
     Relevance rank accuracy (*Arras 2022*); where scores are tied at the R-th, what a random order
     among them would find on average. Equal scores reach R/N of N valid positions, which is chance.
@@ -85,9 +85,9 @@ def relevance_rank(explained: Explained) -> Values:
     return ratio(_expected_hits(explained, motif_positions), motif_positions)
 
 
-@_localisation()
+@_motif_metric()
 def top_k(explained: Explained, *, k: Annotated[int, Field(ge=1)] = 10) -> Values:
-    """Share of the ``k`` highest positions that lie inside the motif; in [0, 1], higher is better.
+    """Share of the ``k`` highest positions that are inside the motif; in [0, 1], higher is better.
 
     Where scores are tied at the k-th, what a random order among them would find on average. A motif
     of R < k positions allows no more than R/k. Chance is R/N. NaN without a motif and where the
@@ -101,11 +101,11 @@ def top_k(explained: Explained, *, k: Annotated[int, Field(ge=1)] = 10) -> Value
     return ratio(_expected_hits(explained, np.full(len(inside), k)), k, defined=defined)
 
 
-@_localisation()
+@_motif_metric()
 def pointing_game(explained: Explained) -> Values:
-    """Whether the highest position lies inside the motif: 1 or 0, higher is better.
+    """Whether the highest position is inside the motif: 1 or 0, higher is better.
 
-    The pointing game (*Zhang 2018*); of several highest positions, the share of them that lies
+    The pointing game (*Zhang 2018*); of several highest positions, the share of them that is
     inside. Chance is R/N. NaN without a motif.
     """
     inside = _inside_motif(explained)
@@ -113,7 +113,7 @@ def pointing_game(explained: Explained) -> Values:
     return np.where(inside.any(1), hits, np.nan)
 
 
-@_localisation()
+@_motif_metric()
 def auroc(explained: Explained) -> Values:
     """How often a motif's position scores above another; in [0, 1], higher is better, chance 1/2.
 
@@ -122,7 +122,9 @@ def auroc(explained: Explained) -> Values:
     NaN without a motif or with no valid position outside it.
     """
     inside, valid = _inside_motif(explained), explained.sequences.valid
-    ranks = scipy.stats.rankdata(_comparable(explained), axis=1) - (~valid).sum(1, keepdims=True)
+    ranks = scipy.stats.rankdata(_evidence_of_known(explained), axis=1) - (~valid).sum(
+        1, keepdims=True
+    )
     motif_positions = inside.sum(1)
     others = valid.sum(1) - motif_positions
     wins = np.where(inside, ranks, 0).sum(1) - motif_positions * (motif_positions + 1) / 2
@@ -130,7 +132,7 @@ def auroc(explained: Explained) -> Values:
     return ratio(wins, pairs)
 
 
-@_localisation()
+@_motif_metric()
 def instance_recall(
     explained: Explained,
     *,
@@ -152,11 +154,11 @@ def instance_recall(
     inside, valid = _inside_motif(explained), explained.sequences.valid
     chosen = _surely_highest(explained, inside.sum(1))
     motif, picked = (known_first(mask, valid) for mask in (inside, chosen))
-    instances, stretches = (runs_of(joined(mask, gap)) for mask in (motif, picked))
+    instances, stretches = (runs_of(join_runs(mask, gap)) for mask in (motif, picked))
     return share(instances, best_overlaps(instances, stretches) >= overlap, len(inside))
 
 
-@_localisation(needs_sign=True)
+@_motif_metric(needs_sign=True)
 def rule_satisfaction(explained: Explained) -> Values:
     """Share of motif instances whose scores have the right sign; in [0, 1], higher is better.
 
@@ -232,7 +234,7 @@ CHANCE: Mapping[str, Chance] = {
 }
 """By metric, the expectation ``(motif_positions, positions)`` of a random map of scores that are
 all different and, but for ``rule_satisfaction``, not negative. That of ``instance_recall`` depends
-on where the instances stand and has no closed form; the random control measures it."""
+on where the instances are and has no closed form; the random control measures it."""
 
 
 def _inside_motif(explained: Explained) -> Mask:
@@ -257,7 +259,7 @@ def _evidence(explained: Explained) -> NDArray[np.float64]:
     return np.maximum(scores, 0) if explained.signed else scores
 
 
-def _comparable(explained: Explained) -> NDArray[np.float64]:
+def _evidence_of_known(explained: Explained) -> NDArray[np.float64]:
     """The evidence in the scores; invalid positions are below all others."""
     return np.where(explained.sequences.valid, _evidence(explained), -np.inf)
 
@@ -265,7 +267,7 @@ def _comparable(explained: Explained) -> NDArray[np.float64]:
 def _expected_hits(explained: Explained, counts: NDArray[np.intp]) -> Values:
     """How many of the ``counts`` ``(sequence,)`` highest positions are the motif's, on average over
     the orders of those tied at the last. Has no meaning for less than one and more than all."""
-    inside, scores = _inside_motif(explained), _comparable(explained)
+    inside, scores = _inside_motif(explained), _evidence_of_known(explained)
     last = np.clip(counts, 1, scores.shape[1])[:, None] - 1
     threshold = np.take_along_axis(-np.sort(-scores, axis=1), last, axis=1)
     above, tied = scores > threshold, scores == threshold
@@ -276,7 +278,7 @@ def _expected_hits(explained: Explained, counts: NDArray[np.intp]) -> Values:
 
 def _surely_highest(explained: Explained, counts: NDArray[np.intp]) -> Mask:
     """The positions that are among the ``counts`` highest however ties are broken."""
-    scores = _comparable(explained)
+    scores = _evidence_of_known(explained)
     falling = -np.sort(-scores, axis=1)
     falling = np.pad(falling, ((0, 0), (0, 1)), constant_values=-np.inf)
     highest: Mask = scores > np.take_along_axis(falling, counts[:, None], axis=1)

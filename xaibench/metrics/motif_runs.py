@@ -49,10 +49,10 @@ def known_first(values: NDArray[Any], valid: Mask) -> NDArray[Any]:
     return np.take_along_axis(values, np.argsort(~valid, axis=1, kind="stable"), axis=1)
 
 
-def joined(mask: Mask, gap: int) -> Mask:
-    """True also where at most ``gap`` positions in a row lie between two that are.
+def join_runs(mask: Mask, gap: int) -> Mask:
+    """True also where at most ``gap`` positions in a row are between two that are.
 
-    >>> joined(np.array([[True, False, True, False, False, True]]), 1).tolist()
+    >>> join_runs(np.array([[True, False, True, False, False, True]]), 1).tolist()
     [[True, True, True, False, False, True]]
     """
     columns = np.arange(mask.shape[1])

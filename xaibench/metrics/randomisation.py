@@ -47,7 +47,7 @@ def cascading_randomisation(
     scores show it (*Adebayo 2018* give both). NaN where a map is constant. ``NotApplicable`` with
     no re-initialisation.
     """
-    return _similarity(explained, changed, absolute)
+    return _mean_similarity(explained, changed, absolute)
 
 
 @_randomisation(change="independent")
@@ -60,7 +60,7 @@ def independent_randomisation(
     ``changed``, ``absolute`` and what is undefined as in ``cascading_randomisation``. A layer that
     the model does not need leaves every map alone: compare methods, not layers.
     """
-    return _similarity(explained, changed, absolute)
+    return _mean_similarity(explained, changed, absolute)
 
 
 @_randomisation(change="random_labels")
@@ -72,10 +72,10 @@ def random_label_similarity(
 
     ``absolute`` and what is undefined as in ``cascading_randomisation``.
     """
-    return _similarity(explained, changed, absolute)
+    return _mean_similarity(explained, changed, absolute)
 
 
-def _similarity(explained: Explained, changed: Sequence[Explained], absolute: bool) -> Values:
+def _mean_similarity(explained: Explained, changed: Sequence[Explained], absolute: bool) -> Values:
     """Mean Spearman correlation with the changed maps; ``NotApplicable`` without any."""
     if not changed:
         raise NotApplicable("nothing to compare with: no randomised model gave an explanation")

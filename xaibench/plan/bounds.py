@@ -20,13 +20,13 @@ CHARACTERS, VALUES, LEVELS, PLANS = 10_000_000, 100_000, 50, 100
 other; plans that it extends."""
 
 TASKS, CURVES = 100_000, 1_000_000
-"""Of a run: its trainings and what is asked of them; the tasks times the operators."""
+"""Of a run: its trainings and what is computed of them; the tasks times the operators."""
 
 INTEGER = 2**63
 """Tables hold integers below it, and from its negative on."""
 
 LABEL = 100
-"""Characters of a label, which stands in tables, in figures and in the names of files."""
+"""Characters of a label, which is shown in tables, in figures and in the names of files."""
 
 _PARSERS: tuple[Any, ...] = (getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.SafeLoader)
 """Give the events of a text; the one in C takes seconds for a million of them, and gives up where
@@ -40,18 +40,18 @@ def check_text(text: str, where: str) -> None:
         raise UsageError(
             f"{where}: expected a plan of at most {CHARACTERS:,} characters, got {len(text):,}"
         )
-    if not _is_text(text):
+    if not _is_utf8(text):
         raise UsageError(f"{where}: expected text in UTF-8, got {shortened(ascii(text))}")
     values = 0
     for parser in _PARSERS:
         with suppress(yaml.YAMLError):
-            values = _count(yaml.parse(text, Loader=parser), where)
+            values = _count_values(yaml.parse(text, Loader=parser), where)
             break
     if values > VALUES:
         raise UsageError(f"{where}: expected at most {VALUES:,} values, got {values:,}")
 
 
-def _count(events: Iterator[Any], where: str) -> int:
+def _count_values(events: Iterator[Any], where: str) -> int:
     """How many values a text has where each alias counts as all that it repeats."""
     counts, open_anchors, by_anchor = [0], list[Any](), dict[Any, int]()
 
@@ -98,14 +98,14 @@ def check_values(value: Any, where: str) -> None:
     elif isinstance(value, list | tuple | set):
         for inner in value:
             check_values(inner, where)
-    elif isinstance(value, str) and ("\0" in value or not _is_text(value)):
+    elif isinstance(value, str) and ("\0" in value or not _is_utf8(value)):
         raise UsageError(f"{where}: expected text, got {shortened(ascii(value))}")
     elif isinstance(value, int) and not -INTEGER <= value < INTEGER:
         digits = len(str(value).lstrip("-")) if abs(value) < 10**4000 else "over 4,000"
         raise UsageError(f"{where}: expected an integer below 2^63, got one of {digits} digits")
 
 
-def _is_text(value: str) -> bool:
+def _is_utf8(value: str) -> bool:
     try:
         return bool(value.encode()) or not value
     except UnicodeEncodeError:

@@ -7,7 +7,7 @@ import yaml
 from xaibench.errors import UsageError
 
 from .bounds import LEVELS, check_text, check_values
-from .sections import DEFAULTS, PLUGIN_SECTIONS, datasets_of, labelled
+from .sections import DEFAULTS, PLUGIN_SECTIONS, by_label, datasets_of
 from .yaml_text import NamesAsText
 
 
@@ -42,7 +42,7 @@ def assign(written: dict[str, Any], change: str) -> None:
     for name in outer:
         inner = place.setdefault(name, {})
         if name in PLUGIN_SECTIONS:
-            inner = place[name] = labelled(inner or DEFAULTS.get(name, {}), name)
+            inner = place[name] = by_label(inner or DEFAULTS.get(name, {}), name)
         if name == "datasets" and inner:
             inner = place[name] = datasets_of(inner)
         if inner is None:

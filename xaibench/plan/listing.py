@@ -5,17 +5,17 @@ import re
 from importlib.resources import files
 
 from xaibench.errors import UsageError
-from xaibench.plugins.registry import KINDS, available, load, members, nearest
+from xaibench.plugins.registry import PLUGIN_KINDS, available, load, members, nearest
 from xaibench.plugins.signatures import fits
 
 from .paths import presets
 
-LISTED = (*KINDS, "presets")
+LISTED = (*PLUGIN_KINDS, "presets")
 """What can be listed."""
 
 
-def lines(kind: str, plugins: tuple[str, ...] = ()) -> list[str]:
-    """A line a plug-in (or preset): its name and the first sentence of its docstring.
+def listing(kind: str, plugins: tuple[str, ...] = ()) -> list[str]:
+    """One line per plug-in (or preset): its name and the first sentence of its docstring.
 
     A given file does not say what its functions are: those are listed that could be of the kind.
     UsageError for a kind that there is not.

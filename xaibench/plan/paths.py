@@ -13,7 +13,7 @@ def locate(path: str, source: str) -> Path:
     Here is the current folder: from where a run began, the ``plan.yaml`` in its folder runs too.
     """
     data = os.environ.get("XAIBENCH_DATA")
-    folders = [folder_of(source), *([Path(data)] if data else []), Path()]
+    folders = [folder_of_source(source), *([Path(data)] if data else []), Path()]
     for folder in folders:
         located = folder / expanded(path)
         if os.path.exists(located):  # False also where a name is longer than a disk allows
@@ -30,13 +30,13 @@ def expanded(path: str | Path) -> Path:
         raise Absent(f"{shortened(str(path))}: no user of that name has a home here") from None
 
 
-def folder_of(source: str) -> Path:
+def folder_of_source(source: str) -> Path:
     """What the paths in a plan are relative to."""
-    named = source in presets() or len(parts_of(source)) > 1
+    named = source in presets() or len(combined_sources(source)) > 1
     return Path() if named else Path(source).parent
 
 
-def parts_of(source: str) -> list[str]:
+def combined_sources(source: str) -> list[str]:
     """The plans that a word of the command line names; a file may have a plus in its name."""
     return [source] if os.path.isfile(source) else source.split("+")
 

@@ -22,7 +22,7 @@ from xaibench.protocols import OfCurves, Precision, metric_facts
 
 from .bounds import check_tasks
 from .paths import locate
-from .sections import DEFAULTS, PLUGIN_SECTIONS, datasets_of, labelled, use_of
+from .sections import DEFAULTS, PLUGIN_SECTIONS, by_label, datasets_of, use_of
 from .sources import check_datasets, mapping_of
 from .yaml_text import parsed_file
 
@@ -143,7 +143,7 @@ class Plan(BaseModel):
             or list(fractions) != sorted({*fractions})
         ):
             raise ValueError(f"expected rising fractions from 0 to 1, got {list(fractions)}")
-        # written as the default is: artefacts are named by the words of the plan
+        # written as the default is: artefacts are named by the text of the plan
         return (0, *fractions[1:-1], 1)
 
 
@@ -181,17 +181,17 @@ def read_any(
     written = mapping_of(source, changes=changes, plugins=plugins)
     check_datasets(written, source)
     if "datasets" not in written:
-        plan = _filled(_shaped(written, source), source, plugins)
+        plan = _with_options(_checked_plan(written, source), source, plugins)
         _check_paths(plan.dataset, "datasets", source, plugins)
-        return _limited(plan, limit)
+        return _with_limit(plan, limit)
     each = {
-        label: _option_filled(Use(**use_of(one, where, key="name")), "datasets", where, plugins)
+        label: _use_with_options(Use(**use_of(one, where, key="name")), "datasets", where, plugins)
         for label, one in datasets_of(written.pop("datasets")).items()
         for where in [f"datasets.{label}"]
     }
     first = next(iter(each.values()))
-    shaped = _shaped({**written, "dataset": {"name": first.use, **first.options}}, source)
-    plan = _limited(_filled(shaped, source, plugins), limit)
+    shaped = _checked_plan({**written, "dataset": {"name": first.use, **first.options}}, source)
+    plan = _with_limit(_with_options(shaped, source, plugins), limit)
     return {label: plan.model_copy(update={"dataset": dataset}) for label, dataset in each.items()}
 
 
@@ -204,24 +204,24 @@ def read_back(path: str, *, source: str, plugins: tuple[str, ...]) -> Plan:
     others = [key for key in ("extends", "datasets") if key in written]
     if others:
         raise UsageError(f"{path}: expected the resolved plan of a run, got one with {others[0]!r}")
-    plan = _filled(_shaped(written, path), source, plugins)
+    plan = _with_options(_checked_plan(written, path), source, plugins)
     _check_paths(plan.dataset, "datasets", source, plugins)
     return plan
 
 
-def _limited(plan: Plan, limit: int | None) -> Plan:
+def _with_limit(plan: Plan, limit: int | None) -> Plan:
     if limit is None or limit >= plan.sequences:
         return plan
     return plan.model_copy(update={"sequences": limit})
 
 
-def _shaped(written: dict[str, Any], source: str) -> Plan:
+def _checked_plan(written: dict[str, Any], source: str) -> Plan:
     shaped = dict(written)
     for section in PLUGIN_SECTIONS:
         if section in shaped:
             shaped[section] = {
                 label: use_of(options, f"{section}.{label}", default=label)
-                for label, options in labelled(shaped[section], section).items()
+                for label, options in by_label(shaped[section], section).items()
             }
     shaped["training"] = use_of(shaped["training"], "training", default="supervised")
     if "dataset" in shaped:
@@ -232,11 +232,11 @@ def _shaped(written: dict[str, Any], source: str) -> Plan:
     return plan
 
 
-def _filled(plan: Plan, source: str, plugins: tuple[str, ...]) -> Plan:
-    """The plan with each plug-in found and its options checked against its signature."""
+def _with_options(plan: Plan, source: str, plugins: tuple[str, ...]) -> Plan:
+    """The plan with each plug-in loaded and its options checked against its signature."""
 
     def fill(kind: str, use: Use, where: str) -> Use:
-        filled = _option_filled(use, kind, where, plugins)
+        filled = _use_with_options(use, kind, where, plugins)
         _check_paths(filled, kind, source, plugins)
         return filled
 
@@ -248,13 +248,13 @@ def _filled(plan: Plan, source: str, plugins: tuple[str, ...]) -> Plan:
         for section in PLUGIN_SECTIONS
     }
     training = fill("training", plan.training, "training")
-    dataset = _option_filled(plan.dataset, "datasets", "dataset", plugins)
+    dataset = _use_with_options(plan.dataset, "datasets", "dataset", plugins)
     filled = plan.model_copy(update={**sections, "dataset": dataset, "training": training})
     _check_metrics(filled, plugins)
     return filled
 
 
-def _option_filled(use: Use, kind: str, where: str, plugins: tuple[str, ...]) -> Use:
+def _use_with_options(use: Use, kind: str, where: str, plugins: tuple[str, ...]) -> Use:
     plugin = load(kind, use.use, plugins)
     return Use(use=use.use, options=resolve(plugin, use.options, where=where))
 

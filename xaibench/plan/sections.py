@@ -12,7 +12,7 @@ PLUGIN_SECTIONS = ("models", "attribution", "metrics", "operators", "reports")
 """The keys that hold several plug-ins by label."""
 
 OF_A_SERIES = ("series.json", "index.html", "overview.csv")
-"""What lies in the folder of several datasets beside the folders of their runs."""
+"""What is in the folder of several datasets beside the folders of their runs."""
 
 DEFAULTS: dict[str, Any] = {
     "training": {"use": "supervised"},
@@ -38,7 +38,7 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-def labelled(section: Any, where: str) -> dict[str, Any]:
+def by_label(section: Any, where: str) -> dict[str, Any]:
     """A section given as a list of names is a mapping without options."""
     if isinstance(section, list) and all(isinstance(name, str) for name in section):
         check_labels(section, where)

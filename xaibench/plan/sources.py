@@ -11,18 +11,18 @@ from xaibench.plugins.registry import load, nearest
 
 from .bounds import CHARACTERS, PLANS
 from .changes import assign
-from .paths import folder_of, parts_of, presets
-from .sections import DEFAULTS, PLUGIN_SECTIONS, datasets_of, labelled, use_of
+from .paths import combined_sources, folder_of_source, presets
+from .sections import DEFAULTS, PLUGIN_SECTIONS, by_label, datasets_of, use_of
 from .yaml_text import parsed_text
 
 
-def name_of(source: str) -> str:
+def plan_name(source: str) -> str:
     """What a run of a plan is called.
 
-    >>> name_of("plans/mine.yaml+quick")
+    >>> plan_name("plans/mine.yaml+quick")
     'mine+quick'
     """
-    return "+".join(Path(part).stem for part in parts_of(source))
+    return "+".join(Path(part).stem for part in combined_sources(source))
 
 
 def mapping_of(
@@ -53,7 +53,7 @@ def _mapping_with_extended(
     written = _own_mapping(source)
     for section in PLUGIN_SECTIONS:
         if section in written:
-            written[section] = labelled(written[section], section)
+            written[section] = by_label(written[section], section)
     if "datasets" in written:
         written["datasets"] = datasets_of(written["datasets"])
     laid: dict[str, Any] = {}
@@ -68,7 +68,7 @@ def _below(names: Any, source: str) -> list[str]:
     names = [names] if isinstance(names, str) else names
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UsageError(f"extends: expected a preset or file, or a list of them, got {names!r}")
-    beside = folder_of(source)  # joined to an absolute path it falls away
+    beside = folder_of_source(source)  # joined to an absolute path it falls away
     return [name if name in presets() else str(beside / name) for name in names]
 
 
@@ -83,7 +83,7 @@ def check_datasets(written: dict[str, Any], source: str) -> None:
     """One way or the other, and a size says neither."""
     if "dataset" in written and "datasets" in written:
         raise UsageError(f"{source}: expected dataset or datasets, got both")
-    sized = all(part in presets() for part in parts_of(source))
+    sized = all(part in presets() for part in combined_sources(source))
     if sized and "dataset" not in written and "datasets" not in written:
         raise UsageError(
             f"{source}: says how much, not of what: expected a plan with it, such as "
@@ -109,20 +109,20 @@ def _relative_to(
 def _with_moved_paths(
     dataset: Any, below: str, source: str, plugins: tuple[str, ...]
 ) -> dict[str, Any]:
-    """A dataset with the files that lie beside the plan ``below``, relative to ``source``."""
+    """A dataset with the files beside the plan ``below``, relative to ``source``."""
     use = use_of(dataset, "dataset", key="name")
 
     def moved(path: str) -> str:
-        there = folder_of(below) / path
+        there = folder_of_source(below) / path
         beside = not Path(path).is_absolute() and os.path.exists(there)
-        return os.path.relpath(there, folder_of(source)) if beside else path
+        return os.path.relpath(there, folder_of_source(source)) if beside else path
 
     plugin = load("datasets", use["use"], plugins)
     return {"name": use["use"], **with_paths(plugin, use["options"], moved)}
 
 
 def _own_mapping(source: str) -> dict[str, Any]:
-    if len(parts := parts_of(source)) > 1:
+    if len(parts := combined_sources(source)) > 1:
         return {"extends": parts}
     if source in presets():
         text = (files("xaibench.plan") / "presets" / f"{source}.yaml").read_text()

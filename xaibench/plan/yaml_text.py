@@ -25,7 +25,7 @@ _UNAMBIGUOUS = {
 
 
 class NamesAsText(yaml.SafeLoader):
-    """YAML in which names stay names, and a key that stands twice is a mistake.
+    """YAML in which names stay names, and a key that is there twice is a mistake.
 
     Keys are text. So are the words yes, no, on and off, dates, and numbers in another base than
     ten, with _ inside or as 1e-3; ``validation.validate`` reads the words where a truth value is
@@ -64,7 +64,7 @@ def parsed_text(text: str, source: str) -> dict[str, Any]:
 
 
 def parsed_file(path: Path) -> dict[str, Any]:
-    """The mapping in the plan of a run folder, as it stands; a link is not followed."""
+    """The mapping in the plan of a run folder, as it is; a link is not followed."""
     try:
         return parsed_text(read_file(path).decode(), str(path))
     except (OSError, UnicodeDecodeError) as error:

@@ -15,16 +15,16 @@ def fenced() -> Iterator[None]:
     """In here a plug-in runs. Escaped where it raises what is no Exception (SystemExit,
     GeneratorExit, a KeyboardInterrupt that is no key of the user's) or calls ``os._exit``; the
     working folder, torch's default precision and its mode of gradients are put back."""
-    folder, leave = _folder(), os._exit
+    folder, leave = _working_folder(), os._exit
     process, thread = os.getpid(), threading.get_ident()
 
-    def refuse(status: int) -> NoReturn:
+    def reject(status: int) -> NoReturn:
         # processes and threads that a plug-in starts may end as they like
         if (os.getpid(), threading.get_ident()) != (process, thread):
             leave(status)
         raise Escaped(f"os._exit({status!r})")
 
-    os._exit = refuse
+    os._exit = reject
     put_back = _torch_as_it_is()
     try:
         yield
@@ -37,7 +37,7 @@ def fenced() -> Iterator[None]:
     finally:
         os._exit = leave
         put_back()
-        if folder is not None and _folder() != folder:
+        if folder is not None and _working_folder() != folder:
             with suppress(OSError):  # it is gone, and the next file that is opened says so
                 os.chdir(folder)
 
@@ -58,7 +58,7 @@ def _torch_as_it_is() -> Callable[[], None]:
     return put_back
 
 
-def _folder() -> str | None:
+def _working_folder() -> str | None:
     try:
         return os.getcwd()
     except OSError:

@@ -26,13 +26,13 @@ from .signatures import Fields, schema_of
 from .validation import validate
 
 
-def _text(value: object) -> str:
+def _as_text(value: object) -> str:
     if not isinstance(value, str | int | float):
-        raise ValueError(f"expected a name, got {json.dumps(value)}; a name may stand in quotes")
+        raise ValueError(f"expected a name, got {json.dumps(value)}; a name may be put in quotes")
     return str(value)
 
 
-Word = Annotated[str, BeforeValidator(_text)]
+Word = Annotated[str, BeforeValidator(_as_text)]
 """Of a column or a chromosome; the number 7 of a YAML file is the word "7"."""
 
 ClassName = Word
@@ -40,7 +40,7 @@ ClassName = Word
 
 
 class Truth(BaseModel):
-    """Where the motifs of a dataset stand, of every dataset that does not say so itself.
+    """Where the motifs of a dataset are, for every dataset that does not say so itself.
 
     ``motifs`` are scanned for: a JASPAR name or identifier and the class that it speaks for, below
     ``p_value``, from ``release`` or from the MEME file ``matrices``. ``sites`` is a BED instead,
@@ -74,7 +74,7 @@ LIMITS = {
 """The options of the harness that say how much is looked at, not what anything is."""
 
 
-def identity(plugin: Plugin, options: Mapping[str, Any]) -> dict[str, Any]:
+def identifying_options(plugin: Plugin, options: Mapping[str, Any]) -> dict[str, Any]:
     """The resolved options that make a difference to what the plug-in does."""
     limits = LIMITS.get(plugin.kind, ())
     return {name: value for name, value in options.items() if name not in limits}
@@ -110,37 +110,37 @@ def harness_fields(plugin: Plugin) -> Fields:
 def _of_kind(kind: MetricKind) -> Fields:
     """How the harness makes what a metric of this kind looks at."""
     if isinstance(kind, OfChange):
-        return _OF_CHANGE.get(kind.change, {})
+        return _CHANGE_OPTIONS.get(kind.change, {})
     if isinstance(kind, OfEffects):
-        return _OF_EFFECTS.get(kind.effects, {})
-    return _OF_CURVES.get(kind.curve, {}) if isinstance(kind, OfCurves) else {}
+        return _EFFECT_OPTIONS.get(kind.effects, {})
+    return _CURVE_OPTIONS.get(kind.curve, {}) if isinstance(kind, OfCurves) else {}
 
 
 _COUNT = Annotated[int, Field(ge=1)]
 
-_DRAWS = Annotated[int, Field(ge=1, le=10_000)]
+_DRAW_COUNT = Annotated[int, Field(ge=1, le=10_000)]
 
 _AT_MOST = (_COUNT | None, None)
 """At most so many; None is all that the plan has."""
 
-_OF_CHANGE: dict[str, Fields] = {
-    "substitutions": {"draws": (_DRAWS, 5)},
-    "hamming_ball": {"draws": (_DRAWS, 5), "radius": (_COUNT, 3)},
-    "shift": {"draws": (_DRAWS, 2), "offset": (_COUNT, 10)},
-    "cascading": {"draws": (_DRAWS, 3)},
-    "independent": {"draws": (_DRAWS, 3)},
+_CHANGE_OPTIONS: dict[str, Fields] = {
+    "substitutions": {"draws": (_DRAW_COUNT, 5)},
+    "hamming_ball": {"draws": (_DRAW_COUNT, 5), "radius": (_COUNT, 3)},
+    "shift": {"draws": (_DRAW_COUNT, 2), "offset": (_COUNT, 10)},
+    "cascading": {"draws": (_DRAW_COUNT, 3)},
+    "independent": {"draws": (_DRAW_COUNT, 3)},
 }
 """How often and how far the harness changes what a metric looks at."""
 
 _SHARE = Annotated[float, Field(gt=0, lt=1)]
 
-_OF_EFFECTS: dict[str, Fields] = {
+_EFFECT_OPTIONS: dict[str, Fields] = {
     "subsets": {
-        "draws": (_DRAWS, 20),
+        "draws": (_DRAW_COUNT, 20),
         "fractions": (tuple[_SHARE, ...], (0.05, 0.1, 0.2, 0.3, 0.5)),
     },
 }
 """How many random sets of which size are replaced."""
 
-_OF_CURVES: dict[str, Fields] = {"retrained": {"train": (_COUNT | None, None)}}
+_CURVE_OPTIONS: dict[str, Fields] = {"retrained": {"train": (_COUNT | None, None)}}
 """On how many sequences models are trained again."""

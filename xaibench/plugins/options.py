@@ -21,10 +21,10 @@ def resolve(plugin: Plugin, options: Mapping[str, Any], *, where: str) -> dict[s
     """The options of a plug-in with its defaults filled in, as plain JSON values.
 
     Raises UsageError naming ``where`` and the option, also where a default is no plain value or
-    is not of the type that stands beside it, and where an option is called as one of the harness.
+    is not of its annotated type, and where an option has the name of one of the harness.
     """
     own, ours = own_fields(plugin), harness_fields(plugin)
-    _require_different(plugin, own, ours)
+    _require_names_apart(plugin, own, ours)
     schema = schema_of(plugin, {**ours, **own})
     checked = validate(schema, dict(options), where=where)
     plain = {name: _plain_value(checked, name, where) for name in schema.model_fields}
@@ -32,7 +32,7 @@ def resolve(plugin: Plugin, options: Mapping[str, Any], *, where: str) -> dict[s
     return plain
 
 
-def _require_different(plugin: Plugin, own: Fields, ours: Fields) -> None:
+def _require_names_apart(plugin: Plugin, own: Fields, ours: Fields) -> None:
     """What a plan writes under one name cannot be meant for both."""
     shared = [name for name in own if name in ours]
     if shared:

@@ -1,6 +1,6 @@
 """What can be plugged in, by name, and which options it takes.
 
-A plug-in is an entry point in the group ``xaibench.<kind>``; those of this package stand in its
+A plug-in is an entry point in the group ``xaibench.<kind>``; those of this package are in its
 own pyproject.toml and come through here like everyone else's. ``--plugin`` adds the public
 functions and classes of a file or module. ``prefix:Name`` is made by an adapter that owns the
 prefix (group ``xaibench.adapters``); no other dotted path is ever imported.
@@ -25,15 +25,15 @@ from xaibench.errors import Unknown, UsageError, described
 from .fence import fenced
 from .source_files import Sources, digest_of, is_installed, sources_of
 
-OF_FILE = "xaibench_plugin_file_"
+FILE_MODULE_PREFIX = "xaibench_plugin_file_"
 """How the modules of plug-in files are called, before the name of the file."""
 
-KINDS = ("datasets", "models", "training", "attribution", "metrics", "operators", "reports")
+PLUGIN_KINDS = ("datasets", "models", "training", "attribution", "metrics", "operators", "reports")
 
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """A plug-in that was found and imported; ``code`` names its version for the store.
+    """A plug-in that was imported; ``code`` names its version for the store.
 
     ``sources`` are the files that the version goes by; none where it is that of a package.
     """
@@ -61,14 +61,14 @@ def available(kind: str) -> dict[str, EntryPoint]:
 
     What is installed is read once: that takes longer than all the rest of a look-up.
     """
-    found: dict[str, EntryPoint] = {}
+    points: dict[str, EntryPoint] = {}
     for point in entry_points(group=f"xaibench.{kind}"):
-        other = found.setdefault(point.name, point)
+        other = points.setdefault(point.name, point)
         if other.value != point.value:
             raise UsageError(
                 f"two {kind} are named {point.name!r}: {other.value} and {point.value}"
             )
-    return dict(sorted(found.items()))
+    return dict(sorted(points.items()))
 
 
 def load(kind: str, name: str, plugins: tuple[str, ...] = ()) -> Plugin:
@@ -169,7 +169,7 @@ def _module(source: str) -> ModuleType:
 
 def _module_of_file(path: Path) -> ModuleType:
     """Imported once under a name that no installed module has."""
-    name = f"{OF_FILE}{path.stem}"
+    name = f"{FILE_MODULE_PREFIX}{path.stem}"
     known = sys.modules.get(name)
     if known is not None and known.__file__ == str(path.resolve()):
         return known

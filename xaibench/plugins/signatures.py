@@ -92,7 +92,7 @@ def _positional_of(plugin: Plugin) -> int:
 
 
 def own_fields(plugin: Plugin) -> Fields:
-    """The options that stand in the signature, with their types and defaults."""
+    """The options in the signature, with their types and defaults."""
     parameters = list(inspect.signature(plugin.call).parameters.values())[_positional_of(plugin) :]
     _require_keywords(plugin, parameters)
     return {

@@ -22,11 +22,13 @@ def sources_of(module: ModuleType) -> Sources:
 
     Read from the text of the files, so imports within functions count, and nothing is imported.
     Modules that are named only when the code runs (``importlib.import_module(name)``) are not
-    seen, nor are files of data.
+    noticed, nor are files of data.
     """
     file = Path(str(module.__file__)).resolve()
     stat = file.stat()
-    return _sources(module.__name__, module.__package__ or "", file, stat.st_mtime_ns, stat.st_size)
+    return _cached_sources(
+        module.__name__, module.__package__ or "", file, stat.st_mtime_ns, stat.st_size
+    )
 
 
 def digest_of(sources: Sources) -> str:
@@ -38,30 +40,30 @@ def digest_of(sources: Sources) -> str:
 
 def is_installed(file: Path) -> bool:
     """Whether a file belongs to Python or to a package whose version says what it holds; the
-    source of one that is installed to be edited lies elsewhere."""
+    source of one that is installed to be edited is elsewhere."""
     if {"site-packages", "dist-packages"} & set(file.parts):
         return True
     return file.is_relative_to(Path(sysconfig.get_path("stdlib")).resolve())
 
 
 @lru_cache
-def _sources(name: str, package: str, file: Path, changed: int, size: int) -> Sources:
+def _cached_sources(name: str, package: str, file: Path, changed: int, size: int) -> Sources:
     """Remembered, for a run asks thousands of times: modules stay as they were imported."""
     files, waiting = {name: file}, [(name, package)]
     while waiting:
         current, within = waiting.pop()
-        for imported in _imports(files[current], within, current):
-            found = _local_file(imported, beside=file.parent)
-            if found is not None and found not in files.values():
-                files[imported] = found
-                is_package = found.name == "__init__.py"
+        for imported in _imported_names(files[current], within, current):
+            file_of_import = _local_file(imported, beside=file.parent)
+            if file_of_import is not None and file_of_import not in files.values():
+                files[imported] = file_of_import
+                is_package = file_of_import.name == "__init__.py"
                 parent = imported if is_package else imported.rpartition(".")[0]
                 waiting.append((imported, parent))
     own, *others = files
     return tuple((each, _digest(files[each])) for each in [own, *sorted(others)])
 
 
-def _imports(file: Path, package: str, name: str) -> Iterator[str]:
+def _imported_names(file: Path, package: str, name: str) -> Iterator[str]:
     """The dotted names of the modules that a file may import, and of the packages they are in."""
     try:
         tree = ast.parse(file.read_bytes())
@@ -94,7 +96,7 @@ def _with_parents(name: str) -> Iterator[str]:
 
 
 def _local_file(name: str, *, beside: Path) -> Path | None:
-    """The file of a module that lies where people edit; None of any other."""
+    """The file of a module that is where people edit; None of any other."""
     top, *rest = name.split(".")
     if top in sys.stdlib_module_names or top == "xaibench":
         return None

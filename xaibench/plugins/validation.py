@@ -34,7 +34,7 @@ def validate(schema: Schema, given: Any, *, where: str) -> BaseModel:
 
 _TRUTH_VALUES = {"yes": True, "on": True, "no": False, "off": False}
 
-_NUMBER = re.compile(r"(?a)(?=.*[_eE])[-+]?(\d+(_\d+)*\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_YAML_NUMBER = re.compile(r"(?a)(?=.*[_eE])[-+]?(\d+(_\d+)*\.?\d*|\.\d+)([eE][-+]?\d+)?")
 """What YAML 1.2 and 1.1 read as numbers and the loader leaves as names: 1e-3, 1_000."""
 
 
@@ -59,7 +59,7 @@ def _value_of_text(mistake: str, word: str) -> bool | float | int | None:
     """The truth value or number that a word is; None where it is none. 1e3 is whole."""
     if mistake == "bool_type":
         return _TRUTH_VALUES.get(word.lower())
-    if mistake not in ("float_type", "int_type") or not _NUMBER.fullmatch(word):
+    if mistake not in ("float_type", "int_type") or not _YAML_NUMBER.fullmatch(word):
         return None
     number = float(word)
     if not math.isfinite(number):
@@ -70,7 +70,7 @@ def _value_of_text(mistake: str, word: str) -> bool | float | int | None:
 
 
 def _value_at(place: Any, key: int | str) -> Any:
-    """What stands there; None where nothing does, as at the name of a type in a union."""
+    """What is there; None where nothing is, as at the name of a type in a union."""
     try:
         return place[key]
     except (KeyError, IndexError, TypeError):

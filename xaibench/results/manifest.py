@@ -15,7 +15,7 @@ from xaibench.errors import Unknown, UsageError
 from xaibench.plan.paths import presets
 from xaibench.plan.schema import Plan, Use, dump, read_back
 from xaibench.plan.sections import PLUGIN_SECTIONS
-from xaibench.plugins.registry import OF_FILE, load
+from xaibench.plugins.registry import FILE_MODULE_PREFIX, load
 from xaibench.storage.files import digest_of_file, read_file, write_file
 
 from .compatibility import BEGUN, RENDERED
@@ -95,7 +95,9 @@ def _sources(work: Work) -> dict[str, dict[str, str]]:
     for label, (kind, use) in uses.items():
         sources = load(kind, use.use, work.job.plugins).sources
         if sources:
-            found[label] = {name.removeprefix(OF_FILE): digest for name, digest in sources}
+            found[label] = {
+                name.removeprefix(FILE_MODULE_PREFIX): digest for name, digest in sources
+            }
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xaibench.errors import NotApplicable, described, message_of
-from xaibench.explanation.method_call import Explanation, explain, name_of
+from xaibench.explanation.method_call import Explanation, explain, method_name
 from xaibench.metrics.localisation import auprc, chance_auprc
 from xaibench.plan.changes import assigned
 from xaibench.plugins.options import resolve
@@ -109,7 +109,7 @@ class _Subject(NamedTuple):
             targets[::order],
             options=self.options,
             seed=0,
-            component=name_of(self.method),
+            component=method_name(self.method),
             references=references(codes)[::order],
             batch_size=size,
         )
