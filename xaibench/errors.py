@@ -32,8 +32,8 @@ class Unknown(UsageError):
 
 
 class Absent(UsageError):
-    """Data that do not exist here and cannot be fetched; where a dataset has a ``fallback``, that is
-    used."""
+    """Data that do not exist here and cannot be fetched; a dataset's ``fallback`` takes their
+    place."""
 
 
 class NotApplicable(Exception):

@@ -1,10 +1,10 @@
 """The attributions that every method must beat, and those no method should be.
 
 ``CONTROLS`` alter a method's own map so that it should get worse. Each is called ``(scores,
-sequences, targets, data_seed)`` and gives ``(sequence, position)`` float32, 0 where no base is known; a sequence of which the
-control cannot be made has a row of NaN. What is drawn depends on the data seed and the sequence
-alone, so every method, model and seed meets the same draws, and the order of the sequences changes
-nothing. ``PRIORS`` are maps that no model made.
+sequences, targets, data_seed)`` and gives ``(sequence, position)`` float32, 0 where no base is
+known; a sequence of which the control cannot be made has a row of NaN. What is drawn depends on
+the data seed and the sequence alone, so every method, model and seed meets the same draws, and the
+order of the sequences changes nothing. ``PRIORS`` are maps that no model made.
 """
 
 from __future__ import annotations
