@@ -209,7 +209,7 @@ def data_list(root: Root = None) -> None:
 
 
 @data.command()
-def fetch_set(
+def fetch(
     name: Annotated[str, typer.Argument(help="A set of genomic-benchmarks.")], root: Root = None
 ) -> None:
     """Download a set of genomic-benchmarks and verify that it is complete."""
