@@ -33,12 +33,12 @@ def latex(results: Results) -> dict[str, str]:
     }
     known = {name: tables for name, own in files.items() if (tables := list(own))}
     return {
-        **{f"tables/{name}.tex": _text(tables) for name, tables in known.items()},
-        **_methods(account(results)),
+        **{f"tables/{name}.tex": _tables_text(tables) for name, tables in known.items()},
+        **_methods_files(account(results)),
     }
 
 
-def _methods(text: str) -> dict[str, str]:
+def _methods_files(text: str) -> dict[str, str]:
     """The methods paragraph, and the works that it cites as BibTeX."""
     works = cited_works(text)
     if not works:
@@ -48,6 +48,6 @@ def _methods(text: str) -> dict[str, str]:
     return {"tables/methods.tex": citing(text, keys) + "\n", "tables/references.bib": entries}
 
 
-def _text(tables: Iterable[Table]) -> str:
+def _tables_text(tables: Iterable[Table]) -> str:
     head = "% Needs \\usepackage{booktabs} in the preamble.\n"
     return head + "\n".join(table_of(table) for table in tables)

@@ -50,11 +50,11 @@ def about(results: Results) -> Table:
         "Where the data come from": data.get("note"),
         **(data.get("facts") or {}),
         "Sequences": _in_one_line(data.get("sizes")),
-        "Classes": _joined(data.get("classes") or data.get("class_names")),
+        "Classes": _comma_separated(data.get("classes") or data.get("class_names")),
         "Fingerprint of the data": environment.get("data"),
-        "Methods": _joined(methods_of(results)),
-        "Operators": _joined(results.plan.get("operators")),
-        "Seeds": _joined(seeds_of(results)),
+        "Methods": _comma_separated(methods_of(results)),
+        "Operators": _comma_separated(results.plan.get("operators")),
+        "Seeds": _comma_separated(seeds_of(results)),
         "Versions": _in_one_line(environment.get("versions")),
         "Processor": environment.get("processor"),
         "Threads": environment.get("threads"),
@@ -95,7 +95,7 @@ def command(results: Results) -> str:
     return " ".join(("xaibench run plan.yaml -o again", *options))
 
 
-def _joined(names: Any) -> str:
+def _comma_separated(names: Any) -> str:
     return ", ".join(str(name) for name in names or ())
 
 

@@ -28,7 +28,7 @@ def cautions(results: Results) -> list[str]:
     own = [str(caution) for caution in results.environment.get("cautions") or ()]
     noise = [noisy] if draws < DRAWS else []
     few = [*_few_seeds(results), *_few_sequences(results)]
-    return [*few, *noise, *_uneven(results), *_undefined(results), *own]
+    return [*few, *noise, *_uneven_classes(results), *_undefined(results), *own]
 
 
 def unfinished(results: Results) -> list[str]:
@@ -53,7 +53,7 @@ def _few_sequences(results: Results) -> list[str]:
     ]
 
 
-def _uneven(results: Results) -> list[str]:
+def _uneven_classes(results: Results) -> list[str]:
     share = uneven(results)
     if share is None:
         return []

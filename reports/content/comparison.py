@@ -38,9 +38,9 @@ from ..format.paths import last_part, without_folders
 from ..tables.table import COUNTED, Cell, Table, heads
 from .document import Document, Section, Verdict
 
-_ARROWS = {"higher": " ↑", "lower": " ↓"}
+_ARROW = {"higher": " ↑", "lower": " ↓"}
 _FAMILIES = {"model": "The models"}
-_OF_CURVES = "gap to random"
+_GAP_TO_RANDOM = "gap to random"
 _TRAINED = {
     "same": "The same trained models in both, by their {shown}: {names}.",
     "anew": "Trained again, by their {shown}: {names}.",
@@ -69,7 +69,7 @@ def verdicts(comparison: Comparison) -> list[Verdict]:
     """What a reader should know first of each pair."""
     return [
         Verdict(
-            _heading(pair),
+            _pair_title(pair),
             tuple((without_folders(sentence),) for sentence in _sentences(pair)),
             pair.cautions,
         )
@@ -81,7 +81,7 @@ def _sections(comparison: Comparison) -> list[Section]:
     """What differs, what changed, and every family of metrics, for one pair after the other."""
     several = len(comparison.pairs) > 1
     return [
-        replace(section, title=f"{_heading(pair)}: {section.title}") if several else section
+        replace(section, title=f"{_pair_title(pair)}: {section.title}") if several else section
         for pair in comparison.pairs
         for section in _sections_of_pair(pair)
     ]
@@ -118,17 +118,18 @@ def _gate(each: Judged) -> tuple[Cell, ...]:
 
 def _sections_of_pair(pair: Pair) -> Iterator[Section]:
     letter = pair.second.letter.lower()
-    yield _differing(f"{letter}-differs", pair)
+    yield _what_differs(f"{letter}-differs", pair)
     rows = pair.rows[~pair.rows["equal"].astype(bool) & ~_empty(pair.rows)]
     significant = rows[_significant(rows).any(axis=1)]
     if len(significant):
         lead = (
-            f"Rows with a corrected p below {SIGNIFICANT:g} in either column. {_marks(pair)} p "
-            "values are two-sided and corrected after Holm over the rows of a family that differ "
+            f"Rows with a corrected p below {SIGNIFICANT:g} in either column. "
+            f"{_what_marks_mean(pair)} "
+            "p values are two-sided and corrected after Holm over the rows of a family that differ "
             "by more than rounding."
         )
         caption = "Statistically distinguishable by a corrected p"
-        changed = _of_rows(pair, significant, caption, metric=True)
+        changed = _table_of_rows(pair, significant, caption, metric=True)
         yield Section(f"{letter}-changed", "What changed", (lead,), (changed,))
     for family, of_family in rows.groupby("family", sort=False):
         name = _FAMILIES.get(str(family), first_upper(str(family)))
@@ -136,7 +137,7 @@ def _sections_of_pair(pair: Pair) -> Iterator[Section]:
         yield Section(f"{letter}-{family}", name, _lead(of_family), tables)
 
 
-def _heading(pair: Pair) -> str:
+def _pair_title(pair: Pair) -> str:
     return f"{pair.second.letter} against {pair.first.letter}"
 
 
@@ -153,7 +154,7 @@ def _sentences(pair: Pair) -> Iterator[str]:
         yield f"All {count:,} figures that both have are equal{_exactly(rounding)}."
         return
     yield f"{count:,} figures are compared; {equal:,} of them are equal{_exactly(rounding)}."
-    yield from _changed(pair)
+    yield from _counts_of_changes(pair)
     if empty:
         yield f"{empty:,} more have no value in one run or in both."
 
@@ -176,11 +177,11 @@ def _pairing(pair: Pair) -> str:
         )
     seeds = _numbered_seeds(shared.seeds)
     paired = f"{count} and {seeds} are shared, and differences are paired by both."
-    alone = " and ".join(_left_out(pair))
+    alone = " and ".join(_seeds_left_out(pair))
     return f"{paired} Left out: {alone}." if alone else paired
 
 
-def _left_out(pair: Pair) -> Iterator[str]:
+def _seeds_left_out(pair: Pair) -> Iterator[str]:
     """The seeds that one of the runs has alone."""
     shared = pair.shared
     for run, seeds in ((pair.first, shared.first_seeds), (pair.second, shared.second_seeds)):
@@ -200,7 +201,7 @@ def _trained(models: Mapping[str, Trained]) -> Iterator[str]:
         yield _TRAINED[verdict].format(names=names, shown=shown)
 
 
-def _changed(pair: Pair) -> Iterator[str]:
+def _counts_of_changes(pair: Pair) -> Iterator[str]:
     rows = pair.rows[pair.rows["better"] != "neither"]
     significant = _significant(rows)
     populations = {"p_sequences_holm": "on these trained models", "p_holm": "for retraining"}
@@ -224,7 +225,7 @@ def _are(count: int) -> str:
 # The tables
 
 
-def _differing(anchor: str, pair: Pair) -> Section:
+def _what_differs(anchor: str, pair: Pair) -> Section:
     title = "What differs"
     if not pair.differences:
         return Section(anchor, title, ("Plan, data, versions and machine are the same.",))
@@ -245,14 +246,14 @@ def _of_metrics(pair: Pair, rows: pd.DataFrame) -> Iterator[Table]:
     """One table per metric; the first is open."""
     for place, (metric, of_metric) in enumerate(rows.groupby("metric", sort=False)):
         first = of_metric.iloc[0]
-        caption = first_upper(label(str(metric))) + _ARROWS.get(first["better"], "")
-        if first["compared"] == _OF_CURVES:
-            caption = f"{first_upper(label(str(metric)))}: {_OF_CURVES}"
+        caption = first_upper(label(str(metric))) + _ARROW.get(first["better"], "")
+        if first["compared"] == _GAP_TO_RANDOM:
+            caption = f"{first_upper(label(str(metric)))}: {_GAP_TO_RANDOM}"
         folded = place > 0 and len(of_metric) > FEW_ROWS
-        yield _of_rows(pair, of_metric, f"{caption} ({metric})", folded=folded)
+        yield _table_of_rows(pair, of_metric, f"{caption} ({metric})", folded=folded)
 
 
-def _of_rows(
+def _table_of_rows(
     pair: Pair, rows: pd.DataFrame, caption: str, *, metric: bool = False, folded: bool = False
 ) -> Table:
     """Rows with the values of both, their difference, its tests, and from how much."""
@@ -279,17 +280,17 @@ def _difference(row: pd.Series[Any], names: list[str], decimals: int) -> tuple[C
         Cell(mean_and_interval(row, decimals) + mark, note=without_folders(why(row))),
         Cell(probability(row["p_sequences_holm"]), note=reason),
         Cell(probability(row["p_holm"]), note=reason),
-        Cell(_sample(row)),
+        Cell(_counts_of_both(row)),
     )
 
 
-def _sample(row: pd.Series[Any]) -> str:
+def _counts_of_both(row: pd.Series[Any]) -> str:
     seeds = {int(row["first_seeds"]): None, int(row["second_seeds"]): None}
     return f"{used(row)} {TIMES} {' and '.join(map(str, seeds))}"
 
 
 def _lead(rows: pd.DataFrame) -> tuple[str, ...]:
-    if (rows["compared"] == _OF_CURVES).any():
+    if (rows["compared"] == _GAP_TO_RANDOM).any():
         return (
             "Of curves the gap to random positions is compared, for a curve also depends on how "
             f"sure a model is ({RANDOM} minus method, or the reverse where more is better).",
@@ -297,7 +298,7 @@ def _lead(rows: pd.DataFrame) -> tuple[str, ...]:
     return ()
 
 
-def _marks(pair: Pair) -> str:
+def _what_marks_mean(pair: Pair) -> str:
     letter = pair.second.letter
     return (
         f"The difference is positive where {letter} is better: ▲ better, ▼ worse, ≈ its 95 % "

@@ -31,7 +31,7 @@ ALWAYS = (
 )
 
 
-ORACLE = (
+ORACLE_TERM = (
     "The map that knows the answer: for faithfulness what the model loses when one position takes "
     "the replacing base, for localisation the motif itself."
 )
@@ -52,7 +52,7 @@ MEAN_RANK = (
     "Each {unit} ranks the methods by its values averaged over seeds, 1 is best; two means differ "
     "where they are further apart than the critical difference (Friedman, Nemenyi)."
 )
-BEST = (
+BEST_TERM = (
     "The share of bootstrap draws of {units} and seeds in which a method has the best mean: a "
     "description of this run, no test."
 )
@@ -88,13 +88,13 @@ def glossary(results: Results) -> list[tuple[str, str]]:
         *_chance_level(results),
         *_metric_terms(results),
         ("Gap to random", GAP_TERM),
-        *_resampled(results),
+        *_resampling_terms(results),
         *ALWAYS,
         *(_certainty_terms(results) if len(results.ranks) else ()),
     ]
 
 
-def _resampled(results: Results) -> list[tuple[str, str]]:
+def _resampling_terms(results: Results) -> list[tuple[str, str]]:
     """Intervals and tests, of sequences or of the groups that are resampled whole."""
     groups = (results.environment.get("clusters") or {}).get("explained")
     units = "groups of sequences" if groups else "sequences"
@@ -114,7 +114,7 @@ def _certainty_terms(results: Results) -> list[tuple[str, str]]:
         unit, units = "group of sequences", "groups of sequences"
     return [
         ("Mean rank", MEAN_RANK.format(unit=unit)),
-        ("P(best)", BEST.format(units=units)),
+        ("P(best)", BEST_TERM.format(units=units)),
         ("Verdict of a method", VERDICTS),
         *EFFECTS,
         ("Detected with a power of 80 %", POWER.format(units=units)),
@@ -167,7 +167,9 @@ def _control_terms(results: Results) -> list[tuple[str, str]]:
         Question.SELF_TEST: ("Self-test", SELF_TEST),
         Question.AGAINST_CONTROL: ("Control map", CONTROL_TERM),
     }
-    oracle = [("Oracle", ORACLE)] if questions & {Question.NORMALISED, Question.SELF_TEST} else []
+    oracle = (
+        [("Oracle", ORACLE_TERM)] if questions & {Question.NORMALISED, Question.SELF_TEST} else []
+    )
     return [*oracle, *(term for question, term in terms.items() if question in questions)]
 
 

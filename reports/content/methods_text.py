@@ -21,7 +21,7 @@ from .citations import CORRECTED, METHODS, METRICS, SHUFFLED, Work, cited, works
 
 def account(results: Results) -> str:
     """The methods paragraph."""
-    parts = (_models(results), _explained(results), _measured_by(results), _ranked(results))
+    parts = (_models(results), _explained_text(results), _measured_by(results), _ranked(results))
     return " ".join(part for part in (*parts, _statistics(results), _software(results)) if part)
 
 
@@ -68,7 +68,7 @@ def _not_explained(results: Results) -> str:
     return f" Nothing was explained of {listed(map(_readable, names))}." if names else ""
 
 
-def _explained(results: Results) -> str:
+def _explained_text(results: Results) -> str:
     used = _used(results, "attribution")
     named = [cited(_readable(name), METHODS.get(plug_in, ())) for name, plug_in in used.items()]
     counts = _explained_counts(results)
@@ -88,14 +88,18 @@ def _measured_by(results: Results) -> str:
     named = [cited(label(name), METRICS.get(plug_in, ())) for name, plug_in in used.items()]
     most = [known for known in _limits(results, "metrics").values() if known is not None]
     each = (
-        f", each on at most {_number_range(most)} sequences" if _limited(results, "metrics") else ""
+        f", each on at most {_number_range(most)} sequences"
+        if _restricted(results, "metrics")
+        else ""
     )
     return f"Explanations were measured by {listed(named)}{each}{_replaced(results)}." * bool(named)
 
 
 def _replaced(results: Results) -> str:
     """On how many sequences bases were replaced, where an operator has fewer than others."""
-    fewer = {name: _limits(results, "operators")[name] for name in _limited(results, "operators")}
+    fewer = {
+        name: _limits(results, "operators")[name] for name in _restricted(results, "operators")
+    }
     limits = (f"at most {most:,} under {_readable(name)}" for name, most in fewer.items())
     return f"; bases were replaced in {listed(limits)}" if fewer else ""
 
@@ -171,7 +175,7 @@ def _limits(results: Results, section: str) -> dict[str, int | None]:
     }
 
 
-def _limited(results: Results, section: str) -> list[str]:
+def _restricted(results: Results, section: str) -> list[str]:
     """The labels that have fewer sequences than are explained."""
     every, known = _sizes_of_data(results).get("explained", math.inf), _limits(results, section)
     return [name for name, most in known.items() if most is not None and most < every]

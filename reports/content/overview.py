@@ -83,7 +83,7 @@ def _quality(run: Results, model: str) -> dict[str, Any]:
     baseline = {"floor": best.get("accuracy"), "floor_model": best.get("name", "")}
     rows = values_of(run, "accuracy", model)
     auroc = matching(run.classification, question=Question.VALUE, metric="auroc", model=model)
-    return {**_measured("accuracy", rows), **_measured("auroc", auroc), **baseline}
+    return {**_with_ends("accuracy", rows), **_with_ends("auroc", auroc), **baseline}
 
 
 def _best_method(run: Results, model: str) -> dict[str, Any]:
@@ -96,8 +96,8 @@ def _best_method(run: Results, model: str) -> dict[str, Any]:
     ahead = [name for name, way in beside.items() if way == 1]
     return {
         "best": best,
-        **_measured("gap", leader.candidates),
-        **_measured("normalised", shares[shares["method"] == best]),
+        **_with_ends("gap", leader.candidates),
+        **_with_ends("normalised", shares[shares["method"] == best]),
         "not_distinguishable": "; ".join(name for name, way in beside.items() if way == 0),
         "reason": f"ahead of it on shared sequences: {listed(ahead)}" if ahead else "",
     }
@@ -119,7 +119,7 @@ def _ranks_of(run: Results, model: str) -> dict[str, float]:
     return {method: known[method] for method in methods_of(run) if method in known}
 
 
-def _measured(name: str, rows: pd.DataFrame) -> dict[str, float]:
+def _with_ends(name: str, rows: pd.DataFrame) -> dict[str, float]:
     """The first row's mean and interval."""
     if rows.empty:
         return {}
@@ -142,7 +142,7 @@ def document(name: str, table: pd.DataFrame) -> Document:
         (len(methods), "method"),
     )
     facts = (f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
-    ranks = [_ranks(rows, methods)] if methods else []
+    ranks = [_rank_section(rows, methods)] if methods else []
     cautions = (f"{row['dataset']}: no run. {row['reason']}" for _, row in lost.iterrows())
     return Document(
         name,
@@ -166,7 +166,7 @@ def _overview(rows: list[dict[Any, Any]], decimals: Mapping[str, int]) -> Sectio
             (
                 *_dataset_and_model(row),
                 measured["accuracy"],
-                _baseline(row, decimals["accuracy"]),
+                _baseline_cell(row, decimals["accuracy"]),
                 measured["auroc"],
                 Cell(row["best"] if _given(row["best"]) else ABSENT),
                 measured["gap"],
@@ -187,7 +187,7 @@ def _overview(rows: list[dict[Any, Any]], decimals: Mapping[str, int]) -> Sectio
     return Section("overview", "Which method to trust, dataset by dataset", (lead,), (table,))
 
 
-def _ranks(rows: list[dict[Any, Any]], methods: list[str]) -> Section:
+def _rank_section(rows: list[dict[Any, Any]], methods: list[str]) -> Section:
     body = tuple(
         (
             *_dataset_and_model(row),
@@ -209,7 +209,7 @@ def _dataset_and_model(row: Mapping[Any, Any]) -> tuple[Cell, Cell]:
     return Cell(str(row["dataset"]), link=link), Cell(str(row["model"]))
 
 
-def _baseline(row: Mapping[Any, Any], decimals: int) -> Cell:
+def _baseline_cell(row: Mapping[Any, Any], decimals: int) -> Cell:
     name = f" ({row['floor_model']})" if _given(row["floor_model"]) else ""
     return Cell(number(float(row["floor"]), decimals) + name)
 

@@ -40,14 +40,14 @@ AGAINST_RANDOM = (
     "▲ better than random, ▼ worse, ≈ the interval of the paired difference to random includes 0. "
     "Figures in brackets are 95 % intervals; with one seed they are over sequences only."
 )
-MARKS = "↑ higher is better, ↓ lower. " + AGAINST_RANDOM
+ARROWS_AND_MARKS = "↑ higher is better, ↓ lower. " + AGAINST_RANDOM
 DIFFERENCES = (
     "▲ better, ▼ worse, ≈ the interval of the paired difference includes 0: not distinguishable."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PlannedSection:
     """A section of every report: its lead (parts that are joined by blanks) and its tables, as the
     run has them."""
 
@@ -77,9 +77,9 @@ class Plan:
 @lru_cache(maxsize=1)
 def sections(results: Results) -> list[Section]:
     """Every section in which this run has a table, and those of figures alone."""
-    planned = [(plan.section(results), plan.tables is None) for plan in SECTIONS]
+    planned = [(plan.section(results), plan.tables is None) for plan in REPORT]
     known = [section for section, figures_alone in planned if section.tables or figures_alone]
-    return [*known, _run(results), _reading(results)]
+    return [*known, _run_section(results), _reading_section(results)]
 
 
 def per_model(
@@ -157,14 +157,14 @@ def _priors_are(results: Results) -> str:
     return "On the known motif also minus maps that never saw the model."
 
 
-def _defined(results: Results) -> str:
+def _where_defined(results: Results) -> str:
     """Where the definitions of the metrics are, if the run has them."""
     facts = (results.environment.get("metrics") or {}).values()
     has = any(metric.get("definition") for metric in facts)
     return "Every metric is defined at the end." if has else ""
 
 
-def _between(results: Results) -> Tables:
+def _between_tables(results: Results) -> Tables:
     return (between_models(results, *pair) for pair in combinations(models_of(results), 2))
 
 
@@ -180,8 +180,8 @@ def _references(results: Results) -> Tables:
     return [references(account(results))]
 
 
-SECTIONS = (
-    Plan(
+REPORT = (
+    PlannedSection(
         "claims",
         "Do the claims hold?",
         "Claims",
@@ -193,7 +193,7 @@ SECTIONS = (
         claims,
         folded=False,
     ),
-    Plan(
+    PlannedSection(
         "leaderboard",
         "Which method finds what the model uses?",
         "Leaderboard",
@@ -209,7 +209,7 @@ SECTIONS = (
         figures=("leaderboard",),
         folded=False,
     ),
-    Plan(
+    PlannedSection(
         "between",
         "The same method on two models",
         "Between models",
@@ -217,10 +217,10 @@ SECTIONS = (
             "Paired differences; for deletion, of the gap to random. ▲ better on the first model, "
             "▼ on the second, ≈ the interval includes 0.",
         ),
-        every(overall(pairs), _between),
+        every(overall(pairs), _between_tables),
         folded=False,
     ),
-    Plan(
+    PlannedSection(
         "certainty",
         "How sure is this?",
         "How sure",
@@ -234,7 +234,7 @@ SECTIONS = (
         certainty,
         figures=("certainty",),
     ),
-    Plan(
+    PlannedSection(
         "accuracy",
         "How good are the models?",
         "Models",
@@ -257,7 +257,7 @@ SECTIONS = (
         ),
         folded=False,
     ),
-    Plan(
+    PlannedSection(
         "training",
         "How the models were trained",
         "Training",
@@ -267,7 +267,7 @@ SECTIONS = (
         ),
         figures=("training",),
     ),
-    Plan(
+    PlannedSection(
         "deletion",
         "What happens while positions are replaced",
         "Curves",
@@ -282,7 +282,7 @@ SECTIONS = (
         per_model(gaps),
         figures=("deletion",),
     ),
-    Plan(
+    PlannedSection(
         "controls",
         "Against control maps",
         "Controls",
@@ -298,7 +298,7 @@ SECTIONS = (
         per_model(controls),
         figures=("controls",),
     ),
-    Plan(
+    PlannedSection(
         "operators",
         "Does it matter what replaces a base?",
         "Operators",
@@ -314,7 +314,7 @@ SECTIONS = (
         every(per_model(distances, agreement_of_operators), overall(least_agreement)),
         figures=("operators",),
     ),
-    Plan(
+    PlannedSection(
         "stability",
         "Are the explanations stable?",
         "Stability",
@@ -324,13 +324,13 @@ SECTIONS = (
             "same for every sequence, where controls ran. Agreement and consistency are Spearman "
             "correlations, agreement for the true label; sensitivity is the largest relative "
             "change under single substitutions.",
-            _defined,
-            MARKS,
+            _where_defined,
+            ARROWS_AND_MARKS,
         ),
         per_model(stability),
         figures=("stability",),
     ),
-    Plan(
+    PlannedSection(
         "localisation",
         "Are the scores on the known motif?",
         "Known motif",
@@ -339,13 +339,13 @@ SECTIONS = (
             "the share of the positive score on the motif. Both for the true label. A random "
             "order's AUPRC is above the share of motif positions, which is the chance of relevance "
             "mass.",
-            _defined,
-            MARKS,
+            _where_defined,
+            ARROWS_AND_MARKS,
         ),
         per_family("localisation"),
         figures=("localisation",),
     ),
-    Plan(
+    PlannedSection(
         "randomisation",
         "Do the explanations depend on what was learnt?",
         "Randomised weights",
@@ -354,29 +354,32 @@ SECTIONS = (
             "from the output down to the layer that heads a column (cascading), or in that layer "
             "alone (independent). A map that stays the same does not depend on the weights. "
             "Nothing is ranked here.",
-            _defined,
-            MARKS,
+            _where_defined,
+            ARROWS_AND_MARKS,
         ),
         per_model(randomisation),
         figures=("randomisation",),
     ),
-    Plan(
+    PlannedSection(
         "complexity",
         "How concentrated are the maps?",
         "Complexity",
-        ("A description, no merit: few positions are right where the model uses few.", _defined),
+        (
+            "A description, no merit: few positions are right where the model uses few.",
+            _where_defined,
+        ),
         per_family("complexity"),
         figures=("complexity",),
     ),
-    Plan(
+    PlannedSection(
         "other",
         "Other measures",
         "Other measures",
-        ("Metrics that came with the run.", MARKS),
+        ("Metrics that came with the run.", ARROWS_AND_MARKS),
         per_family("other"),
         figures=("other",),
     ),
-    Plan(
+    PlannedSection(
         "selftest",
         "What was not ranked, and why?",
         "Self-test, guards",
@@ -390,7 +393,7 @@ SECTIONS = (
         every(overall(failures, guards, outcomes), per_model(comparisons)),
         figures=("selftest",),
     ),
-    Plan(
+    PlannedSection(
         "agreement",
         "Do the methods agree?",
         "Agreement",
@@ -402,7 +405,7 @@ SECTIONS = (
         per_model(matrices),
         figures=("agreement",),
     ),
-    Plan(
+    PlannedSection(
         "cost",
         "What it costs",
         "Cost",
@@ -414,7 +417,7 @@ SECTIONS = (
         _costs,
         figures=("cost",),
     ),
-    Plan(
+    PlannedSection(
         "examples",
         "Examples, base by base",
         "Examples",
@@ -424,7 +427,7 @@ SECTIONS = (
         ),
         figures=("examples",),
     ),
-    Plan(
+    PlannedSection(
         "unmeasured",
         "What did not apply or failed",
         "Failures",
@@ -432,14 +435,14 @@ SECTIONS = (
         overall(unmeasured),
         folded=False,
     ),
-    Plan(
+    PlannedSection(
         "methods", "What was done, for a methods section", "Methods text", (account,), _references
     ),
 )
-"""In the order of the page; ``_run`` and ``_reading`` are the last."""
+"""In the order of the page; ``_run_section`` and ``_reading_section`` are the last."""
 
 
-def _run(results: Results) -> Section:
+def _run_section(results: Results) -> Section:
     note = "With the plan below in a file of that name."
     return Section(
         "run",
@@ -453,7 +456,7 @@ def _run(results: Results) -> Section:
     )
 
 
-def _reading(results: Results) -> Section:
+def _reading_section(results: Results) -> Section:
     lead = (
         "Figures in brackets are 95 % intervals. “Not distinguishable” means that the interval of "
         "the paired difference includes 0."

@@ -57,25 +57,26 @@ def verdicts(results: Results) -> list[Verdict]:
         Verdict(
             model,
             (
-                *_faithfulness(results, model),
-                *_localisation(results, model),
-                *_accuracy(results, model),
+                *_about_faithfulness(results, model),
+                *_about_localisation(results, model),
+                *_about_accuracy(results, model),
             ),
         )
         for model in models_of(results)
     ]
 
 
-def _accuracy(results: Results, model: str) -> list[Sentence]:
+def _about_accuracy(results: Results, model: str) -> list[Sentence]:
     rows = values_of(results, "accuracy", model)
     if rows.empty or math.isnan(rows["mean"].iloc[0]):
         return []
     row = rows.iloc[0]
-    right = f"The model is right on {_percentage(row)} of the sequences{_baseline(results, row)}."
-    return [(f"{right}{_uneven(results, model)}",)]
+    beside = _beside_baselines(results, row)
+    right = f"The model is right on {_percentage(row)} of the sequences{beside}."
+    return [(f"{right}{_by_auroc(results, model)}",)]
 
 
-def _uneven(results: Results, model: str) -> str:
+def _by_auroc(results: Results, model: str) -> str:
     """Where classes are so uneven that the comparison by accuracy misleads: that by AUROC."""
     row = value_of(results, "auroc", model)
     if uneven(results) is None or row is None:
@@ -90,7 +91,7 @@ def _uneven(results: Results, model: str) -> str:
     return f"{sentence}, {clearly} more than the best trivial baseline ({reached})."
 
 
-def _baseline(results: Results, row: pd.Series[Any]) -> str:
+def _beside_baselines(results: Results, row: pd.Series[Any]) -> str:
     """Where the accuracy of a model is not clearly above that of the best trivial baseline."""
     known = results.environment.get("floor") or []
     best = max(known, key=lambda baseline: float(baseline["accuracy"]), default=None)
@@ -107,7 +108,7 @@ def _percentage(row: pd.Series[Any]) -> str:
     return f"{text} {known}".strip()
 
 
-def _faithfulness(results: Results, model: str) -> list[Sentence]:
+def _about_faithfulness(results: Results, model: str) -> list[Sentence]:
     leader, operator = leading(results, model), operator_of(results)
     known = leader.candidates
     if leader.outcome == "unmeasured":
@@ -121,7 +122,7 @@ def _faithfulness(results: Results, model: str) -> list[Sentence]:
     return [
         *_leading(results, model, known),
         *_not_above_controls(results, model, known),
-        *_against_random(known),
+        *_no_better_than_random(known),
         *_untested(results, model, PRIMARY, operator),
     ]
 
@@ -141,7 +142,7 @@ def _leading(results: Results, model: str, known: pd.DataFrame) -> list[Sentence
     what = "what the model uses"
     if len(leaders) > 1:
         tied = f" find {what} equally well (statistically indistinguishable); {name}: {numbers}"
-        return [(*_listed_names(leaders, trusted=True), tied, *_ahead(beside), ".")]
+        return [(*_listed_names(leaders, trusted=True), tied, *_ahead_clause(beside), ".")]
     others = _other_methods(beside, list(known["method"][1:]))
     return [(Name(name, trusted=True), f" finds best {what}: {numbers}", *others, ".")]
 
@@ -208,14 +209,14 @@ def _unsure(leader: Leading) -> list[Sentence]:
     first: Sentence = ("The largest gap to random, that of ", name, f", is {gap}.")
     if ahead:
         better: Sentence = ("Better than random: ", *_listed_names(ahead), ".")
-        return [first, better, *_against_random(known)]
+        return [first, better, *_no_better_than_random(known)]
     above = [str(method) for method in known[known["sequences_low"] > 0]["method"]]
     fixed: Sentence = ("Better than random on these trained models: ", *_listed_names(above), ".")
     none: Sentence = ("No method is distinguishable from random.",)
     return [none, first, *([fixed] if above else []), *_worse(known)]
 
 
-def _localisation(results: Results, model: str) -> list[Sentence]:
+def _about_localisation(results: Results, model: str) -> list[Sentence]:
     """By the first metric of localisation that did not fail its self-test, and of it if it did."""
     metrics = first_localisation(results)
     sound = [metric for metric in metrics if not tested(results, model, metric, "").failed]
@@ -298,7 +299,7 @@ def _other_methods(beside: Mapping[str, int | None], others: Sequence[str]) -> S
         return ()
     if not beside:
         return ("; whether others equal it was not measured",)
-    equals, ahead = _at(beside, 0), _ahead(beside)
+    equals, ahead = _at(beside, 0), _ahead_clause(beside)
     if not equals and not ahead:
         known = " whose difference has an interval" if None in beside.values() else ""
         return (f"; better than every other method{known}",)
@@ -306,7 +307,7 @@ def _other_methods(beside: Mapping[str, int | None], others: Sequence[str]) -> S
     return (*tied, *ahead)
 
 
-def _ahead(beside: Mapping[str, int | None]) -> Sentence:
+def _ahead_clause(beside: Mapping[str, int | None]) -> Sentence:
     """The methods whose mean is over other sequences than that of the best."""
     names = _at(beside, 1)
     return ("; ahead of it on shared sequences: ", *_listed_names(names)) if names else ()
@@ -316,7 +317,7 @@ def _at(beside: Mapping[str, int | None], way: int) -> list[str]:
     return [name for name, own in beside.items() if own == way]
 
 
-def _against_random(known: pd.DataFrame) -> list[Sentence]:
+def _no_better_than_random(known: pd.DataFrame) -> list[Sentence]:
     """Who does not beat random positions, and who is worse."""
     names = _with_direction(known, 0)
     equal: list[Sentence] = [("Not distinguishable from random: ", *_listed_names(names), ".")]

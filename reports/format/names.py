@@ -7,7 +7,7 @@ from typing import Any
 
 from xaibench.results.reading import Results
 
-NAMES = {
+METRIC_NAMES = {
     "auprc": "AUPRC",
     "auroc": "AUROC",
     "aopc": "AOPC",
@@ -38,10 +38,10 @@ def label(metric: str) -> str:
     >>> label("deletion_logit_difference"), label("auprc"), label("top_k")
     ('deletion (logit difference)', 'AUPRC', 'top k')
     """
-    if metric in NAMES:
-        return NAMES[metric]
+    if metric in METRIC_NAMES:
+        return METRIC_NAMES[metric]
     family, quantity = curve_of(metric)
-    name = NAMES.get(family, family.replace("_", " "))
+    name = METRIC_NAMES.get(family, family.replace("_", " "))
     return f"{name} ({quantity.replace('_', ' ')})" if quantity else name
 
 
@@ -94,7 +94,7 @@ def parts_signed_from_unsigned(results: Results, family: str) -> bool:
     """Whether a curve metric looks at least relevant first: signed methods put evidence against
     the class there and unsigned ones cannot, so the two are not compared."""
     least = _facts_of_metric(results, family).get("least_relevant_first")
-    return _plug_in(results, family) == "insertion" if least is None else bool(least)
+    return _plug_in_of_metric(results, family) == "insertion" if least is None else bool(least)
 
 
 def signed(results: Results, method: str) -> bool:
@@ -104,17 +104,17 @@ def signed(results: Results, method: str) -> bool:
 
 def chance_of(results: Results, metric: str) -> float | None:
     """What random maps score on a metric, where the run knows it."""
-    chance = (results.environment.get("chance") or {}).get(_plug_in(results, metric))
+    chance = (results.environment.get("chance") or {}).get(_plug_in_of_metric(results, metric))
     return None if chance is None else float(chance)
 
 
 def first_localisation(results: Results) -> list[str]:
     """The metrics of localisation, AUPRC before all others: areas under ROC curves saturate."""
     metrics = metrics_of(results, "localisation")
-    return sorted(metrics, key=lambda metric: _plug_in(results, metric) != "auprc")
+    return sorted(metrics, key=lambda metric: _plug_in_of_metric(results, metric) != "auprc")
 
 
-def _plug_in(results: Results, metric: str) -> str:
+def _plug_in_of_metric(results: Results, metric: str) -> str:
     """The name of the metric behind a label of the plan."""
     planned = results.plan.get("metrics")
     options = planned.get(metric) if isinstance(planned, dict) else None

@@ -33,7 +33,7 @@ _OF_NUMBERS = str.maketrans({"\N{MINUS SIGN}": "$-$", "\N{EN DASH}": r"\textenda
 _LETTERS = range(0xC0, 0x180)
 """Latin letters with accents, which LaTeX reads as they are."""
 
-LONG = 32
+LONG_NAME = 32
 """A name longer than this gets a column that breaks lines."""
 
 
@@ -44,7 +44,7 @@ def escaped(text: str) -> str:
     ('50\\\\% of a\\\\_b', '{[}U+03B1{]}')
     """
     # two hyphens would become a dash
-    return re.sub("-(?=-)", "-{}", "".join(_letter(letter) for letter in text))
+    return re.sub("-(?=-)", "-{}", "".join(_escaped_letter(letter) for letter in text))
 
 
 def figure(text: str) -> str:
@@ -56,7 +56,7 @@ def figure(text: str) -> str:
     return text.translate(_OF_NUMBERS)
 
 
-def _letter(letter: str) -> str:
+def _escaped_letter(letter: str) -> str:
     if letter in _COMMANDS:
         return _COMMANDS[letter]
     if letter.isspace():
@@ -68,18 +68,18 @@ def _letter(letter: str) -> str:
 def table_of(table: Table) -> str:
     r"""The table as a float for ``\input``, notes aside; it needs the package booktabs alone."""
     names = [row[0].text for row in table.rows]
-    first = "p{0.3\\textwidth}" if any(len(name) > LONG for name in names) else "l"
+    first = "p{0.3\\textwidth}" if any(len(name) > LONG_NAME for name in names) else "l"
     columns = "".join("l" if head.prose else "r" for head in table.heads[1:])
     lines = [
         r"\begin{table}",
         r"\centering\small",
         rf"\caption{{{_prose(table.caption)}}}",
-        rf"\label{{{label(table.name)}}}",
+        rf"\cross_reference{{{cross_reference(table.name)}}}",
         rf"\begin{{tabular}}{{{first}{columns}}}",
         r"\toprule",
-        _row(_prose(head) for head in table.header),
+        _tabular_row(_prose(head) for head in table.header),
         r"\midrule",
-        *(_row(_cells(row, table, first)) for row in table.rows),
+        *(_tabular_row(_tabular_cells(row, table, first)) for row in table.rows),
         r"\bottomrule",
         r"\end{tabular}",
         r"\end{table}",
@@ -93,7 +93,7 @@ def _prose(text: str) -> str:
     return re.sub(r"(?<![\w\\])(p\b|n(?= = ))(?!\{)", r"$\1$", text)
 
 
-def _cells(row: tuple[Cell, ...], table: Table, first: str) -> Iterable[str]:
+def _tabular_cells(row: tuple[Cell, ...], table: Table, first: str) -> Iterable[str]:
     name, *others = row
     yield _strong(_breakable(escaped(without_folders(name.text)), first), name)
     for head, cell in zip(table.heads[1:], others, strict=True):
@@ -127,10 +127,10 @@ def _citation(bracket: str, keys: Mapping[str, str]) -> str:
     return rf"~\cite{{{','.join(keys[work] for work in works)}}}"
 
 
-def label(name: str) -> str:
+def cross_reference(name: str) -> str:
     """The name of a table for cross references, of letters and digits alone.
 
-    >>> label("leaderboard my CNN_2")
+    >>> cross_reference("leaderboard my CNN_2")
     'tab:leaderboard-my-CNN-2'
     """
     return "tab:" + slug(name)
@@ -146,7 +146,7 @@ def slug(word: str) -> str:
     return "-".join(plain.split())
 
 
-def _row(cells: Iterable[str]) -> str:
+def _tabular_row(cells: Iterable[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 

@@ -25,9 +25,9 @@ def markdown_of(document: Document) -> str:
         [
             f"# {plain(document.title)}",
             *(f"> **{plain(warning)}**" for warning in document.warnings),
-            *map(_verdict, document.verdicts),
+            *map(_verdict_list, document.verdicts),
             *(f"> {plain(caution)}" for caution in document.cautions),
-            *(_section(each) for each in document.sections if not each.figures_alone),
+            *(_section_text(each) for each in document.sections if not each.figures_alone),
         ]
     )
 
@@ -41,35 +41,35 @@ def plain(text: str) -> str:
     return _EDGE.sub(lambda match: f"\\{match[0]}", text.translate(_SPECIAL))
 
 
-def _verdict(verdict: Verdict) -> str:
-    lines = ["".join(_part(part) for part in sentence) for sentence in verdict.sentences]
+def _verdict_list(verdict: Verdict) -> str:
+    lines = ["".join(_emphasised(part) for part in sentence) for sentence in verdict.sentences]
     return "\n".join([f"## {plain(verdict.title)}", "", *(f"- {line}" for line in lines)])
 
 
-def _part(part: str | Name) -> str:
+def _emphasised(part: str | Name) -> str:
     if isinstance(part, str):
         return plain(part)
     return f"**{plain(part.text)}**" if part.trusted else plain(part.text)
 
 
-def _section(section: Section) -> str:
+def _section_text(section: Section) -> str:
     return "\n\n".join(
         [
             f"## {plain(section.title)}",
             *map(plain, section.paragraphs),
-            *_tables(section),
+            *_pipe_tables(section),
             *_terms(section.terms),
             *map(_listing, section.listings),
         ]
     )
 
 
-def _tables(section: Section) -> Iterator[str]:
+def _pipe_tables(section: Section) -> Iterator[str]:
     """Those that are open, and behind a click the others."""
     is_folded = [section.folded or table.folded for table in section.tables]
     pairs = list(zip(section.tables, is_folded, strict=True))
-    yield from (_table(table) for table, folded in pairs if not folded)
-    hidden = [_table(table) for table, folded in pairs if folded]
+    yield from (_pipe_table(table) for table, folded in pairs if not folded)
+    hidden = [_pipe_table(table) for table, folded in pairs if folded]
     if hidden:
         yield _details(f"{len(hidden)} table{'s' if len(hidden) > 1 else ''}", hidden)
 
@@ -94,7 +94,7 @@ def _details(summary: str, parts: Iterable[str]) -> str:
     return "\n\n".join([head, *parts, "</details>"])
 
 
-def _table(table: Table) -> str:
+def _pipe_table(table: Table) -> str:
     rule = ["---" if head.prose else "---:" for head in table.heads]
     rows = [[_cell(cell, table.notes) for cell in row] for row in table.rows]
     notes = [f"<sup>{letter}</sup> {plain(brief(why))}  " for why, letter in table.notes.items()]

@@ -14,7 +14,7 @@ from ..content.document import Document, Name, Section, Verdict
 from ..format.numbers import brief
 from ..tables.table import Cell, Table
 
-WIDTH = 100
+SENTENCE_WIDTH = 100
 """Of sentences; tables are as wide as their columns."""
 
 UNLIMITED = 10_000
@@ -28,41 +28,41 @@ def text_of(document: Document, *, last: str = "") -> str:
         document.title,
         *document.facts,
         *map(_wrapped, (*document.warnings, *document.cautions)),
-        *(line for verdict in document.verdicts for line in _verdict(verdict)),
-        *(line for section in sections for line in _section(section)),
-        *_left_out(sections),
-        *(line for section in final for table in section.tables for line in _table(table)),
+        *(line for verdict in document.verdicts for line in _verdict_lines(verdict)),
+        *(line for section in sections for line in _section_lines(section)),
+        *_folded_count(sections),
+        *(line for section in final for table in section.tables for line in _table_lines(table)),
     ]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _verdict(verdict: Verdict) -> Iterator[str]:
-    yield from _heading(verdict.title)
+def _verdict_lines(verdict: Verdict) -> Iterator[str]:
+    yield from _heading_lines(verdict.title)
     for sentence in verdict.sentences:
         yield _wrapped("".join(part.text if isinstance(part, Name) else part for part in sentence))
     for caution in verdict.cautions:
         yield _wrapped(f"! {caution}", "  ")
 
 
-def _section(section: Section) -> Iterator[str]:
-    yield from _heading(section.title)
+def _section_lines(section: Section) -> Iterator[str]:
+    yield from _heading_lines(section.title)
     yield from map(_wrapped, section.paragraphs)
     for each in section.tables:
         if not each.folded:
-            yield from _table(each)
+            yield from _table_lines(each)
 
 
-def _left_out(sections: list[Section]) -> Iterator[str]:
+def _folded_count(sections: list[Section]) -> Iterator[str]:
     folded = sum(table.folded for section in sections for table in section.tables)
     if folded:
         yield from ("", f"{folded} longer tables are left out: -o FOLDER writes them all.")
 
 
-def _heading(title: str) -> Iterator[str]:
+def _heading_lines(title: str) -> Iterator[str]:
     yield from ("", title, "-" * len(title))
 
 
-def _table(content: Table) -> Iterator[str]:
+def _table_lines(content: Table) -> Iterator[str]:
     notes = content.notes
     grid = table.Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for head in content.heads:
@@ -82,4 +82,4 @@ def _with_letter(cell: Cell, notes: dict[str, str]) -> str:
 
 
 def _wrapped(sentence: str, indent: str = "") -> str:
-    return fill(sentence, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+    return fill(sentence, SENTENCE_WIDTH, subsequent_indent=indent, break_on_hyphens=False)

@@ -24,11 +24,11 @@ DECIMALS = 2
 def matrices(results: Results, model: str) -> list[Table]:
     """The agreement between the methods of a model, one table per measure; on the diagonal, between
     its seeds."""
-    tables = (_matrix(results, model, measure) for measure in SIMILARITIES)
+    tables = (_agreement_matrix(results, model, measure) for measure in SIMILARITIES)
     return [table for table in tables if table is not None]
 
 
-def _matrix(results: Results, model: str, measure: str) -> Table | None:
+def _agreement_matrix(results: Results, model: str, measure: str) -> Table | None:
     rows = results.agreement
     rows = rows[(rows["model"] == model) & (rows["measure"] == measure)]
     if rows.empty:
@@ -45,7 +45,7 @@ def _matrix(results: Results, model: str, measure: str) -> Table | None:
     body = tuple(
         (
             Cell(f"{place}. {one}", method=one),
-            *(_similarity(by_pair.get((one, other)), usual) for other in methods),
+            *(_similarity_cell(by_pair.get((one, other)), usual) for other in methods),
         )
         for place, one in zip(places, methods, strict=True)
     )
@@ -54,7 +54,7 @@ def _matrix(results: Results, model: str, measure: str) -> Table | None:
     return Table(caption, heads("Method", *places), body, narrow=True, folded=folded)
 
 
-def _similarity(row: pd.Series[Any] | None, usual: str) -> Cell:
+def _similarity_cell(row: pd.Series[Any] | None, usual: str) -> Cell:
     if row is None:
         return EMPTY
     note = "" if row.notna()["mean"] else "maps too flat, or seeds too few, to be compared"

@@ -85,7 +85,7 @@ def order(results: Results, model: str) -> Table | None:
     decimals = decimals_of(behind)
     first = LEADS if leading(results, model).outcome == "leads" else FIRST
     body = tuple(
-        _in_order(rank[method], difference.get(method), first, decimals)
+        _order_row(rank[method], difference.get(method), first, decimals)
         for method in ranked["method"]
     )
     header = ("Method", "Verdict", "P(best)", f"To the best {LEVEL}", "Corrected p", "Mean rank")
@@ -93,7 +93,7 @@ def order(results: Results, model: str) -> Table | None:
     return Table(caption, heads(*header, prose=(0, 1)), body)
 
 
-def _in_order(
+def _order_row(
     rank: pd.Series[Any], behind: pd.Series[Any] | None, first: str, decimals: int
 ) -> tuple[Cell, ...]:
     note, best = str(rank["reason"]), rank["best"]
@@ -154,20 +154,20 @@ def secondary_between(results: Results, model: str, other: str) -> Table | None:
 def _of_tests(caption: str, rows: pd.DataFrame) -> Table | None:
     """None where nothing could be tested."""
     body = []
-    for key in _keys(rows[rows["p"].notna() & (rows["test"] != "McNemar")]):
+    for key in _contrasts(rows[rows["p"].notna() & (rows["test"] != "McNemar")]):
         own = matching(rows, **key)
-        body.append((Cell(_contrast(**key)), *_p_values(own), *_effect_sizes(own)))
+        body.append((Cell(_contrast(**key)), *_p_cells(own), *_effect_sizes(own)))
     for _, row in rows[rows["test"] == "McNemar"].iterrows():
         name = f"accuracy, McNemar, seed {number(row['seed'], 0)}"
         blank = [EMPTY] * (len(_TESTS) - 1)
         delta = Cell(number(row["delta"], 2))
-        body.append((Cell(name), *blank, _p(row), EMPTY, EMPTY, delta))
+        body.append((Cell(name), *blank, _corrected_p(row), EMPTY, EMPTY, delta))
     sizes = ("d_z, seeds", "d_z, sequences", "Cliff's delta, sequences")
     header = heads("Comparison", *_TESTS, *sizes)
     return Table(caption, header, tuple(body), folded=True) if body else None
 
 
-def _keys(rows: pd.DataFrame) -> list[dict[str, str]]:
+def _contrasts(rows: pd.DataFrame) -> list[dict[str, str]]:
     """What is compared, each once."""
     keys = rows[[*_KEY]].drop_duplicates().to_numpy(str)
     return [dict(zip(_KEY, key, strict=True)) for key in keys.tolist()]
@@ -179,14 +179,14 @@ def _contrast(*, question: str, model: str, other: str, method: str, metric: str
     return f"{method}{_LESS}{other}"
 
 
-def _p_values(rows: pd.DataFrame) -> list[Cell]:
+def _p_cells(rows: pd.DataFrame) -> list[Cell]:
     each_test = [
         matching(rows, test=test, population=population) for test, population in _TESTS.values()
     ]
-    return [_p(each.iloc[0]) if len(each) else EMPTY for each in each_test]
+    return [_corrected_p(each.iloc[0]) if len(each) else EMPTY for each in each_test]
 
 
-def _p(row: pd.Series[Any]) -> Cell:
+def _corrected_p(row: pd.Series[Any]) -> Cell:
     return Cell(probability(row["p_corrected"]), note=str(row["reason"]))
 
 
@@ -231,7 +231,7 @@ def detectable(results: Results) -> Table | None:
     if rows.empty:
         return None
     body = []
-    for key in _keys(rows):
+    for key in _contrasts(rows):
         own = matching(rows, **key)
         parts = [matching(own, population=each) for each in ("retraining", "these models")]
         models = [key["model"], key["other"]][
@@ -299,6 +299,6 @@ def _of_differences(results: Results) -> str:
     if not known:
         return ""
     return (
-        f"A true difference to the best of less than {listed(known)} (the middle of the methods) "
+        f"A true difference to the best of less than {listed(known)} (median over the methods) "
         "would be missed more than one time in five."
     )

@@ -51,7 +51,7 @@ def _claim_tests(rows: pd.DataFrame) -> Table:
         (
             Cell(row["quantity"] or row["claim"]),
             Cell(row["test"] or ABSENT),
-            Cell(_sample(row)),
+            Cell(_claim_counts(row)),
             Cell(row["caveat"]),
         )
         for _, row in rows.iterrows()
@@ -73,7 +73,7 @@ def _own_value(row: pd.Series[Any]) -> str:
     return mean_and_interval(row, max(decimals_of(row.to_frame().T), 3))
 
 
-def _sample(row: pd.Series[Any]) -> str:
+def _claim_counts(row: pd.Series[Any]) -> str:
     """How many seeds and sequences; a claim about training has no sequences."""
     counts = [(row["seeds"], "seeds"), (row["sequences"], "sequences")]
     return ", ".join(f"{number(count, 0)} {word}" for count, word in counts if count) or ABSENT

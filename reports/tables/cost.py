@@ -13,7 +13,7 @@ from .table import COUNTED, Cell, Table, heads
 def cost_per_sequence(results: Results, model: str) -> pd.DataFrame:
     """By method: the ``forwards``, ``backwards`` and ``milliseconds`` of one sequence, mean over
     seeds."""
-    return _means(results.cost[results.cost["model"] == model], "method")
+    return _means_per_sequence(results.cost[results.cost["model"] == model], "method")
 
 
 def cost(results: Results) -> Table | None:
@@ -21,12 +21,12 @@ def cost(results: Results) -> Table | None:
     if results.cost.empty:
         return None
     keys = ["model", "method"]
-    means = _means(results.cost, keys)
+    means = _means_per_sequence(results.cost, keys)
     body = tuple(
         (
-            *_names(model, method),
+            *_name_cells(model, method),
             *(Cell(number(mean, 1)) for mean in means.loc[[(model, method)]].to_numpy()[0]),
-            _counted(rows),
+            _counts_cell(rows),
         )
         for (model, method), rows in results.cost.groupby(keys, sort=False)
     )
@@ -42,11 +42,11 @@ def guards(results: Results) -> Table | None:
         return None
     body = tuple(
         (
-            *_names(model, method),
+            *_name_cells(model, method),
             Cell(scientific(rows["completeness_error"].max()), note="no completeness is promised"),
             Cell(scientific(rows["difference"].max())),
             Cell(f"{number(100 * rows['flat'].mean(), 1)} %"),
-            _counted(rows),
+            _counts_cell(rows),
         )
         for (model, method), rows in results.cost.groupby(["model", "method"], sort=False)
     )
@@ -54,16 +54,16 @@ def guards(results: Results) -> Table | None:
     return Table("What the guards measured", heads(*header, prose=(0, 1)), body, folded=True)
 
 
-def _means(rows: pd.DataFrame, keys: str | list[str]) -> pd.DataFrame:
+def _means_per_sequence(rows: pd.DataFrame, keys: str | list[str]) -> pd.DataFrame:
     counted = ["forwards", "backwards", "seconds", "sequences"]
     sums = rows.groupby(keys, sort=False)[counted].sum()
     means = sums[["forwards", "backwards"]].div(sums["sequences"], axis=0)
     return means.assign(milliseconds=1000 * sums["seconds"] / sums["sequences"])
 
 
-def _names(model: object, method: object) -> tuple[Cell, Cell]:
+def _name_cells(model: object, method: object) -> tuple[Cell, Cell]:
     return Cell(str(model)), Cell(str(method), method=str(method))
 
 
-def _counted(rows: pd.DataFrame) -> Cell:
+def _counts_cell(rows: pd.DataFrame) -> Cell:
     return Cell(f"{number(rows['sequences'].max(), 0)} {TIMES} {number(len(rows), 0)}")

@@ -35,13 +35,13 @@ def discrimination(results: Results) -> Table | None:
     body = tuple(
         (
             Cell(str(model)),
-            *(_discrimination(own, measure, decimals) for measure in NAMES),
+            *(_discrimination_cell(own, measure, decimals) for measure in NAMES),
             Cell(counts(own.iloc[0])),
         )
         for model, own in values.groupby("model", sort=False)
     )
     caption = "AUROC, AUPRC and MCC on the test sequences"
-    return Table(caption, _heads(results, "Model"), body)
+    return Table(caption, _measure_heads(results, "Model"), body)
 
 
 def discrimination_differences(results: Results) -> Table | None:
@@ -54,21 +54,21 @@ def discrimination_differences(results: Results) -> Table | None:
     body = tuple(
         (
             Cell(f"{model} {MINUS} {other}"),
-            *(_discrimination(own, measure, decimals) for measure in NAMES),
+            *(_discrimination_cell(own, measure, decimals) for measure in NAMES),
             Cell(counts(own.iloc[0])),
         )
         for (model, other), own in differences.groupby(["model", "other"], sort=False)
     )
     caption = "Differences in AUROC, AUPRC and MCC, paired by sequence"
-    return Table(caption, _heads(results, "Models"), body)
+    return Table(caption, _measure_heads(results, "Models"), body)
 
 
-def _heads(results: Results, first: str) -> tuple[Head, ...]:
+def _measure_heads(results: Results, first: str) -> tuple[Head, ...]:
     measures = (f"{name} {LEVEL}" for name in headings(results).values())
     return heads(first, *measures, COUNTED)
 
 
-def _discrimination(rows: pd.DataFrame, measure: str, decimals: int) -> Cell:
+def _discrimination_cell(rows: pd.DataFrame, measure: str, decimals: int) -> Cell:
     return estimated(rows[rows["metric"] == measure].iloc[0], decimals)
 
 

@@ -26,14 +26,14 @@ def unmeasured(results: Results) -> Table | None:
         seeds = ", ".join(str(seed) for seed in sorted(group["seed"].unique()))
         why = brief(str(reason)) if reason in reasons else str(reason)
         reasons.add(str(reason))
-        texts = (model, ", ".join(_methods(group)), status, _abridged(what), seeds, why)
+        texts = (model, ", ".join(_failed_methods(group)), status, _abridged(what), seeds, why)
         body.append(tuple(Cell(str(text)) for text in texts))
     header = ("Model", "Method", "Status", "Measures", "Seeds", "Reason")
     caption = "What did not apply or failed"
     return Table(caption, heads(*header, prose=range(6)), tuple(body))
 
 
-def _methods(rows: pd.DataFrame) -> list[str]:
+def _failed_methods(rows: pd.DataFrame) -> list[str]:
     """The methods; a control made from the map of one only where the method itself is not named."""
     methods = set(rows["method"][rows["control"] == ""])
     pairs = zip(rows["method"], rows["control"], strict=True)

@@ -222,7 +222,7 @@ def leaderboard(results: Results, model: str) -> Table | None:
     operator = operator_of(results)
     decimals, test = decimals_of(rows), tested(results, model, PRIMARY, operator)
     shares = normalised(results, model)
-    head, normalised_cells = _normalised(shares)
+    head, normalised_cells = _normalised_column(shares)
     header = (
         *("Method", "Rank", f"Gap to random {LEVEL}", *head, f"These models {LEVEL}"),
         *("Effect (d_z)", "p these models", "p retraining", COUNTED),
@@ -280,7 +280,7 @@ def _rank_and_gap(row: pd.Series[Any], decimals: int, test: Tested) -> tuple[Cel
     return Cell(row["method"], method=row["method"]), rank, Cell(gap, note=reason)
 
 
-def _normalised(rows: pd.DataFrame) -> tuple[tuple[str, ...], dict[str, Cell]]:
+def _normalised_column(rows: pd.DataFrame) -> tuple[tuple[str, ...], dict[str, Cell]]:
     """The head of the normalised scores and their cells; nothing where no oracle ran."""
     if rows.empty:
         return (), {}

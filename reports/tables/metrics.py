@@ -40,7 +40,7 @@ MetricPair = tuple[str, str]
 
 def measures(results: Results, model: str, section: str) -> Table | None:
     """A model's methods on the metrics of a section, each marked against random."""
-    values, compared = _rows_of(results, model, metrics_of(results, section))
+    values, compared = _values_and_gaps(results, model, metrics_of(results, section))
     columns = [_measure(results, model, pair, values, compared) for pair in _measured_pairs(values)]
     names = [*methods_of(results), *REFERENCES]
     return grid(f"{model}: {section}", columns, names, footer=CHANCE_LEVEL)
@@ -48,7 +48,7 @@ def measures(results: Results, model: str, section: str) -> Table | None:
 
 def stability(results: Results, model: str) -> list[Table]:
     """The metrics of stability, and their differences to the same number of the mean map."""
-    values, compared = _rows_of(results, model, metrics_of(results, "stability"))
+    values, compared = _values_and_gaps(results, model, metrics_of(results, "stability"))
     mean_map = estimates_of(results, question=Question.AGAINST_CONTROL, model=model, other=MEAN_MAP)
     own, beside = [], []
     for pair in _measured_pairs(values):
@@ -64,7 +64,7 @@ def stability(results: Results, model: str) -> list[Table]:
 
 def randomisation(results: Results, model: str) -> list[Table]:
     """How alike maps stay when a model's weights are randomised: one table per metric, by layer."""
-    values, compared = _rows_of(results, model, metrics_of(results, "randomisation"))
+    values, compared = _values_and_gaps(results, model, metrics_of(results, "randomisation"))
     layers: dict[str, list[str]] = {}
     for metric, layer in _measured_pairs(values):
         layers.setdefault(metric, []).extend([layer] if layer else [])
@@ -102,7 +102,7 @@ def gaps(results: Results, model: str) -> list[Table]:
         families.setdefault(family, []).append((metric, operator))
     tables = []
     for family, pairs in families.items():
-        columns = [_gap(results, model, pair, rows, family) for pair in pairs]
+        columns = [_gap_measure(results, model, pair, rows, family) for pair in pairs]
         caption = f"{model}: {label(family) or 'other tests'}, gap to random"
         folded = len(families) > FEW_FAMILIES and family != curve_of(PRIMARY)[0]
         for among, methods in _compared_methods(results, family).items():
@@ -130,7 +130,7 @@ def doubted(results: Results, model: str, pair: MetricPair) -> str:
     return f" ({CANNOT})" if tested(results, model, *pair).failed else ""
 
 
-def _rows_of(
+def _values_and_gaps(
     results: Results, model: str, metrics: Sequence[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The values of some metrics on a model, and their differences to random."""
@@ -153,7 +153,7 @@ def _measure(
     )
 
 
-def _gap(
+def _gap_measure(
     results: Results, model: str, pair: MetricPair, rows: pd.DataFrame, family: str
 ) -> Measure:
     """The difference to random; the head leaves out what the caption says."""

@@ -38,7 +38,7 @@ def distances(results: Results, model: str) -> Table | None:
         return None
     pushed = pushed[pushed["fraction"].isin(_shown(pushed))]
     body = [
-        _under_operators(_shift(rows), rows, operators)
+        _under_operators(_shift_head(rows), rows, operators)
         for quantity in _SHIFTS
         for _, rows in pushed[pushed["quantity"] == quantity].groupby("fraction")
     ]
@@ -126,7 +126,7 @@ def _shown(pushed: pd.DataFrame) -> list[float]:
     return [float(fractions[np.abs(fractions - share).argmin()]) for share in _FRACTIONS]
 
 
-def _shift(rows: pd.DataFrame) -> str:
+def _shift_head(rows: pd.DataFrame) -> str:
     """What the rows, which share it, measure."""
     quantity, fraction = rows["quantity"].iloc[0], float(rows["fraction"].iloc[0])
     return f"{_SHIFTS[quantity]}, at\N{NO-BREAK SPACE}{100 * fraction:g}\N{NO-BREAK SPACE}%"

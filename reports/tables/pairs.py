@@ -47,7 +47,9 @@ def pairs(results: Results) -> Table | None:
             differ.append(direction(row) in (1, -1))
     caption = "The same method on two models: difference of the gaps to random"
     filters = Filters(tuple(models), tuple(differ), "differs between the models")
-    table = Table(caption, _heads(results), tuple(body), name="pairs", filters=filters, note=NOTE)
+    table = Table(
+        caption, _pair_heads(results), tuple(body), name="pairs", filters=filters, note=NOTE
+    )
     return table.without_empty_columns()
 
 
@@ -55,7 +57,7 @@ def _of_pair(rows: pd.DataFrame, model: str, other: str) -> pd.DataFrame:
     return rows[(rows["model"] == model) & (rows["other"] == other)]
 
 
-def _heads(results: Results) -> tuple[Head, ...]:
+def _pair_heads(results: Results) -> tuple[Head, ...]:
     models = models_of(results)
     names = models if len(models) == 2 else ("the first", "the second")
     return (

@@ -49,7 +49,7 @@ def gaps_by_model(results: Results) -> Iterator[Table]:
     for place, models in enumerate(_in_parts(known), start=1):
         columns = [_gaps_of_model(results, model, rows[model]) for model in models]
         body = _down(methods_of(results), columns)
-        caption = f"{_gap(results)} {BOLD} {_sample(results, pd.concat(rows.values()))}"
+        caption = f"{_gap_caption(results)} {BOLD} {_sample(results, pd.concat(rows.values()))}"
         yield Table(caption, heads("Method", *models), body, name=f"leaderboard {place}")
 
 
@@ -70,8 +70,8 @@ def leaderboard_of_model(results: Results, model: str) -> Iterator[Table]:
     test = tested(results, model, PRIMARY, operator_of(results))
     doubt = f" Nothing is ranked: {test.reason}." if test.failed else ""
     caption = (
-        f"{model}. {_gap(results)} {BOLD} p: two-sided, Holm over the methods, for these trained "
-        f"models and for retraining. {_sample(results, rows)}{doubt}"
+        f"{model}. {_gap_caption(results)} {BOLD} p: two-sided, Holm over the methods, for these "
+        f"trained models and for retraining. {_sample(results, rows)}{doubt}"
     )
     body = _down([str(name) for name in rows["method"]], list(columns.values()))
     yield Table(caption, heads("Method", *columns), body, name=f"leaderboard {model}")
@@ -81,7 +81,7 @@ def _p_values(rows: pd.DataFrame, column: str) -> Cells:
     return {name: Cell(probability(row[column])) for name, row in by_method(rows).items()}
 
 
-def _gap(results: Results) -> str:
+def _gap_caption(results: Results) -> str:
     return (
         "Gap to random deletion: area under the falling logit difference, random minus method "
         f"(higher is better), operator {operator_of(results)}, with 95 % interval."

@@ -75,7 +75,7 @@ def score_and_cost(results: Results, model: str) -> Table | None:
     if value is None:
         return None
     rows, usual = value.rows, usual_counts(value.rows)
-    marks = {name: _marks(value, name) for name in ("forwards", "milliseconds")}
+    marks = {name: _front_marks(value, name) for name in ("forwards", "milliseconds")}
     body = tuple(
         (
             Cell(row["method"], method=row["method"]),
@@ -92,7 +92,7 @@ def score_and_cost(results: Results, model: str) -> Table | None:
     return Table(caption, heads(*header), body)
 
 
-def _marks(value: Worth, cost: str) -> list[str]:
+def _front_marks(value: Worth, cost: str) -> list[str]:
     """A mark for each method that is on the Pareto front of score and this cost."""
     rows = value.rows
     on = pareto_front(rows["mean"].to_numpy(np.float64), rows[cost].to_numpy(np.float64))

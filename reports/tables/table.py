@@ -122,7 +122,7 @@ class Table:
     def notes(self) -> dict[str, str]:
         """Why cells are empty: the reason and its letter, in order of appearance."""
         notes = dict.fromkeys(cell.note for row in self.rows for cell in row if cell.noted)
-        return {note: _letter(place) for place, note in enumerate(notes)}
+        return {note: _note_letter(place) for place, note in enumerate(notes)}
 
     @property
     def drawn(self) -> list[bool]:
@@ -184,7 +184,7 @@ def grid(
     known = [own for measure in measures if len((own := _restricted(measure, named)).estimates)]
     if not known:
         return None
-    filled = [_cells(measure) for measure in known]
+    filled = [_measure_cells(measure) for measure in known]
     body = [
         (Cell(name, method=name), *(cells.get(name, EMPTY) for cells in filled))
         for name in named
@@ -232,7 +232,7 @@ def _restricted(measure: Measure, names: Sequence[str]) -> Measure:
     return replace(measure, estimates=estimates[estimates["method"].isin(names)])
 
 
-def _cells(measure: Measure) -> dict[str, Cell]:
+def _measure_cells(measure: Measure) -> dict[str, Cell]:
     usual, decimals = usual_counts(measure.estimates), decimals_of(measure.estimates)
     marks = by_method(measure.marks) if measure.marks is not None else {}
     return {
@@ -241,6 +241,6 @@ def _cells(measure: Measure) -> dict[str, Cell]:
     }
 
 
-def _letter(place: int) -> str:
+def _note_letter(place: int) -> str:
     """a, b ... z, aa, bb ..."""
     return chr(ord("a") + place % 26) * (place // 26 + 1)

@@ -31,7 +31,7 @@ def converged(results: Results) -> Table | None:
         return None
     header = ("Model", *(head for head, _ in CONVERGENCE.values()), "Spread between seeds", "Seeds")
     body = [
-        _convergence(model, rows[rows["model"] == model])
+        _convergence_row(model, rows[rows["model"] == model])
         for model in models_of(results)
         if (rows["model"] == model).any()
     ]
@@ -39,13 +39,15 @@ def converged(results: Results) -> Table | None:
     return Table(caption, heads(*header), tuple(body), folded=len(body) > 6)
 
 
-def _convergence(model: str, rows: pd.DataFrame) -> tuple[Cell, ...]:
+def _convergence_row(model: str, rows: pd.DataFrame) -> tuple[Cell, ...]:
     """The mean over seeds of each measure; between seeds, the standard deviation."""
     histories = [seed.sort_values("epoch") for _, seed in rows.groupby("seed")]
     measured = [convergence(_epochs(history)) for history in histories]
     finals = np.array([history["validation_accuracy"].iloc[-1] for history in histories])
     between = float(finals.std(ddof=1)) if len(finals) > 1 else math.nan
-    cells = [_over_seeds(measured, name, decimals) for name, (_, decimals) in CONVERGENCE.items()]
+    cells = [
+        _mean_over_seeds(measured, name, decimals) for name, (_, decimals) in CONVERGENCE.items()
+    ]
     return (
         Cell(model),
         *cells,
@@ -59,7 +61,7 @@ def _epochs(history: pd.DataFrame) -> list[dict[str, float]]:
     return rows
 
 
-def _over_seeds(measured: list[Convergence], name: str, decimals: int) -> Cell:
+def _mean_over_seeds(measured: list[Convergence], name: str, decimals: int) -> Cell:
     # slow to import, and a run that resumes may render nothing
     from xaibench.statistics.paired import of_t
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from xaibench.reports.latex import latex
-from xaibench.reports.rendering.latex import LONG, escaped, table_of
+from xaibench.reports.rendering.latex import LONG_NAME, escaped, table_of
 from xaibench.reports.tables.table import Cell, Table, heads
 
 PRINTABLE = "".join(map(chr, range(32, 127)))
@@ -177,8 +177,8 @@ def test_braces_environments_and_columns_agree_whatever_the_names(nasty):
 
 def test_a_long_name_may_break(nasty):
     assert r"\allowbreak{}" in nasty["tables/leaderboard.tex"]
-    assert len("m_" * 40) > LONG
-    long = Table("", heads("Method", "Gap"), ((Cell("x" * (LONG + 1)), Cell("1")),))
+    assert len("m_" * 40) > LONG_NAME
+    long = Table("", heads("Method", "Gap"), ((Cell("x" * (LONG_NAME + 1)), Cell("1")),))
     assert "p{" in table_of(long)
 
 
