@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from xaibench.comparison.comparison import Comparison
+from xaibench.comparison.side_by_side import Comparison
 
 from .content.comparison import document
 from .format.paths import without_folders

@@ -144,11 +144,11 @@ def compare(
     ] = None,
 ) -> None:
     """How runs differ from the first of them: plan, data, versions, and every shared figure."""
-    from xaibench.comparison import comparison
+    from xaibench.comparison import side_by_side
 
-    compared = comparison.compare(folders, gates or ())
-    files = comparison.written(compared, output) if output else []
-    echo(comparison.printed(compared).removesuffix("\n"))
+    compared = side_by_side.compare(folders, gates or ())
+    files = side_by_side.write_files(compared, output) if output else []
+    echo(side_by_side.printed_text(compared).removesuffix("\n"))
     for path in files:
         echo(path)
     if compared.failed:

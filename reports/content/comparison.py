@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from xaibench.comparison.comparison import Comparison, Pair
-from xaibench.comparison.gates import LEVEL as SIGNIFICANT
-from xaibench.comparison.gates import OF_THE_MODEL, Judged
-from xaibench.comparison.rows import ROUNDING, incomparable
-from xaibench.comparison.same_models import Trained
+from xaibench.comparison.difference_rows import EQUAL_WITHIN, incomparable
+from xaibench.comparison.gates import GATE_LEVEL as SIGNIFICANT
+from xaibench.comparison.gates import OF_THE_MODEL, GateResult
+from xaibench.comparison.same_models import SameModel
+from xaibench.comparison.side_by_side import Comparison, Pair
 from xaibench.explanation.controls import RANDOM
 
 from ..format.names import first_upper, label
@@ -99,7 +99,7 @@ def gates(comparison: Comparison) -> list[Section]:
     return [Section("gates", "Gates", tables=(table,), folded=False)]
 
 
-def _gate(each: Judged) -> tuple[Cell, ...]:
+def _gate(each: GateResult) -> tuple[Cell, ...]:
     row = pd.Series(dict(each.row))
     decimals = decimals_of(row.to_frame().T)
     low, high = ends(row)
@@ -146,7 +146,7 @@ def _pair_title(pair: Pair) -> str:
 
 def _sentences(pair: Pair) -> Iterator[str]:
     yield _pairing(pair)
-    yield from _trained(pair.trained)
+    yield from _trained(pair.same_models)
     of_both = pair.rows[~incomparable(pair.rows)]
     equal, empty = int(of_both["equal"].sum()), int(_empty(of_both).sum())
     count, rounding = len(of_both) - empty, int(of_both["rounding"].sum())
@@ -163,7 +163,7 @@ def _exactly(rounding: int) -> str:
     """How equal the equal figures are."""
     if not rounding:
         return " to the last digit"
-    return f", {rounding:,} but for rounding (at most {ROUNDING:g} of the metric's size)"
+    return f", {rounding:,} but for rounding (at most {EQUAL_WITHIN:g} of the metric's size)"
 
 
 def _pairing(pair: Pair) -> str:
@@ -194,7 +194,7 @@ def _numbered_seeds(seeds: Sequence[int]) -> str:
     return f"seed{'' if len(seeds) == 1 else 's'} {listed(map(str, seeds))}"
 
 
-def _trained(models: Mapping[str, Trained]) -> Iterator[str]:
+def _trained(models: Mapping[str, SameModel]) -> Iterator[str]:
     """Whether training is part of the differences."""
     for verdict, shown in dict.fromkeys(models.values()):
         names = listed(name for name, each in models.items() if each == (verdict, shown))

@@ -349,7 +349,7 @@ def test_one_seed_leaves_its_part_undefined_with_the_reason() -> None:
     rows = rows_of(Run(made(seeds=(4,)))["variance"], model="cnn", method="good")
     parts = rows.set_index("component")
     assert np.isnan(parts["variance"]["seed"])
-    assert parts["reason"]["seed"] == "one seed: not to be told apart"
+    assert parts["reason"]["seed"] == "one seed: its variance cannot be separated"
     assert parts["share"].sum() == pytest.approx(1)
 
 

@@ -39,12 +39,12 @@ def test_sequences_are_resampled_where_the_plan_does_not_ask_for_groups() -> Non
 
 
 def test_data_without_groups_have_none_to_resample() -> None:
-    with pytest.raises(UsageError, match=r"clusters: wanted data with groups .*these have none"):
+    with pytest.raises(UsageError, match=r"clusters: expected data with groups .*got data without"):
         groups_of(work(None))
 
 
 def test_one_group_cannot_be_resampled() -> None:
-    with pytest.raises(UsageError, match=r"wanted two groups .* all 2 explained .* of 'chr3'"):
+    with pytest.raises(UsageError, match=r"expected two groups .* all 2 explained .* of 'chr3'"):
         groups_of(work(GROUPS, chosen=(3, 4)))
 
 

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from xaibench.analysis.examples import MOST, Predictions, chosen_rows
+from xaibench.analysis.examples import MOST_EXAMPLES, Predictions, chosen_rows
 
 LABELS = np.array([1, 0, 0, 1, 1, 0, 0, 1, 0])
 CARRIES = np.array([0, 0, 0, 1, 1, 0, 0, 1, 0], bool)
 NAMES = ("decoy", "CTCF")
 
 
-def told(predicted, probability):
+def predictions(predicted, probability):
     return Predictions(np.array(predicted), np.array(probability, float))
 
 
@@ -17,7 +17,7 @@ SURE = [0.9, 0.8, 0.7, 0.95, 0.6, 0.99, 0.51, 0.8, 0.8]
 
 
 def test_each_class_gives_its_first_those_with_a_motif_before_others():
-    rows = chosen_rows(LABELS, NAMES, CARRIES, {"cnn": told(LABELS, SURE)})
+    rows = chosen_rows(LABELS, NAMES, CARRIES, {"cnn": predictions(LABELS, SURE)})
     assert list(rows)[:2] == [3, 1]
     assert rows[3] == ["the first with a known motif of class CTCF"]
     assert rows[1] == ["the first of class decoy"]
@@ -26,7 +26,7 @@ def test_each_class_gives_its_first_those_with_a_motif_before_others():
 def test_the_first_mistake_of_every_model_is_an_example():
     wrong, worse = LABELS.copy(), LABELS.copy()
     wrong[6], worse[[5, 8]] = 1, 1
-    models = {"cnn": told(wrong, SURE), "gru": told(worse, SURE)}
+    models = {"cnn": predictions(wrong, SURE), "gru": predictions(worse, SURE)}
     rows = chosen_rows(LABELS, NAMES, CARRIES, models)
     assert rows[6] == ["the first that cnn gets wrong", "the one cnn is least sure of"]
     assert rows[5] == ["the first that gru gets wrong", "the one cnn is most sure of"]
@@ -34,7 +34,7 @@ def test_the_first_mistake_of_every_model_is_an_example():
 
 
 def test_what_is_left_fills_up_those_with_a_motif_first():
-    rows = chosen_rows(LABELS, NAMES, CARRIES, {"cnn": told(LABELS, SURE)})
+    rows = chosen_rows(LABELS, NAMES, CARRIES, {"cnn": predictions(LABELS, SURE)})
     assert list(rows) == [3, 1, 6, 5, 4, 7]
     assert rows[4] == ["next in the order of the run"]
 
@@ -44,7 +44,7 @@ def test_a_model_without_predictions_gives_no_reason():
 
 
 def test_few_sequences_give_few_examples():
-    rows = chosen_rows(LABELS[:2], NAMES, CARRIES[:2], {"cnn": told(LABELS[:2], SURE[:2])})
+    rows = chosen_rows(LABELS[:2], NAMES, CARRIES[:2], {"cnn": predictions(LABELS[:2], SURE[:2])})
     assert sorted(rows) == [0, 1]
 
 
@@ -53,8 +53,8 @@ def test_many_models_give_no_more_than_the_most():
     for row in range(9):
         predicted = LABELS.copy()
         predicted[row] = 1 - predicted[row]
-        models[f"m{row}"] = told(predicted, SURE)
-    assert len(chosen_rows(LABELS, NAMES, CARRIES, models)) == MOST
+        models[f"m{row}"] = predictions(predicted, SURE)
+    assert len(chosen_rows(LABELS, NAMES, CARRIES, models)) == MOST_EXAMPLES
 
 
 def test_many_classes_give_four_examples_of_their_own():

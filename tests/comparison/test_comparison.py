@@ -15,11 +15,11 @@ import yaml
 from scipy import stats
 
 from xaibench.cli import main
-from xaibench.comparison.comparison import Comparison, compare
-from xaibench.comparison.differences import Difference
+from xaibench.comparison.difference_rows import EQUAL_WITHIN
 from xaibench.comparison.gates import Gate, gate
-from xaibench.comparison.rows import ROUNDING
-from xaibench.comparison.same_models import Trained, digest
+from xaibench.comparison.same_models import SameModel, weights_digest
+from xaibench.comparison.setup_differences import Difference
+from xaibench.comparison.side_by_side import Comparison, compare
 from xaibench.comparison.unpaired import of_unpaired, welch
 from xaibench.errors import UsageError
 from xaibench.results.schema import COLUMNS, OF_FILE
@@ -283,7 +283,7 @@ def test_identical_runs_differ_by_nothing_with_p_1(compared):
     (pair,) = found.pairs
     assert pair.differences == ()
     assert pair.cautions == ()
-    assert pair.trained == dict.fromkeys(("cnn", "attngen"), Trained("same", CURVES))
+    assert pair.same_models == dict.fromkeys(("cnn", "attngen"), SameModel("same", CURVES))
     assert pair.rows["equal"].all()
     assert (pair.rows[["mean", "low", "high"]] == 0).all(axis=None)
     tested = pair.rows[pair.rows["p"].notna()]
@@ -364,8 +364,8 @@ def test_without_shared_seeds_averages_are_compared_by_sequence(compared):
     t = stats.ttest_ind(other.mean(axis=1), one.mean(axis=1), equal_var=False)
     assert compared_row["p_seeds"] == pytest.approx(t.pvalue)
     assert (compared_row["first_seeds"], compared_row["second_seeds"]) == (3, 4)
-    of_both = Trained("anew", "other seeds")
-    assert found.pairs[0].trained == {"cnn": of_both, "attngen": of_both}
+    of_both = SameModel("anew", "other seeds")
+    assert found.pairs[0].same_models == {"cnn": of_both, "attngen": of_both}
 
 
 def test_other_data_are_compared_where_an_example_shows_that_names_mean_the_same(compared):
@@ -380,7 +380,9 @@ def test_a_metric_that_means_another_thing_is_left_out(compared):
     turned["auprc"]["better"] = "lower"
     (pair,) = compared({}, {"environment": {"metrics": turned}}).pairs
     assert "auprc" not in set(pair.rows["metric"])
-    assert pair.cautions == ("Left out, for they mean another thing in each run: auprc.",)
+    assert pair.cautions == (
+        "Left out, because they mean different things in the two runs: auprc.",
+    )
 
 
 def test_what_makes_a_label_another_thing_is_said(compared):
@@ -395,10 +397,10 @@ def test_what_makes_a_label_another_thing_is_said(compared):
     said = " ".join(pair.cautions)
     for words in (
         "made by xaibench 0.1.0 and 0.2",
-        "Every model was trained in another way (training.epochs)",
+        "The training of every model differs (training.epochs)",
         "cnn is another model in each run (models.cnn.dropout)",
         "saliency has other options in each run (attribution.saliency.correct)",
-        "do not measure alike (random_draws)",
+        "do not measure the same (random_draws)",
         "resample groups of sequences",
     ):
         assert words in said
@@ -417,86 +419,86 @@ def test_of_three_runs_each_is_compared_with_the_first(compared):
 # Whether models are the same
 
 
-def only(found: Comparison) -> Trained:
+def only(found: Comparison) -> SameModel:
     """What is said of every model alike."""
-    (said,) = set(found.pairs[0].trained.values())
+    (said,) = set(found.pairs[0].same_models.values())
     return said
 
 
 def test_the_same_weights_are_known_where_a_run_has_more_seeds_and_sequences(compared):
     found = compared({"sequences": 11, "weights": 1.5}, {"seeds": (0, 1), "weights": 1.5})
-    assert only(found) == Trained("same", "kept weights")
+    assert only(found) == SameModel("same", "saved weights")
 
 
 def test_kept_weights_tell_before_anything_else_does(compared):
     other = compared({"weights": 1.5}, {"weights": 1.25})
-    assert only(other) == Trained("anew", "kept weights")
+    assert only(other) == SameModel("anew", "saved weights")
     same = compared({"weights": 1.5, "losses": (0.5,)}, {"weights": 1.5, "losses": (0.75,)})
-    assert only(same) == Trained("same", "kept weights")
+    assert only(same) == SameModel("same", "saved weights")
 
 
 def test_weights_are_the_same_in_whatever_order_a_file_holds_them(compared, tmp_path):
     found = compared({"weights": 1.5}, {"weights": 1.5, "reversed": True})
-    assert only(found) == Trained("same", "kept weights")
+    assert only(found) == SameModel("same", "saved weights")
     files = [tmp_path / name for name in "abc"]
     save(files[0], {"bias": [1.0], "kernel": [2.0, 3.0]})
     save(files[1], {"kernel": [2.0, 3.0], "bias": [1.0]})
     save(files[2], {"bias": [2.0], "kernel": [1.0, 3.0]})
     assert files[0].read_bytes() != files[1].read_bytes()
-    assert digest(files[0]) == digest(files[1]) != digest(files[2])
+    assert weights_digest(files[0]) == weights_digest(files[1]) != weights_digest(files[2])
 
 
 def test_weights_of_which_it_is_not_clear_whose_they_are_tell_nothing(tmp_path):
     """Such as those that an earlier version left in the store: its code had another name."""
     first = write(tmp_path / "a", Made(weights=1.5, models=("cnn",)))
     second = write(tmp_path / "b", Made(weights=1.5, models=("cnn",), more=OTHER_CURVES))
-    assert only(compare([first, second])) == Trained("same", "kept weights")
+    assert only(compare([first, second])) == SameModel("same", "saved weights")
     last = max((second / "store").glob("model-*"))
     told = json.loads((last / "spec.json").read_text())
     del told["spec"]["learnt_from"]
     told["spec"] |= {"seed": 1}
     (last / "spec.json").write_text(json.dumps(told))
-    assert only(compare([first, second])) == Trained("unknown")
+    assert only(compare([first, second])) == SameModel("unknown")
 
 
 def test_an_equal_training_is_known_by_its_history(compared):
     runs = [{"losses": (0.5, 0.25), "more": more} for more in ({}, OTHER_CURVES)]
-    assert only(compared(*runs)) == Trained("same", "training history")
+    assert only(compared(*runs)) == SameModel("same", "training history")
 
 
 @pytest.mark.parametrize("losses", [(0.5, 0.26), (0.5,), (0.5, 0.25, 0.2)])
 def test_another_course_of_training_is_a_new_training(compared, losses):
     found = compared({"losses": (0.5, 0.25)}, {"losses": losses, "more": OTHER_CURVES})
-    assert only(found) == Trained("anew", "training history")
+    assert only(found) == SameModel("anew", "training history")
 
 
 def test_an_equal_course_of_another_training_tells_nothing(compared):
     """It may have kept the weights of another epoch."""
     plan = {"training": {"epochs": 3, "keep": "last"}}
     other = {"losses": (0.5, 0.25), "more": OTHER_CURVES, "plan": plan}
-    assert only(compared({"losses": (0.5, 0.25)}, other)) == Trained("unknown")
+    assert only(compared({"losses": (0.5, 0.25)}, other)) == SameModel("unknown")
 
 
 def test_other_answers_on_the_same_sequences_are_a_new_training(compared):
     more = {("", "accuracy"): -0.5}
     found = compared({"losses": (0.5,)}, {"losses": (0.5,), "more": more})
-    assert only(found) == Trained("anew", "accuracy on the same sequences")
+    assert only(found) == SameModel("anew", "accuracy on the same sequences")
     elsewhere = {"environment": {"data": "77aa"}, "losses": (0.5,), "more": more | OTHER_CURVES}
-    assert only(compared({"losses": (0.5,)}, elsewhere)) == Trained("unknown")
+    assert only(compared({"losses": (0.5,)}, elsewhere)) == SameModel("unknown")
 
 
 def test_curves_of_random_positions_that_differ_by_a_digit_tell_nothing(compared):
     more = {(RANDOM, "deletion_logit_difference"): 1e-9}
-    assert only(compared({}, {"more": more})) == Trained("unknown")
+    assert only(compared({}, {"more": more})) == SameModel("unknown")
 
 
 def test_a_model_that_was_trained_anew_under_one_seed_is_so(tmp_path):
     first, second = (write(tmp_path / name, Made(weights=1.5)) for name in "ab")
     save(second / "store" / "model-01" / "weights.safetensors", {"bias": [0.0]})
-    said = compare([first, second]).pairs[0].trained
+    said = compare([first, second]).pairs[0].same_models
     assert said == {
-        "cnn": Trained("anew", "kept weights"),
-        "attngen": Trained("same", "kept weights"),
+        "cnn": SameModel("anew", "saved weights"),
+        "attngen": SameModel("same", "saved weights"),
     }
 
 
@@ -507,15 +509,15 @@ def test_models_are_compared_under_the_seeds_that_each_has(tmp_path):
     kept = (records["model"] != "attngen") | (records["seed"] != 2)
     records[kept].to_parquet(second / "results.parquet")
     shutil.rmtree(second / "store" / "model-05")
-    said = compare([first, second]).pairs[0].trained
-    assert said["attngen"] == Trained("same", "kept weights")
+    said = compare([first, second]).pairs[0].same_models
+    assert said["attngen"] == SameModel("same", "saved weights")
 
 
 # Rounding, and what is not comparable
 
 
 def test_what_differs_by_rounding_alone_is_equal_and_not_tested(compared):
-    noise = np.random.default_rng(3).uniform(-1, 1, (3, SEQUENCES)) * ROUNDING / 4
+    noise = np.random.default_rng(3).uniform(-1, 1, (3, SEQUENCES)) * EQUAL_WITHIN / 4
     (pair,) = compared({}, {"more": {("saliency", "auprc"): noise}}).pairs
     rounded = pair.rows[pair.rows["rounding"].astype(bool)]
     assert set(zip(rounded["metric"], rounded["method"], strict=True)) == {("auprc", "saliency")}
@@ -527,7 +529,7 @@ def test_what_differs_by_rounding_alone_is_equal_and_not_tested(compared):
 
 def test_what_differs_by_more_than_rounding_in_one_value_is_not_equal(compared):
     noise = np.zeros((3, SEQUENCES))
-    noise[1, 4] = 3 * ROUNDING
+    noise[1, 4] = 3 * EQUAL_WITHIN
     found = compared({}, {"more": {("saliency", "auprc"): noise}})
     differs = row(found, "auprc", "saliency")
     assert (differs["equal"], differs["rounding"]) == (False, False)
@@ -685,22 +687,24 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
     first = write(tmp_path / "a", Made())
     with pytest.raises(UsageError, match="nowhere: expected the folder of a run"):
         compare([first, tmp_path / "nowhere"])
-    with pytest.raises(UsageError, match="compare: wanted the folders of two runs or more, got 1"):
+    with pytest.raises(
+        UsageError, match="compare: expected the folders of two runs or more, got 1"
+    ):
         compare([first])
     with pytest.raises(UsageError, match="are the same folder"):
         compare([first, tmp_path / "x" / ".." / "a"])
-    with pytest.raises(UsageError, match="wanted at most 26 runs, got 27"):
+    with pytest.raises(UsageError, match="expected at most 26 runs, got 27"):
         compare([tmp_path / str(k) for k in range(27)])
 
 
 def test_an_unfinished_run_is_refused(compared):
-    with pytest.raises(UsageError, match="wanted a finished run, this one was stopped"):
+    with pytest.raises(UsageError, match="expected a finished run, got one that was stopped"):
         compared({}, {"environment": {"unfinished": {"done": 2, "tasks": 3}}})
 
 
 def test_a_run_of_another_version_is_refused(compared):
     told = {"auprc": {"family": "localisation", "better": "higher"}}
-    with pytest.raises(UsageError, match=r"another version: it does not tell what .* \('of'\)"):
+    with pytest.raises(UsageError, match=r"another version: it does not say what .* \('of'\)"):
         compared({}, {"environment": {"metrics": told}})
 
 
@@ -814,7 +818,7 @@ def test_exit_code_3_is_that_of_a_gate_that_failed(call, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("a",), "compare: wanted the folders of two runs or more, got 1"),
+        (("a",), "compare: expected the folders of two runs or more, got 1"),
         (("a", "a"), "compare: a and a are the same folder"),
         (("a", "c"), "c: expected the folder of a run, got no folder"),
         (("a", "b", "-o", "a/plan.yaml"), "a/plan.yaml: cannot be written: File exists"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from xaibench.artefacts.job import Job
-from xaibench.comparison.comparison import compare
+from xaibench.comparison.side_by_side import compare
 from xaibench.plan.schema import read
 from xaibench.runs.pipeline import begin, run
 

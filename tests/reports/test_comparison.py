@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from xaibench.comparison.comparison import Comparison, compare
-from xaibench.comparison.same_models import Trained
+from xaibench.comparison.same_models import SameModel
+from xaibench.comparison.side_by_side import Comparison, compare
 from xaibench.plugins.registry import available, load
 from xaibench.reports.comparison import csv, html, text
 from xaibench.reports.content.comparison import verdicts
@@ -146,13 +146,13 @@ def test_differences_of_rounding_are_said_to_be_such(folders, fewer):
 def test_whether_models_were_trained_anew_is_said_with_what_shows_it(worse):
     (pair,) = worse.pairs
     pairs = {
-        "same": "The same trained models in both, by their kept weights: cnn.",
+        "same": "The same trained models in both, by their saved weights: cnn.",
         "anew": "Trained again, by their training history: cnn.",
         "unknown": "Trained again or the same, which nothing in the folders shows: cnn.",
     }
-    shown = {"same": "kept weights", "anew": "training history", "unknown": ""}
+    shown = {"same": "saved weights", "anew": "training history", "unknown": ""}
     for verdict, sentence in pairs.items():
-        said = replace(pair, trained={"cnn": Trained(verdict, shown[verdict])})
+        said = replace(pair, same_models={"cnn": SameModel(verdict, shown[verdict])})
         assert (sentence,) in verdicts(replace(worse, pairs=(said,)))[0].sentences
 
 

@@ -15,7 +15,7 @@ import yaml
 from safetensors.numpy import save
 from stopped_run import lean, lean_halfway, own
 
-from xaibench.comparison.comparison import compare
+from xaibench.comparison.side_by_side import compare
 from xaibench.data.genomic_benchmarks import reading
 from xaibench.errors import UsageError
 from xaibench.results.manifest import begun_in

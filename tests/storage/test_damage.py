@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from stopped_run import COMMAND, LEAN, finished, lean, lean_halfway, own, work_of
 
-from xaibench.comparison.comparison import compare
+from xaibench.comparison.side_by_side import compare
 from xaibench.errors import UsageError
 from xaibench.results.manifest import mark
 from xaibench.runs import pipeline as running
@@ -271,12 +271,12 @@ def test_a_table_that_is_not_as_its_run_wrote_it_is_not_read(copy, whole, name, 
 def test_damaged_weights_are_no_witness_that_a_model_was_trained_anew(copy, whole):
     first, second = whole, copy
     (pair,) = compare([first, second]).pairs
-    assert pair.trained["cnn"].shown == "kept weights"
+    assert pair.same_models["cnn"].shown == "saved weights"
     for path in (copy / "store").glob(ARTEFACTS["weights"]):
         flip(path)
     (pair,) = compare([first, second]).pairs
-    assert pair.trained["cnn"].verdict == "same"
-    assert pair.trained["cnn"].shown != "kept weights"
+    assert pair.same_models["cnn"].verdict == "same"
+    assert pair.same_models["cnn"].shown != "saved weights"
 
 
 # Folders of version 0.1.0, which kept no digests

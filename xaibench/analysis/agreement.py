@@ -34,19 +34,19 @@ def agreement(work: Work) -> pd.DataFrame:
 
 
 def _between_methods(work: Work, model: str, measure: str) -> Iterator[dict[str, Any]]:
-    kept = {method: _maps(work, model, method, "scores") for method in work.plan.attribution}
-    found: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
+    maps_of = {method: _maps(work, model, method, "scores") for method in work.plan.attribution}
+    similarities: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
     for seed in work.plan.seeds:
-        methods = [method for method, maps in kept.items() if seed in maps]
+        methods = [method for method, maps in maps_of.items() if seed in maps]
         if len(methods) < 2:
             continue
-        shared = min(len(kept[method][seed]) for method in methods)
-        maps = [kept[method][seed][:shared] for method in methods]
+        shared = min(len(maps_of[method][seed]) for method in methods)
+        maps = [maps_of[method][seed][:shared] for method in methods]
         matrix = _MEASURES[measure](maps, work.chosen.valid[:shared])
         for row, column in zip(*np.tril_indices(len(methods), -1), strict=True):
             pair = methods[column], methods[row]
-            found.setdefault(pair, []).append(matrix[row, column])
-    for (method, other), values in found.items():
+            similarities.setdefault(pair, []).append(matrix[row, column])
+    for (method, other), values in similarities.items():
         where = {"model": model, "method": method, "other": other, "measure": measure}
         yield {**where, **mean_and_interval(work, np.stack(values))}
 
@@ -65,7 +65,7 @@ def _between_seeds(work: Work, model: str, measure: str) -> Iterator[dict[str, A
 
 
 def _maps(work: Work, model: str, method: str, name: str) -> dict[int, Scores]:
-    """By seed, the kept scores of a method."""
+    """By seed, the stored scores of a method."""
     specs = {seed: explained_spec(work, model, seed, method) for seed in work.plan.seeds}
     return {
         seed: arrays_of(work, spec)[name] for seed, spec in specs.items() if is_there(work, spec)

@@ -18,11 +18,13 @@ def groups_of(work: Work) -> dict[str, str] | None:
         return None
     test, chosen = work.splits.test, work.chosen
     if test.groups is None or chosen.groups is None:
-        raise UsageError("clusters: wanted data with groups (chromosome, region), these have none")
+        raise UsageError(
+            "clusters: expected data with groups (chromosome, region), got data without"
+        )
     if len(set(chosen.groups)) < 2:
         raise UsageError(
-            f"clusters: wanted two groups to resample, all {len(chosen)} explained sequences are "
-            f"of {chosen.groups[0]!r}"
+            f"clusters: expected two groups to resample, got one: all {len(chosen)} explained "
+            f"sequences are of {chosen.groups[0]!r}"
         )
     return dict(zip(test.names, test.groups, strict=True))
 

@@ -1,7 +1,8 @@
 """How fast a training converges and how steady it is, read from its history.
 
-A history has a row an epoch, with ``epoch`` (from 1), ``validation_accuracy`` and perhaps ``steps``
-(of the optimiser, so far). It is looked at once an epoch, so that is how finely all is known.
+A history has one row per epoch, with ``epoch`` (from 1), ``validation_accuracy`` and perhaps
+``steps`` (of the optimiser, so far). Accuracy is measured once per epoch, so nothing is known more
+finely.
 Compare trainings of the same data, batch size and schedule: where the rate falls over all epochs,
 convergence follows the schedule.
 """
@@ -21,7 +22,7 @@ class Convergence(NamedTuple):
     """Epochs and steps to an accuracy of 95 % and to 99 % of the accuracy after the last epoch
     (lower is faster); the area under the validation curve (higher is better); the spread over the
     last five epochs, or the last half of fewer than ten (lower is steadier). NaN where never
-    reached, not told or undefined."""
+    reached, not counted or undefined."""
 
     epochs_to_95: float
     steps_to_95: float

@@ -3,12 +3,12 @@
 - ``value``: the mean of the metric itself.
 - ``against random``: the paired difference to the control.
 - ``against control``: to a control of the method's own map, and to what no model made.
-- ``normalised``: where the method stands between random, 0, and the oracle, 1.
+- ``normalised``: where the method is between random, 0, and the oracle, 1.
 - ``between models``: the paired difference of one method on two models.
 - ``normalised between models``: of what is normalised on each of them.
 - ``self-test``: the differences that show whether the metric can tell good from bad.
-- ``against best``: the paired difference of a ranked method to the one with the best mean. Which
-  that is, the same data have said, so the difference is somewhat larger than on new data.
+- ``against best``: the paired difference of a ranked method to the one with the best mean. The
+  same data choose it, so the difference is somewhat larger than on new data.
 - ``against reference``: to the method that the plan names.
 
 A positive difference means that the first is better: the method, ``model``, or ``method`` in the
@@ -35,6 +35,7 @@ from xaibench.statistics.ratios import difference_of_ratios, of_ratio
 from xaibench.statistics.resampling import Resampling
 from xaibench.values import Estimate
 
+from .orientation import is_directed
 from .panels import Cell, Panel, aligned, joined, minus
 from .ranking import apart, boards, cells_of, corrected, families, ranked
 from .run_values import RunValues
@@ -54,11 +55,11 @@ def estimates(
 ) -> pd.DataFrame:
     """Every question that the records answer, one row each.
 
-    What no value answers is a row of NaN with the reason. ``signed`` tells which methods are: those
-    that are not have a family of their own under metrics of the least relevant first. Nothing is
-    ranked by a metric that fails its self-test on the model, and what has no rank is compared
-    neither with the best nor with the ``reference``. Neither the order of the records nor other
-    rows change an estimate.
+    A question without values is a row of NaN with the reason. ``signed`` says which methods give
+    signed scores: the others have a family of their own under metrics of the least relevant first.
+    Nothing is ranked by a metric that fails its self-test on the model, and what has no rank is
+    compared neither with the best nor with the ``reference``. Neither the order of the records nor
+    other rows change an estimate.
     """
     questions = (
         *(_values, _against_random, _against_control, _normalised),
@@ -195,7 +196,7 @@ def _normalised_between_models(run: RunValues) -> Iterator[Row]:
         facts = run.facts[cell.metric]
         cells = [cell._replace(model=name) for name in (model, other)]
         have_oracle = all(each._replace(method=ORACLE) in run.panels for each in cells)
-        if facts is None or facts.better == "neither" or not have_oracle:
+        if not (is_directed(facts) and have_oracle):
             continue
         panels = aligned(*chain.from_iterable(_of_the_possible(each, run) for each in cells))
         rest = [panel.values for panel in panels[1:]]
@@ -209,7 +210,7 @@ def _self_test(run: RunValues) -> Iterator[Row]:
     """Of each metric that an oracle was measured by."""
     for oracle in run.panels:
         facts = run.facts[oracle.metric]
-        if facts is None or facts.better == "neither":
+        if not is_directed(facts):
             continue
         if oracle.method == ORACLE and not oracle.control:
             for first, second in _self_test_pairs(oracle, run.control):
@@ -254,12 +255,12 @@ def _model_pairs(run: RunValues) -> Iterator[tuple[str, str, Cell]]:
 
 def _comparable(cell: Cell, run: RunValues) -> Panel:
     """Curves depend on how sure a model is, which the gap to random takes out."""
-    facts, panel = run.facts[cell.metric], run.panel(cell)
-    if facts is None or facts.better == "neither":
-        return panel
+    facts = run.facts[cell.metric]
+    if not is_directed(facts):
+        return run.panel(cell)
     if isinstance(facts.kind, OfCurves):
         return run.gap(cell, cell._replace(method=run.control))
-    return replace(panel, values=-panel.values) if facts.better == "lower" else panel
+    return run.merit(cell)
 
 
 def _of_ranked(

@@ -26,10 +26,10 @@ from xaibench.shapes import Evidence, Logits, Mask
 
 from .summaries import signed
 
-FEWEST, MOST = 6, 8
-"""So many examples a run keeps, where it explains so many sequences."""
+FEWEST_EXAMPLES, MOST_EXAMPLES = 6, 8
+"""So many examples a run has, where it explains so many sequences."""
 
-CLASSES = 4
+CLASSES_WITH_OWN = 4
 """No more classes than these have an example of their own."""
 
 QUANTITY: Quantity = "logit_difference"
@@ -46,13 +46,13 @@ class Predictions:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ExplainedModel:
     """One model under the first seed: its predictions, the maps and the deletion curves by method.
 
-    ``random`` holds the curves of the random orders, one a draw.
+    ``random`` holds the curves of the random orders, one per draw.
     """
 
-    told: Predictions
+    predictions: Predictions
     scores: dict[str, NDArray[np.float32]]
     lines: dict[str, CurveValues]
     random: list[CurveValues]
@@ -63,24 +63,28 @@ def examples(work: Work) -> list[dict[str, Any]]:
 
     Which sequences they are, and why, is a rule (``chosen_rows``).
     """
-    seen = {
-        model: _seen(work, model)
+    by_model = {
+        model: _explained_model(work, model)
         for model in work.plan.models
         if usable(work, model, work.plan.seeds[0])
     }
     chosen = work.chosen
     inside = chosen.inside_motif
     carries: Mask = np.zeros(len(chosen), bool) if inside is None else np.any(inside, axis=1)
-    told = {model: each.told for model, each in seen.items() if len(each.told.predicted)}
-    rows = chosen_rows(chosen.labels, chosen.class_names, carries, told)
-    return [_example(work, row, "; ".join(why), seen) for row, why in rows.items()]
+    predictions = {
+        model: each.predictions
+        for model, each in by_model.items()
+        if len(each.predictions.predicted)
+    }
+    rows = chosen_rows(chosen.labels, chosen.class_names, carries, predictions)
+    return [_example_of(work, row, "; ".join(why), by_model) for row, why in rows.items()]
 
 
 def chosen_rows(
     labels: NDArray[np.int64],
     class_names: tuple[str, ...],
     carries: NDArray[np.bool_],
-    told: Mapping[str, Predictions],
+    predictions: Mapping[str, Predictions],
 ) -> dict[int, list[str]]:
     """Row of each example -> why it is one, in the order of the choice.
 
@@ -93,34 +97,34 @@ def chosen_rows(
     motif_first = sorted(
         range(len(classes)), key=lambda place: not (classes[place] & carries).any()
     )
-    for place in motif_first[:CLASSES]:
+    for place in motif_first[:CLASSES_WITH_OWN]:
         with_motif = classes[place] & carries
         what = "with a known motif of class" if with_motif.any() else "of class"
-        own = _first(with_motif, classes[place])
+        own = _first_row(with_motif, classes[place])
         reasons += [(row, f"the first {what} {class_names[place]}") for row in own]
-    for model, each in told.items():
+    for model, each in predictions.items():
         wrong = each.predicted != labels[: len(each.predicted)]
-        reasons += [(row, f"the first that {model} gets wrong") for row in _first(wrong)]
-    for model, each in list(told.items())[:1]:
+        reasons += [(row, f"the first that {model} gets wrong") for row in _first_row(wrong)]
+    for model, each in list(predictions.items())[:1]:
         sure = each.probability
         reasons.append((int(sure.argmin()), f"the one {model} is least sure of"))
         reasons.append((int(sure.argmax()), f"the one {model} is most sure of"))
     rows: dict[int, list[str]] = {}
     for row, reason in reasons:
-        if row in rows or len(rows) < MOST:
+        if row in rows or len(rows) < MOST_EXAMPLES:
             rows.setdefault(row, []).append(reason)
     for row in np.argsort(~carries, kind="stable").tolist():
-        if len(rows) < FEWEST:
+        if len(rows) < FEWEST_EXAMPLES:
             rows.setdefault(row, ["next in the order of the run"])
     return rows
 
 
-def _first(*masks: Mask) -> list[int]:
+def _first_row(*masks: Mask) -> list[int]:
     """The first row of the first mask that has one."""
     return next(([int(mask.argmax())] for mask in masks if mask.any()), [])
 
 
-def _seen(work: Work, model: str) -> Seen:
+def _explained_model(work: Work, model: str) -> ExplainedModel:
     seed, operator = work.plan.seeds[0], leading_operator(work.plan.operators)
     scores: dict[str, NDArray[np.float32]] = {}
     lines: dict[str, CurveValues] = {}
@@ -131,11 +135,11 @@ def _seen(work: Work, model: str) -> Seen:
         own = existing_curves(work, model, seed, Course(method, operator), QUANTITY)
         lines |= {method: own[0]} if own else {}
     random = existing_curves(work, model, seed, Course(RANDOM, operator), QUANTITY)
-    return Seen(_predictions(work, model), scores, lines, random)
+    return ExplainedModel(_predictions_of(work, model), scores, lines, random)
 
 
-def _predictions(work: Work, model: str) -> Predictions:
-    """From kept logits where there are any."""
+def _predictions_of(work: Work, model: str) -> Predictions:
+    """From stored logits where there are any."""
     seed = work.plan.seeds[0]
     spec = curve_spec(work, model, seed, Course(RANDOM, leading_operator(work.plan.operators)))
     if is_there(work, spec):
@@ -146,7 +150,9 @@ def _predictions(work: Work, model: str) -> Predictions:
     return Predictions(predicted, curves.quantity("probability", outputs, predicted, predicted))
 
 
-def _example(work: Work, row: int, why: str, seen: dict[str, Seen]) -> dict[str, Any]:
+def _example_of(
+    work: Work, row: int, why: str, by_model: dict[str, ExplainedModel]
+) -> dict[str, Any]:
     chosen = work.chosen
     known = int(encoding.lengths(chosen.codes[row][None])[0])
     evidence = None if chosen.evidence is None else chosen.evidence[row]
@@ -155,40 +161,44 @@ def _example(work: Work, row: int, why: str, seen: dict[str, Seen]) -> dict[str,
         "chosen": why,
         "letters": encoding.to_letters(chosen.codes[row][None])[0],
         "label": chosen.class_names[chosen.labels[row]],
-        "models": {model: _told(work, each.told, row) for model, each in seen.items()},
+        "models": {
+            model: _predicted(work, each.predictions, row) for model, each in by_model.items()
+        },
         "motif": [] if chosen.inside_motif is None else stretches(chosen.inside_motif[row]),
-        "evidence": [] if evidence is None else _speaking(evidence, chosen.class_names),
+        "evidence": [] if evidence is None else _evidence_stretches(evidence, chosen.class_names),
         "scores": {
             model: {
                 method: _rounded(scores[row, :known])
                 for method, scores in each.scores.items()
                 if row < len(scores)
             }
-            for model, each in seen.items()
+            for model, each in by_model.items()
         },
-        "curves": {model: _curves(work, each, row) for model, each in seen.items()},
+        "curves": {model: _curves_of(work, each, row) for model, each in by_model.items()},
         "signed": signed(work),
     }
 
 
-def _told(work: Work, told: Predictions, row: int) -> dict[str, Any]:
-    if row >= len(told.predicted):
+def _predicted(work: Work, predictions: Predictions, row: int) -> dict[str, Any]:
+    if row >= len(predictions.predicted):
         return {}
     return {
-        "predicted": work.chosen.class_names[told.predicted[row]],
-        "probability": round(float(told.probability[row]), 4),
+        "predicted": work.chosen.class_names[predictions.predicted[row]],
+        "probability": round(float(predictions.probability[row]), 4),
     }
 
 
-def _curves(work: Work, seen: Seen, row: int) -> dict[str, Any]:
+def _curves_of(work: Work, explained: ExplainedModel, row: int) -> dict[str, Any]:
     """The curves of one sequence, most relevant first, and the mean and range of random orders;
-    nothing where none were kept."""
+    nothing where none are stored."""
     own = {
-        method: _rounded(line[:, row]) for method, line in seen.lines.items() if row < line.shape[1]
+        method: _rounded(line[:, row])
+        for method, line in explained.lines.items()
+        if row < line.shape[1]
     }
     if not own:
         return {}
-    draws = np.array([line[:, row] for line in seen.random if row < line.shape[1]])
+    draws = np.array([line[:, row] for line in explained.random if row < line.shape[1]])
     return {
         "operator": leading_operator(work.plan.operators),
         "quantity": QUANTITY,
@@ -218,7 +228,7 @@ def stretches(inside: Mask) -> list[list[int]]:
     return [[int(start), int(end)] for start, end in edges.reshape(-1, 2)]
 
 
-def _speaking(evidence: Evidence, class_names: tuple[str, ...]) -> list[list[Any]]:
+def _evidence_stretches(evidence: Evidence, class_names: tuple[str, ...]) -> list[list[Any]]:
     """Start, end and class of every run of positions that speak for one class."""
     edges = [0, *(np.flatnonzero(np.diff(evidence)) + 1).tolist(), len(evidence)]
     return [

@@ -25,8 +25,8 @@ from xaibench.results.schema import Question, columns_of
 from .summaries import mean_and_interval
 from .summaries import signed as signed_methods
 
-BACKGROUND = 20_000
-"""So many train sequences, at most, are what a sequence should look like."""
+BACKGROUND_SEQUENCES = 20_000
+"""The likelihood of a sequence is that under at most so many train sequences."""
 
 
 def operators(work: Work) -> pd.DataFrame:
@@ -44,7 +44,7 @@ def _likelihoods(work: Work) -> Iterator[dict[str, Any]]:
         return
     chosen, seed, fractions = work.chosen, work.plan.data_seed, work.plan.fractions[1:]
     train = work.splits.train.codes
-    some = stream(seed, "background").permutation(len(train))[:BACKGROUND]
+    some = stream(seed, "background").permutation(len(train))[:BACKGROUND_SEQUENCES]
     background = fit_kmer_background(train[some])
     scores = random_maps(chosen, 1, seed)[0]
     ranked = replacement.replacement_ranks(
@@ -67,12 +67,14 @@ def _likelihoods(work: Work) -> Iterator[dict[str, Any]]:
 
 def _confidences(work: Work) -> Iterator[dict[str, Any]]:
     for model, operator in product(work.plan.models, work.plan.operators):
-        course = Course(RANDOM, operator)
-        specs = [curve_spec(work, model, seed, course) for seed in work.plan.seeds]
-        found = [arrays_of(work, spec)["logits"] for spec in specs if is_there(work, spec)]
-        if not found:
+        key = Course(RANDOM, operator)
+        specs = [curve_spec(work, model, seed, key) for seed in work.plan.seeds]
+        outputs_by_seed = [
+            arrays_of(work, spec)["logits"] for spec in specs if is_there(work, spec)
+        ]
+        if not outputs_by_seed:
             continue
-        by_seed = [confidence(outputs).mean(axis=0) for outputs in found]
+        by_seed = [confidence(outputs).mean(axis=0) for outputs in outputs_by_seed]
         changes = np.stack([steps - steps[0] for steps in by_seed])
         where = {"model": model, "operator": operator, "quantity": "confidence"}
         for step, fraction in enumerate(work.plan.fractions[1:], start=1):

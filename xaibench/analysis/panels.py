@@ -16,7 +16,7 @@ from xaibench.statistics.rounding import subtracted
 class Cell(NamedTuple):
     """What the values of one panel have in common.
 
-    ``control`` is empty for a method's own map, else what the map was spoilt by.
+    ``control`` is empty for a method's own map, else the control that was made of it.
     """
 
     dataset: str
@@ -123,11 +123,11 @@ def _sorted_codes(column: pd.Series[Any]) -> NDArray[np.intp]:
 
 def _reasons(records: pd.DataFrame, groups: NDArray[np.intp]) -> dict[int, str]:
     """Of each group, why records are not ok: ``status: reason``, each once."""
-    said = pd.DataFrame(
+    texts_of_group = pd.DataFrame(
         {"group": groups, "status": records["status"].array, "reason": records["reason"].array}
     ).drop_duplicates()
     reasons: dict[int, list[str]] = {}
-    for group, status, reason in said.itertuples(index=False):
+    for group, status, reason in texts_of_group.itertuples(index=False):
         reasons.setdefault(group, []).append(f"{status}: {reason}")
     return {group: "; ".join(texts) for group, texts in reasons.items()}
 

@@ -14,11 +14,12 @@ from xaibench.statistics.corrections import holm
 from xaibench.statistics.means import defined_part
 from xaibench.statistics.ranks import rank
 
+from .orientation import is_directed, sign_of
 from .panels import Cell, Panel
 from .run_values import RunValues
 from .selftest import PLACE, verdicts
 
-_FAMILY = ("question", "dataset", "model", "other", "metric", "operator")
+FAMILY = ("question", "dataset", "model", "other", "metric", "operator")
 """The methods that share these are ranked against each other and corrected together."""
 
 _RANKED = (Question.AGAINST_RANDOM, Question.VALUE)
@@ -29,10 +30,10 @@ _NEVER_RANKED = ("stability", "randomisation", "complexity")
 
 
 def apart(frame: pd.DataFrame, run: RunValues, signed: Mapping[str, bool]) -> pd.Series[bool]:
-    """Which rows are of signed methods by a metric that keeps these from the unsigned ones.
+    """Which rows are of signed methods by a metric that does not compare these with unsigned ones.
 
     Signed methods put evidence against the target last and unsigned ones cannot, so least relevant
-    first they are not compared; nor are they where a metric asks them different things.
+    first they are not compared; nor are they where a metric means different things for them.
     """
     metrics = {
         name
@@ -44,7 +45,7 @@ def apart(frame: pd.DataFrame, run: RunValues, signed: Mapping[str, bool]) -> pd
 
 
 def families(
-    frame: pd.DataFrame, apart: pd.Series[bool], names: Sequence[str] = _FAMILY
+    frame: pd.DataFrame, apart: pd.Series[bool], names: Sequence[str] = FAMILY
 ) -> pd.Series[int]:
     """The number of the family of each row: the methods that share ``names``."""
     return frame.groupby([*(frame[name] for name in names), apart], sort=False).ngroup()
@@ -63,17 +64,17 @@ def ranked(frame: pd.DataFrame, families: pd.Series[int], run: RunValues) -> pd.
     """Methods by their mean, within a model, where the metric can rank them; where they were
     measured on different sequences, by their mean over those that all were measured on."""
     methods = ~frame["method"].isin(["", run.control, ORACLE, *PRIORS])
-    can = methods & frame["question"].isin(_RANKED) & frame["metric"].map(_ranks(run))
+    can = methods & frame["question"].isin(_RANKED) & frame["metric"].map(_can_rank(run))
     tests = verdicts(frame)
     failed = pd.MultiIndex.from_frame(tests.loc[tests["passed"] == "no", PLACE])
     can &= ~pd.MultiIndex.from_frame(frame[PLACE]).isin(failed)
-    falls = {name: bool(each and each.better == "lower") for name, each in run.facts.items()}
-    falling = frame["metric"].map(falls).astype(bool) & (frame["question"] == Question.VALUE)
-    merit = _on_shared(frame[can.astype(bool)], families, run)
-    merit = merit.where(~falling[merit.index], -merit)
-    ranks = merit.groupby(families, sort=False).transform(
-        lambda means: rank(means.to_numpy(), "higher")
+    signs = {name: sign_of(each) for name, each in run.facts.items()}
+    lower_is_better = (frame["metric"].map(signs).astype(float) < 0) & (
+        frame["question"] == Question.VALUE
     )
+    merit = _on_shared(frame[can.astype(bool)], families, run)
+    merit = merit.where(~lower_is_better[merit.index], -merit)
+    ranks = merit.groupby(families, sort=False).transform(lambda means: rank(means.to_numpy()))
     frame["rank"] = ranks.reindex(frame.index)
     return frame
 
@@ -86,7 +87,7 @@ def _on_shared(frame: pd.DataFrame, families: pd.Series[int], run: RunValues) ->
         cells = cells_of(rows)
         if len({len(run.panel(cell).sequences) for cell in cells}) == 1:
             continue
-        panels = [_panel(*each, run) for each in zip(rows["question"], cells, strict=True)]
+        panels = [_panel_ranked(*each, run) for each in zip(rows["question"], cells, strict=True)]
         shared = reduce(np.intersect1d, [panel.sequences for panel in panels])
         for index, panel in zip(rows.index, panels, strict=True):
             values, _ = defined_part(panel.values[:, np.isin(panel.sequences, shared)])
@@ -94,14 +95,14 @@ def _on_shared(frame: pd.DataFrame, families: pd.Series[int], run: RunValues) ->
     return means
 
 
-def _panel(question: str, cell: Cell, run: RunValues) -> Panel:
+def _panel_ranked(question: str, cell: Cell, run: RunValues) -> Panel:
     if question == Question.VALUE:
         return run.panel(cell)
     return run.gap(cell, run.random(cell))
 
 
 def boards(frame: pd.DataFrame, apart: pd.Series[bool]) -> Iterator[pd.DataFrame]:
-    """The rows that rank the methods of a model by a metric, one board after another, in order."""
+    """The rows that rank the methods of a model by a metric, one board after another."""
     with_rank = frame[frame["rank"].notna()]
     for _, board in with_rank.groupby([*PLACE, apart[with_rank.index]], sort=False):
         for question in _RANKED:
@@ -113,12 +114,12 @@ def boards(frame: pd.DataFrame, apart: pd.Series[bool]) -> Iterator[pd.DataFrame
 
 def cells_of(rows: pd.DataFrame) -> list[Cell]:
     """The method's own map that each row is about."""
-    return [Cell(*words) for words in rows.assign(control="")[[*Cell._fields]].to_numpy()]
+    return [Cell(*names) for names in rows.assign(control="")[[*Cell._fields]].to_numpy()]
 
 
-def _ranks(run: RunValues) -> dict[str, bool]:
+def _can_rank(run: RunValues) -> dict[str, bool]:
     """Which metrics rank at all."""
     return {
-        name: facts is not None and facts.better != "neither" and facts.family not in _NEVER_RANKED
+        name: is_directed(facts) and facts.family not in _NEVER_RANKED
         for name, facts in run.facts.items()
     }

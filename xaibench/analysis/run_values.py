@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from xaibench.explanation.controls import ORACLE, PRIORS
 from xaibench.protocols import MetricFacts, OfChange, OfCurves, OfExplanation
 from xaibench.statistics.resampling import Clusters, Drawing, shared_draws
 
+from .orientation import is_directed, sign_of
 from .panels import Cell, Panel, minus, panels, sequences_of
 
 _ACCURACY = MetricFacts("model", "higher", (0, 1), OfExplanation())
@@ -42,8 +43,14 @@ class RunValues:
 
     def gap(self, first: Cell, second: Cell) -> Panel:
         """How much better the first is than the second, by seed and sequence."""
-        facts, one, other = self.facts[first.metric], self.panel(first), self.panel(second)
-        return minus(other, one) if facts and facts.better == "lower" else minus(one, other)
+        one, other = self.panel(first), self.panel(second)
+        return minus(other, one) if sign_of(self.facts[first.metric]) < 0 else minus(one, other)
+
+    def merit(self, cell: Cell) -> Panel:
+        """The values, with their sign changed where lower is better."""
+        panel = self.panel(cell)
+        lower = sign_of(self.facts[cell.metric]) < 0
+        return replace(panel, values=-panel.values) if lower else panel
 
     def random(self, cell: Cell) -> Cell:
         """The random maps that a method is compared with."""
@@ -69,9 +76,7 @@ class RunValues:
         others = ("", self.control, ORACLE, *PRIORS)
         for cell in self.panels:
             facts = self.facts[cell.metric]
-            if facts is None or facts.better == "neither":
-                continue
-            if not cell.control and cell.method not in others:
+            if is_directed(facts) and not cell.control and cell.method not in others:
                 yield cell, facts
 
 
@@ -89,12 +94,18 @@ def values_of_run(
     ``facts`` holds those of each metric by its label in the plan. ``groups`` gives the group of a
     sequence by its name, where whole groups are resampled; one without is a group of its own.
     """
-    found = panels(records)
-    known = {metric: facts_of(metric, facts) for metric in {cell.metric for cell in found}}
+    by_cell = panels(records)
+    known = {metric: facts_of(metric, facts) for metric in {cell.metric for cell in by_cell}}
     numbered = None if groups is None else _numbered(sequences_of(records), groups)
     seeds = np.unique(records["seed"].to_numpy(np.int64))
     return RunValues(
-        found, seeds, known, control, random_method, numbered, shared_draws(data_seed, "statistics")
+        by_cell,
+        seeds,
+        known,
+        control,
+        random_method,
+        numbered,
+        shared_draws(data_seed, "statistics"),
     )
 
 

@@ -1,7 +1,7 @@
 """Whether a metric can tell a good explanation from a bad one on this model.
 
 The oracle must be above random, random above the negated oracle, and the blurred oracle not above
-the oracle. A metric that cannot order these on a model says nothing of the methods on it.
+the oracle. A metric that cannot order these on a model says nothing about the methods on it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from xaibench.explanation.controls import ORACLE
 from xaibench.results.schema import Question, columns_of
 
 NEGATED, BLURRED = f"{ORACLE}, negated", f"{ORACLE}, blurred"
-"""The spoilt oracles as ``other`` names them."""
+"""The control maps of the oracle as ``other`` names them."""
 
 PLACE = ["dataset", "model", "metric", "operator"]
-_OF_SPOILT = {NEGATED: "random_over_negated", BLURRED: "blurred_not_over_oracle"}
-_REFUSALS = {
+_CHECK_OF = {NEGATED: "random_over_negated", BLURRED: "blurred_not_over_oracle"}
+_FAILURES = {
     "oracle_over_random": "the oracle is not above random",
     "random_over_negated": "random is not above the negated oracle",
     "blurred_not_over_oracle": "the blurred oracle is above the oracle",
@@ -31,8 +31,8 @@ def self_test(estimates: pd.DataFrame) -> pd.DataFrame:
 
     Made from the rows of the question ``self-test``, a positive mean saying that the first is
     better. By the interval over sequences, for the question is about these trained models: a check
-    that one is above the other is ``yes`` where it lies above 0, that of the blurred oracle ``no``
-    where it lies below 0; ``unknown`` where there is no interval. ``passed`` is ``no`` where any
+    that one is above the other is ``yes`` where it is above 0, that of the blurred oracle ``no``
+    where it is below 0; ``unknown`` where there is no interval. ``passed`` is ``no`` where any
     is, else ``unknown`` where any is, else ``yes``.
     """
     return verdicts(estimates)[columns_of("selftest")]
@@ -40,21 +40,21 @@ def self_test(estimates: pd.DataFrame) -> pd.DataFrame:
 
 def verdicts(estimates: pd.DataFrame) -> pd.DataFrame:
     """``self_test`` with the dataset."""
-    asked = estimates[estimates["question"] == Question.SELF_TEST]
+    rows_of_test = estimates[estimates["question"] == Question.SELF_TEST]
     rows = [
         {**dict(zip(PLACE, place, strict=True)), **_verdict(part)}
-        for place, part in asked.groupby(PLACE, sort=False, dropna=False)
+        for place, part in rows_of_test.groupby(PLACE, sort=False, dropna=False)
     ]
     return pd.DataFrame(rows, columns=["dataset", *columns_of("selftest")])
 
 
 def _verdict(rows: pd.DataFrame) -> dict[str, str]:
     """Of the rows of one metric on one model."""
-    checks = rows["other"].map(_OF_SPOILT).fillna("oracle_over_random")
-    answers = dict.fromkeys(_REFUSALS, "unknown")
+    checks = rows["other"].map(_CHECK_OF).fillna("oracle_over_random")
+    answers = dict.fromkeys(_FAILURES, "unknown")
     for check, (_, row) in zip(checks, rows.iterrows(), strict=True):
         answers[check] = _answer(check, row)
-    refused = [refusal for check, refusal in _REFUSALS.items() if answers[check] == "no"]
+    refused = [refusal for check, refusal in _FAILURES.items() if answers[check] == "no"]
     if refused:
         reason = f"cannot discriminate here: {'; '.join(refused)}"
         return {**answers, "passed": "no", "reason": reason}

@@ -51,7 +51,7 @@ def curves(work: Work) -> pd.DataFrame:
         plan.models, sources, plan.operators, QUANTITIES
     ):
         where = {"model": model, "method": source, "operator": operator, "quantity": quantity}
-        for order, lines in _lines(work, model, source, operator, quantity).items():
+        for order, lines in _lines_by_order(work, model, source, operator, quantity).items():
             means, *ends = bands(lines, numbers_of(work, lines.shape[1]))
             lows, highs = ends if quantity == "logit_difference" else np.clip(ends, 0, 1)
             rows += [
@@ -72,21 +72,21 @@ def curves(work: Work) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns_of("curves"))
 
 
-def _lines(
+def _lines_by_order(
     work: Work, model: str, source: str, operator: str, quantity: Quantity
 ) -> dict[str, NDArray[np.float64]]:
     """By order, the lines of all seeds ``(seed, sequence, step)``; of the control, their mean."""
-    found: dict[str, list[NDArray[np.float64]]] = {}
-    words = {MORF: "most relevant first", LERF: "least relevant first"}
+    lines_by_order: dict[str, list[NDArray[np.float64]]] = {}
+    order_names = {MORF: "most relevant first", LERF: "least relevant first"}
     for seed, order in product(work.plan.seeds, orders(work)):
         if not usable(work, model, seed):
             continue
         draws = existing_curves(work, model, seed, Course(source, operator, order), quantity)
         if source == RANDOM and draws and order == MORF:
-            found.setdefault("random", []).append(np.mean(draws, axis=0).T)
+            lines_by_order.setdefault("random", []).append(np.mean(draws, axis=0).T)
         elif source != RANDOM and draws:
-            found.setdefault(words[order], []).append(draws[0].T)
-    return {order: np.stack(lines) for order, lines in found.items()}
+            lines_by_order.setdefault(order_names[order], []).append(draws[0].T)
+    return {order: np.stack(lines) for order, lines in lines_by_order.items()}
 
 
 def mean_and_interval(
@@ -109,7 +109,7 @@ def mean_and_interval(
 
 
 def training(work: Work) -> pd.DataFrame:
-    """The history of every trained model, a row an epoch."""
+    """The history of every trained model, one row per epoch."""
     plan = work.plan
     rows = [
         {"model": model, "seed": seed, **epoch}
@@ -122,7 +122,7 @@ def training(work: Work) -> pd.DataFrame:
 
 
 def predictions(work: Work) -> pd.DataFrame:
-    """The logits of every model on the whole test split, a row a sequence under a seed."""
+    """The logits of every model on the whole test split, one row per sequence and seed."""
     test, classes = work.splits.test, len(work.splits.train.class_names)
     names = [f"{OF_CLASS}{place}" for place in range(classes)]
     parts = [pd.DataFrame(columns=[*columns_of("predictions"), *names])]
@@ -146,7 +146,7 @@ def cost(work: Work) -> pd.DataFrame:
     columns = [*costs, *Guards._fields]
     rows = []
     for model, seed, method in product(plan.models, plan.seeds, plan.attribution):
-        arrays = _kept(work, model, seed, method)
+        arrays = _explanation(work, model, seed, method)
         if arrays is not None:
             measured = [*arrays["cost"].tolist(), *arrays["guards"].tolist()]
             numbers = dict(zip(columns, measured, strict=True))
@@ -155,7 +155,7 @@ def cost(work: Work) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns_of("cost"))
 
 
-def _kept(work: Work, model: str, seed: int, method: str) -> Arrays | None:
+def _explanation(work: Work, model: str, seed: int, method: str) -> Arrays | None:
     """The explanation of a method, where there is one."""
     spec = explanations.explained_spec(work, model, seed, method)
     return arrays_of(work, spec) if is_there(work, spec) else None
@@ -199,12 +199,12 @@ def description(work: Work) -> dict[str, Any]:
         "floor": trainings.kept_floor(work),
         "parameters": parameters,
         "signed": signed(work),
-        "metrics": {label: _facts(work, label) for label in plan.metrics},
+        "metrics": {label: _facts_of(work, label) for label in plan.metrics},
         "operators": {
-            label: _defined(load("operators", use.use, work.job.plugins).call)
+            label: _definition(load("operators", use.use, work.job.plugins).call)
             for label, use in plan.operators.items()
         },
-        "chance": _chance(work),
+        "chance": _chance_levels(work),
         "cautions": [*of_answers(work), *_cautions(work)],
     }
 
@@ -216,7 +216,7 @@ def _inside_motif(train: Sequences) -> float | None:
 
 
 def _cautions(work: Work) -> list[str]:
-    """What a reader must know of the data and the models that no table tells."""
+    """What a reader must know of the data and the models that is in no table."""
     instead = [work.splits.note] if STANDS_IN in work.splits.facts else []
     references = explanations.kept_references(work)
     shuffled = [] if references is None else _of_shuffles(references, work.chosen.codes)
@@ -238,7 +238,7 @@ def _of_half_precision(work: Work) -> list[str]:
 
 def _of_shuffles(references: Codes, codes: Codes) -> list[str]:
     """What methods with references cannot see: positions where all shuffles have the base of the
-    sequence. Two a sequence are its ends."""
+    sequence. Two per sequence are its ends."""
     same = (references == codes[:, None]).all(axis=1)
     alone = int(same.all(axis=1).sum())
     own = (
@@ -256,7 +256,7 @@ def _of_shuffles(references: Codes, codes: Codes) -> list[str]:
     return [*([own] if alone else []), *([ends] if many else [])]
 
 
-def _facts(work: Work, label: str) -> dict[str, str | bool]:
+def _facts_of(work: Work, label: str) -> dict[str, str | bool]:
     facts = facts_of(work, label)
     plugin = load("metrics", work.plan.metrics[label].use, work.job.plugins)
     return {
@@ -265,16 +265,16 @@ def _facts(work: Work, label: str) -> dict[str, str | bool]:
         "of": facts.kind.of,
         "change": facts.kind.change if isinstance(facts.kind, OfChange) else "",
         "least_relevant_first": facts.needs_least_relevant_first,
-        "definition": _defined(plugin.call),
+        "definition": _definition(plugin.call),
     }
 
 
-def _defined(call: Callable[..., Any]) -> str:
+def _definition(call: Callable[..., Any]) -> str:
     """What a plug-in's author says in one sentence."""
     return first_sentence(inspect.getdoc(call) or "")
 
 
-def _chance(work: Work) -> dict[str, float]:
+def _chance_levels(work: Work) -> dict[str, float]:
     """What a random map reaches on the sequences that carry the motif."""
     if work.chosen.inside_motif is None:
         return {}

@@ -16,12 +16,12 @@ from xaibench.errors import UsageError
 from xaibench.explanation.controls import ORACLE, PRIORS, RANDOM
 from xaibench.protocols import MetricFacts
 
-from .differences import same_data
-from .runs import Run, seeds_of, sequences_of
+from .runs import Run, explained_sequences, seeds_in
+from .setup_differences import same_data
 
-_WORDS = ("model", "method", "control", "metric", "operator", "sequence", "status", "reason")
+_LABELS = ("model", "method", "control", "metric", "operator", "sequence", "status", "reason")
 _FEWEST = 2
-"""With fewer seeds in common, while both runs have more, all are used and none is paired."""
+"""With fewer shared seeds, while both runs have more, all are used and none is paired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,35 +49,39 @@ class Shared:
 
 def shared(first: Run, second: Run) -> Shared:
     """What the runs share; UsageError where that is nothing."""
-    sequences = sequences_of(first) & sequences_of(second)
+    sequences = explained_sequences(first) & explained_sequences(second)
     pair = f"{first.name} and {second.name} share nothing"
     if not sequences:
         raise UsageError(f"compare: {pair}: no sequence was explained in both")
     if not same_data(first, second):
-        _check_letters(first, second, pair)
-    facts, unlike = _agreed(first, second)
-    one, other = (tuple(sorted(seeds_of(run))) for run in (first, second))
+        _check_same_letters(first, second, pair)
+    facts, unlike = _shared_facts(first, second)
+    one, other = (tuple(sorted(seeds_in(run))) for run in (first, second))
     data_seed = int(first.results.plan.get("data_seed", 0))
     values = values_of_run(
         _stacked(first, second, facts), facts=facts, data_seed=data_seed, control=RANDOM
     )
-    found = Shared(one, other, len(sequences), values, unlike)
-    if not any(cells(found, first, second)):
+    overlap = Shared(one, other, len(sequences), values, unlike)
+    if not any(shared_cells(overlap, first, second)):
         raise UsageError(f"compare: {pair}: no model, method and metric was measured in both")
-    return found
+    return overlap
 
 
-def cells(found: Shared, first: Run, second: Run) -> Iterator[tuple[Cell, Cell]]:
+def shared_cells(overlap: Shared, first: Run, second: Run) -> Iterator[tuple[Cell, Cell]]:
     """What was measured in both: of the methods, and of the models themselves."""
-    for cell in found.values.panels:
+    for cell in overlap.values.panels:
         other = cell._replace(dataset=second.letter)
-        if cell.dataset == first.letter and cell.method != RANDOM and other in found.values.panels:
+        if (
+            cell.dataset == first.letter
+            and cell.method != RANDOM
+            and other in overlap.values.panels
+        ):
             yield cell, other
 
 
-def _check_letters(first: Run, second: Run, pair: str) -> None:
-    """Names such as ``test 3`` say little: of other data they are believed where the examples of
-    both runs show that they stand for the same letters."""
+def _check_same_letters(first: Run, second: Run, pair: str) -> None:
+    """Names such as ``test 3`` say little: with different data they are trusted where the
+    examples of both runs show that they name the same letters."""
     one, other = (
         {str(each.get("name")): each.get("letters") for each in run.results.examples}
         for run in (first, second)
@@ -93,20 +97,20 @@ def _check_letters(first: Run, second: Run, pair: str) -> None:
         )
 
 
-def _agreed(first: Run, second: Run) -> tuple[dict[str, MetricFacts], tuple[str, ...]]:
+def _shared_facts(first: Run, second: Run) -> tuple[dict[str, MetricFacts], tuple[str, ...]]:
     """The facts of the metrics that mean the same in both, and the labels that do not."""
     both = [label for label in first.facts if label in second.facts]
     unlike = [
         label
         for label in both
         if first.facts[label] != second.facts[label]
-        or _plug_in(first, label) != _plug_in(second, label)
+        or _plug_in_of(first, label) != _plug_in_of(second, label)
     ]
     agreed = {label: first.facts[label] for label in both if label not in unlike}
     return agreed, tuple(unlike)
 
 
-def _plug_in(run: Run, label: str) -> object:
+def _plug_in_of(run: Run, label: str) -> object:
     planned: Any = run.results.plan.get("metrics")
     options = planned.get(label) if isinstance(planned, dict) else None
     return options.get("use", label) if isinstance(options, dict) else label
@@ -114,20 +118,20 @@ def _plug_in(run: Run, label: str) -> object:
 
 def _stacked(first: Run, second: Run, facts: Mapping[str, MetricFacts]) -> pd.DataFrame:
     """The records of both that are compared; ``dataset`` is the letter of the run."""
-    kept = [_kept(run.results.records, facts) for run in (first, second)]
+    compared = [_compared_records(run.results.records, facts) for run in (first, second)]
     columns: dict[str, Any] = {
-        name: union_categoricals([records[name].astype("category") for records in kept])
-        for name in _WORDS
+        name: union_categoricals([records[name].astype("category") for records in compared])
+        for name in _LABELS
     }
     for name in ("seed", "value"):
-        columns[name] = np.concatenate([records[name].to_numpy() for records in kept])
-    letters = np.repeat(np.arange(2), [len(records) for records in kept])
+        columns[name] = np.concatenate([records[name].to_numpy() for records in compared])
+    letters = np.repeat(np.arange(2), [len(records) for records in compared])
     labels = pd.Index([first.letter, second.letter])
     columns["dataset"] = pd.Categorical.from_codes(letters, labels)
     return pd.DataFrame(columns)
 
 
-def _kept(records: pd.DataFrame, facts: Mapping[str, MetricFacts]) -> pd.DataFrame:
+def _compared_records(records: pd.DataFrame, facts: Mapping[str, MetricFacts]) -> pd.DataFrame:
     known = [name for name in records["metric"].unique() if facts_of(str(name), facts) is not None]
     own = (records["control"] == "") & ~records["method"].isin([ORACLE, *PRIORS])
     return records[own & records["metric"].isin(known)]

@@ -1,4 +1,4 @@
-"""The runs that are compared: read, named by a letter, refused where nothing can be compared."""
+"""The runs that are compared: read, named by a letter, rejected where nothing can be compared."""
 
 from __future__ import annotations
 
@@ -31,9 +31,11 @@ def read_runs(folders: Sequence[Path]) -> tuple[Run, ...]:
     """The runs in these folders, A, B ... in their order; UsageError where one is no finished run,
     comes twice, or is alone."""
     if len(folders) < 2:
-        raise UsageError(f"compare: wanted the folders of two runs or more, got {len(folders)}")
+        raise UsageError(f"compare: expected the folders of two runs or more, got {len(folders)}")
     if len(folders) > len(ascii_uppercase):
-        raise UsageError(f"compare: wanted at most {len(ascii_uppercase)} runs, got {len(folders)}")
+        raise UsageError(
+            f"compare: expected at most {len(ascii_uppercase)} runs, got {len(folders)}"
+        )
     known: dict[Path, Path] = {}
     for folder in folders:
         other = known.setdefault(folder.resolve(), folder)
@@ -41,11 +43,13 @@ def read_runs(folders: Sequence[Path]) -> tuple[Run, ...]:
             raise UsageError(f"compare: {other} and {folder} are the same folder")
     return tuple(
         _run(letter, name, folder)
-        for letter, name, folder in zip(ascii_uppercase, _names(folders), folders, strict=False)
+        for letter, name, folder in zip(
+            ascii_uppercase, _folder_names(folders), folders, strict=False
+        )
     )
 
 
-def _names(folders: Sequence[Path]) -> list[str]:
+def _folder_names(folders: Sequence[Path]) -> list[str]:
     """The last part of each folder, and where two are alike the part before it too."""
     parts = [folder.resolve().parts for folder in folders]
     last = [each[-1] for each in parts]
@@ -60,28 +64,29 @@ def _run(letter: str, name: str, folder: Path) -> Run:
     results = read(folder)
     if results.environment.get("unfinished"):
         raise UsageError(
-            f"{folder}: wanted a finished run, this one was stopped; its command again goes on"
+            f"{folder}: expected a finished run, got one that was stopped; "
+            "its command again continues it"
         )
-    return Run(letter, name, folder, results, _facts(folder, results.environment))
+    return Run(letter, name, folder, results, _facts_of_run(folder, results.environment))
 
 
-def _facts(folder: Path, environment: Mapping[str, Any]) -> dict[str, MetricFacts]:
+def _facts_of_run(folder: Path, environment: Mapping[str, Any]) -> dict[str, MetricFacts]:
     """What the run says of its metrics, by their labels."""
-    told = environment.get("metrics")
+    known = environment.get("metrics")
     try:
-        return {str(label): _of(each) for label, each in dict(told or {}).items()}
+        return {str(label): _facts_from(each) for label, each in dict(known or {}).items()}
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
-            f"{folder / 'environment.json'}: a run of another version: it does not tell what its "
-            f"metrics look at ({error}){hint(folder)}"
+            f"{folder / 'environment.json'}: a run of another version: it does not say what its "
+            f"metrics measure ({error}){hint(folder)}"
         ) from None
 
 
-def _of(told: Mapping[str, Any]) -> MetricFacts:
-    of, change = told["of"], told["change"]
+def _facts_from(known: Mapping[str, Any]) -> MetricFacts:
+    of, change = known["of"], known["change"]
     of_kind = {"change": {"change": change}, "effects": {"effects": "substitutions"}}
     kind = metric_kind(of, **of_kind.get(of, {}))
-    return MetricFacts(told["family"], told["better"], (float("-inf"), float("inf")), kind)
+    return MetricFacts(known["family"], known["better"], (float("-inf"), float("inf")), kind)
 
 
 def version_of(environment: Mapping[str, Any]) -> str:
@@ -96,10 +101,10 @@ def of_explanations(records: pd.DataFrame) -> pd.DataFrame:
     return records[own]
 
 
-def seeds_of(run: Run) -> set[int]:
+def seeds_in(run: Run) -> set[int]:
     return {int(seed) for seed in run.results.records["seed"].unique()}
 
 
-def sequences_of(run: Run) -> set[str]:
+def explained_sequences(run: Run) -> set[str]:
     """The names of the sequences that were explained."""
     return {str(name) for name in of_explanations(run.results.records)["sequence"].unique()}

@@ -1,4 +1,4 @@
-"""Whether a model that two runs have is the same trained model in both, and what shows it."""
+"""Whether a model of two runs is the same trained model in both, and by which evidence."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from xaibench.protocols import OfCurves
 from xaibench.storage.artefacts import verify
 from xaibench.storage.files import read_file
 
-from .differences import same_data
-from .overlap import Shared, cells
+from .overlap import Shared, shared_cells
 from .runs import Run
+from .setup_differences import same_data
 
-LEARNT = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
-"""What a history tells of what was learnt; its other columns are of time, or of the plan."""
+LEARNT_COLUMNS = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
+"""The columns of a history about what was learnt; the others are of time, or of the plan."""
 
-_LOSSES = LEARNT[:2]
+_LOSSES = LEARNT_COLUMNS[:2]
 Values = NDArray[np.float64]
 
 
-class Trained(NamedTuple):
-    """The same trained model, one trained anew, or unknown; ``shown`` says by what, empty where
-    nothing tells."""
+class SameModel(NamedTuple):
+    """The same trained model, a retrained one (``anew``), or unknown; ``shown`` names the evidence,
+    empty where there is none."""
 
     verdict: Literal["same", "anew", "unknown"]
     shown: str = ""
 
 
-class _Kept(NamedTuple):
-    """Trained weights in a run's store: what they came from, and the file."""
+class _SavedWeights(NamedTuple):
+    """Trained weights in a run's store: the spec they were made from, and the file."""
 
     spec: Mapping[str, Any]
     weights: Path
@@ -48,105 +48,107 @@ class _Kept(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """A model of both runs, by its label, with all that may tell."""
+    """A model of both runs, by its label, with all that may be evidence."""
 
     label: str
-    found: Shared
+    shared: Shared
     runs: tuple[Run, Run]
-    kept: tuple[list[_Kept], list[_Kept]]
+    saved: tuple[list[_SavedWeights], list[_SavedWeights]]
 
 
-def trained(found: Shared, first: Run, second: Run) -> dict[str, Trained]:
+def same_models(shared: Shared, first: Run, second: Run) -> dict[str, SameModel]:
     """Of each model in both, whether it is the same under every seed that is compared.
 
-    Kept weights tell, where both folders still have them. Else other answers on the same sequences
-    or another course of training show a new training; equal values on curves of random positions,
-    or an equal course of a training that was planned alike, show that there was none.
+    Saved weights decide, where both folders still have them. Else different answers on the same
+    sequences or a different training history show a retrained model; equal values on curves of
+    random positions, or an equal history of a training with the same plan, show the same one.
     """
-    labels = dict.fromkeys(cell.model for cell, _ in cells(found, first, second))
-    if not found.paired:
-        return dict.fromkeys(labels, Trained("anew", "other seeds"))
-    kept = list(_kept(first)), list(_kept(second))
-    return {label: _of(_Model(label, found, (first, second), kept)) for label in labels}
+    labels = dict.fromkeys(cell.model for cell, _ in shared_cells(shared, first, second))
+    if not shared.paired:
+        return dict.fromkeys(labels, SameModel("anew", "other seeds"))
+    saved = list(_saved_weights(first)), list(_saved_weights(second))
+    return {label: _same_model(_Model(label, shared, (first, second), saved)) for label in labels}
 
 
-def _of(model: _Model) -> Trained:
+def _same_model(model: _Model) -> SameModel:
     """One seed with other weights is enough for another training; all must be the same."""
-    told = [_under(model, seed) for seed in _seeds(model)]
-    for each in told:
+    verdicts = [_same_under_seed(model, seed) for seed in _shared_seeds(model)]
+    for each in verdicts:
         if each.verdict == "anew":
             return each
-    if not told or any(each.verdict == "unknown" for each in told):
-        return Trained("unknown")
-    return Trained("same", " and ".join(dict.fromkeys(each.shown for each in told)))
+    if not verdicts or any(each.verdict == "unknown" for each in verdicts):
+        return SameModel("unknown")
+    return SameModel("same", " and ".join(dict.fromkeys(each.shown for each in verdicts)))
 
 
-def _under(model: _Model, seed: int) -> Trained:
-    """By the first that tells."""
+def _same_under_seed(model: _Model, seed: int) -> SameModel:
+    """By the first evidence that decides."""
     for shown, witness in _WITNESSES.items():
         same = witness(model, seed)
         if same is not None:
-            return Trained("same" if same else "anew", shown)
-    return Trained("unknown")
+            return SameModel("same" if same else "anew", shown)
+    return SameModel("unknown")
 
 
-def _seeds(model: _Model) -> list[int]:
+def _shared_seeds(model: _Model) -> list[int]:
     """A plan may train a model under fewer seeds than others."""
     of_model = []
     for run in model.runs:
         records = run.results.records
         of_model.append(set(records.loc[records["model"] == model.label, "seed"].unique()))
-    return [seed for seed in model.found.seeds if all(seed in seeds for seeds in of_model)]
+    return [seed for seed in model.shared.seeds if all(seed in seeds for seeds in of_model)]
 
 
-# What tells: True the same, False another training, None nothing
+# The evidence: True for the same model, False for another training, None for neither
 
 
 def _by_weights(model: _Model, seed: int) -> bool | None:
     one, other = (
-        _digest_of(run, kept, model.label, seed)
-        for run, kept in zip(model.runs, model.kept, strict=True)
+        _digest_of(run, saved, model.label, seed)
+        for run, saved in zip(model.runs, model.saved, strict=True)
     )
     return one == other if one and other else None
 
 
 def _by_accuracy(model: _Model, seed: int) -> bool | None:
-    """Equal ones say nothing: two good models are right about the same sequences."""
+    """Equal ones decide nothing: two good models are right about the same sequences."""
     if not same_data(*model.runs):
         return None
     other = any(
-        not _equal(*values)
-        for cell, *values in _values(model, seed, method="")
+        not _all_equal(*values)
+        for cell, *values in _shared_values(model, seed, method="")
         if cell.metric == "accuracy"
     )
     return False if other else None
 
 
 def _by_curves(model: _Model, seed: int) -> bool | None:
-    """Other ones say nothing: another machine rounds in another way."""
+    """Different ones decide nothing: another machine rounds differently."""
     curves = [
         values
-        for cell, *values in _values(model, seed, method=RANDOM)
-        if (facts := model.found.values.facts[cell.metric]) is not None
+        for cell, *values in _shared_values(model, seed, method=RANDOM)
+        if (facts := model.shared.values.facts[cell.metric]) is not None
         and isinstance(facts.kind, OfCurves)
     ]
     graded = any(len(np.unique(one[~np.isnan(one)])) > 1 for one, _ in curves)
-    return True if graded and all(_equal(*values) for values in curves) else None
+    return True if graded and all(_all_equal(*values) for values in curves) else None
 
 
 def _by_history(model: _Model, seed: int) -> bool | None:
-    one, other = (_history(run, model.label, seed) for run in model.runs)
-    known = [name for name in LEARNT if _whole(one, name) and _whole(other, name)]
+    one, other = (_history_of(run, model.label, seed) for run in model.runs)
+    known = [
+        name for name in LEARNT_COLUMNS if _is_complete(one, name) and _is_complete(other, name)
+    ]
     if not known:
         return None
-    if not _equal(one[known].to_numpy(np.float64), other[known].to_numpy(np.float64)):
+    if not _all_equal(one[known].to_numpy(np.float64), other[known].to_numpy(np.float64)):
         return False
     graded = any(name in known for name in _LOSSES)
     return True if graded and _planned_alike(model) else None
 
 
 _WITNESSES = {
-    "kept weights": _by_weights,
+    "saved weights": _by_weights,
     "accuracy on the same sequences": _by_accuracy,
     "values on curves of random positions": _by_curves,
     "training history": _by_history,
@@ -156,28 +158,28 @@ _WITNESSES = {
 # The store
 
 
-def _kept(run: Run) -> Iterator[_Kept]:
+def _saved_weights(run: Run) -> Iterator[_SavedWeights]:
     """The trained weights that the folder still has."""
     for path in sorted((run.folder / "store").glob("model-*/spec.json")):
         try:
             record = json.loads(read_file(path))
-            kept = _Kept(dict(record["spec"]), path.with_name("weights.safetensors"))
-            digest(kept.weights)
-        except Exception:  # damaged weights tell nothing, whatever reading them ends in
+            weights = _SavedWeights(dict(record["spec"]), path.with_name("weights.safetensors"))
+            weights_digest(weights.weights)
+        except Exception:  # damaged weights are no evidence, whatever reading them raises
             continue
         if "files" not in record or verify(path.parent):  # 0.1.0 recorded no digests
-            yield kept
+            yield weights
 
 
-def _digest_of(run: Run, kept: list[_Kept], label: str, seed: int) -> str:
-    """That of a model's weights; empty where none are kept, or it is not clear which are its."""
-    wanted = {**_recipe(run, label), "seed": seed, "data": run.results.environment.get("data")}
-    digests = {digest(each.weights) for each in kept if _made_from(each.spec) == wanted}
+def _digest_of(run: Run, saved: list[_SavedWeights], label: str, seed: int) -> str:
+    """That of a model's weights; empty where none are stored, or it is not clear which are its."""
+    recipe = {**_recipe(run, label), "seed": seed, "data": run.results.environment.get("data")}
+    digests = {weights_digest(each.weights) for each in saved if _made_from(each.spec) == recipe}
     return digests.pop() if len(digests) == 1 else ""
 
 
 def _recipe(run: Run, label: str) -> dict[str, Any]:
-    """The options of a model and of its training, but for those of how much is looked at."""
+    """The options of a model and of its training, without those of how many sequences are used."""
     plan = run.results.plan
     apart = {"use", *LIMITS["models"]}
     options = {"model": plan["models"][label], "training": plan.get("training") or {}}
@@ -188,51 +190,53 @@ def _recipe(run: Run, label: str) -> dict[str, Any]:
 
 
 def _made_from(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What a model of a store came from, as ``_digest_of`` wants it; one that learnt from other
-    labels is nobody's."""
+    """What a model of a store was made from, as ``_recipe`` says it of a run's; a model of permuted
+    labels has a key more, so it is no model of a plan."""
     made = {name: spec.get(name, {}).get("options") for name in ("model", "training")}
     made |= {name: spec.get(name) for name in ("seed", "data")}
     return made | {"learnt_from": spec["learnt_from"]} if "learnt_from" in spec else made
 
 
-def digest(weights: Path) -> str:
+def weights_digest(weights: Path) -> str:
     """That of the tensors in a safetensors file, whatever order and notes they were written with:
     those depend on the version of the library."""
     content = read_file(weights)
     start = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:start])
-    found = blake2b()
+    hashed = blake2b()
     for name in sorted(set(header) - {"__metadata__"}):
         tensor = header[name]
         begin, end = (start + offset for offset in tensor["data_offsets"])
-        found.update(f"{name} {tensor['dtype']} {tensor['shape']}\n".encode())
-        found.update(content[begin:end])
-    return found.hexdigest()
+        hashed.update(f"{name} {tensor['dtype']} {tensor['shape']}\n".encode())
+        hashed.update(content[begin:end])
+    return hashed.hexdigest()
 
 
 # The tables
 
 
-def _values(model: _Model, seed: int, *, method: str) -> Iterator[tuple[Cell, Values, Values]]:
-    """What both measured under a seed, on the sequences that both have."""
+def _shared_values(
+    model: _Model, seed: int, *, method: str
+) -> Iterator[tuple[Cell, Values, Values]]:
+    """What both measured under a seed, on the shared sequences."""
     first, second = model.runs
-    values = model.found.values
+    values = model.shared.values
     for cell, panel in values.panels.items():
         other = values.panels.get(cell._replace(dataset=second.letter))
-        wanted = (cell.dataset, cell.model, cell.method) == (first.letter, model.label, method)
-        if wanted and other is not None:
+        chosen = (cell.dataset, cell.model, cell.method) == (first.letter, model.label, method)
+        if chosen and other is not None:
             one, two = aligned(panel, other)
             rows = values.seeds[one.seeds] == seed
             yield cell, one.values[rows].ravel(), two.values[rows].ravel()
 
 
-def _history(run: Run, label: str, seed: int) -> pd.DataFrame:
+def _history_of(run: Run, label: str, seed: int) -> pd.DataFrame:
     history = run.results.training
     own = history[(history["model"] == label) & (history["seed"] == seed)]
     return own.sort_values("epoch")
 
 
-def _whole(history: pd.DataFrame, name: str) -> bool:
+def _is_complete(history: pd.DataFrame, name: str) -> bool:
     """Whether every epoch has a number there: without a validation split none has."""
     return (
         name in history
@@ -242,10 +246,10 @@ def _whole(history: pd.DataFrame, name: str) -> bool:
 
 
 def _planned_alike(model: _Model) -> bool:
-    """Without that, an equal course may have ended in other weights: the best or the last."""
+    """Otherwise an equal history may be of other weights: the best epoch's or the last's."""
     one, other = (_recipe(run, model.label) for run in model.runs)
     return one == other and same_data(*model.runs)
 
 
-def _equal(first: Values, second: Values) -> bool:
+def _all_equal(first: Values, second: Values) -> bool:
     return np.array_equal(first, second, equal_nan=True)

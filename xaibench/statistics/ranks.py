@@ -1,8 +1,8 @@
-"""Who is best, and whether the order of several methods is more than chance."""
+"""Which method is best, and whether the order of several methods is more than chance."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +13,6 @@ from xaibench.statistics.rounding import ROUNDING, without_rounding
 from .resampling import Draws, drawn_seed_means, weighted_mean
 
 Float = NDArray[np.float64]
-Better = Literal["lower", "higher"]
 
 
 class Friedman(NamedTuple):
@@ -33,29 +32,27 @@ class Friedman(NamedTuple):
     reason: str
 
 
-def rank(values: ArrayLike, better: Better) -> Float:
-    """Rank 1 is the best; equals share the better rank; NaN is not ranked.
+def rank(values: ArrayLike) -> Float:
+    """Rank 1 is the highest; equals share the smaller rank; NaN is not ranked.
 
-    >>> rank([0.2, np.nan, 0.9, 0.2], "higher").tolist()
+    >>> rank([0.2, np.nan, 0.9, 0.2]).tolist()
     [2.0, nan, 1.0, 2.0]
     """
     values = without_rounding(np.asarray(values, np.float64))
-    ranks: Float = stats.rankdata(
-        -values if better == "higher" else values, method="min", nan_policy="omit"
-    ).astype(np.float64)
+    ranks: Float = stats.rankdata(-values, method="min", nan_policy="omit").astype(np.float64)
     return ranks
 
 
-def friedman(values: Float, better: Better = "higher", *, level: float = 0.95) -> Friedman:
+def friedman(values: Float, *, level: float = 0.95) -> Friedman:
     """The ranks of methods over values ``(block, method)``, tested (*Friedman 1937*).
 
     A block is what was measured under every method: a sequence for these trained models, a seed for
-    retraining. Equals share the mean of their ranks. p is that of chi-squared, which is rough for
-    fewer than 10 blocks. A block with a NaN is dropped.
+    retraining. The highest value has rank 1; equals share the mean of their ranks. p is that of
+    chi-squared, which is rough for fewer than 10 blocks. A block with a NaN is dropped.
     """
     known = ~np.isnan(values).any(axis=1)
     complete, methods = without_rounding(values[known], axis=1), values.shape[1]
-    ranks = stats.rankdata(-complete if better == "higher" else complete, axis=1)
+    ranks = stats.rankdata(-complete, axis=1)
     reason = _why_no_friedman(ranks)
     statistic = p = np.nan
     if not reason:
@@ -86,8 +83,8 @@ def critical_difference(methods: int, blocks: int, *, level: float = 0.95) -> fl
     return float(q * np.sqrt(methods * (methods + 1) / (12 * blocks)))
 
 
-def best_shares(values: Float, draws: Draws, better: Better = "higher") -> Float:
-    """``(method,)``: in which share of crossed bootstrap draws each has the best mean, 0 to 1.
+def best_shares(values: Float, draws: Draws) -> Float:
+    """``(method,)``: in which share of crossed bootstrap draws each has the highest mean, 0 to 1.
 
     A draw samples seeds and sequences with replacement, the same for all methods (*Owen 2007*).
     ``values`` are ``(method, seed, sequence)``; equals share a draw. A method without a value is
@@ -102,7 +99,7 @@ def best_shares(values: Float, draws: Draws, better: Better = "higher") -> Float
     compared = np.where(common, values[with_values], np.nan)
     weights = draws.seed_counts.astype(np.float64)
     means = np.stack([weighted_mean(drawn_seed_means(each, draws), weights) for each in compared])
-    shares[with_values] = _shares_of_wins(means if better == "higher" else -means)
+    shares[with_values] = _shares_of_wins(means)
     return shares
 
 

@@ -8,9 +8,14 @@ import pytest
 
 from xaibench.analysis.claims import CLAIMS, attngen, claims, deletion
 from xaibench.analysis.claims.arms import Arms, arms_of, chosen_ratio, explained_ratio, validation
-from xaibench.analysis.claims.attngen import _accuracy, _convergence, _optimum, _steadiness
-from xaibench.analysis.claims.deletion import _chance
-from xaibench.analysis.claims.finding import FAILS, HOLDS, UNKNOWN
+from xaibench.analysis.claims.attngen import (
+    _accuracy_findings,
+    _convergence,
+    _optimum,
+    _steadiness,
+)
+from xaibench.analysis.claims.deletion import _chance_verdict
+from xaibench.analysis.claims.finding import FAILS, HOLDS, UNDECIDED
 from xaibench.artefacts.job import Job
 from xaibench.plan.schema import read
 from xaibench.results.reading import read as results
@@ -80,7 +85,7 @@ def test_every_claim_has_a_row_with_its_rule_or_a_reason(ran):
 def test_two_seeds_cannot_tell_which_ratio_is_best(ran):
     table = results(ran[1]).claims
     row = table[table["claim"].str.startswith("masking 10 to 20")].iloc[0]
-    assert row["verdict"] == UNKNOWN
+    assert row["verdict"] == UNDECIDED
 
 
 def test_the_report_shows_the_claims(ran):
@@ -146,7 +151,7 @@ def test_the_ratio_is_chosen_by_the_mean_on_validation(ran, monkeypatch):
 
 @pytest.mark.parametrize(
     ("few", "verdict"),
-    [([0.9] * 4 + [0.1], HOLDS), ([0.9] * 3 + [0.1] * 2, UNKNOWN), ([0.9] + [0.1] * 4, FAILS)],
+    [([0.9] * 4 + [0.1], HOLDS), ([0.9] * 3 + [0.1] * 2, UNDECIDED), ([0.9] + [0.1] * 4, FAILS)],
 )
 def test_ten_to_twenty_percent_is_best_where_four_of_five_seeds_say_so(
     ran, monkeypatch, few, verdict
@@ -164,7 +169,7 @@ def test_an_optimum_asks_for_ratios_below_in_and_above(ran, monkeypatch, ratios)
     names = {ratio: f"at {ratio}" for ratio in ratios}
     validating(monkeypatch, dict.fromkeys(names.values(), [0.9] * 5))
     found = _optimum(ran[0], Arms("cnn", "", names, {}))
-    assert found.verdict == UNKNOWN
+    assert found.verdict == UNDECIDED
     assert np.isnan(found.p)
 
 
@@ -181,7 +186,7 @@ def test_the_spread_between_seeds_is_that_of_the_cnn_over_that_of_attngen(ran, m
 def test_seeds_that_all_give_one_accuracy_have_no_ratio_of_spreads(ran, monkeypatch):
     validating(monkeypatch, {"few": [0.9, 0.8, 0.7, 0.6, 0.5], "cnn": [0.9] * 5})
     found = _steadiness(ran[0], ARMS, "few")
-    assert (found.verdict, np.isnan(found.p)) == (UNKNOWN, True)
+    assert (found.verdict, np.isnan(found.p)) == (UNDECIDED, True)
     assert "does not vary" in found.caveat
 
 
@@ -193,16 +198,16 @@ def estimated(low, high):
     ("attended", "apart", "verdict"),
     [
         ((0.45, 0.55), (0.1, 0.2), HOLDS),
-        ((0.35, 0.55), (0.1, 0.2), UNKNOWN),
+        ((0.35, 0.55), (0.1, 0.2), UNDECIDED),
         ((0.62, 0.70), (0.1, 0.2), FAILS),
         ((0.20, 0.39), (0.1, 0.2), FAILS),
         ((0.45, 0.55), (-0.2, -0.1), FAILS),
-        ((0.45, 0.55), (-0.1, 0.1), UNKNOWN),
-        ((np.nan, np.nan), (0.1, 0.2), UNKNOWN),
+        ((0.45, 0.55), (-0.1, 0.1), UNDECIDED),
+        ((np.nan, np.nan), (0.1, 0.2), UNDECIDED),
     ],
 )
 def test_near_chance_is_from_40_to_60_percent_and_below_random(attended, apart, verdict):
-    assert _chance(estimated(*attended), estimated(*apart)) == verdict
+    assert _chance_verdict(estimated(*attended), estimated(*apart)) == verdict
 
 
 def test_deletion_asks_for_the_points_that_the_claim_is_about(ran):
@@ -218,7 +223,7 @@ def test_deletion_asks_for_the_points_that_the_claim_is_about(ran):
 def test_attention_is_put_beside_its_controls_on_the_nearest_explained_arm(ran):
     table = results(ran[1]).claims
     rows = table[table["claim"].str.startswith("attention finds more than")]
-    assert {"random orders", "its own map moved along (run lengths kept)"} == set(
+    assert {"random orders", "its own map rotated (run lengths stay)"} == set(
         rows["claim"].str.removeprefix("attention finds more than ")
     )
     assert rows["caveat"].str.startswith("ratio 0.1;").all()
@@ -248,7 +253,7 @@ def test_a_model_that_never_gets_there_is_not_faster(ran, monkeypatch):
     trained_so(monkeypatch, [never] * 3 + [soon] * 2, [soon] * 3 + [late] * 2)
     found = next(iter(_convergence(ran[0], ARMS, "few")))
     assert found.mean == pytest.approx((3 * (2 - 5) + 2 * 1) / 5)
-    assert found.verdict == UNKNOWN
+    assert found.verdict == UNDECIDED
     assert "never reached by AttnGen under 3 and by the CNN under 0 of 5 seeds" in found.caveat
 
 
@@ -261,13 +266,13 @@ def test_the_accuracy_of_a_model_is_that_of_the_weights_it_has(ran, monkeypatch)
 def test_a_tie_between_in_and_out_speaks_for_neither(ran, monkeypatch):
     validating(monkeypatch, {"twin": [0.9] * 5, "few": [0.9] * 5, "some": [0.3] * 5})
     found = _optimum(ran[0], ARMS)
-    assert (found.mean, found.verdict) == (0, UNKNOWN)
+    assert (found.mean, found.verdict) == (0, UNDECIDED)
     assert "0 and 0.1" in found.caveat
 
 
 def test_a_plan_without_a_cnn_cannot_tell_who_is_faster(ran):
     found = list(_convergence(ran[0], replace(ARMS, cnn=""), "few"))
-    assert {each.verdict for each in found} == {UNKNOWN}
+    assert {each.verdict for each in found} == {UNDECIDED}
     assert all("no trainings of few and such a model" in each.caveat for each in found)
 
 
@@ -284,21 +289,21 @@ def accurate(mean, low, high, *, first="few", second="cnn"):
         (accurate(0.01, 0.004, 0.016), 0.01, HOLDS),
         (accurate(-0.01, -0.016, -0.004, first="cnn", second="few"), 0.01, HOLDS),
         (accurate(-0.01, -0.016, 0.0019), -0.01, FAILS),
-        (accurate(-0.01, -0.016, 0.0021), -0.01, UNKNOWN),
+        (accurate(-0.01, -0.016, 0.0021), -0.01, UNDECIDED),
     ],
 )
 def test_attngen_is_put_before_the_cnn_and_must_be_a_fifth_of_a_point_better(row, mean, verdict):
-    more, *_ = _accuracy(row, ARMS, 0.1)
+    more, *_ = _accuracy_findings(row, ARMS, 0.1)
     assert (more.mean, more.verdict) == (pytest.approx(mean), verdict)
     assert more.quantity == "test accuracy, few minus cnn"
 
 
 def test_masking_at_random_is_compared_at_the_same_ratio_or_not_at_all():
     row = accurate(0.01, 0.004, 0.016, first="some", second="chance")
-    *_, told = _accuracy(row, replace(ARMS, random={0.3: "chance", 0.5: "half"}), 0.1)
+    *_, told = _accuracy_findings(row, replace(ARMS, random={0.3: "chance", 0.5: "half"}), 0.1)
     assert (told.verdict, told.caveat) == (HOLDS, "both at ratio 0.3")
-    *_, untold = _accuracy(row, replace(ARMS, random={0.15: "chance"}), 0.1)
-    assert (untold.verdict, untold.caveat) == (UNKNOWN, "wanted both at one ratio")
+    *_, untold = _accuracy_findings(row, replace(ARMS, random={0.15: "chance"}), 0.1)
+    assert (untold.verdict, untold.caveat) == (UNDECIDED, "expected both at one ratio")
 
 
 def test_who_is_higher_on_the_way_and_calmer_at_the_end_speaks_for_the_claim(ran, monkeypatch):
@@ -319,7 +324,7 @@ def test_areas_of_the_same_accuracies_in_another_order_speak_for_nobody(ran, mon
     down, middle = [0.5, 0.7, 0.9, 0.75, 0.8, 0.6, 0.5], [0.5, 0.9, 0.75, 0.6, 0.7, 0.8, 0.5]
     trained_so(monkeypatch, [sums_up] * 5, [down] * 3 + [middle] * 2)
     *_, area, _ = _convergence(ran[0], ARMS, "few")
-    assert (area.mean, area.verdict) == (0, UNKNOWN)
+    assert (area.mean, area.verdict) == (0, UNDECIDED)
 
 
 def test_one_that_stops_early_without_getting_there_is_not_sooner(ran, monkeypatch):
@@ -327,7 +332,7 @@ def test_one_that_stops_early_without_getting_there_is_not_sooner(ran, monkeypat
     trained_so(monkeypatch, [stopped] * 4 + [[0.5, 0.7]], [late] * 4 + [[*late[:4], 0.96]])
     found = next(iter(_convergence(ran[0], ARMS, "few")))
     assert found.mean == pytest.approx((4 * (6 - 7) + (5 - 6)) / 5)
-    assert found.verdict == UNKNOWN
+    assert found.verdict == UNDECIDED
 
 
 def lines(ten, twenty, sequences=20):

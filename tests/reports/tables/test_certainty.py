@@ -85,7 +85,7 @@ def with_tests(run: Results, seeds: int = 5) -> Results:
         for model in MODELS
         for method, part in (
             ("saliency", ("sequence", 0.3, 0.6, "")),
-            ("saliency", ("seed", np.nan, np.nan, "one seed: not to be told apart")),
+            ("saliency", ("seed", np.nan, np.nan, "one seed: its variance cannot be separated")),
             ("saliency", ("residual", 0.2, 0.4, "")),
             ("random control", ("draw", 0.1, 1.0, "")),
         )
@@ -207,7 +207,9 @@ def test_models_are_compared_by_method_and_by_accuracy_under_each_seed(told) -> 
 def test_what_is_undefined_has_its_reason(run) -> None:
     table = secondary(with_tests(run, seeds=1), "cnn")
     assert list(table.notes) == ["one seed: no interval over retraining", "one pair: no test"]
-    assert list(variances(with_tests(run), "cnn").notes) == ["one seed: not to be told apart"]
+    assert list(variances(with_tests(run), "cnn").notes) == [
+        "one seed: its variance cannot be separated"
+    ]
 
 
 def test_the_parts_of_the_variance_are_shares(told) -> None:

@@ -1,4 +1,4 @@
-"""How well each model tells the classes apart: AUROC, AUPRC and MCC, and how models differ."""
+"""How well models discriminate between classes, and how they differ: AUROC, AUPRC and MCC."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NO_SEED = "no seed in common"
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """What a model predicts: ``logits`` ``(seed, sequence, class)``, and of what."""
+    """What a model predicts: ``logits`` ``(seed, sequence, class)``, of which sequences."""
 
     seeds: NDArray[np.int64]
     sequences: NDArray[np.str_]
@@ -44,38 +44,38 @@ class Predicted:
 def predicted(table: pd.DataFrame) -> dict[str, Predicted]:
     """By model, the predictions in the rows of ``predictions.parquet``."""
     columns = [name for name in table if str(name).startswith(OF_CLASS)]
-    found = {}
+    by_model = {}
     for model, rows in table.groupby("model", sort=False, observed=True):
         ordered = rows.sort_values(["seed", "sequence"], kind="stable")
         seeds = ordered["seed"].unique()
         once = ordered[ordered["seed"] == seeds[0]]
         logits = ordered[columns].to_numpy(np.float64).reshape(len(seeds), len(once), -1)
         names = once["sequence"].to_numpy(str)
-        found[str(model)] = Predicted(seeds, names, once["label"].to_numpy(np.int64), logits)
-    return found
+        by_model[str(model)] = Predicted(seeds, names, once["label"].to_numpy(np.int64), logits)
+    return by_model
 
 
 def classification(
     predictions: pd.DataFrame, groups: Mapping[str, str] | None, data_seed: int
 ) -> pd.DataFrame:
-    """A row a model and measure, then a row a pair of models and measure."""
+    """One row per model and measure, then one per pair of models and measure."""
     drawing = shared_draws(data_seed, "classification", resamples=PASSES, flips=0)
     models = predicted(predictions)
-    rows = [*_values(models, groups, drawing), *_between(models, groups, drawing)]
+    rows = [*_measure_rows(models, groups, drawing), *_difference_rows(models, groups, drawing)]
     return pd.DataFrame(rows, columns=columns_of("classification"))
 
 
-def _values(
+def _measure_rows(
     models: Mapping[str, Predicted], groups: Mapping[str, str] | None, drawing: Drawing
 ) -> Iterator[dict[str, Any]]:
     for model, own in models.items():
         clusters = clusters_of(own, groups)
         for measure in MEASURES:
-            found = estimate(measure, own.logits, own.labels, drawing, clusters=clusters)
-            yield _row(Question.VALUE, model, "", measure, found)
+            estimated = estimate(measure, own.logits, own.labels, drawing, clusters=clusters)
+            yield _measure_row(Question.VALUE, model, "", measure, estimated)
 
 
-def _between(
+def _difference_rows(
     models: Mapping[str, Predicted], groups: Mapping[str, str] | None, drawing: Drawing
 ) -> Iterator[dict[str, Any]]:
     for model, other in combinations(models, 2):
@@ -83,11 +83,11 @@ def _between(
         seeds = np.intersect1d(first.seeds, second.seeds)
         clusters = clusters_of(first, groups)
         for measure in MEASURES:
-            found = Discrimination(np.nan, reason=NO_SEED)
+            estimated = Discrimination(np.nan, reason=NO_SEED)
             if len(seeds):
                 pair = first.under(seeds), second.under(seeds)
-                found = difference(measure, *pair, first.labels, drawing, clusters=clusters)
-            yield _row(Question.BETWEEN_MODELS, model, other, measure, found)
+                estimated = difference(measure, *pair, first.labels, drawing, clusters=clusters)
+            yield _measure_row(Question.BETWEEN_MODELS, model, other, measure, estimated)
 
 
 def clusters_of(own: Predicted, groups: Mapping[str, str] | None) -> Clusters | None:
@@ -98,8 +98,8 @@ def clusters_of(own: Predicted, groups: Mapping[str, str] | None) -> Clusters | 
     return numbers
 
 
-def _row(
-    question: str, model: str, other: str, measure: str, found: Discrimination
+def _measure_row(
+    question: str, model: str, other: str, measure: str, estimated: Discrimination
 ) -> dict[str, Any]:
     where = {"question": question, "model": model, "other": other, "metric": measure}
-    return {**where, **asdict(found)}
+    return {**where, **asdict(estimated)}

@@ -1,4 +1,4 @@
-"""The comparisons that a run is about: those of the leaderboard, and the models' accuracy."""
+"""The contrasts that a run is about: those of the leaderboard, and of the models' accuracy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from xaibench.results.schema import Question
 from xaibench.statistics.rounding import subtracted
 
 WHERE = ("question", "model", "other", "method", "metric", "operator")
-"""What names a comparison, as in the estimates."""
+"""What names a contrast, as in the estimates."""
 
 _QUESTIONS = (
     Question.AGAINST_RANDOM,
@@ -33,7 +33,7 @@ Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Contrast:
     """A paired difference: its row of the estimates, and both sides, larger being better.
 
     The sides hold ``(seed, sequence)``, both NaN where either is.
@@ -54,36 +54,29 @@ class Comparison:
         return replace(self.first, values=values, reason=reason)
 
 
-def comparisons(run: RunValues, estimates: pd.DataFrame) -> Iterator[Comparison]:
+def contrasts(run: RunValues, estimates: pd.DataFrame) -> Iterator[Contrast]:
     """Those of the leaderboard's metric and operator, then those of the models' accuracy."""
     board = (estimates["metric"] == PRIMARY) & (estimates["operator"] == operator_of(estimates))
     asked_of = estimates["question"].isin(_QUESTIONS)
-    for wanted in (board, estimates["metric"] == "accuracy"):
-        rows = estimates[wanted & asked_of]
+    for chosen in (board, estimates["metric"] == "accuracy"):
+        rows = estimates[chosen & asked_of]
         for cell, (_, row) in zip(cells_of(rows), rows.iterrows(), strict=True):
-            yield Comparison(row, *_both(*_sides(cell, row, run)))
+            yield Contrast(row, *_both(*_sides(cell, row, run)))
 
 
 def means(values: Values, axis: int) -> Values:
     """Over what is defined; without the rows of the other axis that hold nothing."""
     known = ~np.isnan(values)
     sums, counts = np.where(known, values, 0).sum(axis), known.sum(axis)
-    found: Values = sums[counts > 0] / counts[counts > 0]
-    return found
+    averages: Values = sums[counts > 0] / counts[counts > 0]
+    return averages
 
 
 def _sides(cell: Cell, row: pd.Series[Any], run: RunValues) -> tuple[Panel, Panel]:
     if row["question"] == Question.BETWEEN_MODELS:
         return between(cell.model, row["other"], cell, run)
     other = cell._replace(method=row["other"])
-    return _turned(cell, run), _turned(other, run)
-
-
-def _turned(cell: Cell, run: RunValues) -> Panel:
-    """Its values, larger being better."""
-    facts, panel = run.facts[cell.metric], run.panel(cell)
-    falls = facts is not None and facts.better == "lower"
-    return replace(panel, values=-panel.values) if falls else panel
+    return run.merit(cell), run.merit(other)
 
 
 def _both(first: Panel, second: Panel) -> tuple[Panel, Panel]:

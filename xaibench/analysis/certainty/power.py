@@ -15,12 +15,12 @@ from xaibench.statistics.crossed import Spread, crossed, of_these_models
 from xaibench.statistics.means import defined_part
 from xaibench.statistics.power import detectable_by
 
-from .contrasts import Comparison, comparisons
+from .contrasts import Contrast, contrasts
 from .significance import RETRAINING, THESE
 
 
 def detectable(run: RunValues, estimates: pd.DataFrame) -> pd.DataFrame:
-    """One row a leading comparison and population.
+    """One row per leading contrast and population.
 
     ``detectable`` is the smallest true difference that the test of the estimates, two-sided at .05,
     would find four times in five: for ``retraining`` with ``n`` seeds, on other sequences as many
@@ -28,28 +28,28 @@ def detectable(run: RunValues, estimates: pd.DataFrame) -> pd.DataFrame:
     ``n`` independent differences would have to give the same standard error. Where whole groups are
     resampled, ``n`` counts these.
     """
-    rows = chain.from_iterable(_rows(one, run) for one in comparisons(run, estimates))
+    rows = chain.from_iterable(_power_rows(one, run) for one in contrasts(run, estimates))
     return pd.DataFrame(rows, columns=columns_of("detectable"))
 
 
-def _rows(compared: Comparison, run: RunValues) -> Iterator[dict[str, Any]]:
-    values, clusters = defined_part(compared.differences.values, run.clusters(compared.differences))
+def _power_rows(contrast: Contrast, run: RunValues) -> Iterator[dict[str, Any]]:
+    values, clusters = defined_part(contrast.differences.values, run.clusters(contrast.differences))
     for population in (RETRAINING, THESE):
-        where = {**compared.where, "population": population}
+        where = {**contrast.where, "population": population}
         if not values.size:
-            yield {**where, "n": 0, **_UNKNOWN, "reason": compared.row["reason"]}
+            yield {**where, "n": 0, **_NOT_KNOWN, "reason": contrast.row["reason"]}
             continue
         spread = (crossed if population == RETRAINING else of_these_models)(values, clusters)
         n = len(values) if population == RETRAINING else spread.units
         yield {**where, "n": n, **_of_spread(spread, n), "reason": _few(population, n, spread)}
 
 
-_UNKNOWN = {"spread": np.nan, "detectable": np.nan}
+_NOT_KNOWN = {"spread": np.nan, "detectable": np.nan}
 
 
 def _of_spread(spread: Spread, n: int) -> dict[str, float]:
     if n < 2 or spread.units < 2:
-        return _UNKNOWN
+        return _NOT_KNOWN
     variance = spread.seeds.variance + spread.sequences.variance
     return {"spread": float(np.sqrt(variance * n)), "detectable": detectable_by(spread)}
 

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xaibench.analysis.orientation import sign_of
 from xaibench.analysis.panels import Panel, joined
 from xaibench.analysis.ranking import apart, boards, cells_of
 from xaibench.analysis.run_values import RunValues
 from xaibench.results.schema import columns_of
-from xaibench.statistics.ranks import Better, Friedman, best_shares, friedman
+from xaibench.statistics.ranks import Friedman, best_shares, friedman
 
 Values = NDArray[np.float64]
 
@@ -28,8 +29,8 @@ class Stack(NamedTuple):
     sequences: NDArray[np.intp]
 
 
-def stacked(panels: list[Panel]) -> Stack:
-    """What panels share."""
+def stacked(panels: list[Panel], sign: int = 1) -> Stack:
+    """What panels share, their values times ``sign``."""
     seeds = reduce(np.intersect1d, [panel.seeds for panel in panels])
     sequences = reduce(np.intersect1d, [panel.sequences for panel in panels])
     values = np.stack(
@@ -39,13 +40,13 @@ def stacked(panels: list[Panel]) -> Stack:
         ]
     )
     whole = ~np.isnan(values).any(axis=(0, 1))
-    return Stack(values[:, :, whole], sequences[whole])
+    return Stack(sign * values[:, :, whole], sequences[whole])
 
 
 def ranks(
     run: RunValues, estimates: pd.DataFrame, signed: Mapping[str, bool] | None = None
 ) -> pd.DataFrame:
-    """One row a ranked method, of every metric that ranks several.
+    """One row per ranked method, of every metric that ranks several.
 
     ``mean_rank`` (1 is best), ``critical_difference`` and ``p_friedman`` are of these models: their
     ``blocks`` are sequences (or groups, where these are resampled), averaged over seeds. ``best``
@@ -54,17 +55,15 @@ def ranks(
     """
     alone = apart(estimates, run, signed or {})
     every = (board for board in boards(estimates, alone) if len(board) > 1)
-    rows = chain.from_iterable(_rows(board, run) for board in every)
+    rows = chain.from_iterable(_rank_rows(board, run) for board in every)
     return pd.DataFrame(rows, columns=columns_of("ranks"))
 
 
-def _rows(board: pd.DataFrame, run: RunValues) -> Iterator[dict[str, Any]]:
+def _rank_rows(board: pd.DataFrame, run: RunValues) -> Iterator[dict[str, Any]]:
     cells = cells_of(board)
-    facts = run.facts[cells[0].metric]
-    better: Better = "lower" if facts is not None and facts.better == "lower" else "higher"
-    stack = stacked([run.panel(cell) for cell in cells])
-    tested = friedman(_blocks(stack, run).T, better)
-    shares = _best(stack, better, run)
+    stack = stacked([run.panel(cell) for cell in cells], sign_of(run.facts[cells[0].metric]))
+    tested = friedman(_blocks_of(stack, run).T)
+    shares = _best_shares(stack, run)
     few = "one seed: best in other sequences, not after retraining"
     reason = joined(tested.reason, few if stack.values.shape[1] == 1 else "")
     for cell, mean_rank, best in zip(cells, tested.mean_ranks, shares, strict=True):
@@ -73,14 +72,14 @@ def _rows(board: pd.DataFrame, run: RunValues) -> Iterator[dict[str, Any]]:
             "metric": cell.metric,
             "operator": cell.operator,
             "method": cell.method,
-            **_told(tested),
+            **_friedman_columns(tested),
             "mean_rank": mean_rank,
             "best": best,
             "reason": reason,
         }
 
 
-def _told(tested: Friedman) -> dict[str, float]:
+def _friedman_columns(tested: Friedman) -> dict[str, float]:
     return {
         "critical_difference": tested.critical_difference,
         "p_friedman": tested.p,
@@ -88,7 +87,7 @@ def _told(tested: Friedman) -> dict[str, float]:
     }
 
 
-def _blocks(stack: Stack, run: RunValues) -> Values:
+def _blocks_of(stack: Stack, run: RunValues) -> Values:
     """``(method, block)``: the mean over seeds, and over the sequences of a group."""
     means: Values = stack.values.mean(axis=1)
     if run.groups is None:
@@ -99,10 +98,10 @@ def _blocks(stack: Stack, run: RunValues) -> Values:
     return blocks
 
 
-def _best(stack: Stack, better: Better, run: RunValues) -> Values:
+def _best_shares(stack: Stack, run: RunValues) -> Values:
     methods, seeds, sequences = stack.values.shape
     if not seeds * sequences:
         return np.full(methods, np.nan)
     clusters = None if run.groups is None else run.groups[stack.sequences]
     options = {} if clusters is None else {"clusters": clusters}
-    return best_shares(stack.values, run.drawing(seeds, sequences, **options), better)
+    return best_shares(stack.values, run.drawing(seeds, sequences, **options))

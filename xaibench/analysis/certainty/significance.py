@@ -1,4 +1,4 @@
-"""Tests of the leading comparisons beside those that stand in the estimates."""
+"""Tests of the leading contrasts beside those in the estimates."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from xaibench.statistics.corrections import holm
 from xaibench.statistics.effect_sizes import cliffs_delta, d_z
 from xaibench.statistics.paired import Test, mcnemar, paired_t, sign_flips, wilcoxon
 
-from .contrasts import WHERE, Comparison, comparisons, means
+from .contrasts import WHERE, Contrast, contrasts, means
 
-_FAMILY = [*(name for name in WHERE if name != "method"), "test", "population"]
+_TEST_FAMILY = [*(name for name in WHERE if name != "method"), "test", "population"]
 """Of these: the methods of a model, or the seeds that McNemar's test was made under."""
 
 RETRAINING, ON_THESE, THESE = "retraining", "retraining, these sequences", "these models"
@@ -26,7 +26,7 @@ Row = dict[str, Any]
 
 
 def tests(run: RunValues, estimates: pd.DataFrame) -> pd.DataFrame:
-    """One row a test, two-sided.
+    """One row per test, two-sided.
 
     For ``retraining``: the crossed t of the estimates. For ``retraining, these sequences``, which
     takes the sequences as given: paired t, Wilcoxon and sign flips of the seeds' means. For ``these
@@ -37,22 +37,22 @@ def tests(run: RunValues, estimates: pd.DataFrame) -> pd.DataFrame:
     ``smallest`` is the smallest p that the test can give. ``correction`` says over how many tests
     Holm's runs: those of one kind over the methods of a model, or over the seeds.
     """
-    rows = chain.from_iterable(_tests(one, run) for one in comparisons(run, estimates))
-    return _corrected(pd.DataFrame(rows, columns=columns_of("tests")))
+    rows = chain.from_iterable(_tests_of(one, run) for one in contrasts(run, estimates))
+    return _with_corrections(pd.DataFrame(rows, columns=columns_of("tests")))
 
 
-def _tests(compared: Comparison, run: RunValues) -> Iterator[Row]:
-    yield _of_estimate(compared, "crossed t", RETRAINING, "p", int(compared.row["seeds"]))
-    yield from _over_seeds(compared, run)
-    yield _of_estimate(compared, "t", THESE, "p_sequences", _units(compared, run))
-    yield _over_sequences(compared, run)
-    if compared.row["metric"] == "accuracy":
-        yield from _by_seed(compared, run)
+def _tests_of(contrast: Contrast, run: RunValues) -> Iterator[Row]:
+    yield _test_of_estimate(contrast, "crossed t", RETRAINING, "p", int(contrast.row["seeds"]))
+    yield from _tests_over_seeds(contrast, run)
+    yield _test_of_estimate(contrast, "t", THESE, "p_sequences", _units(contrast, run))
+    yield _test_over_sequences(contrast, run)
+    if contrast.row["metric"] == "accuracy":
+        yield from _tests_by_seed(contrast, run)
 
 
-def _over_seeds(compared: Comparison, run: RunValues) -> Iterator[Row]:
-    differences = means(compared.differences.values, 1)
-    first, second = (means(side.values, 1) for side in (compared.first, compared.second))
+def _tests_over_seeds(contrast: Contrast, run: RunValues) -> Iterator[Row]:
+    differences = means(contrast.differences.values, 1)
+    first, second = (means(side.values, 1) for side in (contrast.first, contrast.second))
     drawn = run.drawing(1, max(len(differences), 1))
     made = {
         "paired t": paired_t(differences),
@@ -61,54 +61,54 @@ def _over_seeds(compared: Comparison, run: RunValues) -> Iterator[Row]:
     }
     sizes = {"effect": d_z(differences), "delta": cliffs_delta(first, second)}
     for name, test in made.items():
-        yield _row(compared, name, ON_THESE, test, **sizes)
+        yield _test_row(contrast, name, ON_THESE, test, **sizes)
 
 
-def _of_estimate(compared: Comparison, name: str, population: str, p: str, pairs: int) -> Row:
-    """The test that stands in the estimates, by its column."""
-    row = compared.row
+def _test_of_estimate(contrast: Contrast, name: str, population: str, p: str, pairs: int) -> Row:
+    """The test that is in the estimates, by its column."""
+    row = contrast.row
     test = Test(row["mean"], row[p], pairs, np.nan, "")
     sizes = {"effect": row["effect"], "delta": np.nan}
     reason = row["reason"] if np.isnan(test.p) else ""
-    return _row(compared, name, population, test._replace(reason=reason), **sizes)
+    return _test_row(contrast, name, population, test._replace(reason=reason), **sizes)
 
 
-def _over_sequences(compared: Comparison, run: RunValues) -> Row:
+def _test_over_sequences(contrast: Contrast, run: RunValues) -> Row:
     """Of whole groups where these are resampled; with all signs where there are few enough."""
-    differences = compared.differences
+    differences = contrast.differences
     clusters = run.clusters(differences)
     counted = ~np.isnan(differences.values).all(axis=0)
     of_each = means(differences.values, 0)
     members = None if clusters is None else clusters[counted]
     signs = run.drawing(1, max(len(of_each), 1)).signs
     test = sign_flips(of_each, signs, clusters=members)
-    first, second = (means(side.values, 0) for side in (compared.first, compared.second))
-    sizes = {"effect": compared.row["effect"], "delta": cliffs_delta(first, second)}
-    units = _units(compared, run)
-    return _row(compared, "sign flips", THESE, test._replace(pairs=units), **sizes)
+    first, second = (means(side.values, 0) for side in (contrast.first, contrast.second))
+    sizes = {"effect": contrast.row["effect"], "delta": cliffs_delta(first, second)}
+    units = _units(contrast, run)
+    return _test_row(contrast, "sign flips", THESE, test._replace(pairs=units), **sizes)
 
 
-def _units(compared: Comparison, run: RunValues) -> int:
+def _units(contrast: Contrast, run: RunValues) -> int:
     """The sequences that have a difference, or their groups where whole groups are resampled."""
-    differences = compared.differences
+    differences = contrast.differences
     counted = ~np.isnan(differences.values).all(axis=0)
     clusters = run.clusters(differences)
     return int(counted.sum()) if clusters is None else len(np.unique(clusters[counted]))
 
 
-def _by_seed(compared: Comparison, run: RunValues) -> Iterator[Row]:
-    sides = compared.first.values, compared.second.values
-    for seed, one, other in zip(run.seeds[compared.first.seeds], *sides, strict=True):
+def _tests_by_seed(contrast: Contrast, run: RunValues) -> Iterator[Row]:
+    sides = contrast.first.values, contrast.second.values
+    for seed, one, other in zip(run.seeds[contrast.first.seeds], *sides, strict=True):
         known = ~np.isnan(one)
         first, second = one[known] == 1, other[known] == 1
         sizes = {"effect": np.nan, "delta": cliffs_delta(first, second), "seed": seed}
-        yield _row(compared, "McNemar", THESE, mcnemar(first, second), **sizes)
+        yield _test_row(contrast, "McNemar", THESE, mcnemar(first, second), **sizes)
 
 
-def _row(compared: Comparison, name: str, population: str, test: Test, **more: float) -> Row:
-    known = compared.row["reason"] if np.isnan(test.p) else ""
+def _test_row(contrast: Contrast, name: str, population: str, test: Test, **more: float) -> Row:
+    known = contrast.row["reason"] if np.isnan(test.p) else ""
     return {
-        **compared.where,
+        **contrast.where,
         "seed": np.nan,
         "test": name,
         "population": population,
@@ -118,8 +118,8 @@ def _row(compared: Comparison, name: str, population: str, test: Test, **more: f
     }
 
 
-def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
-    tested = frame.groupby(_FAMILY, sort=False)["p"]
+def _with_corrections(frame: pd.DataFrame) -> pd.DataFrame:
+    tested = frame.groupby(_TEST_FAMILY, sort=False)["p"]
     frame["p_corrected"] = tested.transform(lambda p: holm(p.to_numpy())).astype(np.float64)
     counts = tested.transform("count").where(frame["p"].notna(), 0)
     frame["correction"] = [f"Holm over {count:g}" if count else "" for count in counts]

@@ -28,7 +28,7 @@ Values = NDArray[np.float64]
 
 
 def variance(run: RunValues, estimates: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
-    """One row a component of variance of the leaderboard's quantity.
+    """One row per component of variance of the leaderboard's quantity.
 
     Of a method: of its gap to random, with the operator as a component where several ran
     (``operator`` is then empty). Of the random control: of its value under the leaderboard's
@@ -36,46 +36,54 @@ def variance(run: RunValues, estimates: pd.DataFrame, records: pd.DataFrame) -> 
     """
     board = estimates[estimates["question"] == Question.AGAINST_RANDOM]
     board = board[(board["metric"] == PRIMARY) & (board["operator"] == operator_of(estimates))]
-    methods = chain.from_iterable(_of_method(cell, run) for cell in cells_of(board))
-    control = _of_control(records, run.control, operator_of(estimates))
+    methods = chain.from_iterable(_components_of_method(cell, run) for cell in cells_of(board))
+    control = _components_of_control(records, run.control, operator_of(estimates))
     return pd.DataFrame([*methods, *control], columns=columns_of("variance"))
 
 
-def _of_method(cell: Cell, run: RunValues) -> Iterator[Row]:
+def _components_of_method(cell: Cell, run: RunValues) -> Iterator[Row]:
     """Of gaps ``(operator, seed, sequence)``."""
     there = [each for each in run.panels if each._replace(operator=cell.operator) == cell]
     gaps = [run.gap(each, run.random(each)) for each in there]
     several = [gap for gap in gaps if gap.values.size]
     if not several:
-        yield from _rows(cell, np.empty((0, 0)), ("seed", "sequence"), run.panel(cell).reason)
+        yield from _component_rows(
+            cell, np.empty((0, 0)), ("seed", "sequence"), run.panel(cell).reason
+        )
         return
     values = stacked(several).values
     if len(several) > 1:
         factors = ("operator", "seed", "sequence")
-        yield from _rows(cell._replace(operator=""), values, factors)
+        yield from _component_rows(cell._replace(operator=""), values, factors)
     else:
-        yield from _rows(cell, values[0], factors=("seed", "sequence"))
+        yield from _component_rows(cell, values[0], factors=("seed", "sequence"))
 
 
-def _of_control(records: pd.DataFrame, control: str, operator: str) -> Iterator[Row]:
+def _components_of_control(records: pd.DataFrame, control: str, operator: str) -> Iterator[Row]:
     """Of areas ``(draw, seed, sequence)``."""
-    wanted = {"method": control, "control": "", "metric": PRIMARY, "operator": operator}
+    chosen = {"method": control, "control": "", "metric": PRIMARY, "operator": operator}
     rows = records[(records["status"] == OK).to_numpy()]
-    for column, word in wanted.items():
-        rows = rows[(rows[column] == word).to_numpy()]
+    for column, label in chosen.items():
+        rows = rows[(rows[column] == label).to_numpy()]
     for (dataset, model), part in rows.groupby(["dataset", "model"], sort=False, observed=True):
         cell = Cell(str(dataset), str(model), control, "", PRIMARY, operator)
         values = _crossed(part)
-        yield from _rows(cell, values, _DRAWN, found=_within_sequences(values))
+        yield from _component_rows(cell, values, _DRAWN, variances=_within_sequences(values))
 
 
 def _within_sequences(values: Values) -> dict[str, float]:
-    """The order that is drawn first for one sequence has nothing to do with that for another: what
-    draws bring is what they bring alone and together with the sequence."""
-    found = terms(values, _DRAWN)
-    drawn = found.pop("draw") + found.pop("draw x sequence")
-    rest = sum(part for term, part in found.items() if " x " in term)
-    parts = {"draw": drawn, "seed": found["seed"], "sequence": found["sequence"], RESIDUAL: rest}
+    """Draws are nested in sequences: the first order that is drawn for one sequence has nothing to
+    do with the first for another. So the variance of draws is that of the draw and of its
+    interaction with the sequence."""
+    variances = terms(values, _DRAWN)
+    drawn = variances.pop("draw") + variances.pop("draw x sequence")
+    rest = sum(part for term, part in variances.items() if " x " in term)
+    parts = {
+        "draw": drawn,
+        "seed": variances["seed"],
+        "sequence": variances["sequence"],
+        RESIDUAL: rest,
+    }
     return {name: float(np.maximum(part, 0)) for name, part in parts.items()}
 
 
@@ -87,24 +95,24 @@ def _crossed(rows: pd.DataFrame) -> Values:
     return values
 
 
-def _rows(
+def _component_rows(
     cell: Cell,
     values: Values,
     factors: tuple[str, ...],
     why: str = "",
-    found: dict[str, float] | None = None,
+    variances: dict[str, float] | None = None,
 ) -> Iterator[Row]:
     where = {name: getattr(cell, name) for name in ("model", "method", "metric", "operator")}
     single = [factor for factor, size in zip(factors, values.shape, strict=True) if size == 1]
-    few = f"one {' and one '.join(single)}: not to be told apart" if single else ""
-    found = found or components(values, factors)
-    total = np.nansum([*found.values()])
-    for component, part in found.items():
-        told = {"component": component, "variance": part, "share": np.nan, "reason": ""}
+    few = f"one {' and one '.join(single)}: its variance cannot be separated" if single else ""
+    variances = variances or components(values, factors)
+    total = np.nansum([*variances.values()])
+    for component, part in variances.items():
+        row = {"component": component, "variance": part, "share": np.nan, "reason": ""}
         if np.isnan(part):
-            told["reason"] = why or few or "fewer than two things vary"
+            row["reason"] = why or few or "fewer than two things vary"
         elif total > 0:
-            told["share"] = part / total
+            row["share"] = part / total
         else:
-            told["reason"] = "there is no variance"
-        yield {**where, **told}
+            row["reason"] = "there is no variance"
+        yield {**where, **row}

@@ -19,9 +19,9 @@ CLAIMS: dict[str, Callable[[Work, pd.DataFrame], Iterator[Finding]]] = {"attngen
 
 
 def claims(work: Work, estimates: pd.DataFrame) -> pd.DataFrame:
-    """A row a claim; ``p_holm`` is corrected over all of them."""
+    """One row per claim; ``p_holm`` is corrected over all of them."""
     if work.plan.claims is None:
         return pd.DataFrame(columns=columns_of("claims"))
-    found = CLAIMS[work.plan.claims](work, estimates)
-    frame = pd.DataFrame([asdict(each) for each in found])
+    findings = CLAIMS[work.plan.claims](work, estimates)
+    frame = pd.DataFrame([asdict(each) for each in findings])
     return frame.assign(p_holm=holm(frame["p"]))[columns_of("claims")]

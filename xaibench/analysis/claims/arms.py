@@ -37,13 +37,13 @@ def arms_of(plan: Plan) -> Arms:
     network = next((_network(use) for use in plan.models.values() if use.use == ATTNGEN), None)
 
     def labels(use: str, policy: str) -> dict[float, str]:
-        found: dict[float, str] = {}
+        by_ratio: dict[float, str] = {}
         for label, model in plan.models.items():
             masking = model.options.get("masking") or {}
             alike = use != ATTNGEN or _network(model) == network
             if model.use == use and alike and masking.get("policy") == policy:
-                found.setdefault(float(masking["ratio"]), label)
-        return dict(sorted(found.items()))
+                by_ratio.setdefault(float(masking["ratio"]), label)
+        return dict(sorted(by_ratio.items()))
 
     def first(named: dict[float, str]) -> str:
         return next(iter(named.values()), "")
@@ -72,33 +72,33 @@ def histories(work: Work, model: str) -> dict[int, list[dict[str, float]]]:
 
 def validation(work: Work, models: list[str]) -> tuple[list[int], NDArray[np.float64]]:
     """The seeds that all the models share, and ``(model, seed)`` the validation accuracy of the
-    weights that were kept."""
-    kept = [
-        {seed: _of_kept(history) for seed, history in histories(work, model).items()}
+    weights that were saved."""
+    accuracies = [
+        {seed: _of_saved_epoch(history) for seed, history in histories(work, model).items()}
         for model in models
     ]
-    seeds = sorted(set.intersection(*map(set, kept))) if kept else []
-    return seeds, np.array([[each[seed] for seed in seeds] for each in kept])
+    seeds = sorted(set.intersection(*map(set, accuracies))) if accuracies else []
+    return seeds, np.array([[each[seed] for seed in seeds] for each in accuracies])
 
 
-def _of_kept(history: list[dict[str, float]]) -> float:
-    """Of the epoch that the training says was kept; the last where it does not say."""
-    kept = [row for row in history if row.get("kept")] or history
-    return float(kept[-1]["validation_accuracy"])
+def _of_saved_epoch(history: list[dict[str, float]]) -> float:
+    """Of the epoch whose weights were saved; the last where the history does not say."""
+    saved = [row for row in history if row.get("kept")] or history
+    return float(saved[-1]["validation_accuracy"])
 
 
-def trained(work: Work, masked: dict[float, str]) -> dict[float, str]:
+def trained_arms(work: Work, masked: dict[float, str]) -> dict[float, str]:
     """The arms that finished under any seed."""
     return {ratio: label for ratio, label in masked.items() if histories(work, label)}
 
 
 def chosen_ratio(work: Work, masked: dict[float, str]) -> float | None:
     """The ratio whose arm has the best mean validation accuracy; the test split is not asked."""
-    here = trained(work, masked)
-    seeds, accuracies = validation(work, list(here.values()))
+    arms = trained_arms(work, masked)
+    seeds, accuracies = validation(work, list(arms.values()))
     if not seeds:
         return None
-    return list(here)[int(accuracies.mean(axis=1).argmax())]
+    return list(arms)[int(accuracies.mean(axis=1).argmax())]
 
 
 def explained_ratio(plan: Plan, masked: dict[float, str], ratio: float) -> float | None:

@@ -32,35 +32,35 @@ from .arms import (
     chosen_ratio,
     explained_ratio,
     histories,
-    trained,
+    trained_arms,
     validation,
 )
 from .deletion import near_chance
 from .finding import (
     FAILS,
     HOLDS,
-    UNKNOWN,
+    UNDECIDED,
+    Claim,
     Finding,
-    Words,
     above,
+    not_measured,
     of_estimate,
     over_seeds,
-    untold,
 )
 
 BETTER = "96.73 % against 95.83 % (validation, one number each)"
 FASTER = ("AttnGen converges faster than the CNN", "faster (no number)")
 STEADIER = ("AttnGen's training is more stable", "more stable (no number)")
 CRITICS = "not reported; asked for by critics"
-BEST = (0.1, 0.2)
+BEST_RATIOS = (0.1, 0.2)
 
 Of = Callable[[History], float]
-"""What is told of a history, more being better; NaN where it was never reached or is undefined."""
+"""A number of a history, more being better; NaN where it was never reached or is undefined."""
 
-ABOVE = "holds if the interval lies above 0, does not if its upper end is below 0"
-ABOVE_BY = "holds if the interval lies above 0, does not if its upper end is below 0.2 points"
+ABOVE = "holds if the interval is above 0, does not if its upper end is below 0"
+ABOVE_BY = "holds if the interval is above 0, does not if its upper end is below 0.2 points"
 OPTIMUM = "holds if the best ratio on validation is in [.10, .20] in at least 4 of 5 seeds (80 %); "
-OPTIMUM += "does not if it is elsewhere in as many; a seed that ties in with out is neither"
+OPTIMUM += "does not if it is elsewhere in as many; a seed with a tie of in and out is neither"
 SCHEDULE = "the rate falls over all epochs, so convergence follows the schedule"
 
 
@@ -69,19 +69,21 @@ def findings(work: Work, estimates: pd.DataFrame) -> Iterator[Finding]:
     arms = arms_of(work.plan)
     ratio = chosen_ratio(work, arms.masked)
     if ratio is None:
-        yield untold("AttnGen", BETTER, "the run trained no model with the least attended masked")
+        yield not_measured(
+            "AttnGen", BETTER, "the run trained no model with the least attended masked"
+        )
         return
     model = arms.masked[ratio]
     every = (
-        *_accuracy(estimates, arms, ratio),
+        *_accuracy_findings(estimates, arms, ratio),
         *_convergence(work, arms, model),
         _steadiness(work, arms, model),
         *near_chance(work, arms.masked, ratio),
         _optimum(work, arms),
-        *_controls(work, estimates, arms, ratio),
+        *_control_findings(work, estimates, arms, ratio),
     )
     about = _about_the_data(work)
-    left = arms.masked.keys() - trained(work, arms.masked).keys()
+    left = arms.masked.keys() - trained_arms(work, arms.masked).keys()
     if left:
         about += f"; no training of ratio {', '.join(f'{each:g}' for each in sorted(left))}"
     for finding in every:
@@ -89,7 +91,7 @@ def findings(work: Work, estimates: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _about_the_data(work: Work) -> str:
-    """Said beside every claim: other data than the paper's, and what composition alone reaches."""
+    """A caveat of every claim: other data than the paper's, and what composition alone reaches."""
     best = max(floor_of(work), key=lambda trivial: float(trivial["accuracy"]))
     composition = f"composition alone reaches {best['accuracy']:.3f} ({best['name']})"
     instead = work.splits.facts.get(STANDS_IN)
@@ -102,7 +104,7 @@ def _about_the_data(work: Work) -> str:
 # Accuracy
 
 
-def _accuracy(estimates: pd.DataFrame, arms: Arms, ratio: float) -> Iterator[Finding]:
+def _accuracy_findings(estimates: pd.DataFrame, arms: Arms, ratio: float) -> Iterator[Finding]:
     """Test accuracy in shares; the ratio was chosen on validation."""
     model = arms.masked[ratio]
     picked = f"ratio {ratio:g} chosen on validation of {len(arms.masked)}"
@@ -118,32 +120,32 @@ def _accuracy(estimates: pd.DataFrame, arms: Arms, ratio: float) -> Iterator[Fin
     by_chance = ("masking by attention is better than masking at random", CRITICS)
     shared = min(arms.masked.keys() & arms.random, key=lambda at: abs(at - ratio), default=None)
     if shared is None:
-        yield untold(*by_chance, "wanted both at one ratio")
+        yield not_measured(*by_chance, "expected both at one ratio")
         return
     pair = arms.masked[shared], arms.random[shared]
     yield _more_accurate(estimates, by_chance, pair, f"both at ratio {shared:g}")
 
 
 def _more_accurate(
-    estimates: pd.DataFrame, words: tuple[str, str], pair: tuple[str, str], caveat: str
+    estimates: pd.DataFrame, claim: tuple[str, str], pair: tuple[str, str], caveat: str
 ) -> Finding:
-    found = _between(estimates, *pair)
-    if found is None:
-        return untold(*words, f"no accuracies of {pair[0]} and {pair[1] or 'such a model'}")
-    row, sign = found
-    told = Words(*words, f"test accuracy, {pair[0]} minus {pair[1]}")
-    return of_estimate(told, row, ABOVE_BY, sign=sign, least=0.002, caveat=caveat)
+    compared = _accuracy_difference(estimates, *pair)
+    if compared is None:
+        return not_measured(*claim, f"no accuracies of {pair[0]} and {pair[1] or 'such a model'}")
+    row, sign = compared
+    measured = Claim(*claim, f"test accuracy, {pair[0]} minus {pair[1]}")
+    return of_estimate(measured, row, ABOVE_BY, sign=sign, least=0.002, caveat=caveat)
 
 
-def _between(estimates: pd.DataFrame, model: str, other: str) -> tuple[Any, int] | None:
+def _accuracy_difference(estimates: pd.DataFrame, model: str, other: str) -> tuple[Any, int] | None:
     """The row that compares the accuracy of two models, and the sign that puts ``model`` first."""
     rows = estimates[
         (estimates["question"] == Question.BETWEEN_MODELS) & (estimates["metric"] == "accuracy")
     ]
     for first, second, sign in ((model, other, 1), (other, model, -1)):
-        here = rows[(rows["model"] == first) & (rows["other"] == second)]
-        if len(here) and not np.isnan(here["mean"].iloc[0]):
-            return here.iloc[0], sign
+        own = rows[(rows["model"] == first) & (rows["other"] == second)]
+        if len(own) and not np.isnan(own["mean"].iloc[0]):
+            return own.iloc[0], sign
     return None
 
 
@@ -154,12 +156,12 @@ def _convergence(work: Work, arms: Arms, model: str) -> Iterator[Finding]:
     pair = (model, arms.cnn)
     caveat = SCHEDULE if work.plan.training.options.get("schedule") == "one_cycle" else ""
     for quantity, of in _EPOCHS.items():
-        words = Words(*FASTER, f"{quantity}, CNN minus AttnGen")
-        yield _of_histories(work, words, pair, of, caveat=caveat)
-    area = Words(*FASTER, "area under the validation curve, AttnGen minus CNN")
-    yield _of_histories(work, area, pair, _area, caveat=caveat)
+        claim = Claim(*FASTER, f"{quantity}, CNN minus AttnGen")
+        yield _of_histories(work, claim, pair, of, caveat=caveat)
+    area = Claim(*FASTER, "area under the validation curve, AttnGen minus CNN")
+    yield _of_histories(work, area, pair, _area_under, caveat=caveat)
     spread = "spread of validation accuracy over the last epochs, CNN minus AttnGen"
-    yield _of_histories(work, Words(*STEADIER, spread), pair, _calm)
+    yield _of_histories(work, Claim(*STEADIER, spread), pair, _steadiness_of)
 
 
 def _epochs_to_95(history: History) -> float:
@@ -170,11 +172,11 @@ def _epochs_to_99_of_final(history: History) -> float:
     return -convergence(history).epochs_to_99_of_final
 
 
-def _area(history: History) -> float:
+def _area_under(history: History) -> float:
     return convergence(history).area
 
 
-def _calm(history: History) -> float:
+def _steadiness_of(history: History) -> float:
     return -convergence(history).spread
 
 
@@ -185,9 +187,9 @@ _EPOCHS: dict[str, Of] = {
 
 
 def _of_histories(
-    work: Work, words: Words, pair: tuple[str, str], of: Of, *, caveat: str = ""
+    work: Work, claim: Claim, pair: tuple[str, str], of: Of, *, caveat: str = ""
 ) -> Finding:
-    """The paired difference of what is told of each history.
+    """The paired difference of a number of each history.
 
     Never reached counts as one epoch after the last of either model, which is the least that it can
     have been, and is said.
@@ -195,37 +197,39 @@ def _of_histories(
     first, second = (histories(work, label) for label in pair)
     shared = sorted(first.keys() & second.keys())
     if not shared:
-        return untold(*words[:2], f"no trainings of {pair[0]} and {pair[1] or 'such a model'}")
-    told = np.array([[of(each[seed]) for seed in shared] for each in (first, second)])
-    never = np.isnan(told).sum(axis=1)
+        return not_measured(
+            *claim[:2], f"no trainings of {pair[0]} and {pair[1] or 'such a model'}"
+        )
+    of_seeds = np.array([[of(each[seed]) for seed in shared] for each in (first, second)])
+    never = np.isnan(of_seeds).sum(axis=1)
     if of in _EPOCHS.values() and never.any():
         longest = [max(len(first[seed]), len(second[seed])) for seed in shared]
-        told = np.where(np.isnan(told), -(np.array(longest) + 1.0), told)
+        of_seeds = np.where(np.isnan(of_seeds), -(np.array(longest) + 1.0), of_seeds)
         bound = f"never reached by AttnGen under {never[0]} and by the CNN under {never[1]} of "
         bound += f"{len(shared)} seeds, counted as one epoch after the last of either"
         caveat = "; ".join(filter(None, (bound, caveat)))
-    return over_seeds(words, subtracted(told[0], told[1]), ABOVE, caveat=caveat)
+    return over_seeds(claim, subtracted(of_seeds[0], of_seeds[1]), ABOVE, caveat=caveat)
 
 
 def _steadiness(work: Work, arms: Arms, model: str) -> Finding:
     """The deviation of accuracy between seeds, which both models share."""
     seeds, accuracies = validation(work, [model, arms.cnn] if arms.cnn else [])
     if len(seeds) < 3:
-        return untold(*STEADIER, "the spread between seeds asks for three of them, and a CNN")
-    found = ratio_of_deviations(accuracies[1], accuracies[0])
+        return not_measured(*STEADIER, "the spread between seeds asks for three of them, and a CNN")
+    ratio = ratio_of_deviations(accuracies[1], accuracies[0])
     return Finding(
         *STEADIER,
         quantity="standard deviation of validation accuracy between seeds, CNN over AttnGen",
-        mean=found.ratio,
-        low=found.low,
-        high=found.high,
+        mean=ratio.ratio,
+        low=ratio.low,
+        high=ratio.high,
         seeds=len(seeds),
         sequences=0,
         test="Pitman and Morgan, of the variances of pairs",
-        p=found.p,
-        verdict=above(found.low - 1, found.high - 1),
-        rule="holds if the interval lies above 1, does not if its upper end is below 1",
-        caveat=found.reason,
+        p=ratio.p,
+        verdict=above(ratio.low - 1, ratio.high - 1),
+        rule="holds if the interval is above 1, does not if its upper end is below 1",
+        caveat=ratio.reason,
     )
 
 
@@ -233,52 +237,54 @@ def _steadiness(work: Work, arms: Arms, model: str) -> Finding:
 
 
 def _optimum(work: Work, arms: Arms) -> Finding:
-    words = ("masking 10 to 20 % of the positions is best", "10-20 % best")
-    arm = trained(work, ({0.0: arms.unmasked} if arms.unmasked else {}) | arms.masked)
+    claim = ("masking 10 to 20 % of the positions is best", "10-20 % best")
+    arm = trained_arms(work, ({0.0: arms.unmasked} if arms.unmasked else {}) | arms.masked)
     seeds, accuracies = validation(work, list(arm.values()))
     if len(arm) < 3 or not seeds:
-        return untold(*words, "wanted at least three ratios, trained")
+        return not_measured(*claim, "expected at least three ratios, trained")
     ratios = np.array(list(arm))
-    moderate = (ratios >= BEST[0]) & (ratios <= BEST[1])
-    if not (moderate.any() and (ratios < BEST[0]).any() and (ratios > BEST[1]).any()):
-        return untold(*words, "wanted ratios below, in and above [.10, .20]")
+    moderate = (ratios >= BEST_RATIOS[0]) & (ratios <= BEST_RATIOS[1])
+    if not (moderate.any() and (ratios < BEST_RATIOS[0]).any() and (ratios > BEST_RATIOS[1]).any()):
+        return not_measured(*claim, "expected ratios below, in and above [.10, .20]")
     best = accuracies == accuracies.max(axis=0)
     inside, outside = (int((~best[~part]).all(axis=0).sum()) for part in (moderate, ~moderate))
-    asked = int(moderate.sum())
-    found = stats.binomtest(inside, len(seeds), asked / len(ratios), alternative="greater")
+    inside_ratios = int(moderate.sum())
+    test = stats.binomtest(inside, len(seeds), inside_ratios / len(ratios), alternative="greater")
     interval = stats.binomtest(inside, len(seeds)).proportion_ci(0.95)
     return Finding(
-        *words,
+        *claim,
         quantity="share of seeds whose best ratio on validation is in [.10, .20]",
         mean=inside / len(seeds),
         low=float(interval.low),
         high=float(interval.high),
         seeds=len(seeds),
         sequences=0,
-        test=f"binomial, one-sided, against {asked} of {len(ratios)} ratios",
-        p=float(found.pvalue),
-        verdict=_of_shares(inside, outside, len(seeds)),
+        test=f"binomial, one-sided, against {inside_ratios} of {len(ratios)} ratios",
+        p=float(test.pvalue),
+        verdict=_optimum_verdict(inside, outside, len(seeds)),
         rule=OPTIMUM,
-        caveat="best by seed: " + ", ".join(_listed(ratios[column]) for column in best.T),
+        caveat="best by seed: " + ", ".join(_ratios_text(ratios[column]) for column in best.T),
     )
 
 
-def _listed(ratios: NDArray[np.float64]) -> str:
+def _ratios_text(ratios: NDArray[np.float64]) -> str:
     return " and ".join(f"{ratio:g}" for ratio in ratios)
 
 
-def _of_shares(inside: int, outside: int, seeds: int) -> str:
+def _optimum_verdict(inside: int, outside: int, seeds: int) -> str:
     if seeds < 5:
-        return UNKNOWN
+        return UNDECIDED
     if inside >= 0.8 * seeds:
         return HOLDS
-    return FAILS if outside >= 0.8 * seeds else UNKNOWN
+    return FAILS if outside >= 0.8 * seeds else UNDECIDED
 
 
 # What critics asked for
 
 
-def _controls(work: Work, estimates: pd.DataFrame, arms: Arms, ratio: float) -> Iterator[Finding]:
+def _control_findings(
+    work: Work, estimates: pd.DataFrame, arms: Arms, ratio: float
+) -> Iterator[Finding]:
     """Attention beside random orders and beside controls of its own map, on the arm of the ratio or
     the nearest that is explained."""
     nearest = explained_ratio(work.plan, arms.masked, ratio)
@@ -293,20 +299,20 @@ def _controls(work: Work, estimates: pd.DataFrame, arms: Arms, ratio: float) -> 
         & estimates["mean"].notna()
     ]
     if rows.empty:
-        why = "wanted attention, deletion and an explained AttnGen"
-        yield untold("attention finds more than chance", CRITICS, why)
+        why = "expected attention, deletion and an explained AttnGen"
+        yield not_measured("attention finds more than chance", CRITICS, why)
     for _, row in rows.iterrows():
-        claim = f"attention finds more than {_WORDS.get(row['other'], row['other'])}"
+        claim = f"attention finds more than {_CONTROLS.get(row['other'], row['other'])}"
         quantity = f"area of deletion (logit difference, {operator}), control minus attention"
-        told = Words(claim, CRITICS, quantity)
-        yield of_estimate(told, row.to_dict(), ABOVE, caveat=f"ratio {nearest:g}")
+        measured = Claim(claim, CRITICS, quantity)
+        yield of_estimate(measured, row.to_dict(), ABOVE, caveat=f"ratio {nearest:g}")
 
 
-_WORDS = {
+_CONTROLS = {
     RANDOM: "random orders",
-    "rotated": "its own map moved along (run lengths kept)",
+    "rotated": "its own map rotated (run lengths stay)",
     "another sequence": "the map of another sequence",
     "mean map": "the mean of all maps",
-    "negated": "its own map turned round",
-    "blurred": "its own map smeared",
+    "negated": "its own map negated",
+    "blurred": "its own map blurred",
 }

@@ -21,40 +21,42 @@ from .finding import (
     CROSSED,
     FAILS,
     HOLDS,
-    UNKNOWN,
+    UNDECIDED,
     Finding,
     above,
     all_of,
-    untold,
+    not_measured,
 )
 
 NEAR_CHANCE = (0.4, 0.6)
 DELETED = (0.1, 0.2)
-CHANCE = (
-    "holds if at 10 % and at 20 % the interval of the accuracy lies in [.40, .60] and that of "
-    "random minus attention above 0; does not if at either the accuracy's interval lies outside "
+NEAR_CHANCE_RULE = (
+    "holds if at 10 % and at 20 % the interval of the accuracy is in [.40, .60] and that of "
+    "random minus attention above 0; does not if at either the accuracy's interval is outside "
     "[.40, .60] or that of the difference below 0"
 )
 OUTSIDE = "what it puts in is in AttnGen's training distribution and not in the CNN's"
 
 
 def near_chance(work: Work, masked: dict[float, str], ratio: float) -> Iterator[Finding]:
-    """One finding an operator, on the arm of the chosen ratio or the nearest explained one."""
-    words = ("deleting what AttnGen attends to most leaves chance", "96.9 % to near chance")
+    """One finding per operator, on the arm of the chosen ratio or the nearest explained one."""
+    claim = ("deleting what AttnGen attends to most leaves chance", "96.9 % to near chance")
     nearest = explained_ratio(work.plan, masked, ratio)
     methods = [label for label, use in work.plan.attribution.items() if use.use == "attention"]
     if nearest is None or not methods or not set(DELETED) <= set(work.plan.fractions):
-        yield untold(*words, "wanted attention of an explained AttnGen, and points at .1 and .2")
+        yield not_measured(
+            *claim, "expected attention of an explained AttnGen, and points at .1 and .2"
+        )
         return
     for operator in work.plan.operators:
-        found = _deleted(work, masked[nearest], methods[0], operator)
-        if found is None:
-            yield untold(*words, f"no curves under operator {operator}")
+        deleted = _deleted(work, masked[nearest], methods[0], operator)
+        if deleted is None:
+            yield not_measured(*claim, f"no curves under operator {operator}")
             continue
         caveat = f"ratio {nearest:g}"
         if work.plan.operators[operator].use == _replacement(work, masked[nearest]):
             caveat += f"; {OUTSIDE}"
-        yield _of_deletion(words, operator, found, caveat)
+        yield _of_deletion(claim, operator, deleted, caveat)
 
 
 Deleted = dict[float, tuple[Estimate, Estimate, float]]
@@ -62,20 +64,20 @@ Deleted = dict[float, tuple[Estimate, Estimate, float]]
 
 
 def _replacement(work: Work, model: str) -> str:
-    """The operator that puts in what the masking of a model does."""
+    """The operator that replaces bases as the masking of a model does."""
     return str(work.plan.models[model].options["masking"]["replacement"])
 
 
 def _deleted(work: Work, model: str, method: str, operator: str) -> Deleted | None:
     """None where there are no curves of both under one seed."""
-    by_attention = _accuracies(work, model, method, operator)
-    by_chance = _accuracies(work, model, RANDOM, operator)
+    by_attention = _accuracies_by_seed(work, model, method, operator)
+    by_chance = _accuracies_by_seed(work, model, RANDOM, operator)
     seeds = sorted(by_attention.keys() & by_chance.keys())
     if not seeds:
         return None
     count = by_attention[seeds[0]].shape[1]
     resampling = Resampling(clusters=numbers_of(work, count))
-    found = {}
+    by_fraction = {}
     for fraction in DELETED:
         step = work.plan.fractions.index(fraction)
         attended, chance = (
@@ -84,34 +86,34 @@ def _deleted(work: Work, model: str, method: str, operator: str) -> Deleted | No
         )
         alone = of_values(attended, resampling, yes_no=True)
         apart = of_differences(chance - attended, resampling)
-        found[fraction] = alone, apart, float(chance.mean())
-    return found
+        by_fraction[fraction] = alone, apart, float(chance.mean())
+    return by_fraction
 
 
-def _accuracies(
+def _accuracies_by_seed(
     work: Work, model: str, method: str, operator: str
 ) -> dict[int, NDArray[np.float64]]:
     """By seed, ``(step, sequence)``: 1 where the label is still predicted; of random orders the
     mean."""
-    found = {}
+    by_seed = {}
     for seed in seeds_of(work.plan, model):
         curves = existing_curves(work, model, seed, Course(method, operator), "accuracy")
         if curves:
-            found[seed] = np.mean(curves, axis=0)
-    return found
+            by_seed[seed] = np.mean(curves, axis=0)
+    return by_seed
 
 
-def _of_deletion(words: tuple[str, str], operator: str, found: Deleted, caveat: str) -> Finding:
-    told = [
+def _of_deletion(claim: tuple[str, str], operator: str, deleted: Deleted, caveat: str) -> Finding:
+    figures = [
         f"{fraction:.0%}: attention {attended.mean:.3f} [{attended.low:.3f}, {attended.high:.3f}], "
         f"random {chance:.3f}"
-        for fraction, (attended, _, chance) in found.items()
+        for fraction, (attended, _, chance) in deleted.items()
     ]
     most = DELETED[-1]
-    attended = found[most][0]
-    below = [_one_sided(apart) for _, apart, _ in found.values()]
+    attended = deleted[most][0]
+    below = [_one_sided(apart) for _, apart, _ in deleted.values()]
     return Finding(
-        *words,
+        *claim,
         quantity=f"accuracy at {most:.0%} deletion, operator {operator}",
         mean=attended.mean,
         low=attended.low,
@@ -120,9 +122,11 @@ def _of_deletion(words: tuple[str, str], operator: str, found: Deleted, caveat: 
         sequences=attended.sequences,
         test=f"one-sided {CROSSED} that attention is below random, the larger p of both",
         p=float(np.max(below)),
-        verdict=all_of([_chance(attended, apart) for attended, apart, _ in found.values()]),
-        rule=CHANCE,
-        caveat="; ".join([*told, caveat]),
+        verdict=all_of(
+            [_chance_verdict(attended, apart) for attended, apart, _ in deleted.values()]
+        ),
+        rule=NEAR_CHANCE_RULE,
+        caveat="; ".join([*figures, caveat]),
     )
 
 
@@ -132,12 +136,12 @@ def _one_sided(apart: Estimate) -> float:
     return half if apart.mean > 0 else 1 - half
 
 
-def _chance(attended: Estimate, apart: Estimate) -> str:
+def _chance_verdict(attended: Estimate, apart: Estimate) -> str:
     """Near chance, and below random deletion of as many positions."""
     low, high = NEAR_CHANCE
     if np.isnan(attended.low):
-        return UNKNOWN
+        return UNDECIDED
     if attended.high < low or attended.low > high:
         return FAILS
-    near = HOLDS if low <= attended.low and attended.high <= high else UNKNOWN
+    near = HOLDS if low <= attended.low and attended.high <= high else UNDECIDED
     return all_of([near, above(apart.low, apart.high)])

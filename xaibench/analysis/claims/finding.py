@@ -1,4 +1,4 @@
-"""What a run finds of one claim, and the words for it."""
+"""The finding of a run about one claim."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from xaibench.statistics.paired import of_t, paired_t
 
-HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "cannot be told at this n"
+HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "cannot be told at this n"
 
 
 CROSSED = "crossed t over seeds and sequences"
 OVER_SEEDS = "paired t over seeds, on exactly these sequences"
 
 
-class Words(NamedTuple):
+class Claim(NamedTuple):
     """What a paper claims, what it gives for it, and what we measure of it."""
 
     claim: str
@@ -30,7 +30,7 @@ class Words(NamedTuple):
 class Finding:
     """One claim: what was published, and what we measured with its 95 % interval.
 
-    ``rule`` says when it ``holds`` and when it ``does not hold``; anything else cannot be told.
+    ``rule`` says when it ``holds`` and when it ``does not hold``; anything else is undecided.
     ``caveat`` is what to know before it is quoted. ``p`` is two-sided unless ``test`` says else.
     """
 
@@ -53,7 +53,7 @@ class Finding:
         return [field.name for field in fields(cls)]
 
 
-def untold(claim: str, published: str, why: str) -> Finding:
+def not_measured(claim: str, published: str, why: str) -> Finding:
     """A claim that the run has no numbers for."""
     return Finding(
         claim=claim,
@@ -66,55 +66,55 @@ def untold(claim: str, published: str, why: str) -> Finding:
         sequences=0,
         test="",
         p=np.nan,
-        verdict=UNKNOWN,
+        verdict=UNDECIDED,
         rule="",
         caveat=why,
     )
 
 
 def above(low: float, high: float, *, least: float = 0.0) -> str:
-    """Holds where the whole interval lies above 0, fails where its upper end is below ``least``.
+    """Holds where the whole interval is above 0, fails where its upper end is below ``least``.
 
     >>> above(0.001, 0.004), above(-0.003, 0.001, least=0.002), above(-0.003, 0.004)
     ('holds', 'does not hold', 'cannot be told at this n')
     """
     if low > 0:
         return HOLDS
-    return FAILS if high < least else UNKNOWN
+    return FAILS if high < least else UNDECIDED
 
 
 def all_of(verdicts: Sequence[str]) -> str:
     """Holds where all parts hold, fails where any fails."""
     if FAILS in verdicts:
         return FAILS
-    return HOLDS if set(verdicts) == {HOLDS} else UNKNOWN
+    return HOLDS if set(verdicts) == {HOLDS} else UNDECIDED
 
 
 def over_seeds(
-    words: Words, differences: NDArray[np.float64], rule: str, *, caveat: str = ""
+    claim: Claim, differences: NDArray[np.float64], rule: str, *, caveat: str = ""
 ) -> Finding:
-    """A paired difference of one number a seed, positive where the claim is right; NaN is left
+    """A paired difference of one number per seed, positive where the claim is right; NaN is left
     out."""
     known = differences[~np.isnan(differences)]
-    found = paired_t(known)
+    test = paired_t(known)
     low, high = of_t(known)
     return Finding(
-        **words._asdict(),
+        **claim._asdict(),
         mean=float(known.mean()) if len(known) else np.nan,
         low=low,
         high=high,
         seeds=len(known),
         sequences=0,
         test=OVER_SEEDS,
-        p=found.p,
-        verdict=UNKNOWN if np.isnan(found.p) else above(low, high),
+        p=test.p,
+        verdict=UNDECIDED if np.isnan(test.p) else above(low, high),
         rule=rule,
-        caveat="; ".join(filter(None, (caveat, found.reason))),
+        caveat="; ".join(filter(None, (caveat, test.reason))),
     )
 
 
 def of_estimate(
-    words: Words,
+    claim: Claim,
     row: Mapping[Any, Any],
     rule: str,
     *,
@@ -122,11 +122,11 @@ def of_estimate(
     least: float = 0.0,
     caveat: str = "",
 ) -> Finding:
-    """A paired difference that the estimates hold; ``sign`` turns it so that positive is for the
+    """A paired difference that the estimates hold; ``sign`` makes positive speak for the
     claim."""
     low, high = sorted((sign * row["low"], sign * row["high"]))
     return Finding(
-        **words._asdict(),
+        **claim._asdict(),
         mean=sign * row["mean"],
         low=low,
         high=high,

@@ -1,4 +1,4 @@
-"""How much better or worse the second run's models tell the classes apart: AUROC, AUPRC, MCC."""
+"""How much better or worse the second run's models discriminate: AUROC, AUPRC, MCC."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ from xaibench.values import Estimate
 from .runs import Run
 
 SAME = 1e-6
-"""Measures that differ by no more count as equal: so far can float32 logits reorder sequences."""
+"""Measures that differ by no more count as equal: rounding of float32 logits reorders sequences."""
 
-_OTHER_SEEDS = "the runs share no seed: no difference by seed"
+_NO_SHARED_SEED = "the runs share no seed: no difference by seed"
 
 
-def classifying(first: Run, second: Run) -> Iterator[dict[str, Any]]:
-    """Rows as those of ``compare.rows``, for each model in both runs that kept its predictions.
+def classification_rows(first: Run, second: Run) -> Iterator[dict[str, Any]]:
+    """Rows as those of ``difference_rows``, for each model whose predictions both runs have.
 
-    On the sequences that both predicted, with the same label, and the seeds of both.
+    On the sequences that both predicted, with the same label, and the shared seeds.
     """
-    if _classes(first) != _classes(second):
+    if _class_names(first) != _class_names(second):
         return
     data_seed = int(first.results.plan.get("data_seed", 0))
     drawing = shared_draws(data_seed, "classification", resamples=PASSES, flips=0)
     one, other = (predicted(run.results.predictions) for run in (first, second))
     for model in one:
         if model in other:
-            both = _on_shared_sequences(one[model], other[model])
+            both = _same_predictions(one[model], other[model])
             for measure in MEASURES:
                 where = {"first": first.letter, "second": second.letter, "model": model}
-                yield {**_row(measure, *both, drawing), **where, "metric": measure}
+                yield {**_measure_row(measure, *both, drawing), **where, "metric": measure}
 
 
-def _classes(run: Run) -> object:
+def _class_names(run: Run) -> object:
     dataset = run.results.environment.get("dataset")
     return dataset.get("class_names") if isinstance(dataset, dict) else None
 
 
-def _on_shared_sequences(first: Predicted, second: Predicted) -> tuple[Predicted, Predicted]:
+def _same_predictions(first: Predicted, second: Predicted) -> tuple[Predicted, Predicted]:
     names, rows, others = np.intersect1d(first.sequences, second.sequences, return_indices=True)
     alike = first.labels[rows] == second.labels[others]
     return tuple(  # type: ignore[return-value]  # two of them
@@ -58,18 +58,20 @@ def _on_shared_sequences(first: Predicted, second: Predicted) -> tuple[Predicted
     )
 
 
-def _row(measure: str, first: Predicted, second: Predicted, drawing: Drawing) -> dict[str, Any]:
+def _measure_row(
+    measure: str, first: Predicted, second: Predicted, drawing: Drawing
+) -> dict[str, Any]:
     seeds = np.intersect1d(first.seeds, second.seeds)
-    found = Discrimination(np.nan, reason=_OTHER_SEEDS)
+    estimated = Discrimination(np.nan, reason=_NO_SHARED_SEED)
     means, alike, exactly = (np.nan, np.nan), False, False
     if len(seeds) and len(first.labels):
         one, other = first.under(seeds), second.under(seeds)
-        found = difference(measure, other, one, first.labels, drawing)
+        estimated = difference(measure, other, one, first.labels, drawing)
         of_runs = [of_seeds(measure, logits, first.labels) for logits in (one, other)]
         means = (float(of_runs[0].mean()), float(of_runs[1].mean()))
         exactly = np.array_equal(one, other)
         alike = exactly or bool((np.abs(of_runs[0] - of_runs[1]) <= SAME).all())
-    known = {name: getattr(found, name, np.nan) for name in Estimate.columns()}
+    known = {name: getattr(estimated, name, np.nan) for name in Estimate.columns()}
     return {
         **{**known, "undefined": 0},
         **{"family": "model", "method": "", "operator": "", "better": "higher"},

@@ -1,4 +1,4 @@
-"""How much better or worse the second run is: a row a model, method, metric and operator."""
+"""How much better or worse the second run is: one row per model, method, metric and operator."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xaibench.analysis.orientation import sign_of
 from xaibench.analysis.panels import Cell, Panel, aligned, joined, minus
 from xaibench.explanation.controls import RANDOM
 from xaibench.protocols import MetricFacts, OfChange, OfCurves
@@ -17,8 +18,8 @@ from xaibench.statistics.means import defined_part, of_differences, undefined
 from xaibench.statistics.resampling import Resampling
 from xaibench.values import Estimate
 
-from .classification import classifying
-from .overlap import Shared, cells
+from .classification_rows import classification_rows
+from .overlap import Shared, shared_cells
 from .runs import Run
 from .unpaired import of_unpaired
 
@@ -33,31 +34,31 @@ metric, its gap to random, or nothing, where values of the two runs are of other
 and its intervals are of second minus first, positive where the second is better (where neither
 direction is, the plain difference). ``equal``: no value differs, or by ``rounding`` alone."""
 
-ROUNDING = 1e-6
-"""Values that differ by no more than this part of the metric's size count as equal. A float32 keeps
-6e-8 of a number; a map is made of thousands of sums and products of such, whose order depends on
-how many sequences are in a batch and on the threads."""
+EQUAL_WITHIN = 1e-6
+"""Values that differ by no more than this part of the metric's size count as equal. A float32 has a
+relative precision of 6e-8; a map is made of thousands of sums and products of such, whose order
+depends on how many sequences are in a batch and on the threads."""
 
 _COMPARED = {"curves": "gap to random"}
-_OTHER_SEEDS = (
+_OVER_OTHER_SEEDS = (
     "each value is an average over the other seeds of its run, and these are not the same"
 )
 
 Values = NDArray[np.float64]
 
 
-def rows(found: Shared, first: Run, second: Run) -> pd.DataFrame:
-    """Every shared figure with its difference, in ``COLUMNS``; Holm over the rows of a family
+def difference_rows(shared: Shared, first: Run, second: Run) -> pd.DataFrame:
+    """Every shared number with its difference, in ``COLUMNS``; Holm over the rows of a family
     that differ by more than rounding."""
     frame = pd.DataFrame(
         [
-            {**_compared(found, *pair), **_where(first, second, pair[0])}
-            for pair in cells(found, first, second)
+            {**_difference_row(shared, *pair), **_labels(first, second, pair[0])}
+            for pair in shared_cells(shared, first, second)
         ]
-        + list(classifying(first, second)),
+        + list(classification_rows(first, second)),
         columns=COLUMNS,
     )
-    return _in_order(_corrected(frame), first)
+    return _as_planned(_with_holm(frame), first)
 
 
 def incomparable(frame: pd.DataFrame) -> pd.Series[bool]:
@@ -65,9 +66,9 @@ def incomparable(frame: pd.DataFrame) -> pd.Series[bool]:
     return frame["compared"] == ""
 
 
-def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows without any difference are no tests, for nothing can be found there by chance: their p
-    stays, and the others are corrected for each other alone."""
+def _with_holm(frame: pd.DataFrame) -> pd.DataFrame:
+    """With Holm over the rows that differ. A row without any difference is no test, as it cannot be
+    significant by chance: its p stays."""
     differ = ~frame["equal"].astype(bool)
     for name in ("p", "p_sequences", "p_seeds"):
         families = frame[differ].groupby("family", sort=False)[name]
@@ -76,42 +77,50 @@ def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _where(first: Run, second: Run, cell: Cell) -> dict[str, str]:
+def _labels(first: Run, second: Run, cell: Cell) -> dict[str, str]:
     what = {name: getattr(cell, name) for name in ("model", "method", "metric", "operator")}
     return {"first": first.letter, "second": second.letter, **what}
 
 
-def _compared(found: Shared, cell: Cell, other: Cell) -> dict[str, Any]:
-    facts = found.values.facts[cell.metric]
-    assert facts is not None  # records of other metrics were left out
-    one, two = (_looked_at(found, each, facts) for each in (cell, other))
-    both = aligned(one, two) if found.paired else _on_shared_sequences(one, two)
-    apart = facts.kind == OfChange("seed") and _of_other_seeds(one, two)
-    alike = found.paired and not apart and _equal(*both, most=ROUNDING * _size(found, cell, other))
-    estimate = undefined(_OTHER_SEEDS) if apart else _estimate(found, facts, *both, alike=alike)
-    means = _means(*both, together=found.paired)
+def _difference_row(shared: Shared, cell: Cell, other: Cell) -> dict[str, Any]:
+    facts = shared.values.facts[cell.metric]
+    assert facts is not None  # records of other metrics were dropped
+    one, two = (_panel_compared(shared, each, facts) for each in (cell, other))
+    both = aligned(one, two) if shared.paired else _cut_to_shared(one, two)
+    other_seeds = facts.kind == OfChange("seed") and _of_other_seeds(one, two)
+    equal = (
+        shared.paired
+        and not other_seeds
+        and _agree(*both, most=EQUAL_WITHIN * _size_of_values(shared, cell, other))
+    )
+    estimate = (
+        undefined(_OVER_OTHER_SEEDS)
+        if other_seeds
+        else _estimate_difference(shared, facts, *both, equal=equal)
+    )
+    means = _means_of_runs(*both, together=shared.paired)
     if np.isnan(estimate.mean):  # whichever run has values at all says so
-        means = _mean(one.values), _mean(two.values)
+        means = _mean_of(one.values), _mean_of(two.values)
     return {
         "family": facts.family,
         "better": facts.better,
-        "compared": "" if apart else _COMPARED.get(facts.kind.of, "value"),
+        "compared": "" if other_seeds else _COMPARED.get(facts.kind.of, "value"),
         "first_mean": means[0],
         "second_mean": means[1],
         **asdict(estimate),
         "first_seeds": len(both[0].values),
         "second_seeds": len(both[1].values),
-        "equal": alike,
-        "rounding": alike and not _equal(*both),
+        "equal": equal,
+        "rounding": equal and not _agree(*both),
     }
 
 
-def _looked_at(found: Shared, cell: Cell, facts: MetricFacts) -> Panel:
+def _panel_compared(shared: Shared, cell: Cell, facts: MetricFacts) -> Panel:
     """The values of a metric; of curves, how much better they are than random positions, for
     curves depend on how sure a model is."""
     if isinstance(facts.kind, OfCurves):
-        return found.values.gap(cell, cell._replace(method=RANDOM))
-    return found.values.panel(cell)
+        return shared.values.gap(cell, cell._replace(method=RANDOM))
+    return shared.values.panel(cell)
 
 
 def _of_other_seeds(first: Panel, second: Panel) -> bool:
@@ -120,23 +129,25 @@ def _of_other_seeds(first: Panel, second: Panel) -> bool:
     )
 
 
-def _size(found: Shared, *of: Cell) -> float:
+def _size_of_values(shared: Shared, *of: Cell) -> float:
     """How large the values of a metric are: the larger of the mean sizes in both runs. Of curves
-    it is that of the curve, for its gap to random is rounded as it is and may be near 0."""
-    return max(float(np.nan_to_num(_mean(np.abs(found.values.panel(cell).values)))) for cell in of)
+    it is that of the curve, for its gap to random has the curve's rounding and may be near 0."""
+    return max(
+        float(np.nan_to_num(_mean_of(np.abs(shared.values.panel(cell).values)))) for cell in of
+    )
 
 
-def _estimate(
-    found: Shared, facts: MetricFacts, first: Panel, second: Panel, *, alike: bool
+def _estimate_difference(
+    shared: Shared, facts: MetricFacts, first: Panel, second: Panel, *, equal: bool
 ) -> Estimate:
     """The difference; 0 to the last digit where both are ``alike``."""
-    sign = -1 if facts.better == "lower" and not isinstance(facts.kind, OfCurves) else 1
+    sign = 1 if isinstance(facts.kind, OfCurves) else sign_of(facts)  # gaps are positive if better
     resampling = Resampling(sequences_only=facts.kind == OfChange("seed"))
     reason = joined(first.reason, second.reason)
     if not first.values.size or not second.values.size:
         return undefined(reason or "there are no pairs of values")
-    if found.paired:
-        values = sign * minus(first if alike else second, first).values
+    if shared.paired:
+        values = sign * minus(first if equal else second, first).values
         estimate = of_differences(values, resampling)
     else:
         one, other = (sign * panel.values for panel in (first, second))
@@ -144,7 +155,7 @@ def _estimate(
     return replace(estimate, reason=joined(estimate.reason, reason))
 
 
-def _on_shared_sequences(first: Panel, second: Panel) -> tuple[Panel, Panel]:
+def _cut_to_shared(first: Panel, second: Panel) -> tuple[Panel, Panel]:
     """Both on the sequences that both have, each with its own seeds."""
     both = np.intersect1d(first.sequences, second.sequences, assume_unique=True)
     one, other = (
@@ -154,24 +165,24 @@ def _on_shared_sequences(first: Panel, second: Panel) -> tuple[Panel, Panel]:
     return one, other
 
 
-def _means(first: Panel, second: Panel, *, together: bool) -> tuple[float, float]:
+def _means_of_runs(first: Panel, second: Panel, *, together: bool) -> tuple[float, float]:
     """The mean of each where the difference is defined, so that they differ by its mean."""
     unknown = (
         np.isnan(first.values) | np.isnan(second.values)
         if together
         else (np.isnan(first.values).all(axis=0) | np.isnan(second.values).all(axis=0))
     )
-    one, other = (_mean(np.where(unknown, np.nan, panel.values)) for panel in (first, second))
+    one, other = (_mean_of(np.where(unknown, np.nan, panel.values)) for panel in (first, second))
     return one, other
 
 
-def _mean(values: Values) -> float:
-    """That of the seed means; NaN where no value is defined."""
+def _mean_of(values: Values) -> float:
+    """The mean of the seed means; NaN where no value is defined."""
     defined, _ = defined_part(values)
     return float(np.nanmean(defined, axis=1).mean()) if defined.size else np.nan
 
 
-def _equal(first: Panel, second: Panel, *, most: float = 0) -> bool:
+def _agree(first: Panel, second: Panel, *, most: float = 0) -> bool:
     """Whether no value differs by more than ``most``; not where there is none."""
     one, other = first.values, second.values
     unknown = np.isnan(one)
@@ -180,15 +191,15 @@ def _equal(first: Panel, second: Panel, *, most: float = 0) -> bool:
     return bool((np.abs(one - other)[~unknown] <= most).all())
 
 
-def _in_order(frame: pd.DataFrame, first: Run) -> pd.DataFrame:
-    """As the plan names things; what the models themselves reach comes first."""
+def _as_planned(frame: pd.DataFrame, first: Run) -> pd.DataFrame:
+    """In the order of the plan; what the models themselves reach comes first."""
     plan = first.results.plan
     known = {name: list(plan.get(section) or ()) for name, section in _SECTIONS.items()}
     places = pd.DataFrame(
         {
             "family": np.where(frame["family"] == "model", -1, pd.factorize(frame["family"])[0]),
             "metric": pd.factorize(frame["metric"])[0],
-            **{name: frame[name].map(_places(labels)) for name, labels in known.items()},
+            **{name: frame[name].map(_positions(labels)) for name, labels in known.items()},
         }
     )
     by = ["family", "metric", *known]
@@ -200,5 +211,5 @@ def _in_order(frame: pd.DataFrame, first: Run) -> pd.DataFrame:
 _SECTIONS = {"operator": "operators", "model": "models", "method": "attribution"}
 
 
-def _places(labels: list[Any]) -> dict[str, int]:
+def _positions(labels: list[Any]) -> dict[str, int]:
     return {str(label): place for place, label in enumerate(labels)}

@@ -1,4 +1,4 @@
-"""In what two runs differ, apart from their results: a line a thing."""
+"""In what two runs differ, apart from their results: plan, data, versions, machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from .runs import Run, sequences_of, version_of
+from .runs import Run, explained_sequences, version_of
 
 _ABSENT = object()
 
@@ -28,36 +28,47 @@ def differences(first: Run, second: Run) -> list[Difference]:
     under which seeds."""
     plans = first.results.plan, second.results.plan
     one, other = first.results.environment, second.results.environment
-    found = [Difference("plan", *change) for change in _changes(*plans)]
-    found += [Difference("data", *change) for change in _changes(_data(one), _data(other))]
-    found += [
-        Difference("versions", *change) for change in _changes(_versions(one), _versions(other))
+    changed = [Difference("plan", *change) for change in _nested_changes(*plans)]
+    changed += [
+        Difference("data", *change) for change in _nested_changes(_data_of(one), _data_of(other))
     ]
-    found += [Difference("machine", *change) for change in _changes(_machine(one), _machine(other))]
-    return [*found, *_counted("sequences", "explained", sequences_of(first), sequences_of(second))]
+    changed += [
+        Difference("versions", *change)
+        for change in _nested_changes(_versions_of(one), _versions_of(other))
+    ]
+    changed += [
+        Difference("machine", *change)
+        for change in _nested_changes(_machine_of(one), _machine_of(other))
+    ]
+    return [
+        *changed,
+        *_size_difference(
+            "sequences", "explained", explained_sequences(first), explained_sequences(second)
+        ),
+    ]
 
 
-def cautions(first: Run, second: Run) -> list[str]:
-    """What makes the same label mean another thing in the other run."""
-    changed = [key for key, *_ in _changes(first.results.plan, second.results.plan)]
+def compare_cautions(first: Run, second: Run) -> list[str]:
+    """What makes the same label mean different things in the two runs."""
+    changed = [key for key, *_ in _nested_changes(first.results.plan, second.results.plan)]
     return [
         *_versions_apart(first, second),
         *_data_apart(first, second),
-        *_models_apart(changed, _shared(first, second, "models")),
-        *_methods_apart(changed, _shared(first, second, "attribution")),
+        *_models_apart(changed, _shared_labels(first, second, "models")),
+        *_methods_apart(changed, _shared_labels(first, second, "attribution")),
         *_measured_apart(changed),
-        *_resampled(first, second),
+        *_resampled_apart(first, second),
     ]
 
 
-def trained_apart(first: Run, second: Run) -> list[str]:
-    """What may have made other models of equal trainings."""
+def training_cautions(first: Run, second: Run) -> list[str]:
+    """What may explain different models from equal trainings."""
     one, other = (run.results.environment.get("trained_with") or {} for run in (first, second))
     if not one or not other or {*one} == {*other}:
         return []
     return [
         f"The models were trained with {' and '.join(one)} in one run, with {' and '.join(other)} "
-        "in the other: sums in another order are enough for other weights."
+        "in the other: sums in another order are enough for different weights."
     ]
 
 
@@ -67,18 +78,18 @@ def same_data(first: Run, second: Run) -> bool:
     return one is not None and one == other
 
 
-def _changes(first: Any, second: Any, where: str = "") -> Iterator[tuple[str, str, str]]:
+def _nested_changes(first: Any, second: Any, where: str = "") -> Iterator[tuple[str, str, str]]:
     """Key, dotted, and both values, wherever two nested mappings are not equal."""
     if not (isinstance(first, Mapping) and isinstance(second, Mapping)):
         if first != second:
-            yield where, _told(first), _told(second)
+            yield where, _as_yaml(first), _as_yaml(second)
         return
     for key in dict.fromkeys([*first, *second]):
         inner = f"{where}.{key}" if where else str(key)
-        yield from _changes(first.get(key, _ABSENT), second.get(key, _ABSENT), inner)
+        yield from _nested_changes(first.get(key, _ABSENT), second.get(key, _ABSENT), inner)
 
 
-def _told(value: Any) -> str:
+def _as_yaml(value: Any) -> str:
     """A value as the plan would write it, on one line."""
     if value is _ABSENT:
         return ""
@@ -86,32 +97,32 @@ def _told(value: Any) -> str:
     return text.removesuffix("\n...\n").strip()
 
 
-def _data(environment: Mapping[str, Any]) -> dict[str, Any]:
+def _data_of(environment: Mapping[str, Any]) -> dict[str, Any]:
     dataset = dict(environment.get("dataset") or {})
     sizes = {
         key: size for key, size in dict(dataset.pop("sizes", {})).items() if key != "explained"
     }
-    dataset.pop("note", None)  # in words, what the facts and the plan say
+    dataset.pop("note", None)  # the facts and the plan as text
     return {"fingerprint": environment.get("data"), "sizes": sizes, **dataset}
 
 
-def _versions(environment: Mapping[str, Any]) -> Any:
+def _versions_of(environment: Mapping[str, Any]) -> Any:
     return environment.get("versions") or {}
 
 
-def _machine(environment: Mapping[str, Any]) -> dict[str, Any]:
-    """What rounding depends on, and so what a training comes to."""
-    told = {name: environment.get(name) for name in ("processor", "cores", "threads")}
-    return {**told, "trained with": " and ".join(environment.get("trained_with") or {})}
+def _machine_of(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """What rounding depends on, and with it the weights of a training."""
+    known = {name: environment.get(name) for name in ("processor", "cores", "threads")}
+    return {**known, "trained with": " and ".join(environment.get("trained_with") or {})}
 
 
-def _counted(topic: str, key: str, one: set[str], other: set[str]) -> Iterator[Difference]:
+def _size_difference(topic: str, key: str, one: set[str], other: set[str]) -> Iterator[Difference]:
     if one != other:
         shared = f"{len(one & other):,} shared"
         yield Difference(topic, key, f"{len(one):,} ({shared})", f"{len(other):,} ({shared})")
 
 
-def _shared(first: Run, second: Run, section: str) -> list[str]:
+def _shared_labels(first: Run, second: Run, section: str) -> list[str]:
     one, other = first.results.plan[section], second.results.plan[section]
     return [str(label) for label in one if label in other]
 
@@ -121,7 +132,7 @@ def _versions_apart(first: Run, second: Run) -> Iterator[str]:
     if one.split(".")[:2] != other.split(".")[:2]:
         yield (
             f"The runs were made by xaibench {one or 'of an unknown version'} and "
-            f"{other or 'of an unknown version'}: a metric may mean another thing in each."
+            f"{other or 'of an unknown version'}: a metric may have another meaning in each."
         )
 
 
@@ -136,7 +147,7 @@ def _data_apart(first: Run, second: Run) -> Iterator[str]:
 def _models_apart(changed: list[str], labels: list[str]) -> Iterator[str]:
     training = [key for key in changed if key == "training" or key.startswith("training.")]
     if training:
-        yield f"Every model was trained in another way ({', '.join(training)})."
+        yield f"The training of every model differs ({', '.join(training)})."
     yield from _options_apart(changed, "models", labels, "is another model in each run")
 
 
@@ -144,11 +155,11 @@ def _methods_apart(changed: list[str], labels: list[str]) -> Iterator[str]:
     yield from _options_apart(changed, "attribution", labels, "has other options in each run")
 
 
-def _options_apart(changed: list[str], section: str, labels: list[str], said: str) -> Iterator[str]:
+def _options_apart(changed: list[str], section: str, labels: list[str], what: str) -> Iterator[str]:
     for label in labels:
         options = [key for key in changed if key.startswith(f"{section}.{label}.")]
         if options:
-            yield f"{label} {said} ({', '.join(options)}): its rows compare the two."
+            yield f"{label} {what} ({', '.join(options)}): its rows compare the two."
 
 
 def _measured_apart(changed: list[str]) -> Iterator[str]:
@@ -158,14 +169,14 @@ def _measured_apart(changed: list[str]) -> Iterator[str]:
     measured = [key for key in changed if key.startswith(sections) or key in single]
     if measured:
         yield (
-            f"The runs do not measure alike ({', '.join(measured)}): where that concerns a metric, "
-            "its difference is also one of measuring."
+            f"The runs do not measure the same ({', '.join(measured)}): where that concerns a "
+            "metric, its difference is also one of measuring."
         )
 
 
-def _resampled(first: Run, second: Run) -> Iterator[str]:
+def _resampled_apart(first: Run, second: Run) -> Iterator[str]:
     if first.results.plan.get("clusters") or second.results.plan.get("clusters"):
         yield (
-            "The runs resample groups of sequences; a run folder does not tell the groups, so that "
-            "sequences are resampled one by one here and the intervals are too narrow."
+            "The runs resample groups of sequences; a run folder does not name the groups, so "
+            "sequences are resampled one by one and the intervals are too narrow."
         )
