@@ -5,7 +5,7 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
@@ -33,6 +33,31 @@ def echo(text: object, *, err: bool = False) -> None:
     if stream is not None:  # it may be closed
         stream.write(f"{visible(text)}\n")
         stream.flush()
+
+
+_WIDE = 10**5
+"""Columns of a table that is cut nowhere."""
+
+
+def aligned_rows(rows: Sequence[Sequence[str]], justify: str) -> list[str]:
+    """Rows as lines with two blanks between columns; ``justify`` is < (left) or > per column.
+
+    >>> aligned_rows([("class", "count"), ("a", "10")], "<>")
+    ['class  count', 'a         10']
+    """
+    from rich.console import Console  # slow to import, and --help needs none
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2), pad_edge=False)
+    for side in justify:
+        table.add_column(justify="right" if side == ">" else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console = Console(width=_WIDE, color_system=None, legacy_windows=False)
+    with console.capture() as lines:
+        console.print(table)
+    return [line.rstrip() for line in lines.get().splitlines()]
 
 
 class _Lasting:

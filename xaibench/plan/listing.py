@@ -7,6 +7,7 @@ from importlib.resources import files
 from xaibench.errors import UsageError
 from xaibench.plugins.registry import PLUGIN_KINDS, available, load, members, nearest
 from xaibench.plugins.signatures import fits
+from xaibench.terminal import aligned_rows
 
 from .paths import presets
 
@@ -33,8 +34,7 @@ def listing(kind: str, plugins: tuple[str, ...] = ()) -> list[str]:
         ]
         names = [*available(kind), *given]
         described = {name: _described(kind, name, plugins) for name in names}
-    width = max(map(len, described), default=0)
-    return [f"{name:{width}}  {text}".rstrip() for name, text in described.items()]
+    return aligned_rows(list(described.items()), "<<")
 
 
 def _described(kind: str, name: str, plugins: tuple[str, ...]) -> str:

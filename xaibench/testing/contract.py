@@ -16,6 +16,7 @@ from xaibench.plugins.registry import load
 from xaibench.plugins.signatures import typed
 from xaibench.protocols import method_facts
 from xaibench.shapes import Codes, Labels, Scores
+from xaibench.terminal import aligned_rows
 from xaibench.values import NO_CLASS, Explained, Sequences
 
 from .toy_models import MODELS, MOTIF, references, sequences
@@ -79,11 +80,7 @@ _HELD = {True: "held", False: "BROKEN", None: "-"}
 
 def describe_checks(checks: Iterable[Check]) -> list[str]:
     """One line per check: whether it held, its name, the detail."""
-    rows = list(checks)
-    width = max(len(check.name) for check in rows)
-    return [
-        f"{_HELD[check.held]:6}  {check.name:{width}}  {check.detail}".rstrip() for check in rows
-    ]
+    return aligned_rows([(_HELD[each.held], each.name, each.detail) for each in checks], "<<<")
 
 
 class _Subject(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any
 
 from .deep import Linted, LinterCheck
 from .summary import Audit
-from .text import aligned_rows, percent, section, wrapped
+from .text import percent, section, table, wrapped
 
 _FEATURES = {
     "length": "length",
@@ -187,7 +187,7 @@ def _check_table(linted: Linted, audit: Audit) -> list[str]:
     for check in linted.checks:
         verdict = {"INFO": "-", "SKIP": "-"}.get(check.verdict, check.verdict)
         rows.append((check.name, verdict, _linter_figure(check), _audit_figure(check.name, audit)))
-    return aligned_rows(rows, texts=4)
+    return table(rows, texts=4)
 
 
 def _linter_figure(check: LinterCheck) -> str:

@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from xaibench.data.genomic_benchmarks.reading import PART
+from xaibench.terminal import aligned_rows
 
 from .baselines import MOST_TRAIN_SEQUENCES
 from .leakage import NEAR, WIDTH
@@ -183,7 +184,7 @@ def _class_table(audit: Audit) -> list[str]:
         for class_name, count in zip(audit.class_names, split.classes, strict=True):
             share = percent(count, split.sequences)
             rows.append((split.name, _short_name(class_name), f"{count:,}", share))
-    return aligned_rows(rows, texts=2)
+    return table(rows, texts=2)
 
 
 def _validation_note(audit: Audit) -> str:
@@ -213,7 +214,7 @@ def _length_table(audit: Audit) -> list[str]:
                 _count_text(split.with_unknown, split.sequences),
             )
         )
-    return aligned_rows(rows, texts=1)
+    return table(rows, texts=1)
 
 
 def _copies_table(audit: Audit) -> list[str]:
@@ -223,7 +224,7 @@ def _copies_table(audit: Audit) -> list[str]:
     for row in audit.copies:
         counts = (_count_text(count, row.sequences) for count in (row.repeated, row.conflicting))
         rows.append((row.split, _among(row), f"{row.sequences:,}", *counts))
-    return aligned_rows(rows, texts=2)
+    return table(rows, texts=2)
 
 
 def _near_table(audit: Audit) -> list[str]:
@@ -233,7 +234,7 @@ def _near_table(audit: Audit) -> list[str]:
         counts = (_count_text(count, row.sequences) for count in (row.sharing, row.near))
         own = (row.split, _among(row), _short_name(row.class_name), f"{row.sequences:,}")
         rows.append((*own, *counts, f"{row.short:,}"))
-    return aligned_rows(rows, texts=3)
+    return table(rows, texts=3)
 
 
 def _group_table(audit: Audit) -> list[str]:
@@ -241,7 +242,7 @@ def _group_table(audit: Audit) -> list[str]:
     for row in audit.groups:
         counts = (_count_text(row.shared, row.groups), _count_text(row.inside, row.sequences))
         rows.append((row.split, row.among, f"{row.groups:,}", *counts))
-    return aligned_rows(rows, texts=2)
+    return table(rows, texts=2)
 
 
 def _interval_section(intervals: Sequence[Overlapping]) -> list[str]:
@@ -253,7 +254,7 @@ def _interval_section(intervals: Sequence[Overlapping]) -> list[str]:
         rows.append(
             (row.split, row.among, _short_name(row.class_name), f"{row.intervals:,}", *counts)
         )
-    return section("OVERLAP IN THE GENOME", aligned_rows(rows, texts=3), _INTERVAL_NOTE)
+    return section("OVERLAP IN THE GENOME", table(rows, texts=3), _INTERVAL_NOTE)
 
 
 def _baseline_table(audit: Audit) -> list[str]:
@@ -262,7 +263,7 @@ def _baseline_table(audit: Audit) -> list[str]:
     for row in audit.baselines:
         figures = (f"{row.accuracy:.3f}", f"{row.auroc:.3f}", f"{row.learnt:,}", f"{tested:,}")
         rows.append((row.name, *figures, "" if row.converged else "stopped early"))
-    return aligned_rows(rows, texts=1)
+    return table(rows, texts=1)
 
 
 def _short_name(class_name: str) -> str:
@@ -286,18 +287,10 @@ def percent(count: int, whole: int) -> str:
     return f"{100 * count / whole:.2f} %" if whole else "undefined"
 
 
-def aligned_rows(rows: Sequence[Sequence[str]], *, texts: int) -> list[str]:
-    """Rows as lines: the first ``texts`` columns left, the numbers right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-
-    def line(row: Sequence[str]) -> str:
-        cells = (
-            word.ljust(width) if place < texts else word.rjust(width)
-            for place, (word, width) in enumerate(zip(row, widths, strict=True))
-        )
-        return "  ".join(["", *cells]).rstrip()
-
-    return [line(row) for row in rows]
+def table(rows: Sequence[Sequence[str]], *, texts: int) -> list[str]:
+    """Rows as indented lines: the first ``texts`` columns left, the numbers right."""
+    justify = "<" * texts + ">" * (len(rows[0]) - texts)
+    return [f"  {line}".rstrip() for line in aligned_rows(rows, justify)]
 
 
 def section(title: str, body: list[str], note: str = "") -> list[str]:

@@ -14,6 +14,7 @@ from xaibench.plan.paths import expanded
 from xaibench.plugins.registry import nearest
 from xaibench.progress import Fetching
 from xaibench.storage.lock import locked
+from xaibench.terminal import aligned_rows
 
 from .benchmark_sets import SETS, BenchmarkSet
 
@@ -98,10 +99,9 @@ def describe_sets(root: Path | None = None) -> Iterator[str]:
     folder = sets_root(root)
     rows: list[tuple[str, ...]] = [("", "train", "test", "length", "classes", f"in {folder}")]
     rows += [_set_row(known, folder / name) for name, known in SETS.items()]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row, known in zip(rows, (None, *SETS.values()), strict=True):
-        cells = zip(row, widths, "<>>><<", strict=True)
-        yield "  ".join(f"{cell:{side}{width}}" for cell, width, side in cells).rstrip()
+    lines = aligned_rows(rows, "<>>><<")
+    for line, known in zip(lines, (None, *SETS.values()), strict=True):
+        yield line
         if known is not None:
             yield f"    {known.what}; {known.genome}"
 
