@@ -8,9 +8,20 @@ import numpy as np
 import pytest
 from small_run import finished, work_of
 
-from xaibench.artefacts.artefact import Cost, Memory, ensure, of_arrays, total, unpacked
+from xaibench.artefacts.artefact import (
+    Cost,
+    Memory,
+    arrays_of,
+    ensure,
+    of_arrays,
+    total,
+    unpacked,
+)
+from xaibench.artefacts.curve_keys import CurveKey
+from xaibench.artefacts.curves import curve_spec
 from xaibench.dna.replacement import LERF, MORF
 from xaibench.errors import NotApplicable, UsageError
+from xaibench.explanation.controls import RANDOM
 from xaibench.runs.pipeline import planned
 from xaibench.runs.tasks import Kind, artefacts_of, compute, lacking, missing, tasks
 
@@ -43,6 +54,8 @@ controls: [rotated]
 reports: [markdown]
 """
 
+ANY = object()
+
 KINDS = {
     "a model": {"kind": "model", "learnt_from": None},
     "a model of random labels": {"kind": "model", "learnt_from": "random labels"},
@@ -62,6 +75,7 @@ KINDS = {
     "curves, least relevant first": {"kind": "curve", "order": LERF},
     "curves by imputation": {"kind": "curve", "operator": "imputed"},
     "curves of a control map": {"kind": "curve", "control": "rotated"},
+    "curves that other models predict": {"kind": "curve", "evaluators": ANY},
 }
 """What is deleted: the first artefact whose spec says so."""
 
@@ -75,6 +89,10 @@ def whole(tmp_path_factory):
 
 def every(work):
     return chain.from_iterable(artefacts_of(work, task) for task in tasks(work.plan))
+
+
+def is_like(value, wanted):
+    return value is not None if wanted is ANY else value == wanted
 
 
 def contents(work):
@@ -108,7 +126,7 @@ def test_what_is_lost_is_missing_alone_and_made_again_as_it_was(whole, wanted):
         (task, artefact)
         for task in tasks(whole.plan)
         for artefact in artefacts_of(whole, task)
-        if all(artefact.spec.get(name) == value for name, value in wanted.items())
+        if all(is_like(artefact.spec.get(name), value) for name, value in wanted.items())
     )
     shutil.rmtree(whole.store.path(artefact.spec))
     lost = [each for other in tasks(whole.plan) for each in lacking(whole, other)]
@@ -194,3 +212,18 @@ def test_what_the_user_can_mend_is_not_stored(tmp_path):
 def test_what_artefacts_of_a_task_share_is_counted_once():
     costs = [Cost({("cnn", "curves"): 3}, explained=2, shared={64: 70}), Cost(shared={64: 70})]
     assert total(costs) == Cost({("cnn", "curves"): 3}, explained=72)
+
+
+@pytest.mark.parametrize(
+    ("curve", "paths"),
+    [
+        (CurveKey("saliency", "uniform"), 1),
+        (CurveKey(RANDOM, "uniform"), 2),
+        (CurveKey("saliency", "uniform", kind="other_models"), 1),
+        (CurveKey("saliency", kind="imputed"), 1),
+    ],
+)
+def test_the_axes_of_every_curve_are_path_step_sequence_and_class(whole, curve, paths):
+    spec = curve_spec(whole, "cnn", 0, curve)
+    assert arrays_of(whole, spec)["logits"].shape == (paths, 3, 5, 2)
+    assert spec["axes"] == "path, step, sequence, class"

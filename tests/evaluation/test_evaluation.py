@@ -8,14 +8,15 @@ import pytest
 
 from xaibench.analysis.agreement import agreement
 from xaibench.artefacts.artefact import Memory, arrays_of
-from xaibench.artefacts.curve_keys import Course
+from xaibench.artefacts.curve_keys import CurveKey
 from xaibench.artefacts.curves import curve_spec, map_of
 from xaibench.artefacts.donors import donor_of
-from xaibench.artefacts.explanations import changes, explained_spec
+from xaibench.artefacts.explanations import explained_spec
 from xaibench.artefacts.job import Job
 from xaibench.artefacts.models import RANDOM_LABELS, _with_random_labels, model_specs, trained
 from xaibench.artefacts.oracle import Oracle, oracle_spec
 from xaibench.artefacts.retraining import Retraining, retrained_spec
+from xaibench.artefacts.variants import changes
 from xaibench.dna.replacement import LERF, MORF, replacement_counts, replacement_ranks
 from xaibench.errors import UsageError
 from xaibench.evaluation.quantities import curves_of
@@ -177,7 +178,7 @@ def test_the_oracle_is_what_is_lost_when_one_position_takes_the_base_of_the_dono
     work, _, _ = whole
     model = trained(work, "cnn", 3)
     codes = work.chosen.codes[2]
-    donor = donor_of(work, "uniform")[2]
+    donor = donor_of(work, "uniform", work.chosen.codes)[2]
     oracle = arrays_of(work, oracle_spec(work, "cnn", 3, Oracle("uniform", "predicted")))["scores"]
     assert oracle.shape == (5, 40)
     intact = logits(model, codes[None])[0]
@@ -194,12 +195,12 @@ def test_the_oracle_is_what_is_lost_when_one_position_takes_the_base_of_the_dono
 def test_another_model_judges_what_this_one_explained(whole):
     """Recomputed by hand: order by the map of attngen for the label, logits of cnn."""
     work, _, _ = whole
-    course = Course("saliency", "uniform", MORF, "", "other_models")
+    course = CurveKey("saliency", "uniform", MORF, "", "other_models")
     lines = curves_of(work, "attngen", 0, course, "logit_difference")
     codes, labels = work.chosen.codes, work.chosen.labels
     scores = map_of(Memory(work), "attngen", 0, course)
     ranked = replacement_ranks(scores, work.chosen.valid, streams(0, "ties", codes), order=MORF)
-    donor = donor_of(work, "uniform")
+    donor = donor_of(work, "uniform", codes)
     steps = replacement_counts(work.plan.fractions, work.chosen.valid)
     judge = trained(work, "cnn", 0)
     slow = [
@@ -216,9 +217,9 @@ def test_another_model_judges_what_this_one_explained(whole):
 
 def test_random_orders_judged_by_others_are_the_random_curves_of_the_others(whole):
     work, _, _ = whole
-    course = Course(RANDOM, "n", MORF, "", "other_models")
+    course = CurveKey(RANDOM, "n", MORF, "", "other_models")
     judged = curves_of(work, "cnn", 0, course, "accuracy")
-    own = curves_of(work, "attngen", 0, Course(RANDOM, "n"), "accuracy")
+    own = curves_of(work, "attngen", 0, CurveKey(RANDOM, "n"), "accuracy")
     assert len(judged) == 3
     assert all((one == other).all() for one, other in zip(judged, own, strict=True))
 
@@ -314,7 +315,7 @@ def test_bfloat16_is_asked_for_and_kept_apart(tmp_path):
     one, _, exact = finished(tmp_path / "both", changes=changes)
     other, outcome, rough = finished(tmp_path / "both", changes=(*changes, "precision=bfloat16"))
     assert outcome.computed > 0
-    course = Course("saliency", "uniform")
+    course = CurveKey("saliency", "uniform")
     assert curve_spec(one, "cnn", 0, course) != curve_spec(other, "cnn", 0, course)
     first, second = keyed(exact), keyed(rough)
     assert second.to_numpy() == pytest.approx(first.to_numpy(), abs=0.3, nan_ok=True)
@@ -400,7 +401,7 @@ def test_an_oracle_that_is_lost_is_made_again(tmp_path):
     work, _, first = finished(tmp_path / "run", changes=changes)
     task = Task("cnn", 0, Kind.ORACLE)
     assert not missing(work, task)
-    shutil.rmtree(work.store.path(curve_spec(work, "cnn", 0, Course(ORACLE, "uniform", LERF))))
+    shutil.rmtree(work.store.path(curve_spec(work, "cnn", 0, CurveKey(ORACLE, "uniform", LERF))))
     assert missing(work, task)
     _, outcome, again = finished(tmp_path / "run", changes=changes)
     assert outcome.computed == 1
@@ -409,8 +410,8 @@ def test_an_oracle_that_is_lost_is_made_again(tmp_path):
 
 def test_the_oracle_of_other_models_is_for_the_true_label(whole):
     work, _, _ = whole
-    of_label = Oracle.of(work, Course(ORACLE, "uniform", kind="other_models"))
-    own = Oracle.of(work, Course(ORACLE, "uniform"))
+    of_label = Oracle.of(work, CurveKey(ORACLE, "uniform", kind="other_models"))
+    own = Oracle.of(work, CurveKey(ORACLE, "uniform"))
     assert (of_label.target, own.target) == ("label", "predicted")
     outputs = logits(trained(work, "cnn", 0), work.chosen.codes[:5])
     wrong = outputs.argmax(axis=1) != work.chosen.labels[:5]

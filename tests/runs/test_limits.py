@@ -5,9 +5,9 @@ import shutil
 import pandas as pd
 import pytest
 
-from xaibench.artefacts.artefact import looked_at
 from xaibench.artefacts.job import Job
 from xaibench.artefacts.models import model_spec
+from xaibench.artefacts.subsets import subset
 from xaibench.plan.schema import read
 from xaibench.runs.pipeline import begin, planned, run
 
@@ -132,5 +132,5 @@ def test_limits_do_not_change_what_a_model_is(ran, tmp_path):
 
 def test_the_fewest_of_what_is_asked_for_are_looked_at(ran):
     work = ran[0]
-    assert len(looked_at(work, "attngen", "deeplift", "n").chosen) == 4
-    assert len(looked_at(work, "cnn", "saliency").chosen) == 9
+    assert len(subset(work, "attngen", "deeplift", "n")) == 4
+    assert len(subset(work, "cnn", "saliency")) == 9

@@ -14,9 +14,9 @@ from sklearn import metrics
 from small_run import LEAN, finished, work_of
 
 from xaibench import progress
-from xaibench.artefacts.artefact import first
 from xaibench.artefacts.explanations import explained_spec
 from xaibench.artefacts.models import model_spec, trained
+from xaibench.artefacts.subsets import subset
 from xaibench.errors import UsageError
 from xaibench.explanation.controls import RANDOM, random_maps
 from xaibench.nn.inference import logits
@@ -222,7 +222,7 @@ def test_a_run_that_finds_all_there_reads_no_table_and_tells_the_failures_again(
 
 def test_what_plan_and_data_decide_is_made_once_for_each_work(whole):
     work = whole[0]
-    assert first(work, 3) is first(work, 3)
+    assert subset(work, "cnn", at_most=3) is subset(work, "cnn", at_most=3)
     assert model_spec(work, "cnn", 0) is model_spec(work, "cnn", 0)
     some = replace(work, chosen=work.chosen.take(np.arange(3)))
     methods = [explained_spec(each, "cnn", 0, "saliency") for each in (work, some)]

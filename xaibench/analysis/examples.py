@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xaibench.artefacts import explanations
 from xaibench.artefacts import models as trainings
 from xaibench.artefacts.artefact import arrays_of, is_there
-from xaibench.artefacts.curve_keys import Course
+from xaibench.artefacts.curve_keys import CurveKey
 from xaibench.artefacts.curves import curve_spec
 from xaibench.artefacts.job import Work
 from xaibench.artefacts.model_checks import usable
@@ -132,16 +132,16 @@ def _explained_model(work: Work, model: str) -> ExplainedModel:
         spec = explanations.explained_spec(work, model, seed, method)
         if is_there(work, spec):
             scores[method] = arrays_of(work, spec)["scores"]
-        own = existing_curves(work, model, seed, Course(method, operator), QUANTITY)
+        own = existing_curves(work, model, seed, CurveKey(method, operator), QUANTITY)
         lines |= {method: own[0]} if own else {}
-    random = existing_curves(work, model, seed, Course(RANDOM, operator), QUANTITY)
+    random = existing_curves(work, model, seed, CurveKey(RANDOM, operator), QUANTITY)
     return ExplainedModel(_predictions_of(work, model), scores, lines, random)
 
 
 def _predictions_of(work: Work, model: str) -> Predictions:
     """From stored logits where there are any."""
     seed = work.plan.seeds[0]
-    spec = curve_spec(work, model, seed, Course(RANDOM, leading_operator(work.plan.operators)))
+    spec = curve_spec(work, model, seed, CurveKey(RANDOM, leading_operator(work.plan.operators)))
     if is_there(work, spec):
         outputs: Logits = arrays_of(work, spec)["logits"][0, 0]
     else:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from xaibench.artefacts.artefact import arrays_of, is_there
-from xaibench.artefacts.curve_keys import Course, orders
+from xaibench.artefacts.curve_keys import CurveKey, orders
 from xaibench.artefacts.curves import curve_spec
 from xaibench.artefacts.donors import donor_of
 from xaibench.artefacts.job import Work, facts_of
@@ -52,7 +52,7 @@ def _likelihoods(work: Work) -> Iterator[dict[str, Any]]:
     )
     for operator in work.plan.operators:
         try:
-            donor = donor_of(work, operator)
+            donor = donor_of(work, operator, chosen.codes)
         except Exception:
             continue  # its curves are records that say why there are none
         changes = likelihood_changes(background, chosen.codes, donor, fractions, ranked)
@@ -67,7 +67,7 @@ def _likelihoods(work: Work) -> Iterator[dict[str, Any]]:
 
 def _confidences(work: Work) -> Iterator[dict[str, Any]]:
     for model, operator in product(work.plan.models, work.plan.operators):
-        key = Course(RANDOM, operator)
+        key = CurveKey(RANDOM, operator)
         specs = [curve_spec(work, model, seed, key) for seed in work.plan.seeds]
         outputs_by_seed = [
             arrays_of(work, spec)["logits"] for spec in specs if is_there(work, spec)

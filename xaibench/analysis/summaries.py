@@ -13,7 +13,7 @@ from xaibench.analysis.certainty.classification import OF_CLASS
 from xaibench.artefacts import explanations
 from xaibench.artefacts import models as trainings
 from xaibench.artefacts.artefact import Arrays, arrays_of, is_there
-from xaibench.artefacts.curve_keys import Course, orders
+from xaibench.artefacts.curve_keys import CurveKey, orders
 from xaibench.artefacts.job import Work, facts_of, seeds_of
 from xaibench.artefacts.model_checks import of_answers, usable
 from xaibench.data.audit.cautions import dataset_cautions
@@ -81,7 +81,7 @@ def _lines_by_order(
     for seed, order in product(work.plan.seeds, orders(work)):
         if not usable(work, model, seed):
             continue
-        draws = existing_curves(work, model, seed, Course(source, operator, order), quantity)
+        draws = existing_curves(work, model, seed, CurveKey(source, operator, order), quantity)
         if source == RANDOM and draws and order == MORF:
             lines_by_order.setdefault("random", []).append(np.mean(draws, axis=0).T)
         elif source != RANDOM and draws:
@@ -218,7 +218,7 @@ def _inside_motif(train: Sequences) -> float | None:
 def _cautions(work: Work) -> list[str]:
     """What a reader must know of the data and the models that is in no table."""
     instead = [work.splits.note] if STANDS_IN in work.splits.facts else []
-    references = explanations.kept_references(work)
+    references = explanations.stored_references(work)
     shuffled = [] if references is None else _of_shuffles(references, work.chosen.codes)
     return [*instead, *dataset_cautions(work.splits), *_of_half_precision(work), *shuffled]
 

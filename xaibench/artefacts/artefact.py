@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from xaibench.plugins.registry import load as plugin_of
 from xaibench.shapes import Codes
 from xaibench.storage.artefacts import FAILED, NOT_APPLICABLE, OK, Spec, Store, key
 
-from .job import Work, remembered
+from .job import Work
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -218,20 +218,3 @@ def identified(work: Work, kind: str, use: Use) -> dict[str, Any]:
 def print_of(codes: Codes) -> str:
     """What names a set of sequences in a spec."""
     return blake2b(codes.tobytes(), digest_size=10).hexdigest()
-
-
-@remembered
-def first(work: Work, sequences: int | None) -> Work:
-    """The same work on the first of the explained sequences; None is all of them."""
-    if sequences is None or sequences >= len(work.chosen):
-        return work
-    return replace(work, chosen=work.chosen.take(np.arange(sequences)))
-
-
-@remembered
-def looked_at(work: Work, model: str, method: str = "", operator: str = "") -> Work:
-    """The same work on the sequences that the plan wants looked at by all of these."""
-    plan = work.plan
-    uses = (plan.models.get(model), plan.attribution.get(method), plan.operators.get(operator))
-    asked = [use.options.get("sequences") for use in uses if use is not None]
-    return first(work, min((count for count in asked if count is not None), default=None))

@@ -1,4 +1,6 @@
-"""Which ways of replacing positions a plan asks for, and of which sequences."""
+"""Which replacement curves a plan asks for, and of which sequences."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -6,17 +8,19 @@ from typing import NamedTuple
 from xaibench.dna import replacement
 from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.protocols import OfCurves
+from xaibench.values import Sequences
 
-from .artefact import first, looked_at
 from .job import Work, facts_of
+from .subsets import subset
 
 
-class Course(NamedTuple):
-    """One way of replacing: in the order of whose map, by which operator, judged by whom.
+class CurveKey(NamedTuple):
+    """What names a curve of a trained model: positions are replaced in the order of whose map, by
+    which operator, and which model predicts.
 
     ``method`` is a label of the plan, the random control or the oracle; ``control`` what is made of
     its map. ``kind`` is a curve's way to be made (``protocols.CurveKind``), but for
-    ``retrained``, which has cells of its own.
+    ``retrained``, which has artefacts of its own.
     """
 
     method: str
@@ -26,12 +30,33 @@ class Course(NamedTuple):
     kind: str = "replaced"
 
     @property
-    def made_as(self) -> "Course":
+    def computed_as(self) -> CurveKey:
         """A negated map's order is the reverse of its own: nothing is computed for it."""
         if self.control != "negated":
             return self
         other = replacement.LERF if self.order == replacement.MORF else replacement.MORF
         return self._replace(control="", order=other)
+
+
+class CurveRow(NamedTuple):
+    """Of one kind of curve: whether there is one per operator; whether maps that a control makes
+    of a method's have one too, most relevant first; and for metrics of which kinds of curve random
+    orders are computed."""
+
+    per_operator: bool = True
+    controls: bool = False
+    random_for: tuple[str, ...] = ()
+
+
+CURVES = {
+    # what other models predict along a random order is theirs already
+    "replaced": CurveRow(controls=True, random_for=("replaced", "other_models")),
+    "imputed": CurveRow(per_operator=False, random_for=("imputed",)),
+    "other_models": CurveRow(),
+}
+
+OF_ORACLE = ("blurred", "negated")
+"""What is made of the oracle's map, for the self-test of a metric."""
 
 
 def orders(work: Work, kind: str = "replaced") -> list[str]:
@@ -42,49 +67,59 @@ def orders(work: Work, kind: str = "replaced") -> list[str]:
     return [replacement.MORF] * bool(curved) + [replacement.LERF] * least
 
 
-def courses(work: Work, source: str) -> list[Course]:
-    """Every course that the plan asks for of a method, of the random control or of the oracle."""
-    wanted = list(_plain(work, source))
-    if source == ORACLE and work.plan.controlled:
-        wanted += [course._replace(control="blurred") for course in wanted]
-        wanted += [course._replace(control="negated") for course in wanted if not course.control]
-    elif source != RANDOM and work.plan.controlled:
-        wanted += [
-            Course(source, operator, control=control)
-            for operator in work.plan.operators
-            for control in work.plan.controls
-            if orders(work)
-        ]
-    return list(dict.fromkeys(course.made_as for course in wanted))
+def curve_keys(work: Work, source: str) -> list[CurveKey]:
+    """Every curve that the plan asks for of a method, of the random control or of the oracle."""
+    if source == RANDOM:
+        keys = list(_of_random(work))
+    elif source == ORACLE:
+        own = list(_of_map(work, source)) if work.plan.controlled else []
+        keys = own + [key._replace(control=control) for control in OF_ORACLE for key in own]
+    else:
+        keys = [*_of_map(work, source), *_of_controls(work, source)]
+    return list(dict.fromkeys(key.computed_as for key in keys))
 
 
-def _plain(work: Work, source: str) -> Iterator[Course]:
-    """The courses of a source's own map."""
-    if source == ORACLE and not work.plan.controlled:
+def _of_map(work: Work, source: str) -> Iterator[CurveKey]:
+    """The curves along a source's own map."""
+    for kind in CURVES:
+        if kind != "other_models" or len(work.plan.models) > 1:
+            for operator in _operators(work, kind):
+                for order in orders(work, kind):
+                    yield CurveKey(source, operator, order, kind=kind)
+
+
+def _of_controls(work: Work, method: str) -> Iterator[CurveKey]:
+    """The curves along what controls make of a method's map."""
+    if not work.plan.controlled:
         return
-    for kind in ("replaced", "imputed", "other_models"):
-        wanted = _of_random(work, kind) if source == RANDOM else orders(work, kind)
-        operators = [""] if kind == "imputed" else work.plan.operators
-        for operator in operators:
-            yield from (Course(source, operator, order, kind=kind) for order in wanted)
+    for kind, row in CURVES.items():
+        if row.controls and orders(work, kind):
+            for operator in _operators(work, kind):
+                for control in work.plan.controls:
+                    yield CurveKey(method, operator, control=control, kind=kind)
 
 
-def _of_random(work: Work, kind: str) -> list[str]:
-    """A random order is its own reverse; what other models say along it is theirs already."""
-    if kind == "other_models":
-        return []
-    asked = orders(work, kind) or (orders(work, "other_models") if kind == "replaced" else [])
-    return asked[:1]
+def _of_random(work: Work) -> Iterator[CurveKey]:
+    """The curves along random orders, each of which is its own reverse."""
+    for kind, row in CURVES.items():
+        if any(orders(work, each) for each in row.random_for):
+            yield from (CurveKey(RANDOM, name, kind=kind) for name in _operators(work, kind))
 
 
-def seen(work: Work, model: str, course: Course) -> Work:
-    """The work on the sequences that a course looks at: oracle and controls on the first few."""
-    here = looked_at(work, model, course.method, course.operator)
-    if course.method == ORACLE or course.control:
-        return first(here, work.plan.controlled)
-    return here
+def _operators(work: Work, kind: str) -> list[str]:
+    return [*work.plan.operators] if CURVES[kind].per_operator else [""]
 
 
-def judges(work: Work, model: str) -> list[str]:
-    """The other models of the plan."""
+def curve_subset(work: Work, model: str, curve: CurveKey) -> Sequences:
+    """The sequences of a curve: those of the oracle and of controls are the first few."""
+    few = work.plan.controlled if curve.method == ORACLE or curve.control else None
+    return subset(work, model, curve.method, curve.operator, few)
+
+
+def evaluators(work: Work, model: str, curve: CurveKey) -> list[str]:
+    """The models that predict along a curve: the explained one, or all others."""
+    return other_models(work, model) if curve.kind == "other_models" else [model]
+
+
+def other_models(work: Work, model: str) -> list[str]:
     return [other for other in work.plan.models if other != model]

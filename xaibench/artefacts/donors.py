@@ -9,13 +9,14 @@ from xaibench.randomness import streams
 from xaibench.shapes import Codes
 from xaibench.values import N
 
-from .job import Work, found
+from .job import Work, plugin_and_options
 
 
-def donor_of(work: Work, operator: str) -> Codes:
-    """What replaced positions take: one draw a sequence, the same for all models and methods."""
-    use, codes = work.plan.operators[operator], work.chosen.codes
-    plugin, options = found(work, "operators", use)
+def donor_of(work: Work, operator: str, codes: Codes) -> Codes:
+    """What replaced positions of some sequences take: one draw per sequence, the same for all
+    models and methods."""
+    use = work.plan.operators[operator]
+    plugin, options = plugin_and_options(work, "operators", use)
     if "composition" in takes(plugin.call):
         options["composition"] = base_composition(work.splits.train.codes)
     generators = streams(work.plan.data_seed, f"donor {use.use}", codes)
@@ -23,7 +24,7 @@ def donor_of(work: Work, operator: str) -> Codes:
         donor = donors(plugin.call, codes, generators, **options)
     if donor.shape != codes.shape or donor.dtype != np.uint8 or donor.max(initial=0) > N:
         raise ValueError(
-            f"{plugin.name}: wanted a donor of codes 0 to 4, uint8 {codes.shape[1:]}, got "
+            f"{plugin.name}: expected a donor of codes 0 to 4, uint8 {codes.shape[1:]}, got "
             f"{donor.dtype} {donor.shape[1:]} up to {donor.max(initial=0)}"
         )
     return donor

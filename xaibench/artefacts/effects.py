@@ -16,7 +16,7 @@ from xaibench.protocols import OfEffects
 from xaibench.randomness import streams
 from xaibench.shapes import Codes, Labels
 from xaibench.storage.artefacts import Spec, key
-from xaibench.values import Subsets, Substitutions
+from xaibench.values import Sequences, Subsets, Substitutions
 
 from .artefact import (
     Arrays,
@@ -25,15 +25,14 @@ from .artefact import (
     Memory,
     Sizes,
     arrays_of,
-    first,
-    looked_at,
     of_arrays,
     print_of,
 )
 from .explanations import explained_targets
-from .job import Work, facts_of
+from .job import Work, facts_of, remembered
 from .models import model_artefact, model_spec
 from .oracle import PURPOSE, drops_by_donor, single_drops
+from .subsets import subset
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +62,14 @@ def asked(work: Work) -> list[Asked]:
     return list(dict.fromkeys(each for each in every if each is not None))
 
 
+@remembered
 def effects_spec(work: Work, model: str, seed: int, wanted: Asked) -> Spec:
     plan = work.plan
     return {
         "kind": "effects",
         "of": wanted.kind,
         "model": key(model_spec(work, model, seed)),
-        "sequences": print_of(first(looked_at(work, model), wanted.sequences).chosen.codes),
+        "sequences": print_of(subset(work, model, at_most=wanted.sequences).codes),
         "fractions": wanted.fractions,
         "draws": wanted.draws,
         "target": plan.target,
@@ -85,22 +85,22 @@ def effects_artefacts(work: Work, model: str, seed: int) -> Iterator[Artefact]:
 
 def effects_artefact(work: Work, model: str, seed: int, wanted: Asked) -> Artefact:
     """The effects of one kind, with the oracle's map."""
-    subset = first(looked_at(work, model), wanted.sequences)
+    sequences = subset(work, model, at_most=wanted.sequences)
 
     def make(memory: Memory) -> Arrays:
         classifier = memory.value(model_artefact(work, model, seed))
-        targets = explained_targets(subset, logits(classifier, subset.chosen.codes))
-        effects = _substitutions if wanted.kind == "substitutions" else _subsets
-        return effects(subset, classifier, targets, wanted)
+        intact = logits(classifier, sequences.codes)
+        targets = explained_targets(work.plan.target, sequences.labels, intact)
+        if wanted.kind == "substitutions":
+            return _substitutions(classifier, sequences, targets)
+        return _subsets(classifier, sequences, targets, wanted, work.plan.data_seed)
 
     def cost(_: Sizes) -> Cost:
         """Three substitutions per position, or sets of positions and each position once."""
-        chosen = subset.chosen
-        positions, sets = int(chosen.valid.sum()), len(wanted.fractions) * wanted.draws
-        passes = len(chosen) * sets + positions if sets else 3 * positions
-        return Cost(
-            Counter({(model, PURPOSE): passes}), stored=chosen.codes.size * (4 + (sets or 4 * 8))
-        )
+        positions, sets = int(sequences.valid.sum()), len(wanted.fractions) * wanted.draws
+        passes = len(sequences) * sets + positions if sets else 3 * positions
+        stored = sequences.codes.size * (4 + (sets or 4 * 8))
+        return Cost(Counter({(model, PURPOSE): passes}), stored=stored)
 
     return of_arrays(effects_spec(work, model, seed, wanted), make, cost)
 
@@ -108,7 +108,7 @@ def effects_artefact(work: Work, model: str, seed: int, wanted: Asked) -> Artefa
 def effects_of(
     work: Work, spec: Spec, sequences: int
 ) -> tuple[Substitutions | Subsets, NDArray[np.float32]]:
-    """Kept effects on the first sequences, and the oracle's map: each position's own drop."""
+    """Stored effects on the first sequences, and the oracle's map: each position's own drop."""
     arrays = arrays_of(work, spec)
     drops, oracle = arrays["drops"], arrays["oracle"][:sequences]
     if spec["of"] == "substitutions":
@@ -117,8 +117,10 @@ def effects_of(
     return Subsets(arrays["fractions"], replaced, drops[:, :sequences]), oracle
 
 
-def _substitutions(work: Work, classifier: Any, targets: Labels, wanted: Asked) -> Arrays:
-    codes, valid = work.chosen.codes, work.chosen.valid
+def _substitutions(classifier: Any, sequences: Sequences, targets: Labels) -> Arrays:
+    """The drop of every substitution ``(sequence, position, base)``, NaN for a sequence's own base,
+    and their mean over the other three as the oracle's map."""
+    codes, valid = sequences.codes, sequences.valid
     drops = np.where(valid[:, :, None], np.zeros(4), np.nan)
     other = valid[:, :, None] & (codes[:, :, None] != np.arange(4))
     rows, positions, bases = np.nonzero(other)
@@ -127,9 +129,11 @@ def _substitutions(work: Work, classifier: Any, targets: Labels, wanted: Asked) 
     return {"drops": drops, "oracle": (np.nansum(drops, axis=2) / 3).astype(np.float32)}
 
 
-def _subsets(work: Work, classifier: Any, targets: Labels, wanted: Asked) -> Arrays:
-    """Random sets of each size, whose bases become the other ones of one donor a sequence."""
-    codes, valid, seed = work.chosen.codes, work.chosen.valid, work.plan.data_seed
+def _subsets(
+    classifier: Any, sequences: Sequences, targets: Labels, wanted: Asked, seed: int
+) -> Arrays:
+    """Random sets of each size, whose bases become the other ones of one donor per sequence."""
+    codes, valid = sequences.codes, sequences.valid
     generators = streams(seed, "donor of sets", codes)
     donor = np.stack([different(row, each) for row, each in zip(codes, generators, strict=True)])
     intact = logits(classifier, codes)
@@ -145,7 +149,7 @@ def _subsets(work: Work, classifier: Any, targets: Labels, wanted: Asked) -> Arr
         "fractions": np.repeat(np.asarray(wanted.fractions, float), wanted.draws),
         "replaced": np.stack(replaced).astype(np.uint8),
         "drops": np.stack(drops),
-        "oracle": drops_by_donor(classifier, work, donor, targets).astype(np.float32),
+        "oracle": drops_by_donor(classifier, sequences, donor, targets).astype(np.float32),
     }
 
 

@@ -90,7 +90,7 @@ def is_explained(plan: Plan, model: str) -> bool:
     return bool(plan.models[model].options.get("sequences") != 0)
 
 
-def found(work: Work, kind: str, use: Use) -> tuple[Plugin, dict[str, Any]]:
+def plugin_and_options(work: Work, kind: str, use: Use) -> tuple[Plugin, dict[str, Any]]:
     """A plug-in of the plan and its options, typed as its signature says."""
     plugin = load(kind, use.use, work.job.plugins)
     return plugin, typed(plugin, use.options)

@@ -43,7 +43,7 @@ from .artefact import (
     of_arrays,
     save_files,
 )
-from .job import Work, facts_of, found, is_explained, remembered
+from .job import Work, facts_of, is_explained, plugin_and_options, remembered
 
 RANDOM_LABELS = "random labels"
 
@@ -80,7 +80,7 @@ def model_specs(work: Work, model: str, seed: int) -> dict[str, Spec]:
 
 def build(work: Work, model: str) -> Any:
     """One model of the plan with fresh weights; UsageError where the data do not suit it."""
-    plugin, options = found(work, "models", work.plan.models[model])
+    plugin, options = plugin_and_options(work, "models", work.plan.models[model])
     train = work.splits.train
     known = {
         "classes": len(train.class_names),
@@ -181,7 +181,7 @@ def learnt(
     A training that was cut goes on from the checkpoint of ``spec``, where the loop keeps one. It
     stays there: ``forget`` it once the outcome is kept.
     """
-    plugin, options = found(work, "training", work.plan.training)
+    plugin, options = plugin_and_options(work, "training", work.plan.training)
     work.store.check()
     work.store.root.mkdir(parents=not work.store.marked, exist_ok=True)
     checkpoint = _checkpoint(work, spec)

@@ -13,6 +13,7 @@ from xaibench.nn.inference import logits
 from xaibench.plan.primary import leading_operator
 from xaibench.shapes import Codes, Labels
 from xaibench.storage.artefacts import Spec, key
+from xaibench.values import Sequences
 
 from .artefact import (
     Arrays,
@@ -20,17 +21,16 @@ from .artefact import (
     Cost,
     Memory,
     Sizes,
-    first,
     identified,
-    looked_at,
     of_arrays,
     print_of,
 )
-from .curve_keys import Course, courses
+from .curve_keys import CurveKey, curve_keys
 from .donors import donor_of
 from .explanations import explained_targets
-from .job import Work
+from .job import Work, remembered
 from .models import model_artefact, model_spec
+from .subsets import subset
 
 SINGLE = 2**13
 """So many sequences with one position replaced are made at a time."""
@@ -46,22 +46,24 @@ class Oracle(NamedTuple):
     target: str
 
     @classmethod
-    def of(cls, work: Work, course: Course) -> "Oracle":
-        """What a course follows; other models judge what was explained of the true label."""
-        target = "label" if course.kind == "other_models" else work.plan.target
-        return cls(course.operator or leading_operator(work.plan.operators), target)
+    def of(cls, work: Work, curve: CurveKey) -> "Oracle":
+        """The one whose order a curve has; other models predict the true label, which is then what
+        is explained."""
+        target = "label" if curve.kind == "other_models" else work.plan.target
+        return cls(curve.operator or leading_operator(work.plan.operators), target)
 
 
-def _before_oracle(work: Work, model: str, oracle: Oracle) -> Work:
-    return first(looked_at(work, model, operator=oracle.operator), work.plan.controlled)
+def _sequences_of(work: Work, model: str, oracle: Oracle) -> Sequences:
+    return subset(work, model, operator=oracle.operator, at_most=work.plan.controlled)
 
 
+@remembered
 def oracle_spec(work: Work, model: str, seed: int, oracle: Oracle) -> Spec:
     plan = work.plan
     return {
         "kind": "oracle",
         "model": key(model_spec(work, model, seed)),
-        "sequences": print_of(_before_oracle(work, model, oracle).chosen.codes),
+        "sequences": print_of(_sequences_of(work, model, oracle).codes),
         "operator": identified(work, "operators", plan.operators[oracle.operator]),
         "target": oracle.target,
         "data_seed": plan.data_seed,
@@ -69,8 +71,8 @@ def oracle_spec(work: Work, model: str, seed: int, oracle: Oracle) -> Spec:
 
 
 def oracles(work: Work) -> list[Oracle]:
-    """The oracles that the plan's courses follow."""
-    return list(dict.fromkeys(Oracle.of(work, each) for each in courses(work, ORACLE)))
+    """The oracles that the plan's curves need."""
+    return list(dict.fromkeys(Oracle.of(work, each) for each in curve_keys(work, ORACLE)))
 
 
 def oracle_artefacts(work: Work, model: str, seed: int) -> Iterator[Artefact]:
@@ -81,28 +83,30 @@ def oracle_artefacts(work: Work, model: str, seed: int) -> Iterator[Artefact]:
 
 def oracle_artefact(work: Work, model: str, seed: int, oracle: Oracle) -> Artefact:
     """What is lost when one position takes the donor's base ``(sequence, position)``."""
-    subset = _before_oracle(work, model, oracle)
+    sequences = _sequences_of(work, model, oracle)
 
     def make(memory: Memory) -> Arrays:
         classifier = memory.value(model_artefact(work, model, seed))
-        targets = subset.chosen.labels
+        targets = sequences.labels
         if oracle.target == "predicted":
-            targets = explained_targets(subset, logits(classifier, subset.chosen.codes))
-        scores = drops_by_donor(classifier, subset, donor_of(subset, oracle.operator), targets)
+            outputs = logits(classifier, sequences.codes)
+            targets = explained_targets(oracle.target, targets, outputs)
+        donor = donor_of(work, oracle.operator, sequences.codes)
+        scores = drops_by_donor(classifier, sequences, donor, targets)
         return {"scores": scores.astype(np.float32)}
 
     def cost(_: Sizes) -> Cost:
-        positions = int(subset.chosen.valid.sum())
+        positions = int(sequences.valid.sum())
         return Cost(Counter({(model, PURPOSE): positions}), stored=positions * 4)
 
     return of_arrays(oracle_spec(work, model, seed, oracle), make, cost)
 
 
 def drops_by_donor(
-    classifier: Any, work: Work, donor: Codes, targets: Labels
+    classifier: Any, sequences: Sequences, donor: Codes, targets: Labels
 ) -> NDArray[np.float64]:
     """``(sequence, position)``: 0 where the donor has the sequence's own base."""
-    codes, valid = work.chosen.codes, work.chosen.valid
+    codes, valid = sequences.codes, sequences.valid
     drops = np.zeros(codes.shape)
     rows, positions = np.nonzero(valid & (donor != codes))
     bases = donor[rows, positions]

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from xaibench.dna import replacement
 from xaibench.errors import UsageError
 from xaibench.explanation.controls import RANDOM, random_maps
@@ -27,9 +25,10 @@ from .artefact import (
     print_of,
 )
 from .donors import donor_of
-from .explanations import Explaining, explained_targets, scores_of_rows
+from .explanations import Explaining, scores_of_all
 from .job import Work, facts_of
 from .models import forget, learnt, model_artefact, model_spec
+from .subsets import first
 
 NOTHING_REMOVED = ""
 """In place of a source: the retrainings that remove nothing, which all sources share."""
@@ -127,9 +126,7 @@ def retrained_artefact(
 
 def _parts(work: Work, wanted: Retraining) -> list[Sequences]:
     """What is learnt from, validated on and asked about."""
-    train, validation = work.splits.train, work.splits.validation
-    if wanted.train is not None and wanted.train < len(train):
-        train = train.take(np.arange(wanted.train))
+    train, validation = first(work.splits.train, wanted.train), work.splits.validation
     return [train, train if validation is None else validation, work.chosen]
 
 
@@ -139,28 +136,26 @@ def _maps(
     """A map of each sequence of each part: of the method on the model as it was first trained."""
     work = memory.work
     for part in _parts(work, wanted):
-        here = replace(work, chosen=part)
         if source == RANDOM:
             yield random_maps(part, 1, work.plan.data_seed)[0]
             continue
         classifier = memory.value(model_artefact(work, model, seed))
-        explaining = Explaining(here, classifier, seed, source)
-        targets = explained_targets(here, logits(explaining.classifier, part.codes))
-        yield scores_of_rows(explaining, targets)
+        yield scores_of_all(Explaining(work, part, classifier, model, seed, source))
 
 
 def _left(work: Work, maps: list[Scores], wanted: Retraining) -> Splits:
     """The splits without the most relevant positions."""
     parts = [
-        replace(part, codes=_without(replace(work, chosen=part), scores, wanted))
+        replace(part, codes=_without(work, part, scores, wanted))
         for part, scores in zip(_parts(work, wanted), maps, strict=True)
     ]
     return Splits(train=parts[0], validation=parts[1], test=parts[2])
 
 
-def _without(work: Work, scores: Scores, wanted: Retraining) -> Codes:
-    codes, valid = work.chosen.codes, work.chosen.valid
+def _without(work: Work, sequences: Sequences, scores: Scores, wanted: Retraining) -> Codes:
+    """The sequences with their most relevant positions replaced."""
+    codes, valid = sequences.codes, sequences.valid
     ties = streams(work.plan.data_seed, "ties", codes)
     ranked = replacement.replacement_ranks(scores, valid, ties)
     count = replacement.replacement_counts((wanted.fraction,), valid)[0]
-    return replacement.with_replaced(codes, donor_of(work, wanted.operator), ranked, count)
+    return replacement.with_replaced(codes, donor_of(work, wanted.operator, codes), ranked, count)

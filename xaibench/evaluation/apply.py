@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.artefacts.job import Work, found
+from xaibench.artefacts.job import Work, plugin_and_options
 from xaibench.errors import Missing, NotApplicable, described, message_of
 from xaibench.plugins.fence import fenced
 from xaibench.storage.artefacts import FAILED, NOT_APPLICABLE
@@ -45,7 +45,7 @@ def without_values(record: RecordGroup, why: NotApplicable | Missing) -> RecordG
 def applied(work: Work, label: str, record: RecordGroup, inputs: Inputs) -> RecordGroup:
     """The values of one of the plan's metrics; NaN for sequences without a map."""
     use = work.plan.metrics[label]
-    plugin, options = found(work, "metrics", use)
+    plugin, options = plugin_and_options(work, "metrics", use)
     values = np.full(len(inputs.names), np.nan)
     shape = (int(inputs.has_map.sum()),)
     try:

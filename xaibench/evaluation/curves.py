@@ -8,8 +8,8 @@ from functools import partial
 
 import numpy as np
 
-from xaibench.artefacts.curve_keys import Course, orders
-from xaibench.artefacts.curves import followed
+from xaibench.artefacts.curve_keys import CurveKey, orders
+from xaibench.artefacts.curves import has_map
 from xaibench.artefacts.job import Work
 from xaibench.artefacts.retraining import retrainings_of
 from xaibench.explanation.controls import ORACLE, RANDOM
@@ -65,7 +65,7 @@ def _ordered_inputs(
     made = orders(work, kind.curve)
     if method == RANDOM or (control and method != ORACLE):
         made = made[:1]
-    keys = [Course(method, record.operator, order, control, kind.curve) for order in made]
+    keys = [CurveKey(method, record.operator, order, control, kind.curve) for order in made]
     most, *rest = [curves_of(work, model, seed, key, quantity) for key in keys]
     fractions = np.asarray(work.plan.fractions)
     for draw, curve in enumerate(most):
@@ -75,10 +75,10 @@ def _ordered_inputs(
 
 def _inputs_of_curves(work: Work, record: RecordGroup, curve: str, curves: Curves) -> Inputs:
     """The curves of the sequences that have a map."""
-    key = Course(record.method, record.operator, control=record.control, kind=curve)
+    key = CurveKey(record.method, record.operator, control=record.control, kind=curve)
     most, least = curves.most_relevant_first, curves.least_relevant_first
-    has_map = followed(work, record.model, record.seed, key)[: most.shape[1]]
-    require_any_map(has_map, record.control)
-    least = None if least is None else least[:, has_map]
-    part = Curves(curves.fractions, most[:, has_map], least)
-    return Inputs(work.chosen.names[: len(has_map)], has_map, (part,))
+    mapped = has_map(work, record.model, record.seed, key)[: most.shape[1]]
+    require_any_map(mapped, record.control)
+    least = None if least is None else least[:, mapped]
+    part = Curves(curves.fractions, most[:, mapped], least)
+    return Inputs(work.chosen.names[: len(mapped)], mapped, (part,))

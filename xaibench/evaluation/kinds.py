@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xaibench.artefacts.explanations import OF_WEIGHTS
+from xaibench.artefacts.variants import OF_WEIGHTS
 from xaibench.explanation.controls import CONTROLS, ORACLE, PRIORS, RANDOM
 from xaibench.protocols import (
     MetricFacts,

@@ -9,8 +9,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.artefacts.artefact import first
 from xaibench.artefacts.effects import asked_by, effects_of, effects_spec
+from xaibench.artefacts.subsets import first
 from xaibench.errors import NotApplicable
 from xaibench.explanation.controls import ORACLE, RANDOM, is_map
 from xaibench.protocols import MetricFacts, OfEffects, OfExplanation
@@ -34,13 +34,13 @@ def _map_inputs(
     source: Source, record: RecordGroup, facts: MetricFacts, kind: OfExplanation
 ) -> Iterator[Inputs]:
     """Of each draw of the map, on all sequences or on those that carry a motif."""
-    motif = source.work.chosen.inside_motif
+    motif = source.sequences.inside_motif
     if kind.needs_motif and motif is None:
         raise NotApplicable("motif positions are not known")
     maps = source.maps(facts.target)
     if kind.needs_sign and record.method == RANDOM:
         maps = [replace(each, scores=each.scores - 0.5, signed=True) for each in maps]
-    rows = np.arange(len(source.work.chosen))
+    rows = np.arange(len(source.sequences))
     if motif is not None and kind.needs_motif:
         rows = np.flatnonzero(motif.any(axis=1))
     if not len(rows):
@@ -62,9 +62,9 @@ def _effect_inputs(source: Source, record: RecordGroup, facts: MetricFacts) -> I
     work, label = source.work, record.metric
     edits = asked_by(work, label)
     assert edits is not None  # for the type checker: the kind of the metric says so
-    spec = effects_spec(source.whole, record.model, record.seed, edits)
+    spec = effects_spec(work, record.model, record.seed, edits)
     require_artefact(work, spec)
-    chosen = first(work, edits.sequences).chosen
+    chosen = first(source.sequences, edits.sequences)
     effects, oracle = effects_of(work, spec, len(chosen))
     if record.method == ORACLE:
         truth = Explained(chosen, oracle, chosen.labels, signed=True)

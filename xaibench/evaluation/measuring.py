@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from xaibench.artefacts.artefact import looked_at
 from xaibench.artefacts.job import Work, facts_of, is_explained
 from xaibench.artefacts.model_checks import unusable
 from xaibench.artefacts.models import model_spec, predictions_spec
+from xaibench.artefacts.subsets import subset
 from xaibench.errors import Missing, NotApplicable
 from xaibench.explanation.controls import ORACLE, PRIORS, RANDOM
 from xaibench.nn.outputs import quantity
@@ -36,7 +36,7 @@ def of_model(work: Work, model: str, seed: int) -> Iterator[RecordGroup]:
         return
     for method, control in _measured_maps(work):
         own = replace(record, method=method, control=control)
-        source = Source(looked_at(work, model, method), own, looked_at(work, model))
+        source = Source(work, subset(work, model, method), own)
         for label in work.plan.metrics:
             yield from _of_metric(source, label)
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xaibench.artefacts.artefact import Arrays, arrays_of
-from xaibench.artefacts.curve_keys import Course, judges, seen
-from xaibench.artefacts.curves import curve_spec, followed_specs
+from xaibench.artefacts.curve_keys import CurveKey, curve_subset, other_models
+from xaibench.artefacts.curves import curve_spec, map_specs
 from xaibench.artefacts.explanations import explained_targets
 from xaibench.artefacts.job import Work
 from xaibench.artefacts.retraining import Retraining, retrained_spec
@@ -36,20 +36,19 @@ def required_arrays(work: Work, spec: Spec) -> Arrays:
 
 
 def curves_of(
-    work: Work, model: str, seed: int, key: Course, quantity: Quantity
+    work: Work, model: str, seed: int, key: CurveKey, quantity: Quantity
 ) -> list[CurveValues]:
     """The curves under a key, one per draw; ``Missing`` or ``NotApplicable`` where there are
     none."""
     if key.kind == "other_models":
         return _by_other_models(work, model, seed, key, quantity)
-    logits = _logits(work, model, seed, key)
-    draws = logits if key.method == RANDOM else logits[None]
-    sequences = len(seen(work, model, key).chosen)
+    draws = _logits(work, model, seed, key)
+    sequences = len(curve_subset(work, model, key))
     return [_of_target(work, draw[:, :sequences], quantity) for draw in draws]
 
 
 def existing_curves(
-    work: Work, model: str, seed: int, key: Course, quantity: Quantity
+    work: Work, model: str, seed: int, key: CurveKey, quantity: Quantity
 ) -> list[CurveValues]:
     """The curves under a key, one per draw; none where they do not exist."""
     try:
@@ -58,19 +57,20 @@ def existing_curves(
         return []
 
 
-def _logits(work: Work, model: str, seed: int, key: Course) -> Logits:
-    """``Missing`` says the first that is missing of what the curve comes from, or of itself."""
-    for spec in followed_specs(work, model, seed, key):
+def _logits(work: Work, model: str, seed: int, key: CurveKey) -> Logits:
+    """``(path, step, sequence, class)``; ``Missing`` says the first that is missing of what the
+    curve comes from, or of itself."""
+    for spec in map_specs(work, model, seed, key):
         require_artefact(work, spec)
     logits: Logits = required_arrays(work, curve_spec(work, model, seed, key))["logits"]
     return logits
 
 
 def _by_other_models(
-    work: Work, model: str, seed: int, key: Course, quantity: Quantity
+    work: Work, model: str, seed: int, key: CurveKey, quantity: Quantity
 ) -> list[CurveValues]:
     """What the other models predict, of the true label, on average over them."""
-    others = judges(work, model)
+    others = other_models(work, model)
     if not others:
         raise NotApplicable("there is no other model in the plan to predict")
     if key.method != RANDOM:
@@ -106,7 +106,7 @@ def _of_target(work: Work, logits: Logits, quantity: Quantity) -> CurveValues:
     is explained."""
     targets = logits[0].argmax(axis=1).astype(np.int64)
     if quantity != "kept":
-        targets = explained_targets(work, logits[0])
+        targets = explained_targets(work.plan.target, work.chosen.labels, logits[0])
     return outputs.quantity(quantity, logits, targets, work.chosen.labels[: logits.shape[1]])
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from xaibench.artefacts.artefact import arrays_of
-from xaibench.artefacts.explanations import UNCHANGED, explained_spec
+from xaibench.artefacts.explanations import explained_spec
 from xaibench.artefacts.job import Work
+from xaibench.artefacts.subsets import subset
 from xaibench.explanation.controls import (
     CONTROLS,
     ORACLE,
@@ -19,7 +20,7 @@ from xaibench.explanation.controls import (
 from xaibench.plugins.registry import load
 from xaibench.protocols import method_facts
 from xaibench.storage.artefacts import Spec
-from xaibench.values import Explained
+from xaibench.values import Explained, Sequences
 
 from .quantities import require_artefact
 from .records import RecordGroup
@@ -29,25 +30,24 @@ from .records import RecordGroup
 class Source:
     """Whose maps are measured, and what is made of them; each is made once for all metrics.
 
-    ``work`` is on the sequences that the source explains, ``whole`` on all
-    that are explained of its model.
+    ``sequences`` are those that the source explains.
     """
 
     work: Work
+    sequences: Sequences
     record: RecordGroup
-    whole: Work
     made: dict[str, list[Explained]] = field(default_factory=dict)
 
     def maps(self, target: str) -> list[Explained]:
         """The maps, one per draw; ``Missing`` where the method has none."""
         if target not in self.made:
-            self.made[target] = _maps_of(self.work, self.record, target)
+            self.made[target] = _maps_of(self.work, self.sequences, self.record, target)
         return self.made[target]
 
 
-def _maps_of(work: Work, record: RecordGroup, target: str) -> list[Explained]:
+def _maps_of(work: Work, chosen: Sequences, record: RecordGroup, target: str) -> list[Explained]:
     """The maps of a source, one per draw; ``Missing`` where the method has none."""
-    chosen, method = work.chosen, record.method
+    method = record.method
     if method == RANDOM:
         drawn = random_maps(chosen, work.plan.random_draws, work.plan.data_seed)
         return [Explained(chosen, each, chosen.labels, signed=False) for each in drawn]
@@ -75,11 +75,12 @@ def explained_of(work: Work, record: RecordGroup, target: str) -> Explained:
     arrays = arrays_of(work, own_spec(work, record))
     plugin = load("attribution", work.plan.attribution[record.method].use, work.job.plugins)
     signed = method_facts(plugin.call).signed
+    sequences = subset(work, record.model, record.method)
     if target == "label":
-        return Explained(work.chosen, arrays["scores_of_label"], work.chosen.labels, signed)
-    return Explained(work.chosen, arrays["scores"], arrays["targets"], signed)
+        return Explained(sequences, arrays["scores_of_label"], sequences.labels, signed)
+    return Explained(sequences, arrays["scores"], arrays["targets"], signed)
 
 
 def own_spec(work: Work, record: RecordGroup) -> Spec:
     """The spec of a method's explanation of the intact sequences."""
-    return explained_spec(work, record.model, record.seed, record.method, UNCHANGED)
+    return explained_spec(work, record.model, record.seed, record.method)

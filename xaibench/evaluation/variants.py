@@ -9,15 +9,9 @@ from functools import partial
 
 import numpy as np
 
-from xaibench.artefacts.explanations import (
-    OF_WEIGHTS,
-    Change,
-    changed_codes,
-    changes_of,
-    explained_spec,
-    intact,
-)
+from xaibench.artefacts.explanations import explained_spec
 from xaibench.artefacts.job import seeds_of
+from xaibench.artefacts.variants import OF_WEIGHTS, Change, changes_of, codes_after, intact
 from xaibench.errors import NotApplicable
 from xaibench.protocols import MetricFacts, OfChange
 from xaibench.values import Explained
@@ -58,9 +52,7 @@ def _variant_inputs(
         original = replace(original, hypothetical=base["hypothetical"][0])
     changed = []
     for draw, each in enumerate(scores):
-        codes = original.sequences.codes
-        if change.kind in ("substitutions", "hamming_ball"):
-            codes = changed_codes(codes, change, draw, work.plan.data_seed)
+        codes = codes_after(original.sequences.codes, change, draw, work.plan.data_seed)
         sequences = replace(original.sequences, codes=codes)
         bases = None if hypothetical is None else hypothetical[draw]
         one = controlled(work, replace(original, scores=each, hypothetical=bases), record.control)

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from xaibench.artefacts.artefact import first
 from xaibench.artefacts.explanations import REFERENCES, Explaining, explained_by
-from xaibench.artefacts.job import Work, found, is_explained
+from xaibench.artefacts.job import Work, is_explained, plugin_and_options
 from xaibench.artefacts.models import build
+from xaibench.artefacts.subsets import first
 from xaibench.dna import shuffling
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.explanation.method_call import asks_for
@@ -114,23 +114,25 @@ def _method(work: Work, model: str, classifier: Any, method: str) -> _Told:
     A slow one may look as finely as it has to, and the longer the less was learnt: it is asked of
     fresh weights too, and the smaller figure counts.
     """
-    told = _asked(first(work, FEW), classifier, method)
+    told = _explained(work, FEW, classifier, model, method)
     if told.refused:
         return told
     if told.seconds * FEW > QUICK:
-        return min(told, _asked(first(work, FEW), build(work, model), method))
-    return _asked(first(work, MORE), classifier, method)
+        return min(told, _explained(work, FEW, build(work, model), model, method))
+    return _explained(work, MORE, classifier, model, method)
 
 
-def _asked(work: Work, classifier: Any, method: str) -> _Told:
-    here = Explaining(work, classifier, 0, method)
-    plugin, options = here.plugin
-    codes, references = work.chosen.codes, None
+def _explained(work: Work, count: int, classifier: Any, model: str, method: str) -> _Told:
+    """What a method takes on the first so many sequences."""
+    sequences = first(work.chosen, count)
+    explaining = Explaining(work, sequences, classifier, model, 0, method)
+    plugin, options = explaining.plugin
+    codes, references = sequences.codes, None
     if asks_for(plugin.call, "references"):
         references = shuffling.references(codes, REFERENCES, work.plan.data_seed)
     began, all_bases = now(), False
     try:
-        told = explained_by(here, codes, work.chosen.labels, options, references)
+        told = explained_by(explaining, codes, sequences.labels, options, references)
         all_bases = told.hypothetical is not None
     except NotApplicable:
         return _Told(0.0, refused=True)
@@ -162,7 +164,7 @@ def _training(work: Work, classifier: Any) -> float:
 
 def _watched(work: Work, classifier: Any, splits: Splits, *, longest: float) -> float:
     """The seconds of all epochs, in proportion to as many as end before ``longest``."""
-    plugin, options = found(work, "training", work.plan.training)
+    plugin, options = plugin_and_options(work, "training", work.plan.training)
     began, epochs = now(), (1, 1)
 
     def progress(epoch: int, of: int, row: dict[str, float]) -> None:

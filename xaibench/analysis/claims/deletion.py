@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xaibench.analysis.clusters import numbers_of
-from xaibench.artefacts.curve_keys import Course
+from xaibench.artefacts.curve_keys import CurveKey
 from xaibench.artefacts.job import Work, seeds_of
 from xaibench.evaluation.quantities import existing_curves
 from xaibench.explanation.controls import RANDOM
@@ -97,7 +97,7 @@ def _accuracies_by_seed(
     mean."""
     by_seed = {}
     for seed in seeds_of(work.plan, model):
-        curves = existing_curves(work, model, seed, Course(method, operator), "accuracy")
+        curves = existing_curves(work, model, seed, CurveKey(method, operator), "accuracy")
         if curves:
             by_seed[seed] = np.mean(curves, axis=0)
     return by_seed
