@@ -26,7 +26,7 @@ sequences: 9
 controlled: 5
 fractions: [0, 0.1, 0.5, 1]
 random_draws: 3
-reports: [html, markdown]
+reports: [markdown]
 operators: {uniform: {}, n: {sequences: 6}}
 metrics:
   deletion: {}
