@@ -219,24 +219,31 @@ def test_names_are_escaped_in_markdown(strange):
     assert "[e](f)" not in told
 
 
-@pytest.mark.parametrize("name", ["names that are code", "one of everything"])
-def test_another_process_gives_the_same_bytes_in_every_form(name, written, tmp_path):
-    folder = STRANGE[name](written, tmp_path / "run")
+def of(*names: str) -> pytest.MarkDecorator:
+    """For these strange runs alone."""
+    return pytest.mark.parametrize("strange", names, indirect=True)
+
+
+@of("names that are code", "one of everything")
+def test_another_process_gives_the_same_bytes_in_every_form(strange):
+    _, folder, files = strange
     command = [sys.executable, "-c", AGAIN, __file__, str(folder)]
     known = {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", "PATH": "/usr/bin:/bin"}
     known["PYTHONHASHSEED"] = "11"
     again = subprocess.run(command, capture_output=True, text=True, check=True, env=known)
-    assert again.stdout.strip() == digest(files_of(folder, (*FORMATS, "figures")))
+    assert again.stdout.strip() == digest(files | files_of(folder, ("figures",)))
 
 
-def test_a_stopped_run_says_so_in_every_form(written, tmp_path):
-    files = files_of(unfinished(written, tmp_path / "run"))
+@of("a run that was stopped")
+def test_a_stopped_run_says_so_in_every_form(strange):
+    _, _, files = strange
     assert "Unfinished: 3 of 8 tasks done" in str(files["report.html"])
     assert "Unfinished: 3 of 8 tasks done" in str(files["report.md"])
     assert "The run is unfinished." in str(files["tables/leaderboard.tex"])
 
 
-def test_a_model_that_was_not_trained_is_told_with_its_reason(written, tmp_path):
-    files = files_of(without_model(written, tmp_path / "run"))
+@of("a model that was not trained")
+def test_a_model_that_was_not_trained_is_told_with_its_reason(strange):
+    _, _, files = strange
     for name in ("report.html", "report.md"):
         assert "own.py: 5% of a_b &amp; &lt;c&gt; is not finite" in str(files[name])
