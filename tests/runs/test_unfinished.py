@@ -12,7 +12,7 @@ from stopped_run import TASKS, finished, moved, own, stopped, work_of
 from xaibench.artefacts import explanations, models
 from xaibench.errors import UsageError
 from xaibench.plan.schema import dump, read, read_back
-from xaibench.results.manifest import begun_in, mark, named_from_here, seen_from
+from xaibench.results.manifest import begun_in, mark, relative_to_current, relative_to_run
 from xaibench.results.reading import read as read_results
 from xaibench.runs import workers
 from xaibench.runs.elapsed import seconds_of
@@ -158,11 +158,11 @@ def test_a_plan_read_back_names_the_same_artefacts(grid, tmp_path):
 def test_a_file_far_from_the_run_is_known_by_its_name_alone(tmp_path, monkeypatch):
     own = tmp_path / "own.py"
     own.touch()
-    assert seen_from(tmp_path / "runs" / "one", str(own)) == "../../own.py"
-    assert seen_from(Path("/xaibench/runs"), str(own)) == "own.py"
-    assert seen_from(tmp_path, "my_package.methods") == "my_package.methods"
+    assert relative_to_run(tmp_path / "runs" / "one", str(own)) == "../../own.py"
+    assert relative_to_run(Path("/xaibench/runs"), str(own)) == "own.py"
+    assert relative_to_run(tmp_path, "my_package.methods") == "my_package.methods"
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "ada")
-    assert seen_from(tmp_path / "bob" / "run", str(own)) == "own.py"
+    assert relative_to_run(tmp_path / "bob" / "run", str(own)) == "own.py"
 
 
 def test_the_environment_names_the_plug_ins_that_were_given(halfway, whole):
@@ -178,10 +178,10 @@ def test_a_plug_in_is_named_without_the_folders_around_the_current_one(tmp_path,
     for file in (here / "mine" / "own.py", tmp_path / "other.py"):
         file.touch()
     monkeypatch.chdir(here)
-    assert named_from_here("mine/own.py") == "mine/own.py"
-    assert named_from_here(str(here / "mine" / "own.py")) == "mine/own.py"
-    assert named_from_here("../other.py") == "other.py"
-    assert named_from_here("my_package.methods") == "my_package.methods"
+    assert relative_to_current("mine/own.py") == "mine/own.py"
+    assert relative_to_current(str(here / "mine" / "own.py")) == "mine/own.py"
+    assert relative_to_current("../other.py") == "other.py"
+    assert relative_to_current("my_package.methods") == "my_package.methods"
 
 
 def test_tables_from_before_are_not_taken_for_those_of_the_plan_that_began(whole, tmp_path):

@@ -39,7 +39,7 @@ else:
 
 @dataclass(frozen=True, eq=False)
 class Results(_Tables):
-    """One run, as its folder tells it; each table of ``results.schema`` by its name."""
+    """One run, as its folder has it; each table of ``results.schema`` by its name."""
 
     plan: dict[str, Any]
     environment: dict[str, Any]
@@ -60,7 +60,7 @@ def read(folder: Path) -> Results:
         examples=_content(folder, "examples.json", _json, list),
         **{table.name: _table(folder, table) for table in TABLES},
     )
-    _reject_changed(folder)  # what cannot be read at all has said so in more words
+    _reject_changed(folder)  # after what cannot be read at all, of which the message says more
     return results
 
 
@@ -106,7 +106,7 @@ def _content(folder: Path, name: str, parse: Callable[[Path], Any], kind: type) 
         missing = f"{folder}: no run of xaibench here, {name} is missing{hint(folder)}"
         raise UsageError(missing) from error
     except Exception as error:
-        # each reader has its own family of errors, and to a user they all say this
+        # each reader has its own family of errors, and to a user they all mean this
         raise UsageError(f"{path}: unreadable, {_one_line(error)}{hint(folder)}") from error
     if not isinstance(content, kind):
         got = type(content).__name__

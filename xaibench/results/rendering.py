@@ -12,7 +12,7 @@ from xaibench.plugins.signatures import typed
 from xaibench.storage.files import write_below
 
 from . import reading
-from .manifest import WentOn, needs
+from .manifest import RunContinued, plugin_hint
 
 
 def render(
@@ -28,24 +28,26 @@ def render(
     Returns the files, and a line for each report that failed; the others are written. Raises
     UsageError before anything is written where a report is unknown.
     """
-    read = reading.read(folder)
-    uses = _wanted(read.plan["reports"], formats)
+    results = reading.read(folder)
+    uses = _reports_to_write(results.plan["reports"], formats)
     try:
-        called = {label: _called(label, use, plugins) for label, use in uses.items()}
+        called = {label: _with_options(label, use, plugins) for label, use in uses.items()}
     except Unknown as error:
-        raise UsageError(f"{error}{needs(folder, read.environment.get('plugins'))}") from None
+        raise UsageError(
+            f"{error}{plugin_hint(folder, results.environment.get('plugins'))}"
+        ) from None
     written, failures = [], []
     for label, (plugin, options) in called.items():
         try:
             with fenced():
-                texts = dict(plugin.call(read, **options))
+                texts = dict(plugin.call(results, **options))
         except Exception as error:
             failures.append(f"report {label}: {described(error)}")
             continue
         try:
             for name, text in texts.items():
                 written.append(write_below(folder, name, text, check=check))
-        except WentOn:
+        except RunContinued:
             raise
         except UsageError as error:
             failures.append(f"report {label}: {error}")
@@ -54,15 +56,15 @@ def render(
     return written, failures
 
 
-def _wanted(planned: dict[str, Any], formats: tuple[str, ...]) -> dict[str, Any]:
-    """The reports that are asked for, with the options of the plan where it names them."""
+def _reports_to_write(planned: dict[str, Any], formats: tuple[str, ...]) -> dict[str, Any]:
+    """The reports to write, with the options of the plan where it names them."""
     if not formats:
         return planned
     by_use = {use["use"]: use for use in planned.values()}
     return {name: planned.get(name) or by_use.get(name) or {"use": name} for name in formats}
 
 
-def _called(
+def _with_options(
     label: str, use: Mapping[str, Any], plugins: tuple[str, ...]
 ) -> tuple[Plugin, dict[str, Any]]:
     """A report's plug-in and its options, as its signature types them."""

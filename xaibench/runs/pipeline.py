@@ -27,12 +27,12 @@ from xaibench.progress import announce, announce_if_slow, progress_of
 from xaibench.results.compatibility import RENDERED
 from xaibench.results.manifest import (
     Begun,
-    WentOn,
+    RunContinued,
     begun_in,
     edited_since,
     mark,
-    named_from_here,
     offline,
+    relative_to_current,
     stage_of,
     unmark,
 )
@@ -113,7 +113,7 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
     """
     called = {
         "command": command,
-        "plugins": [named_from_here(plugin) for plugin in work.job.plugins],
+        "plugins": [relative_to_current(plugin) for plugin in work.job.plugins],
         "date": _now(),
         "jobs": jobs,
         "threads": threads,
@@ -203,7 +203,7 @@ def report(
     for _ in range(2):
         try:
             return _report(folder, plugins, formats)
-        except WentOn as error:  # to its end, most likely, and then all of it can be told
+        except RunContinued as error:  # to its end, most likely, and then all of it can be told
             went_on = error
         except OSError as error:
             raise UsageError(f"{error.filename or folder}: {error.strerror}") from error
@@ -213,12 +213,12 @@ def report(
 def _report(
     folder: Path, plugins: tuple[str, ...], formats: tuple[str, ...]
 ) -> tuple[list[Path], list[str]]:
-    """The reports of a run as it stands; WentOn where it does not while they are being made."""
+    """The reports of a run so far; RunContinued where it continues while they are being made."""
     stage, begun, damaged = stage_of(folder), begun_in(folder), []
 
     def check() -> None:
         if stage_of(folder) != stage:
-            raise WentOn(f"{folder}: its run has gone on meanwhile; ask for the report again")
+            raise RunContinued(f"{folder}: its run has gone on meanwhile; ask for the report again")
 
     if begun is not None:
         if begun.ending and busy(folder / "store"):
@@ -242,7 +242,7 @@ def write_so_far(
     work = replace(work, store=replace(work.store, ignored=ignored))
     every, todo = planned(work)
     done = {"done": len(every) - len(todo), "tasks": len(every)}
-    told = {**begun.told, "seconds": seconds_of(folder), "unfinished": done}
+    told = {**begun.call, "seconds": seconds_of(folder), "unfinished": done}
     for name, content in _readable_tables(work, told):
         write_file(folder / name, content, check=check)
     again = "not in this report; the command of the run makes it again"
