@@ -25,7 +25,7 @@ second file imports it."""
 
 AnyRule = TypeVar("AnyRule", bound=Callable[..., Any])
 
-TOLERANCE = 1e-4
+RULE_TOLERANCE = 1e-4
 """What a rule may miss of a sum, beside the sizes of its terms: what both methods promise."""
 
 ROUNDINGS = 32
@@ -115,7 +115,7 @@ def _require_summation_to_delta(
     size = torch.stack([each.abs().sum(2) for each in terms]).sum(0)
     # A difference of two values that are nearly equal is as far off as they are rounded.
     beside = torch.stack([(m * values).abs().flatten(2).sum(2) for m, values in pairs]).sum(0)
-    tolerance = TOLERANCE * size + ROUNDINGS * torch.finfo(size.dtype).eps * beside
+    tolerance = RULE_TOLERANCE * size + ROUNDINGS * torch.finfo(size.dtype).eps * beside
     user.require_sums(torch.stack(into).sum(0).flatten(), out.flatten(), tolerance.flatten())
 
 
@@ -183,4 +183,4 @@ def _require_conservation(
     terms = [(values * each).detach().reshape(len(each), -1) for values, each in pairs]
     *into, out = (each.sum(1) for each in terms)
     size = torch.stack([each.abs().sum(1) for each in terms]).sum(0)
-    user.require_sums(torch.stack(into).sum(0), out, TOLERANCE * size)
+    user.require_sums(torch.stack(into).sum(0), out, RULE_TOLERANCE * size)

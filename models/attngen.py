@@ -15,7 +15,7 @@ from xaibench.nn.layers import WeightedSum, one_hot
 
 from .masking import LOW_ATTENTION, Masking, checked_masking
 from .pooling import energies
-from .trunk import Sizes, trunk
+from .trunk import PerConvolution, trunk
 
 
 class AttnGen(nn.Module):
@@ -36,8 +36,8 @@ class AttnGen(nn.Module):
         *,
         classes: int,
         length: int,
-        filters: Sizes = (32, 64, 64),
-        kernels: Sizes = (11, 7, 5),
+        filters: PerConvolution = (32, 64, 64),
+        kernels: PerConvolution = (11, 7, 5),
         attention_units: Annotated[int, Field(ge=1, le=10_000)] = 64,
         attention_as: Literal["pooling", "scorer"] = "pooling",
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3,

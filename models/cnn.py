@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from xaibench.nn.layers import one_hot
 
 from .masking import NONE, Masking, checked_masking
-from .trunk import Sizes, trunk
+from .trunk import PerConvolution, trunk
 
 
 class CNN(nn.Module):
@@ -22,8 +22,8 @@ class CNN(nn.Module):
         *,
         classes: int,
         length: int,
-        filters: Sizes = (32, 64, 64),
-        kernels: Sizes = (11, 7, 5),
+        filters: PerConvolution = (32, 64, 64),
+        kernels: PerConvolution = (11, 7, 5),
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3,
         masking: Masking = NONE,
     ) -> None:

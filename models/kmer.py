@@ -59,6 +59,6 @@ def _letters_matched(k: int) -> nn.Conv1d:
     kmers = torch.tensor(list(product(range(4), repeat=k)), dtype=torch.uint8)
     fixed = {"weight": one_hot(kmers), "bias": torch.full((4**k,), 1.0 - k)}
     for name, values in fixed.items():
-        delattr(match, name)
+        delattr(match, name)  # a parameter would be trained, and re-initialised
         match.register_buffer(name, values)
     return match

@@ -8,7 +8,7 @@ import numpy as np
 
 from xaibench.shapes import Codes, Mask
 
-KEY = "masks"
+COLUMN = "masks"
 """The column of the history that has them."""
 
 RECORDED = 100
@@ -21,7 +21,7 @@ def as_columns(masked: Mask) -> dict[str, str]:
     to whole bytes."""
     if not masked.any():
         return {}
-    return {KEY: b64encode(np.packbits(masked, axis=1).tobytes()).decode()}
+    return {COLUMN: b64encode(np.packbits(masked, axis=1).tobytes()).decode()}
 
 
 def read(history: Sequence[Mapping[str, Any]], codes: Codes) -> Mask:
@@ -40,8 +40,8 @@ def read(history: Sequence[Mapping[str, Any]], codes: Codes) -> Mask:
     shape = codes[:RECORDED].shape
     masked = np.zeros((len(history), *shape), np.bool_)
     for epoch, row in enumerate(history):
-        if KEY in row:
-            masked[epoch] = _mask_of_text(row[KEY], shape)
+        if COLUMN in row:
+            masked[epoch] = _mask_of_text(row[COLUMN], shape)
     return masked
 
 

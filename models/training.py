@@ -159,7 +159,7 @@ def _selected_epoch(history: TrainingHistory, keep: Selection) -> int:
 
 def _for_progress(history: TrainingHistory, epochs: int) -> dict[str, float]:
     """The numbers of the last epoch, and how long the others will take."""
-    numbers = {name: value for name, value in history[-1].items() if name != masks.KEY}
+    numbers = {name: value for name, value in history[-1].items() if name != masks.COLUMN}
     return {**numbers, "seconds_left": _seconds_left(history, epochs)}
 
 
@@ -227,7 +227,7 @@ def _record_masks(recorded: Mask, batch: Batch, codes: Codes) -> None:
 def _step(state: State, batch: Batch, setting: Setting) -> tuple[float, float, int, int, float]:
     """Learn from one batch; returns the loss and accuracy before that, how many positions are
     valid, how many of them masked, and how many of these inside motifs."""
-    state.model.train()
+    state.model.train()  # masks are made in evaluation mode
     labels = torch.from_numpy(batch.labels).to(setting.device)
     with setting.autocast():
         loss, outputs = _loss(state.model, batch, labels, setting)

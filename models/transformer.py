@@ -108,6 +108,7 @@ class EncoderLayer(nn.Module):
             nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, width)
         )
         self.dropout = nn.Dropout(dropout)
+        # ALiBi: a geometric series from head to head, the last 2^-8.
         slopes = 2.0 ** (-8 * torch.arange(1, heads + 1) / heads)
         self.register_buffer("slopes", slopes.reshape(heads, 1, 1), persistent=False)
 

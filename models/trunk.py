@@ -8,7 +8,7 @@ from torch import nn
 
 from xaibench.errors import UsageError
 
-Sizes = Annotated[
+PerConvolution = Annotated[
     tuple[Annotated[int, Field(ge=1, le=10_000)], ...], Field(min_length=1, max_length=100)
 ]
 """One number for each convolution, at least one."""
