@@ -17,7 +17,7 @@ def visible(text: object) -> str:
     >>> visible("\\x1b[2J\\u202egnp.exe")
     '\\\\x1b[2J\\\\u202egnp.exe'
     """
-    return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
+    return _HIDDEN.sub(lambda match: match[0].encode("unicode_escape").decode(), str(text))
 
 
 _HIDDEN = re.compile(

@@ -112,13 +112,13 @@ class Axis:
             return [0.0, *powers], ["0", *(f"{power:,.0f}" for power in powers)]
         locator = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], integer=self.whole, min_n_ticks=2)
         near = 1e-9 * (high - low)
-        found = [at for at in locator.tick_values(low, high) if low - near <= at <= high + near]
+        ticks = [at for at in locator.tick_values(low, high) if low - near <= at <= high + near]
         formatter = ScalarFormatter(useOffset=False)
         formatter.set_scientific(False)
         formatter.create_dummy_axis()
         formatter.axis.set_view_interval(low, high)  # type: ignore[union-attr]
         formatter.axis.set_data_interval(low, high)  # type: ignore[union-attr]
-        return found, formatter.format_ticks(found)
+        return ticks, formatter.format_ticks(ticks)
 
 
 def plain_axes(figure: Figure, x: Axis, y: Axis, *, right: float = 12.0, top: float = 10.0) -> Axes:
@@ -260,19 +260,19 @@ def width_of(text: str, size: float = SIZE) -> float:
     return float(width)
 
 
-def spread(wanted: Sequence[float], ends: tuple[float, float], apart: float) -> list[float]:
-    """Rising places as near to the ``wanted`` (rising) ones as ``apart`` and the ends allow.
+def spread(desired: Sequence[float], ends: tuple[float, float], apart: float) -> list[float]:
+    """Rising places as near to the ``desired`` (rising) ones as ``apart`` and the ends allow.
 
     Where there is too little room, places are closer, and evenly so.
 
     >>> spread([5, 6, 20], (0, 30), 4)
     [5, 9, 20]
     """
-    if len(wanted) > 1:
-        apart = min(apart, (ends[1] - ends[0]) / (len(wanted) - 1))
+    if len(desired) > 1:
+        apart = min(apart, (ends[1] - ends[0]) / (len(desired) - 1))
     places: list[float] = []
-    for number, place in enumerate(wanted):
+    for number, place in enumerate(desired):
         least = places[-1] + apart if places else ends[0]
-        most = ends[1] - apart * (len(wanted) - 1 - number)
+        most = ends[1] - apart * (len(desired) - 1 - number)
         places.append(min(max(place, least), most))
     return places

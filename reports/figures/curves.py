@@ -40,8 +40,8 @@ def curve_panels(results: Results, operator: str, quantity: str, order: str) -> 
     rows = rows[(rows["operator"] == operator) & (rows["quantity"] == quantity)]
     # random orders have no direction, so they belong to both
     rows = rows[(rows["order"] == order) | (rows["method"] == RANDOM)]
-    words = quantity.replace("_", " ")
-    y = Axis(words, limits_of(rows[["mean", "low", "high"]]))
+    label = quantity.replace("_", " ")
+    y = Axis(label, limits_of(rows[["mean", "low", "high"]]))
     style = styles(methods_of(results))
     panels = []
     for model, own in rows.groupby("model", sort=False):
@@ -49,19 +49,19 @@ def curve_panels(results: Results, operator: str, quantity: str, order: str) -> 
         x = f"share of positions replaced, {order}"
         figure = curves_figure(curves, style, x=x, y=y, bands=True)
         names = ", ".join(method for method in style if method in curves)
-        alt = f"{words.capitalize()} of {model}, {order}, operator {operator}: {names}"
+        alt = f"{label.capitalize()} of {model}, {order}, operator {operator}: {names}"
         panels.append(Panel(str(model), str(model), figure, alt))
     return panels
 
 
 def _by_method(rows: pd.DataFrame, style: Mapping[str, Style]) -> dict[str, Curve]:
     """Method -> its curve; the random control, which is drawn first, at the front."""
-    found = {
+    curves_of_methods = {
         str(method): tuple(own.sort_values("fraction")[[*COLUMNS]].to_numpy(float).T)
         for method, own in rows.drop_duplicates(["method", "fraction"]).groupby("method")
     }
     order = [RANDOM, *(method for method in style if method != RANDOM)]
-    return {method: found[method] for method in order if method in found}
+    return {method: curves_of_methods[method] for method in order if method in curves_of_methods}
 
 
 def curves_figure(

@@ -72,9 +72,9 @@ def _panel(results: Results, model: str, rows: pd.DataFrame, x: Axis) -> Panel:
             write(figure, (box.x1 + AIR, down), numbers[place], color=GREY)
         write(figure, (box.x0 + box.width / 2, 11), x.label, ha="center")
     failed = tested(results, model, PRIMARY, operator_of(results)).failed
-    said = ", ".join(f"{name} {mean:.2f}" for name, mean in zip(names, rows["mean"], strict=True))
+    gaps = ", ".join(f"{name} {mean:.2f}" for name, mean in zip(names, rows["mean"], strict=True))
     title = f"{model}: {CANNOT}" if failed else model
-    return Panel(model, title, figure, f"Gap to random deletion on {model}: {said}")
+    return Panel(model, title, figure, f"Gap to random deletion on {model}: {gaps}")
 
 
 THIN = {"linewidth": 1.2}

@@ -95,9 +95,9 @@ def _score_panel(results: Results, model: str, table: pd.DataFrame) -> Panel:
     rows = [shortened(named(str(metric), ""), 34) for metric in table.index]
     figure, _ = _heat_map(table, rows, styles(methods_of(results)), ("0 random", "1 oracle"))
     means = table.mean().items()
-    said = ", ".join(f"{short(str(method))} {mean:.2f}" for method, mean in means)
+    values_text = ", ".join(f"{short(str(method))} {mean:.2f}" for method, mean in means)
     what = f"Normalised scores of {table.shape[1]} methods by {len(table)} metrics on {model}"
-    return Panel(model, model, figure, f"{what}: means {said}")
+    return Panel(model, model, figure, f"{what}: means {values_text}")
 
 
 def agreement_panels(results: Results) -> list[Panel]:
@@ -130,8 +130,8 @@ def _agreement_panel(results: Results, model: str, table: pd.DataFrame) -> Panel
     values = table.to_numpy(float)
     pairs = [(rows[i], rows[j], values[i, j]) for i in range(len(rows)) for j in range(i)]
     known = sorted((pair for pair in pairs if np.isfinite(pair[2])), key=lambda pair: -pair[2])
-    said = ", ".join(f"{one} and {other} {value:.2f}" for one, other, value in known[:6])
-    return Panel(model, model, figure, f"Agreement between methods on {model}: {said}")
+    values_text = ", ".join(f"{one} and {other} {value:.2f}" for one, other, value in known[:6])
+    return Panel(model, model, figure, f"Agreement between methods on {model}: {values_text}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +189,10 @@ def _heat_map(
         box = axes.get_window_extent()
         for k, name in enumerate(rows):
             write(figure, (left - AIR, box.y1 - ROW * (k + 0.5)), name, ha="right")
-        turned: dict[str, Any] = {"rotation": SLOPE, "rotation_mode": "anchor", "va": "baseline"}
+        rotation: dict[str, Any] = {"rotation": SLOPE, "rotation_mode": "anchor", "va": "baseline"}
         for k, (method, name) in enumerate(zip(table.columns, columns, strict=True)):
             middle = box.x0 + CELL * (k + 0.5)
-            write(figure, (middle, box.y1 + 10), name, **turned)
+            write(figure, (middle, box.y1 + 10), name, **rotation)
             bar = np.array([middle - CELL / 2 + 3, middle + CELL / 2 - 3])
             look = style.get(str(method), PLAIN)
             level = np.full(2, box.y1 + 4)

@@ -62,17 +62,18 @@ def _sheet(example: Mapping[str, Any], model: str, methods: Sequence[str], title
             scores = np.asarray(example["scores"][model][method], float)[start:end]
             draw_logo(axes, letters, heights_of(letters, scores), start)
             axes.tick_params(axis="x", length=0, labelbottom=row == len(methods) - 1)
-        words = "position, counted from 0"
-        write(figure, (width / 2, 8), words, ha="center", color=GREY)
+        axis_label = "position, counted from 0"
+        write(figure, (width / 2, 8), axis_label, ha="center", color=GREY)
     return figure
 
 
 def _title(example: Mapping[str, Any], model: str) -> str:
-    told = example["models"].get(model) or {}
+    prediction = example["models"].get(model) or {}
     title = f"{short(str(example['name']), 60)}, class {short(str(example['label']), 30)}; "
-    title += f"{short(model, 40)} predicts {short(str(told.get('predicted', 'nothing known')), 30)}"
-    if told.get("probability") is not None:
-        title += f" with probability {told['probability']:.2f}"
+    predicted = str(prediction.get("predicted", "nothing known"))
+    title += f"{short(model, 40)} predicts {short(predicted, 30)}"
+    if prediction.get("probability") is not None:
+        title += f" with probability {prediction['probability']:.2f}"
     return title
 
 

@@ -54,8 +54,8 @@ def _panel(model: str, quantity: str, rows: pd.DataFrame, style: dict[str, Style
     }
     falling = sorted(curves, key=lambda operator: -float(np.mean(curves[operator][1])))
     names = {operator: style.get(operator, PLAIN) for operator in falling}
-    words = QUANTITIES.get(quantity, quantity.replace("_", " "))
-    y = Axis(words, limits_of([0.0, *rows[["low", "high"]].to_numpy(float).ravel()]))
+    label = QUANTITIES.get(quantity, quantity.replace("_", " "))
+    y = Axis(label, limits_of([0.0, *rows[["low", "high"]].to_numpy(float).ravel()]))
     with canvas(WIDTH, height_for(falling, 250)) as figure:
         x = Axis("share of positions replaced at random", (0.0, 1.0))
         axes = plain_axes(figure, x, y, right=room_for(falling))
@@ -64,5 +64,5 @@ def _panel(model: str, quantity: str, rows: pd.DataFrame, style: dict[str, Style
             draw_line(axes, at, mean, names[operator])
         draw_names(figure, axes, names)
     of = f" of {model}" if model else ""
-    alt = f"{words.capitalize()}{of} as positions are replaced at random: {', '.join(curves)}"
+    alt = f"{label.capitalize()}{of} as positions are replaced at random: {', '.join(curves)}"
     return Panel(model, model or "the data", figure, alt)

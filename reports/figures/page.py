@@ -113,8 +113,8 @@ def _noted(results: Results, title: str, panels: tuple[Panel, ...], note: str, w
     """Panels with how to read them; for which models there is none, and why."""
     drawn_of = {panel.model for panel in panels}
     lacking = [model for model in models_of(results) if model not in drawn_of]
-    told = f"Not drawn for {listed(lacking)}: {why}." if lacking else ""
-    return Figures(title, panels, note=" ".join(filter(None, [note if panels else "", told])))
+    not_drawn = f"Not drawn for {listed(lacking)}: {why}." if lacking else ""
+    return Figures(title, panels, note=" ".join(filter(None, [note if panels else "", not_drawn])))
 
 
 def _curves(results: Results) -> list[Figures]:
@@ -124,8 +124,8 @@ def _curves(results: Results) -> list[Figures]:
     groups = []
     for order, operator, quantity in curves_drawn(results):
         panels = curve_panels(results, operator, quantity, order)
-        words = f"{quantity}, operator {operator}, {order}".replace("_", " ")
-        name = words[:1].upper() + words[1:]
+        label = f"{quantity}, operator {operator}, {order}".replace("_", " ")
+        name = label[:1].upper() + label[1:]
         main = operator == first and quantity == "logit_difference"
         note = "" if order == MOST else APART
         groups.append(Figures(name, tuple(panels), folded=not main, note=note))

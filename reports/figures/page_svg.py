@@ -122,12 +122,12 @@ class _Renderer(RendererBase):
                 anchor, x = ANCHORS[side], own[0]
             elif mtext.get_rotation_mode() == "anchor":
                 anchor, (x, y) = ANCHORS[side], self._baseline(mtext, own, (x, y), angle)
-        turned = f' transform="rotate({_number(-angle)} {_places(x, y)})"' if angle else ""
+        rotation = f' transform="rotate({_number(-angle)} {_places(x, y)})"' if angle else ""
         size = prop.get_size_in_points()
         large = f' font-size="{_number(size)}"' if size != SIZE else ""
         bold = ' font-weight="600"' if prop.get_weight() in ("bold", "semibold") else ""
         place = f'x="{_number(x)}" y="{_number(y)}"'
-        head = f'<text class="words {_class(gc.get_rgb())}" {place}{anchor}{large}{bold}{turned}>'
+        head = f'<text class="words {_class(gc.get_rgb())}" {place}{anchor}{large}{bold}{rotation}>'
         self._elements.append((head, str(escape(s)), "</text>"))
 
     def _baseline(

@@ -37,16 +37,18 @@ from .style import GREY, PLAIN, Style, styles
 
 def cost_panels(results: Results) -> list[Panel]:
     """For each model, every method's score against its forward passes."""
-    found = {model: worth(results, model) for model in models_of(results)}
-    return [_panel(results, model, own) for model, own in found.items() if own]
+    worths = {model: worth(results, model) for model in models_of(results)}
+    return [_panel(results, model, own) for model, own in worths.items() if own]
 
 
-def _panel(results: Results, model: str, found: Worth) -> Panel:
+def _panel(results: Results, model: str, own_worth: Worth) -> Panel:
     style = styles(methods_of(results))
-    methods = [str(method) for method in found.rows["method"]]
-    score, forwards = (found.rows[name].to_numpy(np.float64) for name in ("mean", "forwards"))
-    on_front = pareto_front(score, forwards) if found.discriminates else np.zeros(len(score), bool)
-    y = Axis(found.score, limits_of(score))
+    methods = [str(method) for method in own_worth.rows["method"]]
+    score, forwards = (own_worth.rows[name].to_numpy(np.float64) for name in ("mean", "forwards"))
+    on_front = (
+        pareto_front(score, forwards) if own_worth.discriminates else np.zeros(len(score), bool)
+    )
+    y = Axis(own_worth.score, limits_of(score))
     with canvas(WIDTH, height_for(methods, 250)) as figure:
         x = Axis("forward passes per sequence", (-0.3, 2 * max(forwards.max(), 1)), counts=True)
         axes = plain_axes(figure, x, y, right=room_for(methods))
@@ -55,9 +57,9 @@ def _panel(results: Results, model: str, found: Worth) -> Panel:
             draw_dot(axes, across, up, style.get(method, PLAIN).colour, hollow=not best)
         _name_dots(figure, axes, methods, np.column_stack([forwards, score]))
     listed = zip(methods, forwards, score, strict=True)
-    said = ", ".join(f"{method} {up:.2f} at {across:.0f}" for method, across, up in listed)
-    title = model if found.discriminates else f"{model}: {CANNOT}"
-    alt = f"{found.score.capitalize()} against forward passes on {model}: {said}"
+    points_text = ", ".join(f"{method} {up:.2f} at {across:.0f}" for method, across, up in listed)
+    title = model if own_worth.discriminates else f"{model}: {CANNOT}"
+    alt = f"{own_worth.score.capitalize()} against forward passes on {model}: {points_text}"
     return Panel(model, title, figure, alt)
 
 

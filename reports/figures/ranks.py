@@ -1,4 +1,4 @@
-"""The critical-difference diagram: mean ranks over sequences, groups that cannot be told apart."""
+"""The critical-difference diagram: mean ranks over sequences, groups without a difference."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def groups(ranks: np.ndarray, difference: float) -> list[tuple[int, int]]:
     [(0, 1), (1, 2)]
     """
     ends = np.searchsorted(ranks, ranks + difference, side="right") - 1
-    found: list[tuple[int, int]] = []
+    groups: list[tuple[int, int]] = []
     for first, last in enumerate(ends.tolist()):
-        if last > first and (not found or last > found[-1][1]):
-            found.append((first, last))
-    return found
+        if last > first and (not groups or last > groups[-1][1]):
+            groups.append((first, last))
+    return groups
 
 
 def _panel(results: Results, model: str, rows: pd.DataFrame) -> Panel:
@@ -61,8 +61,8 @@ def _panel(results: Results, model: str, rows: pd.DataFrame) -> Panel:
     difference = float(rows["critical_difference"].max())
     style = styles(methods_of(results))
     looks = [style.get(str(method), PLAIN) for method in rows["method"]]
-    said = ", ".join(f"{name} {rank:.2f}" for name, rank in zip(names, ranks, strict=True))
-    alt = f"Mean ranks on {model}, critical difference {difference:.2f}: {said}"
+    ranks_text = ", ".join(f"{name} {rank:.2f}" for name, rank in zip(names, ranks, strict=True))
+    alt = f"Mean ranks on {model}, critical difference {difference:.2f}: {ranks_text}"
     return Panel(model, model, _figure(names, ranks, difference, looks), alt)
 
 

@@ -91,6 +91,6 @@ def _panel(results: Results, model: str, gaps: pd.DataFrame, x: Axis) -> Panel:
         box = axes.get_window_extent()
         write(figure, (box.x0 + box.width / 2, 11), x.label, ha="center")
     above = np.nanmean(np.where(np.isfinite(values), values > 0, np.nan), axis=1)
-    said = ", ".join(f"{name} {share:.0%}" for name, share in zip(names, above, strict=True))
+    shares_text = ", ".join(f"{name} {share:.0%}" for name, share in zip(names, above, strict=True))
     what = f"Gap to random of {values.shape[1]} sequences on {model}, shares above 0"
-    return Panel(model, model, figure, f"{what}: {said}")
+    return Panel(model, model, figure, f"{what}: {shares_text}")

@@ -81,10 +81,10 @@ for (const browser of document.querySelectorAll(".examples")) {
       example.hidden = place !== chosen;
       example.open = true;
     });
-    const wanted = model ? model.value : "0";
+    const visibleModel = model ? model.value : "0";
     for (const example of examples) {
       const own = [...example.querySelectorAll(".view")];
-      const found = own.some((view) => view.dataset.model === wanted) ? wanted : own[0]?.dataset.model;
+      const found = own.some((view) => view.dataset.model === visibleModel) ? visibleModel : own[0]?.dataset.model;
       for (const view of own) view.hidden = view.dataset.model !== found;
     }
     before.disabled = chosen === 0;
@@ -106,9 +106,9 @@ for (const browser of document.querySelectorAll(".examples")) {
     const letters = maps.dataset.letters.length;
     const whole = maps.clientWidth / letters;
     const middle = (maps.scrollLeft + maps.clientWidth / 2) / maps.querySelector(".ruler").clientWidth;
-    const wanted = Math.min(Math.max(base || view.querySelector(".ruler").clientWidth / letters, 1) * by, widest);
+    const zoomed = Math.min(Math.max(base || view.querySelector(".ruler").clientWidth / letters, 1) * by, widest);
     const untouched = maps.scrollWidth <= maps.clientWidth || Math.abs(maps.scrollLeft - placed) < 1;
-    base = Math.max(by ? wanted : whole, whole);
+    base = Math.max(by ? zoomed : whole, whole);
     stretch();
     if (untouched) centre(view);
     else maps.scrollLeft = middle * maps.querySelector(".ruler").clientWidth - maps.clientWidth / 2;

@@ -9,12 +9,12 @@
     const count = controls.querySelector("output");
     const rows = [...board.querySelector("tbody").rows];
 
-    const wanted = (row) =>
+    const matches = (row) =>
       row.dataset.method.toLowerCase().includes(method.value.trim().toLowerCase()) &&
       (model.value === "" || row.dataset.models.split(" ").includes(model.value)) &&
       (!ahead.checked || row.dataset.ahead === "yes");
     const filter = () => {
-      for (const row of rows) row.hidden = !wanted(row);
+      for (const row of rows) row.hidden = !matches(row);
       const shown = rows.filter((row) => !row.hidden).length;
       count.textContent = `${shown} of ${rows.length} shown`;
     };

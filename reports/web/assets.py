@@ -47,5 +47,5 @@ def _fingerprint(text: str) -> str:
 
 def _texts(suffix: str) -> Sequence[str]:
     folder = files("xaibench.reports").joinpath("static")
-    found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(suffix))
-    return [folder.joinpath(name).read_text("utf-8") for name in found]
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(suffix))
+    return [folder.joinpath(name).read_text("utf-8") for name in names]

@@ -31,18 +31,18 @@ FEWEST = 100
 """So many positions of a sequence are shown however many methods there are."""
 
 DIGITS = 1000
-"""A score is told to the reader in so many parts of the largest."""
+"""A score is given in so many parts of the largest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """One method's scores of a sequence, drawn; ``told`` are their parts of the ``largest``."""
+    """One method's scores of a sequence, drawn; ``score_parts`` are parts of the ``largest``."""
 
     method: str
     style: Style
     logo: Logo
     largest: str
-    told: str
+    score_parts: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,13 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Where a known motif stands, in shares of what is shown, and what is said of it."""
+    """Where a known motif stands, in shares of what is shown, and its positions as text."""
 
     start: float
     end: float
     units: tuple[int, int]
     name: str
-    told: str
+    positions: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,16 +152,16 @@ def _truths(example: Mapping[str, Any], shown: tuple[int, int]) -> list[Truth]:
     """The known motifs in what is shown, with the class that each speaks for."""
     start, end = shown
     spoken = example.get("evidence") or [[*stretch, ""] for stretch in example["motif"]]
-    found = []
+    truths = []
     for first, last, label in spoken:
         first, last = max(first, start), min(last, end)
         if first < last:
             speaks = f" for {label}" if label else ""
-            told = f"positions {first} to {last - 1}{speaks}"
+            positions = f"positions {first} to {last - 1}{speaks}"
             units = (BASE * (first - start), BASE * (last - first))
             within = ((first - start) / (end - start), (last - start) / (end - start))
-            found.append(Truth(*within, units, f"known motif{speaks}", told))
-    return found
+            truths.append(Truth(*within, units, f"known motif{speaks}", positions))
+    return truths
 
 
 def _view(
@@ -171,8 +171,8 @@ def _view(
     style: Mapping[str, Style],
     shown: tuple[int, int],
 ) -> View:
-    told = example["models"].get(model) or {}
-    predicted, probability = told.get("predicted"), told.get("probability")
+    prediction = example["models"].get(model) or {}
+    predicted, probability = prediction.get("predicted"), prediction.get("probability")
     curves = (example.get("curves") or {}).get(model) or {}
     by_method = example["scores"][model]
     known = [method for method in style if method in by_method]
@@ -205,8 +205,8 @@ def _map(
     drawn = np.abs(np.where(heights != 0, own, 0.0))
     largest = float(drawn.max(initial=0.0))
     parts = np.rint(heights * DIGITS).astype(int).tolist()
-    said = f"largest {largest:.3g}" if largest > 0 else "all scores are zero"
-    return Map(short(method, 60), style[method], logo(part, heights), said, _list(parts))
+    scale = f"largest {largest:.3g}" if largest > 0 else "all scores are zero"
+    return Map(short(method, 60), style[method], logo(part, heights), scale, _list(parts))
 
 
 def _list(parts: list[int]) -> str:

@@ -59,7 +59,7 @@ def compare(folders: Sequence[Path], gates: Iterable[str] = ()) -> Comparison:
 
     UsageError where a folder is no finished run, two share nothing, or no row is about a gate.
     """
-    wanted = [gate(text) for text in gates]
+    parsed_gates = [gate(text) for text in gates]
     runs = read_runs(folders)
     pairs = tuple(_pair_of(runs[0], other) for other in runs[1:])
     alike = {
@@ -68,7 +68,7 @@ def compare(folders: Sequence[Path], gates: Iterable[str] = ()) -> Comparison:
         for model, each in pair.same_models.items()
     }
     all_rows = pd.concat([pair.rows for pair in pairs], ignore_index=True)
-    return Comparison(runs, pairs, gate_results(wanted, all_rows, same_models=alike))
+    return Comparison(runs, pairs, gate_results(parsed_gates, all_rows, same_models=alike))
 
 
 def _pair_of(first: Run, second: Run) -> Pair:

@@ -13,7 +13,7 @@ that of all edges out of ``a`` (*Kandel et al. 1996*):
    loop-erased random walk, draws from the same distribution where they are too many to list;
 2. a uniform order of all other edges out of each letter.
 
-Why that is uniform: were equal edges told apart by a mark, each marked tree would leave the same
+Why that is uniform: were equal edges distinguished by a mark, each marked tree would leave the same
 number of orders, ``n(r)! prod over a != r of (n(a) - 1)!``, so all marked walks are equally likely;
 and each sequence is the same number of marked walks, ``prod over a, b of n(a, b)!``.
 

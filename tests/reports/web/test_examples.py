@@ -57,7 +57,7 @@ def test_zero_scores_unknown_bases_and_nan_are_drawn_without_a_fault(small):
     (shown,) = examples_shown(replace(small, examples=[example(scores=scores)]))
     one, two = shown.views[0].maps
     assert one.largest == "all scores are zero"
-    assert two.told.split() == ["0"] * 100  # the last letter is N
+    assert two.score_parts.split() == ["0"] * 100  # the last letter is N
 
 
 def test_a_run_without_examples_has_no_browser(small):
@@ -80,7 +80,7 @@ def test_scores_are_told_in_parts_of_the_largest(small):
     scores = {"cnn": {"one": [0.5, -2.0, *[0.0] * 98]}}
     (shown,) = examples_shown(replace(small, examples=[example(scores=scores)]))
     (one,) = shown.views[0].maps
-    assert one.told.startswith("250 -1000 0")
+    assert one.score_parts.startswith("250 -1000 0")
     assert one.largest == "largest 2"
 
 

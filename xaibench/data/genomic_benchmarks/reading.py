@@ -70,7 +70,7 @@ def genomic_benchmarks(
         _fetch(dataset, chosen, download=download)
     tables = _tables_folder(intervals, dataset)
     places = [] if tables is None else [file_key(path) for path in table_paths(tables).values()]
-    key = key_of(*listing(folder), *left_out(folder), *places)
+    key = key_of(*file_listing(folder), *left_out(folder), *places)
     # another folder of the same name keeps its own packed file
     name = f"{dataset}-{key_of(str(folder.resolve()), str(tables), str(root is None))[:8]}"
     return packed(name, key, lambda: _read_set(folder, tables, partial=root is not None))
@@ -94,7 +94,7 @@ def _tables_folder(intervals: Path | None, dataset: str) -> Path | None:
     return own if own.is_dir() else expanded(intervals)
 
 
-def listing(folder: Path) -> Iterator[str]:
+def file_listing(folder: Path) -> Iterator[str]:
     """One line per file, sorted within its class: name, size and time of change."""
     for split, label in _class_folders(folder):
         path = folder / split / label

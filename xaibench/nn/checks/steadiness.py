@@ -28,7 +28,7 @@ REPEAT_TOLERANCE = 1e-5
 """The largest change when the same batch is passed again, as a share of the range of the logits:
 only the order of sums on several threads may differ."""
 
-BATCH_TOLERANCE = 1e-3
+OTHER_BATCH_TOLERANCE = 1e-3
 """The largest change in a different batch. Kernels round otherwise for other numbers of rows; that
 stays two orders of magnitude below, and what normalises over the batch changes by far more."""
 
@@ -128,7 +128,7 @@ def _require_same_in_other_batches(
         except ModelError as error:
             raise ModelError(f"cannot be called {batching}: {error}") from error
         change = _largest_change(first, answers)
-        if change > _allowed(first, BATCH_TOLERANCE, trace):
+        if change > _allowed(first, OTHER_BATCH_TOLERANCE, trace):
             raise ModelError(
                 f"{_DEPENDS_ON_BATCH}: the same sequences, passed {batching}, have logits that "
                 f"differ by {change:.2g} {_range_text(first)}; expected the same. Is there a "
