@@ -128,7 +128,7 @@ def base_composition(codes: Codes) -> NDArray[np.float64]:
 
     ``NotApplicable`` where no base is known.
 
-    >>> composition(np.array([[0, 1, 1, 2, 4], [0, 0, 1, 1, 4]], np.uint8)).tolist()
+    >>> base_composition(np.array([[0, 1, 1, 2, 4], [0, 0, 1, 1, 4]], np.uint8)).tolist()
     [0.375, 0.5, 0.125, 0.0]
     """
     counts = np.array([np.count_nonzero(codes == base) for base in range(4)])

@@ -18,7 +18,8 @@ LERF = "least_relevant_first"
 def replacement_counts(fractions: tuple[float, ...], valid: Mask) -> NDArray[np.intp]:
     """How many positions are replaced ``(step, sequence)``: of the valid ones, rounded half up.
 
-    >>> counts((0, 0.5, 1), np.array([[True, True, True], [True, False, False]])).tolist()
+    >>> valid = np.array([[True, True, True], [True, False, False]])
+    >>> replacement_counts((0, 0.5, 1), valid).tolist()
     [[0, 0], [2, 1], [3, 1]]
     """
     shares = np.outer(np.asarray(fractions, dtype=float), valid.sum(axis=1))

@@ -49,7 +49,8 @@ def kernels(threads: int | None = None) -> dict[str, Any]:
 def describe_kernels(chosen: Kernels) -> str:
     """Kernels in one line of text.
 
-    >>> in_words({"threads": 2, "processor": "P", "instructions": "AVX2", "mkl_cbwr": "COMPATIBLE"})
+    >>> chosen = {"threads": 2, "processor": "P", "instructions": "AVX2", "mkl_cbwr": "COMPATIBLE"}
+    >>> describe_kernels(chosen)
     '2 threads, AVX2, P, MKL_CBWR=COMPATIBLE'
     """
     count = chosen.get("threads")
