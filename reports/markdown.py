@@ -24,6 +24,7 @@ def markdown(results: Results) -> dict[str, str]:
 
 
 def _frames(results: Results) -> dict[str, pd.DataFrame]:
+    """The estimates behind the main tables, by the name of their file; without empty ones."""
     rows = results.estimates
     by_operator = (rows["metric"] == PRIMARY) & (rows["operator"] == operator_of(results))
     value = rows[(rows["question"] == Question.VALUE) & ~rows["method"].isin(REFERENCES)]

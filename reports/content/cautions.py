@@ -43,6 +43,7 @@ def unfinished(results: Results) -> list[str]:
 
 
 def _few_sequences(results: Results) -> list[str]:
+    """A caution where few sequences were explained."""
     sizes = (results.environment.get("dataset") or {}).get("sizes") or {}
     explained = sizes.get("explained", FEW_SEQUENCES)
     if explained >= FEW_SEQUENCES:
@@ -54,6 +55,7 @@ def _few_sequences(results: Results) -> list[str]:
 
 
 def _uneven_classes(results: Results) -> list[str]:
+    """A caution where the largest class makes accuracy misleading."""
     share = uneven(results)
     if share is None:
         return []
@@ -66,6 +68,7 @@ def _uneven_classes(results: Results) -> list[str]:
 
 
 def _few_seeds(results: Results) -> list[str]:
+    """A caution on retraining where there are fewer than ``FEW_SEEDS``."""
     seeds = len(seeds_of(results))
     if seeds == 1:
         return [

@@ -100,6 +100,7 @@ def gates(comparison: Comparison) -> list[Section]:
 
 
 def _gate(each: GateResult) -> tuple[Cell, ...]:
+    """The row of a gate: the drop is the difference with its sign reversed."""
     row = pd.Series(dict(each.row))
     decimals = decimals_of(row.to_frame().T)
     low, high = ends(row)
@@ -117,6 +118,7 @@ def _gate(each: GateResult) -> tuple[Cell, ...]:
 
 
 def _sections_of_pair(pair: Pair) -> Iterator[Section]:
+    """What differs between two runs, what changed, and a section per family of metrics."""
     letter = pair.second.letter.lower()
     yield _what_differs(f"{letter}-differs", pair)
     rows = pair.rows[~pair.rows["equal"].astype(bool) & ~_empty(pair.rows)]
@@ -145,6 +147,7 @@ def _pair_title(pair: Pair) -> str:
 
 
 def _sentences(pair: Pair) -> Iterator[str]:
+    """What is shared, whether models are the same, how many numbers are equal or changed."""
     yield _pairing(pair)
     yield from _trained(pair.same_models)
     of_both = pair.rows[~incomparable(pair.rows)]
@@ -167,6 +170,7 @@ def _exactly(rounding: int) -> str:
 
 
 def _pairing(pair: Pair) -> str:
+    """Which sequences and seeds both runs have, and so how differences are paired."""
     shared = pair.shared
     count = f"{shared.sequences:,} explained sequence{'' if shared.sequences == 1 else 's'}"
     both = [listed(map(str, seeds)) for seeds in (shared.first_seeds, shared.second_seeds)]
@@ -202,6 +206,7 @@ def _trained(models: Mapping[str, SameModel]) -> Iterator[str]:
 
 
 def _counts_of_changes(pair: Pair) -> Iterator[str]:
+    """How many rows are better and worse, for each population of the tests."""
     rows = pair.rows[pair.rows["better"] != "neither"]
     significant = _significant(rows)
     populations = {"p_sequences_holm": "on these trained models", "p_holm": "for retraining"}
@@ -226,6 +231,7 @@ def _are(count: int) -> str:
 
 
 def _what_differs(anchor: str, pair: Pair) -> Section:
+    """Plan, data, versions and machine, where they are not the same."""
     title = "What differs"
     if not pair.differences:
         return Section(anchor, title, ("Plan, data, versions and machine are the same.",))
@@ -271,6 +277,7 @@ def _table_of_rows(
 
 
 def _difference(row: pd.Series[Any], names: list[str], decimals: int) -> tuple[Cell, ...]:
+    """One row: both means, their difference with its mark, both p values, and from how much."""
     reason = without_folders(str(row["reason"]))
     means = (Cell(number(row[f"{run}_mean"], decimals), note=reason) for run in ("first", "second"))
     mark = MARKS[direction(row)] if row["better"] != "neither" else ""

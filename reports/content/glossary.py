@@ -109,6 +109,7 @@ def _resampling_terms(results: Results) -> list[tuple[str, str]]:
 
 
 def _certainty_terms(results: Results) -> list[tuple[str, str]]:
+    """The terms of the section on how sure the order is."""
     unit, units = "sequence", "sequences"
     if results.environment.get("clusters"):
         unit, units = "group of sequences", "groups of sequences"
@@ -131,6 +132,7 @@ def _explained_class(results: Results) -> str:
 
 
 def _curve_points(results: Results) -> list[tuple[str, str]]:
+    """At which shares of replaced positions curves are read; nothing where the plan has none."""
     fractions = results.plan.get("fractions") or ()
     shares = ", ".join(f"{100 * fraction:g}" for fraction in fractions)
     meaning = (

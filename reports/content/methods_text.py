@@ -38,6 +38,7 @@ def references(text: str) -> Table | None:
 
 
 def _models(results: Results) -> str:
+    """Which models were trained, on how many sequences, under how many seeds."""
     data, sizes = results.environment.get("dataset") or {}, _sizes_of_data(results)
     names = listed([name.replace("_", " ") for name in models_of(results)])
     trained = f" on {sizes['train']:,} sequences" if "train" in sizes else ""
@@ -69,6 +70,7 @@ def _not_explained(results: Results) -> str:
 
 
 def _explained_text(results: Results) -> str:
+    """What was explained, by which methods, with what references."""
     used = _used(results, "attribution")
     named = [cited(_readable(name), METHODS.get(plug_in, ())) for name, plug_in in used.items()]
     counts = _explained_counts(results)
@@ -84,6 +86,7 @@ def _explained_text(results: Results) -> str:
 
 
 def _measured_by(results: Results) -> str:
+    """The metrics with their sources, and on how many sequences."""
     used = _used(results, "metrics")
     named = [cited(label(name), METRICS.get(plug_in, ())) for name, plug_in in used.items()]
     most = [known for known in _limits(results, "metrics").values() if known is not None]
@@ -105,6 +108,7 @@ def _replaced(results: Results) -> str:
 
 
 def _ranked(results: Results) -> str:
+    """How methods were ranked; nothing where no deletion was measured."""
     if estimates_of(results, question=Question.AGAINST_RANDOM, metric=PRIMARY).empty:
         return ""
     draws = results.plan.get("random_draws", 10)
@@ -124,6 +128,7 @@ def _ranked(results: Results) -> str:
 
 
 def _statistics(results: Results) -> str:
+    """Which intervals and tests the numbers have, and of which population."""
     groups = (results.environment.get("clusters") or {}).get("explained", 0)
     units = "whole groups of sequences" if groups else "sequences"
     drawn = f" The explained sequences are of {groups:,} groups (Bell and McCaffrey 2002)."
@@ -144,6 +149,7 @@ def _statistics(results: Results) -> str:
 
 
 def _software(results: Results) -> str:
+    """The versions of what computed; nothing where the run has none."""
     versions = results.environment.get("versions") or {}
     own = versions.get("xaibench")
     if not own:

@@ -65,6 +65,7 @@ def summarised(runs: Iterable[tuple[str, Results | str]]) -> pd.DataFrame:
 
 
 def _entries(label: str, run: Results | str) -> Iterator[Entry]:
+    """One entry per model of a run, or one with the reason why there is no run."""
     if isinstance(run, str):
         yield Entry({"dataset": label, "reason": without_folders(run)}, {})
         return
@@ -104,11 +105,12 @@ def _best_method(run: Results, model: str) -> dict[str, Any]:
 
 
 def _none_leads(run: Results, model: str, leader: Leading) -> str:
+    """Why no method leads on a model, as the verdict of its report says."""
     if leader.outcome == "unsure":
         return f"the largest gap to random is that of {leader.first}, {leader.doubt}"
     if leader.outcome == "blind":
         reason = tested(run, model, PRIMARY, operator_of(run)).reason
-        return f"deletion cannot tell good from bad: {without_folders(reason)}"
+        return f"deletion cannot tell good explanations from bad ones: {without_folders(reason)}"
     unmeasured = leader.outcome == "unmeasured"
     return "no deletion was measured" if unmeasured else "only random numbers were measured"
 
@@ -154,6 +156,7 @@ def document(name: str, table: pd.DataFrame) -> Document:
 
 
 def _overview(rows: list[dict[Any, Any]], decimals: Mapping[str, int]) -> Section:
+    """Quality and best method of every model of every run."""
     header = (
         *("Dataset", "Model", "Accuracy", "Best trivial baseline", "AUROC", "Best"),
         *("Gap to random", "Normalised", "Not distinguishable from it, and notes"),
@@ -188,6 +191,7 @@ def _overview(rows: list[dict[Any, Any]], decimals: Mapping[str, int]) -> Sectio
 
 
 def _rank_section(rows: list[dict[Any, Any]], methods: list[str]) -> Section:
+    """The rank of every method on every model of every run."""
     body = tuple(
         (
             *_dataset_and_model(row),

@@ -128,6 +128,7 @@ def _without_classification(results: Results) -> str:
 
 
 def _selftest_is(results: Results) -> str:
+    """What the self-test asks of a metric; nothing where it did not run."""
     if results.selftest.empty:
         return ""
     return (
@@ -139,7 +140,7 @@ def _selftest_is(results: Results) -> str:
 
 
 def _signs_apart(results: Results) -> str:
-    """What keeps signed and unsigned methods apart, where a metric does."""
+    """Why signed and unsigned methods are not compared, where a metric does not."""
     families = {curve_of(metric)[0] for metric in metrics_of(results, "faithfulness")}
     named = sorted(name for name in families if parts_signed_from_unsigned(results, name))
     if not named:
@@ -319,8 +320,8 @@ REPORT = (
         "Are the explanations stable?",
         "Stability",
         (
-            "A map that never changes is perfectly stable and uninformative: nothing is ranked "
-            "here, and each number is beside its difference to that of the method's mean map, the "
+            "A map that never changes is perfectly stable and uninformative: nothing is ranked, "
+            "and each number is beside its difference to that of the method's mean map, the "
             "same for every sequence, where controls ran. Agreement and consistency are Spearman "
             "correlations, agreement for the true label; sensitivity is the largest relative "
             "change under single substitutions.",
@@ -353,7 +354,7 @@ REPORT = (
             "How similar the maps of a model are before and after its weights are re-initialised: "
             "from the output down to the layer that heads a column (cascading), or in that layer "
             "alone (independent). A map that stays the same does not depend on the weights. "
-            "Nothing is ranked here.",
+            "Nothing is ranked by it.",
             _where_defined,
             ARROWS_AND_MARKS,
         ),
@@ -443,6 +444,7 @@ REPORT = (
 
 
 def _run_section(results: Results) -> Section:
+    """The data, the models, the command and the plan."""
     note = "With the plan below in a file of that name."
     return Section(
         "run",

@@ -67,6 +67,7 @@ def verdicts(results: Results) -> list[Verdict]:
 
 
 def _about_accuracy(results: Results, model: str) -> list[Sentence]:
+    """How good the model is, beside trivial baselines; nothing where it is not known."""
     rows = values_of(results, "accuracy", model)
     if rows.empty or math.isnan(rows["mean"].iloc[0]):
         return []
@@ -109,6 +110,7 @@ def _percentage(row: pd.Series[Any]) -> str:
 
 
 def _about_faithfulness(results: Results, model: str) -> list[Sentence]:
+    """Who leads the leaderboard, or why nobody does."""
     leader, operator = leading(results, model), operator_of(results)
     known = leader.candidates
     if leader.outcome == "unmeasured":
@@ -133,6 +135,7 @@ def _leading(results: Results, model: str, known: pd.DataFrame) -> list[Sentence
     name = str(best["method"])
     beside = beside_best(results, model, (PRIMARY, operator), best=name)
     above = set(_with_direction(known, 1))
+    # a method that is no better than random leads nothing, however wide its interval
     leaders = [name, *(method for method in _at(beside, 0) if method in above)]
     gap = f"gap to random {mean_and_interval(best, decimals_of(known))}"
     p, population = corrected_p(best)
@@ -189,7 +192,7 @@ def _blind(results: Results, model: str, metric: str, operator: str) -> list[Sen
 
 
 def _untested(results: Results, model: str, metric: str, operator: str) -> list[Sentence]:
-    """Where nothing is known of whether a metric can tell good from bad, though it was asked."""
+    """Where the self-test of a metric could not be decided."""
     test = tested(results, model, metric, operator)
     if test.passed != "unknown":
         return []
@@ -294,7 +297,7 @@ def _ahead_by(results: Results, model: str, metric: str, best: str) -> tuple[str
 
 
 def _other_methods(beside: Mapping[str, int | None], others: Sequence[str]) -> Sentence:
-    """The clause about the other methods, after what is said of the best one."""
+    """The clause about the other methods, after the one about the best."""
     if not others:
         return ()
     if not beside:

@@ -91,7 +91,7 @@ def curve_of(metric: str) -> tuple[str, str]:
 
 
 def parts_signed_from_unsigned(results: Results, family: str) -> bool:
-    """Whether a curve metric looks at least relevant first: signed methods put evidence against
+    """Whether a curve metric replaces the least relevant first: signed methods put evidence against
     the class there and unsigned ones cannot, so the two are not compared."""
     least = _facts_of_metric(results, family).get("least_relevant_first")
     return _plug_in_of_metric(results, family) == "insertion" if least is None else bool(least)

@@ -95,6 +95,7 @@ def decimals_of(estimates: pd.DataFrame) -> int:
     if not len(widths):
         return 3
     half = float(np.median(widths)) / 2
+    # one digit of the half-width counts, two where it begins with 1: hence the 0.3, log10 of 2
     return int(np.clip(math.ceil(0.3 - math.log10(half)), 2 if half < 1 else 0, 5))
 
 

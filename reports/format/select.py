@@ -1,4 +1,4 @@
-"""Which rows of a run a table or a figure looks at, and in which order."""
+"""Which rows of a run a table or a figure shows, and in which order."""
 
 from __future__ import annotations
 

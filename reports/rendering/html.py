@@ -26,6 +26,7 @@ def page(
     """The document with its ``figures`` and ready ``blocks`` of markup, by the names that sections
     give them; ``styles`` of methods draw the swatch beside their names."""
     figures, blocks = figures or {}, blocks or {}
+    # a run without epochs or examples has nothing to draw in sections of figures alone
     drawn = {name for name, groups in (*figures.items(), *blocks.items()) if groups}
     shown = [
         section

@@ -53,6 +53,7 @@ def _emphasised(part: str | Name) -> str:
 
 
 def _section_text(section: Section) -> str:
+    """A heading, paragraphs, tables, terms and listings."""
     return "\n\n".join(
         [
             f"## {plain(section.title)}",
@@ -95,6 +96,7 @@ def _details(summary: str, parts: Iterable[str]) -> str:
 
 
 def _pipe_table(table: Table) -> str:
+    """A table with its caption above, its notes below."""
     rule = ["---" if head.prose else "---:" for head in table.heads]
     rows = [[_cell(cell, table.notes) for cell in row] for row in table.rows]
     notes = [f"<sup>{letter}</sup> {plain(brief(why))}  " for why, letter in table.notes.items()]

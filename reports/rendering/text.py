@@ -63,6 +63,7 @@ def _heading_lines(title: str) -> Iterator[str]:
 
 
 def _table_lines(content: Table) -> Iterator[str]:
+    """A caption, the table, and the reasons of empty cells."""
     notes = content.notes
     grid = table.Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for head in content.heads:

@@ -29,6 +29,7 @@ def matrices(results: Results, model: str) -> list[Table]:
 
 
 def _agreement_matrix(results: Results, model: str, measure: str) -> Table | None:
+    """A measure of every two methods of a model; None where it was not taken."""
     rows = results.agreement
     rows = rows[(rows["model"] == model) & (rows["measure"] == measure)]
     if rows.empty:

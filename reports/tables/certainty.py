@@ -96,6 +96,7 @@ def order(results: Results, model: str) -> Table | None:
 def _order_row(
     rank: pd.Series[Any], behind: pd.Series[Any] | None, first: str, decimals: int
 ) -> tuple[Cell, ...]:
+    """A method, how it compares with the first, and its mean rank."""
     note, best = str(rank["reason"]), rank["best"]
     name = Cell(rank["method"], method=rank["method"])
     chance = Cell("<0.01" if best < 0.005 else number(best, 2), note=note)
@@ -191,6 +192,7 @@ def _corrected_p(row: pd.Series[Any]) -> Cell:
 
 
 def _effect_sizes(rows: pd.DataFrame) -> list[Cell]:
+    """d_z over seeds, d_z over sequences, and Cliff's delta; empty where they were not computed."""
     seeds = matching(rows, test="paired t").iloc[:1]
     sequences = matching(rows, test="sign flips", population="these models").iloc[:1]
     sizes = ((seeds, "effect"), (sequences, "effect"), (sequences, "delta"))

@@ -1,4 +1,4 @@
-"""What a paper claims, beside what the run found."""
+"""What a paper claims, beside what the run measured."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ def claims(results: Results) -> list[Table]:
 
 
 def _claim_verdicts(rows: pd.DataFrame) -> Table:
+    """Each claim with its verdict, what was published and what this run measured."""
     header = ("Claim", "Verdict", "Published", "Measured", f"Ours {LEVEL}", "p corrected")
     body = tuple(
         (
@@ -46,6 +47,7 @@ def _claim_verdicts(rows: pd.DataFrame) -> Table:
 
 
 def _claim_tests(rows: pd.DataFrame) -> Table:
+    """The test of each claim, its sample, and what qualifies it."""
     header = heads("Measured", "Test", "n", "Caveat", prose=range(4))
     body = tuple(
         (

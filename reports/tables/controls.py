@@ -37,6 +37,7 @@ def unbeaten(results: Results, model: str, metric: str, operator: str) -> dict[s
 
 
 def _by_control(results: Results, model: str, metric: str, operator: str) -> Table | None:
+    """Methods down, controls across: the differences by one metric; None where there are none."""
     rows = estimates_of(results, question=Question.AGAINST_CONTROL, model=model, metric=metric)
     rows = rows[rows["operator"] == operator]
     measures = [

@@ -88,6 +88,7 @@ def clearly_best(results: Results, model: str, metric: str, operator: str) -> st
     None."""
     rows = to_best(results, model, metric, operator)
     rows = rows[rows["mean"].notna()]
+    # two names where methods have different sequences, and then none is best on all
     best = {str(name) for name in rows["other"]}
     if len(best) != 1 or any(direction(row) != -1 for _, row in rows.iterrows()):
         return None

@@ -147,7 +147,7 @@ def _note(results: Results) -> str:
 
 
 def _ahead(results: Results, model: str, rows: pd.DataFrame) -> list[bool]:
-    """For each row, whether the method is better than random by a metric that can tell."""
+    """For each row, whether the method is better than random; by a failed metric none is."""
     failed = tested(results, model, PRIMARY, operator_of(results)).failed
     return [direction(row) == 1 and not failed for _, row in rows.iterrows()]
 
@@ -183,7 +183,7 @@ def _standings(
 
 
 def _to_best(behind: pd.Series[Any] | None, row: pd.Series[Any], shared: _Shared) -> Cell:
-    """The difference to the best, which is itself said to be it."""
+    """The difference to the best, which itself has the text `best`."""
     if behind is not None:
         return estimated(behind, shared.decimals)
     return Cell("best", 0.0) if row["rank"] == 1 else EMPTY
@@ -240,7 +240,7 @@ def leaderboard(results: Results, model: str) -> Table | None:
 
 
 def by_seed(results: Results, model: str) -> Table | None:
-    """The gap to random of every seed; None where the run kept no values, or has one seed."""
+    """The gap to random of every seed; None where the run saved no values, or has one seed."""
     gaps = _gaps_by_seed(results, model)
     methods = [str(method) for method in ranking(results, model)["method"] if method in gaps.index]
     if len(gaps.columns) < 2 or not methods:
@@ -265,6 +265,7 @@ def _gaps_by_seed(results: Results, model: str) -> pd.DataFrame:
     means = rows.groupby(keys, observed=True, sort=False)["value"].mean().unstack("method")
     if RANDOM not in means:
         return pd.DataFrame()
+    # records are categorical; gaps are computed by name
     means.columns = means.columns.astype(str)
     gaps = means.drop(columns=RANDOM).rsub(means[RANDOM], axis=0)
     return gaps.groupby("seed").mean().T

@@ -142,6 +142,7 @@ def _values_and_gaps(
 def _measure(
     results: Results, model: str, pair: MetricPair, values: pd.DataFrame, compared: pd.DataFrame
 ) -> Measure:
+    """A metric's values, marked against random where one way is better."""
     metric, _ = pair
     merit = better_of(results, metric) != "neither"
     chance = chance_of(results, metric)

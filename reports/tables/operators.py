@@ -121,7 +121,7 @@ def _under_operators(
 
 
 def _shown(pushed: pd.DataFrame) -> list[float]:
-    """The measured fractions that lie next to those of ``_FRACTIONS``."""
+    """The measured fractions that are nearest to those of ``_FRACTIONS``."""
     fractions = pushed["fraction"].to_numpy(np.float64)
     return [float(fractions[np.abs(fractions - share).argmin()]) for share in _FRACTIONS]
 

@@ -58,6 +58,7 @@ def _of_pair(rows: pd.DataFrame, model: str, other: str) -> pd.DataFrame:
 
 
 def _pair_heads(results: Results) -> tuple[Head, ...]:
+    """The heads; two models are called by their names."""
     models = models_of(results)
     names = models if len(models) == 2 else ("the first", "the second")
     return (

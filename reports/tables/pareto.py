@@ -61,6 +61,7 @@ def pareto_front(scores: NDArray[np.float64], costs: NDArray[np.float64]) -> NDA
     >>> pareto_front(np.array([0.9, 0.9, 0.5, 0.4]), np.array([50.0, 1.0, 2.0, 0.0])).tolist()
     [False, True, False, True]
     """
+    # every method (rows) against every other (columns); equals do not dominate each other
     own_scores, own_costs = scores[:, None], costs[:, None]
     as_good = (scores >= own_scores) & (costs <= own_costs)
     better = (scores > own_scores) | (costs < own_costs)

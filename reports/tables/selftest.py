@@ -1,4 +1,4 @@
-"""Whether a metric can tell good from bad on a model, by the self-test of the run."""
+"""The self-test: whether a metric can tell good explanations from bad ones on a model."""
 
 from __future__ import annotations
 
@@ -128,6 +128,7 @@ def comparisons(results: Results, model: str) -> Table | None:
 def _comparison(
     results: Results, model: str, rows: pd.DataFrame, metric: str, operator: str
 ) -> tuple[Cell, ...]:
+    """A metric under an operator: the differences of its self-test, and the outcome."""
     own = rows[(rows["metric"] == metric) & (rows["operator"] == operator)]
     usual, decimals = usual_counts(own), decimals_of(own)
     by_pair = {(row["method"], row["other"]): row for _, row in own.iterrows()}

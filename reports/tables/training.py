@@ -62,6 +62,7 @@ def _epochs(history: pd.DataFrame) -> list[dict[str, float]]:
 
 
 def _mean_over_seeds(measured: list[Convergence], name: str, decimals: int) -> Cell:
+    """The mean over seeds with its interval by t, and how many seeds never got there."""
     # slow to import, and a run that resumes may render nothing
     from xaibench.statistics.paired import of_t
 

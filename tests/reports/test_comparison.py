@@ -79,7 +79,7 @@ def test_names_are_escaped(worse):
     assert "&lt;script&gt;alert(1)" in page
 
 
-def test_no_form_tells_whose_folders_the_data_lie_in(worse):
+def test_no_form_shows_whose_folders_the_data_lie_in(worse):
     for form in (html, text, csv):
         (said,) = form(worse).values()
         assert "somebody" not in said
@@ -96,7 +96,7 @@ def test_the_page_and_the_text_say_the_same(worse):
         assert " ".join(plain.split()) in folded
 
 
-def test_what_dropped_is_marked_and_its_gates_stand_last(worse):
+def test_what_dropped_is_marked_and_its_gates_are_last(worse):
     said = text(worse)["comparison.txt"]
     changed = said.partition("What changed")[2].partition("\n\nAccuracy")[0]
     (first, *_) = [line for line in changed.splitlines() if "deeplift" in line]
@@ -107,7 +107,7 @@ def test_what_dropped_is_marked_and_its_gates_stand_last(worse):
     assert gates[3].startswith("auprc:deeplift:0.1   FAILED")
 
 
-def test_runs_that_are_equal_are_said_to_be(folders):
+def test_runs_that_are_equal_are_stated_to_be(folders):
     found = compare(folders[:2])
     said = text(found)["comparison.txt"]
     assert "figures that both have are equal to the last digit." in said
@@ -128,14 +128,14 @@ def fewer(folders: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder
 
 
-def test_only_seeds_that_one_run_has_alone_are_said_to_be_left_out(folders, fewer):
+def test_only_seeds_that_one_run_has_alone_are_stated_to_be_left_out(folders, fewer):
     every = pd.read_parquet(folders[0] / "results.parquet")["seed"].unique().tolist()
     for runs, letter in (((folders[0], fewer), "A"), ((fewer, folders[0]), "B")):
         said = " ".join(text(compare(runs))["comparison.txt"].split())
         assert f"paired by both. Left out: seed {max(every)} of {letter}." in said
 
 
-def test_differences_of_rounding_are_said_to_be_such(folders, fewer):
+def test_differences_of_rounding_are_stated_to_be_such(folders, fewer):
     said = " ".join(text(compare([folders[0], fewer]))["comparison.txt"].split())
     count = int(compare([folders[0], fewer]).pairs[0].rows["rounding"].sum())
     assert count
@@ -143,7 +143,7 @@ def test_differences_of_rounding_are_said_to_be_such(folders, fewer):
     assert "What changed" not in said
 
 
-def test_whether_models_were_trained_anew_is_said_with_what_shows_it(worse):
+def test_whether_models_were_trained_again_is_stated_with_what_shows_it(worse):
     (pair,) = worse.pairs
     pairs = {
         "same": "The same trained models in both, by their saved weights: cnn.",
@@ -156,7 +156,7 @@ def test_whether_models_were_trained_anew_is_said_with_what_shows_it(worse):
         assert (sentence,) in verdicts(replace(worse, pairs=(said,)))[0].sentences
 
 
-def test_more_than_two_runs_are_told_apart_by_their_heads(folders):
+def test_more_than_two_runs_are_distinguishable_by_their_heads(folders):
     found = compare(folders)
     page = html(found)["comparison.html"]
     assert "<h3>B against A</h3>" in page

@@ -112,7 +112,7 @@ def test_every_link_inside_the_page_has_its_place(page, seen):
     assert targets == targets & set(re.findall(r'id="([^"]+)"', page))
 
 
-def test_no_absolute_path_is_told(seen):
+def test_no_absolute_path_is_shown(seen):
     assert "somebody" not in seen.text
     assert "broken.py: shapes (7,) and (4,) disagree" in seen.text
     assert "xaibench run demo.yaml" in seen.text

@@ -87,12 +87,12 @@ def test_the_methods_paragraph_cites_what_the_references_hold(files):
     assert "(Banerjee" not in files["tables/methods.tex"]
 
 
-def test_one_seed_is_told_by_the_caption(make):
+def test_one_seed_is_shown_by_the_caption(make):
     text = latex(make(models=("cnn",), seeds=(3,)))["tables/leaderboard.tex"]
     assert "1 seed; intervals for these trained models" in text
 
 
-def test_auroc_auprc_and_mcc_stand_beside_the_accuracy(make):
+def test_auroc_auprc_and_mcc_are_beside_the_accuracy(make):
     text = latex(make())["tables/accuracy.tex"]
     assert "Model & Accuracy & AUROC & AUPRC of CTCF & MCC" in text
     assert "0.970 [0.960, 0.980]" in text
@@ -100,7 +100,7 @@ def test_auroc_auprc_and_mcc_stand_beside_the_accuracy(make):
     assert " 0.530 & 0.520 & 0.020" in " ".join(text.replace("$", "").split())
 
 
-def test_a_run_from_before_auroc_was_kept_has_accuracy_alone(make):
+def test_a_run_from_before_auroc_was_saved_has_accuracy_alone(make):
     text = latex(make(classified=False))["tables/accuracy.tex"]
     assert "Model & Accuracy \\\\" in text
 

@@ -45,19 +45,19 @@ def test_the_csv_of_accuracy_has_auroc_auprc_and_mcc(make, files):
     assert old[["auroc", "auroc_low", "auprc", "mcc_sequences_high"]].isna().all(axis=None)
 
 
-def test_no_absolute_path_and_no_nan_is_told(files):
+def test_no_absolute_path_and_no_nan_is_shown(files):
     assert "/home" not in "".join(files.values())
     assert not re.search(r"\bnan\b", files["report.md"], re.IGNORECASE)
 
 
-def test_what_the_html_report_tells_the_markdown_one_tells_too(run, files):
+def test_what_the_html_report_shows_the_markdown_one_shows_too(run, files):
     for section in (one for one in sections(run) if not one.figures_alone):
         assert f"\n## {plain(section.title)}\n" in files["report.md"]
         for table in section.tables:
             assert f"**{plain(table.caption)}**" in files["report.md"]
 
 
-def test_a_reason_to_rank_nothing_stands_below_the_leaderboard(make):
+def test_a_reason_to_rank_nothing_is_below_the_leaderboard(make):
     blind = (("cnn", "deletion_logit_difference"),)
     text = markdown(make(models=("cnn",), blind=blind))["report.md"]
     assert "| cannot discriminate here<sup>a</sup> |" in text

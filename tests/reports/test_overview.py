@@ -99,7 +99,7 @@ def test_nothing_is_recommended_by_a_metric_that_failed_its_self_test(table: pd.
     (row,) = table[table["dataset"] == "blind"].to_dict("records")
     assert isinstance(row["best"], float)
     assert math.isnan(row["best"])
-    assert row["reason"].startswith("deletion cannot tell good from bad")
+    assert row["reason"].startswith("deletion cannot tell good explanations from bad")
 
 
 def said_of(run: Results) -> dict[str, object]:
@@ -148,7 +148,7 @@ def test_where_none_leads_the_index_says_why(tmp_path: Path) -> None:
     assert said_of(nothing)["reason"] == "no deletion was measured"
 
 
-def test_a_method_ahead_of_the_best_is_told_apart_from_what_equals_it(tmp_path: Path) -> None:
+def test_a_method_ahead_of_the_best_is_distinguishable_from_what_equals_it(tmp_path: Path) -> None:
     quality = (("one", 0.9), ("rare", 0.9))
     run = read(write(tmp_path / "run", Made(models=("cnn",), quality=quality)))
     rows = run.estimates

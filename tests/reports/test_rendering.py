@@ -83,7 +83,7 @@ def test_the_plan_says_with_which_options(folder):
     assert (folder / "own" / "bytes.bin").read_bytes() == b"\x00\xff"
 
 
-def test_an_option_that_the_report_has_not_is_told(folder):
+def test_an_option_that_the_report_has_not_is_shown(folder):
     plan = yaml.safe_load((folder / "plan.yaml").read_text())
     plan["reports"] = {"loud": {"use": "words", "shuot": True}}
     (folder / "plan.yaml").write_text(yaml.safe_dump(plan))

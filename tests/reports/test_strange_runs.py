@@ -192,7 +192,7 @@ def test_the_page_is_well_formed_and_runs_nothing_of_a_name(strange, plain):
     assert "<img src=x" not in str(files["report.html"])
 
 
-def test_no_file_tells_a_folder_and_no_table_a_nan(strange):
+def test_no_file_shows_a_folder_and_no_table_a_nan(strange):
     _, folder, files = strange
     for name, content in files.items():
         text = content if isinstance(content, str) else content.decode("latin-1")
@@ -243,7 +243,7 @@ def test_a_stopped_run_says_so_in_every_form(strange):
 
 
 @of("a model that was not trained")
-def test_a_model_that_was_not_trained_is_told_with_its_reason(strange):
+def test_a_model_that_was_not_trained_is_shown_with_its_reason(strange):
     _, _, files = strange
     for name in ("report.html", "report.md"):
         assert "own.py: 5% of a_b &amp; &lt;c&gt; is not finite" in str(files[name])

@@ -39,13 +39,13 @@ def joined(*frames):
     return pd.concat(frames, ignore_index=True)
 
 
-def test_methods_come_in_the_order_of_the_plan_and_without_what_stands_beside_them(run):
+def test_methods_come_in_the_order_of_the_plan_and_without_what_is_beside_them(run):
     planned = list(run.plan["attribution"])
     assert set(PRIORS) < set(run.estimates["method"])
     assert methods_of(run) == [*planned, "broken"]
 
 
-def test_the_leaderboard_is_ordered_by_rank_and_what_is_not_ranked_stands_last(run):
+def test_the_leaderboard_is_ordered_by_rank_and_what_is_not_ranked_is_last(run):
     methods = column(leaderboard(run, "cnn"), "Method")
     assert methods[:2] == ["deeplift", "integrated_gradients"]
     assert methods[-1] == "attention"
@@ -64,7 +64,7 @@ def test_there_is_no_leaderboard_without_a_deletion_metric(run):
     assert leaderboard(replace(run, estimates=rest), "cnn") is None
 
 
-def test_the_normalised_score_stands_beside_the_gap_with_its_own_counts(run):
+def test_the_normalised_score_is_beside_the_gap_with_its_own_counts(run):
     table = leaderboard(run, "cnn")
     assert table.header[3] == f"Normalised [95\N{NO-BREAK SPACE}%], 11 {TIMES} 5"
     assert table.rows[0][3].text == "0.95 [0.88, 1.02]"
@@ -111,7 +111,7 @@ def test_marks_tell_better_worse_and_not_distinguishable(run):
     assert told["chance level"] == ["0.12", "0.10"]
 
 
-def test_priors_stand_below_the_methods_and_name_their_own_counts(run):
+def test_priors_are_below_the_methods_and_name_their_own_counts(run):
     table = measures(run, "cnn", "localisation")
     assert rows_of(table)[PRIORS[0]] == [f"0.20 [0.15, 0.25] (11 {TIMES} 5)", ""]
     assert [one[0].text for one in table.rows][-4:] == [*PRIORS, COUNTS, "chance level"]
@@ -159,7 +159,7 @@ def test_of_many_metrics_of_curves_only_the_leaderboards_is_open(run, make):
     assert not any(one.folded for one in gaps(make(controls=False), "cnn"))
 
 
-def test_stability_stands_beside_the_mean_maps_and_has_no_rank(run):
+def test_stability_is_beside_the_mean_maps_and_has_no_rank(run):
     own, beside = stability(run, "cnn")
     assert own.header[1] == "agreement between seeds ↑"
     assert beside.caption == "cnn: better than the stability of the method's mean map by"
@@ -217,7 +217,7 @@ def test_two_models_are_compared_once(run):
     assert accuracy_differences(run).rows[0][0].text == "cnn \u2212 attngen"
 
 
-def test_failures_and_what_does_not_apply_are_told_with_their_reason(run):
+def test_failures_and_what_does_not_apply_are_shown_with_their_reason(run):
     table = unmeasured(run)
     assert set(column(table, "Status")) == {"failed", "not applicable"}
     assert column(table, "Seeds")[0] == "0, 1, 2, 3, 4"
@@ -231,7 +231,7 @@ def test_methods_with_one_reason_share_a_row_and_a_control_is_named_with_its_map
     assert column(table, "Method")[:2] == ["attention", "broken, deeplift (rotated)"]
 
 
-def test_a_long_reason_is_told_whole_once(run):
+def test_a_long_reason_is_shown_whole_once(run):
     long = "x" * 300 + "end"
     records = run.records.assign(
         reason=run.records["reason"].mask(run.records["reason"] != "", long)
@@ -259,7 +259,7 @@ def test_an_option_that_is_not_set_is_not_told(run):
     assert column(told, "Options")[0] == "dropout 0.0, masking ()"
 
 
-def test_the_plan_is_told_whole_and_in_few_lines(run):
+def test_the_plan_is_shown_whole_and_in_few_lines(run):
     options = {"use": "cnn", "sequences": None, "seeds": None}
     plan = run.plan | {"models": {f"model {k}": {**options} for k in range(20)}}
     text = plan_text(replace(run, plan=plan))
@@ -273,7 +273,7 @@ def test_the_guards_have_a_table_of_their_own(run):
     assert set(column(table, "Flat maps")) == {"12.5 %"}
 
 
-def test_the_trivial_baselines_are_told_beside_the_accuracy(run):
+def test_the_trivial_baselines_are_shown_beside_the_accuracy(run):
     table = baselines(run)
     assert column(table, "Model") == ["GC alone", "5-mers"]
     assert column(table, "Accuracy") == ["0.510", "0.815"]
@@ -289,7 +289,7 @@ def test_the_baselines_of_a_run_from_before_auprc_lacks_its_column(run):
     assert table.header == ("Model", "Accuracy", "AUROC")
 
 
-def test_auroc_auprc_and_mcc_stand_beside_the_accuracy(run):
+def test_auroc_auprc_and_mcc_are_beside_the_accuracy(run):
     table = discrimination(run)
     assert table.header[2].startswith("AUPRC of CTCF")
     assert column(table, table.header[1])[0] == "0.970 [0.960, 0.980]"
@@ -305,7 +305,7 @@ def test_one_model_has_no_difference_in_them(make):
     assert discrimination_differences(make(models=("cnn",))) is None
 
 
-def test_a_run_from_before_auroc_was_kept_says_so(make):
+def test_a_run_from_before_auroc_was_saved_says_so(make):
     old = make(classified=False)
     assert discrimination(old) is None
     (section,) = [each for each in sections(old) if each.anchor == "accuracy"]
@@ -333,16 +333,16 @@ def test_uneven_classes_are_a_caution(make, counts, said):
         assert "read its AUROC, AUPRC and MCC" in found[0]
 
 
-def test_one_seed_is_said(make):
+def test_one_seed_is_stated(make):
     assert "One seed" in cautions(make(seeds=(7,)))[0]
 
 
-def test_few_seeds_are_said(make):
+def test_few_seeds_are_stated(make):
     (said,) = cautions(make(seeds=(4, 7, 9)))
     assert said.startswith("Only 3 seeds")
 
 
-def test_few_explained_sequences_are_said(run):
+def test_few_explained_sequences_are_stated(run):
     dataset = {**run.environment["dataset"], "sizes": {"explained": 5}}
     said = cautions(replace(run, environment={**run.environment, "dataset": dataset}))
     assert said[0].startswith("Only 5 explained sequences: intervals over so few are too narrow")

@@ -79,7 +79,7 @@ def test_the_levels_of_chance_are_distinguished(run, make):
     assert "Chance level" not in words(make(motifs=False))
 
 
-def test_what_insertion_keeps_apart_is_said_and_only_then(run):
+def test_what_insertion_keeps_apart_is_stated_and_only_then(run):
     apart = "Signed and unsigned methods are not compared on insertion"
     assert apart in lead(run, "deletion")
     rest = run.estimates[~run.estimates["metric"].str.startswith("insertion")]

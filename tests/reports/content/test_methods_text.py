@@ -6,7 +6,7 @@ from xaibench.reports.content.citations import METHODS, METRICS, works
 from xaibench.reports.content.methods_text import account, references
 
 
-def test_every_source_is_a_work_that_is_told_in_full():
+def test_every_source_is_a_work_that_is_shown_in_full():
     cited = {work for table in (METHODS, METRICS) for each in table.values() for work in each}
     assert cited <= set(works())
     keys = [work.key for work in works().values()]
@@ -37,7 +37,7 @@ def test_methods_and_metrics_are_cited_by_what_is_behind_their_label(run):
     assert "Petsiuk" not in said
 
 
-def test_what_was_done_is_told_with_its_sizes_and_versions(run):
+def test_what_was_done_is_shown_with_its_sizes_and_versions(run):
     said = account(run)
     assert said.startswith(
         "The models cnn, attngen and attention only were trained under 5 seeds each on 8,000 "
@@ -70,7 +70,7 @@ def explained(run, **plan):
     return account(replace(run, plan=run.plan | plan, environment=environment))
 
 
-def test_models_of_other_numbers_of_seeds_are_said_to_have_them(run):
+def test_models_of_other_numbers_of_seeds_are_stated_to_have_them(run):
     few = run.records[(run.records["model"] != "cnn") | (run.records["seed"] < 3)]
     said = account(replace(run, records=few))
     assert "were trained under 3 to 5 seeds on 8,000" in said
@@ -81,7 +81,7 @@ def test_models_of_other_numbers_of_seeds_are_said_to_have_them(run):
     assert "of a model with one seed they hold for that model" in said
 
 
-def test_what_looks_at_fewer_sequences_is_said_to(run):
+def test_what_looks_at_fewer_sequences_is_stated_to(run):
     every = explained(run)
     assert "of 3,000 test sequences was explained" in every
     assert "at most" not in every
@@ -101,7 +101,7 @@ def test_what_looks_at_fewer_sequences_is_said_to(run):
     assert "in at most 200 under uniform and at most 100 under window." in said
 
 
-def test_groups_that_are_resampled_whole_are_said_to_be(run, make):
+def test_groups_that_are_resampled_whole_are_stated_to_be(run, make):
     groups = {"clusters": {"explained": 9, "test": 12}}
     said = account(replace(run, environment=run.environment | groups))
     assert "seeds and whole groups of sequences are crossed" in said
@@ -113,7 +113,7 @@ def test_groups_that_are_resampled_whole_are_said_to_be(run, make):
     assert "group" not in account(one)
 
 
-def test_the_self_test_is_told_with_all_its_checks(run):
+def test_the_self_test_is_shown_with_all_its_checks(run):
     assert "or put the blurred oracle above the oracle." in account(run)
 
 
@@ -128,7 +128,7 @@ def test_gradients_and_shuffles_are_cited_where_they_were_used(run):
     assert "Altschul" not in said("saliency")
 
 
-def test_a_run_that_tells_nothing_has_a_paragraph_all_the_same(run):
+def test_a_run_that_shows_nothing_has_a_paragraph_all_the_same(run):
     bare = replace(run, plan=run.plan | {"attribution": {}, "metrics": {}}, environment={})
     assert account(bare).startswith("The models cnn, attngen and attention only were trained")
     assert "computed by" not in account(bare)

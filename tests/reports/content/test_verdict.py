@@ -45,7 +45,7 @@ def test_methods_that_are_not_distinguishable_lead_together(run):
     assert {"deeplift", "integrated_gradients"} <= trusted(run)
 
 
-def test_with_one_seed_the_p_value_is_said_to_be_of_these_models(make):
+def test_with_one_seed_the_p_value_is_stated_to_be_of_these_models(make):
     said = sentences(make(quality=(("deeplift", 0.95),), seeds=(0,)))
     assert "corrected p < 0.001 (these models)" in said[0]
 
@@ -61,7 +61,7 @@ def test_random_numbers_under_any_label_are_no_candidate(make):
     assert sentences(alone)[0] == "Only random numbers were measured."
 
 
-def test_a_method_that_does_not_beat_a_control_of_its_own_is_said_to(make):
+def test_a_method_that_does_not_beat_a_control_of_its_own_is_stated_to(make):
     results = make(models=("cnn",), quality=(("deeplift", 0.9), ("prior", 0.3)), motifs=False)
     said = "Not above a control map made from their own: prior (mean map, negated)."
     assert said in sentences(results)
@@ -74,7 +74,7 @@ def test_of_very_many_equals_the_first_are_named_and_the_rest_counted(make):
     assert said.startswith("method 0, method 1, method 2, method 3, method 4, method 5 and 3 more")
 
 
-def test_a_method_worse_than_random_is_said_to_be(make):
+def test_a_method_worse_than_random_is_stated_to_be(make):
     results = make(models=("cnn",), quality=(("deeplift", 0.9), ("backwards", -0.5)))
     assert "Worse than random: backwards." in sentences(results)
 
@@ -91,7 +91,7 @@ def test_no_method_is_praised_where_none_beats_random(make):
     ) in said
 
 
-def test_what_holds_for_these_models_only_is_said_so(make):
+def test_what_holds_for_these_models_only_is_stated_so(make):
     results = make(models=("cnn",), quality=(("one", 0.1), ("two", 0.01)), motifs=False)
     assert "Better than random on these trained models: one." in sentences(results)
 
@@ -123,7 +123,7 @@ def with_ends(results, low, high, **where):
         (math.nan, math.nan, "which has no interval"),
     ],
 )
-def test_why_the_first_does_not_lead_is_said_as_it_is(make, low, high, doubt):
+def test_why_the_first_does_not_lead_is_stated_as_it_is(make, low, high, doubt):
     results = make(models=("cnn",), quality=(("one", 0.7),), motifs=False)
     unsure = with_ends(results, low, high, question="against random")
     assert leading(unsure, "cnn").outcome == "unsure"
@@ -139,14 +139,14 @@ def test_a_method_ahead_of_the_best_on_shared_sequences_is_not_said_to_equal_it(
     assert not any("distinguishable" in one for one in ahead)
 
 
-def test_a_method_ahead_of_two_that_lead_together_is_said_to_be(run):
+def test_a_method_ahead_of_two_that_lead_together_is_stated_to_be(run):
     where = {"question": "against best", "method": "saliency", "model": "cnn", "metric": PRIMARY}
     said = sentences(with_ends(run, 0.1, 0.3, **where))
     assert "equally well" in said[0]
     assert said[0].endswith("; ahead of it on shared sequences: saliency.")
 
 
-def test_localisation_is_told_with_the_level_of_chance(run):
+def test_localisation_is_shown_with_the_level_of_chance(run):
     told = "By AUPRC, deeplift finds the known motif best: 0.86 ["
     assert any(one.startswith(told) for one in sentences(run))
     assert any("chance 0.12" in one for one in sentences(run))
@@ -157,7 +157,7 @@ def test_a_method_whose_difference_to_the_best_holds_0_equals_it(make):
     assert beside_best(results, "cnn", (PRIMARY, "uniform"), best="one") == {"same": 0, "far": -1}
 
 
-def test_a_run_that_tells_no_differences_to_the_best_is_said_to(run):
+def test_a_run_that_shows_no_differences_to_the_best_is_stated_to(run):
     rest = run.estimates[run.estimates["question"] != "against best"]
     silent = replace(run, estimates=rest)
     assert beside_best(silent, "cnn", (PRIMARY, "uniform"), best="deeplift") == {}
@@ -169,7 +169,7 @@ def test_one_method_has_nobody_to_equal(make):
     assert not any("distinguishable" in one for one in said)
 
 
-def test_a_model_that_is_not_clearly_above_the_baselines_is_said_to_be_so(make):
+def test_a_model_that_is_not_clearly_above_the_baselines_is_stated_to_be_so(make):
     assert not any("trivial baseline" in said for said in sentences(make()))
     (above,) = [said for said in sentences(make(floor=0.995)) if "trivial baseline" in said]
     assert above.endswith(", not clearly more than a trivial baseline (5-mers: 99.5 %).")
@@ -216,7 +216,7 @@ def test_the_operators_under_which_a_failed_metric_passes_are_named(run):
     assert "It passes its self-test under n." in sentences(replace(run, selftest=rows))
 
 
-def test_the_motif_is_told_by_the_first_metric_that_did_not_fail(make):
+def test_the_motif_is_shown_by_the_first_metric_that_did_not_fail(make):
     said = sentences(make(models=("cnn",), blind=(("cnn", "auprc"),)))
     assert any(one.startswith("AUPRC cannot tell good explanations from bad") for one in said)
     told = "By relevance mass, deeplift finds the known motif best"
@@ -262,7 +262,7 @@ def test_another_metric_that_agrees_or_finds_no_more_than_chance_is_not_named(tw
     assert motif(nothing).endswith(agrees)
 
 
-def test_another_metric_that_does_not_tell_its_first_apart_is_not_named(two):
+def test_another_metric_that_does_not_show_its_first_apart_is_not_named(two):
     first = with_mass(two, far=0.95)
     rows = first.estimates
     behind = two.estimates[
@@ -293,14 +293,14 @@ def test_a_difference_without_an_interval_makes_nobody_better(two):
     )
 
 
-def test_no_motif_is_told_where_all_metrics_failed(make):
+def test_no_motif_is_shown_where_all_metrics_failed(make):
     blind = (("cnn", "auprc"), ("cnn", "relevance_mass"))
     said = sentences(make(models=("cnn",), blind=blind))
     assert not any("known motif" in one for one in said)
     assert sum("cannot tell good" in one for one in said) == 1
 
 
-def test_what_could_not_be_tested_is_said_beside_the_recommendation(run):
+def test_what_could_not_be_tested_is_stated_beside_the_recommendation(run):
     rows = run.selftest.assign(passed="unknown", reason="there are no pairs of values")
     said = sentences(replace(run, selftest=rows))
     assert any("find what the model uses" in one for one in said)
@@ -309,7 +309,7 @@ def test_what_could_not_be_tested_is_said_beside_the_recommendation(run):
     assert f"Whether AUPRC {unsure}" in said
 
 
-def test_what_stands_beside_methods_is_never_the_best_of_them(run):
+def test_what_is_beside_methods_is_never_the_best_of_them(run):
     best = run.estimates[run.estimates["method"] == PRIORS[0]].assign(mean=0.99)
     oracle = best.assign(method=ORACLE)
     estimates = pd.concat([run.estimates, best, oracle], ignore_index=True)

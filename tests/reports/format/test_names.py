@@ -66,7 +66,7 @@ def test_a_run_that_says_nothing_of_its_metrics_knows_curves_by_their_names(run)
     assert "↑" not in "".join(measured.measures(silent, "cnn", "other").header)
 
 
-def test_a_curve_metric_is_told_by_its_label(run):
+def test_a_curve_metric_is_shown_by_its_label(run):
     assert measures.better_of(run, "deletion_probability") == "lower"
     assert measures.better_of(run, "flip_rate") == "higher"
     assert measures.better_of(run, "gini") == "neither"

@@ -80,7 +80,7 @@ def located(make):
 
 
 @pytest.mark.parametrize("report", [html, markdown])
-def test_no_file_of_a_report_tells_a_folder(located, report):
+def test_no_file_of_a_report_shows_a_folder(located, report):
     text = "".join(report(located).values())
     assert "lovelace" not in text
     assert "/tmp/rv" not in text

@@ -22,7 +22,7 @@ def test_the_matrix_is_whole_with_agreement_between_seeds_on_its_diagonal(run):
     assert overlap.rows[0][1].text == "0.60 [0.55,\N{NO-BREAK SPACE}0.65]"
 
 
-def test_the_counts_stand_in_the_caption_and_beside_what_has_others(run):
+def test_the_counts_are_in_the_caption_and_beside_what_has_others(run):
     few = run.agreement["other"] == "saliency"
     rows = run.agreement.assign(sequences=run.agreement["sequences"].mask(few, 3))
     spearman, _ = matrices(replace(run, agreement=rows), "attngen")

@@ -107,7 +107,7 @@ def rows_of(table) -> dict[str, list[str]]:
     return {one[0].text: [cell.text for cell in one[1:]] for one in table.rows}
 
 
-def test_the_methods_stand_in_their_order_and_the_first_leads(run) -> None:
+def test_the_methods_are_in_their_order_and_the_first_leads(run) -> None:
     table = order(run, "attngen")
     rows = rows_of(table)
     assert list(rows)[:2] == ["deeplift", "integrated_gradients"]
@@ -117,7 +117,7 @@ def test_the_methods_stand_in_their_order_and_the_first_leads(run) -> None:
     assert "mean ranks 0.40 apart differ" in table.caption
 
 
-def test_the_first_does_not_lead_where_it_is_not_told_from_random(run) -> None:
+def test_the_first_does_not_lead_where_it_is_not_distinguishable_from_random(run) -> None:
     estimates = run.estimates.copy()
     gaps = (estimates["question"] == "against random") & (estimates["model"] == "attngen")
     estimates.loc[gaps, "low"] = -1.0
@@ -126,7 +126,7 @@ def test_the_first_does_not_lead_where_it_is_not_told_from_random(run) -> None:
     assert LEADS not in {row[0] for row in rows.values()}
 
 
-def test_a_method_close_to_the_best_is_not_told_apart(run) -> None:
+def test_a_method_close_to_the_best_is_not_distinguishable(run) -> None:
     assert rows_of(order(run, "attngen"))["integrated_gradients"][0] == TIED
 
 
@@ -174,7 +174,7 @@ def test_a_run_without_these_tables_has_no_such_section(run) -> None:
     assert "P(best)" not in dict(glossary(before))
 
 
-def test_the_section_stands_behind_the_leaderboard_and_folds_what_is_behind_it(told) -> None:
+def test_the_section_is_behind_the_leaderboard_and_folds_what_is_behind_it(told) -> None:
     slugs = [section.anchor for section in sections(told)]
     assert slugs.index("leaderboard") < slugs.index("certainty") < slugs.index("deletion")
     folded = {table.caption: table.folded for table in certainty(told)}
@@ -190,7 +190,7 @@ def test_the_section_stands_behind_the_leaderboard_and_folds_what_is_behind_it(t
     )
 
 
-def test_the_p_values_of_other_tests_stand_side_by_side(told) -> None:
+def test_the_p_values_of_other_tests_are_side_by_side(told) -> None:
     rows = rows_of(secondary(told, "cnn"))
     assert list(rows) == [f"saliency {MINUS} random control", f"saliency {MINUS} deeplift"]
     p_values = ["0.024", "0.012", "0.012", "0.012", "<0.001", "<0.001"]
@@ -219,13 +219,13 @@ def test_the_parts_of_the_variance_are_shares(told) -> None:
     assert rows_of(table)["random control"] == ["", "", "100 %", ""]
 
 
-def test_what_would_be_found_stands_beside_its_n(told) -> None:
+def test_what_would_be_found_is_beside_its_n(told) -> None:
     rows = rows_of(detectable(told))
     assert rows[f"cnn: saliency {MINUS} deeplift"] == ["0.32 (5)", "0.012 (23)"]
     assert f"cnn {MINUS} attngen: saliency" in rows
 
 
-def test_what_five_seeds_cannot_show_is_said_in_numbers(told) -> None:
+def test_what_five_seeds_cannot_show_is_stated_in_numbers(told) -> None:
     said = can_show(told)
     assert "With 5 seeds no Wilcoxon or sign-flip test over seeds can give p below 0.0625" in said
     assert "none below .05" in said

@@ -33,7 +33,7 @@ def told(run):
     return made
 
 
-def test_a_claim_stands_beside_its_verdict_and_what_was_measured(told):
+def test_a_claim_is_beside_its_verdict_and_what_was_measured(told):
     shown, behind = claims(told(row(), row(claim="masking helps", sequences=3000)))
     assert [cell.text for cell in shown.rows[0]] == [
         *("AttnGen is faster", "holds", "faster", "epochs", "1.500 [0.250, 2.750]", "0.040")
@@ -50,7 +50,7 @@ def test_what_could_not_be_measured_says_why(told):
     assert words == ["AttnGen is faster", ABSENT, ABSENT, "no such model"]
 
 
-def test_a_rule_is_told_once_with_all_its_claims(told):
+def test_a_rule_is_shown_once_with_all_its_claims(told):
     every = told(row(), row(), row(claim="CNN is slower"), row(claim="nothing", rule=""))
     assert rules(every) == f"AttnGen is faster; CNN is slower: {RULE}."
 

@@ -86,7 +86,7 @@ def test_a_line_says_by_how_much_and_how_sure(run):
     assert lines(standings(run), "cnn")["deeplift"]["To the best"].text == "best"
 
 
-def test_what_must_be_known_before_trusting_a_line_stands_under_its_method(run):
+def test_what_must_be_known_before_trusting_a_line_is_under_its_method(run):
     told = {name: places["Method"].remark for name, places in lines(standings(run), "cnn").items()}
     assert told["deeplift"] == ""
     assert told["attention"] == "not applicable: the model has no attention"
@@ -134,7 +134,7 @@ def test_nothing_beats_random_by_a_metric_that_failed_its_self_test(make):
     assert "not ranked: the metric failed its self-test" in remarks
 
 
-def test_only_what_lies_above_random_beats_it(run):
+def test_only_what_is_above_random_beats_it(run):
     board = standings(run)
     ahead = {
         board.method_of_row(row) for row, is_ahead in enumerate(board.filters.ahead) if is_ahead
@@ -153,12 +153,12 @@ def test_a_run_without_ranks_controls_and_costs_has_fewer_columns(run, make):
     assert standings(replace(bare, estimates=rest[rest["metric"] == "accuracy"])) is None
 
 
-def test_the_note_tells_what_the_intervals_are_of(make):
+def test_the_note_shows_what_the_intervals_are_of(make):
     assert "for retraining; thick, for these" in standings(make()).note
     assert "over sequences, for these trained models." in standings(make(seeds=(3,))).note
 
 
-def test_pairs_stand_with_both_normalised_scores(run):
+def test_pairs_are_with_both_normalised_scores(run):
     board = pairs(run)
     assert len(board.rows) == 18
     places = lines(replace(board, rows=board.rows[:6]))["saliency"]
@@ -168,7 +168,7 @@ def test_pairs_stand_with_both_normalised_scores(run):
     assert board.models_of_row(17) == "1 2"
 
 
-def test_the_difference_of_normalised_scores_stands_beside_that_of_gaps(run):
+def test_the_difference_of_normalised_scores_is_beside_that_of_gaps(run):
     rows = run.estimates[
         (run.estimates["question"] == "between models") & (run.estimates["metric"] == PRIMARY)
     ]

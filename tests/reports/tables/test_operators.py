@@ -15,7 +15,7 @@ def told(table):
     return {row[0].text: [cell.text for cell in row[1:]] for row in table.rows}
 
 
-def test_methods_stand_below_what_pushes_the_data(run):
+def test_methods_are_below_what_pushes_the_data(run):
     table = distances(run, "attngen")
     assert table.header == ("", "n", "uniform", COUNTED)
     rows = told(table)
@@ -31,7 +31,7 @@ def test_methods_stand_below_what_pushes_the_data(run):
     assert rows["deeplift"] == [*["1.90 [1.58, 2.22] ▲"] * 2, f"23 {TIMES} 5"]
 
 
-def test_of_many_fractions_those_nearest_to_a_tenth_and_a_half_are_told(run):
+def test_of_many_fractions_those_nearest_to_a_tenth_and_a_half_are_shown(run):
     rows = run.operators[run.operators["fraction"] == 0.1]
     many = [rows.assign(fraction=fraction) for fraction in (0.02, 0.12, 0.4, 0.8)]
     table = distances(replace(run, operators=pd.concat(many)), "cnn")
@@ -58,7 +58,7 @@ def test_an_operator_that_could_not_act_gives_its_reason(run):
     assert "not applicable: the window is longer than the sequence" in table.notes
 
 
-def test_tau_is_told_for_every_pair_with_the_number_of_methods(run):
+def test_tau_is_shown_for_every_pair_with_the_number_of_methods(run):
     table = agreement_of_operators(run, "cnn")
     assert table.caption.endswith("6 methods")
     assert told(table) == {"n": ["", "0.80"], "uniform": ["0.80", ""]}
@@ -85,7 +85,7 @@ def test_one_operator_agrees_with_nobody(make):
     assert least_agreement(results) is None
 
 
-def test_controls_stand_across_and_priors_only_on_the_motif(run):
+def test_controls_are_across_and_priors_only_on_the_motif(run):
     deletion, auprc = controls(run, "cnn")
     spoilt = ("rotated", "another sequence", "mean map", "negated", "blurred")
     assert deletion.header == ("Method", *spoilt)

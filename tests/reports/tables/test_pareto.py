@@ -49,7 +49,7 @@ def test_the_front_is_marked_by_forwards_and_by_milliseconds(run):
     assert column(table, 3)["deeplift"] == "100.0"
 
 
-def test_what_a_method_costs_is_told_once(run):
+def test_what_a_method_costs_is_shown_once(run):
     def captions(results):
         (cost,) = [section for section in sections(results) if section.anchor == "cost"]
         return [table.caption for table in cost.tables]

@@ -36,7 +36,7 @@ def test_a_failure_gives_its_reason_below_the_table(blind):
     assert outcomes(blind).notes == {"the oracle is not above random": "a"}
 
 
-def test_the_differences_stand_with_intervals_over_sequences_and_counts(blind):
+def test_the_differences_are_with_intervals_over_sequences_and_counts(blind):
     table = comparisons(blind, "attngen")
     low = "\u22121.00 [\u22121.15, \u22120.85] ▼"
     assert told(table)["AUPRC"] == [low, low, "0.10 [\u22120.05, 0.25] ≈", CANNOT, f"11 {TIMES} 5"]
@@ -56,7 +56,7 @@ def test_what_could_not_be_tested_is_not_known_and_says_why(run):
     assert list(table.notes) == ["there are no pairs of values"]
 
 
-def test_how_many_pass_is_said_of_every_model(blind):
+def test_how_many_pass_is_stated_of_every_model(blind):
     assert summary(blind) == "4 of 4 pass on cnn, 3 of 4 pass on attngen."
 
 

@@ -36,7 +36,7 @@ def row_of(table, model):
     return next([cell.text for cell in row] for row in table.rows if row[0].text == model)
 
 
-def test_a_row_a_model_tells_when_its_seeds_got_there(trained):
+def test_a_row_a_model_shows_when_its_seeds_got_there(trained):
     _, to_95, to_99, _, spread, between, seeds = row_of(converged(trained(history("a"))), "a")
     assert to_95.startswith("3.0 [")  # epochs 2 and 4
     assert to_95.endswith("], 21")  # of 7 steps each
@@ -53,14 +53,14 @@ def test_a_seed_that_never_gets_there_is_counted(trained):
     assert to_95 == "2.0, 14 (not 1 of 2)"
 
 
-def test_what_was_masked_stands_beside_what_of_it_was_motif(trained):
+def test_what_was_masked_is_beside_what_of_it_was_motif(trained):
     two = trained(history("a"), history("b", hidden=0.15, inside=0.05))
     table = masked(two)
     assert [row[0].text for row in table.rows] == ["b"]
     assert row_of(table, "b")[1:] == ["0.150", "0.0500 [0.0500, 0.0500]"]
 
 
-def test_what_of_all_positions_is_motif_stands_above(trained):
+def test_what_of_all_positions_is_motif_is_above(trained):
     one = trained(history("a", hidden=0.15, inside=0.05))
     assert "of all positions" not in masked(one).caption
     dataset = {**one.environment["dataset"], "inside_motif": 0.0951}
