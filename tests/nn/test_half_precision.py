@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xaibench.analysis.summaries import _of_shuffles
+from xaibench.analysis.description import _of_shuffles
 from xaibench.artefacts.job import Job
 from xaibench.dna import shuffling
 from xaibench.plan.schema import read

@@ -294,14 +294,14 @@ def _tables(work: Work, blocks: Iterable[RecordGroup]) -> Iterator[tuple[str, st
 
 
 def _environment(work: Work, told: dict[str, Any]) -> str:
-    from xaibench.analysis import summaries
+    from xaibench.analysis.description import description
 
     environment = {
         **told,
         "tables": list(OF_FILE),
         **machine(),
         "trained_with": trained_with(work),
-        **summaries.description(work),
+        **description(work),
         "clusters": counts(work),
     }
     return json.dumps(environment, indent=1)

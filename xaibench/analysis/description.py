@@ -1,0 +1,143 @@
+"""What ``environment.json`` says of the data, the models and the metrics of a run."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from xaibench.artefacts import explanations
+from xaibench.artefacts import models as trainings
+from xaibench.artefacts.artefact import is_there
+from xaibench.artefacts.job import Work, facts_of
+from xaibench.artefacts.model_checks import of_answers
+from xaibench.data.audit.cautions import dataset_cautions
+from xaibench.data.loading import STANDS_IN
+from xaibench.metrics.localisation import CHANCE
+from xaibench.plan.listing import first_sentence
+from xaibench.plugins.registry import load
+from xaibench.protocols import OfChange
+from xaibench.shapes import Codes
+from xaibench.values import N, Sequences
+
+from .summaries import signed
+
+
+def description(work: Work) -> dict[str, Any]:
+    """The data and the models of a run, for ``environment.json``."""
+    plan, splits = work.plan, work.splits
+    sizes = {"train": len(splits.train), "test": len(splits.test), "explained": len(work.chosen)}
+    if splits.validation is not None:
+        sizes["validation"] = len(splits.validation)
+    dataset = {
+        "name": plan.dataset.use,
+        "note": splits.note,
+        "facts": dict(splits.facts),
+        "sizes": sizes,
+        "length": int(splits.train.codes.shape[1]),
+        "class_names": list(splits.train.class_names),
+        "test_counts": np.bincount(
+            splits.test.labels, minlength=len(splits.train.class_names)
+        ).tolist(),
+        "groups": splits.train.groups is not None,
+        "inside_motif": _inside_motif(splits.train),
+    }
+    parameters = {
+        model: trainings.card(work, model, plan.seeds[0])["parameters"]
+        for model in plan.models
+        if is_there(work, trainings.model_spec(work, model, plan.seeds[0]))
+    }
+    return {
+        "data": work.data,
+        "dataset": dataset,
+        "floor": trainings.kept_floor(work),
+        "parameters": parameters,
+        "signed": signed(work),
+        "metrics": {label: _facts_of(work, label) for label in plan.metrics},
+        "operators": {
+            label: _definition(load("operators", use.use, work.job.plugins).call)
+            for label, use in plan.operators.items()
+        },
+        "chance": _chance_levels(work),
+        "cautions": [*of_answers(work), *_cautions(work)],
+    }
+
+
+def _inside_motif(train: Sequences) -> float | None:
+    """The share of positions to learn from that lie inside motifs; None where that is not known."""
+    motif = train.inside_motif
+    return None if motif is None else float(motif.sum() / train.valid.sum())
+
+
+def _cautions(work: Work) -> list[str]:
+    """What a reader must know of the data and the models that is in no table."""
+    instead = [work.splits.note] if STANDS_IN in work.splits.facts else []
+    references = explanations.stored_references(work)
+    shuffled = [] if references is None else _of_shuffles(references, work.chosen.codes)
+    return [*instead, *dataset_cautions(work.splits), *_of_half_precision(work), *shuffled]
+
+
+def _of_half_precision(work: Work) -> list[str]:
+    narrow = {
+        model: trainings.narrow_weights(work, model, work.plan.seeds[0])
+        for model in work.plan.models
+    }
+    return [
+        f"The weights of {model} are {kind}: it is explained with the same weights in float32, and "
+        "measured as it is; logits of the two differ by rounding."
+        for model, kind in narrow.items()
+        if kind
+    ]
+
+
+def _of_shuffles(references: Codes, codes: Codes) -> list[str]:
+    """What methods with references cannot see: positions where all shuffles have the base of the
+    sequence. Two per sequence are its ends."""
+    same = (references == codes[:, None]).all(axis=1)
+    alone = int(same.all(axis=1).sum())
+    own = (
+        f"{alone} of {len(codes)} explained sequences are their own only dinucleotide shuffle: "
+        "methods with references find nothing there."
+    )
+    known = codes < N
+    share = float((same & known).sum() / max(1, known.sum()))
+    ends = (
+        f"{share:.1%} of the known positions have the same base in all dinucleotide shuffles, the "
+        "first and the last of every stretch of known bases among them: methods with references "
+        "give them exactly 0."
+    )
+    many = (same & known).sum() > 2.2 * len(codes)  # low complexity may add a few
+    return [*([own] if alone else []), *([ends] if many else [])]
+
+
+def _facts_of(work: Work, label: str) -> dict[str, str | bool]:
+    facts = facts_of(work, label)
+    plugin = load("metrics", work.plan.metrics[label].use, work.job.plugins)
+    return {
+        "family": facts.family,
+        "better": facts.better,
+        "of": facts.kind.of,
+        "change": facts.kind.change if isinstance(facts.kind, OfChange) else "",
+        "least_relevant_first": facts.needs_least_relevant_first,
+        "definition": _definition(plugin.call),
+    }
+
+
+def _definition(call: Callable[..., Any]) -> str:
+    """What a plug-in's author says in one sentence."""
+    return first_sentence(inspect.getdoc(call) or "")
+
+
+def _chance_levels(work: Work) -> dict[str, float]:
+    """What a random map reaches on the sequences that carry the motif."""
+    if work.chosen.inside_motif is None:
+        return {}
+    inside = work.chosen.inside_motif.sum(axis=1)
+    carries = inside > 0
+    if not carries.any():
+        return {}
+    positions = work.chosen.valid.sum(axis=1)[carries]
+    chances = {name: chance(inside[carries], positions) for name, chance in CHANCE.items()}
+    return {
+        name: float(np.nanmean(each)) for name, each in chances.items() if not np.isnan(each).all()
+    }
