@@ -8,7 +8,7 @@ What stands between them is written by hand.
 import re
 from pathlib import Path
 
-from xaibench.results.columns import Table
+from xaibench.results.columns import TableSchema
 from xaibench.results.schema import TABLES
 
 PAGE = Path(__file__).with_name("run-folder.md")
@@ -21,7 +21,7 @@ def markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "\n".join([lines[0], "|---" * len(header) + "|", *lines[1:], ""])
 
 
-def columns(table: Table) -> str:
+def columns(table: TableSchema) -> str:
     """The columns of one table, a row each."""
     rows = [
         (f"`{each.name}`", str(each.kind), each.unit, each.meaning, each.empty)

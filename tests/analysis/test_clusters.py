@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from xaibench.analysis.clusters import counts, groups_of, numbers_of
+from xaibench.analysis.clusters import group_counts, groups_of, numbers_of
 from xaibench.errors import UsageError
 from xaibench.plan.schema import dump, read
 from xaibench.values import Sequences, Splits
@@ -29,12 +29,12 @@ GROUPS = ("chr1", "chr2", "chr1", "chr3", "chr3")
 def test_every_test_sequence_has_its_group() -> None:
     asked = work(GROUPS)
     assert groups_of(asked) == dict(zip("abcde", GROUPS, strict=True))
-    assert counts(asked) == {"explained": 2, "test": 3}
+    assert group_counts(asked) == {"explained": 2, "test": 3}
 
 
 def test_sequences_are_resampled_where_the_plan_does_not_ask_for_groups() -> None:
     asked = work(GROUPS, clusters=False)
-    assert (groups_of(asked), counts(asked)) == (None, {})
+    assert (groups_of(asked), group_counts(asked)) == (None, {})
     assert groups_of(work(None, clusters=False)) is None
 
 

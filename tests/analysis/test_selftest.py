@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xaibench.analysis.selftest import BLURRED, NEGATED, self_test, verdicts
+from xaibench.analysis.selftest import BLURRED, NEGATED, self_test, selftest_verdicts
 from xaibench.explanation.controls import CONTROLS, ORACLE, RANDOM
 from xaibench.results.schema import columns_of
 
@@ -128,7 +128,7 @@ def test_each_model_metric_and_operator_is_tested_by_itself() -> None:
 
 def test_datasets_are_told_apart() -> None:
     two = pd.concat([asked(), asked(oracle_over_random=(-1, 1)).assign(dataset="e")])
-    found = verdicts(two)
+    found = selftest_verdicts(two)
     assert dict(zip(found["dataset"], found["passed"], strict=True)) == {"d": "yes", "e": "no"}
 
 

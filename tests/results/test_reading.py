@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from xaibench.errors import UsageError
-from xaibench.results.columns import Kind
+from xaibench.results.columns import ColumnKind
 from xaibench.results.reading import read
 from xaibench.results.schema import COLUMNS, TABLES
 
@@ -24,7 +24,7 @@ PLAN = {
 def write(folder: Path) -> Path:
     """The smallest run folder: a row a table."""
     folder.mkdir()
-    values = {Kind.TEXT: "NA", Kind.NUMBER: 0.1 + 0.2, Kind.INTEGER: 3}
+    values = {ColumnKind.TEXT: "NA", ColumnKind.NUMBER: 0.1 + 0.2, ColumnKind.INTEGER: 3}
     for table in TABLES:
         row = {column.name: values[column.kind] for column in table.columns}
         frame = pd.DataFrame([row, {**row, **dict.fromkeys(table.texts, "")}])

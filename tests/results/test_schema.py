@@ -6,7 +6,7 @@ from pkgutil import resolve_name
 
 import pytest
 
-from xaibench.results.columns import Kind
+from xaibench.results.columns import ColumnKind
 from xaibench.results.schema import OF_FILE, OF_NAME, TABLES, TEXT, Question
 
 ANOTHER = '''
@@ -21,7 +21,7 @@ def paces(records, estimates):
 
 sys.modules["own"] = types.SimpleNamespace(paces=paces)
 columns = schema.text("method", "label", "the method"), schema.number("pace", "m/s", "its pace")
-entry = schema.Table("paces", "paces.csv", "paces", "one pace", "own:paces", columns)
+entry = schema.TableSchema("paces", "paces.csv", "paces", "one pace", "own:paces", columns)
 schema.TABLES += (entry,)
 schema.OF_NAME["paces"] = schema.OF_FILE["paces.csv"] = entry
 
@@ -58,7 +58,9 @@ def test_the_function_that_makes_a_table_is_there(table):
 
 
 def test_a_column_is_text_in_every_table_or_in_none():
-    kinds = {(column.name, column.kind == Kind.TEXT) for each in TABLES for column in each.columns}
+    kinds = {
+        (column.name, column.kind == ColumnKind.TEXT) for each in TABLES for column in each.columns
+    }
     assert {name for name, is_text in kinds if is_text} == TEXT
     assert not TEXT & {name for name, is_text in kinds if not is_text}
 

@@ -17,7 +17,7 @@ from xaibench.metrics.agreement import pairwise_overlap, pairwise_spearman
 from xaibench.results.schema import columns_of
 from xaibench.shapes import Mask, Scores
 
-from .summaries import mean_and_interval
+from .summaries import mean_columns
 
 Compare = Callable[[list[Scores], Mask], NDArray[np.float64]]
 _MEASURES: dict[str, Compare] = {"spearman": pairwise_spearman, "overlap": pairwise_overlap}
@@ -34,7 +34,9 @@ def agreement(work: Work) -> pd.DataFrame:
 
 
 def _between_methods(work: Work, model: str, measure: str) -> Iterator[dict[str, Any]]:
-    maps_of = {method: _maps(work, model, method, "scores") for method in work.plan.attribution}
+    maps_of = {
+        method: _scores_by_seed(work, model, method, "scores") for method in work.plan.attribution
+    }
     similarities: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
     for seed in work.plan.seeds:
         methods = [method for method, maps in maps_of.items() if seed in maps]
@@ -48,23 +50,23 @@ def _between_methods(work: Work, model: str, measure: str) -> Iterator[dict[str,
             similarities.setdefault(pair, []).append(matrix[row, column])
     for (method, other), values in similarities.items():
         where = {"model": model, "method": method, "other": other, "measure": measure}
-        yield {**where, **mean_and_interval(work, np.stack(values))}
+        yield {**where, **mean_columns(work, np.stack(values))}
 
 
 def _between_seeds(work: Work, model: str, measure: str) -> Iterator[dict[str, Any]]:
     """For the true label, for two seeds may predict two classes; a seed's mean with the others."""
     for method in work.plan.attribution:
-        maps = list(_maps(work, model, method, "scores_of_label").values())
+        maps = list(_scores_by_seed(work, model, method, "scores_of_label").values())
         if len(maps) < 2:
             continue
         matrix = _MEASURES[measure](maps, work.chosen.valid[: len(maps[0])])
         others = ~np.eye(len(maps), dtype=bool)
         values = np.stack([matrix[row][others[row]].mean(axis=0) for row in range(len(maps))])
         where = {"model": model, "method": method, "other": method, "measure": measure}
-        yield {**where, **mean_and_interval(work, values, over_sequences=True)}
+        yield {**where, **mean_columns(work, values, over_sequences=True)}
 
 
-def _maps(work: Work, model: str, method: str, name: str) -> dict[int, Scores]:
+def _scores_by_seed(work: Work, model: str, method: str, name: str) -> dict[int, Scores]:
     """By seed, the stored scores of a method."""
     specs = {seed: explained_spec(work, model, seed, method) for seed in work.plan.seeds}
     return {

@@ -29,7 +29,7 @@ def groups_of(work: Work) -> dict[str, str] | None:
     return dict(zip(test.names, test.groups, strict=True))
 
 
-def counts(work: Work) -> dict[str, int]:
+def group_counts(work: Work) -> dict[str, int]:
     """How many groups are resampled; nothing where sequences are."""
     if not work.plan.clusters:
         return {}

@@ -40,7 +40,7 @@ def description(work: Work) -> dict[str, Any]:
             splits.test.labels, minlength=len(splits.train.class_names)
         ).tolist(),
         "groups": splits.train.groups is not None,
-        "inside_motif": _inside_motif(splits.train),
+        "inside_motif": _share_inside_motif(splits.train),
     }
     parameters = {
         model: trainings.card(work, model, plan.seeds[0])["parameters"]
@@ -63,7 +63,7 @@ def description(work: Work) -> dict[str, Any]:
     }
 
 
-def _inside_motif(train: Sequences) -> float | None:
+def _share_inside_motif(train: Sequences) -> float | None:
     """The share of positions to learn from that lie inside motifs; None where that is not known."""
     motif = train.inside_motif
     return None if motif is None else float(motif.sum() / train.valid.sum())

@@ -22,7 +22,7 @@ from xaibench.protocols import OfCurves
 from xaibench.randomness import stream, streams
 from xaibench.results.schema import Question, columns_of
 
-from .summaries import mean_and_interval
+from .summaries import mean_columns
 from .summaries import signed as signed_methods
 
 BACKGROUND_SEQUENCES = 20_000
@@ -61,7 +61,7 @@ def _likelihoods(work: Work) -> Iterator[dict[str, Any]]:
             yield {
                 **where,
                 "fraction": fraction,
-                **mean_and_interval(work, values[None], over_sequences=True),
+                **mean_columns(work, values[None], over_sequences=True),
             }
 
 
@@ -78,7 +78,7 @@ def _confidences(work: Work) -> Iterator[dict[str, Any]]:
         changes = np.stack([steps - steps[0] for steps in by_seed])
         where = {"model": model, "operator": operator, "quantity": "confidence"}
         for step, fraction in enumerate(work.plan.fractions[1:], start=1):
-            yield {**where, "fraction": fraction, **mean_and_interval(work, changes[:, step])}
+            yield {**where, "fraction": fraction, **mean_columns(work, changes[:, step])}
 
 
 def rankings(work: Work, estimates: pd.DataFrame) -> pd.DataFrame:

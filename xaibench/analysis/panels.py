@@ -55,7 +55,7 @@ def panels(records: pd.DataFrame) -> dict[Cell, Panel]:
     values = records["value"].to_numpy(np.float64)[order]
     bounds = np.searchsorted(groups[order], np.arange(len(cells) + 1))
     return {
-        cell: _panel(
+        cell: _panel_of_records(
             seeds[start:end], sequences[start:end], values[start:end], reasons.get(group, "")
         )
         for group, (cell, start, end) in enumerate(zip(cells, bounds, bounds[1:], strict=False))
@@ -132,7 +132,7 @@ def _reasons(records: pd.DataFrame, groups: NDArray[np.intp]) -> dict[int, str]:
     return {group: "; ".join(texts) for group, texts in reasons.items()}
 
 
-def _panel(
+def _panel_of_records(
     seeds: NDArray[np.intp],
     sequences: NDArray[np.intp],
     values: NDArray[np.float64],

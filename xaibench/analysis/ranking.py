@@ -17,7 +17,7 @@ from xaibench.statistics.ranks import rank
 from .orientation import is_directed, sign_of
 from .panels import Cell, Panel
 from .run_values import RunValues
-from .selftest import PLACE, verdicts
+from .selftest import PLACE, selftest_verdicts
 
 FAMILY = ("question", "dataset", "model", "other", "metric", "operator")
 """The methods that share these are ranked against each other and corrected together."""
@@ -65,7 +65,7 @@ def ranked(frame: pd.DataFrame, families: pd.Series[int], run: RunValues) -> pd.
     measured on different sequences, by their mean over those that all were measured on."""
     methods = ~frame["method"].isin(["", run.control, ORACLE, *PRIORS])
     can = methods & frame["question"].isin(_RANKED) & frame["metric"].map(_can_rank(run))
-    tests = verdicts(frame)
+    tests = selftest_verdicts(frame)
     failed = pd.MultiIndex.from_frame(tests.loc[tests["passed"] == "no", PLACE])
     can &= ~pd.MultiIndex.from_frame(frame[PLACE]).isin(failed)
     signs = {name: sign_of(each) for name, each in run.facts.items()}

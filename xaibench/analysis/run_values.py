@@ -95,7 +95,9 @@ def values_of_run(
     sequence by its name, where whole groups are resampled; one without is a group of its own.
     """
     by_cell = panels(records)
-    known = {metric: facts_of(metric, facts) for metric in {cell.metric for cell in by_cell}}
+    known = {
+        metric: facts_of_recorded(metric, facts) for metric in {cell.metric for cell in by_cell}
+    }
     numbered = None if groups is None else _numbered(sequences_of(records), groups)
     seeds = np.unique(records["seed"].to_numpy(np.int64))
     return RunValues(
@@ -109,7 +111,7 @@ def values_of_run(
     )
 
 
-def facts_of(metric: str, facts: Mapping[str, MetricFacts]) -> MetricFacts | None:
+def facts_of_recorded(metric: str, facts: Mapping[str, MetricFacts]) -> MetricFacts | None:
     """A curve metric is recorded as its label, an underscore and the quantity; one of a single
     quantity as its label."""
     known = {"accuracy": _ACCURACY, **facts}

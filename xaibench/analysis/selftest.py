@@ -35,10 +35,10 @@ def self_test(estimates: pd.DataFrame) -> pd.DataFrame:
     where it is below 0; ``unknown`` where there is no interval. ``passed`` is ``no`` where any
     is, else ``unknown`` where any is, else ``yes``.
     """
-    return verdicts(estimates)[columns_of("selftest")]
+    return selftest_verdicts(estimates)[columns_of("selftest")]
 
 
-def verdicts(estimates: pd.DataFrame) -> pd.DataFrame:
+def selftest_verdicts(estimates: pd.DataFrame) -> pd.DataFrame:
     """``self_test`` with the dataset."""
     rows_of_test = estimates[estimates["question"] == Question.SELF_TEST]
     rows = [

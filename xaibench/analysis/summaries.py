@@ -81,7 +81,7 @@ def _lines_by_order(
     return {order: np.stack(lines) for order, lines in lines_by_order.items()}
 
 
-def mean_and_interval(
+def mean_columns(
     work: Work, values: NDArray[np.float64], *, over_sequences: bool = False
 ) -> dict[str, Any]:
     """The columns ``mean`` to ``seeds`` of values ``(seed, sequence)`` of the first explained

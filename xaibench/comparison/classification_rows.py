@@ -31,7 +31,7 @@ def classification_rows(first: Run, second: Run) -> Iterator[dict[str, Any]]:
 
     On the sequences that both predicted, with the same label, and the shared seeds.
     """
-    if _class_names(first) != _class_names(second):
+    if _class_names_of(first) != _class_names_of(second):
         return
     data_seed = int(first.results.plan.get("data_seed", 0))
     drawing = shared_draws(data_seed, "classification", resamples=PASSES, flips=0)
@@ -41,10 +41,10 @@ def classification_rows(first: Run, second: Run) -> Iterator[dict[str, Any]]:
             both = _same_predictions(one[model], other[model])
             for measure in MEASURES:
                 where = {"first": first.letter, "second": second.letter, "model": model}
-                yield {**_measure_row(measure, *both, drawing), **where, "metric": measure}
+                yield {**_row_of_measure(measure, *both, drawing), **where, "metric": measure}
 
 
-def _class_names(run: Run) -> object:
+def _class_names_of(run: Run) -> object:
     dataset = run.results.environment.get("dataset")
     return dataset.get("class_names") if isinstance(dataset, dict) else None
 
@@ -58,7 +58,7 @@ def _same_predictions(first: Predicted, second: Predicted) -> tuple[Predicted, P
     )
 
 
-def _measure_row(
+def _row_of_measure(
     measure: str, first: Predicted, second: Predicted, drawing: Drawing
 ) -> dict[str, Any]:
     seeds = np.intersect1d(first.seeds, second.seeds)

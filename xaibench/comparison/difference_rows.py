@@ -52,7 +52,7 @@ def difference_rows(shared: Shared, first: Run, second: Run) -> pd.DataFrame:
     that differ by more than rounding."""
     frame = pd.DataFrame(
         [
-            {**_difference_row(shared, *pair), **_labels(first, second, pair[0])}
+            {**_paired_row(shared, *pair), **_labels(first, second, pair[0])}
             for pair in shared_cells(shared, first, second)
         ]
         + list(classification_rows(first, second)),
@@ -82,7 +82,7 @@ def _labels(first: Run, second: Run, cell: Cell) -> dict[str, str]:
     return {"first": first.letter, "second": second.letter, **what}
 
 
-def _difference_row(shared: Shared, cell: Cell, other: Cell) -> dict[str, Any]:
+def _paired_row(shared: Shared, cell: Cell, other: Cell) -> dict[str, Any]:
     facts = shared.values.facts[cell.metric]
     assert facts is not None  # records of other metrics were dropped
     one, two = (_panel_compared(shared, each, facts) for each in (cell, other))
@@ -199,7 +199,7 @@ def _as_planned(frame: pd.DataFrame, first: Run) -> pd.DataFrame:
         {
             "family": np.where(frame["family"] == "model", -1, pd.factorize(frame["family"])[0]),
             "metric": pd.factorize(frame["metric"])[0],
-            **{name: frame[name].map(_positions(labels)) for name, labels in known.items()},
+            **{name: frame[name].map(_places_in(labels)) for name, labels in known.items()},
         }
     )
     by = ["family", "metric", *known]
@@ -211,5 +211,5 @@ def _as_planned(frame: pd.DataFrame, first: Run) -> pd.DataFrame:
 _SECTIONS = {"operator": "operators", "model": "models", "method": "attribution"}
 
 
-def _positions(labels: list[Any]) -> dict[str, int]:
+def _places_in(labels: list[Any]) -> dict[str, int]:
     return {str(label): place for place, label in enumerate(labels)}

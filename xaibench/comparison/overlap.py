@@ -11,7 +11,7 @@ import pandas as pd
 from pandas.api.types import union_categoricals
 
 from xaibench.analysis.panels import Cell
-from xaibench.analysis.run_values import RunValues, facts_of, values_of_run
+from xaibench.analysis.run_values import RunValues, facts_of_recorded, values_of_run
 from xaibench.errors import UsageError
 from xaibench.explanation.controls import ORACLE, PRIORS, RANDOM
 from xaibench.protocols import MetricFacts
@@ -132,6 +132,10 @@ def _stacked(first: Run, second: Run, facts: Mapping[str, MetricFacts]) -> pd.Da
 
 
 def _compared_records(records: pd.DataFrame, facts: Mapping[str, MetricFacts]) -> pd.DataFrame:
-    known = [name for name in records["metric"].unique() if facts_of(str(name), facts) is not None]
+    known = [
+        name
+        for name in records["metric"].unique()
+        if facts_of_recorded(str(name), facts) is not None
+    ]
     own = (records["control"] == "") & ~records["method"].isin([ORACLE, *PRIORS])
     return records[own & records["metric"].isin(known)]

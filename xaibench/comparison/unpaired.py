@@ -19,7 +19,7 @@ from scipy import stats
 
 from xaibench.statistics.crossed import crossed_apart, interval, p_value, these_models_apart
 from xaibench.statistics.effect_sizes import d_z
-from xaibench.statistics.means import PLAIN, defined_part, undefined
+from xaibench.statistics.means import DEFAULT, defined_part, undefined
 from xaibench.statistics.resampling import Resampling
 from xaibench.statistics.rounding import all_equal, largest
 from xaibench.values import Estimate
@@ -35,7 +35,7 @@ class Welch(NamedTuple):
     high: float
 
 
-def of_unpaired(first: Float, second: Float, resampling: Resampling = PLAIN) -> Estimate:
+def of_unpaired(first: Float, second: Float, resampling: Resampling = DEFAULT) -> Estimate:
     """The mean of ``second - first``, each ``(seed, sequence)`` with seeds of its own.
 
     The sequences are the same, column by column; one without any value on either side is dropped.

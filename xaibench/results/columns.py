@@ -1,6 +1,6 @@
 """What a column and a table of a run folder are, and whether a table that was read is as described.
 
->>> column = Column("p", Kind.NUMBER, "(0, 1]", "two-sided p")
+>>> column = Column("p", ColumnKind.NUMBER, "(0, 1]", "two-sided p")
 >>> wrong_type(column, pd.Series(["low"]))
 "a number in the column p, got 'low'"
 """
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 
-class Kind(StrEnum):
+class ColumnKind(StrEnum):
     """The type of a column. Empty text means "none"; an empty number is NaN."""
 
     TEXT = "text"
@@ -32,7 +32,7 @@ class Column:
     """
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     unit: str
     meaning: str
     empty: str = "never"
@@ -40,7 +40,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TableSchema:
     """A table of a run folder.
 
     ``name`` is that of its attribute in ``Results``; ``holds`` and ``row`` say what is in it and
@@ -67,10 +67,10 @@ class Table:
     @property
     def texts(self) -> frozenset[str]:
         """The columns that hold text."""
-        return frozenset(column.name for column in self.columns if column.kind == Kind.TEXT)
+        return frozenset(column.name for column in self.columns if column.kind == ColumnKind.TEXT)
 
 
-def problem(table: Table, frame: pd.DataFrame) -> str:
+def problem(table: TableSchema, frame: pd.DataFrame) -> str:
     """What was expected of the table and what came, of the first thing that is wrong; else empty.
 
     A missing column, one that is not known, one of another type.
@@ -79,7 +79,7 @@ def problem(table: Table, frame: pd.DataFrame) -> str:
     return other_columns(table, frame) or next(filter(None, types), "")
 
 
-def other_columns(table: Table, frame: pd.DataFrame) -> str:
+def other_columns(table: TableSchema, frame: pd.DataFrame) -> str:
     """The same of the names of the columns alone."""
     missing = [name for name in table.names if name not in frame]
     if missing:
@@ -90,7 +90,7 @@ def other_columns(table: Table, frame: pd.DataFrame) -> str:
     return ""
 
 
-def _is_known(table: Table, name: str) -> bool:
+def _is_known(table: TableSchema, name: str) -> bool:
     return name in table.names or bool(table.more and re.fullmatch(table.more, name))
 
 
@@ -98,12 +98,12 @@ def wrong_type(column: Column, values: pd.Series[Any]) -> str:
     """The same of the values of one column; a table without rows has no types."""
     if not len(values):
         return ""
-    if column.kind == Kind.TEXT:
+    if column.kind == ColumnKind.TEXT:
         labels = values.cat.categories if values.dtype == "category" else values
         return "" if pd.api.types.is_string_dtype(labels) else _got(column, "text", values)
     if not pd.api.types.is_numeric_dtype(values):
         return _got(column, "a number", values)
-    if column.kind == Kind.INTEGER and not pd.api.types.is_integer_dtype(values):
+    if column.kind == ColumnKind.INTEGER and not pd.api.types.is_integer_dtype(values):
         known = values.to_numpy(np.float64, na_value=np.nan)
         fractional = known[~np.isnan(known) & (known % 1 != 0)]
         return _got(column, "an integer", pd.Series(fractional)) if fractional.size else ""

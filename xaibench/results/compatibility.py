@@ -17,14 +17,14 @@ RENDERED = Path("store") / "rendered.json"
 """There once tables and reports are written: what they were made from, and their digests."""
 
 
-def check(folder: Path, tables: Collection[str]) -> None:
+def check_run_folder(folder: Path, tables: Collection[str]) -> None:
     """Reject what is no folder of a run, and a run with a table that is not among ``tables``."""
     if not folder.is_dir():
         got = "a file" if folder.exists() else "no folder"
         raise UsageError(f"{folder}: expected the folder of a run, got {got}")
     if not any(folder.iterdir()):
         raise UsageError(f"{folder}: no run of xaibench here, the folder is empty")
-    environment = _environment(folder)
+    environment = _read_environment(folder)
     if (folder / BEGUN).is_file() and "unfinished" not in environment:
         ways = f"'xaibench report {folder}' shows what there is, its command again continues it"
         raise UsageError(f"{folder}: an unfinished run; {ways}")
@@ -43,7 +43,7 @@ def hint(folder: Path) -> str:
 
     Nothing where the folder does not say which version made it.
     """
-    versions = _environment(folder).get("versions")
+    versions = _read_environment(folder).get("versions")
     maker = versions.get("xaibench") if isinstance(versions, dict) else None
     if maker is None:
         return ""
@@ -53,7 +53,7 @@ def hint(folder: Path) -> str:
     return f"; made by xaibench {maker}, this is {__version__}: report it with that, or {again}"
 
 
-def _environment(folder: Path) -> dict[str, Any]:
+def _read_environment(folder: Path) -> dict[str, Any]:
     """Of ``environment.json``; empty where it cannot be read, which its reader reports."""
     try:
         environment = json.loads(read_file(folder / "environment.json"))

@@ -17,8 +17,8 @@ from xaibench.errors import UsageError
 from xaibench.plan.bounds import check_text
 from xaibench.storage import files
 
-from .columns import Table, problem
-from .compatibility import BEGUN, RENDERED, check, hint
+from .columns import TableSchema, problem
+from .compatibility import BEGUN, RENDERED, check_run_folder, hint
 from .schema import OF_FILE, TABLES
 
 SECTIONS = ("models", "attribution", "reports")
@@ -53,7 +53,7 @@ class Results(_Tables):
 
 def read(folder: Path) -> Results:
     """The results in a run folder; UsageError (one line) where it holds no run that can be read."""
-    check(folder, OF_FILE)
+    check_run_folder(folder, OF_FILE)
     results = Results(
         plan=_plan(folder),
         environment=_content(folder, "environment.json", _json, dict),
@@ -114,7 +114,7 @@ def _content(folder: Path, name: str, parse: Callable[[Path], Any], kind: type) 
     return content
 
 
-def _table(folder: Path, table: Table) -> pd.DataFrame:
+def _table(folder: Path, table: TableSchema) -> pd.DataFrame:
     """A table with the columns of the schema; without rows where a later one is missing."""
     path = folder / table.file
     if table.later and not path.exists():

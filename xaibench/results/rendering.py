@@ -31,7 +31,7 @@ def render(
     results = reading.read(folder)
     uses = _reports_to_write(results.plan["reports"], formats)
     try:
-        called = {label: _with_options(label, use, plugins) for label, use in uses.items()}
+        called = {label: _plugin_and_options(label, use, plugins) for label, use in uses.items()}
     except Unknown as error:
         raise UsageError(
             f"{error}{plugin_hint(folder, results.environment.get('plugins'))}"
@@ -64,7 +64,7 @@ def _reports_to_write(planned: dict[str, Any], formats: tuple[str, ...]) -> dict
     return {name: planned.get(name) or by_use.get(name) or {"use": name} for name in formats}
 
 
-def _with_options(
+def _plugin_and_options(
     label: str, use: Mapping[str, Any], plugins: tuple[str, ...]
 ) -> tuple[Plugin, dict[str, Any]]:
     """A report's plug-in and its options, as its signature types them."""

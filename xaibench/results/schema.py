@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
-from .columns import Column, Kind, Table
+from .columns import Column, ColumnKind, TableSchema
 
 
 class Question(StrEnum):
@@ -29,28 +29,28 @@ class Question(StrEnum):
 
 
 def text(name: str, unit: str, meaning: str, empty: str = "never") -> Column:
-    return Column(name, Kind.TEXT, unit, meaning, empty)
+    return Column(name, ColumnKind.TEXT, unit, meaning, empty)
 
 
 def number(name: str, unit: str, meaning: str, empty: str = "never") -> Column:
-    return Column(name, Kind.NUMBER, unit, meaning, empty)
+    return Column(name, ColumnKind.NUMBER, unit, meaning, empty)
 
 
 def integer(name: str, unit: str, meaning: str, empty: str = "never") -> Column:
-    return Column(name, Kind.INTEGER, unit, meaning, empty)
+    return Column(name, ColumnKind.INTEGER, unit, meaning, empty)
 
 
 def one_of(name: str, allowed: Sequence[str], meaning: str, empty: str = "never") -> Column:
     """Text from a closed list."""
     listed = ", ".join(f"`{value}`" for value in allowed)
-    return Column(name, Kind.TEXT, listed, meaning, empty, tuple(map(str, allowed)))
+    return Column(name, ColumnKind.TEXT, listed, meaning, empty, tuple(map(str, allowed)))
 
 
 ANSWERS = ("yes", "no", "unknown")
 """Of a check of the self-test."""
 
 TABLES = (
-    Table(
+    TableSchema(
         name="records",
         file="results.parquet",
         holds="every value that was measured",
@@ -115,7 +115,7 @@ TABLES = (
             text("reason", "free text", "why there is none", "status is `ok`"),
         ),
     ),
-    Table(
+    TableSchema(
         name="estimates",
         file="estimates.csv",
         holds="means, differences, intervals, p values, ranks",
@@ -204,7 +204,7 @@ TABLES = (
             ),
         ),
     ),
-    Table(
+    TableSchema(
         name="tests",
         file="tests.csv",
         holds="further tests of the leading comparisons",
@@ -250,7 +250,7 @@ TABLES = (
         ),
         later=True,
     ),
-    Table(
+    TableSchema(
         name="ranks",
         file="ranks.csv",
         holds="mean ranks, critical difference, who may be the best",
@@ -290,7 +290,7 @@ TABLES = (
         ),
         later=True,
     ),
-    Table(
+    TableSchema(
         name="variance",
         file="variance.csv",
         holds="where the spread of the leaderboard comes from",
@@ -323,7 +323,7 @@ TABLES = (
         ),
         later=True,
     ),
-    Table(
+    TableSchema(
         name="detectable",
         file="detectable.csv",
         holds="what so many seeds and sequences can show",
@@ -356,7 +356,7 @@ TABLES = (
         ),
         later=True,
     ),
-    Table(
+    TableSchema(
         name="classification",
         file="classification.csv",
         holds="AUROC, AUPRC and MCC of the models, and how they differ",
@@ -403,7 +403,7 @@ TABLES = (
         ),
         later=True,
     ),
-    Table(
+    TableSchema(
         name="predictions",
         file="predictions.parquet",
         holds="the logits of every model on the test split",
@@ -418,7 +418,7 @@ TABLES = (
         more=r"logit_\d+",
         later=True,
     ),
-    Table(
+    TableSchema(
         name="claims",
         file="claims.csv",
         holds="claims of a paper put to the test, where the plan names some",
@@ -458,7 +458,7 @@ TABLES = (
         ),
         later=True,
     ),
-    Table(
+    TableSchema(
         name="selftest",
         file="selftest.csv",
         holds="which metrics can tell good maps from bad ones here",
@@ -479,7 +479,7 @@ TABLES = (
             text("reason", "free text", "what failed or is unknown", "it passed"),
         ),
     ),
-    Table(
+    TableSchema(
         name="curves",
         file="curves.csv",
         holds="mean curves of replacing positions",
@@ -508,7 +508,7 @@ TABLES = (
             integer("seeds", "count", "seeds behind it"),
         ),
     ),
-    Table(
+    TableSchema(
         name="operators",
         file="operators.csv",
         holds="how far replacing pushes sequences off the data",
@@ -534,7 +534,7 @@ TABLES = (
             integer("seeds", "count", "seeds behind it"),
         ),
     ),
-    Table(
+    TableSchema(
         name="rankings",
         file="rankings.csv",
         holds="whether two operators order the methods alike",
@@ -554,7 +554,7 @@ TABLES = (
             integer("methods", "count", "methods that have both gaps"),
         ),
     ),
-    Table(
+    TableSchema(
         name="agreement",
         file="agreement.csv",
         holds="how alike the maps of two methods are",
@@ -586,7 +586,7 @@ TABLES = (
             integer("seeds", "count", "seeds behind it"),
         ),
     ),
-    Table(
+    TableSchema(
         name="training",
         file="training.csv",
         holds="how every model was trained",
@@ -599,7 +599,7 @@ TABLES = (
         ),
         more=".+",
     ),
-    Table(
+    TableSchema(
         name="cost",
         file="cost.csv",
         holds="what explaining took, and what the guards saw",

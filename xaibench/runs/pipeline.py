@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from xaibench.analysis.clusters import counts, groups_of
+from xaibench.analysis.clusters import group_counts, groups_of
 from xaibench.artefacts import effects, retraining
 from xaibench.artefacts.artefact import is_there
 from xaibench.artefacts.job import Job, Work, prepare, seeds_of
@@ -302,7 +302,7 @@ def _environment(work: Work, told: dict[str, Any]) -> str:
         **machine(),
         "trained_with": trained_with(work),
         **description(work),
-        "clusters": counts(work),
+        "clusters": group_counts(work),
     }
     return json.dumps(environment, indent=1)
 

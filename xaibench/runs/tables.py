@@ -12,7 +12,7 @@ import pandas as pd
 
 from xaibench.artefacts.job import Work, facts_of
 from xaibench.explanation.controls import RANDOM
-from xaibench.results.columns import Table, other_columns
+from xaibench.results.columns import TableSchema, other_columns
 from xaibench.results.schema import OF_NAME, TABLES
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Ingredients:
 
         return groups_of(self.work)
 
-    def table(self, table: Table) -> pd.DataFrame:
+    def table(self, table: TableSchema) -> pd.DataFrame:
         """The table, made now or before; ValueError where it has not the columns of the schema."""
         if table.name not in self._made:
             make = resolve_name(table.made_by)

@@ -15,7 +15,7 @@ from scipy import optimize, stats
 
 from xaibench.shapes import Labels
 
-from .classification_measures import auroc, log_odds, ranked_classes
+from .classification_measures import log_odds, ranked_classes, weighted_auroc
 from .crossed import UNDEFINED, Interval
 
 Float = NDArray[np.float64]
@@ -69,7 +69,7 @@ def _auroc_from_counts(logits: Float, labels: Labels, mean: float, level: float)
     ends = []
     for place in ranked_classes(logits.shape[2]):
         inside = labels == place
-        own = np.mean([auroc(each[:, place], inside, whole)[0] for each in odds])
+        own = np.mean([weighted_auroc(each[:, place], inside, whole)[0] for each in odds])
         ends.append(auroc_interval(float(own), int(inside.sum()), int((~inside).sum()), level))
     return Interval(*np.mean(ends, axis=0).tolist())
 

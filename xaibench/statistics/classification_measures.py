@@ -73,7 +73,7 @@ def ranked_classes(classes: int) -> list[int]:
     return list(range(classes)) if classes > 2 else [1]
 
 
-def auroc(scores: Float, inside: NDArray[np.bool_], weights: Float) -> Float:
+def weighted_auroc(scores: Float, inside: NDArray[np.bool_], weights: Float) -> Float:
     """``(draw,)``: sum over thresholds t of w(class, t) (w(rest, below t) + w(rest, t) / 2), over
     w(class) w(rest), for weights w of the sequences ``inside`` the class and of the rest."""
     of_class, of_rest = _by_threshold(scores, inside, weights)
@@ -133,7 +133,7 @@ def _weighted_ratio(part: Float, whole: Float) -> Float:
 
 
 MEASURE: dict[str, Callable[[Float, Labels, Float], Float]] = {
-    "auroc": partial(_over_classes, auroc),
+    "auroc": partial(_over_classes, weighted_auroc),
     "auprc": partial(_over_classes, _auprc),
     "mcc": _mcc,
 }

@@ -140,7 +140,7 @@ def these_models_apart(first: Float, second: Float) -> Spread:
 
 def interval(spread: Spread, level: float = 0.95) -> Interval:
     """The mean minus and plus its reach on either side; undefined with one unit or one seed."""
-    if not _is_known(spread):
+    if not _is_estimable(spread):
         return UNDEFINED
     below, above = _reach(spread, (1 - level) / 2)
     return Interval(spread.mean - below, spread.mean + above)
@@ -152,7 +152,7 @@ def p_value(spread: Spread) -> float:
     NaN where the interval is undefined, 1 where the mean is 0. Where nothing varies about a mean
     that is not 0 it is that of the sign test: all units have one sign, by chance in 2^(1 - units).
     """
-    if not _is_known(spread):
+    if not _is_estimable(spread):
         return np.nan
     if not spread.mean:
         return 1.0
@@ -174,7 +174,7 @@ def p_value(spread: Spread) -> float:
     return math.exp(optimize.brentq(beyond, math.log(least), 0.0, xtol=1e-10))
 
 
-def _is_known(spread: Spread) -> bool:
+def _is_estimable(spread: Spread) -> bool:
     """With several units, several seeds on each side, and every variance known."""
     enough = min(spread.units - 1, spread.seeds.freedom, spread.other_seeds.freedom) >= 1
     return enough and not np.isnan(spread.sequences.variance)

@@ -35,11 +35,11 @@ from .resampling import Clusters, Resampling
 
 Float = NDArray[np.float64]
 
-PLAIN = Resampling()
+DEFAULT = Resampling()
 """Seeds and single sequences, 95 %."""
 
 
-def of_values(values: Float, resampling: Resampling = PLAIN, *, yes_no: bool = False) -> Estimate:
+def of_values(values: Float, resampling: Resampling = DEFAULT, *, yes_no: bool = False) -> Estimate:
     """The mean of values ``(seed, sequence)`` with its intervals.
 
     ``low, high`` is for retraining on other sequences (``crossed``), NaN with one seed;
@@ -73,7 +73,7 @@ def of_values(values: Float, resampling: Resampling = PLAIN, *, yes_no: bool = F
 
 
 def of_differences(
-    values: Float, resampling: Resampling = PLAIN, *, yes_no: bool = False
+    values: Float, resampling: Resampling = DEFAULT, *, yes_no: bool = False
 ) -> Estimate:
     """The mean of paired differences ``(seed, sequence)``, with intervals, tests and effect.
 

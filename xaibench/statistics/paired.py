@@ -48,9 +48,9 @@ def paired_t(differences: ArrayLike, *, size: float = 0.0) -> Test:
     """
     known = defined(differences)
     if known.size < 2:
-        return _none(known.size)
+        return _no_test(known.size)
     if all_equal(known, size=size):
-        return _none(known.size, "the differences are all equal: no t")
+        return _no_test(known.size, "the differences are all equal: no t")
     # scipy's ttest_1samp in its own order, to the bit, without 0.4 ms of checks for each estimate
     mean, pairs = known.mean(), known.size
     variance = ((known - mean) ** 2).mean() * (pairs / (pairs - 1))
@@ -76,12 +76,12 @@ def wilcoxon(differences: ArrayLike) -> Test:
     """
     known = defined(differences)
     if known.size < 2:
-        return _none(known.size)
+        return _no_test(known.size)
     sizes = without_rounding(np.append(np.abs(known), 0.0))[:-1]  # ranked, so ties must be ties
     known = np.sign(known) * sizes
     signed = int(np.count_nonzero(known))
     if not signed:
-        return _none(known.size, "the differences are all zero: no ranks")
+        return _no_test(known.size, "the differences are all zero: no ranks")
     statistic, p = stats.wilcoxon(known, zero_method="pratt")
     return Test(float(statistic), float(p), known.size, smallest_p("wilcoxon", signed), "")
 
@@ -107,7 +107,7 @@ def sign_flips(
     pairs = int(known.sum())
     sums, first = _summed(differences, known, clusters)
     if len(sums) < 2:
-        return _none(pairs, "one cluster: no test" if pairs > 1 else "")
+        return _no_test(pairs, "one cluster: no test" if pairs > 1 else "")
     if not isinstance(signs, np.random.Generator):
         flips, signs = len(signs), signs[:, first]
     mean = float(differences[known].mean())
@@ -130,7 +130,7 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Test:
     if first.shape != second.shape:
         raise ValueError(f"second: expected the shape of first {first.shape}, got {second.shape}")
     if not first.size:
-        return _none(0)
+        return _no_test(0)
     alone, other = int((first & ~second).sum()), int((second & ~first).sum())
     if not alone + other:
         return Test(0.0, 1.0, first.size, 1.0, "")
@@ -172,7 +172,7 @@ def _summed(
     return sums, places[first]
 
 
-def _none(pairs: int, reason: str = "") -> Test:
+def _no_test(pairs: int, reason: str = "") -> Test:
     """No test, because there are fewer than two pairs or for the ``reason`` given."""
     few = "one pair: no test" if pairs else "no pair: no test"
     return Test(np.nan, np.nan, pairs, np.nan, reason or few)

@@ -15,7 +15,7 @@ from scipy import optimize
 
 from xaibench.statistics.crossed import Interval, Spread, crossed, interval, of_these_models
 from xaibench.statistics.means import (
-    PLAIN,
+    DEFAULT,
     defined_part,
     of_differences,
     of_values,
@@ -35,7 +35,7 @@ _DOUBLINGS = 50
 def of_ratio(
     numerator: Float,
     denominator: Float,
-    resampling: Resampling = PLAIN,
+    resampling: Resampling = DEFAULT,
     *,
     named: str = "the denominator",
 ) -> Estimate:
@@ -79,7 +79,7 @@ def of_ratio(
 def difference_of_ratios(
     first: tuple[Float, Float],
     second: tuple[Float, Float],
-    resampling: Resampling = PLAIN,
+    resampling: Resampling = DEFAULT,
     *,
     named: str = "the denominator",
 ) -> Estimate:

@@ -46,9 +46,9 @@ def ratio_of_deviations(
         raise ValueError(f"second: expected the shape of first {one.shape}, got {other.shape}")
     pairs = one.size
     if pairs < 3:
-        return _none("fewer than three pairs: no test of their variances")
+        return _no_ratio("fewer than three pairs: no test of their variances")
     if all_equal(one) or all_equal(other):
-        return _none("one of the two does not vary: no ratio")
+        return _no_ratio("one of the two does not vary: no ratio")
     ratio = float(one.std(ddof=1) / other.std(ddof=1))
     correlation = float(np.corrcoef(one, other)[0, 1])
     unexplained = max(1 - correlation**2, 0.0)
@@ -63,5 +63,5 @@ def ratio_of_deviations(
     return RatioOfDeviations(ratio, low, high, p, "")
 
 
-def _none(reason: str) -> RatioOfDeviations:
+def _no_ratio(reason: str) -> RatioOfDeviations:
     return RatioOfDeviations(np.nan, np.nan, np.nan, np.nan, reason)
