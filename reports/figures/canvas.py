@@ -162,7 +162,8 @@ def draw_line(axes: Axes, x: Numbers, y: Numbers, style: Style, **options: Any) 
     """A line through what is known of ``y``."""
     known = np.isfinite(x) & np.isfinite(y)
     look = {"color": style.colour, "linestyle": style.line, "linewidth": 1.6, **options}
-    axes.add_line(Line2D(x[known], y[known], clip_on=False, **look))
+    # as an artist: axes whose limits are set need not look for those of what they hold
+    axes.add_artist(Line2D(x[known], y[known], **look)).set_clip_on(False)
 
 
 def draw_band(
@@ -179,7 +180,8 @@ def draw_band(
             "linewidth": 0,
             "clip_on": False,
         }
-        axes.add_patch(Polygon(np.column_stack([along, edge]), zorder=1.5, **look))
+        band = Polygon(np.column_stack([along, edge]), zorder=1.5, **look)
+        axes.add_artist(band).set_clip_on(False)
 
 
 def draw_dot(axes: Axes, x: float, y: float, colour: str, *, hollow: bool = False) -> None:
@@ -188,8 +190,8 @@ def draw_dot(axes: Axes, x: float, y: float, colour: str, *, hollow: bool = Fals
         "markeredgecolor": colour,
     }
     dot = Line2D([x], [y], marker="o", markersize=6, markeredgewidth=1.2, linestyle="", **look)
-    dot.set(clip_on=False, zorder=3)
-    axes.add_line(dot)
+    dot.set_zorder(3)
+    axes.add_artist(dot).set_clip_on(False)
 
 
 def draw_names(figure: Figure, axes: Axes, names: Mapping[str, Style]) -> None:

@@ -56,10 +56,13 @@ def curve_panels(results: Results, operator: str, quantity: str, order: str) -> 
 
 def _by_method(rows: pd.DataFrame, style: Mapping[str, Style]) -> dict[str, Curve]:
     """Method -> its curve; the random control, which is drawn first, at the front."""
-    curves_of_methods = {
-        str(method): tuple(own.sort_values("fraction")[[*COLUMNS]].to_numpy(float).T)
-        for method, own in rows.drop_duplicates(["method", "fraction"]).groupby("method")
-    }
+    rows = rows.sort_values("fraction", kind="stable")
+    every, methods = rows[[*COLUMNS]].to_numpy(float), rows["method"].to_numpy()
+    curves_of_methods: dict[str, Curve] = {}
+    for method in set(methods):
+        own = every[methods == method]
+        first = np.concatenate([[True], np.diff(own[:, 0]) > 0])
+        curves_of_methods[str(method)] = tuple(own[first].T)
     order = [RANDOM, *(method for method in style if method != RANDOM)]
     return {method: curves_of_methods[method] for method in order if method in curves_of_methods}
 

@@ -82,8 +82,7 @@ def _panel(results: Results, model: str, gaps: pd.DataFrame, x: Axis) -> Panel:
                 "markersize": 3.4,
             }
             dots = Line2D(row, place + spread, marker="o", linestyle="", alpha=0.55, **look)
-            dots.set_clip_on(False)
-            axes.add_line(dots)
+            axes.add_artist(dots).set_clip_on(False)
             middle = np.full(2, float(np.nanmedian(row)))
             draw_line(axes, middle, place + np.array([-0.38, 0.38]), Style(INK), linewidth=2.0)
             down = float(axes.transData.transform((0.0, place))[1])

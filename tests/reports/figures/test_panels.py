@@ -213,7 +213,7 @@ def test_the_page_says_for_which_models_a_figure_is_not_drawn(run):
     assert notes["Sequence by sequence"].startswith(
         "Not drawn for cnn, attngen and attention only:"
     )
-    assert "Not drawn" not in notes["Normalised scores by metric"]
+    assert "Not drawn" not in notes["Every metric on one scale"]
 
 
 def test_every_figure_is_a_file_of_every_kind(files):
