@@ -68,6 +68,19 @@ def test_scores_must_cover_every_position():
         Explained(SEQUENCES, np.zeros((3, 2), np.float32), SEQUENCES.labels, signed=True)
 
 
+def test_a_map_of_some_rows_keeps_all_that_belongs_to_them():
+    scores = np.arange(12, dtype=np.float32).reshape(3, 4)
+    bases = np.arange(60, dtype=np.float32).reshape(3, 5, 4)
+    explained = Explained(SEQUENCES, scores, SEQUENCES.labels, True, bases)
+    taken = explained.take(np.array([2, 0]))
+    assert taken.sequences.names == ("c", "a")
+    assert (taken.scores == scores[[2, 0]]).all()
+    assert taken.targets.tolist() == [1, 0]
+    assert taken.signed
+    assert (taken.hypothetical == bases[[2, 0]]).all()
+    assert replace(explained, hypothetical=None).take(np.array([1])).hypothetical is None
+
+
 def test_the_columns_of_intervals_are_of_one_length():
     with pytest.raises(ValueError, match="ends: expected 3, one per chromosome"):
         replace(INTERVALS, ends=INTERVALS.ends[:2])
