@@ -163,13 +163,13 @@ def list_(
     plugins: Plugins = None,
 ) -> None:
     """What is available, one line each."""
-    from xaibench.plan.listing import LISTED, listing
+    from xaibench.plan.listing import LISTED, described_plugins
 
     if kind:
-        listed = [listing(kind, tuple(plugins or ()))]
+        listed = [described_plugins(kind, tuple(plugins or ()))]
     else:
         listed = [
-            [each, *(f"  {line}" for line in listing(each, tuple(plugins or ())))]
+            [each, *(f"  {line}" for line in described_plugins(each, tuple(plugins or ())))]
             for each in LISTED
         ]
     echo("\n\n".join("\n".join(each) for each in listed))

@@ -9,7 +9,7 @@ import yaml
 
 from xaibench.analysis.claims import CLAIMS
 from xaibench.errors import UsageError
-from xaibench.plan.listing import listing
+from xaibench.plan.listing import described_plugins
 from xaibench.plan.paths import locate, presets
 from xaibench.plan.schema import FRACTIONS, GRIDS, Plan, dump, read, read_any, read_back
 
@@ -97,7 +97,7 @@ def test_every_preset_has_seeds_enough_for_intervals(preset):
 
 @pytest.mark.parametrize("preset", presets())
 def test_every_preset_begins_with_a_sentence_about_it(preset):
-    (line,) = [line for line in listing("presets") if line.split()[0] == preset]
+    (line,) = [line for line in described_plugins("presets") if line.split()[0] == preset]
     assert len(line.split()) > 6
     assert line.endswith(".")
 

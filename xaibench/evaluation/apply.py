@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +28,12 @@ class Inputs:
     names: tuple[str, ...]
     has_map: NDArray[np.bool_]
     arguments: tuple[Any, ...]
+
+
+MetricPart = tuple[RecordGroup, Callable[[], Iterator[Inputs]]]
+"""A part of what a metric is measured on: an operator and a quantity, a layer, or all at once. What
+its records say, and what makes the inputs, one per draw; that raises ``Missing`` or
+``NotApplicable`` where there are none."""
 
 
 def require_any_map(has_map: NDArray[np.bool_], control: str) -> None:

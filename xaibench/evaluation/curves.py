@@ -16,8 +16,7 @@ from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.protocols import MetricFacts, OfCurves, Quantity
 from xaibench.values import Curves
 
-from .apply import Inputs, require_any_map
-from .part import MetricPart
+from .apply import Inputs, MetricPart, require_any_map
 from .quantities import curves_of, retrained_curve
 from .records import RecordGroup
 from .source import Source

@@ -17,9 +17,9 @@ from xaibench.protocols import (
     OfExplanation,
 )
 
+from .apply import MetricPart
 from .curves import curve_parts
 from .maps import effect_parts, map_parts
-from .part import MetricPart
 from .records import RecordGroup
 from .source import Source
 from .variants import change_parts

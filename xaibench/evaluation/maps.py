@@ -16,8 +16,7 @@ from xaibench.explanation.controls import ORACLE, RANDOM, is_map
 from xaibench.protocols import MetricFacts, OfEffects, OfExplanation
 from xaibench.values import Explained, Subsets, Substitutions
 
-from .apply import Inputs, require_any_map
-from .part import MetricPart
+from .apply import Inputs, MetricPart, require_any_map
 from .quantities import require_artefact
 from .records import RecordGroup
 from .source import Source, controlled

@@ -31,7 +31,7 @@ def of_model(work: Work, model: str, seed: int) -> Iterator[RecordGroup]:
     except Missing as why:
         yield without_values(replace(record, metric="training"), why)
         return
-    yield _accuracy(work, replace(record, metric="accuracy"))
+    yield _accuracy_record(work, replace(record, metric="accuracy"))
     if not is_explained(work.plan, model):
         return
     for method, control in _measured_maps(work):
@@ -48,7 +48,7 @@ def _require_model(work: Work, model: str, seed: int) -> None:
         raise Missing(*why)
 
 
-def _accuracy(work: Work, record: RecordGroup) -> RecordGroup:
+def _accuracy_record(work: Work, record: RecordGroup) -> RecordGroup:
     """1 where a test sequence is classified as labelled, else 0: of the whole test split."""
     try:
         arrays = required_arrays(work, predictions_spec(work, record.model, record.seed))

@@ -16,8 +16,7 @@ from xaibench.errors import NotApplicable
 from xaibench.protocols import MetricFacts, OfChange
 from xaibench.values import Explained
 
-from .apply import Inputs
-from .part import MetricPart
+from .apply import Inputs, MetricPart
 from .quantities import require_artefact, required_arrays
 from .records import RecordGroup
 from .source import Source, controlled, explained_of, own_spec

@@ -14,7 +14,7 @@ from xaibench.shapes import Mask, Scores
 GUARDED = 8
 """So many sequences are explained again, in reverse order, three at a time and the last alone."""
 
-BATCH_TOLERANCE = 1e-2
+REPEAT_TOLERANCE = 1e-2
 """What that may change, as a share of the largest score. Rounding in single precision may move an
 adaptive method by some thousandths; what depends on the batch moves by more."""
 
@@ -37,7 +37,7 @@ def guarded(
     """
     largest = float(np.abs(scores).max(initial=0)) or 1.0
     difference = float(np.abs(again - scores[rows]).max(initial=0)) / largest
-    if difference > BATCH_TOLERANCE:
+    if difference > REPEAT_TOLERANCE:
         raise ValueError(
             f"{name}: the scores of {len(rows)} sequences, made again in another batch, differ by "
             f"{difference:.2g} of the largest: they depend on the batch or on chance"

@@ -110,7 +110,7 @@ def explain(
             explainable(model),
             in_single_precision(model),
             torch.enable_grad(),
-            _torch_seeded(seed, component, codes[start]),
+            _seeded_batch(seed, component, codes[start]),
         ):
             inputs = encoded(model, codes[rows]).requires_grad_()
             target = torch.from_numpy(targets[rows].copy()).to(inputs.device, torch.int64)
@@ -233,7 +233,7 @@ def _without_gradient(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _torch_seeded(seed: int, component: str, codes: Codes) -> Iterator[None]:
+def _seeded_batch(seed: int, component: str, codes: Codes) -> Iterator[None]:
     """Torch's global generator, for methods that draw from it: the same again, batch by batch.
 
     ``generators`` are the better way: they do not depend on the batch.

@@ -45,7 +45,7 @@ def auprc(explained: Explained) -> Values:
     2006* on why not the trapezoid). NaN for a sequence without the motif, or with no valid
     position outside it. ``chance_auprc`` is what a random order reaches.
     """
-    inside, valid = _inside_motif(explained), explained.sequences.valid
+    inside, valid = _motif_mask(explained), explained.sequences.valid
     scores = np.where(valid, _evidence(explained), -np.inf)
     order = np.argsort(-scores, axis=1, kind="stable")
     ranked_inside = np.take_along_axis(inside, order, axis=1)
@@ -65,7 +65,7 @@ def relevance_mass(explained: Explained) -> Values:
     Relevance mass accuracy (*Arras 2022*). Equal scores reach the motif's share of the valid
     positions, which is chance. NaN where there is no motif or no positive score.
     """
-    inside, valid = _inside_motif(explained), explained.sequences.valid
+    inside, valid = _motif_mask(explained), explained.sequences.valid
     relevance = np.where(valid, np.maximum(_float64(explained), 0), 0)
     total = relevance.sum(1)
     defined = inside.any(1) & (total > 0)
@@ -80,7 +80,7 @@ def relevance_rank(explained: Explained) -> Values:
     among them would find on average. Equal scores reach R/N of N valid positions, which is chance.
     NaN without a motif.
     """
-    inside = _inside_motif(explained)
+    inside = _motif_mask(explained)
     motif_positions = inside.sum(1)
     return ratio(_expected_hits(explained, motif_positions), motif_positions)
 
@@ -93,7 +93,7 @@ def top_k(explained: Explained, *, k: Annotated[int, Field(ge=1)] = 10) -> Value
     of R < k positions allows no more than R/k. Chance is R/N. NaN without a motif and where the
     sequence has fewer than k valid positions; ``NotApplicable`` where all have fewer.
     """
-    inside, positions = _inside_motif(explained), explained.sequences.valid.sum(1)
+    inside, positions = _motif_mask(explained), explained.sequences.valid.sum(1)
     longest = positions.max(initial=0)
     if k > longest:
         raise NotApplicable(f"k is {k}, and no sequence has more than {longest} known positions")
@@ -108,7 +108,7 @@ def pointing_game(explained: Explained) -> Values:
     The pointing game (*Zhang 2018*); of several highest positions, the share of them that is
     inside. Chance is R/N. NaN without a motif.
     """
-    inside = _inside_motif(explained)
+    inside = _motif_mask(explained)
     hits = _expected_hits(explained, np.ones(len(inside), np.intp))
     return np.where(inside.any(1), hits, np.nan)
 
@@ -121,7 +121,7 @@ def auroc(explained: Explained) -> Values:
     map that puts 15 others above a motif of 15 among 200 still has 0.92, so read ``auprc`` first.
     NaN without a motif or with no valid position outside it.
     """
-    inside, valid = _inside_motif(explained), explained.sequences.valid
+    inside, valid = _motif_mask(explained), explained.sequences.valid
     ranks = scipy.stats.rankdata(_evidence_of_known(explained), axis=1) - (~valid).sum(
         1, keepdims=True
     )
@@ -151,7 +151,7 @@ def instance_recall(
     CTCF with some noise a ``gap`` of 0, 1 and 2 finds 51, 97 and 99.5 %, and at none of them does
     a random map find 1 % (our choice, measured on five motifs).
     """
-    inside, valid = _inside_motif(explained), explained.sequences.valid
+    inside, valid = _motif_mask(explained), explained.sequences.valid
     chosen = _surely_highest(explained, inside.sum(1))
     motif, picked = (known_first(mask, valid) for mask in (inside, chosen))
     instances, stretches = (runs_of(join_runs(mask, gap)) for mask in (motif, picked))
@@ -237,7 +237,7 @@ all different and, but for ``rule_satisfaction``, not negative. That of ``instan
 on where the instances are and has no closed form; the random control measures it."""
 
 
-def _inside_motif(explained: Explained) -> Mask:
+def _motif_mask(explained: Explained) -> Mask:
     inside: Mask = _truth(explained) == explained.sequences.labels[:, None]
     return inside
 
@@ -267,7 +267,7 @@ def _evidence_of_known(explained: Explained) -> NDArray[np.float64]:
 def _expected_hits(explained: Explained, counts: NDArray[np.intp]) -> Values:
     """How many of the ``counts`` ``(sequence,)`` highest positions are the motif's, on average over
     the orders of those tied at the last. Has no meaning for less than one and more than all."""
-    inside, scores = _inside_motif(explained), _evidence_of_known(explained)
+    inside, scores = _motif_mask(explained), _evidence_of_known(explained)
     last = np.clip(counts, 1, scores.shape[1])[:, None] - 1
     threshold = np.take_along_axis(-np.sort(-scores, axis=1), last, axis=1)
     above, tied = scores > threshold, scores == threshold

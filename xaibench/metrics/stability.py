@@ -24,11 +24,11 @@ from xaibench.values import Explained
 from .agreement import overlap, relative_change, spearman
 
 _stability = partial(metric, family="stability", of="change")
-_agreement = partial(_stability, better="higher", invariant=("scale", "monotone"))
-_sensitivity = partial(_stability, better="lower", range=(0.0, np.inf), invariant=("scale",))
+_agreement_metric = partial(_stability, better="higher", invariant=("scale", "monotone"))
+_sensitivity_metric = partial(_stability, better="lower", range=(0.0, np.inf), invariant=("scale",))
 
 
-@_agreement(range=(-1.0, 1.0), change="seed", target="label")
+@_agreement_metric(range=(-1.0, 1.0), change="seed", target="label")
 def seed_agreement(explained: Explained, changed: Sequence[Explained]) -> Values:
     """Mean Spearman correlation of a map with those of other seeds; in [-1, 1], higher is better.
 
@@ -38,7 +38,7 @@ def seed_agreement(explained: Explained, changed: Sequence[Explained]) -> Values
     return _mean_spearman(explained, changed)
 
 
-@_agreement(range=(0.0, 1.0), change="seed", target="label")
+@_agreement_metric(range=(0.0, 1.0), change="seed", target="label")
 def seed_overlap(
     explained: Explained,
     changed: Sequence[Explained],
@@ -60,7 +60,7 @@ def seed_overlap(
     return mean
 
 
-@_agreement(range=(-1.0, 1.0), change="reverse_complement")
+@_agreement_metric(range=(-1.0, 1.0), change="reverse_complement")
 def reverse_complement_consistency(explained: Explained, changed: Sequence[Explained]) -> Values:
     """Spearman correlation of the maps of both strands; in [-1, 1], higher is better.
 
@@ -69,7 +69,7 @@ def reverse_complement_consistency(explained: Explained, changed: Sequence[Expla
     return _mean_spearman(explained, changed)
 
 
-@_agreement(range=(-1.0, 1.0), change="shift")
+@_agreement_metric(range=(-1.0, 1.0), change="shift")
 def shift_consistency(explained: Explained, changed: Sequence[Explained]) -> Values:
     """Mean Spearman correlation with the maps of the sequence moved by a few positions, over the
     bases that both have; in [-1, 1], higher is better.
@@ -79,7 +79,7 @@ def shift_consistency(explained: Explained, changed: Sequence[Explained]) -> Val
     return _mean_spearman(explained, changed)
 
 
-@_sensitivity(change="substitutions")
+@_sensitivity_metric(change="substitutions")
 def substitution_sensitivity(
     explained: Explained, changed: Sequence[Explained], *, of: Annotated[int, Field(ge=1)] = 5
 ) -> Values:
@@ -96,7 +96,7 @@ def substitution_sensitivity(
     )
 
 
-@_sensitivity(change="hamming_ball")
+@_sensitivity_metric(change="hamming_ball")
 def lipschitz(
     explained: Explained, changed: Sequence[Explained], *, of: Annotated[int, Field(ge=1)] = 5
 ) -> Values:
@@ -116,7 +116,7 @@ def lipschitz(
     return _expected_maximum(slopes, of)
 
 
-@_sensitivity(change="settings")
+@_sensitivity_metric(change="settings")
 def settings_sensitivity(explained: Explained, changed: Sequence[Explained]) -> Values:
     """Largest relative change of the scores when the method's own settings change; >= 0, lower is
     better.

@@ -15,7 +15,7 @@ LISTED = (*PLUGIN_KINDS, "presets")
 """What can be listed."""
 
 
-def listing(kind: str, plugins: tuple[str, ...] = ()) -> list[str]:
+def described_plugins(kind: str, plugins: tuple[str, ...] = ()) -> list[str]:
     """One line per plug-in (or preset): its name and the first sentence of its docstring.
 
     A given file does not say what its functions are: those are listed that could be of the kind.

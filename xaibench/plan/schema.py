@@ -137,6 +137,7 @@ class Plan(BaseModel):
     @field_validator("fractions")
     @classmethod
     def _whole(cls, fractions: tuple[float, ...]) -> tuple[float, ...]:
+        """They rise from 0 to 1."""
         if (
             fractions[:1] != (0,)
             or fractions[-1:] != (1,)
@@ -216,6 +217,7 @@ def _with_limit(plan: Plan, limit: int | None) -> Plan:
 
 
 def _checked_plan(written: dict[str, Any], source: str) -> Plan:
+    """The plan of a mapping, with every key and type checked; options of plug-ins are not, yet."""
     shaped = dict(written)
     for section in PLUGIN_SECTIONS:
         if section in shaped:

@@ -122,6 +122,7 @@ def _with_moved_paths(
 
 
 def _own_mapping(source: str) -> dict[str, Any]:
+    """The mapping in a preset or file, before what it extends; of a sum, what it extends."""
     if len(parts := combined_sources(source)) > 1:
         return {"extends": parts}
     if source in presets():

@@ -57,6 +57,7 @@ class Truth(BaseModel):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
+        """Motifs or sites, and only what belongs to the one that is given."""
         if bool(self.motifs) == bool(self.sites):
             raise ValueError("expected either motifs or sites")
         of_the_other = ("speaks_for",) if self.motifs else ("p_value", "release", "matrices")

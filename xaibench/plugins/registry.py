@@ -97,6 +97,7 @@ def _installed(kind: str, name: str) -> Plugin:
 
 
 def _imported(point: EntryPoint) -> Callable[..., Any]:
+    """What an entry point names; UsageError where its module raises."""
     try:
         with fenced():
             call: Callable[..., Any] = point.load()
@@ -128,6 +129,7 @@ def _version(point: EntryPoint, sources: Sources) -> str:
 
 
 def _adapted(kind: str, name: str) -> Plugin:
+    """The plug-in that an adapter makes of ``prefix:Name``; no other dotted path is imported."""
     prefix, _, member = name.partition(":")
     adapters = available("adapters")
     if prefix not in adapters:
@@ -155,6 +157,7 @@ def members(kind: str, source: str) -> dict[str, Plugin]:
 
 
 def _module(source: str) -> ModuleType:
+    """The module of ``--plugin``, from a file or by its dotted name."""
     path = Path(source)
     try:
         with fenced():

@@ -78,6 +78,7 @@ def _value_at(place: Any, key: int | str) -> Any:
 
 
 def _first_mistake(error: ValidationError, schema: Schema, where: str) -> str:
+    """One line: the key, what is wrong, and the value where it says more than the message."""
     errors = error.errors()
     unknown = (each for each in errors if each["type"] == "extra_forbidden")
     first = next(unknown, errors[0])  # a mistyped key explains the one that is missing
