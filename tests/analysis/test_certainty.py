@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from xaibench.analysis.certainty.power import detectable as power
+from xaibench.analysis.certainty.power import detectable_table as power
 from xaibench.analysis.certainty.rank_tests import ranks
 from xaibench.analysis.certainty.significance import tests as significance
 from xaibench.analysis.certainty.variance import variance

@@ -23,7 +23,7 @@ from .overlap import Shared, shared_cells
 from .runs import Run
 from .unpaired import of_unpaired
 
-COLUMNS = [
+DIFFERENCE_COLUMNS = [
     *("first", "second", "family", "model", "method", "metric", "operator", "better", "compared"),
     *("first_mean", "second_mean", *Estimate.columns()),
     *("first_seeds", "second_seeds", "equal", "rounding"),
@@ -48,7 +48,7 @@ Values = NDArray[np.float64]
 
 
 def difference_rows(shared: Shared, first: Run, second: Run) -> pd.DataFrame:
-    """Every shared number with its difference, in ``COLUMNS``; Holm over the rows of a family
+    """Every shared number, its difference, p (``DIFFERENCE_COLUMNS``); Holm over rows of a family
     that differ by more than rounding."""
     frame = pd.DataFrame(
         [
@@ -56,7 +56,7 @@ def difference_rows(shared: Shared, first: Run, second: Run) -> pd.DataFrame:
             for pair in shared_cells(shared, first, second)
         ]
         + list(classification_rows(first, second)),
-        columns=COLUMNS,
+        columns=DIFFERENCE_COLUMNS,
     )
     return _as_planned(_with_holm(frame), first)
 

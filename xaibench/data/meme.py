@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xaibench.data.files.content import reason, text_of
-from xaibench.data.files.reading import UNREADABLE
+from xaibench.data.files.reading import READING_ERRORS
 from xaibench.errors import UsageError, shortened
 
 Matrix = NDArray[np.float64]
@@ -54,7 +54,7 @@ def read_motifs(path: Path) -> list[Motif]:
     try:
         with text_of(path) as text:
             lines = [_Line(number, line.strip()) for number, line in enumerate(text, 1)]
-    except UNREADABLE as error:
+    except READING_ERRORS as error:
         got = reason(path, error)
         raise UsageError(f"{path}: expected motifs in MEME format, got: {got}") from error
     lines = [line for line in lines if line.text and line.text[0] != "#"]

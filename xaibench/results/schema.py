@@ -328,7 +328,7 @@ TABLES = (
         file="detectable.csv",
         holds="what so many seeds and sequences can show",
         row="one comparison and population",
-        made_by="xaibench.analysis.certainty.power:detectable",
+        made_by="xaibench.analysis.certainty.power:detectable_table",
         columns=(
             text("model", "label", "the model; of a pair the first"),
             text("other", "a control, a method, a model", "what is compared with"),

@@ -19,7 +19,7 @@ from .contrasts import Contrast, contrasts
 from .significance import RETRAINING, THESE
 
 
-def detectable(run: RunValues, estimates: pd.DataFrame) -> pd.DataFrame:
+def detectable_table(run: RunValues, estimates: pd.DataFrame) -> pd.DataFrame:
     """One row per leading contrast and population.
 
     ``detectable`` is the smallest true difference that the test of the estimates, two-sided at .05,

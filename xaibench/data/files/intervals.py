@@ -32,7 +32,7 @@ from .columns import (
 from .content import beginning, reason, text_of
 from .reading import (
     LEFT_OUT,
-    UNREADABLE,
+    READING_ERRORS,
     bed_folder,
     fasta_records,
     is_bed,
@@ -227,7 +227,7 @@ def _letters(where: Intervals, path: Path, genome: Path, length: int | None) -> 
             sizes[chromosome] = len(whole)
             for row in by_chromosome.get(chromosome, ()):
                 letters[row] = whole[max(where.starts[row], 0) : where.ends[row]]
-    except UNREADABLE as error:
+    except READING_ERRORS as error:
         raise UsageError(
             f"{genome}: expected a genome in FASTA, got: {reason(genome, error)}"
         ) from error

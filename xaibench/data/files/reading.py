@@ -41,7 +41,7 @@ _COLUMNS = 10_000
 LEFT_OUT = "left out of the folder"
 """Of ``Splits.facts``: what is in a folder beside the files that were read."""
 
-UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
+READING_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 """What reading a file may raise."""
 
 _BLOCK = 2**22
@@ -55,7 +55,7 @@ def is_bed(path: Path) -> bool:
     try:
         with text_of(path) as text:
             first = next(_bed_rows(text), [])
-    except UNREADABLE:
+    except READING_ERRORS:
         first = []
     numbers = len(first) > 2 and all(re.fullmatch(r"-?\d+", field) for field in first[1:3])
     if numbers and not first[0].startswith(">"):
@@ -102,7 +102,7 @@ def _is_fasta(path: Path) -> bool:
         if kind(path) in _TABLES | _BED:
             return False
         raise ValueError(f"{path.name!r}, which is {error}") from error
-    except UNREADABLE:
+    except READING_ERRORS:
         return False
 
 
@@ -242,7 +242,7 @@ def kind(path: Path) -> str:
 def _read_checked(path: Path, reader: Callable[[], pd.DataFrame], expected: str) -> pd.DataFrame:
     try:
         table = reader()
-    except (*UNREADABLE, NotImplementedError) as error:
+    except (*READING_ERRORS, NotImplementedError) as error:
         # pyarrow's own errors are among these
         raise UsageError(
             f"{path}: expected a {expected} file, got: {reason(path, error)}"
