@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PARTS = {
     "reading data": "xaibench.artefacts.job:prepare",
     "artefacts": "xaibench.artefacts.artefact:ensure",
-    "floor": "xaibench.artefacts.models:floor_of",
+    "floor": "xaibench.artefacts.models:trivial_baselines_of",
     "measuring": "xaibench.evaluation.records:frame",
     "estimates": "xaibench.analysis.estimates:estimates",
     "tests and ranks": "xaibench.analysis.certainty:tables",

@@ -68,7 +68,7 @@ def test_a_method_that_raises_fails_alone(call, plan, tmp_path):
         (("run", "small.yaml", "--plugin", "no.py"), "--plugin no.py: cannot be imported"),
         (("run", "small.yaml", "--set", "dataset.length=12"), "expected at least the 19 positions"),
         (("run", "small.yaml", "--set", "models.cnn.kernels=[41]"), "the widest of .* is longer"),
-        (("run", "small.yaml", "-o", "."), r"\.: wanted a new folder or one of a run"),
+        (("run", "small.yaml", "-o", "."), r"\.: expected a new folder or one of a run"),
         (("run", "small.yaml", "--set", "sequences=many", "--limit", 5), "sequences: .* 'many'"),
         (
             ("run", "small.yaml", "--set", "models.cnn.filters=[]"),

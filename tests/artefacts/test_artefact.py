@@ -11,11 +11,11 @@ from small_run import finished, work_of
 from xaibench.artefacts.artefact import (
     Cost,
     Memory,
+    arrays_in,
     arrays_of,
     ensure,
     of_arrays,
     total,
-    unpacked,
 )
 from xaibench.artefacts.curve_keys import CurveKey
 from xaibench.artefacts.curves import curve_spec
@@ -23,7 +23,7 @@ from xaibench.dna.replacement import LERF, MORF
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.explanation.controls import RANDOM
 from xaibench.runs.pipeline import planned
-from xaibench.runs.tasks import Kind, artefacts_of, compute, lacking, missing, tasks
+from xaibench.runs.tasks import TaskKind, artefacts_of, compute, lacking, missing, tasks
 
 PLAN = """
 dataset: {name: planted, train: 60, test: 24, length: 40}
@@ -101,7 +101,7 @@ def contents(work):
     for path in sorted(work.store.root.glob("*-*/*")):
         name = f"{path.parent.name}/{path.name}"
         if path.name == "arrays.safetensors":
-            arrays = unpacked(lambda _, path=path: path.read_bytes())
+            arrays = arrays_in(lambda _, path=path: path.read_bytes())
             if "cost" in arrays:
                 arrays["cost"] = np.delete(arrays["cost"], 2)
             files[name] = {key: array.tobytes() for key, array in arrays.items()}
@@ -145,7 +145,7 @@ def test_a_source_without_a_map_has_no_curves_to_make(tmp_path):
     text = PLAN.replace("[saliency]", "[attention]")
     work, _ = finished(tmp_path / "run", text=text)
     (task,) = (
-        each for each in tasks(work.plan) if each.kind == Kind.METHOD and each.model == "cnn"
+        each for each in tasks(work.plan) if each.kind == TaskKind.METHOD and each.model == "cnn"
     )
     curves = [each for each in artefacts_of(work, task) if each.spec["kind"] == "curve"]
     assert curves

@@ -29,7 +29,7 @@ from xaibench.plan.schema import read
 from xaibench.plugins.registry import available
 from xaibench.randomness import streams
 from xaibench.runs.pipeline import begin, run
-from xaibench.runs.tasks import Kind, Task, missing
+from xaibench.runs.tasks import Task, TaskKind, missing
 
 PLAN = """
 dataset: {name: planted, train: 90, test: 30, length: 40}
@@ -236,7 +236,7 @@ def test_a_retraining_without_anything_removed_is_shared_by_all_methods(whole):
 
 
 def test_a_retraining_under_an_operator_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"metrics\.roar\.operator: wanted an operator of the pl"):
+    with pytest.raises(UsageError, match=r"metrics\.roar\.operator: expected an operator of the"):
         work_of(tmp_path / "new", changes=("metrics.roar={operator: complement}",))
 
 
@@ -399,7 +399,7 @@ def test_an_oracle_that_is_lost_is_made_again(tmp_path):
         "operators=[uniform]",
     )
     work, _, first = finished(tmp_path / "run", changes=changes)
-    task = Task("cnn", 0, Kind.ORACLE)
+    task = Task("cnn", 0, TaskKind.ORACLE)
     assert not missing(work, task)
     shutil.rmtree(work.store.path(curve_spec(work, "cnn", 0, CurveKey(ORACLE, "uniform", LERF))))
     assert missing(work, task)

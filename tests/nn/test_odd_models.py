@@ -209,7 +209,7 @@ def test_other_models_cannot_be_judged_by_one_that_was_left_out(tmp_path):
     outcome, records = finished(tmp_path, listed(["five_outputs"]))
     judged = records[(records.model == "cnn") & (records.metric.str.startswith("cross_model"))]
     assert set(judged[judged.method == "saliency"].status) == {"failed"}
-    assert "the model five_outputs cannot judge: expected logits (N, 2)" in judged.reason.iloc[-1]
+    assert "the model five_outputs cannot predict: expected logits (N, 2)" in judged.reason.iloc[-1]
     assert set(records[(records.model == "cnn") & (records.metric == "auprc")].status) == {"ok"}
     assert outcome.failures
 

@@ -11,10 +11,10 @@ from xaibench.artefacts.artefact import Cost, Memory, ensure
 from xaibench.artefacts.retraining import NOTHING_REMOVED, retrained_artefacts
 from xaibench.errors import UsageError
 from xaibench.plan.schema import Use
-from xaibench.runs.forecast import FOLDER, KINDS, Forecast, forecast, in_all, summary
+from xaibench.runs.forecast import FOLDER_BYTES, TIME_KINDS, Forecast, forecast, in_all, summary
 from xaibench.runs.pipeline import planned, run
-from xaibench.runs.tasks import Kind, Task
-from xaibench.runs.timing import Tried, tried
+from xaibench.runs.tasks import Task, TaskKind
+from xaibench.runs.timing import ModelTiming, timings
 
 PLAN = """
 dataset: {name: planted, train: 160, test: 50, length: 60}
@@ -59,8 +59,8 @@ def ran(told):
 def known(monkeypatch):
     """Models of which is known how long everything takes, in seconds."""
     each = dict.fromkeys(("saliency", "deeplift", "attention"), 0.5)
-    models = {"cnn": Tried(0.25, 100.0, each), "attngen": Tried(0.125, 200.0, each)}
-    monkeypatch.setattr("xaibench.runs.forecast.tried", lambda work, **_: models)
+    models = {"cnn": ModelTiming(0.25, 100.0, each), "attngen": ModelTiming(0.125, 200.0, each)}
+    monkeypatch.setattr("xaibench.runs.forecast.timings", lambda work, **_: models)
 
 
 def amounts(foreseen):
@@ -99,9 +99,9 @@ def test_passes_are_counted_as_a_person_would(told):
 
 
 def test_a_method_that_does_not_apply_is_nothing_to_do(told):
-    amount = told[1].todo[Task("cnn", 0, Kind.METHOD, "attention")]
+    amount = told[1].todo[Task("cnn", 0, TaskKind.METHOD, "attention")]
     assert amount == Cost()
-    assert told[1].todo[Task("attngen", 0, Kind.METHOD, "attention")].explained > 11
+    assert told[1].todo[Task("attngen", 0, TaskKind.METHOD, "attention")].explained > 11
 
 
 def test_guards_and_changes_are_counted_among_the_explained(told):
@@ -118,7 +118,7 @@ def test_the_bytes_of_all_arrays_are_counted(ran):
         kept = [*path.glob("*.safetensors")]
         arrays += sum(file.stat().st_size for file in kept)
         folders += bool(kept)
-    counted = foreseen.stored - FOLDER * folders
+    counted = foreseen.stored - FOLDER_BYTES * folders
     assert counted == pytest.approx(arrays, rel=0.2)  # headers of files this small are much of them
 
 
@@ -138,7 +138,7 @@ def test_only_what_a_wider_metric_needs_is_counted(ran, known):
     wider["substitution_agreement"] = Use(use="substitution_agreement", options=options)
     plan = work.plan.model_copy(update={"metrics": wider})
     foreseen = forecast(replace(work, job=replace(work.job, plan=plan)))
-    assert {task.kind for task in foreseen.todo} == {Kind.ORACLE}
+    assert {task.kind for task in foreseen.todo} == {TaskKind.ORACLE}
     passes = amounts(foreseen)
     assert passes == {"the oracle and true effects": 2 * 2 * 3 * 6 * 60}
     assert foreseen.seconds == 2 * 3 * 6 * 60 * (0.25 + 0.125)
@@ -169,9 +169,11 @@ def test_retrainings_learn_from_as_much_as_they_are_given(tmp_path, known):
     todo = forecast(work).todo
     train = len(work.splits.train)
     assert todo[Task("cnn", 0)].trained == 1 + 36 / train
-    assert todo[Task("cnn", 0, Kind.METHOD, "saliency")].trained == 36 / train
+    assert todo[Task("cnn", 0, TaskKind.METHOD, "saliency")].trained == 36 / train
     beside = len(work.splits.validation) + 11
-    assert todo[Task("cnn", 0, Kind.METHOD, "saliency")].explained == 11 + 8 + 3 * 5 + 36 + beside
+    assert (
+        todo[Task("cnn", 0, TaskKind.METHOD, "saliency")].explained == 11 + 8 + 3 * 5 + 36 + beside
+    )
     retrainings = 2 * 2 * (1 + 1 + 3)  # nothing removed, at random, by each method
     assert f"4 trainings and {retrainings} retrainings" in summary(work)
 
@@ -211,7 +213,7 @@ def test_a_series_sums_what_its_runs_take():
 
 
 def test_a_busy_processor_is_said():
-    run = Forecast(1, {Task("cnn", 0): Cost()}, dict.fromkeys(KINDS, 9.0), 27.0, 1.0, 3.9)
+    run = Forecast(1, {Task("cnn", 0): Cost()}, dict.fromkeys(TIME_KINDS, 9.0), 27.0, 1.0, 3.9)
     assert "by the clock it may take 4 times as long" in in_all([run], jobs=1)
 
 
@@ -229,7 +231,7 @@ def test_a_model_that_is_broken_takes_no_time(tmp_path):
     own = tmp_path / "own.py"
     own.write_text(BROKEN)
     work = work_of(tmp_path / "new", changes=("models.Broken={}",), plugins=(str(own),))
-    assert tried(work, threads=1)["Broken"] == Tried()
+    assert timings(work, threads=1)["Broken"] == ModelTiming()
 
 
 def test_a_training_that_cannot_be_is_refused_by_a_dry_run(tmp_path):
@@ -242,5 +244,5 @@ def test_a_trial_leaves_no_trace_in_torchs_randomness(told):
     work, _ = told
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    tried(work, threads=1)
+    timings(work, threads=1)
     assert torch.equal(torch.get_rng_state(), before)

@@ -253,7 +253,7 @@ def test_one_seed_has_no_seed_interval_and_says_so(tmp_path):
 def test_a_folder_with_other_files_is_refused(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
-    with pytest.raises(UsageError, match="wanted a new folder or one of a run, found other files"):
+    with pytest.raises(UsageError, match="expected a new folder or one of a run, got other files"):
         work_of(tmp_path / "mine")
 
 

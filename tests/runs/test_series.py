@@ -135,7 +135,7 @@ def test_where_nothing_can_begin_it_is_one_line_and_exit_code_2(plan, call, tmp_
 def test_a_folder_with_other_files_is_refused(plan, call, tmp_path):
     code, _, err = call("run", plan, "-o", tmp_path)
     assert code == 2
-    assert "wanted a new folder or one of a series, found other files" in err
+    assert "expected a new folder or one of a series, got other files" in err
 
 
 def test_a_folder_that_cannot_be_made_is_refused(plan, call, tmp_path):

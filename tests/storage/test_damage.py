@@ -232,9 +232,7 @@ def test_a_store_that_is_gone_is_made_again(copy, whole):
 def test_other_files_are_named_with_the_way_on(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "plan.yaml").touch()
-    with pytest.raises(
-        UsageError, match=r"found other files \(plan\.yaml\); choose .* -o, or move"
-    ):
+    with pytest.raises(UsageError, match=r"got other files \(plan\.yaml\); choose .* -o, or move"):
         work_of(tmp_path / "run")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench.artefacts.artefact import arrays_of, is_there
+from xaibench.artefacts.artefact import arrays_of, is_stored
 from xaibench.artefacts.explanations import explained_spec
 from xaibench.artefacts.job import Work
 from xaibench.metrics.agreement import pairwise_overlap, pairwise_spearman
@@ -70,5 +70,5 @@ def _scores_by_seed(work: Work, model: str, method: str, name: str) -> dict[int,
     """By seed, the stored scores of a method."""
     specs = {seed: explained_spec(work, model, seed, method) for seed in work.plan.seeds}
     return {
-        seed: arrays_of(work, spec)[name] for seed, spec in specs.items() if is_there(work, spec)
+        seed: arrays_of(work, spec)[name] for seed, spec in specs.items() if is_stored(work, spec)
     }

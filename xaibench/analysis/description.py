@@ -8,7 +8,7 @@ import numpy as np
 
 from xaibench.artefacts import explanations
 from xaibench.artefacts import models as trainings
-from xaibench.artefacts.artefact import is_there
+from xaibench.artefacts.artefact import is_stored
 from xaibench.artefacts.job import Work, facts_of
 from xaibench.artefacts.model_checks import of_answers
 from xaibench.data.audit.cautions import dataset_cautions
@@ -45,12 +45,12 @@ def description(work: Work) -> dict[str, Any]:
     parameters = {
         model: trainings.card(work, model, plan.seeds[0])["parameters"]
         for model in plan.models
-        if is_there(work, trainings.model_spec(work, model, plan.seeds[0]))
+        if is_stored(work, trainings.model_spec(work, model, plan.seeds[0]))
     }
     return {
         "data": work.data,
         "dataset": dataset,
-        "floor": trainings.kept_floor(work),
+        "floor": trainings.stored_trivial_baselines(work),
         "parameters": parameters,
         "signed": signed(work),
         "metrics": {label: _facts_of(work, label) for label in plan.metrics},

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xaibench.artefacts import explanations
 from xaibench.artefacts import models as trainings
-from xaibench.artefacts.artefact import arrays_of, is_there
+from xaibench.artefacts.artefact import arrays_of, is_stored
 from xaibench.artefacts.curve_keys import CurveKey
 from xaibench.artefacts.curves import curve_spec
 from xaibench.artefacts.job import Work
@@ -130,7 +130,7 @@ def _explained_model(work: Work, model: str) -> ExplainedModel:
     lines: dict[str, CurveValues] = {}
     for method in work.plan.attribution:
         spec = explanations.explained_spec(work, model, seed, method)
-        if is_there(work, spec):
+        if is_stored(work, spec):
             scores[method] = arrays_of(work, spec)["scores"]
         own = existing_curves(work, model, seed, CurveKey(method, operator), QUANTITY)
         lines |= {method: own[0]} if own else {}
@@ -142,7 +142,7 @@ def _predictions_of(work: Work, model: str) -> Predictions:
     """From stored logits where there are any."""
     seed = work.plan.seeds[0]
     spec = curve_spec(work, model, seed, CurveKey(RANDOM, leading_operator(work.plan.operators)))
-    if is_there(work, spec):
+    if is_stored(work, spec):
         outputs: Logits = arrays_of(work, spec)["logits"][0, 0]
     else:
         outputs = logits(trainings.trained(work, model, seed), work.chosen.codes)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xaibench.artefacts.artefact import arrays_of, is_there
+from xaibench.artefacts.artefact import arrays_of, is_stored
 from xaibench.artefacts.curve_keys import CurveKey, orders
 from xaibench.artefacts.curves import curve_spec
 from xaibench.artefacts.donors import donor_of
@@ -70,7 +70,7 @@ def _confidences(work: Work) -> Iterator[dict[str, Any]]:
         key = CurveKey(RANDOM, operator)
         specs = [curve_spec(work, model, seed, key) for seed in work.plan.seeds]
         outputs_by_seed = [
-            arrays_of(work, spec)["logits"] for spec in specs if is_there(work, spec)
+            arrays_of(work, spec)["logits"] for spec in specs if is_stored(work, spec)
         ]
         if not outputs_by_seed:
             continue

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from xaibench.analysis.certainty.classification import OF_CLASS
 from xaibench.artefacts import explanations
 from xaibench.artefacts import models as trainings
-from xaibench.artefacts.artefact import Arrays, arrays_of, is_there
+from xaibench.artefacts.artefact import Arrays, arrays_of, is_stored
 from xaibench.artefacts.curve_keys import CurveKey, orders
 from xaibench.artefacts.job import Work, seeds_of
 from xaibench.artefacts.model_checks import usable
@@ -121,7 +121,7 @@ def predictions(work: Work) -> pd.DataFrame:
     for model in work.plan.models:
         for seed in seeds_of(work.plan, model):
             spec = trainings.predictions_spec(work, model, seed)
-            logits = arrays_of(work, spec)["logits"] if is_there(work, spec) else None
+            logits = arrays_of(work, spec)["logits"] if is_stored(work, spec) else None
             if logits is None or logits.shape != (len(test), classes):
                 continue
             columns = dict(zip(names, logits.T, strict=True))
@@ -150,7 +150,7 @@ def cost(work: Work) -> pd.DataFrame:
 def _explanation(work: Work, model: str, seed: int, method: str) -> Arrays | None:
     """The explanation of a method, where there is one."""
     spec = explanations.explained_spec(work, model, seed, method)
-    return arrays_of(work, spec) if is_there(work, spec) else None
+    return arrays_of(work, spec) if is_stored(work, spec) else None
 
 
 def signed(work: Work) -> dict[str, bool]:

@@ -36,8 +36,8 @@ ARRAYS = "arrays.safetensors"
 # What making it costs
 
 
-class Sizes(NamedTuple):
-    """What only a trial tells of a model: the bytes of its weights, and the methods that score all
+class ModelSizes(NamedTuple):
+    """What only a trial shows of a model: the bytes of its weights, and the methods that score all
     bases of a position."""
 
     weights: int = 0
@@ -48,7 +48,7 @@ class Sizes(NamedTuple):
 class Cost:
     """What making artefacts takes.
 
-    ``passes`` of one sequence by the model that is asked and by purpose; sequences ``explained``;
+    ``passes`` of one sequence by model and by purpose; sequences ``explained``;
     ``trained`` is what trainings and retrainings learn from, in units of the train split;
     ``stored`` is in bytes. ``shared`` counts sequences that are explained once for all artefacts
     of a task, by what they are explained for.
@@ -96,7 +96,7 @@ class Artefact:
     spec: Spec
     make: Callable[[Memory], Files]
     read: Callable[[Callable[[str], bytes]], Any]
-    cost: Callable[[Sizes], Cost]
+    cost: Callable[[ModelSizes], Cost]
     needs: tuple[Spec, ...] = ()
     stored: Callable[[], None] = lambda: None
 
@@ -116,21 +116,21 @@ class Artefact:
 def of_arrays(
     spec: Spec,
     make: Callable[[Memory], Arrays],
-    cost: Callable[[Sizes], Cost],
+    cost: Callable[[ModelSizes], Cost],
     needs: tuple[Spec, ...] = (),
 ) -> Artefact:
     """An artefact whose value is arrays by name."""
-    return Artefact(spec, lambda memory: packed(make(memory)), unpacked, cost, needs)
+    return Artefact(spec, lambda memory: as_files(make(memory)), arrays_in, cost, needs)
 
 
-def packed(arrays: Arrays) -> Files:
+def as_files(arrays: Arrays) -> Files:
     """Arrays as the file that holds them."""
     # not save_file, whose error on a full disk names no file and is no OSError
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     return {ARRAYS: save(contiguous)}
 
 
-def unpacked(file: Callable[[str], bytes]) -> Arrays:
+def arrays_in(file: Callable[[str], bytes]) -> Arrays:
     """The arrays of an artefact, which nobody may write into."""
     return dict(load(file(ARRAYS)))
 
@@ -196,14 +196,14 @@ def save_failure(work: Work, spec: Spec, error: Exception) -> None:
     work.store.keep(spec, lambda _: None, status=status, reason=reason)
 
 
-def is_there(work: Work, spec: Spec) -> bool:
+def is_stored(work: Work, spec: Spec) -> bool:
     """Whether an artefact was made and holds something."""
     return work.store.outcome(spec)[0] == OK
 
 
 def arrays_of(work: Work, spec: Spec) -> Arrays:
-    """The arrays of an artefact that is there."""
-    return unpacked(lambda name: work.store.content(spec, name))
+    """The arrays of a stored artefact."""
+    return arrays_in(lambda name: work.store.content(spec, name))
 
 
 # What a spec is made of

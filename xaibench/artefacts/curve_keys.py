@@ -48,14 +48,14 @@ class CurveRow(NamedTuple):
     random_for: tuple[str, ...] = ()
 
 
-CURVES = {
+CURVE_ROWS = {
     # what other models predict along a random order is theirs already
     "replaced": CurveRow(controls=True, random_for=("replaced", "other_models")),
     "imputed": CurveRow(per_operator=False, random_for=("imputed",)),
     "other_models": CurveRow(),
 }
 
-OF_ORACLE = ("blurred", "negated")
+ORACLE_CONTROLS = ("blurred", "negated")
 """What is made of the oracle's map, for the self-test of a metric."""
 
 
@@ -73,7 +73,7 @@ def curve_keys(work: Work, source: str) -> list[CurveKey]:
         keys = list(_of_random(work))
     elif source == ORACLE:
         own = list(_of_map(work, source)) if work.plan.controlled else []
-        keys = own + [key._replace(control=control) for control in OF_ORACLE for key in own]
+        keys = own + [key._replace(control=control) for control in ORACLE_CONTROLS for key in own]
     else:
         keys = [*_of_map(work, source), *_of_controls(work, source)]
     return list(dict.fromkeys(key.computed_as for key in keys))
@@ -81,7 +81,7 @@ def curve_keys(work: Work, source: str) -> list[CurveKey]:
 
 def _of_map(work: Work, source: str) -> Iterator[CurveKey]:
     """The curves along a source's own map."""
-    for kind in CURVES:
+    for kind in CURVE_ROWS:
         if kind != "other_models" or len(work.plan.models) > 1:
             for operator in _operators(work, kind):
                 for order in orders(work, kind):
@@ -92,7 +92,7 @@ def _of_controls(work: Work, method: str) -> Iterator[CurveKey]:
     """The curves along what controls make of a method's map."""
     if not work.plan.controlled:
         return
-    for kind, row in CURVES.items():
+    for kind, row in CURVE_ROWS.items():
         if row.controls and orders(work, kind):
             for operator in _operators(work, kind):
                 for control in work.plan.controls:
@@ -101,13 +101,13 @@ def _of_controls(work: Work, method: str) -> Iterator[CurveKey]:
 
 def _of_random(work: Work) -> Iterator[CurveKey]:
     """The curves along random orders, each of which is its own reverse."""
-    for kind, row in CURVES.items():
+    for kind, row in CURVE_ROWS.items():
         if any(orders(work, each) for each in row.random_for):
             yield from (CurveKey(RANDOM, name, kind=kind) for name in _operators(work, kind))
 
 
 def _operators(work: Work, kind: str) -> list[str]:
-    return [*work.plan.operators] if CURVES[kind].per_operator else [""]
+    return [*work.plan.operators] if CURVE_ROWS[kind].per_operator else [""]
 
 
 def curve_subset(work: Work, model: str, curve: CurveKey) -> Sequences:

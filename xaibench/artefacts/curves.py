@@ -26,7 +26,7 @@ from .artefact import (
     Artefact,
     Cost,
     Memory,
-    Sizes,
+    ModelSizes,
     arrays_of,
     identified,
     of_arrays,
@@ -103,7 +103,7 @@ def curve_artefact(work: Work, model: str, seed: int, curve: CurveKey) -> Artefa
             arrays["is_map"] = is_map(maps[0], sequences.valid).astype(np.uint8)
         return arrays
 
-    def cost(_: Sizes) -> Cost:
+    def cost(_: ModelSizes) -> Cost:
         """Passes for the steps between the ends; these are shared."""
         steps, classes = len(work.plan.fractions), len(work.splits.train.class_names)
         count = len(sequences) * (work.plan.random_draws if curve.method == RANDOM else 1)
@@ -207,11 +207,11 @@ class Start:
 
 
 def _start_of(memory: Memory, label: str, seed: int, sequences: Sequences) -> Start:
-    """One model before all or the first of the sequences; ModelError where it cannot be asked."""
+    """One model before all or the first of the sequences; ModelError where it cannot be used."""
     work = memory.work
     if not usable(work, label, seed):
         _, why = unusable(work, label, seed) or ("", "not trained")
-        raise ModelError(f"the model {label} cannot judge: {why}")
+        raise ModelError(f"the model {label} cannot predict: {why}")
     classifier = memory.value(model_artefact(work, label, seed))
     start: Start = memory.once(
         ("start", label, len(sequences)), lambda: Start(work, sequences, classifier)

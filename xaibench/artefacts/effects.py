@@ -23,7 +23,7 @@ from .artefact import (
     Artefact,
     Cost,
     Memory,
-    Sizes,
+    ModelSizes,
     arrays_of,
     of_arrays,
     print_of,
@@ -36,8 +36,8 @@ from .subsets import subset
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """The effects that a metric looks at: their kind, of how many sequences, which sets."""
+class EffectsKey:
+    """What names the effects of a metric: their kind, of how many sequences, which sets."""
 
     kind: str
     sequences: int | None = None
@@ -45,64 +45,64 @@ class Asked:
     draws: int = 0
 
 
-def asked_by(work: Work, metric: str) -> Asked | None:
+def effects_key(work: Work, metric: str) -> EffectsKey | None:
     """None for a metric of something else."""
     kind, options = facts_of(work, metric).kind, work.plan.metrics[metric].options
     if not isinstance(kind, OfEffects):
         return None
     if kind.effects == "substitutions":
-        return Asked(kind.effects, options["sequences"])
+        return EffectsKey(kind.effects, options["sequences"])
     fractions = tuple(options["fractions"])
-    return Asked(kind.effects, options["sequences"], fractions, options["draws"])
+    return EffectsKey(kind.effects, options["sequences"], fractions, options["draws"])
 
 
-def asked(work: Work) -> list[Asked]:
-    """The different effects that the plan's metrics look at."""
-    every = (asked_by(work, metric) for metric in work.plan.metrics)
+def effects_keys(work: Work) -> list[EffectsKey]:
+    """The different effects that the plan's metrics need."""
+    every = (effects_key(work, metric) for metric in work.plan.metrics)
     return list(dict.fromkeys(each for each in every if each is not None))
 
 
 @remembered
-def effects_spec(work: Work, model: str, seed: int, wanted: Asked) -> Spec:
+def effects_spec(work: Work, model: str, seed: int, effects: EffectsKey) -> Spec:
     plan = work.plan
     return {
         "kind": "effects",
-        "of": wanted.kind,
+        "of": effects.kind,
         "model": key(model_spec(work, model, seed)),
-        "sequences": print_of(subset(work, model, at_most=wanted.sequences).codes),
-        "fractions": wanted.fractions,
-        "draws": wanted.draws,
+        "sequences": print_of(subset(work, model, at_most=effects.sequences).codes),
+        "fractions": effects.fractions,
+        "draws": effects.draws,
         "target": plan.target,
         "data_seed": plan.data_seed,
     }
 
 
 def effects_artefacts(work: Work, model: str, seed: int) -> Iterator[Artefact]:
-    """All effects that the plan's metrics look at."""
-    for wanted in asked(work):
-        yield effects_artefact(work, model, seed, wanted)
+    """All effects that the plan's metrics need."""
+    for effects in effects_keys(work):
+        yield effects_artefact(work, model, seed, effects)
 
 
-def effects_artefact(work: Work, model: str, seed: int, wanted: Asked) -> Artefact:
+def effects_artefact(work: Work, model: str, seed: int, effects: EffectsKey) -> Artefact:
     """The effects of one kind, with the oracle's map."""
-    sequences = subset(work, model, at_most=wanted.sequences)
+    sequences = subset(work, model, at_most=effects.sequences)
 
     def make(memory: Memory) -> Arrays:
         classifier = memory.value(model_artefact(work, model, seed))
         intact = logits(classifier, sequences.codes)
         targets = explained_targets(work.plan.target, sequences.labels, intact)
-        if wanted.kind == "substitutions":
+        if effects.kind == "substitutions":
             return _substitutions(classifier, sequences, targets)
-        return _subsets(classifier, sequences, targets, wanted, work.plan.data_seed)
+        return _subsets(classifier, sequences, targets, effects, work.plan.data_seed)
 
-    def cost(_: Sizes) -> Cost:
+    def cost(_: ModelSizes) -> Cost:
         """Three substitutions per position, or sets of positions and each position once."""
-        positions, sets = int(sequences.valid.sum()), len(wanted.fractions) * wanted.draws
+        positions, sets = int(sequences.valid.sum()), len(effects.fractions) * effects.draws
         passes = len(sequences) * sets + positions if sets else 3 * positions
         stored = sequences.codes.size * (4 + (sets or 4 * 8))
         return Cost(Counter({(model, PURPOSE): passes}), stored=stored)
 
-    return of_arrays(effects_spec(work, model, seed, wanted), make, cost)
+    return of_arrays(effects_spec(work, model, seed, effects), make, cost)
 
 
 def effects_of(
@@ -130,7 +130,7 @@ def _substitutions(classifier: Any, sequences: Sequences, targets: Labels) -> Ar
 
 
 def _subsets(
-    classifier: Any, sequences: Sequences, targets: Labels, wanted: Asked, seed: int
+    classifier: Any, sequences: Sequences, targets: Labels, effects: EffectsKey, seed: int
 ) -> Arrays:
     """Random sets of each size, whose bases become the other ones of one donor per sequence."""
     codes, valid = sequences.codes, sequences.valid
@@ -138,15 +138,15 @@ def _subsets(
     donor = np.stack([different(row, each) for row, each in zip(codes, generators, strict=True)])
     intact = logits(classifier, codes)
     replaced, drops = [], []
-    for fraction in wanted.fractions:
+    for fraction in effects.fractions:
         count = replacement.replacement_counts((fraction,), valid)[0]
-        for draw in range(wanted.draws):
+        for draw in range(effects.draws):
             chosen = _random_ranks(codes, valid, f"set {fraction} {draw}", seed) < count[:, None]
             outputs = logits(classifier, np.where(chosen, donor, codes))
             drops.append(_explained(intact, targets) - _explained(outputs, targets))
             replaced.append(chosen)
     return {
-        "fractions": np.repeat(np.asarray(wanted.fractions, float), wanted.draws),
+        "fractions": np.repeat(np.asarray(effects.fractions, float), effects.draws),
         "replaced": np.stack(replaced).astype(np.uint8),
         "drops": np.stack(drops),
         "oracle": drops_by_donor(classifier, sequences, donor, targets).astype(np.float32),

@@ -23,11 +23,11 @@ from .artefact import (
     Artefact,
     Cost,
     Memory,
-    Sizes,
+    ModelSizes,
     arrays_of,
+    as_files,
     identified,
     of_arrays,
-    packed,
     print_of,
     save_files,
 )
@@ -43,10 +43,10 @@ from .variants import (
     changes,
 )
 
-REFERENCES = 20
+REFERENCE_COUNT = 20
 
-SETTINGS = ("steps", "samples", "draws", "window")
-"""Options of methods that say how finely they look: halved to see what hangs on them."""
+FINENESS = ("steps", "samples", "draws", "window")
+"""Options of methods that say how finely they sample: halved to see what depends on them."""
 
 
 @remembered
@@ -87,7 +87,7 @@ def explained_artefact(
         explaining = Explaining(work, sequences, classifier, model, seed, method)
         return _unchanged(explaining) if change == UNCHANGED else _changed(explaining, change)
 
-    def cost(sizes: Sizes) -> Cost:
+    def cost(sizes: ModelSizes) -> Cost:
         count, unchanged = len(sequences), change == UNCHANGED
         maps = 2 if unchanged else change.draws  # for the explained target and for the label
         scores_bases = change.kind in WEIGHT_VARIANTS and method in sizes.hypothetical
@@ -122,7 +122,7 @@ class Explaining:
 
     def references(self) -> Codes | None:
         """The references of the sequences ``(sequence, reference, position)``, where the method
-        asks for them."""
+        takes them."""
         plugin, _ = self.plugin
         wants = asks_for(plugin.call, "references")
         return references_of(self.work, self.sequences) if wants else None
@@ -218,7 +218,7 @@ def _other_settings(
     """Half of the steps, and other references: what a person might as well have chosen."""
     halved = {
         name: max(options[name] // 2, 1)
-        for name in SETTINGS
+        for name in FINENESS
         if isinstance(options.get(name), int) and options[name] > 1
     }
     if references is not None:
@@ -283,7 +283,7 @@ def _references_spec(work: Work, sequences: Sequences) -> Spec:
     return {
         "kind": "references",
         "sequences": print_of(sequences.codes),
-        "count": REFERENCES,
+        "count": REFERENCE_COUNT,
         "data_seed": work.plan.data_seed,
     }
 
@@ -292,13 +292,13 @@ def references_of(work: Work, sequences: Sequences) -> Codes:
     """Dinucleotide shuffles ``(sequence, reference, position)``, stored with the run."""
     spec = _references_spec(work, sequences)
     if not work.store.holds(spec):
-        shuffles = shuffling.references(sequences.codes, REFERENCES, work.plan.data_seed)
-        save_files(work, spec, packed({"codes": shuffles}))
+        shuffles = shuffling.references(sequences.codes, REFERENCE_COUNT, work.plan.data_seed)
+        save_files(work, spec, as_files({"codes": shuffles}))
     codes: Codes = arrays_of(work, spec)["codes"]
     return codes
 
 
 def stored_references(work: Work) -> Codes | None:
-    """The references of the explained sequences, where a method asked for them."""
+    """The references of the explained sequences, where a method took them."""
     exists = work.store.holds(_references_spec(work, work.chosen))
     return references_of(work, work.chosen) if exists else None

@@ -21,8 +21,8 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """All that a process must be told to compute any cell of a run; ``begun`` once its folder is
-    there, and must stay."""
+    """All that a process needs to compute any task of a run; ``begun`` once its folder exists, and
+    must stay."""
 
     plan: Plan
     source: str
@@ -53,16 +53,16 @@ def remembered(
 ) -> Callable[Concatenate[Work, Given], Made]:
     """A function of a work and of hashable values, whose results are made once for each work.
 
-    For what depends on plan and data alone, not on what is kept by now: measuring asks for the
+    For what depends on plan and data alone, not on what is stored by now: measuring needs the
     same specs thousands of times. Nobody may change a result.
     """
 
     @wraps(make)
     def known(work: Work, /, *given: Given.args, **named: Given.kwargs) -> Made:
-        asked = make, given, tuple(named.items())
-        if asked not in work.made:
-            work.made[asked] = make(work, *given, **named)
-        made: Made = work.made[asked]
+        call = make, given, tuple(named.items())
+        if call not in work.made:
+            work.made[call] = make(work, *given, **named)
+        made: Made = work.made[call]
         return made
 
     return known
@@ -86,7 +86,7 @@ def seeds_of(plan: Plan, model: str) -> tuple[int, ...]:
 
 
 def is_explained(plan: Plan, model: str) -> bool:
-    """Whether anything is asked of a model beyond what it predicts."""
+    """Whether anything of a model is explained, beyond what it predicts."""
     return bool(plan.models[model].options.get("sequences") != 0)
 
 

@@ -1,4 +1,4 @@
-"""Whether a trained model can be asked, and what a reader must know of its answers."""
+"""Whether a trained model can be used, and what a reader must know of its outputs."""
 
 import json
 from dataclasses import asdict
@@ -10,7 +10,7 @@ from xaibench.nn.checks.units import caution_of
 from xaibench.plugins.fence import fenced
 from xaibench.storage.artefacts import NOT_COMPUTED, OK, Spec, key
 
-from .artefact import Artefact, Cost, Memory, is_there
+from .artefact import Artefact, Cost, Memory, is_stored
 from .job import Work, is_explained, seeds_of
 from .models import few, model_artefact, model_spec
 
@@ -52,7 +52,7 @@ def _behaviour(memory: Memory, model: str, seed: int) -> dict[str, Any]:
 
 
 def unusable(work: Work, model: str, seed: int) -> tuple[str, str] | None:
-    """The status and reason where a model was not trained, or cannot be asked. None where it can,
+    """The status and reason where a model was not trained, or cannot be used. None where it can,
     and where nobody looked yet, as in folders of earlier versions."""
     for spec in (model_spec(work, model, seed), behaviour_spec(work, model, seed)):
         status, reason = work.store.outcome(spec)
@@ -62,12 +62,12 @@ def unusable(work: Work, model: str, seed: int) -> tuple[str, str] | None:
 
 
 def usable(work: Work, model: str, seed: int) -> bool:
-    """Whether a model was trained and can be asked."""
-    return is_there(work, model_spec(work, model, seed)) and not unusable(work, model, seed)
+    """Whether a model was trained and can be used."""
+    return is_stored(work, model_spec(work, model, seed)) and not unusable(work, model, seed)
 
 
 def of_answers(work: Work) -> list[str]:
-    """What a reader must know of the answers of the plan's models, a sentence each."""
+    """What a reader must know of the answers of the plan's models, one sentence each."""
     return [*_of_units(work), *of_padding(work)]
 
 
@@ -75,30 +75,34 @@ def _of_units(work: Work) -> list[str]:
     """Of the models that give probabilities in place of logits."""
     classes = len(work.splits.train.class_names)
     units = {
-        (model, each["units"]): None for model in work.plan.models for each in _kept(work, model)
+        (model, each["units"]): None
+        for model in work.plan.models
+        for each in _behaviours(work, model)
     }
-    told = ((model, caution_of(unit, classes)) for model, unit in units)
-    return [f"{model} {caution}." for model, caution in told if caution]
+    cautions = ((model, caution_of(unit, classes)) for model, unit in units)
+    return [f"{model} {caution}." for model, caution in cautions if caution]
 
 
 def of_padding(work: Work) -> list[str]:
     """Of the models that see padding, under the seed under which it changes most."""
     sentences = []
     for model in work.plan.models:
-        paddings = [Padding(**each["padding"]) for each in _kept(work, model) if each["padding"]]
+        paddings = [
+            Padding(**each["padding"]) for each in _behaviours(work, model) if each["padding"]
+        ]
         if paddings:
             sentences.append(f"{model} {max(paddings, key=lambda padding: padding.change)}.")
     return sentences
 
 
-def _kept(work: Work, model: str) -> list[dict[str, Any]]:
-    """What is known of a model under every seed under which it can be asked."""
+def _behaviours(work: Work, model: str) -> list[dict[str, Any]]:
+    """What is known of a model under every seed under which it can be used."""
     specs = [behaviour_spec(work, model, seed) for seed in seeds_of(work.plan, model)]
-    return [json.loads(work.store.content(spec, FILE)) for spec in specs if is_there(work, spec)]
+    return [json.loads(work.store.content(spec, FILE)) for spec in specs if is_stored(work, spec)]
 
 
 def unusable_models(work: Work) -> list[str]:
-    """A sentence for each model that can not be asked, with the first seed's reason."""
+    """A sentence for each model that cannot be used, with the first seed's reason."""
     reasons: dict[str, str] = {}
     for model in work.plan.models:
         for seed in seeds_of(work.plan, model):

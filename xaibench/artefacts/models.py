@@ -1,4 +1,4 @@
-"""Trained weights, what models predict, and the floor."""
+"""Trained weights, what models predict, and the trivial baselines."""
 
 import json
 import shutil
@@ -37,9 +37,9 @@ from .artefact import (
     Epoch,
     Files,
     Memory,
-    Sizes,
+    ModelSizes,
     identified,
-    is_there,
+    is_stored,
     of_arrays,
     save_files,
 )
@@ -69,13 +69,13 @@ def model_spec(work: Work, model: str, seed: int, *, learnt_from: str = "") -> S
 
 
 def model_specs(work: Work, model: str, seed: int) -> dict[str, Spec]:
-    """By what they learn from, the models that the plan's metrics want of one seed."""
-    wanted = [""]
+    """By what they learn from, the models that the plan's metrics need of one seed."""
+    sources = [""]
     if any(
         facts_of(work, metric).kind == OfChange("random_labels") for metric in work.plan.metrics
     ):
-        wanted.append(RANDOM_LABELS)
-    return {source: model_spec(work, model, seed, learnt_from=source) for source in wanted}
+        sources.append(RANDOM_LABELS)
+    return {source: model_spec(work, model, seed, learnt_from=source) for source in sources}
 
 
 def build(work: Work, model: str) -> Any:
@@ -107,7 +107,7 @@ def model_artefact(work: Work, model: str, seed: int, *, learnt_from: str = "") 
         _require_restorable(work, model, classifier)
         return _files(classifier, history, spec)
 
-    def cost(sizes: Sizes) -> Cost:
+    def cost(sizes: ModelSizes) -> Cost:
         return Cost(trainings=1, trained=1.0, stored=sizes.weights)
 
     return Artefact(
@@ -133,13 +133,13 @@ def fresh(work: Work, model: str) -> Any:
 
 
 def few(sequences: Sequences) -> Codes:
-    """A few of the sequences, evenly over all of them: classes often stand in blocks."""
+    """A few of the sequences, evenly over all of them: classes often come in blocks."""
     count = min(CHECKED_SEQUENCES, len(sequences))
     return sequences.codes[np.linspace(0, len(sequences) - 1, count).astype(np.intp)]
 
 
 def _of_fresh(work: Work, model: str) -> Answers:
-    """The answers of fresh weights: what a model cannot do is told before it is trained."""
+    """The answers of fresh weights: what a model cannot do is known before it is trained."""
     classes, explained = len(work.splits.train.class_names), is_explained(work.plan, model)
     codes = few(work.splits.train)
     with fenced():
@@ -160,7 +160,7 @@ def _say_units(model: str, answers: Answers) -> None:
 
 
 def _require_restorable(work: Work, model: str, classifier: Any) -> None:
-    """ModelError where the weights that are kept do not make the trained model again."""
+    """ModelError where the stored weights do not restore the trained model."""
     again, codes = fresh(work, model), few(work.splits.train)
     again.load_state_dict(classifier.state_dict())
     one, other = logits(classifier, codes), logits(again, codes)
@@ -179,7 +179,7 @@ def learnt(
     """A model trained on these splits, and its history.
 
     A training that was cut goes on from the checkpoint of ``spec``, where the loop keeps one. It
-    stays there: ``forget`` it once the outcome is kept.
+    stays: ``forget`` it once the outcome is stored.
     """
     plugin, options = plugin_and_options(work, "training", work.plan.training)
     work.store.check()
@@ -198,7 +198,7 @@ def learnt(
 
 
 def forget(work: Work, spec: Spec) -> None:
-    """Remove the checkpoint of ``spec``, if there is one: what came of the training is kept."""
+    """Remove the checkpoint of ``spec``, if there is one: what came of the training is stored."""
     shutil.rmtree(_checkpoint(work, spec), ignore_errors=True)
 
 
@@ -207,17 +207,17 @@ def _checkpoint(work: Work, spec: Spec) -> Path:
 
 
 def _with_random_labels(work: Work) -> Splits:
-    """The splits with the labels of what is learnt from dealt out anew."""
+    """The splits with permuted labels of what is learnt from."""
 
-    def dealt(sequences: Sequences) -> Sequences:
+    def permuted(sequences: Sequences) -> Sequences:
         generator = stream(work.plan.data_seed, RANDOM_LABELS, len(sequences))
         return replace(sequences, labels=generator.permutation(sequences.labels))
 
     validation = work.splits.validation
     return replace(
         work.splits,
-        train=dealt(work.splits.train),
-        validation=None if validation is None else dealt(validation),
+        train=permuted(work.splits.train),
+        validation=None if validation is None else permuted(validation),
     )
 
 
@@ -256,14 +256,14 @@ def _restored(work: Work, model: str, weights: bytes) -> Any:
 def _remember(classifier: Any, codes: Codes) -> None:
     """Let a model make what it remembers from its first pass (tables of positions) outside of
     inference mode: what is made there can have no gradient later."""
-    with suppress(Exception), torch.no_grad():  # whoever asks it next meets the error and keeps it
+    with suppress(Exception), torch.no_grad():  # whoever uses it next meets the error and stores it
         classifier(classifier.encode(torch.from_numpy(codes.copy())))
 
 
 def narrow_weights(work: Work, model: str, seed: int) -> str:
-    """The types of a kept model's weights that have less than 32 bits; empty where none has."""
+    """The types of a stored model's weights that have less than 32 bits; empty where none has."""
     spec = model_spec(work, model, seed)
-    if not is_there(work, spec):
+    if not is_stored(work, spec):
         return ""
     weights = load_weights(work.store.content(spec, WEIGHTS))
     kinds = {str(tensor.dtype).removeprefix("torch.") for tensor in weights.values()}
@@ -282,7 +282,7 @@ def predictions_artefact(work: Work, model: str, seed: int, *needs: Spec) -> Art
     """The logits of the whole test split."""
     codes, classes = work.splits.test.codes, len(work.splits.test.class_names)
 
-    def cost(_: Sizes) -> Cost:
+    def cost(_: ModelSizes) -> Cost:
         passes = Counter({(model, "the test split"): len(codes)})
         return Cost(passes, stored=len(codes) * classes * 4)
 
@@ -294,16 +294,16 @@ def predictions_artefact(work: Work, model: str, seed: int, *needs: Spec) -> Art
     )
 
 
-def floor_of(work: Work) -> list[dict[str, Any]]:
+def trivial_baselines_of(work: Work) -> list[dict[str, Any]]:
     """What trivial baselines reach on test, the fields of ``TrivialBaseline`` (None: undefined)."""
-    spec = _floor_spec(work)
+    spec = _trivial_baselines_spec(work)
     if not work.store.holds(spec):
         rows = [
             {name: _known(figure) for name, figure in trivial._asdict().items()}
             for trivial in trivial_baselines(work.splits, work.plan.data_seed)
         ]
         save_files(work, spec, {"floor.json": json.dumps(rows, indent=1).encode()})
-    return kept_floor(work)
+    return stored_trivial_baselines(work)
 
 
 def _known(figure: Any) -> Any:
@@ -311,13 +311,13 @@ def _known(figure: Any) -> Any:
     return None if isinstance(figure, float) and isnan(figure) else figure
 
 
-def kept_floor(work: Work) -> list[dict[str, Any]]:
-    """The floor of a run that has come so far; nothing before."""
-    spec = _floor_spec(work)
-    return list(json.loads(work.store.content(spec, "floor.json"))) if is_there(work, spec) else []
+def stored_trivial_baselines(work: Work) -> list[dict[str, Any]]:
+    """The trivial baselines of a run that has come so far; nothing before."""
+    spec = _trivial_baselines_spec(work)
+    return list(json.loads(work.store.content(spec, "floor.json"))) if is_stored(work, spec) else []
 
 
-def _floor_spec(work: Work) -> Spec:
+def _trivial_baselines_spec(work: Work) -> Spec:
     return {
         "kind": "floor",
         "figures": list(TrivialBaseline._fields),

@@ -20,7 +20,7 @@ from .artefact import (
     Artefact,
     Cost,
     Memory,
-    Sizes,
+    ModelSizes,
     identified,
     of_arrays,
     print_of,
@@ -95,7 +95,7 @@ def oracle_artefact(work: Work, model: str, seed: int, oracle: Oracle) -> Artefa
         scores = drops_by_donor(classifier, sequences, donor, targets)
         return {"scores": scores.astype(np.float32)}
 
-    def cost(_: Sizes) -> Cost:
+    def cost(_: ModelSizes) -> Cost:
         positions = int(sequences.valid.sum())
         return Cost(Counter({(model, PURPOSE): positions}), stored=positions * 4)
 

@@ -19,7 +19,7 @@ from .artefact import (
     Artefact,
     Cost,
     Memory,
-    Sizes,
+    ModelSizes,
     identified,
     of_arrays,
     print_of,
@@ -52,7 +52,8 @@ def retrainings_of(work: Work, metric: str) -> list[Retraining]:
     if operator not in work.plan.operators:
         known = ", ".join(work.plan.operators)
         raise UsageError(
-            f"metrics.{metric}.operator: wanted an operator of the plan ({known}), got {operator!r}"
+            f"metrics.{metric}.operator: expected an operator of the plan ({known}), "
+            f"got {operator!r}"
         )
     fractions = (0.0, *sorted(options["fractions"]))
     return [Retraining(operator, fraction, options["train"]) for fraction in fractions]
@@ -64,11 +65,11 @@ def retrainings(work: Work) -> list[Retraining]:
     return list(dict.fromkeys(every))
 
 
-def retrained_spec(work: Work, model: str, seed: int, source: str, wanted: Retraining) -> Spec:
+def retrained_spec(work: Work, model: str, seed: int, source: str, retraining: Retraining) -> Spec:
     """Without any position removed, the retraining is the same for every method."""
     plan = work.plan
     method: Any = "none"
-    if wanted.fraction:
+    if retraining.fraction:
         method = RANDOM
         if source != RANDOM:
             method = identified(work, "attribution", plan.attribution[source])
@@ -76,9 +77,9 @@ def retrained_spec(work: Work, model: str, seed: int, source: str, wanted: Retra
         "kind": "retrained",
         "model": key(model_spec(work, model, seed)),
         "method": method,
-        "operator": identified(work, "operators", plan.operators[wanted.operator]),
-        "fraction": wanted.fraction,
-        "train": wanted.train,
+        "operator": identified(work, "operators", plan.operators[retraining.operator]),
+        "fraction": retraining.fraction,
+        "train": retraining.train,
         "sequences": print_of(work.chosen.codes),
         "target": plan.target,
         "data_seed": plan.data_seed,
@@ -89,29 +90,29 @@ def retrained_artefacts(
     work: Work, model: str, seed: int, source: str, *needs: Spec
 ) -> Iterator[Artefact]:
     """The retrainings of one source; of ``NOTHING_REMOVED`` those that all sources share."""
-    for wanted in retrainings(work):
-        if (source == NOTHING_REMOVED) == (wanted.fraction == 0):
-            yield retrained_artefact(work, model, seed, source, wanted, *needs)
+    for retraining in retrainings(work):
+        if (source == NOTHING_REMOVED) == (retraining.fraction == 0):
+            yield retrained_artefact(work, model, seed, source, retraining, *needs)
 
 
 def retrained_artefact(
-    work: Work, model: str, seed: int, source: str, wanted: Retraining, *needs: Spec
+    work: Work, model: str, seed: int, source: str, retraining: Retraining, *needs: Spec
 ) -> Artefact:
     """The logits of a retrained model on the explained sequences, with as much removed."""
     source = RANDOM if source == NOTHING_REMOVED else source
-    spec = retrained_spec(work, model, seed, source, wanted)
+    spec = retrained_spec(work, model, seed, source, retraining)
 
     def make(memory: Memory) -> Arrays:
         maps = memory.once(
-            ("maps to remove by", wanted.train),
-            lambda: list(_maps(memory, model, seed, source, wanted)),
+            ("maps to remove by", retraining.train),
+            lambda: list(_maps(memory, model, seed, source, retraining)),
         )
-        splits = _left(work, maps, wanted)
+        splits = _without_relevant(work, maps, retraining)
         classifier, _ = learnt(work, model, seed, splits, spec, lambda *_: None)
         return {"logits": logits(classifier, splits.test.codes)}
 
-    def cost(_: Sizes) -> Cost:
-        train, validation, explained = map(len, _parts(work, wanted))
+    def cost(_: ModelSizes) -> Cost:
+        train, validation, explained = map(len, _data_parts(work, retraining))
         validation = 0 if work.splits.validation is None else validation
         return Cost(
             retrainings=1,
@@ -124,18 +125,18 @@ def retrained_artefact(
     return replace(artefact, stored=lambda: forget(work, spec))
 
 
-def _parts(work: Work, wanted: Retraining) -> list[Sequences]:
-    """What is learnt from, validated on and asked about."""
-    train, validation = first(work.splits.train, wanted.train), work.splits.validation
+def _data_parts(work: Work, retraining: Retraining) -> list[Sequences]:
+    """What is learnt from, validated on and predicted."""
+    train, validation = first(work.splits.train, retraining.train), work.splits.validation
     return [train, train if validation is None else validation, work.chosen]
 
 
 def _maps(
-    memory: Memory, model: str, seed: int, source: str, wanted: Retraining
+    memory: Memory, model: str, seed: int, source: str, retraining: Retraining
 ) -> Iterator[Scores]:
     """A map of each sequence of each part: of the method on the model as it was first trained."""
     work = memory.work
-    for part in _parts(work, wanted):
+    for part in _data_parts(work, retraining):
         if source == RANDOM:
             yield random_maps(part, 1, work.plan.data_seed)[0]
             continue
@@ -143,19 +144,21 @@ def _maps(
         yield scores_of_all(Explaining(work, part, classifier, model, seed, source))
 
 
-def _left(work: Work, maps: list[Scores], wanted: Retraining) -> Splits:
+def _without_relevant(work: Work, maps: list[Scores], retraining: Retraining) -> Splits:
     """The splits without the most relevant positions."""
     parts = [
-        replace(part, codes=_without(work, part, scores, wanted))
-        for part, scores in zip(_parts(work, wanted), maps, strict=True)
+        replace(part, codes=_without(work, part, scores, retraining))
+        for part, scores in zip(_data_parts(work, retraining), maps, strict=True)
     ]
     return Splits(train=parts[0], validation=parts[1], test=parts[2])
 
 
-def _without(work: Work, sequences: Sequences, scores: Scores, wanted: Retraining) -> Codes:
+def _without(work: Work, sequences: Sequences, scores: Scores, retraining: Retraining) -> Codes:
     """The sequences with their most relevant positions replaced."""
     codes, valid = sequences.codes, sequences.valid
     ties = streams(work.plan.data_seed, "ties", codes)
     ranked = replacement.replacement_ranks(scores, valid, ties)
-    count = replacement.replacement_counts((wanted.fraction,), valid)[0]
-    return replacement.with_replaced(codes, donor_of(work, wanted.operator, codes), ranked, count)
+    count = replacement.replacement_counts((retraining.fraction,), valid)[0]
+    return replacement.with_replaced(
+        codes, donor_of(work, retraining.operator, codes), ranked, count
+    )

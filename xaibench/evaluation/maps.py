@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.artefacts.effects import asked_by, effects_of, effects_spec
+from xaibench.artefacts.effects import effects_key, effects_of, effects_spec
 from xaibench.artefacts.subsets import first
 from xaibench.errors import NotApplicable
 from xaibench.explanation.controls import ORACLE, RANDOM, is_map
@@ -59,7 +59,7 @@ def _effect_inputs(source: Source, record: RecordGroup, facts: MetricFacts) -> I
     """Of each draw of the map, beside what the model loses by edits that are the same for all
     maps."""
     work, label = source.work, record.metric
-    edits = asked_by(work, label)
+    edits = effects_key(work, label)
     assert edits is not None  # for the type checker: the kind of the metric says so
     spec = effects_spec(work, record.model, record.seed, edits)
     require_artefact(work, spec)

@@ -43,7 +43,7 @@ def counted(folder: Path) -> Iterator[Keep]:
     try:
         yield keep
     except BaseException:
-        with suppress(OSError):  # a disk that is full, which the error tells already
+        with suppress(OSError):  # a disk that is full, which the error says already
             keep()
         raise
     keep()
@@ -51,8 +51,8 @@ def counted(folder: Path) -> Iterator[Keep]:
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """Progress that is passed on; after every task the time so far is kept, for a process that is
-    killed keeps nothing later. ``check`` raises where a run cannot go on."""
+    """Progress that is passed on; after every task the time so far is stored, for a process that is
+    killed stores nothing later. ``check`` raises where a run cannot go on."""
 
     progress: Progress
     keep: Keep

@@ -33,11 +33,11 @@ def _is_text(path: Path) -> bool:
 def check_folder(work: Work) -> None:
     """A folder may be new, empty, or a run on the same data.
 
-    Where ``data.json`` or the whole store is gone, what else the run left tells of its data.
+    Where ``data.json`` or the whole store is gone, what else the run left names its data.
     """
     folder = work.job.folder
     if not _is_text(folder):
-        raise UsageError(f"{folder}: wanted a path in UTF-8, for weights are kept in no other")
+        raise UsageError(f"{folder}: expected a path in UTF-8, for weights are stored in no other")
     try:
         others = sorted({path.name for path in folder.iterdir()} - {"store"})
     except FileNotFoundError:
@@ -52,7 +52,7 @@ def check_folder(work: Work) -> None:
     alone = others == ["plan.yaml"] and _is_written(folder / "plan.yaml", dump(work.plan))
     if data is None and others and not alone and not _is_run(folder):
         raise UsageError(
-            f"{folder}: wanted a new folder or one of a run, found other files "
+            f"{folder}: expected a new folder or one of a run, got other files "
             f"({', '.join(others[:3])}); choose another folder with -o, or move them away"
         )
     if data is not None:
@@ -124,7 +124,7 @@ def mark_rendered(
 def is_rendered(work: Work, tables: Iterable[str]) -> bool:
     """Whether tables and reports of this work are all there, as the run wrote them.
 
-    Not where the folder is of version 0.1.0, which kept no digests.
+    Not where the folder is of version 0.1.0, which stored no digests.
     """
     folder = work.job.folder
     known = _rendered(folder)
@@ -136,7 +136,7 @@ def is_rendered(work: Work, tables: Iterable[str]) -> bool:
 
 
 def failures_of(folder: Path) -> list[str] | None:
-    """What had failed when tables and reports were written; None where that was not kept."""
+    """What had failed when tables and reports were written; None where that was not stored."""
     failures = _rendered(folder).get("failures")
     return list(map(str, failures)) if isinstance(failures, list) else None
 

@@ -7,23 +7,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter, process_time
 
-from xaibench.artefacts.artefact import Cost, Sizes, total
+from xaibench.artefacts.artefact import Cost, ModelSizes, total
 from xaibench.artefacts.job import Work, seeds_of
 
 from .pipeline import planned
 from .tasks import Task, artefacts_of
-from .timing import Tried, tried
+from .timing import ModelTiming, timings
 
-FOLDER = 10_000
+FOLDER_BYTES = 10_000
 """Bytes on disk of a folder with a small file in it, beside the arrays of an artefact."""
 
 BUSY = 2
-"""So many times longer by the clock than of the processor is said."""
+"""A factor of the clock over the processor time that is worth a sentence."""
 
 SHORT = 10
-"""So many seconds are not told apart."""
+"""Seconds below which no number is given."""
 
-NOT_COUNTED = "reading the data, the floor, tables and reports"
+NOT_COUNTED = "reading the data, trivial baselines, tables and reports"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def forecast(work: Work, *, jobs: int = 1, threads: int = 1) -> Forecast:
     """What a run would take, without running it; every model is tried for a moment."""
     every, todo = planned(work)
     began, clock = process_time(), perf_counter()
-    models = tried(work, threads=threads) if todo else {}
+    models = timings(work, threads=threads) if todo else {}
     trial = process_time() - began, perf_counter() - clock
     amounts = {task: _amount(work, task, models[task.model]) for task in todo}
     taken = {task: _seconds(task, amount, models) for task, amount in amounts.items()}
@@ -56,7 +56,7 @@ def forecast(work: Work, *, jobs: int = 1, threads: int = 1) -> Forecast:
         [sum(kinds.values()) for task, kinds in taken.items() if task.trains == trains]
         for trains in (True, False)
     ]
-    by_kind = {kind: sum(each[kind] for each in taken.values()) for kind in KINDS}
+    by_kind = {kind: sum(each[kind] for each in taken.values()) for kind in TIME_KINDS}
     seconds = sum(_side_by_side(stage, jobs) for stage in stages)
     return Forecast(len(every), amounts, by_kind, seconds, *trial)
 
@@ -66,49 +66,51 @@ def _side_by_side(seconds: Sequence[float], jobs: int) -> float:
     return max(sum(seconds) / jobs, max(seconds, default=0.0))
 
 
-KINDS = ("training", "explaining", "passes")
+TIME_KINDS = ("training", "explaining", "passes")
 
 
-def _seconds(task: Task, amount: Cost, models: dict[str, Tried]) -> dict[str, float]:
+def _seconds(task: Task, amount: Cost, models: dict[str, ModelTiming]) -> dict[str, float]:
     model = models[task.model]
-    passes = sum(count * models[asked].passing for (asked, _), count in amount.passes.items())
+    passes = sum(count * models[label].passing for (label, _), count in amount.passes.items())
     each = model.explaining.get(task.method, 0.0)
     taken = (amount.trained * model.training, amount.explained * each, passes)
-    return dict(zip(KINDS, taken, strict=True))
+    return dict(zip(TIME_KINDS, taken, strict=True))
 
 
-def _amount(work: Work, task: Task, model: Tried) -> Cost:
+def _amount(work: Work, task: Task, model: ModelTiming) -> Cost:
     """What a task lacks; a method that does not apply is nothing to do."""
     if task.method in model.refused:
         return Cost()
-    sizes = Sizes(model.weights, model.hypothetical)
+    sizes = ModelSizes(model.weights, model.hypothetical)
     todo = [each for each in artefacts_of(work, task) if not each.exists(work.store)]
     cost = total(each.cost(sizes) for each in todo)
-    return replace(cost, stored=cost.stored + FOLDER * len(todo))
+    return replace(cost, stored=cost.stored + FOLDER_BYTES * len(todo))
 
 
-# Words
+# As text
 
 
 def summary(work: Work, *, jobs: int = 1, threads: int = 1) -> str:
     """What a run would do and take, without doing it."""
-    return words(work, forecast(work, jobs=jobs, threads=threads), jobs=jobs)
+    return describe(work, forecast(work, jobs=jobs, threads=threads), jobs=jobs)
 
 
-def words(work: Work, told: Forecast, *, jobs: int) -> str:
+def describe(work: Work, foreseen: Forecast, *, jobs: int) -> str:
     """A forecast for people."""
-    return "\n".join([*_what(work, told), *_how_long([told], jobs), f"into {work.job.folder}"])
+    return "\n".join(
+        [*_what(work, foreseen), *_how_long([foreseen], jobs), f"into {work.job.folder}"]
+    )
 
 
 def in_all(forecasts: list[Forecast], *, jobs: int) -> str:
     """What several runs one after the other would take."""
-    said = list(_how_long(forecasts, jobs)) or ["nothing to compute"]
-    return "\n".join([f"all {len(forecasts)} together: {said[0]}", *said[1:]])
+    first, *rest = [*_how_long(forecasts, jobs)] or ["nothing to compute"]
+    return "\n".join([f"all {len(forecasts)} together: {first}", *rest])
 
 
-def _what(work: Work, told: Forecast) -> Iterator[str]:
+def _what(work: Work, foreseen: Forecast) -> Iterator[str]:
     """The plan, the tasks and the passes."""
-    plan, todo = work.plan, told.todo
+    plan, todo = work.plan, foreseen.todo
     seeds = {len(seeds_of(plan, model)) for model in plan.models}
     yield (
         f"{len(plan.models)} models x {max(seeds)} seeds, {len(plan.attribution)} methods, "
@@ -119,7 +121,7 @@ def _what(work: Work, told: Forecast) -> Iterator[str]:
     again = f" and {retrainings} retrainings" if retrainings else ""
     explanations = sum(not task.trains for task in todo)
     yield (
-        f"{len(todo)} of {told.tasks} tasks to compute: {trainings} trainings{again} "
+        f"{len(todo)} of {foreseen.tasks} tasks to compute: {trainings} trainings{again} "
         f"({len(work.splits.train)} sequences each), {explanations} explanations "
         "with their curves"
     )
@@ -127,13 +129,13 @@ def _what(work: Work, told: Forecast) -> Iterator[str]:
     for amount in todo.values():
         for (_, purpose), count in amount.passes.items():
             passes[purpose] += count
-    said = ", ".join(f"{count:,} for {purpose}" for purpose, count in passes.items() if count)
-    yield f"forward passes: {said or 'none'}"
+    counts = ", ".join(f"{count:,} for {purpose}" for purpose, count in passes.items() if count)
+    yield f"forward passes: {counts or 'none'}"
 
 
 def _how_long(forecasts: list[Forecast], jobs: int) -> Iterator[str]:
     """Time and disk, and what they are made of."""
-    kinds = {kind: sum(each.by_kind[kind] for each in forecasts) for kind in KINDS}
+    kinds = {kind: sum(each.by_kind[kind] for each in forecasts) for kind in TIME_KINDS}
     if not any(each.todo for each in forecasts):
         return
     seconds, stored = sum(e.seconds for e in forecasts), sum(e.stored for e in forecasts)

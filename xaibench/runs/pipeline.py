@@ -1,4 +1,4 @@
-"""A plan becomes cells, cells become records, records a report."""
+"""A plan becomes tasks, tasks become artefacts, artefacts records, and records a report."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -12,10 +12,16 @@ import pandas as pd
 
 from xaibench.analysis.clusters import group_counts, groups_of
 from xaibench.artefacts import effects, retraining
-from xaibench.artefacts.artefact import is_there
+from xaibench.artefacts.artefact import is_stored
 from xaibench.artefacts.job import Job, Work, prepare, seeds_of
 from xaibench.artefacts.model_checks import of_padding, unusable_models
-from xaibench.artefacts.models import build, card, floor_of, kept_floor, model_spec
+from xaibench.artefacts.models import (
+    build,
+    card,
+    model_spec,
+    stored_trivial_baselines,
+    trivial_baselines_of,
+)
 from xaibench.data.audit.cautions import dataset_cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
 from xaibench.errors import UsageError, described
@@ -69,27 +75,27 @@ class Outcome:
 
 
 def begin(job: Job) -> Work:
-    """The work of a job, after all that can be refused before anything runs has been."""
-    work = _read(job)
+    """The work of a job, after all that can be rejected before anything runs has been."""
+    work = _prepared(job)
     if STANDS_IN in work.splits.facts:
         announce(f"{work.splits.note} ({work.splits.facts[BECAUSE]})")
     for caution in dataset_cautions(work.splits):
         announce(caution)
     for model in job.plan.models:
         _check_model(work, model)
-    for refuses in (retraining.retrainings, effects.asked, groups_of):
-        refuses(work)  # options of metrics that cannot be
+    for check in (retraining.retrainings, effects.effects_keys, groups_of):
+        check(work)  # options of metrics that cannot be
     check_folder(work)
     return work
 
 
-def _read(job: Job) -> Work:
+def _prepared(job: Job) -> Work:
     with announce_if_slow("reading the data"):
         return prepare(job)
 
 
 def _check_model(work: Work, model: str) -> None:
-    """Refuse a model that does not suit the data; one that is broken fails later, alone."""
+    """Reject a model that does not suit the data; one that is broken fails later, alone."""
     try:
         build(work, model)
     except UsageError:
@@ -145,7 +151,7 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
 def _say_other_kernels(work: Work, todo: list[Task], threads: int) -> None:
     """A training differs by more than rounding where its sums are made in another order."""
     now, before = describe_kernels(kernels(threads)), trained_with(work)
-    others = [f"{count} with {words}" for words, count in before.items() if words != now]
+    others = [f"{count} with {kernel}" for kernel, count in before.items() if kernel != now]
     if todo and others:
         announce(
             f"models trained before: {', '.join(others)}; what is computed now is with {now}, and "
@@ -154,9 +160,9 @@ def _say_other_kernels(work: Work, todo: list[Task], threads: int) -> None:
 
 
 def trained_with(work: Work) -> dict[str, int]:
-    """How many of the models were trained with which kernels, where they tell."""
+    """How many of the models were trained with which kernels, where that is known."""
     where = [(model, seed) for model in work.plan.models for seed in seeds_of(work.plan, model)]
-    cards = [card(work, *each) for each in where if is_there(work, model_spec(work, *each))]
+    cards = [card(work, *each) for each in where if is_stored(work, model_spec(work, *each))]
     return count_kernels(each["computed_with"] for each in cards if "computed_with" in each)
 
 
@@ -171,9 +177,9 @@ def _compute(work: Work, todo: list[Task], keep: Keep, *, jobs: int, threads: in
             perform(work, stage, jobs=jobs, threads=threads, progress=counting)
             if training and stage:
                 _say_of_models(work)
-    if not kept_floor(work):
+    if not stored_trivial_baselines(work):
         announce("what trivial models reach")
-    floor_of(work)
+    trivial_baselines_of(work)
 
 
 def _say_of_models(work: Work) -> None:
@@ -203,7 +209,7 @@ def report(
     for _ in range(2):
         try:
             return _report(folder, plugins, formats)
-        except RunContinued as error:  # to its end, most likely, and then all of it can be told
+        except RunContinued as error:  # most likely to its end; then all of it is reported
             went_on = error
         except OSError as error:
             raise UsageError(f"{error.filename or folder}: {error.strerror}") from error
@@ -231,30 +237,30 @@ def _report(
 def write_so_far(
     begun: Begun, folder: Path, plugins: tuple[str, ...], check: Callable[[], None]
 ) -> list[str]:
-    """The tables of a run that has not come to its end, from the artefacts that it kept; a line for
-    each that is damaged. ``check`` is called before each table is replaced."""
+    """The tables of a run that has not come to its end, from its artefacts; a line for each that is
+    damaged. ``check`` is called before each table is replaced."""
     job = begun.job(folder, plugins)
-    here = replace(job, plan=offline(job.plan, plugins))
-    work = replace(_read(here), job=job)
+    without_network = replace(job, plan=offline(job.plan, plugins))
+    work = replace(_prepared(without_network), job=job)
     check_folder(work)
     damaged = dict(work.store.damaged())
     ignored = frozenset(path.name for path in damaged)
     work = replace(work, store=replace(work.store, ignored=ignored))
     every, todo = planned(work)
     done = {"done": len(every) - len(todo), "tasks": len(every)}
-    told = {**begun.call, "seconds": seconds_of(folder), "unfinished": done}
-    for name, content in _readable_tables(work, told):
+    known = {**begun.call, "seconds": seconds_of(folder), "unfinished": done}
+    for name, content in _readable_tables(work, known):
         write_file(folder / name, content, check=check)
     again = "not in this report; the command of the run makes it again"
     return [f"{path}: {why}; {again}" for path, why in damaged.items()]
 
 
-def _readable_tables(work: Work, told: dict[str, Any]) -> Iterator[tuple[str, str | bytes]]:
+def _readable_tables(work: Work, known: dict[str, Any]) -> Iterator[tuple[str, str | bytes]]:
     """The tables and the environment of a run as it stands; UsageError where its artefacts are as
-    they were kept, by their digests, and yet are no artefacts of this plan."""
+    they were stored, by their digests, and yet are no artefacts of this plan."""
     try:
         yield from _tables(work, map(excused, _measured(work)))
-        yield "environment.json", _environment(work, told)
+        yield "environment.json", _environment(work, known)
     except (UsageError, OSError):
         raise
     except Exception as error:  # what content made by a stranger may lead to has no end
@@ -293,11 +299,11 @@ def _tables(work: Work, blocks: Iterable[RecordGroup]) -> Iterator[tuple[str, st
     yield "plan.yaml", dump(work.plan)
 
 
-def _environment(work: Work, told: dict[str, Any]) -> str:
+def _environment(work: Work, known: dict[str, Any]) -> str:
     from xaibench.analysis.description import description
 
     environment = {
-        **told,
+        **known,
         "tables": list(OF_FILE),
         **machine(),
         "trained_with": trained_with(work),

@@ -19,7 +19,7 @@ from xaibench.errors import Died, Escaped, UsageError, described, message_of
 from xaibench.terminal import lasting
 
 Do = Callable[[Any, Callable[..., None]], Any]
-"""What a process does with a task; the second argument tells the parent of the way there."""
+"""What a process does with a task; the second argument sends its progress to the parent."""
 
 ATTEMPTS = 3
 """After so many processes in a row that ended before they had begun, no more are started."""
@@ -44,7 +44,7 @@ def in_processes(
     hear: Callable[..., None] = lambda *_: None,
 ) -> Generator[tuple[Any, Any], None, None]:
     """Each task with what ``begin(*given)(task, tell)`` returns in one of ``count`` processes, as
-    they finish; with Died where its process ended instead. ``hear`` gets what is told meanwhile.
+    they finish; with Died where its process ended instead. ``hear`` gets the progress meanwhile.
     ``imports`` are modules that every process will need, imported once where that can be.
 
     UsageError where processes end again and again before they have begun.
@@ -56,7 +56,7 @@ def in_processes(
                 workers.append(_started(begin, given, waiting.popleft(), imports))
             for worker in _ready(workers):
                 kind, content = worker.message()
-                if kind == "told":
+                if kind == "progress":
                     hear(*content)
                     continue
                 if kind == "died":
@@ -187,8 +187,8 @@ def _serve(
 ) -> None:
     """The life of a process: task by task, until the parent has no more or ends."""
 
-    def tell(*words: Any) -> None:
-        connection.send(("told", words))
+    def tell(*content: Any) -> None:
+        connection.send(("progress", content))
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a key interrupts the parent, which ends us
     Thread(target=_end_with_parent, args=(os._exit,), daemon=True).start()

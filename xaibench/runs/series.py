@@ -64,17 +64,17 @@ def run(
 def foresee(each: Mapping[str, Job], *, jobs: int, threads: int, say: Say) -> list[str]:
     """Say what each run would take, and all together; a line for each that cannot begin."""
     absent = dict.fromkeys(each, "")
-    told = []
+    forecasts = []
     for label, job in each.items():
         try:
             work = running.begin(job)
         except UsageError as error:
             absent[label] = str(error)
             continue
-        told.append(forecast.forecast(work, jobs=jobs, threads=threads))
-        say(f"{label}: {forecast.words(work, told[-1], jobs=jobs)}")
+        forecasts.append(forecast.forecast(work, jobs=jobs, threads=threads))
+        say(f"{label}: {forecast.describe(work, forecasts[-1], jobs=jobs)}")
     _refuse_if_all(absent)
-    say(forecast.in_all(told, jobs=jobs))
+    say(forecast.in_all(forecasts, jobs=jobs))
     return _lines(absent)
 
 
@@ -124,10 +124,10 @@ def _runs(folder: Path, absent: Mapping[str, str]) -> Iterator[tuple[str, Result
     for label, reason in absent.items():
         try:
             _refuse_link(folder / label)
-            found: Results | str = reading.read(folder / label)
+            content: Results | str = reading.read(folder / label)
         except UsageError as error:
-            found = reason or str(error)
-        yield label, found
+            content = reason or str(error)
+        yield label, content
 
 
 def _known(folder: Path) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def _known(folder: Path) -> dict[str, Any]:
 def _refuse_link(folder: Path) -> None:
     """What a series holds lies in it."""
     if folder.is_symlink():
-        raise UsageError(f"{folder}: is a link, wanted the folder of a run")
+        raise UsageError(f"{folder}: is a link, expected the folder of a run")
 
 
 def _mark(folder: Path, name: str, absent: Mapping[str, str]) -> None:
@@ -160,7 +160,7 @@ def _mark(folder: Path, name: str, absent: Mapping[str, str]) -> None:
 
 def _check_folder(folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()) and not is_series(folder):
-        raise UsageError(f"{folder}: wanted a new folder or one of a series, found other files")
+        raise UsageError(f"{folder}: expected a new folder or one of a series, got other files")
 
 
 def _folder(each: Mapping[str, Job]) -> Path:

@@ -19,7 +19,7 @@ from xaibench.plan.schema import Plan
 from xaibench.storage.artefacts import key
 
 
-class Kind(StrEnum):
+class TaskKind(StrEnum):
     """What a task is about: a model, or one source of maps on it."""
 
     TRAINING = "training"
@@ -37,7 +37,7 @@ class Task:
 
     model: str
     seed: int
-    kind: Kind = Kind.TRAINING
+    kind: TaskKind = TaskKind.TRAINING
     method: str = ""
 
     def __str__(self) -> str:
@@ -45,15 +45,15 @@ class Task:
 
     @property
     def trains(self) -> bool:
-        return self.kind == Kind.TRAINING
+        return self.kind == TaskKind.TRAINING
 
 
 def tasks(plan: Plan) -> Iterator[Task]:
     """Every task of a plan: the nested loop. Training comes before what it makes possible."""
-    methods = ((Kind.METHOD, label) for label in plan.attribution)
-    sources = [(Kind.TRAINING, ""), (Kind.CONTROL, ""), (Kind.ORACLE, ""), *methods]
+    methods = ((TaskKind.METHOD, label) for label in plan.attribution)
+    sources = [(TaskKind.TRAINING, ""), (TaskKind.CONTROL, ""), (TaskKind.ORACLE, ""), *methods]
     for (kind, method), model in product(sources, plan.models):
-        if kind == Kind.TRAINING or is_explained(plan, model):
+        if kind == TaskKind.TRAINING or is_explained(plan, model):
             yield from (Task(model, seed, kind, method) for seed in seeds_of(plan, model))
 
 
@@ -61,21 +61,21 @@ def artefacts_of(work: Work, task: Task) -> Iterator[Artefact]:
     """What a task consists of, in the order in which it is made."""
     where = (task.model, task.seed)
     match task.kind:
-        case Kind.TRAINING:
+        case TaskKind.TRAINING:
             yield from model_artefacts(work, *where)
             yield (behaviour := behaviour_artefact(work, *where))
-            asked = (*behaviour.needs, behaviour.spec)
-            yield predictions_artefact(work, *where, *asked)
+            usable_model = (*behaviour.needs, behaviour.spec)
+            yield predictions_artefact(work, *where, *usable_model)
             if is_explained(work.plan, task.model):
-                yield from retrained_artefacts(work, *where, NOTHING_REMOVED, *asked)
-        case Kind.CONTROL:
+                yield from retrained_artefacts(work, *where, NOTHING_REMOVED, *usable_model)
+        case TaskKind.CONTROL:
             yield from curve_artefacts(work, *where, RANDOM)
             yield from retrained_artefacts(work, *where, RANDOM)
-        case Kind.ORACLE:
+        case TaskKind.ORACLE:
             yield from oracle_artefacts(work, *where)
             yield from effects_artefacts(work, *where)
             yield from curve_artefacts(work, *where, ORACLE)
-        case Kind.METHOD:
+        case TaskKind.METHOD:
             yield from explained_artefacts(work, *where, task.method)
             yield from curve_artefacts(work, *where, task.method)
             yield from retrained_artefacts(work, *where, task.method)
@@ -94,7 +94,7 @@ def missing(work: Work, task: Task) -> bool:
 
 
 def compute(work: Work, task: Task, epoch: Epoch = lambda *_: None) -> None:
-    """Make what a task lacks; nothing of a model that was not trained or cannot be asked."""
+    """Make what a task lacks; nothing of a model that was not trained or cannot be used."""
     if _lacks_model(work, task):
         return
     artefacts = list(artefacts_of(work, task))
@@ -105,5 +105,5 @@ def compute(work: Work, task: Task, epoch: Epoch = lambda *_: None) -> None:
 
 
 def _lacks_model(work: Work, task: Task) -> bool:
-    """Whether the model of a task is not there to be asked."""
+    """Whether the model of a task does not exist or cannot be used."""
     return not task.trains and not usable(work, task.model, task.seed)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from xaibench.artefacts.explanations import REFERENCES, Explaining, explained_by
+from xaibench.artefacts.explanations import REFERENCE_COUNT, Explaining, explained_by
 from xaibench.artefacts.job import Work, is_explained, plugin_and_options
 from xaibench.artefacts.models import build
 from xaibench.artefacts.subsets import first
@@ -36,9 +36,9 @@ seconds: a method that is quick is quicker on many."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """Seconds of one model: of a pass of a sequence, of a whole training, and of explaining a
-    sequence, by method. ``refused`` are the methods that do not apply, ``hypothetical`` those that
+class ModelTiming:
+    """Seconds of one model: per pass of a sequence, per training, and per sequence that is
+    explained, by method. ``refused`` are the methods that do not apply, ``hypothetical`` those that
     score all bases of a position; ``weights`` is the size of its parameters and buffers in bytes.
     """
 
@@ -50,7 +50,7 @@ class Tried:
     weights: int = 0
 
 
-def tried(work: Work, *, threads: int) -> dict[str, Tried]:
+def timings(work: Work, *, threads: int) -> dict[str, ModelTiming]:
     """Every model of a plan with fresh weights, on so many threads of torch.
 
     What fails here takes no time; the run will say why.
@@ -60,23 +60,23 @@ def tried(work: Work, *, threads: int) -> dict[str, Tried]:
         return {model: _of_model(work, model) for model in work.plan.models}
 
 
-def _of_model(work: Work, model: str) -> Tried:
+def _of_model(work: Work, model: str) -> ModelTiming:
     try:
         classifier = build(work, model)
         passing = _pass(work, classifier)
     except UsageError:
         raise
     except Exception:  # a broken model fails in the run, alone
-        return Tried()
+        return ModelTiming()
     training = _training(work, classifier)
     explained = work.plan.attribution if is_explained(work.plan, model) else ()
-    told = {method: _method(work, model, classifier, method) for method in explained}
-    return Tried(
+    methods = {method: _method(work, model, classifier, method) for method in explained}
+    return ModelTiming(
         passing,
         training,
-        {method: one.seconds for method, one in told.items()},
-        frozenset(method for method, one in told.items() if one.refused),
-        frozenset(method for method, one in told.items() if one.all_bases),
+        {method: one.seconds for method, one in methods.items()},
+        frozenset(method for method, one in methods.items() if one.refused),
+        frozenset(method for method, one in methods.items() if one.all_bases),
         sum(each.numel() * each.element_size() for each in classifier.state_dict().values()),
     )
 
@@ -100,45 +100,47 @@ def _pass(work: Work, classifier: Any) -> float:
 # Explaining
 
 
-class _Told(NamedTuple):
-    """Seconds a sequence, whether the method does not apply, and whether it scores all bases."""
+class _MethodTiming(NamedTuple):
+    """Seconds per sequence, whether the method does not apply, and whether it scores all bases."""
 
     seconds: float
     refused: bool = False
     all_bases: bool = False
 
 
-def _method(work: Work, model: str, classifier: Any, method: str) -> _Told:
+def _method(work: Work, model: str, classifier: Any, method: str) -> _MethodTiming:
     """What a method takes on weights that have learnt a little.
 
-    A slow one may look as finely as it has to, and the longer the less was learnt: it is asked of
+    A slow one may sample as finely as it has to, and the longer the less was learnt: it is timed on
     fresh weights too, and the smaller figure counts.
     """
-    told = _explained(work, FEW, classifier, model, method)
-    if told.refused:
-        return told
-    if told.seconds * FEW > QUICK:
-        return min(told, _explained(work, FEW, build(work, model), model, method))
-    return _explained(work, MORE, classifier, model, method)
+    timing = _timed_method(work, FEW, classifier, model, method)
+    if timing.refused:
+        return timing
+    if timing.seconds * FEW > QUICK:
+        return min(timing, _timed_method(work, FEW, build(work, model), model, method))
+    return _timed_method(work, MORE, classifier, model, method)
 
 
-def _explained(work: Work, count: int, classifier: Any, model: str, method: str) -> _Told:
+def _timed_method(
+    work: Work, count: int, classifier: Any, model: str, method: str
+) -> _MethodTiming:
     """What a method takes on the first so many sequences."""
     sequences = first(work.chosen, count)
     explaining = Explaining(work, sequences, classifier, model, 0, method)
     plugin, options = explaining.plugin
     codes, references = sequences.codes, None
     if asks_for(plugin.call, "references"):
-        references = shuffling.references(codes, REFERENCES, work.plan.data_seed)
+        references = shuffling.references(codes, REFERENCE_COUNT, work.plan.data_seed)
     began, all_bases = now(), False
     try:
-        told = explained_by(explaining, codes, sequences.labels, options, references)
-        all_bases = told.hypothetical is not None
+        explanation = explained_by(explaining, codes, sequences.labels, options, references)
+        all_bases = explanation.hypothetical is not None
     except NotApplicable:
-        return _Told(0.0, refused=True)
+        return _MethodTiming(0.0, refused=True)
     except Exception:  # on such weights a promise may be broken; the time has passed
         pass
-    return _Told((now() - began) / len(codes), all_bases=all_bases)
+    return _MethodTiming((now() - began) / len(codes), all_bases=all_bases)
 
 
 # Training
@@ -176,8 +178,8 @@ def _watched(work: Work, classifier: Any, splits: Splits, *, longest: float) -> 
     with tempfile.TemporaryDirectory() as folder, suppress(_Enough):
         known = {"seed": 0, "progress": progress, "checkpoint": Path(folder) / "state"}
         plugin.call(classifier, splits, **supplied(plugin.call, known), **options)
-    seen, every = epochs
-    return (now() - began) * every / seen
+    done, every = epochs
+    return (now() - began) * every / done
 
 
 def _fewer(splits: Splits) -> Splits:

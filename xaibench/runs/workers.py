@@ -20,7 +20,7 @@ from xaibench.progress import Progress, announce
 from .processes import Do, in_processes, sendable
 from .tasks import Task, compute, lacking
 
-Outcome = float | Exception
+TaskOutcome = float | Exception
 """The seconds that a task took, or why it came to no end."""
 
 
@@ -82,7 +82,7 @@ def _begin(job: bytes, threads: int) -> Do:
     with fenced():
         work = prepare(unpickled)
 
-    def do(task: Task, tell: Epoch) -> Outcome:
+    def do(task: Task, tell: Epoch) -> TaskOutcome:
         outcome = attempt(work, task, threads, tell)
         return sendable(outcome) if isinstance(outcome, Exception) else outcome
 
@@ -96,7 +96,7 @@ def _from_anywhere(job: Job) -> Job:
     return replace(job, plugins=plugins, folder=job.folder.absolute())
 
 
-def attempt(work: Work, task: Task, threads: int, epoch: Epoch) -> Outcome:
+def attempt(work: Work, task: Task, threads: int, epoch: Epoch) -> TaskOutcome:
     """Make what a task lacks: the seconds that it took, or what it raised.
 
     Whatever a plug-in sets for the whole process is put back, so that records do not depend on
@@ -111,7 +111,7 @@ def attempt(work: Work, task: Task, threads: int, epoch: Epoch) -> Outcome:
     return perf_counter() - began
 
 
-def _settle(work: Work, task: Task, outcome: Outcome, progress: Progress) -> None:
+def _settle(work: Work, task: Task, outcome: TaskOutcome, progress: Progress) -> None:
     """Say that a task is done, or keep the reason why it is not; a mistake of the user's and what
     the disk refuses end the run."""
     if isinstance(outcome, UsageError | OSError):

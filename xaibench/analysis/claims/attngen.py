@@ -17,7 +17,7 @@ from scipy import stats
 
 from xaibench.analysis.convergence import History, convergence
 from xaibench.artefacts.job import Work
-from xaibench.artefacts.models import floor_of
+from xaibench.artefacts.models import trivial_baselines_of
 from xaibench.data.loading import STANDS_IN
 from xaibench.explanation.controls import RANDOM
 from xaibench.plan.primary import PRIMARY
@@ -92,7 +92,7 @@ def findings(work: Work, estimates: pd.DataFrame) -> Iterator[Finding]:
 
 def _about_the_data(work: Work) -> str:
     """A caveat of every claim: other data than the paper's, and what composition alone reaches."""
-    best = max(floor_of(work), key=lambda trivial: float(trivial["accuracy"]))
+    best = max(trivial_baselines_of(work), key=lambda trivial: float(trivial["accuracy"]))
     composition = f"composition alone reaches {best['accuracy']:.3f} ({best['name']})"
     instead = work.splits.facts.get(STANDS_IN)
     if instead:
