@@ -197,3 +197,19 @@ def test_a_report_without_a_plug_in_is_told(folder, options):
 def test_a_run_can_be_moved(folder, tmp_path):
     shutil.move(folder, tmp_path / "elsewhere")
     assert len(read(tmp_path / "elsewhere").records) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "got"),
+    [
+        ({"seeds": list(range(90_000))}, r"360,000 \(1 models, 90,000 seeds, 1 methods\)"),
+        ({"seeds": [0], "operators": {f"o{n}": {} for n in range(10)}}, None),
+    ],
+)
+def test_a_plan_that_no_run_can_have_had_is_rejected_with_its_count(folder, changes, got):
+    (folder / "plan.yaml").write_text(yaml.safe_dump({**PLAN, **changes}))
+    if got is None:
+        assert read(folder).plan["seeds"] == [0]
+        return
+    with pytest.raises(UsageError, match=rf"plan\.yaml: expected at most 100,000 tasks, got {got}"):
+        read(folder)

@@ -1,12 +1,13 @@
 """Where motifs are in real sequences: by scanning for them, or from a list of sites."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from xaibench.data.files.columns import class_of, whole_numbers
@@ -17,6 +18,9 @@ from xaibench.dna.encoding import lengths
 from xaibench.errors import UsageError, shortened
 from xaibench.shapes import Codes, Evidence
 from xaibench.values import NO_CLASS, Intervals, N, Sequences, Splits, evidence_type
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _BASES_PER_BLOCK = 2**22
 """So many bases are scanned at a time, at some 50 bytes each."""

@@ -1,15 +1,19 @@
 """One row per value: the tidy table that everything printed is made from."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from xaibench.results.schema import columns_of
 from xaibench.storage.artefacts import FAILED, NOT_COMPUTED, OK
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WORDS = ("dataset", "model", "method", "control", "metric", "operator", "status", "reason")
 
@@ -43,6 +47,8 @@ def excused(group: RecordGroup) -> RecordGroup:
 
 def frame(groups: Iterable[RecordGroup], dataset: str) -> pd.DataFrame:
     """The records of all groups, texts as categories; NaN values stay, to be counted."""
+    import pandas as pd
+
     made = list(groups)
     rows = np.array([max(len(group.sequences), 1) for group in made], dtype=np.intp)
     columns: dict[str, Any] = {
@@ -63,6 +69,8 @@ def frame(groups: Iterable[RecordGroup], dataset: str) -> pd.DataFrame:
 
 def _categorical(texts: list[str], rows: NDArray[np.intp]) -> pd.Categorical:
     """Each text as often as its group has rows."""
+    import pandas as pd
+
     categories = list(dict.fromkeys(texts))
     places = {text: place for place, text in enumerate(categories)}
     codes = np.array([places[text] for text in texts], dtype=np.intp)

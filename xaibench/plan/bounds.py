@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -137,19 +136,28 @@ def _label_fault(label: str) -> str:
 
 def check_tasks(plan: Plan) -> None:
     """Reject a plan of more tasks than can be gone through, with their number."""
-    seeds = Counter[int]()
-    for use in plan.models.values():
-        most = use.options.get("seeds")
-        seeds[min(most, len(plan.seeds)) if isinstance(most, int) else len(plan.seeds)] += 1
-    each = 3 + len(plan.attribution)
-    tasks = sum(count * models for count, models in seeds.items()) * each
+    check_counts(
+        [use.options.get("seeds") for use in plan.models.values()],
+        seeds=len(plan.seeds),
+        methods=len(plan.attribution),
+        operators=len(plan.operators),
+    )
+
+
+def check_counts(
+    seeds_of_models: Sequence[Any], *, seeds: int, methods: int, operators: int
+) -> None:
+    """Reject so many tasks as cannot be gone through; of each model, how many of the seeds it has
+    (all where that is no number)."""
+    each = (min(most, seeds) if isinstance(most, int) else seeds for most in seeds_of_models)
+    tasks = sum(each) * (3 + methods)
     if tasks > TASKS:
         raise UsageError(
-            f"expected at most {TASKS:,} tasks, got {tasks:,} ({len(plan.models):,} models, "
-            f"{len(plan.seeds):,} seeds, {len(plan.attribution):,} methods)"
+            f"expected at most {TASKS:,} tasks, got {tasks:,} ({len(seeds_of_models):,} models, "
+            f"{seeds:,} seeds, {methods:,} methods)"
         )
-    if tasks * len(plan.operators) > CURVES:
+    if tasks * operators > CURVES:
         raise UsageError(
-            f"expected at most {CURVES:,} tasks x operators, got {tasks * len(plan.operators):,} "
-            f"({tasks:,} tasks, {len(plan.operators):,} operators)"
+            f"expected at most {CURVES:,} tasks x operators, got {tasks * operators:,} "
+            f"({tasks:,} tasks, {operators:,} operators)"
         )

@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class ColumnKind(StrEnum):
@@ -96,6 +98,8 @@ def _is_known(table: TableSchema, name: str) -> bool:
 
 def wrong_type(column: Column, values: pd.Series[Any]) -> str:
     """The same of the values of one column; a table without rows has no types."""
+    import pandas as pd
+
     if not len(values):
         return ""
     if column.kind == ColumnKind.TEXT:
@@ -111,6 +115,8 @@ def wrong_type(column: Column, values: pd.Series[Any]) -> str:
 
 
 def _got(column: Column, expected: str, values: pd.Series[Any]) -> str:
+    import pandas as pd
+
     numbers = pd.to_numeric(values.astype("object"), errors="coerce")
     odd = values[numbers.isna()] if expected == "a number" and numbers.isna().any() else values
     return f"{expected} in the column {column.name}, got {odd.tolist()[0]!r}"

@@ -1,10 +1,15 @@
 """Which operator the leaderboard of a run goes by."""
 
-import pandas as pd
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from xaibench.plan.primary import PRIMARY, leading_operator
 
 from .schema import Question
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def operator_of(estimates: pd.DataFrame) -> str:

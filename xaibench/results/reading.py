@@ -10,11 +10,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import yaml
 
 from xaibench.errors import UsageError
-from xaibench.plan.bounds import check_text
+from xaibench.plan.bounds import check_counts, check_text
 from xaibench.storage import files
 
 from .columns import TableSchema, problem
@@ -26,6 +25,7 @@ SECTIONS = ("models", "attribution", "reports")
 
 
 if TYPE_CHECKING:
+    import pandas as pd
 
     class _Tables:
         def __getattr__(self, name: str) -> pd.DataFrame: ...
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 else:
     # a field for each table, so that another table is another entry of the schema and no more
     _Tables = make_dataclass(
-        "_Tables", [(table.name, pd.DataFrame) for table in TABLES], frozen=True, eq=False
+        "_Tables", [(table.name, "pd.DataFrame") for table in TABLES], frozen=True, eq=False
     )
 
 
@@ -95,7 +95,22 @@ def _plan(folder: Path) -> dict[str, Any]:
         if not isinstance(options, dict) or not isinstance(options.get("use"), str):
             expected = f"expected use: NAME under reports.{report}"
             raise UsageError(f"{folder / 'plan.yaml'}: {expected}, got {options!r}")
+    _check_counts(folder / "plan.yaml", plan)
     return plan
+
+
+def _check_counts(path: Path, plan: dict[str, Any]) -> None:
+    """Reject a plan that no run can have had, before pages are made of its seeds and labels."""
+    models, seeds, operators = plan["models"], plan.get("seeds"), plan.get("operators")
+    try:
+        check_counts(
+            [use.get("seeds") if isinstance(use, dict) else None for use in models.values()],
+            seeds=len(seeds) if isinstance(seeds, list) else 1,
+            methods=len(plan["attribution"]),
+            operators=len(operators) if isinstance(operators, dict) else 1,
+        )
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
 
 
 def _content(folder: Path, name: str, parse: Callable[[Path], Any], kind: type) -> Any:
@@ -116,6 +131,8 @@ def _content(folder: Path, name: str, parse: Callable[[Path], Any], kind: type) 
 
 def _table(folder: Path, table: TableSchema) -> pd.DataFrame:
     """A table with the columns of the schema; without rows where a later one is missing."""
+    import pandas as pd
+
     path = folder / table.file
     if table.later and not path.exists():
         return pd.DataFrame(columns=table.names)
@@ -128,11 +145,15 @@ def _table(folder: Path, table: TableSchema) -> pd.DataFrame:
 
 
 def _parquet(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
     return pd.read_parquet(BytesIO(files.read_file(path)))
 
 
 def _csv(path: Path, texts: Collection[str]) -> pd.DataFrame:
     """``texts`` stay text, even one that says NA; elsewhere only NaN and nothing are NaN."""
+    import pandas as pd
+
     content = files.read_file(path)
     header = [str(column) for column in pd.read_csv(BytesIO(content), nrows=0)]
     return pd.read_csv(

@@ -1,14 +1,14 @@
 """A plan becomes tasks, tasks become artefacts, artefacts records, and records a report."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from xaibench.analysis.clusters import group_counts, groups_of
 from xaibench.artefacts import effects, retraining
@@ -61,6 +61,9 @@ from .folder import (
 from .tables import Ingredients, contents
 from .tasks import Task, missing, tasks
 from .workers import perform
+
+if TYPE_CHECKING:
+    pass
 
 OUTPUTS = ("plan.yaml", "environment.json", *OF_FILE, "examples.json")
 
@@ -319,6 +322,8 @@ def _now() -> str:
 
 def _failures(folder: Path) -> list[str]:
     """One line for each thing that failed, from the records."""
+    import pandas as pd
+
     records = pd.read_parquet(folder / "results.parquet", filters=[("status", "==", FAILED)])
     columns = ["model", "seed", "method", "metric", "reason"]
     rows = records[columns].astype(str).drop_duplicates(["model", "seed", "method", "reason"])

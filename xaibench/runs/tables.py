@@ -8,14 +8,14 @@ from functools import cached_property
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from xaibench.artefacts.job import Work, facts_of
 from xaibench.explanation.controls import RANDOM
 from xaibench.results.columns import TableSchema, other_columns
 from xaibench.results.schema import OF_NAME, TABLES
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from xaibench.analysis.run_values import RunValues
 
 

@@ -4,19 +4,22 @@ Its rules and thresholds are its own (Tomar, doi:10.5281/zenodo.23605245): a rul
 fitted to train, chosen by cross-validation there, and scored on test.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xaibench.data.audit.letters import Letters
 from xaibench.errors import UsageError
 from xaibench.values import Sequences
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _NEEDS_MORE = (
     "overlap.pair",  # items of several sequences
@@ -101,6 +104,8 @@ def linted(splits: Mapping[str, Sequences], letters: Letters, *, as_written: boo
 
 def _linter_table(splits: Mapping[str, Sequences], letters: Letters) -> pd.DataFrame:
     """One row per sequence; classes as numbers, for seqleak takes the names 1 and 01 for one."""
+    import pandas as pd
+
     parts = []
     for name, split in splits.items():
         columns = {

@@ -1,18 +1,23 @@
 """What the columns of a user's table mean: classes, names, splits, places in a genome."""
 
+from __future__ import annotations
+
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from xaibench.errors import UsageError, shortened
 from xaibench.shapes import Labels
 from xaibench.values import Sequences, Splits
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _CHROMOSOMES = ("chrom", "chromosome", "region")
 _PLACES = (*_CHROMOSOMES, "start", "end", "strand")
@@ -181,8 +186,10 @@ def require_distinct(table: pd.DataFrame, path: Path, column: str) -> None:
         )
 
 
-def whole_numbers(column: "pd.Series[str]", where: str) -> NDArray[np.int64]:
+def whole_numbers(column: pd.Series[str], where: str) -> NDArray[np.int64]:
     """The numbers of a column; 7.0, as pandas writes where a field is absent, is 7."""
+    import pandas as pd
+
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
     whole = np.isfinite(numbers) & (numbers == np.round(numbers)) & (np.abs(numbers) < 2**53)
     if not whole.all():
@@ -231,7 +238,7 @@ def region_facts(table: pd.DataFrame, *, one_based: bool) -> dict[str, str]:
     return facts
 
 
-def _digits(positions: "pd.Series[str]") -> "pd.Series[str]":
+def _digits(positions: pd.Series[str]) -> pd.Series[str]:
     """1,000 is 1000."""
     return positions.str.replace(r"(?<=\d),(?=\d{3}\b)", "", regex=True)
 
@@ -257,7 +264,7 @@ def parsed_region(table: pd.DataFrame) -> pd.DataFrame | None:
     return parts.fillna("")
 
 
-def split_by_column(sequences: Sequences, column: "pd.Series[str]", where: str) -> Splits:
+def split_by_column(sequences: Sequences, column: pd.Series[str], where: str) -> Splits:
     kinds = column.str.strip().str.lower().map(SPLIT_WORDS)
     unknown = np.flatnonzero(kinds.isna())
     if len(unknown):

@@ -1,11 +1,12 @@
 """A person's own sequences: a table (CSV, TSV, Parquet) or FASTA, plain or compressed."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -32,6 +33,9 @@ from .columns import (
 )
 from .reading import LEFT_OUT, read_sequences, read_table, sequence_folder
 from .sites import evidence, sites
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _NAMES = ("name", "id")
 _GROUPS = ("group", "region")
@@ -194,7 +198,7 @@ def _name_column(table: pd.DataFrame, path: Path, name: str | None) -> str:
     return column
 
 
-def _count_and_first(names: "pd.Series[str]") -> str:
+def _count_and_first(names: pd.Series[str]) -> str:
     """How many names, and the first of them."""
     return f"{len(names)} ({names.iloc[0]!r})" if len(names) else "none"
 
@@ -230,7 +234,7 @@ def _all_sequences(
     return sequences, facts
 
 
-def _letter_counts(sequences: "pd.Series[str]") -> NDArray[np.int64]:
+def _letter_counts(sequences: pd.Series[str]) -> NDArray[np.int64]:
     return np.array([*map(len, sequences)], np.int64)
 
 
@@ -241,6 +245,8 @@ def _intervals_of_rows(
 
     A row without a place is on a contig of its own; None where most rows are such.
     """
+    import pandas as pd
+
     place_table = places(table, one_based=one_based)
     if place_table is None:
         return None, {}

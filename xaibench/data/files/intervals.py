@@ -1,12 +1,13 @@
 """Sequences of a genome: labelled intervals (BED or a table), cut from a FASTA file."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
-import pandas as pd
 from pydantic import Field
 
 from xaibench.data.packing import file_key, key_of, packed
@@ -40,6 +41,9 @@ from .reading import (
     read_bed_folder,
     read_table,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _OTHER_STRAND = str.maketrans("ACGTUacgtu", "TGCAAtgcaa")
 
@@ -218,6 +222,8 @@ def letters_of_intervals(where: Intervals, genome: Path) -> list[str]:
 
 def _letters(where: Intervals, path: Path, genome: Path, length: int | None) -> list[str]:
     """Of every interval, as it reads on its strand."""
+    import pandas as pd
+
     letters = [""] * len(where)
     groups = pd.Series(where.chromosomes).groupby(list(where.chromosomes)).indices
     by_chromosome = {str(name): rows for name, rows in groups.items()}
@@ -241,6 +247,8 @@ def _require_inside_genome(
     where: Intervals, sizes: dict[str, int], path: Path, genome: Path, length: int | None
 ) -> None:
     """That every interval is in the genome, whose chromosomes have these ``sizes``."""
+    import pandas as pd
+
     size = pd.Series(where.chromosomes).map(sizes).to_numpy(np.float64)
     wrong = np.flatnonzero(np.isnan(size) | (where.starts < 0) | (where.ends > size))
     if not len(wrong):
@@ -280,6 +288,8 @@ def _interval_names(where: Intervals) -> list[str]:
 
 def _unique_names(names: list[str]) -> tuple[str, ...]:
     """The second of a name has #2 behind it: an interval may stand in a file twice."""
+    import pandas as pd
+
     column = pd.Series(names)
     earlier = column.groupby(column).cumcount()
     pairs = zip(names, earlier, strict=True)

@@ -1,5 +1,7 @@
 """Tables, FASTA and BED as text: one row per sequence or interval."""
 
+from __future__ import annotations
+
 import csv
 import lzma
 import re
@@ -8,15 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TextIO
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, TextIO
 
 from xaibench.errors import UsageError, shortened
 
 from .columns import SPLIT_WORDS, canonical_number, require, require_filled
 from .content import OtherFormat, beginning, is_parquet, reason, text_of
 from .folders import FilePart, Folder, folder_of, split_of, stem
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _COMPRESSED = {".gz", ".bgz", ".bz2", ".xz"}
 _FASTA = {".fa", ".fasta", ".fna", ".ffn", ".fas"}
@@ -108,6 +111,8 @@ def _is_fasta(path: Path) -> bool:
 
 def _read_folder(parts: tuple[FilePart, ...], sequence: str, label: str) -> pd.DataFrame:
     """The rows of all files of a folder, with the split and the class that their places say."""
+    import pandas as pd
+
     tables = []
     for part in parts:
         # a lone word of a header is no label where the place tells the class
@@ -133,6 +138,8 @@ def _require_classes(path: Path, folder: Folder) -> None:
 
 
 def _with_place(table: pd.DataFrame, part: FilePart, label: str) -> pd.DataFrame:
+    import pandas as pd
+
     names = table.get("name", table.get("id", pd.Series(map("row {}".format, range(len(table))))))
     columns: dict[str, Any] = {"name": part.where + "/" + names}
     if part.split:
@@ -218,6 +225,8 @@ def read_bed(path: Path) -> pd.DataFrame:
 
 def read_bed_folder(folder: Path) -> pd.DataFrame:
     """The rows of all BED files of a folder, with columns split and label where places say them."""
+    import pandas as pd
+
     parts = bed_folder(folder).parts
     if not parts:
         raise UsageError(f"{folder}: expected BED files, got a folder without any")
@@ -263,6 +272,8 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 def _delimited(text: TextIO) -> pd.DataFrame:
     """Rows of a table in text: the header shows the separator."""
+    import pandas as pd
+
     separator = _separator(text)
     reader = csv.reader(text, delimiter=separator, strict=True, skipinitialspace=separator == " ")
     filled = (row for row in reader if any(map(str.strip, row)))
@@ -327,6 +338,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
     Columns of lists and records are left out: they are nobody's label.
     """
+    import pandas as pd
     import pyarrow as arrow
     from pyarrow import compute, parquet
 
@@ -346,6 +358,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 
 def _fasta(text: TextIO, sequence: str, label: str) -> pd.DataFrame:
+    import pandas as pd
+
     rows: list[dict[str, str]] = []
     for header, letters in _records(text):
         fields = _header(header, label, len(rows))
@@ -410,6 +424,8 @@ def _header(line: str, label: str, number: int = 0) -> dict[str, str]:
 
 
 def _bed(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
     with text_of(path) as text:
         beginning(text)
         rows = list(_bed_rows(text))

@@ -1,10 +1,11 @@
 """Motif positions that the columns of a table state: ground truth on real sequences."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from xaibench.errors import UsageError
@@ -12,6 +13,9 @@ from xaibench.shapes import Evidence
 from xaibench.values import NO_CLASS, evidence_type
 
 from .columns import class_of, require, whole_numbers
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Sites(NamedTuple):

@@ -1,15 +1,20 @@
 """The interval tables of genomic-benchmarks: where in a genome the sequences of a set stand."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from xaibench.data.files.columns import require, require_distinct, require_filled, whole_numbers
 from xaibench.data.files.reading import read_table
 from xaibench.errors import UsageError
 from xaibench.values import Intervals
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _TABLE_SPLITS = ("train", "test")
 _SUFFIXES = (".csv.gz", ".csv")
