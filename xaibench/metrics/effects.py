@@ -103,6 +103,8 @@ def _sums(explained: Explained, effects: Subsets) -> NDArray[np.float64]:
 
 def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> Values:
     """Pearson correlation of the rows of two arrays; NaN where one of them is constant."""
+    # sums along rows of one memory layout round alike, however the rows were made
+    first, second = np.ascontiguousarray(first), np.ascontiguousarray(second)
     varies = (np.ptp(first, axis=1) > 0) & (np.ptp(second, axis=1) > 0)
     first = first - first.mean(axis=1, keepdims=True)
     second = second - second.mean(axis=1, keepdims=True)
