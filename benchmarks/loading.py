@@ -59,7 +59,7 @@ def _compare(folder: Path, sequences: int, length: int, rounds: int) -> None:
     (packed,) = (folder / "cache").iterdir()
     works = {
         "the package's GenomicClfDataset": _package(root),
-        "from the packed file": lambda: packing.packed(*_names(packed), _not_made),
+        "from the packed file": lambda: packing.cached_splits(*_names(packed), _not_made),
         "noticing that nothing changed": lambda: packing.key_of(*sets.file_listing(root / NAME)),
         "both: genomic_benchmarks()": lambda: _load(root),
         "os.stat of every file, no more": lambda: _stats(root),

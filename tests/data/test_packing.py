@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xaibench.data.packing import file_key, key_of, packed
+from xaibench.data.packing import cached_splits, file_key, key_of
 from xaibench.data.splitting import fingerprint
 from xaibench.errors import UsageError
 from xaibench.values import Intervals, Sequences, Splits
@@ -65,7 +65,7 @@ def test_what_comes_out_is_what_went_in(case):
     splits, key = SPLITS[case], key_of("all")
     again = must_not_be_made if "separator" not in case else lambda: splits
     for make in (lambda: splits, again):
-        found = packed("toy", key, make)
+        found = cached_splits("toy", key, make)
         assert fingerprint(found) == fingerprint(splits)
         assert (found.note, dict(found.facts)) == (splits.note, dict(splits.facts))
     assert found.train.labels.dtype == np.int64
@@ -75,8 +75,8 @@ def test_what_comes_out_is_what_went_in(case):
 def test_another_key_replaces_the_file_and_leaves_other_names_alone(cache):
     first, second = (Splits(sequences(count), sequences(1)) for count in (3, 4))
     for name in ("toy", "toy-2", "other"):
-        packed(name, key_of("first"), lambda: first)
-    assert len(packed("toy", key_of("second"), lambda: second).train) == 4
+        cached_splits(name, key_of("first"), lambda: first)
+    assert len(cached_splits("toy", key_of("second"), lambda: second).train) == 4
     keys = {"toy": "second", "toy-2": "first", "other": "first"}
     assert {path.name for path in cache.iterdir()} == {
         f"{name}-{key_of(key)}.npz" for name, key in keys.items()
@@ -85,7 +85,7 @@ def test_another_key_replaces_the_file_and_leaves_other_names_alone(cache):
 
 def test_a_packed_file_damaged_anywhere_is_made_again(cache):
     splits, key = SPLITS["with everything"], key_of("all")
-    packed("toy", key, lambda: splits)
+    cached_splits("toy", key, lambda: splits)
     path = next(cache.iterdir())
     whole, expected = path.read_bytes(), fingerprint(splits)
     generator = np.random.default_rng(0)
@@ -100,13 +100,13 @@ def test_a_packed_file_damaged_anywhere_is_made_again(cache):
         damaged = bytearray(whole)
         damaged[place] ^= int(generator.integers(1, 256))
         path.write_bytes(damaged)
-        assert fingerprint(packed("toy", key, make)) == expected
+        assert fingerprint(cached_splits("toy", key, make)) == expected
     # what was changed may be a byte that nobody reads, a date in the archive
     assert made > 200
     for data in (b"", b"no zip", b"PK\x03\x04 half", whole[: len(whole) // 2], whole[:-1]):
         path.write_bytes(data)
         before = made
-        assert fingerprint(packed("toy", key, make)) == expected
+        assert fingerprint(cached_splits("toy", key, make)) == expected
         assert made == before + 1
         assert path.read_bytes() == whole
 
@@ -128,7 +128,7 @@ def without_its_name(*_):
 def test_an_interrupted_packing_leaves_nothing(cache, monkeypatch, module, name, interrupted):
     monkeypatch.setattr(module, name, interrupted)
     with pytest.raises(KeyboardInterrupt):
-        packed("toy", key_of("all"), lambda: SPLITS["plain"])
+        cached_splits("toy", key_of("all"), lambda: SPLITS["plain"])
     assert list(cache.iterdir()) == []
 
 
@@ -137,7 +137,7 @@ def test_what_a_killed_writer_left_is_deleted_when_it_is_old(cache):
     (cache / ".making-old").write_bytes(b"half")
     (cache / ".making-new").write_bytes(b"half")
     os.utime(cache / ".making-old", (0, 0))
-    packed("toy", key_of("all"), lambda: SPLITS["plain"])
+    cached_splits("toy", key_of("all"), lambda: SPLITS["plain"])
     left = {path.name for path in cache.iterdir()}
     assert left == {".making-new", f"toy-{key_of('all')}.npz"}
 
@@ -147,7 +147,7 @@ def test_nothing_is_written_where_making_fails(cache):
         raise UsageError("bad input")
 
     with pytest.raises(UsageError, match="bad input"):
-        packed("toy", key_of("all"), make)
+        cached_splits("toy", key_of("all"), make)
     assert not cache.exists()
 
 
@@ -155,13 +155,13 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     (tmp_path / "taken").write_text("a file")
     monkeypatch.setenv("XAIBENCH_CACHE", str(tmp_path / "taken"))
     with pytest.raises(UsageError, match=r"taken: expected a folder .* set XAIBENCH_CACHE"):
-        packed("toy", key_of("all"), lambda: SPLITS["plain"])
+        cached_splits("toy", key_of("all"), lambda: SPLITS["plain"])
 
 
 def test_without_the_variable_the_cache_is_the_users(tmp_path, monkeypatch):
     monkeypatch.delenv("XAIBENCH_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    packed("toy", key_of("all"), lambda: SPLITS["plain"])
+    cached_splits("toy", key_of("all"), lambda: SPLITS["plain"])
     assert len(list((tmp_path / "home" / "xaibench").iterdir())) == 1
 
 

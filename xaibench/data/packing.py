@@ -36,7 +36,7 @@ _BETWEEN = "\0"
 _Arrays = dict[str, NDArray[Any]]
 
 
-def packed(name: str, key: str, make: Callable[[], Splits]) -> Splits:
+def cached_splits(name: str, key: str, make: Callable[[], Splits]) -> Splits:
     """What ``make`` gives, read from the cache where it was made under this key before.
 
     ``key`` is a ``key_of`` all that the result depends on. A file that cannot be read is made

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from xaibench.data.packing import file_key, key_of, packed
+from xaibench.data.packing import cached_splits, file_key, key_of
 from xaibench.data.splitting import cut
 from xaibench.dna.encoding import ambiguities, to_codes
 from xaibench.errors import UsageError, shortened
@@ -101,7 +101,7 @@ def intervals(
     )
     files = [part.path for part in bed_folder(path).parts] if path.is_dir() else [path]
     keys = [*map(file_key, files), file_key(genome)]
-    return packed(f"{path.name}-{options_key}", key_of(*keys), make)
+    return cached_splits(f"{path.name}-{options_key}", key_of(*keys), make)
 
 
 def _require_one_split(

@@ -12,7 +12,7 @@ import numpy as np
 
 from xaibench.data.files.columns import SPLIT_WORDS, split_by_kind
 from xaibench.data.files.reading import LEFT_OUT
-from xaibench.data.packing import file_key, key_of, packed
+from xaibench.data.packing import cached_splits, file_key, key_of
 from xaibench.dna.encoding import ambiguities, to_codes
 from xaibench.errors import Absent, UsageError, shortened
 from xaibench.plan.paths import expanded
@@ -73,7 +73,7 @@ def genomic_benchmarks(
     key = key_of(*file_listing(folder), *left_out(folder), *places)
     # another folder of the same name keeps its own packed file
     name = f"{dataset}-{key_of(str(folder.resolve()), str(tables), str(root is None))[:8]}"
-    return packed(name, key, lambda: _read_set(folder, tables, partial=root is not None))
+    return cached_splits(name, key, lambda: _read_set(folder, tables, partial=root is not None))
 
 
 def _fetch(dataset: str, root: Path | None, *, download: bool) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CHECKED_SEQUENCES = 8
 """So many sequences are passed."""
 
-REPEAT_TOLERANCE = 1e-5
+SAME_BATCH_TOLERANCE = 1e-5
 """The largest change when the same batch is passed again, as a share of the range of the logits:
 only the order of sums on several threads may differ."""
 
@@ -104,7 +104,7 @@ def _require_same_again(
     before = {name: tensor.clone() for name, tensor in _weights_and_buffers(model).items()}
     for _ in range(2):
         change = _largest_change(first, _logits_again(model, codes, classes))
-        if change > _allowed(first, REPEAT_TOLERANCE, trace):
+        if change > _allowed(first, SAME_BATCH_TOLERANCE, trace):
             raise ModelError(
                 "is random, or changes at each call: the same sequences, passed again in "
                 f"evaluation mode, have logits that differ by {change:.2g} {_range_text(first)}; "
