@@ -126,8 +126,8 @@ def validating(monkeypatch, accuracies):
 
     monkeypatch.setattr(attngen, "validation", told)
     monkeypatch.setattr("xaibench.analysis.claims.arms.validation", told)
-    monkeypatch.setattr(attngen, "trained", lambda _, masked: masked)
-    monkeypatch.setattr("xaibench.analysis.claims.arms.trained", lambda _, masked: masked)
+    monkeypatch.setattr(attngen, "trained_arms", lambda _, masked: masked)
+    monkeypatch.setattr("xaibench.analysis.claims.arms.trained_arms", lambda _, masked: masked)
 
 
 ARMS = Arms("cnn", "twin", {0.1: "few", 0.3: "some"}, {})
