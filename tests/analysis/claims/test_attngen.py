@@ -349,7 +349,7 @@ def deleted_so(monkeypatch, attention, chance):
             return {seed: lines(*attention) for seed in range(5)}
         return {seed: lines(*(right + seed % 2 for right in chance)) for seed in range(5)}
 
-    monkeypatch.setattr(deletion, "_accuracies", told)
+    monkeypatch.setattr(deletion, "_accuracies_by_seed", told)
 
 
 def test_deletion_is_told_at_both_points_and_by_whom(ran, monkeypatch):
