@@ -38,6 +38,7 @@ PACKAGES = [
     ".reports.content",
     ".reports.figures",
     ".reports.format",
+    ".reports.rendering",
     ".reports.tables",
     ".reports.web",
 ]

@@ -54,7 +54,7 @@ def nothing_computed(monkeypatch):
     for module, name in [
         (workers, "compute"),
         (models, "learnt"),
-        (models, "floor"),
+        (models, "trivial_baselines"),
         (explanations, "explain"),
     ]:
         monkeypatch.setattr(module, name, refuse)
