@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from xaibench.artefacts.curve_keys import Course
+from xaibench.artefacts.curve_keys import CurveKey
 from xaibench.artefacts.job import Job, Work, prepare, seeds_of
 from xaibench.evaluation.quantities import existing_curves
 from xaibench.plan.schema import read
@@ -143,17 +143,17 @@ def with_controls(axis: plt.Axes, run: Path, operator: str) -> None:
     """Attention's own map spoilt in three ways."""
     work = prepare(Job(read(str(run / "plan.yaml")), str(run / "plan.yaml"), (), run))
     for control, style in CONTROLS.items():
-        lines = spoilt(work, operator, control)
+        lines = of_control(work, operator, control)
         label = f"{control} ({lines.shape[1]})"
         axis.plot(work.plan.fractions, lines.mean(1), style, color="#0072B2", lw=1, label=label)
 
 
-def spoilt(work: Work, operator: str, control: str) -> np.ndarray:
+def of_control(work: Work, operator: str, control: str) -> np.ndarray:
     """``(step, sequence)``: accuracy, the mean over seeds."""
     found = []
     for seed in seeds_of(work.plan, SHOWN):
-        course = Course("attention", operator, control=control)
-        lines = existing_curves(work, SHOWN, seed, course, "accuracy")
+        key = CurveKey("attention", operator, control=control)
+        lines = existing_curves(work, SHOWN, seed, key, "accuracy")
         found += lines
     return np.mean(found, axis=0)
 

@@ -62,7 +62,7 @@ def test_a_run_that_goes_on_with_other_threads_says_so(tmp_path, capsys, folders
 def test_compare_names_the_kernels_where_models_differ(folders):
     pair = compare(folders).pairs[0]
     named = [caution for caution in pair.cautions if "sums in another order" in caution]
-    anew = any(each.verdict == "anew" for each in pair.trained.values())
+    anew = any(each.verdict == "anew" for each in pair.same_models.values())
     assert bool(named) == anew
     if anew:
         assert "1 thread, " in named[0]

@@ -22,7 +22,7 @@ from xaibench.results.manifest import begun_in
 from xaibench.results.reading import read as read_results
 from xaibench.runs import series
 from xaibench.runs.pipeline import report
-from xaibench.storage.artefacts import _blake2_digest, _canonical, verify
+from xaibench.storage.artefacts import _blake2, _canonical, verify
 
 MARK = "open({!r}, 'w').write('x')\n\n\ndef own(model, inputs, target):\n    return inputs[:, 0]\n"
 
@@ -198,7 +198,7 @@ def test_a_plan_with_a_tag_of_yaml_makes_nothing(halfway, place):
 
 @pytest.mark.parametrize("stands_in", [False, True])
 def test_a_set_that_is_not_here_is_not_fetched_for_a_report(halfway, place, monkeypatch, stands_in):
-    monkeypatch.setattr(reading, "fetch", lambda *_, **__: pytest.fail("fetched"))
+    monkeypatch.setattr(reading, "fetch_set", lambda *_, **__: pytest.fail("fetched"))
     folder = got(halfway, place)
     path = folder / "plan.yaml"
     absent = {"name": "genomic_benchmarks", "dataset": "human_nontata_promoters"}
@@ -225,8 +225,8 @@ def test_a_mark_that_is_a_link_is_named(halfway, place):
         "arrays.safetensors",
         {"arrays.safetensors": None},
         {"arrays.safetensors": {"bytes": 9}},
-        {"../../../victim": {"bytes": 9, "digest": _blake2_digest(b"untouched")}},
-        {"{place}/victim": {"bytes": 9, "digest": _blake2_digest(b"untouched")}},
+        {"../../../victim": {"bytes": 9, "digest": _blake2(b"untouched")}},
+        {"{place}/victim": {"bytes": 9, "digest": _blake2(b"untouched")}},
         {"a\0": {"bytes": 9, "digest": ""}},
     ],
 )
@@ -236,7 +236,7 @@ def test_an_artefact_that_names_files_elsewhere_is_damaged(halfway, place, files
         files = {name.format(place=place): held for name, held in files.items()}
     record = {**json.loads(path.read_text()), "files": files}
     del record["digest"]
-    path.write_text(json.dumps({**record, "digest": _blake2_digest(_canonical(record))}))
+    path.write_text(json.dumps({**record, "digest": _blake2(_canonical(record))}))
     assert not verify(path.parent)
 
 
@@ -266,9 +266,9 @@ def test_an_artefact_that_was_forged_with_its_digest_is_no_traceback(
     path.write_bytes(content)
     spec = path.with_name("spec.json")
     record = json.loads(spec.read_text())
-    record["files"][name] = {"bytes": len(content), "digest": _blake2_digest(content)}
+    record["files"][name] = {"bytes": len(content), "digest": _blake2(content)}
     del record["digest"]
-    spec.write_text(json.dumps({**record, "digest": _blake2_digest(_canonical(record))}))
+    spec.write_text(json.dumps({**record, "digest": _blake2(_canonical(record))}))
     assert verify(path.parent)
     with pytest.raises(UsageError, match="cannot be made from what its store holds"):
         report(place / "got", own(halfway))

@@ -177,7 +177,7 @@ def test_two_processes_give_the_same_records_as_one(whole, tmp_path):
 def test_a_changed_plan_extends_the_run(copy):
     work = work_of(copy, text=LEAN, changes=("attribution.input_x_gradient={}",))
     _, todo = planned(work)
-    assert {task.source for task in todo} == {"input_x_gradient"}
+    assert {task.method for task in todo} == {"input_x_gradient"}
     assert "4 of 24 tasks to compute: 0 trainings" in summary(work)
 
 
@@ -360,7 +360,7 @@ class Broken(nn.Module):
 class Fixed(Flaky):
     def __init__(self, *, classes, length, shortest):
         if shortest < length:
-            raise UsageError(f"wanted sequences of one length, got {shortest} to {length}")
+            raise UsageError(f"expected sequences of one length, got {shortest} to {length}")
         super().__init__(classes=classes, length=length)
 """
 
@@ -416,7 +416,7 @@ def test_a_donor_that_is_no_dna_is_a_failed_record(copy, tmp_path):
     plugin = tmp_path / "own_operator.py"
     plugin.write_text("def seven(codes, generator):\n    return codes * 0 + 7\n")
     outcome = ended(copy, changes=("operators=[seven, n]",), plugins=(str(plugin),))
-    assert "wanted a donor of codes 0 to 4" in outcome.failures[0]
+    assert "expected a donor of codes 0 to 4" in outcome.failures[0]
     records = records_of(copy)
     assert set(records[(records.operator == "n") & (records.method == "saliency")].status) == {"ok"}
 

@@ -310,7 +310,7 @@ def test_what_cannot_be_read_in_a_folder_of_the_first_version_is_made_again(copy
 def test_a_report_that_a_run_overtakes_leaves_its_tables(halfway, whole, tmp_path, monkeypatch):
     """The run comes to its end between the records and the first table of a report of it."""
     folder = Path(shutil.copytree(halfway, tmp_path / "run"))
-    written, done = running.write, []
+    written, done = running.write_file, []
 
     def late(path, content, **options):
         if not done and "check" in options:
@@ -318,7 +318,7 @@ def test_a_report_that_a_run_overtakes_leaves_its_tables(halfway, whole, tmp_pat
             assert again(folder).computed > 0
         written(path, content, **options)
 
-    monkeypatch.setattr(running, "write", late)
+    monkeypatch.setattr(running, "write_file", late)
     _, failures = report(folder, own(halfway))
     assert failures == []
     same(folder, whole)

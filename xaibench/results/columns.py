@@ -1,5 +1,6 @@
 """What a column and a table of a run folder are, and whether a table that was read is as described.
 
+>>> import pandas as pd
 >>> column = Column("p", ColumnKind.NUMBER, "(0, 1]", "two-sided p")
 >>> wrong_type(column, pd.Series(["low"]))
 "a number in the column p, got 'low'"

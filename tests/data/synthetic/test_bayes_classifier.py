@@ -165,7 +165,7 @@ def of_chain(background):
     def draw(inside, generator):
         return walks(background, inside, generator)
 
-    return Background(draw, background, is_chain=True, words="")
+    return Background(draw, background, is_chain=True, description="")
 
 
 @pytest.mark.parametrize(("design", "order"), [DESIGNS[n] for n in (1, 3, 6, 7, 9, 12)])
