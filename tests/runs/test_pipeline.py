@@ -401,7 +401,7 @@ def test_a_model_for_one_length_refuses_others_before_anything_runs(tmp_path, mo
     ]
     (tmp_path / "short.csv").write_text("sequence,label,split\n" + "\n".join(rows) + "\n")
     changes = ("dataset={name: file, path: short.csv}", "models=[Fixed]")
-    with pytest.raises(UsageError, match=r"models\.Fixed: wanted .* one length, got 8 to 10"):
+    with pytest.raises(UsageError, match=r"models\.Fixed: expected .* one length, got 8 to 10"):
         work_of(tmp_path / "new", changes=changes, plugins=models)
 
 

@@ -119,10 +119,10 @@ def test_no_word_of_a_figure_is_on_another_or_outside(make, methods):
             assert box.x1 < panel.figure.bbox.x1 + 1.5, (panel.alt, text)
             assert box.y1 < panel.figure.bbox.y1 + 1.5, (panel.alt, text)
         # the boxes of names that rise side by side overlap, and the names do not
-        level = [(one, box) for one, box in texts if one not in rising(panel)]
+        rise = rising(panel)
+        level = [(one, box.padded(-1.5)) for one, box in texts if one not in rise]
         for (one, first), (other, second) in combinations(level, 2):
-            shrunk = [box.padded(-1.5) for box in (first, second)]
-            assert not shrunk[0].overlaps(shrunk[1]), (panel.alt, one, other)
+            assert not first.overlaps(second), (panel.alt, one, other)
 
 
 def test_a_name_of_a_figure_is_never_markup(make):
