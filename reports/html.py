@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from xaibench.results.reading import Results
+from typing import TYPE_CHECKING
 
-from .content.report import report
-from .figures.page import drawn
-from .figures.style import styles
-from .format.paths import shareable
-from .format.select import methods_of
-from .rendering.html import page
-from .web.assets import assets
+if TYPE_CHECKING:
+    from xaibench.results.reading import Results
 
 
 def html(results: Results) -> dict[str, str]:
     """``report.html``: the run for a reader, figures, style and all in one file."""
-    # what draws imports matplotlib, which takes a second
+    # pandas and matplotlib are slow to import, and a run that finds all there looks this function
+    # up alone
+    from .content.report import report
+    from .figures.page import drawn
+    from .figures.style import styles
+    from .format.paths import shareable
+    from .format.select import methods_of
+    from .rendering.html import page
+    from .web.assets import assets
     from .web.examples import example_browser
 
     results = shareable(results)

@@ -2,59 +2,20 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
 
-from xaibench.plan.primary import PRIMARY
-from xaibench.results.reading import Results
-from xaibench.results.schema import TEXT, Question
-
-from .content.report import report
-from .format.names import metrics_of
-from .format.paths import shareable, without_folders
-from .format.select import REFERENCES, operator_of
-from .rendering.markdown import markdown_of
-from .tables.discrimination import NAMES
+if TYPE_CHECKING:
+    from xaibench.results.reading import Results
 
 
 def markdown(results: Results) -> dict[str, str]:
     """``report.md`` and a CSV per table (all digits; empty where a value is not known)."""
+    # pandas is slow to import, and a run that finds all there looks this function up alone
+    from .content.report import report
+    from .format.paths import shareable, without_folders
+    from .rendering.markdown import markdown_of
+    from .tables.csv_tables import csv_tables
+
     results = shareable(results)
-    tables = {name: _as_csv(frame) for name, frame in _frames(results).items()}
-    return {"report.md": without_folders(markdown_of(report(results))) + "\n", **tables}
-
-
-def _frames(results: Results) -> dict[str, pd.DataFrame]:
-    """The estimates behind the main tables, by the name of their file; without empty ones."""
-    rows = results.estimates
-    by_operator = (rows["metric"] == PRIMARY) & (rows["operator"] == operator_of(results))
-    value = rows[(rows["question"] == Question.VALUE) & ~rows["method"].isin(REFERENCES)]
-    of_family = {
-        f"{family}.csv": value[value["metric"].isin(metrics_of(results, family))]
-        for family in ("localisation", "stability", "randomisation", "complexity")
-    }
-    frames = {
-        "leaderboard.csv": rows[by_operator & (rows["question"] == Question.AGAINST_RANDOM)],
-        "normalised.csv": rows[by_operator & (rows["question"] == Question.NORMALISED)],
-        "accuracy.csv": _with_discrimination(value[value["metric"] == "accuracy"], results),
-        **of_family,
-        "against_controls.csv": rows[rows["question"] == Question.AGAINST_CONTROL],
-        "between_models.csv": rows[rows["question"] == Question.BETWEEN_MODELS],
-    }
-    return {name: frame for name, frame in frames.items() if len(frame)}
-
-
-def _with_discrimination(accuracy: pd.DataFrame, results: Results) -> pd.DataFrame:
-    """With AUROC, AUPRC and MCC and their intervals; empty in a run from before they were saved."""
-    rows = results.classification[results.classification["question"] == Question.VALUE]
-    ends = ("low", "high", "sequences_low", "sequences_high")
-    columns = {}
-    for measure in NAMES:
-        own = rows[rows["metric"] == measure].set_index("model").reindex(accuracy["model"])
-        columns[measure] = own["mean"].to_numpy(float)
-        columns |= {f"{measure}_{end}": own[end].to_numpy(float) for end in ends}
-    return accuracy.assign(**columns)
-
-
-def _as_csv(frame: pd.DataFrame) -> str:
-    texts = {name: frame[name].map(without_folders) for name in frame if name in TEXT}
-    return frame.assign(**texts).to_csv(index=False, lineterminator="\n")
+    text = without_folders(markdown_of(report(results))) + "\n"
+    return {"report.md": text, **csv_tables(results)}

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-SLOW = ("captum", "matplotlib", "scipy.stats", "sklearn")
+SLOW = ("captum", "matplotlib", "pandas", "scipy.stats", "sklearn")
 
 
 @pytest.mark.parametrize(

@@ -49,8 +49,8 @@ def main(run: Path, elsewhere: Path, transformer: Path) -> None:
     write(estimates(run), "attngen_estimates")
     write(training(run), "attngen_training")
     write(curves(run), "attngen_curves")
-    for name, told in {"estimates": estimates, "training": training, "curves": curves}.items():
-        parts = [told(folder).assign(data=data) for data, folder in further.items()]
+    for name, table_of in {"estimates": estimates, "training": training, "curves": curves}.items():
+        parts = [table_of(folder).assign(data=data) for data, folder in further.items()]
         write(pd.concat(parts, ignore_index=True), f"attngen_elsewhere_{name}")
     figure(run, series).savefig(HERE / "attngen.png", dpi=110)
 
@@ -73,10 +73,10 @@ def estimates(folder: Path) -> pd.DataFrame:
     every = table(folder, "estimates")
     question, metric = every["question"], every["metric"]
     of_models = (question == "between models") & (metric == "accuracy")
-    spoilt = (question == "against control") & (every["method"] == "attention")
-    wanted = (question.isin(QUESTIONS) | of_models | spoilt) & metric.isin(METRICS)
+    of_controls = (question == "against control") & (every["method"] == "attention")
+    shown = (question.isin(QUESTIONS) | of_models | of_controls) & metric.isin(METRICS)
     apart = every["method"].isin(["random control", "oracle"])
-    return every[wanted & ~apart & every["mean"].notna()]
+    return every[shown & ~apart & every["mean"].notna()]
 
 
 def training(folder: Path) -> pd.DataFrame:
@@ -140,7 +140,7 @@ def deletion(axis: plt.Axes, run: Path, model: str, operator: str) -> None:
 
 
 def with_controls(axis: plt.Axes, run: Path, operator: str) -> None:
-    """Attention's own map spoilt in three ways."""
+    """Attention's own control maps, in three ways."""
     work = prepare(Job(read(str(run / "plan.yaml")), str(run / "plan.yaml"), (), run))
     for control, style in CONTROLS.items():
         lines = of_control(work, operator, control)

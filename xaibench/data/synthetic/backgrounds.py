@@ -1,12 +1,14 @@
 """The bases between motifs: Markov chains, and shuffles of given sequences."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from pandas import DataFrame
 
 from xaibench.data.files.columns import classes, require, require_filled
 from xaibench.data.files.reading import read_sequences
@@ -15,6 +17,9 @@ from xaibench.dna.shuffling import shuffles
 from xaibench.errors import UsageError
 from xaibench.shapes import Codes, Labels, Mask
 from xaibench.values import N
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 TransitionTable = NDArray[np.float64]
 """``(context, base)``: the probability of a base after the bases before it, read as a number to
