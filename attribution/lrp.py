@@ -25,6 +25,7 @@ from torch.overrides import TorchFunctionMode
 
 from xaibench.errors import NotApplicable
 from xaibench.nn.inference import in_calls
+from xaibench.nn.outputs import explained_outputs
 from xaibench.nn.restore import explainable
 from xaibench.nn.view import ExplainedView
 from xaibench.protocols import method
@@ -71,10 +72,10 @@ def lrp(
     (``z_plus``). ``epsilon`` is added to the size of every denominator.
 
     Our choices: batch normalisation is part of the linear map before it, and where there is none, a
-    linear map itself. The difference of two logits is part of a last ``Linear``, so that what
-    speaks for both classes cancels before a rule looks at signs. An elementwise activation hands on
-    all but what it is at 0; the site that wins a maximum takes all. Weights of attention pooling
-    are constants (*Ali et al. 2022*).
+    linear map itself. The target's logit minus the mean of the others is part of a last ``Linear``,
+    so that what speaks for all classes cancels before a rule looks at signs. An elementwise
+    activation hands on all but what it is at 0; the site that wins a maximum takes all. Weights of
+    attention pooling are constants (*Ali et al. 2022*).
 
     What biases, ``epsilon`` and activations at 0 take is absorbed. ``completeness_error`` is what
     is then missing, ``|relevance + absorbed - explained|``; ``output_change`` is ``|explained|``.
@@ -115,7 +116,7 @@ def _relevance(
     bias_unit = inputs.new_ones(len(inputs)).requires_grad_()
     propagation = with_bias_unit(bias_unit)
     # One pass forward, one back: the gradient of what is explained runs through the surrogates.
-    with _propagating(model, propagation, rules):
+    with _propagating(model, propagation, rules, target):
         explained: Tensor = model(inputs).gather(1, target.unsqueeze(1))[:, 0]
     _refuse_linear_maps_outside(propagation, explained)
     if isinstance(model, ExplainedView):
@@ -131,7 +132,9 @@ def _relevance(
 
 
 @contextmanager
-def _propagating(model: Any, propagation: Propagation, rules: LrpRules) -> Iterator[None]:
+def _propagating(
+    model: Any, propagation: Propagation, rules: LrpRules, target: Tensor
+) -> Iterator[None]:
     """In this context the gradients of the model are those of the surrogates."""
     whole = model.classifier if isinstance(model, ExplainedView) else model
     handles: list[Any] = []
@@ -143,7 +146,9 @@ def _propagating(model: Any, propagation: Propagation, rules: LrpRules) -> Itera
                 handles += _hook_rule(path, module, rule, propagation, running)
             elif not _passes(path, module):
                 handles += _hook_refusal(path, module, propagation, running)
-        handles.append(whole.register_forward_hook(_difference_of_logits(propagation)))
+        if whole is not model:
+            hook = _from_what_is_explained(propagation, target)
+            handles.append(whole.register_forward_hook(hook))
         try:
             with _LinearFunctions(propagation):
                 yield
@@ -300,23 +305,29 @@ def _refuse_linear_maps_outside(propagation: Propagation, explained: Tensor) -> 
         )
 
 
-def _difference_of_logits(propagation: Propagation) -> Callable[..., Tensor | None]:
-    """A hook on the classifier: two logits whose difference, which the view takes, is one output of
-    the ``Linear`` that they come from, ``d_c = (w_c - w_other) x + b_c - b_other``.
+def _from_what_is_explained(
+    propagation: Propagation, target: Tensor
+) -> Callable[..., Tensor | None]:
+    """A hook on the classifier: logits of a ``Linear`` for which what is explained, taken by the
+    view, is one output of that ``Linear``: ``d_c = (w_c - mean of the others) x + b_c - ...``.
 
-    With the rule, ``d_c`` has the surrogate ``s_c``, and logit ``c`` gets half of it: what is
-    explained is then ``(s_c - s_other) / 2 = s_c``, for rules are odd, ``s_other = -s_c``.
+    With the rule, ``d_t`` of the target has the surrogate ``s_t``. Its logit gets half of it and
+    the others lose as much: what is explained of the target is then ``s_t / 2 + s_t / 2``.
     """
 
     def rewrite(module: nn.Module, arguments: Any, logits: Tensor) -> Tensor | None:
         linear_map = linear_map_of(propagation, logits)
-        if linear_map is None or linear_map.apply is not functional.linear or logits.shape[1] != 2:
+        if linear_map is None or linear_map.apply is not functional.linear or logits.shape[1] < 2:
             return None
         propagation.ruled.enter()
-        weight, bias = (each - each.flip(0) for each in (linear_map.weight, linear_map.bias))
+        weight, bias = (
+            explained_outputs(each, dim=0) for each in (linear_map.weight, linear_map.bias)
+        )
         linear_map = replace(linear_map, weight=weight, bias=bias)
-        halves = redistribute(propagation, linear_map, logits - logits.flip(1)) / 2
-        surrogate = straight_through(logits, halves)
+        surrogates = redistribute(propagation, linear_map, explained_outputs(logits))
+        half = surrogates.gather(1, target.unsqueeze(1)) / 2
+        is_target = functional.one_hot(target, logits.shape[1]).bool()
+        surrogate = straight_through(logits, torch.where(is_target, half, -half))
         propagation.ruled.leave()
         return surrogate
 

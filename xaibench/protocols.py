@@ -73,8 +73,8 @@ class HasAttentions(Protocol):
 class Method(Protocol):
     """``(model, inputs, target, *, options) -> scores (N, S) or contributions (N, C, S)``.
 
-    ``model(inputs)`` gives ``(N, class)``: in column c what is explained for class c (the logit
-    minus the other's for two classes, else the logit). ``inputs`` ``(N, C, S)`` requires grad;
+    ``model(inputs)`` gives ``(N, class)``: in column c what is explained for class c, its logit
+    minus the mean of the other logits. ``inputs`` ``(N, C, S)`` requires grad;
     ``target`` is int64 ``(N,)``. Keyword-only parameters of these names are supplied: ``codes``
     ``(N, L)``, ``valid`` ``(N, L)`` bool, ``references`` ``(N, K, C, S)``, ``generators`` (a NumPy
     one per sequence). All other keywords are options. Raise ``NotApplicable`` where the method has

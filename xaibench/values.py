@@ -204,8 +204,8 @@ class Curves:
 class Substitutions:
     """What a model loses by every single substitution.
 
-    ``drops`` ``(sequence, position, base)``: what is explained for the target (the logit minus the
-    other's for two classes, else the logit) of the intact sequence minus that with this base at
+    ``drops`` ``(sequence, position, base)``: what is explained for the target (its logit minus the
+    mean of the other logits) of the intact sequence minus that with this base at
     this position. 0 for the sequence's own base; NaN at positions that are not valid.
     """
 

@@ -75,10 +75,7 @@ def glossary(results: Results) -> list[tuple[str, str]]:
     draws = results.plan.get("random_draws", DRAWS)
     return [
         ("Explained class", _explained_class(results)),
-        (
-            "What is explained",
-            "The logit of that class minus the other's (two classes), else its logit.",
-        ),
+        ("What is explained", _what_is_explained(results)),
         ("Logit difference", "The same quantity, read while positions are replaced."),
         *_curve_points(results),
         ("Operator", _operator_term(results)),
@@ -120,6 +117,14 @@ def _certainty_terms(results: Results) -> list[tuple[str, str]]:
         *EFFECTS,
         ("Detected with a power of 80 %", POWER.format(units=units)),
     ]
+
+
+def _what_is_explained(results: Results) -> str:
+    classes = len(results.environment.get("dataset", {}).get("class_names") or ())
+    if classes > 2 and "explained" not in results.environment:
+        return "Its logit, which is known only up to what is added to all logits."
+    other = "the other's" if classes == 2 else "the mean of the other logits"
+    return f"The logit of that class minus {other}: what is added to all logits cancels."
 
 
 def _explained_class(results: Results) -> str:

@@ -76,13 +76,21 @@ def _explained_text(results: Results) -> str:
     counts = _explained_counts(results)
     many = f" of {_number_range(counts)} test sequences" if counts else ""
     target = "true" if results.plan.get("target") == "label" else "predicted"
-    what = f"The logit of the {target} class, less that of the other where there are two,"
+    what = f"The logit of the {target} class{_less_the_others(results)}"
     text = f"{what}{many} was explained by {listed(named)}." if named else ""
     if CORRECTED & set(used.values()):
         text += " Gradients were corrected for the simplex (Majdandzic et al. 2023)."
     if SHUFFLED & set(used.values()):
         text += " References were 20 dinucleotide shuffles (Altschul and Erickson 1985)."
     return text
+
+
+def _less_the_others(results: Results) -> str:
+    """What is subtracted of the explained logit; nothing in runs of three classes up to 0.1.0."""
+    classes = len(results.environment.get("dataset", {}).get("class_names") or ())
+    if classes > 2:
+        return ", less the mean of the others," * ("explained" in results.environment)
+    return ", less that of the other,"
 
 
 def _measured_by(results: Results) -> str:

@@ -28,6 +28,7 @@ from xaibench.explanation.method_call import Explanation, explain
 from xaibench.models.attngen import AttnGen
 from xaibench.models.cnn import CNN
 from xaibench.nn.layers import WeightedSum
+from xaibench.nn.outputs import explained_outputs
 from xaibench.nn.view import ExplainedView
 from xaibench.values import Attribution
 
@@ -276,7 +277,6 @@ def _three_classes(*, bias: bool) -> Any:
             if isinstance(layer, nn.Linear):
                 layer.reset_parameters()
                 layer.bias = layer.bias if bias else None
-        layers[-1].weight.data[1].abs_()  # an output that is positive
     return toy.Toy(nn.Sequential(nn.Flatten(), *layers)).double().eval()
 
 
@@ -291,12 +291,17 @@ def _three_classes(*, bias: bool) -> Any:
 def test_it_agrees_with_captum_on_linear_layers_and_relus(
     theirs: Any, options: dict[str, Any], bias: bool
 ) -> None:
-    """Where the output is positive: Captum's rules for signs mean those of the weights."""
+    """Where the output is positive: Captum's rules for signs mean those of the weights. Theirs
+    start from a logit, so they get a network whose logits are what is explained."""
     model = _three_classes(bias=bias)
     inputs = inputs_of(model)
     target = model(inputs).argmax(1)
-    assert model(inputs).amax(1).min() > 0
     expected = relevance(model, target, **options).flatten(1)
+    last = model.body[-1]
+    last.weight.data = explained_outputs(last.weight.data, dim=0)
+    if bias:
+        last.bias.data = explained_outputs(last.bias.data, dim=0)
+    assert model(inputs).gather(1, target.unsqueeze(1)).min() > 0
     for layer in model.body:
         if isinstance(layer, nn.Linear):
             layer.rule = theirs()

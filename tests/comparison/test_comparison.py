@@ -385,6 +385,17 @@ def test_a_metric_that_means_another_thing_is_left_out(compared):
     )
 
 
+@pytest.mark.parametrize(("classes", "cautioned"), [("ab", False), ("abc", True)])
+def test_runs_that_explain_other_quantities_of_three_classes_are_told_apart(
+    compared, classes, cautioned
+):
+    before = {"dataset": {"class_names": [*classes]}}
+    (pair,) = compared(
+        {"environment": before}, {"environment": before | {"explained": "less the mean"}}
+    ).pairs
+    assert any("One run explains the logit" in each for each in pair.cautions) == cautioned
+
+
 def test_what_makes_a_label_another_thing_is_said(compared):
     plan = {
         "training": {"epochs": 4},

@@ -10,7 +10,7 @@ from xaibench.dna.replacement import (
     with_replaced,
 )
 from xaibench.nn.inference import logits
-from xaibench.nn.outputs import curve, quantity
+from xaibench.nn.outputs import curve, explained_outputs, quantity
 from xaibench.randomness import streams
 from xaibench.values import N
 
@@ -115,6 +115,30 @@ def test_quantities_of_known_logits():
     assert quantity("probability", outputs, target, label)[:, 0] == pytest.approx(expected)
 
 
-def test_with_three_classes_the_targets_logit_is_explained():
+def test_with_three_classes_the_mean_of_the_others_is_subtracted():
     outputs = np.array([[2.0, 0.5, -1.0]], np.float32)
-    assert quantity("logit_difference", outputs, np.array([2]), np.array([0])).tolist() == [-1.0]
+    assert quantity("logit_difference", outputs, np.array([2]), np.array([0])).tolist() == [-2.25]
+
+
+@pytest.mark.parametrize("classes", [3, 5])
+def test_what_all_logits_share_is_not_explained(classes):
+    own = torch.randn(7, classes, dtype=torch.float64, generator=torch.manual_seed(0))
+    shared = 1e3 * torch.randn(7, 1, dtype=torch.float64)
+    explained = explained_outputs(own)
+    torch.testing.assert_close(explained_outputs(own + shared), explained, rtol=0, atol=1e-11)
+    for target in range(classes):
+        others = [place for place in range(classes) if place != target]
+        slowly = own[:, target] - own[:, others].mean(1)
+        torch.testing.assert_close(explained[:, target], slowly, rtol=0, atol=1e-14)
+
+
+def test_of_two_classes_the_difference_is_explained_to_the_bit():
+    own = torch.randn(7, 2, generator=torch.manual_seed(0))
+    assert torch.equal(
+        explained_outputs(own), torch.stack([own[:, 0] - own[:, 1], own[:, 1] - own[:, 0]], 1)
+    )
+
+
+def test_a_single_output_is_explained_itself():
+    own = torch.randn(7, 1, generator=torch.manual_seed(0))
+    assert explained_outputs(own) is own

@@ -59,6 +59,7 @@ def description(work: Work) -> dict[str, Any]:
             for label, use in plan.operators.items()
         },
         "chance": _chance_levels(work),
+        **explanations.what_is_explained(work),
         "cautions": [*of_answers(work), *_cautions(work)],
     }
 

@@ -28,7 +28,7 @@ from .artefact import (
     of_arrays,
     print_of,
 )
-from .explanations import explained_targets
+from .explanations import explained_targets, what_is_explained
 from .job import Work, facts_of, remembered
 from .models import model_artefact, model_spec
 from .oracle import PURPOSE, drops_by_donor, single_drops
@@ -74,6 +74,7 @@ def effects_spec(work: Work, model: str, seed: int, effects: EffectsKey) -> Spec
         "draws": effects.draws,
         "target": plan.target,
         "data_seed": plan.data_seed,
+        **what_is_explained(work),
     }
 
 

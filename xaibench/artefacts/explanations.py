@@ -12,6 +12,7 @@ from xaibench.errors import NotApplicable
 from xaibench.explanation.guards import GUARDED, guarded
 from xaibench.explanation.method_call import Explanation, asks_for, explain, on_both_strands
 from xaibench.nn.inference import logits
+from xaibench.nn.outputs import OF_OTHERS
 from xaibench.plugins.registry import Plugin
 from xaibench.randomness import stream
 from xaibench.shapes import Codes, Labels, Logits, Scores
@@ -67,7 +68,8 @@ def explained_spec(
         "draws": change.draws,
     }
     extents = {"extent": change.extent, "layer": change.layer}
-    return {**spec, **{name: extent for name, extent in extents.items() if extent}}
+    spec |= {name: extent for name, extent in extents.items() if extent}
+    return {**spec, **what_is_explained(work)}
 
 
 def explained_artefacts(work: Work, model: str, seed: int, method: str) -> Iterator[Artefact]:
@@ -265,6 +267,11 @@ def sum_costs(explanations: list[Explanation]) -> NDArray[np.float64]:
         [(e.forwards, e.backwards, e.seconds, e.completeness_error) for e in explanations]
     )
     return np.append(costs[:, :3].sum(axis=0), np.fmax.reduce(costs[:, 3]))
+
+
+def what_is_explained(work: Work) -> Spec:
+    """For specs: with three classes or more up to version 0.1.0 it was the logit."""
+    return {"explained": OF_OTHERS} if len(work.splits.test.class_names) > 2 else {}
 
 
 def explained_targets(target: str, labels: Labels, outputs: Logits) -> Labels:

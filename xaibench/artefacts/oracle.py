@@ -27,7 +27,7 @@ from .artefact import (
 )
 from .curve_keys import CurveKey, curve_keys
 from .donors import donor_of
-from .explanations import explained_targets
+from .explanations import explained_targets, what_is_explained
 from .job import Work, remembered
 from .models import model_artefact, model_spec
 from .subsets import subset
@@ -67,6 +67,7 @@ def oracle_spec(work: Work, model: str, seed: int, oracle: Oracle) -> Spec:
         "operator": identified(work, "operators", plan.operators[oracle.operator]),
         "target": oracle.target,
         "data_seed": plan.data_seed,
+        **what_is_explained(work),
     }
 
 

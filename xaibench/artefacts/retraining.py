@@ -25,7 +25,7 @@ from .artefact import (
     print_of,
 )
 from .donors import donor_of
-from .explanations import Explaining, scores_of_all
+from .explanations import Explaining, scores_of_all, what_is_explained
 from .job import Work, facts_of
 from .models import forget, learnt, model_artefact, model_spec
 from .subsets import first
@@ -69,10 +69,12 @@ def retrained_spec(work: Work, model: str, seed: int, source: str, retraining: R
     """Without any position removed, the retraining is the same for every method."""
     plan = work.plan
     method: Any = "none"
+    explained: Spec = {}
     if retraining.fraction:
         method = RANDOM
         if source != RANDOM:
             method = identified(work, "attribution", plan.attribution[source])
+            explained = what_is_explained(work)
     return {
         "kind": "retrained",
         "model": key(model_spec(work, model, seed)),
@@ -83,6 +85,7 @@ def retrained_spec(work: Work, model: str, seed: int, source: str, retraining: R
         "sequences": print_of(work.chosen.codes),
         "target": plan.target,
         "data_seed": plan.data_seed,
+        **explained,
     }
 
 

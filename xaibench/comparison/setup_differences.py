@@ -53,6 +53,7 @@ def compare_cautions(first: Run, second: Run) -> list[str]:
     changed = [key for key, *_ in _nested_changes(first.results.plan, second.results.plan)]
     return [
         *_versions_apart(first, second),
+        *_explained_apart(first, second),
         *_data_apart(first, second),
         *_models_apart(changed, _shared_labels(first, second, "models")),
         *_methods_apart(changed, _shared_labels(first, second, "attribution")),
@@ -133,6 +134,16 @@ def _versions_apart(first: Run, second: Run) -> Iterator[str]:
         yield (
             f"The runs were made by xaibench {one or 'of an unknown version'} and "
             f"{other or 'of an unknown version'}: a metric may have another meaning in each."
+        )
+
+
+def _explained_apart(first: Run, second: Run) -> Iterator[str]:
+    environments = [run.results.environment for run in (first, second)]
+    classes = [len((each.get("dataset") or {}).get("class_names") or ()) for each in environments]
+    if min(classes) > 2 and environments[0].get("explained") != environments[1].get("explained"):
+        yield (
+            "One run explains the logit of the target, the other that minus the mean of the other "
+            "logits: scores, curves of the logit difference and true effects are not of the same."
         )
 
 

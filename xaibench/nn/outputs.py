@@ -1,16 +1,44 @@
-"""What a model predicts while more and more positions are replaced."""
+"""What is explained of a model's outputs, and what it predicts while more and more positions are
+replaced."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from xaibench.dna.replacement import Ranks, with_replaced
 from xaibench.protocols import Precision, Quantity
 from xaibench.shapes import Codes, Labels, Logits
 
 from .inference import batch_rows, logits
+
+OF_OTHERS = "the logit minus the mean of the other logits"
+"""What is explained of a class where there are three or more; for two, that is the difference."""
+
+
+def explained_outputs(logits: Tensor, *, dim: int = -1) -> Tensor:
+    """What is explained of each class: its logit minus the mean of the other logits, of the same
+    shape; ``dim`` is the axis of the classes.
+
+    For two classes that is the difference of the logits; a single output, which has no classes, is
+    explained itself. A softmax, and so a prediction, does not
+    depend on what is added to all logits, and neither does this. It is linear, so that
+    contributions that sum to a change of the logits sum to the change of what is explained; the
+    log-odds against the rest, ``z_c - logsumexp of the others``, is not.
+
+    >>> explained_outputs(torch.tensor([6.0, 2.0, 1.0])).tolist()
+    [4.5, -1.5, -3.0]
+    """
+    classes = logits.shape[dim]
+    if classes == 1:
+        return logits
+    if classes == 2:
+        return logits - logits.flip(dim)
+    # centred first: what all logits share may be far larger than what tells classes apart
+    return (logits - logits.mean(dim, keepdim=True)) * (classes / (classes - 1))
 
 
 def curve(
@@ -53,10 +81,8 @@ def quantity(name: Quantity, outputs: Logits, targets: Labels, labels: Labels) -
 
 
 def _logit_difference(outputs: Float, targets: Labels, labels: Labels) -> Float:
-    """The target's logit minus the other's for two classes, else its logit."""
-    if outputs.shape[-1] != 2:
-        return _of_class(outputs, targets)
-    return _of_class(outputs, targets) - _of_class(outputs, 1 - targets)
+    """Of the target what ``explained_outputs`` says: its logit minus the mean of the others."""
+    return _of_class(explained_outputs(torch.from_numpy(outputs)).numpy(), targets)
 
 
 def _probability(outputs: Float, targets: Labels, labels: Labels) -> Float:

@@ -12,6 +12,7 @@ from xaibench.nn.checks.outputs import finite, forward_logits
 from xaibench.shapes import Codes
 
 from .inference import device_of
+from .outputs import explained_outputs
 from .restore import is_narrow
 
 
@@ -33,13 +34,14 @@ class ExplainedView(nn.Module):
         self.without_rule: set[str] = set()
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """``(N, C, S)`` -> ``(N, class)``: the logit minus the other's for two classes, else the
-        logit, in single precision or better. The step from logits is linear."""
+        """``(N, C, S)`` -> ``(N, class)``: the logit minus the mean of the others
+        (``outputs.explained_outputs``), in single precision or better. The step from logits is
+        linear."""
         self.forwards += len(inputs)
         logits = finite(forward_logits(self.classifier, inputs, len(inputs)))
         self._note_rounding(logits.detach())
         logits = logits.float() if is_narrow(logits.dtype) else logits
-        explained = logits - logits.flip(1) if logits.shape[1] == 2 else logits
+        explained = explained_outputs(logits)
         if explained.requires_grad:
             explained.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
         return explained

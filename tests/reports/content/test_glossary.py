@@ -6,6 +6,7 @@ import pytest
 
 from xaibench.reports.content.cautions import cautions
 from xaibench.reports.content.glossary import glossary
+from xaibench.reports.content.methods_text import account
 from xaibench.reports.content.sections import sections
 
 
@@ -24,6 +25,28 @@ def test_the_explained_class_is_that_of_the_plan(run):
     assert "localisation and agreement between seeds the true one" in predicted
     assert words(run, target="label")["Explained class"].startswith("The true class")
     assert "agreement for the true label" in lead(run, "stability")
+
+
+@pytest.mark.parametrize(
+    ("classes", "known", "said", "account_says"),
+    [
+        ("ab", {}, "minus the other's", ", less that of the other,"),
+        (
+            "abc",
+            {"explained": "so"},
+            "minus the mean of the other",
+            ", less the mean of the others,",
+        ),
+        ("abc", {}, "known only up to", "class of"),
+    ],
+)
+def test_what_is_explained_is_as_the_run_did_it(run, classes, known, said, account_says):
+    data = run.environment["dataset"] | {"class_names": [*classes]}
+    of_classes = replace(run, environment=run.environment | known | {"dataset": data})
+    assert said in dict(glossary(of_classes))["What is explained"]
+    assert f"The logit of the predicted class{account_says}".removesuffix("class of") in account(
+        of_classes
+    )
 
 
 def test_words_of_what_is_resampled_name_the_groups(run):

@@ -43,18 +43,13 @@ def units_of(outputs: Logits, *, last: str = "", spacing: float = 0.0) -> Units:
 
 
 def caution_of(units: Units, classes: int) -> str | None:
-    """What follows from outputs that are no logits; None where nothing does."""
-    if units == "log-softmax" and classes > 2:
-        return (
-            "gives log-probabilities (a log-softmax): what is explained of a class is its "
-            "log-probability, which falls where another class rises, and not its logit"
-        )
+    """What follows from outputs that are no logits; None where nothing does: log-probabilities
+    differ from each other as the logits do, and nothing else is explained."""
     if units not in ("softmax", "sigmoid"):
-        return None  # the difference of two log-probabilities is that of the logits
-    difference = "differences of probabilities are" if classes == 2 else "probabilities are"
+        return None
     surest = np.e / (np.e + classes - 1)
     return (
-        f"gives probabilities (a {units}), not logits: {difference} explained, trained and "
-        "measured as if they were logits, so the 'probability' of a prediction is at most "
-        f"{surest:.2f}; return the input of the {units} to explain logits"
+        f"gives probabilities (a {units}), not logits: differences of probabilities are explained, "
+        "trained and measured as if they were logits, so the 'probability' of a prediction is at "
+        f"most {surest:.2f}; return the input of the {units} to explain logits"
     )
