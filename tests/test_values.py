@@ -16,7 +16,7 @@ INTERVALS = Intervals(
 )
 SEQUENCES = Sequences(
     *(CODES, np.array([0, 1, 1]), ("a", "b", "c"), ("no", "yes"), ("p", "q", "p")),
-    *(EVIDENCE, INTERVALS),
+    *(EVIDENCE, INTERVALS, np.array([0.5, -1.5, 2.5])),
 )
 
 
@@ -25,6 +25,7 @@ def test_rows_are_taken_from_every_column():
     assert taken.names == ("c", "a")
     assert taken.groups == ("p", "p")
     assert taken.labels.tolist() == [1, 0]
+    assert taken.responses.tolist() == [2.5, 0.5]
     assert (taken.evidence == EVIDENCE[[2, 0]]).all()
     assert taken.intervals.chromosomes == ("chr1", "chr1")
     assert taken.intervals.starts.tolist() == [30, 10]
@@ -48,6 +49,7 @@ def test_known_bases_are_valid():
     [
         ({"codes": CODES.astype(np.int64)}, r"codes: expected .*uint8, got int64"),
         ({"labels": np.zeros(2, np.int64)}, "labels: expected 3 rows, got 2"),
+        ({"responses": np.zeros(4)}, "responses: expected 3 rows, got 4"),
         ({"names": ("a",)}, "names: expected 3 rows, got 1"),
         ({"evidence": EVIDENCE[:2]}, "evidence: expected 3 rows, got 2"),
         ({"intervals": INTERVALS.take(np.array([0]))}, "intervals: expected 3 rows, got 1"),
@@ -84,3 +86,14 @@ def test_a_map_of_some_rows_keeps_all_that_belongs_to_them():
 def test_the_columns_of_intervals_are_of_one_length():
     with pytest.raises(ValueError, match="ends: expected 3, one per chromosome"):
         replace(INTERVALS, ends=INTERVALS.ends[:2])
+
+
+def test_the_background_is_train_or_where_there_is_none_test():
+    empty = SEQUENCES.take(np.arange(0))
+    other = replace(SEQUENCES, names=("d", "e", "f"))
+    assert Splits(other, SEQUENCES).background is other
+    assert Splits(other, SEQUENCES).has_train
+    assert Splits(empty, SEQUENCES).background is SEQUENCES
+    assert not Splits(empty, SEQUENCES).has_train
+    assert SEQUENCES.has_classes
+    assert not replace(SEQUENCES, class_names=("no",)).has_classes

@@ -22,6 +22,10 @@ N = 4
 NO_CLASS = -1
 """In ``Sequences.evidence``: no motif is at the position."""
 
+UNLABELLED = ("unlabelled",)
+"""The ``class_names`` of sequences without labels, and of those that were measured
+(``Sequences.responses``); every label is 0 then."""
+
 
 def evidence_type(class_names: Sequence[str]) -> np.dtype[np.signedinteger[Any]]:
     """The smallest signed type that holds every class and ``NO_CLASS``: int8 up to 128 classes."""
@@ -57,8 +61,10 @@ class Intervals:
 
 @dataclass(frozen=True, slots=True)
 class Sequences:
-    """Labelled DNA sequences, padded at the end to one length.
+    """DNA sequences, padded at the end to one length, labelled where there are classes.
 
+    Fewer than two ``class_names`` are no classes: there is nothing to classify, and no accuracy.
+    ``responses`` ``(sequence,)`` is the measured number of each sequence, where there is one.
     ``groups`` (chromosome, region) keep what belongs together on one side of a split.
     ``evidence`` ``(sequence, position)`` is the truth about motifs where it is known: the class
     that a motif at this position speaks for, ``NO_CLASS`` where none is.
@@ -71,17 +77,23 @@ class Sequences:
     groups: tuple[str, ...] | None = None
     evidence: Evidence | None = None
     intervals: Intervals | None = None
+    responses: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if self.codes.ndim != 2 or self.codes.dtype != np.uint8:
             raise ValueError(f"codes: expected (sequence, position) uint8, got {self.codes.dtype}")
-        for name in ("labels", "names", "groups", "evidence", "intervals"):
+        for name in ("labels", "names", "groups", "evidence", "intervals", "responses"):
             column = getattr(self, name)
             if column is not None and len(column) != len(self.codes):
                 raise ValueError(f"{name}: expected {len(self.codes)} rows, got {len(column)}")
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether there are two classes or more."""
+        return len(self.class_names) > 1
 
     @property
     def valid(self) -> Mask:
@@ -110,6 +122,7 @@ class Sequences:
             None if self.groups is None else rows_of(self.groups),
             None if self.evidence is None else self.evidence[rows],
             None if self.intervals is None else self.intervals.take(rows),
+            None if self.responses is None else self.responses[rows],
         )
 
 
@@ -117,9 +130,10 @@ class Sequences:
 class Splits:
     """A dataset: what models learn from and what they are tested on.
 
-    Where ``validation`` is None the harness cuts it from ``train``, by group where there are
-    groups. ``note`` is one sentence for the report about where the data come from; ``facts`` is
-    what else is known of them, by the words that the report prints beside it.
+    ``train`` may hold no sequence, where the data are there to be explained alone. Where
+    ``validation`` is None the harness cuts it from ``train``, by group where there are groups.
+    ``note`` is one sentence for the report about where the data come from; ``facts`` is what else
+    is known of them, by the words that the report prints beside it.
     """
 
     train: Sequences
@@ -135,6 +149,17 @@ class Splits:
                     f"the splits disagree about the classes: {self.train.class_names} in train, "
                     f"{split.class_names} elsewhere"
                 )
+
+    @property
+    def has_train(self) -> bool:
+        """Whether there is a sequence to learn from."""
+        return len(self.train) > 0
+
+    @property
+    def background(self) -> Sequences:
+        """What base composition and Markov chains are estimated from: train, or test where there
+        is no train."""
+        return self.train if self.has_train else self.test
 
 
 class Attribution(NamedTuple):

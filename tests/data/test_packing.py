@@ -32,6 +32,7 @@ def with_everything(count):
         groups=chromosomes,
         evidence=generator.integers(-1, 3, size=(count, 7)).astype(np.int8),
         intervals=Intervals(chromosomes, starts, starts + 7, strands),
+        responses=generator.normal(size=count),
     )
 
 
@@ -41,6 +42,7 @@ SPLITS = {
     "with everything": Splits(
         with_everything(5), with_everything(2), with_everything(4), "A note.", FACTS
     ),
+    "no train": Splits(with_everything(3).take(np.arange(0)), with_everything(2)),
     "one nameless sequence": Splits(
         replace(sequences(1), names=("",)), sequences(2).take(np.arange(0))
     ),

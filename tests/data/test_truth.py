@@ -374,3 +374,51 @@ def test_a_name_in_two_splits_is_refused(tmp_path):
     twice = replace(splits, test=splits.train)
     with pytest.raises(UsageError, match=r"tell sequences apart, got 's0', .* train and in test$"):
         annotated(twice, bed(tmp_path, [("s0", 1, 3, "a")]))
+
+
+STRING = "CGACCGAACTCC"
+BACK = "GGAGTTCGGTCG"
+
+
+def test_a_string_is_searched_for_as_it_stands_on_either_strand():
+    splits = splits_of([f"TT{STRING}A", f"{BACK}TAG", f"TT{STRING[:-1]}AA", "A" * 15])
+    facts = scanned(splits, {STRING: "b"})
+    found = (facts.train.evidence == 1).sum(axis=1).tolist()
+    assert found == [12, 12, 0, 0]
+    assert facts.train.evidence[0].argmax() == 2
+    assert facts.facts["motif positions"] == f"hits of {STRING} (exact) for 'b', either strand"
+
+
+def test_a_string_needs_no_scanner(monkeypatch):
+    monkeypatch.setitem(sys.modules, "memelite", None)
+    assert scanned(splits_of([STRING]), {STRING: "a"}).train.evidence[0].tolist() == [0] * 12
+
+
+def test_strings_and_matrices_are_searched_for_together(matrices):
+    splits = splits_of(["AACCTAGACCTGAAGATTACAT"])
+    motifs = {"made.1": "a", "GATTACA": "b"}
+    known = scanned(splits, motifs, p_value=0.01, path=matrices)
+    alone = scanned(splits, {"made.1": "a"}, p_value=0.01, path=matrices)
+    is_string = known.train.evidence[0] == 1
+    assert np.flatnonzero(is_string).tolist() == list(range(14, 21))
+    assert (known.train.evidence == 0).sum() == ((alone.train.evidence == 0) & ~is_string).sum() > 0
+    assert " (made.1) for 'a' and GATTACA (exact) for 'b' at p < 1e-2" in str(
+        known.facts["motif positions"]
+    )
+
+
+def test_a_name_of_the_file_goes_before_a_string(tmp_path):
+    path = tmp_path / "named.meme"
+    path.write_text(MEME.replace("made.1 short", "CACGTG other"))
+    with pytest.raises(UsageError, match="best match of other"):
+        scanned(splits_of(["ACGTACGTA"]), {"CACGTG": "a"}, p_value=1e-6, path=path)
+
+
+def test_sites_of_unlabelled_sequences_need_no_class(tmp_path):
+    test = Sequences(to_codes(["ACGTACGT"]), np.zeros(1, np.int64), ("s",), ("unlabelled",))
+    splits = Splits(test.take(np.arange(0)), test)
+    bed = tmp_path / "sites.bed"
+    bed.write_text("s\t2\t5\tCTCF\n")
+    known = annotated(splits, bed)
+    assert np.flatnonzero(known.test.inside_motif[0]).tolist() == [2, 3, 4]
+    assert known.facts["motif positions"] == "1 sites of sites.bed"

@@ -39,8 +39,8 @@ def description(work: Work) -> dict[str, Any]:
         "test_counts": np.bincount(
             splits.test.labels, minlength=len(splits.train.class_names)
         ).tolist(),
-        "groups": splits.train.groups is not None,
-        "inside_motif": _share_inside_motif(splits.train),
+        "groups": splits.background.groups is not None,
+        "inside_motif": _share_inside_motif(splits.background),
     }
     parameters = {
         model: trainings.card(work, model, plan.seeds[0])["parameters"]
@@ -64,10 +64,10 @@ def description(work: Work) -> dict[str, Any]:
     }
 
 
-def _share_inside_motif(train: Sequences) -> float | None:
-    """The share of positions to learn from that lie inside motifs; None where that is not known."""
-    motif = train.inside_motif
-    return None if motif is None else float(motif.sum() / train.valid.sum())
+def _share_inside_motif(sequences: Sequences) -> float | None:
+    """The share of positions that lie inside motifs; None where that is not known."""
+    motif = sequences.inside_motif
+    return None if motif is None else float(motif.sum() / sequences.valid.sum())
 
 
 def _cautions(work: Work) -> list[str]:

@@ -26,7 +26,8 @@ from .summaries import mean_columns
 from .summaries import signed as signed_methods
 
 BACKGROUND_SEQUENCES = 20_000
-"""The likelihood of a sequence is that under at most so many train sequences."""
+"""The likelihood of a sequence is that under at most so many train sequences, or, where there are
+none, test sequences."""
 
 
 def operators(work: Work) -> pd.DataFrame:
@@ -43,9 +44,9 @@ def _likelihoods(work: Work) -> Iterator[dict[str, Any]]:
     if not orders(work):
         return
     chosen, seed, fractions = work.chosen, work.plan.data_seed, work.plan.fractions[1:]
-    train = work.splits.train.codes
-    some = stream(seed, "background").permutation(len(train))[:BACKGROUND_SEQUENCES]
-    background = fit_kmer_background(train[some])
+    known = work.splits.background.codes
+    some = stream(seed, "background").permutation(len(known))[:BACKGROUND_SEQUENCES]
+    background = fit_kmer_background(known[some])
     scores = random_maps(chosen, 1, seed)[0]
     ranked = replacement.replacement_ranks(
         scores, chosen.valid, streams(seed, "ties", chosen.codes)

@@ -194,7 +194,7 @@ class Start:
     @cached_property
     def chain(self) -> DinucleotideChain:
         """What bases follow each other in the data, for imputation."""
-        return fit_dinucleotide_chain(self.work.splits.train.codes)
+        return fit_dinucleotide_chain(self.work.splits.background.codes)
 
     def replaced(self, operator: str) -> Replaced:
         """By one of the plan's operators."""

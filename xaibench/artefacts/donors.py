@@ -18,7 +18,7 @@ def donor_of(work: Work, operator: str, codes: Codes) -> Codes:
     use = work.plan.operators[operator]
     plugin, options = plugin_and_options(work, "operators", use)
     if "composition" in takes(plugin.call):
-        options["composition"] = base_composition(work.splits.train.codes)
+        options["composition"] = base_composition(work.splits.background.codes)
     generators = streams(work.plan.data_seed, f"donor {use.use}", codes)
     with fenced():
         donor = donors(plugin.call, codes, generators, **options)

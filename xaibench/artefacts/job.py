@@ -6,14 +6,19 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from xaibench.data.files.targets import CLASSES
 from xaibench.data.loading import load_splits
 from xaibench.data.splitting import choose, fingerprint, with_validation
+from xaibench.errors import UsageError
 from xaibench.plan.schema import Plan, Use
 from xaibench.plugins.registry import Plugin, load
 from xaibench.plugins.signatures import typed
 from xaibench.protocols import MetricFacts, metric_facts
 from xaibench.storage.artefacts import Store
 from xaibench.values import Sequences, Splits
+
+CLASSIFIES = "supervised"
+"""The training whose loss needs classes."""
 
 Given = ParamSpec("Given")
 Made = TypeVar("Made")
@@ -69,13 +74,19 @@ def remembered(
 
 
 def prepare(job: Job) -> Work:
-    """Load the data, cut the validation split, choose what is explained."""
+    """Load the data, cut the validation split, choose what is explained.
+
+    UsageError where the plan trains a model that the data have nothing to learn from for.
+    """
     plan = job.plan
     splits = load_splits(
         plan.dataset, data_seed=plan.data_seed, source=job.source, plugins=job.plugins
     )
     data = fingerprint(splits)
-    splits = with_validation(splits, plan.data_seed)
+    trained = [model for model in plan.models if is_trained(plan, model)]
+    if trained:
+        _require_trainable(plan, splits, trained[0])
+    splits = _with_validation(splits, plan, needed=bool(trained))
     chosen = choose(splits.test, plan.sequences, plan.data_seed)
     return Work(job, Store(job.folder / "store", job.begun), splits, chosen, data)
 
@@ -83,6 +94,44 @@ def prepare(job: Job) -> Work:
 def seeds_of(plan: Plan, model: str) -> tuple[int, ...]:
     """The seeds under which a model is trained: the plan's, or the first so many of them."""
     return plan.seeds[: plan.models[model].options.get("seeds")]
+
+
+def is_trained(plan: Plan, model: str) -> bool:
+    """Whether a model of the plan is trained: one that has its weights from a file is not."""
+    return not plan.models[model].options.get("weights")
+
+
+def _require_trainable(plan: Plan, splits: Splits, model: str) -> None:
+    """UsageError where there is no train split, or are no classes, to train ``model`` on."""
+    remedy = "or give the model weights that are trained already (its option weights)"
+    if not splits.has_train:
+        raise UsageError(
+            f"models.{model}: expected sequences to train it on, got {len(splits.test):,} to test "
+            f"on alone; mark some as train by the option split of the dataset, {remedy}"
+        )
+    measured = splits.train.responses is not None
+    if splits.train.has_classes or (measured and plan.training.use != CLASSIFIES):
+        return
+    if measured:
+        raise UsageError(
+            f"models.{model}: expected two classes or more for the training {CLASSIFIES}, got a "
+            f"response; name a training of numbers (a plug-in), {remedy}"
+        )
+    got = splits.facts.get(CLASSES, f"one, {splits.train.class_names[0]!r}")
+    raise UsageError(
+        f"models.{model}: expected two classes or more to train it on, got {got}; name the column "
+        f"of the classes by the option label of the dataset, {remedy}"
+    )
+
+
+def _with_validation(splits: Splits, plan: Plan, *, needed: bool) -> Splits:
+    """With a validation split; where no model needs one, only if it can be cut."""
+    try:
+        return with_validation(splits, plan.data_seed)
+    except UsageError:
+        if needed:
+            raise
+        return splits
 
 
 def is_explained(plan: Plan, model: str) -> bool:

@@ -85,7 +85,11 @@ def build(work: Work, model: str) -> Any:
     known = {
         "classes": len(train.class_names),
         "length": train.codes.shape[1],
-        "shortest": min(int(encoding.lengths(s.codes).min()) for s in (train, work.splits.test)),
+        "shortest": min(
+            int(encoding.lengths(part.codes).min())
+            for part in (train, work.splits.test)
+            if len(part)
+        ),
     }
     try:
         with fenced():
@@ -141,7 +145,7 @@ def few(sequences: Sequences) -> Codes:
 def _of_fresh(work: Work, model: str) -> Answers:
     """The answers of fresh weights: what a model cannot do is known before it is trained."""
     classes, explained = len(work.splits.train.class_names), is_explained(work.plan, model)
-    codes = few(work.splits.train)
+    codes = few(work.splits.background)
     with fenced():
         untrained = fresh(work, model)
         answers = steady(untrained, codes, classes=classes, explained=explained)
@@ -161,7 +165,7 @@ def _say_units(model: str, answers: Answers) -> None:
 
 def _require_restorable(work: Work, model: str, classifier: Any) -> None:
     """ModelError where the stored weights do not restore the trained model."""
-    again, codes = fresh(work, model), few(work.splits.train)
+    again, codes = fresh(work, model), few(work.splits.background)
     again.load_state_dict(classifier.state_dict())
     one, other = logits(classifier, codes), logits(again, codes)
     change, span = float(np.abs(one - other).max()), float(np.ptp(one))
@@ -249,7 +253,7 @@ def _restored(work: Work, model: str, weights: bytes) -> Any:
     classifier = build(work, model)
     classifier.load_state_dict(load_weights(weights))
     classifier.eval()
-    _remember(classifier, work.splits.train.codes[:1])
+    _remember(classifier, work.splits.background.codes[:1])
     return classifier
 
 

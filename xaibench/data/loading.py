@@ -30,7 +30,9 @@ def load_splits(use: Use, *, data_seed: int, source: str, plugins: tuple[str, ..
     """What a dataset of a plan holds; ``source`` is the plan that its paths are relative to.
 
     Where that is not here (``Absent``), its ``fallback``, which says so in its note and its facts.
-    Raises UsageError (one line) where there is nothing to learn from or to test on.
+    Raises UsageError (one line) where there is nothing to test on. Train may be empty and there may
+    be no classes: whether that suits the models of the plan is asked where they meet
+    (``artefacts.job.prepare``).
     """
     fallback = use.options.get("fallback")
     try:
@@ -66,6 +68,7 @@ def _splits(use: Use, *, data_seed: int, source: str, plugins: tuple[str, ...]) 
     options = with_paths(plugin, use.options, lambda path: locate(path, source))
     splits = _call_plugin(plugin, options, data_seed)
     _check_splits(splits)
+    splits = _with_background_facts(splits)
     ours = of_harness(plugin, options)
     if ours["deduplicated"]:
         splits = deduplicated(with_validation(splits, data_seed))
@@ -90,19 +93,28 @@ def _call_plugin(plugin: Plugin, options: dict[str, object], data_seed: int) -> 
 
 
 def _check_splits(splits: Splits) -> None:
-    if len(splits.train.class_names) < 2:
-        raise UsageError("dataset: expected two classes or more, got one")
+    if not len(splits.test):
+        raise UsageError("dataset: expected a sequence in test, got none")
     for name in ("train", "test", "validation"):
         split = getattr(splits, name)
-        if split is not None:
+        if split is not None and len(split):
             _check_split_content(name, split)
     for name, split in (("train", splits.train), ("test", splits.test)):
+        if not len(split):
+            continue  # there is nothing to learn from
         present = np.bincount(split.labels, minlength=len(split.class_names)) > 0
         if not present.all():
             absent = split.class_names[int(np.argmin(present))]
             raise UsageError(f"dataset: expected every class in {name}, got none of {absent!r}")
         if len(set(split.names)) < len(split):
             raise UsageError(f"dataset: expected names that differ, {name} has one twice")
+
+
+def _with_background_facts(splits: Splits) -> Splits:
+    if splits.has_train:
+        return splits
+    instead = "none; base composition and Markov chains are those of test"
+    return replace(splits, facts={**splits.facts, "train": instead})
 
 
 def _check_split_content(name: str, split: Sequences) -> None:

@@ -17,6 +17,11 @@ SHIPPED = Path(__file__).with_name("motifs.meme")
 RELEASE = "JASPAR2024"
 """Where a motif is looked up that is not among the five, when no release is named."""
 
+
+class UnknownMotif(UsageError):
+    """No matrix has the name."""
+
+
 _RESEMBLANCE = 0.3
 """A decoy may have this share of the motif's own score at most, at any offset on either strand."""
 
@@ -33,7 +38,8 @@ def find_motif(name: str, *, release: str | None = None, path: Path | None = Non
     name, a file gives its first; a release the latest version of the smallest identifier. So does
     an identifier without version ("MA0139"). Probabilities are JASPAR's counts without pseudocount.
 
-    Raises ``UsageError`` for an unknown motif, release or file, with the nearest.
+    Raises ``UnknownMotif`` for an unknown motif, with the nearest, and ``UsageError`` for an
+    unknown release or file.
     """
     if path and release:
         raise UsageError(
@@ -47,7 +53,7 @@ def find_motif(name: str, *, release: str | None = None, path: Path | None = Non
             return match
         if path:
             known = [word for motif in motifs for word in (motif.identifier, motif.name)]
-            raise UsageError(_unknown(name, str(path), known))
+            raise UnknownMotif(_unknown(name, str(path), known))
     return _of_release(name, release or RELEASE)
 
 
@@ -73,7 +79,7 @@ def _of_release(name: str, release: str) -> Motif:
     others = [other for other in releases if _chosen(name, _rows_of(other))]
     known = [word for row in rows for word in (f"{row.base}.{row.version}", row.name)]
     hint = f"; {others[0]} has it" if others else ""
-    raise UsageError(_unknown(name, release, known) + hint)
+    raise UnknownMotif(_unknown(name, release, known) + hint)
 
 
 class _Row(NamedTuple):

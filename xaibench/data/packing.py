@@ -23,7 +23,7 @@ from xaibench.plan.paths import expanded
 from xaibench.storage.files import TEMPORARY, replacing
 from xaibench.values import Intervals, Sequences, Splits
 
-_FORMAT = "2"
+_FORMAT = "3"
 """Part of every key: changes when what is packed changes."""
 
 _KEY_BYTES = 12
@@ -111,6 +111,8 @@ def _column_arrays(sequences: Sequences) -> _Arrays:
     }
     if sequences.evidence is not None:
         arrays["evidence"] = sequences.evidence
+    if sequences.responses is not None:
+        arrays["responses"] = sequences.responses
     if sequences.groups is not None:
         arrays |= _dictionary_coded("groups", sequences.groups)
     where = sequences.intervals
@@ -176,6 +178,7 @@ def _unpacked_sequences(arrays: _Arrays, class_names: tuple[str, ...]) -> Sequen
         _decoded(arrays, "groups") if "groups" in arrays else None,
         arrays.get("evidence"),
         _unpacked_intervals(arrays) if "starts" in arrays else None,
+        arrays.get("responses"),
     )
 
 

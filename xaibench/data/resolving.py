@@ -77,6 +77,11 @@ def audited(
         return iter(describe_intervals(folder))
     use, data_seed, source = _use(word, changes=changes, plugins=plugins)
     splits = load_splits(use, data_seed=data_seed, source=source, plugins=plugins)
+    if deep and not (splits.has_train and splits.train.has_classes):
+        raise UsageError(
+            f"--deep: expected train, test and two classes or more, got {word} without "
+            f"{'classes' if splits.has_train else 'train'}; audit it without --deep"
+        )
     counted = audit_splits(splits, data_seed=data_seed)
     own = iter(describe_audit(counted))
     return chain(own, _deep(splits, counted, use, source, plugins)) if deep else own

@@ -16,11 +16,17 @@ _CANDIDATE_CUTS = 32
 
 
 def with_validation(splits: Splits, data_seed: int) -> Splits:
-    """The splits with a validation split, cut from train where there is none."""
-    if splits.validation is not None:
+    """The splits with a validation split, cut from train where there is none; without train, as
+    they are."""
+    if splits.validation is not None or not splits.has_train:
         return splits
     train, validation = cut_validation(splits.train, VALIDATION_SHARE, data_seed)
     return replace(splits, train=train, validation=validation)
+
+
+def all_test(sequences: Sequences) -> Splits:
+    """All sequences as the test split, and none to learn from."""
+    return Splits(sequences.take(np.arange(0)), sequences)
 
 
 def cut_validation(
@@ -60,7 +66,7 @@ def _by_label(
         raise UsageError(
             f"expected two sequences of a class to cut {fraction:g} from, "
             f"got {len(sequences)} sequences with one per class at most; "
-            "is the label a quantity or a name?"
+            "is the label a quantity (option response) or a name?"
         )
     return inside
 
@@ -127,6 +133,8 @@ def _add(digest: blake2b, sequences: Sequences) -> None:
             digest.update(b"none\0")
         else:
             digest.update(f"{array.shape}\0".encode() + array.tobytes())
+    if sequences.responses is not None:  # data without them keep the fingerprint that they had
+        digest.update(b"responses\0" + sequences.responses.tobytes())
     chromosomes = None if where is None else where.chromosomes
     for names in (sequences.names, sequences.class_names, sequences.groups, chromosomes):
         digest.update(repr(names).encode() + b"\0")

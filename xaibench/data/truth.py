@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xaibench.data.consensus import Consensus, is_consensus, matching_windows
 from xaibench.data.files.columns import class_of, whole_numbers
 from xaibench.data.files.reading import read_bed
 from xaibench.data.meme import Motif
-from xaibench.data.motifs import find_motif
+from xaibench.data.motifs import UnknownMotif, find_motif
 from xaibench.dna.encoding import lengths
 from xaibench.errors import UsageError, shortened
 from xaibench.shapes import Codes, Evidence
@@ -41,10 +42,11 @@ def scanned(
     et al. 2011), by memelite.
 
     ``motifs`` are names or JASPAR identifiers, looked up by ``find_motif`` in ``release`` or
-    ``path``, and the class that each speaks for. A hit is a window whose log-odds score against
-    uniform bases has a p-value below ``p_value`` (for one window, not corrected for their number)
-    and that holds no N. Where hits for different classes overlap, the smaller p-value takes the
-    position, and of equal ones the motif named first.
+    ``path``, or strings of five letters or more (IUPAC codes allowed), which are searched for as
+    they stand; and the class that each speaks for. A hit of a matrix is a window whose log-odds
+    score against uniform bases has a p-value below ``p_value`` (for one window, not corrected for
+    their number) and that holds no N. Where hits for different classes overlap, the smaller p-value
+    takes the position, and of equal ones the motif named first.
 
     Raises ``UsageError`` where the splits know their motifs already, for a class that is none, for
     a motif that cannot reach the p-value, and where memelite is missing.
@@ -53,17 +55,39 @@ def scanned(
     if not motifs:
         raise UsageError("truth: motifs: expected a motif and the class it speaks for, got none")
     classes = [_class(word, splits, f"truth: {name}") for name, word in motifs.items()]
-    matrices = [find_motif(name, release=release, path=path) for name in motifs]
-    for motif in matrices:
-        _require_reach(motif, p_value)
-    fimo = _scanner()
-    facts = {"motif positions": _description(matrices, list(motifs.values()), p_value)}
+    searched = [_searched(name, release, path) for name in motifs]
+    for motif in searched:
+        if isinstance(motif, Motif):
+            _require_reach(motif, p_value)
+    facts = {"motif positions": _description(searched, list(motifs.values()), p_value)}
+    scan = _Scan(searched, classes, p_value)
     dtype = evidence_type(splits.train.class_names)
     evidence = {
-        name: _scan(fimo, split.codes, matrices, classes, p_value, dtype)
+        name: _evidence_of_motifs(split.codes, scan, dtype)
         for name, split in _splits_by_name(splits)
     }
     return _with_evidence(splits, evidence, facts)
+
+
+class _Scan(NamedTuple):
+    """What is searched for, the class that each speaks for, and the p-value of matrices."""
+
+    motifs: list[Motif | Consensus]
+    classes: list[int]
+    p_value: float
+
+
+def _searched(name: str, release: str | None, path: Path | None) -> Motif | Consensus:
+    """A matrix by its name, or the string itself; a name of the file or release that is stated goes
+    first, for releases up to JASPAR2020 have names such as CACGTG."""
+    if not is_consensus(name):
+        return find_motif(name, release=release, path=path)
+    if release is None and path is None:
+        return Consensus(name)
+    try:
+        return find_motif(name, release=release, path=path)
+    except UnknownMotif:
+        return Consensus(name)
 
 
 def _require_no_truth(splits: Splits) -> None:
@@ -104,13 +128,19 @@ def _scanner() -> Callable[..., Any]:
     return scanner
 
 
-def _description(motifs: list[Motif], speaks_for: list[str], p_value: float) -> str:
+def _description(motifs: list[Motif | Consensus], speaks_for: list[str], p_value: float) -> str:
     named = [
-        f"{motif.name} ({motif.identifier}) for {word!r}"
-        for motif, word in zip(motifs, speaks_for, strict=True)
+        f"{_motif_text(motif)} for {word!r}" for motif, word in zip(motifs, speaks_for, strict=True)
     ]
-    threshold = np.format_float_scientific(p_value, trim="-", exp_digits=1)
-    return f"hits of {' and '.join(named)} at p < {threshold}, either strand"
+    threshold = f" at p < {np.format_float_scientific(p_value, trim='-', exp_digits=1)}"
+    of_matrices = any(isinstance(motif, Motif) for motif in motifs)
+    return f"hits of {' and '.join(named)}{threshold if of_matrices else ''}, either strand"
+
+
+def _motif_text(motif: Motif | Consensus) -> str:
+    if isinstance(motif, Consensus):
+        return f"{motif.letters} (exact)"
+    return f"{motif.name} ({motif.identifier})"
 
 
 def _with_evidence(
@@ -150,43 +180,57 @@ def _percent_of(count: int, total: int) -> str:
     return f"{100 * count / total:.0f} % ({count:,} of {total:,})"
 
 
-def _scan(
-    fimo: Callable[..., Any],
-    codes: Codes,
-    motifs: list[Motif],
-    classes: list[int],
-    p_value: float,
-    dtype: np.dtype[Any],
-) -> Evidence:
+def _evidence_of_motifs(codes: Codes, scan: _Scan, dtype: np.dtype[Any]) -> Evidence:
     evidence: Evidence = np.full(codes.shape, NO_CLASS, dtype)
-    matrices = {str(number): motif.matrix.T for number, motif in enumerate(motifs)}
     together = max(1, _BASES_PER_BLOCK // max(1, codes.shape[1]))
     for first in range(0, len(codes), together):
         part = slice(first, first + together)
-        # memelite reads a column of zeros as N
-        one_hot = (codes[part, None] == np.arange(4)[:, None]).view(np.int8)
-        hits = fimo(matrices, one_hot, threshold=p_value)
         best = np.full(codes[part].shape, np.inf)
-        for of_motif, motif, speaks_for in zip(hits, motifs, classes, strict=True):
-            p_values = _position_p_values(of_motif, codes[part], len(motif.matrix))
+        for windows, speaks_for in zip(_hits(codes[part], scan), scan.classes, strict=True):
+            p_values = _of_positions(windows, codes.shape[1])
             evidence[part][p_values < best] = speaks_for
             np.minimum(best, p_values, out=best)
     return evidence
 
 
-def _position_p_values(hits: pd.DataFrame, codes: Codes, width: int) -> NDArray[np.float64]:
-    """``(sequence, position)``: the smallest of the hits that a position is in, inf where none."""
-    smallest = np.full(codes.shape, np.inf)
-    count = codes.shape[1] - width + 1
-    if count < 1:
-        return smallest
+def _hits(codes: Codes, scan: _Scan) -> Iterator[NDArray[np.float64]]:
+    """For each motif ``(sequence, window)``: the p-value of a hit, inf where there is none."""
+    matrices = {
+        str(number): motif.matrix.T
+        for number, motif in enumerate(scan.motifs)
+        if isinstance(motif, Motif)
+    }
+    tables: Iterator[pd.DataFrame] = iter(())
+    if matrices:
+        # memelite reads a column of zeros as N
+        one_hot = (codes[:, None] == np.arange(4)[:, None]).view(np.int8)
+        tables = iter(_scanner()(matrices, one_hot, threshold=scan.p_value))
+    for motif in scan.motifs:
+        if isinstance(motif, Motif):
+            yield _window_p_values(next(tables), codes, len(motif.matrix))
+        else:
+            yield np.where(matching_windows(codes, motif), motif.p_value, np.inf)
+
+
+def _window_p_values(hits: pd.DataFrame, codes: Codes, width: int) -> NDArray[np.float64]:
+    """``(sequence, window)``: the smaller p-value of both strands, inf where there is no hit."""
+    count = max(codes.shape[1] - width + 1, 0)
     windows = np.full((len(codes), count), np.inf)
+    if not count:
+        return windows
     where = (hits["sequence_name"].to_numpy(np.intp), hits["start"].to_numpy(np.intp))
     np.minimum.at(windows, where, hits["p-value"].to_numpy(np.float64))
     # memelite scores N as an average base, and padding with it
     unknown = np.pad((codes == N).cumsum(axis=1), ((0, 0), (1, 0)))
     windows[unknown[:, width:] > unknown[:, :count]] = np.inf
-    for column in range(width):
+    return windows
+
+
+def _of_positions(windows: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    """``(sequence, position)``: the smallest of the windows that it is in, inf where none is."""
+    smallest = np.full((len(windows), length), np.inf)
+    count = windows.shape[1]
+    for column in range(length - count + 1 if count else 0):
         inside = smallest[:, column : column + count]
         np.minimum(inside, windows, out=inside)
     return smallest
@@ -217,8 +261,8 @@ def annotated(splits: Splits, path: Path, *, speaks_for: str | None = None) -> S
     Its first column is the name of a sequence, and then start and end are positions in it, or a
     chromosome, where the sequences have intervals: the site is cut to each of them, and
     reverse-complemented where that is on the strand -. The fourth column is the class that a site
-    speaks for, or ``speaks_for`` is that of all. Where sites for different classes overlap, the
-    earlier row holds.
+    speaks for, or ``speaks_for`` is that of all; where there are no classes neither is needed.
+    Where sites for different classes overlap, the earlier row holds.
 
     Raises ``UsageError`` where the splits know their motifs already, for a class that is none, for
     a site that is no interval or not inside the sequence it names, and where no site touches any.
@@ -231,12 +275,14 @@ def annotated(splits: Splits, path: Path, *, speaks_for: str | None = None) -> S
     if not touched:
         raise UsageError(
             f"{path}: expected a site in a sequence, got none among {len(sites.places):,}; the "
-            f"first column names a sequence ({splits.train.names[0]!r}) or, where the dataset has "
-            f"intervals, a chromosome, got {sites.places[0]!r}"
+            f"first column names a sequence ({splits.background.names[0]!r}) or, where the dataset "
+            f"has intervals, a chromosome, got {sites.places[0]!r}"
         )
-    classes = f"for {speaks_for!r}" if speaks_for else "for the classes in its fourth column"
+    classes = f", for {speaks_for!r}" if speaks_for else ", for the classes in its fourth column"
+    if not speaks_for and not splits.test.has_classes:
+        classes = ""
     facts: dict[str, str | int] = {
-        "motif positions": f"{len(touched):,} sites of {path.name}, {classes}",
+        "motif positions": f"{len(touched):,} sites of {path.name}{classes}",
         "sites outside every sequence": len(sites.places) - len(touched),
     }
     evidence = {
@@ -265,6 +311,8 @@ def _site_classes(
     table: pd.DataFrame, path: Path, splits: Splits, speaks_for: str | None
 ) -> NDArray[np.intp]:
     """``(site,)``"""
+    if speaks_for is None and not splits.test.has_classes:
+        return np.zeros(len(table), np.intp)
     if speaks_for is not None:
         return np.full(len(table), _class(speaks_for, splits, "truth: speaks_for"))
     if "name" not in table:

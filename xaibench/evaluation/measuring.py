@@ -50,11 +50,13 @@ def _require_model(work: Work, model: str, seed: int) -> None:
 
 def _accuracy_record(work: Work, record: RecordGroup) -> RecordGroup:
     """1 where a test sequence is classified as labelled, else 0: of the whole test split."""
+    test = work.splits.test
     try:
         arrays = required_arrays(work, predictions_spec(work, record.model, record.seed))
-    except Missing as why:
+        if not test.has_classes:
+            raise NotApplicable("the data have no classes")
+    except (Missing, NotApplicable) as why:
         return without_values(record, why)
-    test = work.splits.test
     right = quantity("accuracy", arrays["logits"], test.labels, test.labels)
     return replace(record, sequences=test.names, values=right)
 

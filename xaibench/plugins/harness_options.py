@@ -43,7 +43,8 @@ class Truth(BaseModel):
     """Where the motifs of a dataset are, for every dataset that does not say so itself.
 
     ``motifs`` are scanned for: a JASPAR name or identifier and the class that it speaks for, below
-    ``p_value``, from ``release`` or from the MEME file ``matrices``. ``sites`` is a BED instead,
+    ``p_value``, from ``release`` or from the MEME file ``matrices``; or a string of five letters or
+    more, as CGACCGAACTCC or TGASTCA, that is searched for as it stands. ``sites`` is a BED instead,
     whose fourth column, or ``speaks_for``, names the class.
     """
 

@@ -180,6 +180,8 @@ def _compute(work: Work, todo: list[Task], keep: Keep, *, jobs: int, threads: in
             perform(work, stage, jobs=jobs, threads=threads, progress=counting)
             if training and stage:
                 _say_of_models(work)
+    if not work.splits.has_train or not work.splits.train.has_classes:
+        return  # there are no trivial baselines
     if not stored_trivial_baselines(work):
         announce("what trivial models reach")
     trivial_baselines_of(work)

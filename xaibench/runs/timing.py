@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from xaibench.artefacts.explanations import REFERENCE_COUNT, Explaining, explained_by
-from xaibench.artefacts.job import Work, is_explained, plugin_and_options
+from xaibench.artefacts.job import Work, is_explained, is_trained, plugin_and_options
 from xaibench.artefacts.models import build
 from xaibench.artefacts.subsets import first
 from xaibench.dna import shuffling
@@ -68,7 +68,7 @@ def _of_model(work: Work, model: str) -> ModelTiming:
         raise
     except Exception:  # a broken model fails in the run, alone
         return ModelTiming()
-    training = _training(work, classifier)
+    training = _training(work, classifier) if is_trained(work.plan, model) else 0.0
     explained = work.plan.attribution if is_explained(work.plan, model) else ()
     methods = {method: _method(work, model, classifier, method) for method in explained}
     return ModelTiming(

@@ -337,7 +337,6 @@ BAD_LABELS = {
     "other names": (LABELS.replace("\na,", "\ne,"), r"got 1 \('a'\) of them missing and 1 \('e'\)"),
     "a name twice": (LABELS.replace("\na,", "\nc,"), "'id': .* got 'c' in row 1 and in row 2"),
     "no label": (LABELS.replace("d,human", "d,"), "row 0: column 'label' is empty"),
-    "one class": (LABELS.replace("human", "worm"), "'label': expected two classes or more"),
     "no names": (LABELS.replace("id,", "read,"), "expected the column 'name', got 'read'"),
     "no labels": (
         LABELS.replace(",label", ",class"),
@@ -474,7 +473,7 @@ def test_one_odd_region_is_named_and_the_others_keep_their_group(write):
 def test_a_quantity_in_every_row_is_asked_about(write):
     rows = "".join(f"ACGT,{row / 7}\n" for row in range(40))
     with pytest.raises(
-        UsageError, match=r"one per class at most; is the label a quantity or a name\?"
+        UsageError, match=r"one per class at most; is the label a quantity \(option response\) or"
     ):
         file(data_seed=0, path=write("t.csv", f"sequence,label\n{rows}"))
 
@@ -603,7 +602,7 @@ BAD_SITES = {
     "no class": (
         {"site_start": "at", "site_width": 2},
         SITES,
-        "expected site_start and site_class",
+        "site_class: expected one of .*, got no site_class",
     ),
     "no end": ({"site_start": "at", "site_class": "worm"}, SITES, "either site_end or site_width"),
     "two ends": (
@@ -635,7 +634,7 @@ def test_bad_sites_are_one_line(write, case):
 
 BAD = {
     "no column": ("t.csv", CSV.replace("sequence,", "dna,"), "expected the column 'sequence', got"),
-    "no columns": ("t.csv", "a,b\n1,2\n", "expected the columns 'sequence', 'label', got 'a', 'b'"),
+    "no columns": ("t.csv", "a,b\n1,2\n", "expected the column 'sequence', got 'a', 'b'"),
     "a letter": ("t.csv", CSV.replace("TTTT", "TTXT"), "row 2: expected the .* 'X' at position 2"),
     "a name twice": (
         "t.csv",
@@ -649,13 +648,11 @@ BAD = {
         CSV.replace("TTTT,worm", "TTTT,NA"),
         "row 2: column 'label': expected a label, got the missing value 'NA'",
     ),
-    "one class": (
+    "no test": (
         "t.csv",
-        CSV.replace("human", "worm"),
-        "'label': expected two .* got 'worm' only",
+        CSV.replace("test", "train"),
+        "'split': expected rows of test, got none among 5 rows",
     ),
-    "no test": ("t.csv", CSV.replace("test", "train"), "'split': expected rows .* got no test row"),
-    "no train": ("t.csv", CSV.replace("train", "test"), "'split': expected rows .* no train row"),
     "a class not in train": (
         "t.csv",
         CSV.replace("human,train", "worm,train"),
@@ -684,11 +681,6 @@ BAD = {
     ),
     "no FASTA": ("t.fa", "ACGT\n", "got: a FASTA file that begins with 'ACGT'"),
     "empty FASTA": ("t.fa", "\n", "got a file without rows"),
-    "no FASTA labels": (
-        "t.fa",
-        ">a\nACGT\n",
-        "expected the column 'label', got 'name', 'sequence'",
-    ),
     "a FASTA record without sequence": ("t.fa", ">a 1\n>b 0\nACGT\n", "row 0: .* is empty"),
 }
 

@@ -196,7 +196,7 @@ REFUSED = {
         {**classes_in("train"), "test/Cat.fa": fasta("A"), "test/dog.fa": fasta("G")},
         "expected every class in train, got no train row of 'Cat'",
     ),
-    "no test": (classes_in("train", "val"), "expected rows of train and of test, got no test row"),
+    "no test": (classes_in("train", "val"), "expected rows of test, got none among"),
     "folders of other files": (
         {"cat/1.txt": "ACGT", "dog/1.txt": "GG"},
         "expected FASTA files or tables, got a folder without any",
@@ -280,8 +280,10 @@ def test_a_copy_of_a_file_is_no_class_of_its_own(tmp_path):
 
 def test_a_folder_of_one_class_says_what_it_leaves_out(tmp_path):
     write(tmp_path, {"cat.fa": fasta("ACGT"), "dog.txt": "ACGT\nGGCC\n"})
-    with pytest.raises(UsageError, match=r"two classes or more, got 'cat' only; left out is 'dog"):
-        file(data_seed=0, path=tmp_path)
+    splits = file(data_seed=0, path=tmp_path)
+    assert splits.facts["classes"] == "one, 'cat' (column 'label')"
+    assert splits.facts["left out of the folder"] == "dog.txt"
+    assert not splits.has_train
 
 
 def test_a_dataset_one_folder_further_down_is_named(tmp_path):

@@ -444,13 +444,6 @@ BAD_FILES = {
         "a,label\n1,2\n1,3\n1,2\n",
         "expected the columns start, end and ch",
     ),
-    "no label": ("t.bed", "chr1\t0\t9\nchr2\t0\t9\n", "expected the column 'name', got 'chrom'"),
-    "one label": (
-        "t.bed",
-        "chr1\t0\t9\ta\nchr2\t0\t9\ta\n",
-        "expected two classes or more, got 'a'",
-    ),
-    "labels that differ": ("t.bed", "chr1\t0\t9\ta\nchr2\t0\t9\tb\n", "another word in every row"),
 }
 
 
@@ -465,7 +458,6 @@ def test_a_bad_file_is_one_line(write, genome, case):
 BAD_OPTIONS = {
     "no such test": ({"test_chromosomes": ["2"]}, "got '2'; there it is called 'chr2'"),
     "no such validation": ({"validation_chromosomes": ["chrY"]}, "got 'chrY'; there are 'chr1', "),
-    "all is test": ({"test_chromosomes": ["chr1", "chr2", "chrX"]}, "got no train row"),
     "both": ({"test_chromosomes": ["chr1"], "split": "8"}, "either .* got '8' and chr1"),
     "twice": (
         {"test_chromosomes": ["chr1"], "validation_chromosomes": ["chr1"]},

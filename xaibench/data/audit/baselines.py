@@ -51,7 +51,10 @@ def trivial_baselines(splits: Splits, data_seed: int) -> list[TrivialBaseline]:
     They see the share of G and C; the frequencies of all 3-mers and of all 5-mers as they are read,
     one strand; and the length alone, where lengths differ. Features are standardised by train, and
     one that a sequence does not have takes the mean. Nothing is tuned. Validation is not used.
+    There are none without train, and none without two classes.
     """
+    if not splits.has_train or not splits.train.has_classes:
+        return []
     train = _subsampled(splits.train, data_seed)
     baselines = [_majority(splits)]
     for name, features in _BASELINES.items():

@@ -23,13 +23,18 @@ whole, more than a quarter of it. Our choice."""
 LONGER = 10
 """From this ratio of the longest sequence to the median on, padding is most of the data."""
 
+NO_TRAIN = "not known: no train split"
+"""Of what is learnt from train, or compared with it."""
+
 _SHOWN_NAMES = 3
 _BLOCK_ROWS = 4096
 
 
 def dataset_cautions(splits: Splits) -> list[str]:
-    """A sentence each about names of classes, classes, groups, lengths and sameness."""
+    """A sentence each about what is not known without train, names of classes, classes, groups,
+    lengths and sameness."""
     return [
+        *_train_cautions(splits),
         *_name_cautions(splits.train.class_names),
         *_class_cautions(splits),
         *_group_cautions(splits.train),
@@ -37,6 +42,14 @@ def dataset_cautions(splits: Splits) -> list[str]:
         *_length_cautions(splits),
         *_copy_cautions(splits),
     ]
+
+
+def _train_cautions(splits: Splits) -> Iterator[str]:
+    if not splits.has_train:
+        yield (
+            f"LEAKS: {NO_TRAIN}. Sequences that the models were trained on may be among those that "
+            "are explained."
+        )
 
 
 def _similar(every: Iterable[str], folded: Callable[[str], str]) -> list[list[str]]:
@@ -68,12 +81,14 @@ def _folded_place(name: str) -> str:
 
 
 def _class_cautions(splits: Splits) -> Iterator[str]:
+    if not splits.has_train:
+        return
     names, counts = splits.train.class_names, _class_counts(splits.train)
     each = f"{counts.min():,} to {counts.max():,} train sequences each"
     if _is_quantity(names):
         yield (
             f"CLASSES: {len(names):,} classes that are all numbers, of {each}: is it a quantity? "
-            "Every value is learnt as a class of its own."
+            "Every value is learnt as a class of its own; the option response reads a number."
         )
     elif len(names) > 2 and np.median(counts) < FEW_TRAIN_SEQUENCES:
         yield f"CLASSES: {len(names):,} classes of {each}: most are hardly learnt."
@@ -115,7 +130,8 @@ def _place_cautions(splits: Splits) -> Iterator[str]:
 
 
 def _all_splits(splits: Splits) -> list[Sequences]:
-    return [part for part in (splits.train, splits.validation, splits.test) if part is not None]
+    every = (splits.train, splits.validation, splits.test)
+    return [part for part in every if part is not None and len(part)]
 
 
 def _places_of(part: Sequences) -> Iterator[tuple[int, str]]:
@@ -126,7 +142,7 @@ def _places_of(part: Sequences) -> Iterator[tuple[int, str]]:
 
 
 def _length_cautions(splits: Splits) -> Iterator[str]:
-    every = [_lengths_of(part.codes) for part in (splits.train, splits.test)]
+    every = [_lengths_of(part.codes) for part in (splits.train, splits.test) if len(part)]
     ends = np.concatenate(every)
     longest, median = int(ends.max(initial=0)), float(np.median(ends))
     if longest >= LONGER * max(median, 1):
@@ -146,8 +162,9 @@ def _lengths_of(codes: Codes) -> NDArray[np.intp]:
 def _copy_cautions(splits: Splits) -> Iterator[str]:
     """Where there are no more different sequences than classes, in all or in test alone."""
     classes = len(splits.train.class_names)
-    tested, every = splits.test.codes, [splits.train.codes, splits.test.codes]
-    for codes, where in ((every, "train and test"), ([tested], "test")):
+    tested = [splits.test.codes], "test"
+    every = [splits.train.codes, splits.test.codes], "train and test"
+    for codes, where in (every, tested) if splits.has_train else (tested,):
         count = sum(map(len, codes))
         different = _different(chain(*codes), classes)
         if different <= classes and count > FEW_TRAIN_SEQUENCES * different:

@@ -298,10 +298,12 @@ def deduplicated(splits: Splits) -> Splits:
 
     Dropped is what has the letters of a train sequence on either strand, shares ``NEAR`` of its
     k-mers with train or more, or shares half of both with the interval of a train sequence of any
-    class. Train stays whole; test is measured against train and what is left of validation. Raises
-    ``UsageError`` where a class would lose all its sequences.
+    class. Train stays whole; test is measured against train and what is left of validation. Without
+    train nothing is dropped. Raises ``UsageError`` where a class would lose all its sequences.
     """
     facts = dict(splits.facts)
+    if not splits.has_train:
+        return splits
     learnt, validation = [splits.train], splits.validation
     if validation is not None:
         validation = _without_repeats(validation, learnt, "validation", facts)

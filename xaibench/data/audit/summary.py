@@ -96,7 +96,8 @@ class Audit:
     """The numbers of an audit, all of them counts beside what they are counted from.
 
     Rows of ``copies`` and ``near`` whose ``among`` is the split itself look at its other sequences.
-    ``groups`` and ``intervals`` are empty where the data have none.
+    ``groups`` and ``intervals`` are empty where the data have none, ``baselines`` where there is no
+    train or are no classes.
     """
 
     note: str
@@ -110,11 +111,19 @@ class Audit:
     baselines: tuple[TrivialBaseline, ...]
     cautions: tuple[str, ...] = ()
 
+    @property
+    def has_classes(self) -> bool:
+        return len(self.class_names) > 1
+
+    @property
+    def has_train(self) -> bool:
+        return any(split.name == "train" for split in self.splits)
+
 
 def audit_splits(splits: Splits, *, data_seed: int) -> Audit:
     """Counts everything; ``data_seed`` draws what the baselines learn from where train is large."""
     of_name = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    named = {name: split for name, split in of_name.items() if split is not None}
+    named = {name: split for name, split in of_name.items() if split is not None and len(split)}
     pairs = [
         (name, among)
         for name, among in (("test", "train"), ("validation", "train"), ("test", "validation"))
@@ -127,7 +136,7 @@ def audit_splits(splits: Splits, *, data_seed: int) -> Audit:
         splits.train.class_names,
         tuple(_count_split(name, split) for name, split in named.items()),
         tuple(_count_copies(named, pairs)),
-        tuple(chain(*(_count_near(*each) for each in across), _near_itself(splits.train))),
+        tuple(chain(*(_count_near(*each) for each in across), _near_itself(named))),
         tuple(chain(*(_count_groups(*each) for each in across))),
         tuple(chain(*(_overlaps_by_class(*each) for each in across))),
         tuple(trivial_baselines(splits, data_seed)),
@@ -175,8 +184,10 @@ def _count_near(name: str, split: Sequences, among: str, other: Sequences) -> It
     return _near_by_class(name, among, split, shares)
 
 
-def _near_itself(train: Sequences) -> Iterator[Near]:
-    return _near_by_class("train", "train", train, leakage.repeated_kmers(train.codes))
+def _near_itself(named: Mapping[str, Sequences]) -> Iterator[Near]:
+    """Of train, or where there is none of test."""
+    name = "train" if "train" in named else "test"
+    return _near_by_class(name, name, named[name], leakage.repeated_kmers(named[name].codes))
 
 
 def _near_by_class(name: str, among: str, split: Sequences, shares: Values) -> Iterator[Near]:

@@ -41,7 +41,7 @@ def describe_audit(audit: Audit) -> list[str]:
     total = sum(split.sequences for split in audit.splits)
     known = [f"{key}: {value}" for key, value in audit.facts.items()]
     return [
-        f"AUDIT: {total:,} sequences of {len(audit.class_names)} classes.",
+        f"AUDIT: {total:,} sequences {_classes_text(audit)}.",
         *wrapped([audit.note, *known] if audit.note else known),
         *section("FINDINGS", wrapped(_findings(audit) or ["No problem found."])),
         *section("CLASSES", _class_table(audit), _validation_note(audit)),
@@ -51,9 +51,19 @@ def describe_audit(audit: Audit) -> list[str]:
         *(section("GROUPS", _group_table(audit)) if audit.groups else []),
         *(_interval_section(audit.intervals) if audit.intervals else []),
         *section(
-            "TRIVIAL BASELINES: WHAT NEEDS NO NETWORK", _baseline_table(audit), _BASELINE_NOTE
+            "TRIVIAL BASELINES: WHAT NEEDS NO NETWORK",
+            _baseline_table(audit) if audit.baselines else wrapped([_no_baselines(audit)]),
+            _BASELINE_NOTE if audit.baselines else "",
         ),
     ]
+
+
+def _classes_text(audit: Audit) -> str:
+    return f"of {len(audit.class_names)} classes" if audit.has_classes else "without classes"
+
+
+def _no_baselines(audit: Audit) -> str:
+    return f"Not known: no {'train split' if audit.has_classes else 'classes to tell apart'}."
 
 
 _LENGTH_NOTE = (
@@ -95,6 +105,7 @@ def _part_findings(audit: Audit) -> Iterator[str]:
 def _findings(audit: Audit) -> list[str]:
     findings = [
         *_part_findings(audit),
+        *_comparison_findings(audit),
         *_copy_findings(audit),
         *_near_findings(audit),
         *_interval_findings(audit.intervals),
@@ -105,6 +116,19 @@ def _findings(audit: Audit) -> list[str]:
     leaks = [finding for finding in findings if finding.startswith("LEAK")]
     hint = [_HINT] if leaks else []
     return [*leaks, *hint, *(finding for finding in findings if finding not in leaks)]
+
+
+def _comparison_findings(audit: Audit) -> Iterator[str]:
+    """What an audit is for, where there is nothing to compare."""
+    absent = [
+        *([] if audit.has_train else ["no train split"]),
+        *([] if audit.has_classes else ["no classes"]),
+    ]
+    if absent:
+        yield (
+            f"NOTHING TO COMPARE: {' and '.join(absent)}. These are sequences to explain, by "
+            "models that are trained already (option weights of a model)."
+        )
 
 
 def _copy_findings(audit: Audit) -> Iterator[str]:
@@ -133,10 +157,8 @@ def _near_findings(audit: Audit) -> Iterator[str]:
                 f"{WIDTH} bases or more occur there."
             )
         elif name == among and near >= REDUNDANT * count:
-            yield (
-                f"REDUNDANT: {share} nearly repeat others of {among}; only groups keep them on one "
-                f"side of a cut."
-            )
+            cut = "; only groups keep them on one side of a cut" if name == "train" else ""
+            yield f"REDUNDANT: {share} nearly repeat others of {among}{cut}."
 
 
 def _by_pair(near: Sequence[Near]) -> dict[tuple[str, str], list[Near]]:
@@ -167,6 +189,8 @@ def _interval_findings(rows: Sequence[Overlapping]) -> list[str]:
 
 
 def _cue_findings(audit: Audit) -> Iterator[str]:
+    if not audit.baselines:
+        return
     guess = audit.baselines[0].accuracy
     for row in audit.baselines:
         if row.name in ("GC alone", "length") and row.auroc >= CUE:
@@ -188,7 +212,7 @@ def _class_table(audit: Audit) -> list[str]:
 
 
 def _validation_note(audit: Audit) -> str:
-    if any(split.name == "validation" for split in audit.splits):
+    if not audit.has_train or any(split.name == "validation" for split in audit.splits):
         return ""
     groups = audit.splits[0].groups
     if groups < 2:

@@ -117,10 +117,6 @@ def classes(table: pd.DataFrame, path: Path, column: str) -> tuple[Labels, tuple
         )
     names = names.map(_spellings(names.unique()))
     class_names = sorted(set(names), key=_numbers_first)
-    if len(class_names) < 2:
-        raise UsageError(
-            f"{path}: column {column!r}: expected two classes or more, got {class_names[0]!r} only"
-        )
     labels = names.map({name: index for index, name in enumerate(class_names)})
     return np.asarray(labels, np.int64), tuple(class_names)
 
@@ -276,24 +272,27 @@ def split_by_column(sequences: Sequences, column: pd.Series[str], where: str) ->
 
 
 def split_by_kind(sequences: Sequences, kinds: NDArray[np.object_], where: str) -> Splits:
-    """``kinds`` says train, test or validation of every sequence."""
+    """``kinds`` says train, test or validation of every sequence; there may be no train."""
     rows = {kind: np.flatnonzero(kinds == kind) for kind in ("train", "test", "validation")}
-    for kind in ("train", "test"):
-        if not len(rows[kind]):
-            raise UsageError(f"{where}: expected rows of train and of test, got no {kind} row")
+    if not len(rows["test"]):
+        raise UsageError(f"{where}: expected rows of test, got none among {len(kinds):,} rows")
     validation = sequences.take(rows["validation"]) if len(rows["validation"]) else None
     return Splits(sequences.take(rows["train"]), sequences.take(rows["test"]), validation)
 
 
 def require_classes(splits: Splits, where: str) -> None:
-    """That every class is in train and in test."""
+    """That every class is in test, and in train where there is one."""
     for name, split in (("train", splits.train), ("test", splits.test)):
+        if not len(split):
+            continue
         present = np.bincount(split.labels, minlength=len(split.class_names)) > 0
         if not present.all():
             absent = split.class_names[int(np.argmin(present))]
             others = int((~present).sum()) - 1
             more = (
-                f" and of {others:,} other classes; is the label a quantity?" if others > 9 else ""
+                f" and of {others:,} other classes; is the label a quantity (option response)?"
+                if others > 9
+                else ""
             )
             raise UsageError(
                 f"{where}: expected every class in {name}, got no {name} row of {absent!r}{more}"

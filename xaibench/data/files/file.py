@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from xaibench.data.splitting import cut
+from xaibench.data.splitting import all_test, cut
 from xaibench.dna.encoding import ambiguities, to_codes
 from xaibench.errors import UsageError, shortened
 from xaibench.plugins.harness_options import ClassName, Word
@@ -18,7 +18,6 @@ from xaibench.randomness import stream
 from xaibench.values import Intervals, Sequences, Splits
 
 from .columns import (
-    classes,
     parsed_region,
     places,
     region_facts,
@@ -33,6 +32,7 @@ from .columns import (
 )
 from .reading import LEFT_OUT, read_sequences, read_table, sequence_folder
 from .sites import evidence, sites
+from .targets import DEFAULT_LABEL, require_one_target, share_of_test, targets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +49,8 @@ class _Columns(NamedTuple):
     """Where a table says what; None where it does not."""
 
     sequence: str
-    label: str
+    label: str | None
+    response: str | None
     name: str | None
     split: str | None
     group: str | None
@@ -60,7 +61,8 @@ def file(
     data_seed: int,
     path: Path,
     sequence: Word = "sequence",
-    label: Word = "label",
+    label: Word | None = None,
+    response: Word | None = None,
     split: Word | None = None,
     group: Word | None = None,
     id: Word | None = None,
@@ -70,9 +72,9 @@ def file(
     site_width: Annotated[int, Field(ge=1)] | None = None,
     site_class: ClassName | None = None,
     one_based: bool = False,
-    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2,
+    test_fraction: Annotated[float, Field(gt=0, le=1)] | None = None,
 ) -> Splits:
-    """Labelled sequences of a CSV, TSV, Parquet or FASTA file; most options name its columns.
+    """Sequences of a CSV, TSV, Parquet or FASTA file; most options name its columns.
 
     ``path`` may be a folder of such files: of classes that have the names of the files, beside each
     other or in the folders train, test and perhaps validation (or val, valid, dev), or of splits,
@@ -84,12 +86,17 @@ def file(
     ``labels`` is a second table with the names of exactly these sequences, in any order; its
     columns replace those of the same name.
 
+    ``label`` is the column of the classes, ``label`` where there is one. Without it, and with one
+    class alone, there are sequences to explain and no classes. ``response`` is instead a column of
+    numbers, measured for each sequence (regression): no classes either.
+
     ``split`` (the column of that name where there is one) holds train, test and perhaps validation
-    (or dev); without it ``test_fraction`` of the rows are cut off for the test, by group where
-    there are groups, else within each class. ``group`` is the column ``group`` or ``region`` where
-    there is one; where ``region`` reads chr1:200-300, the group is the chromosome, since regions
-    that are all different group nothing. Classes are the sorted labels. ``id`` is the column
-    ``name`` or ``id`` where there is one, and tells the rows apart; without it names are row
+    (or dev), or test alone. Without it ``test_fraction`` of the rows are cut off for the test, by
+    group where there are groups, else within each class: a fifth of them where there are classes,
+    else all; with 1 nothing is there to train on. ``group`` is the column ``group`` or ``region``
+    where there is one; where ``region`` reads chr1:200-300, the group is the chromosome, since
+    regions that are all different group nothing. Classes are the sorted labels. ``id`` is the
+    column ``name`` or ``id`` where there is one, and tells the rows apart; without it names are row
     numbers, from 0, the header not counted.
 
     Such a ``region``, or columns ``start``, ``end`` (0-based, half-open) and ``chrom``,
@@ -103,7 +110,8 @@ def file(
     and ``site_class`` which class a motif speaks for.
     """
     stated = sites(site_start, site_end, site_width, site_class)
-    given = _Columns(sequence, label, id, split, group)
+    require_one_target("file", label, response)
+    given = _Columns(sequence, label, response, id, split, group)
     table, columns = _read_rows(path, labels, given, (site_start, site_end))
     sequences, facts = _all_sequences(table, path, columns, one_based=one_based)
     if stated:
@@ -115,19 +123,29 @@ def file(
         where = f"{path}: column {columns.split!r}"
         splits, how = split_by_column(sequences, table[columns.split], where), "split by the file"
     else:
-        splits = Splits(*cut(sequences, test_fraction, stream(data_seed, "test")))
-        several = columns.group and len({*(sequences.groups or ())}) > 1
-        how = f"test cut from it{f' by {columns.group}' if several else ''}"
+        splits, how = _cut_test(sequences, test_fraction, data_seed, by=columns.group)
         facts |= unread_splits(table)
-    require_classes(splits, f"{labels or path}: column {label!r}")
+    require_classes(splits, f"{labels or path}: column {columns.label!r}")
     if path.is_dir() and (left_out := sequence_folder(path).left_out):
         facts[LEFT_OUT] = shortened(", ".join(left_out))
     note = f"{len(sequences):,} sequences of {path.name}, {how}."
     return replace(splits, note=note, facts=facts)
 
 
+def _cut_test(
+    sequences: Sequences, test_fraction: float | None, data_seed: int, *, by: str | None
+) -> tuple[Splits, str]:
+    """The splits, and in words how they came about."""
+    share = share_of_test(sequences, test_fraction)
+    if share == 1:
+        return all_test(sequences), "all to be explained"
+    several = by and len({*(sequences.groups or ())}) > 1
+    splits = Splits(*cut(sequences, share, stream(data_seed, "test")))
+    return splits, f"test cut from it{f' by {by}' if several else ''}"
+
+
 def letters_of_rows(
-    path: Path, *, sequence: str = "sequence", label: str = "label", id: str | None = None
+    path: Path, *, sequence: str = "sequence", label: str = DEFAULT_LABEL, id: str | None = None
 ) -> dict[str, str]:
     """The letters as they are written, by the names that ``file`` gives the sequences."""
     table = read_sequences(path, sequence=sequence, label=label)
@@ -141,11 +159,12 @@ def _read_rows(
 ) -> tuple[pd.DataFrame, _Columns]:
     """All that the file, or the two, say of the sequences, and in which columns; those of
     ``sites`` have names of their own."""
-    table = read_sequences(path, sequence=given.sequence, label=given.label)
+    table = read_sequences(path, sequence=given.sequence, label=given.label or DEFAULT_LABEL)
     table, name = with_plain_names(table, path, keep=(*given, *sites)), given.name
     if labels is not None:
         table, name = _with_labels(table, path, labels, given)
     columns = given._replace(
+        label=given.label or _default_label(table, path, given.response),
         name=name or _first_column(table, _NAMES),
         split=given.split or _first_column(table, ("split",)),
         group=given.group or _first_column(table, _GROUPS),
@@ -162,6 +181,15 @@ def _read_rows(
     return table.assign(chromosome=chromosomes), columns._replace(group="chromosome")
 
 
+def _default_label(table: pd.DataFrame, path: Path, response: str | None) -> str | None:
+    """The column ``label`` where there is one; in another case it is a mistake."""
+    alike = [name for name in table if str(name).casefold() == DEFAULT_LABEL]
+    if response or not alike:
+        return None
+    require(table, path, [DEFAULT_LABEL])
+    return DEFAULT_LABEL
+
+
 def _first_column(table: pd.DataFrame, names: tuple[str, ...]) -> str | None:
     return next((name for name in names if name in table), None)
 
@@ -175,8 +203,10 @@ def _with_labels(
         require(given, labels, [columns.name])
     own = _name_column(table, path, columns.name)
     others = _name_column(given, labels, columns.name)
-    require(given, labels, [columns.label])
-    classes(given, labels, columns.label)  # a mistake is a row of this file, so it is said here
+    label = columns.label or (None if columns.response else DEFAULT_LABEL)
+    require(given, labels, [column for column in (label, columns.response) if column])
+    # a mistake is a row of this file, so it is said here
+    targets(given, labels, label=label, response=columns.response)
     unlabelled = table[own][~table[own].isin(given[others])]
     unknown = given[others][~given[others].isin(table[own])]
     if len(unlabelled) or len(unknown):
@@ -210,7 +240,7 @@ def _all_sequences(
     require_filled(table, path, columns.sequence)
     if table[columns.sequence].str.len().median() > _SHORT:
         require_known(table, path, columns.sequence, "")
-    labels, class_names = classes(table, path, columns.label)
+    known = targets(table, path, label=columns.label, response=columns.response)
     letters = table[columns.sequence].tolist()
     rows = [f"row {row}" for row in range(len(table))]
     codes = to_codes(letters, names=[f"{path}: {row}" for row in rows])
@@ -225,13 +255,14 @@ def _all_sequences(
         facts["letters of ambiguity read as N"] = count
     sequences = Sequences(
         codes,
-        labels,
+        known.labels,
         tuple(table[columns.name] if columns.name else rows),
-        class_names,
+        known.class_names,
         tuple(table[columns.group]) if columns.group else None,
         intervals=intervals,
+        responses=known.responses,
     )
-    return sequences, facts
+    return sequences, {**known.facts, **facts}
 
 
 def _letter_counts(sequences: pd.Series[str]) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -11,16 +12,14 @@ import numpy as np
 from pydantic import Field
 
 from xaibench.data.packing import cached_splits, file_key, key_of
-from xaibench.data.splitting import cut
+from xaibench.data.splitting import all_test, cut
 from xaibench.dna.encoding import ambiguities, to_codes
 from xaibench.errors import UsageError, shortened
 from xaibench.plugins.harness_options import Word
 from xaibench.randomness import stream
-from xaibench.shapes import Labels
 from xaibench.values import Intervals, Sequences, Splits
 
 from .columns import (
-    classes,
     places,
     region_facts,
     require,
@@ -41,6 +40,14 @@ from .reading import (
     read_bed_folder,
     read_table,
 )
+from .targets import (
+    DEFAULT_LABEL,
+    Targets,
+    require_one_target,
+    share_of_test,
+    targets,
+    without_classes,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,8 +61,15 @@ class _Cutting(NamedTuple):
     split: str | None
     test: tuple[str, ...]
     validation: tuple[str, ...]
-    test_fraction: float
+    test_fraction: float | None
     data_seed: int
+
+
+class _KnownBy(NamedTuple):
+    """The columns of the classes and of measured numbers, as the options name them."""
+
+    label: str | None
+    response: str | None
 
 
 def intervals(
@@ -64,14 +78,15 @@ def intervals(
     path: Path,
     genome: Path,
     label: Word | None = None,
+    response: Word | None = None,
     split: Word | None = None,
     test_chromosomes: list[Word] | None = None,
     validation_chromosomes: list[Word] | None = None,
-    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2,
+    test_fraction: Annotated[float, Field(gt=0, le=1)] | None = None,
     one_based: bool = False,
     length: Annotated[int, Field(ge=1)] | None = None,
 ) -> Splits:
-    """Intervals with labels, and the letters that a genome has there.
+    """Intervals, perhaps with labels, and the letters that a genome has there.
 
     ``path`` is a BED file (``.bed``, ``.narrowPeak``, ``.broadPeak``), whose columns are called
     chrom, start, end, name, score, strand, 7, 8, ..., or a table with a header (CSV, TSV, Parquet):
@@ -80,24 +95,30 @@ def intervals(
     the files, in folders for splits or not, or of splits, train.bed and test.bed. ``genome`` is
     FASTA. Text files may be compressed by gzip, bgzip, bzip2 or xz.
 
-    Intervals are 0-based and half-open; on the strand - the sequence is the reverse complement
-    (. is +). ``one_based`` reads ``region`` from 1 and with its end, as samtools writes it. With
+    Intervals are 0-based and half-open; on the strand - the sequence is the reverse complement (.
+    is +). ``one_based`` reads ``region`` from 1 and with its end, as samtools writes it. With
     ``length`` each is cut or grown about its centre to so many bases. ``label`` is the column of
-    the classes: the name in a BED file, else ``label``. Groups are the chromosomes. Names are the
-    column ``name`` where it is not the label and tells the rows apart, else chr1:200-300(+).
+    the classes: the name in a BED file, else ``label``. Without it, with one class alone, and where
+    the names of a BED file all differ, as those of peaks do, there are sequences to explain and no
+    classes; ``response`` is a column of measured numbers instead. Groups are the chromosomes. Names
+    are the column ``name`` where it is not the label and tells the rows apart, else
+    chr1:200-300(+).
 
     The test is ``test_chromosomes``, or what the column ``split`` says (the one of that name where
-    there is one), else about ``test_fraction`` of the rows, by chromosome. The harness cuts the
+    there is one), else about ``test_fraction`` of the rows, by chromosome: a fifth of them where
+    there are classes, else all. The harness cuts the
     validation where neither ``split`` nor ``validation_chromosomes`` gives one. The sequences are
     packed into the cache (``packing``) and read again where one of the two files has changed.
     """
     test, validation = tuple(test_chromosomes or ()), tuple(validation_chromosomes or ())
     _require_one_split(split, test, validation)
+    require_one_target("intervals", label, response)
     cutting = _Cutting(split, test, validation, test_fraction, data_seed)
-    make = partial(_load, path, genome, label, length, one_based, cutting)
+    known_by = _KnownBy(label, response)
+    make = partial(_load, path, genome, known_by, length, one_based, cutting)
     # what is asked for is part of the name: another plan's is no older state of this one's
     options_key = key_of(
-        str(path.resolve()), str(genome.resolve()), repr((label, length, one_based, cutting))
+        str(path.resolve()), str(genome.resolve()), repr((known_by, length, one_based, cutting))
     )
     files = [part.path for part in bed_folder(path).parts] if path.is_dir() else [path]
     keys = [*map(file_key, files), file_key(genome)]
@@ -123,29 +144,35 @@ def _require_one_split(
 def _load(
     path: Path,
     genome: Path,
-    label: str | None,
+    known_by: _KnownBy,
     length: int | None,
     one_based: bool,
     cutting: _Cutting,
 ) -> Splits:
-    table = with_plain_names(_read_intervals(path), path, keep=(label, cutting.split))
-    label = label or _default_label(table, path)
+    table = with_plain_names(_read_intervals(path), path, keep=(*known_by, cutting.split))
+    label = known_by.label or _default_label(table, path, known_by.response)
     if "split" in table and not (cutting.test or cutting.validation):
         cutting = cutting._replace(split=cutting.split or "split")
-    require(table, path, [label, *filter(None, [cutting.split])])
-    labels, class_names = _interval_classes(table, path, label)
+    require(table, path, [*filter(None, [label, known_by.response, cutting.split])])
+    known = _interval_targets(table, path, known_by._replace(label=label), stated=known_by.label)
     where = _intervals_of_table(table, path, length, one_based=one_based)
     letters = _letters(where, path, genome, length)
     written = _interval_names(where)
     codes = to_codes(letters, names=[f"{genome}: {name}" for name in written])
     named = "name" in table and label != "name" and table["name"].is_unique
     names = tuple(table["name"]) if named else _unique_names(written)
-    sequences = Sequences(codes, labels, names, class_names, where.chromosomes, None, where)
+    sequences = Sequences(
+        *(codes, known.labels, names, known.class_names, where.chromosomes, None, where),
+        responses=known.responses,
+    )
     splits, how = _split_sequences(sequences, table, path, cutting)
     require_classes(splits, f"{path}: column {label!r}")
     made = "" if length is None else f", each cut or grown to {length} nt"
     note = f"{len(where):,} intervals of {path.name} in {genome.name}{made}, {how}."
-    facts: dict[str, str | int | float] = {**region_facts(table, one_based=one_based)}
+    facts: dict[str, str | int | float] = {
+        **known.facts,
+        **region_facts(table, one_based=one_based),
+    }
     if count := ambiguities(letters):
         facts["letters of ambiguity read as N"] = count
     if path.is_dir() and (left_out := bed_folder(path).left_out):
@@ -153,23 +180,28 @@ def _load(
     return Splits(splits.train, splits.test, splits.validation, note, facts)
 
 
-def _interval_classes(
-    table: pd.DataFrame, path: Path, label: str
-) -> tuple[Labels, tuple[str, ...]]:
-    """As ``classes``; the names of peaks, which a BED file may have there, are rejected."""
-    labels, class_names = classes(table, path, label)
-    if len(class_names) == len(table):
-        raise UsageError(
-            f"{path}: column {label!r}: expected classes, got another word in every row; "
-            "give the column of the classes by the option label"
-        )
-    return labels, class_names
+def _interval_targets(
+    table: pd.DataFrame, path: Path, known_by: _KnownBy, *, stated: str | None
+) -> Targets:
+    """As ``targets``; the names of peaks, which a BED file may have in its fourth column, are no
+    classes, and rejected where they were ``stated`` to be."""
+    known = targets(table, path, label=known_by.label, response=known_by.response)
+    if len(known.class_names) < max(2, len(table)):
+        return known
+    if stated is None:
+        return without_classes(known, f"another word in every row of column {known_by.label!r}")
+    raise UsageError(
+        f"{path}: column {stated!r}: expected classes, got another word in every row; "
+        "give the column of the classes by the option label, or of a number by response"
+    )
 
 
-def _default_label(table: pd.DataFrame, path: Path) -> str:
-    """The name in BED files, but for a folder of them with one file per class; else ``label``."""
+def _default_label(table: pd.DataFrame, path: Path, response: str | None) -> str | None:
+    """The name in BED files, but for a folder of them with one file per class; else ``label``.
+    None where there is no such column, or where a number is known instead."""
     in_bed = path.is_dir() or is_bed(path)
-    return "name" if in_bed and "label" not in table else "label"
+    label = "name" if in_bed and DEFAULT_LABEL not in table else DEFAULT_LABEL
+    return label if label in table and response is None else None
 
 
 def _read_intervals(path: Path) -> pd.DataFrame:
@@ -317,8 +349,11 @@ def _split_sequences(
         kinds = np.select([test, validation], ["test", "validation"], "train")
         return split_by_kind(sequences, kinds, str(path)), f"test on {', '.join(cutting.test)}"
     rest = sequences.take(np.flatnonzero(~validation))
-    train, part = cut(rest, cutting.test_fraction, stream(cutting.data_seed, "test"))
     held = sequences.take(np.flatnonzero(validation)) if cutting.validation else None
+    share = share_of_test(sequences, cutting.test_fraction)
+    if share == 1:
+        return replace(all_test(rest), validation=held), "all to be explained"
+    train, part = cut(rest, share, stream(cutting.data_seed, "test"))
     several = len(set(rest.groups or ())) > 1
     return Splits(train, part, held), f"test cut from it{' by chromosome' if several else ''}"
 

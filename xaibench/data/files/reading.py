@@ -120,24 +120,33 @@ def _read_folder(parts: tuple[FilePart, ...], sequence: str, label: str) -> pd.D
         table = read_sequences(part.path, sequence=sequence, label=lone)
         require(table, part.path, [sequence])
         require_filled(table, part.path, sequence)
-        tables.append(_with_place(table, part, label))
-    return pd.concat(tables, ignore_index=True).fillna("")
+        tables.append(table)
+    labelled = any(label in table for table in tables)
+    placed = [
+        _with_place(table, part, label, labelled=labelled)
+        for table, part in zip(tables, parts, strict=True)
+    ]
+    return pd.concat(placed, ignore_index=True).fillna("")
 
 
-def _require_classes(path: Path, folder: Folder) -> None:
-    """That places that tell classes tell two or more."""
+def _require_own_folder(path: Path, folder: Folder) -> None:
+    """That a lone folder in it is not the dataset itself: its name would be the only class."""
     names = {part.class_name for part in folder.parts}
     tables = {part.split for part in folder.parts if not _is_fasta(part.path)}  # have a column
-    if len(names) > 1 or names == {""} or tables - {""}:
+    own = folder.parts[0].path.parent
+    if len(names) > 1 or names == {""} or tables - {""} or own == path:
         return
-    name, own = folder.parts[0].class_name, folder.parts[0].path.parent
-    hint = f"; give {own} where that is the dataset" if own != path and own.name == name else ""
-    others = shortened(", ".join(map(repr, folder.left_out)))
-    left_out = f"; left out is {others}" if others else ""
-    raise UsageError(f"{path}: expected two classes or more, got {name!r} only{left_out}{hint}")
+    name, others = folder.parts[0].class_name, shortened(", ".join(map(repr, folder.left_out)))
+    if own.name == name:
+        left_out = f"; left out is {others}" if others else ""
+        raise UsageError(
+            f"{path}: expected two classes or more, got {name!r} only{left_out}; give {own} where "
+            "that is the dataset"
+        )
 
 
-def _with_place(table: pd.DataFrame, part: FilePart, label: str) -> pd.DataFrame:
+def _with_place(table: pd.DataFrame, part: FilePart, label: str, *, labelled: bool) -> pd.DataFrame:
+    """``labelled`` says whether any file of the folder has the column."""
     import pandas as pd
 
     names = table.get("name", table.get("id", pd.Series(map("row {}".format, range(len(table))))))
@@ -146,8 +155,9 @@ def _with_place(table: pd.DataFrame, part: FilePart, label: str) -> pd.DataFrame
         _require_split(table, part)
         columns["split"] = part.split
     if not part.class_name:
-        require(table, part.path, [label])
-        require_filled(table, part.path, label)
+        if labelled:
+            require(table, part.path, [label])
+            require_filled(table, part.path, label)
     elif label not in table:
         columns[label] = part.class_name
     elif _is_fasta(part.path):
@@ -198,7 +208,7 @@ def read_sequences(path: Path, *, sequence: str, label: str) -> pd.DataFrame:
         parts = folder.parts
         if not parts:
             raise UsageError(f"{path}: expected FASTA files or tables, got a folder without any")
-        _require_classes(path, folder)
+        _require_own_folder(path, folder)
         return _read_folder(parts, sequence, label)
     return _read_checked(path, lambda: _fasta_or_table(path, sequence, label), expected)
 

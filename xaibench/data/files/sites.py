@@ -24,7 +24,7 @@ class Sites(NamedTuple):
     start: str
     end: str | None
     width: int | None
-    speaks_for: str
+    speaks_for: str | None
 
     @property
     def description(self) -> str:
@@ -32,7 +32,9 @@ class Sites(NamedTuple):
         columns = f"column {self.start!r}, {self.width} nt"
         if self.end is not None:
             columns = f"columns {self.start!r} and {self.end!r}"
-        return f"{columns}, speaking for {self.speaks_for!r}"
+        return (
+            columns if self.speaks_for is None else f"{columns}, speaking for {self.speaks_for!r}"
+        )
 
 
 def sites(
@@ -48,7 +50,7 @@ def sites(
     given = [name for name, value in options.items() if value is not None]
     if not given:
         return None
-    if start is None or speaks_for is None or len(given) != 3:
+    if start is None or (end is None) == (width is None):
         raise UsageError(
             "file: expected site_start and site_class with either site_end or site_width, "
             f"got {', '.join(given)}"
@@ -70,12 +72,7 @@ def evidence(
     ``lengths`` ``(sequence,)`` of the sequences, and where no row has a site.
     """
     require(table, path, [*filter(None, (columns.start, columns.end))])
-    speaks_for = class_of(columns.speaks_for, class_names)
-    if speaks_for is None:
-        raise UsageError(
-            f"{path}: site_class: expected one of {', '.join(map(repr, class_names))}, "
-            f"got {columns.speaks_for!r}"
-        )
+    speaks_for = _class_spoken_for(path, columns, class_names)
     starts = _positions(table, path, columns.start)
     has_site = starts >= 0
     if not has_site.any():
@@ -90,6 +87,20 @@ def evidence(
     positions = np.arange(lengths.max())
     inside = (positions >= starts[:, None]) & (positions < ends[:, None]) & has_site[:, None]
     return np.where(inside, speaks_for, NO_CLASS).astype(evidence_type(class_names))
+
+
+def _class_spoken_for(path: Path, columns: Sites, class_names: tuple[str, ...]) -> int:
+    """Without classes the only one there is need not be named."""
+    word = columns.speaks_for
+    if word is None and len(class_names) < 2:
+        return 0
+    speaks_for = None if word is None else class_of(word, class_names)
+    if speaks_for is None:
+        got = "no site_class" if word is None else repr(word)
+        raise UsageError(
+            f"{path}: site_class: expected one of {', '.join(map(repr, class_names))}, got {got}"
+        )
+    return speaks_for
 
 
 def _positions(table: pd.DataFrame, path: Path, column: str) -> NDArray[np.int64]:

@@ -186,6 +186,10 @@ def labelled_sequences(path: Path, label: str) -> tuple[Codes, Labels, tuple[str
     table = _sequence_table(path, label)
     require(table, path, [label])
     labels, names = classes(table, path, label)
+    if len(names) < 2:
+        raise UsageError(
+            f"{path}: column {label!r}: expected two classes or more, got {names[0]!r} only"
+        )
     return _codes(table, path), labels, names
 
 
