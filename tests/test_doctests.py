@@ -22,6 +22,7 @@ PACKAGES = [
     ".dna",
     ".evaluation",
     ".explanation",
+    ".export",
     ".metrics",
     ".nn",
     ".nn.checks",

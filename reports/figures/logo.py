@@ -60,7 +60,7 @@ def heights_of(letters: str, scores: NDArray[np.float64]) -> Heights:
     >>> heights_of("ANG", np.array([2.0, 9.0, -1.0])).tolist()
     [1.0, 0.0, -0.5]
     """
-    known = np.array([letter in LETTERS for letter in letters]) & np.isfinite(scores)
+    known = np.array([letter in LETTERS for letter in letters], bool) & np.isfinite(scores)
     heights = np.where(known, scores, 0.0)
     largest = float(np.abs(heights).max(initial=0.0))
     return heights / largest if largest > 0 else heights

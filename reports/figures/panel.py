@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,13 +48,13 @@ class Panel:
         return saved(self.figure)
 
 
-def saved(figure: Figure) -> dict[str, bytes]:
-    """A figure as a file of every kind: vector graphics but for the PNG, text as text."""
+def saved(figure: Figure, kinds: Iterable[str] = tuple(KINDS)) -> dict[str, bytes]:
+    """A figure as a file of each of ``KINDS``: vector graphics but for the PNG, text as text."""
     files = {}
     with matplotlib.rc_context(SETTINGS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", MISSING)
-        for kind, options in KINDS.items():
+        for kind in kinds:
             buffer = io.BytesIO()
-            figure.savefig(buffer, format=kind, facecolor="white", **options)
+            figure.savefig(buffer, format=kind, facecolor="white", **KINDS[kind])
             files[kind] = buffer.getvalue()
     return files

@@ -34,10 +34,12 @@ def assets() -> Assets:
     return Assets(Markup("\n".join(_texts(".css"))), tuple(map(Markup, _texts(".js"))))
 
 
-def unscripted() -> Assets:
-    """What a page of tables alone needs."""
-    style = files("xaibench.reports").joinpath("static/report.css").read_text("utf-8")
-    return Assets(Markup(style), ())
+def unscripted(*names: str) -> Assets:
+    """The style of a page without scripts, of these files of ``static/``; of tables alone by
+    default."""
+    folder = files("xaibench.reports").joinpath("static")
+    styles = [folder.joinpath(name).read_text("utf-8") for name in names or ("report.css",)]
+    return Assets(Markup("\n".join(styles)), ())
 
 
 def _fingerprint(text: str) -> str:

@@ -69,13 +69,21 @@ def replacing(
     With ``durable`` the file survives a loss of power. ``check`` is called right before the new
     content takes its place, and raises where it must not.
     """
-    making = path.with_name(f"{TEMPORARY}{token_hex(8)}")
+    # x follows no link either; others may read the file
+    with replacing_path(path, check=check) as making, making.open("xb") as file:
+        yield file
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@contextmanager
+def replacing_path(path: Path, *, check: Callable[[], None] = lambda: None) -> Iterator[Path]:
+    """As ``replacing``, for libraries that open their files themselves: a path at which nothing is
+    yet, whose file replaces that at ``path``. It has the same suffix, by which some go."""
+    making = path.with_name(f"{TEMPORARY}{token_hex(8)}{path.suffix}")
     try:
-        with making.open("xb") as file:  # x follows no link either; others may read the file
-            yield file
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
+        yield making
         check()
         making.replace(path)
     except OSError as error:

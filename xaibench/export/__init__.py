@@ -1,0 +1,1 @@
+"""Explanations as files that other tools read: a writer per format."""
