@@ -31,12 +31,13 @@ def grad_cam(
     linear interpolation, and are left alone where there is one for each position.
 
     ValueError for a layer that the model does not have, does not run exactly once or that has
-    another output. NotApplicable where none is named and there is no ``Conv1d``, and where the mean
-    gradient of every channel is rounding, as it is before a normalisation or a softmax over sites.
+    another output. NotApplicable where none is named and there is no ``Conv1d`` or it does not run
+    exactly once, and where the mean gradient of every channel is rounding, as it is before a
+    normalisation or a softmax over sites.
     """
     path, module = _layer_of(model, layer)
     parts = [
-        _grad_cam_at(model, path, module, of_inputs, of_target)
+        _grad_cam_at(model, (path, module), of_inputs, of_target, is_named=layer is not None)
         for of_inputs, of_target in in_calls(inputs, target)
     ]
     return _interpolated(torch.cat(parts), valid.shape[1]) * valid.to(inputs.device)
@@ -64,7 +65,7 @@ def _last_convolution(modules: dict[str, nn.Module]) -> tuple[str, nn.Module]:
 
 
 def _grad_cam_at(
-    model: Any, path: str, module: nn.Module, inputs: Tensor, target: Tensor
+    model: Any, layer: tuple[str, nn.Module], inputs: Tensor, target: Tensor, *, is_named: bool
 ) -> Tensor:
     """Grad-CAM ``(N, site)`` at the sites of the layer.
 
@@ -72,10 +73,12 @@ def _grad_cam_at(
     sites (a normalisation, a softmax), the gradients of a channel sum to exactly 0, and the mean
     that a computer finds is noise, which the map would show as if it were something.
     """
+    path, module = layer
     with _outputs_of(module) as outputs:
         explained = model(inputs).gather(1, target.unsqueeze(1))[:, 0]
     if len(outputs) != 1:
-        raise ValueError(f"layer: expected one that runs once, {path!r} ran {len(outputs)} times")
+        ran = f"layer: expected one that runs once, {path!r} ran {len(outputs)} times"
+        raise ValueError(ran) if is_named else NotApplicable(f"{ran}; name another layer")
     features = outputs[0]
     if not isinstance(features, Tensor) or features.ndim != 3 or len(features) != len(inputs):
         shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__

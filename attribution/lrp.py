@@ -79,9 +79,9 @@ def lrp(
 
     What biases, ``epsilon`` and activations at 0 take is absorbed. ``completeness_error`` is what
     is then missing, ``|relevance + absorbed - explained|``; ``output_change`` is ``|explained|``.
-    NotApplicable where relevance reaches a module without a rule, or under ``gamma`` and ``z_plus``
-    a linear map outside of modules that is no ``conv1d``, ``conv2d``, ``linear``, ``batch_norm`` or
-    product with a matrix of weights.
+    NotApplicable where relevance reaches a module without a rule, or, under all but an ``epsilon``
+    of 1e-6 or less, a linear map outside of modules that is no ``conv1d``, ``conv2d``, ``linear``,
+    ``batch_norm`` or product with a matrix of weights.
 
     ``rules`` is no option of a plan: it is for layers of a user's own, from Python and from
     plug-ins that call this (docs/attribution.md). RuleError, with rule and layer, where one of them
@@ -295,14 +295,21 @@ def _rule_of_function(
 
 def _refuse_linear_maps_outside(propagation: Propagation, explained: Tensor) -> None:
     """NotApplicable where a linear map without a rule would get the gradient."""
-    if propagation.along == propagation.against:
+    even = propagation.along == propagation.against
+    if even and propagation.epsilon <= _STABILISER:
         return  # the gradient is the rule
     names = unruled(explained, propagation.ruled)
     if names:
         raise NotApplicable(
-            "lrp: only rule epsilon has a meaning for what is called outside of modules: "
-            f"{', '.join(names)}; make it a module (nn.Conv1d, nn.Linear, MatrixProduct)"
+            f"lrp: only rule epsilon, of {_STABILISER:g} at most, has a meaning for what is called "
+            f"outside of modules: {', '.join(names)}; make it a module (nn.Conv1d, nn.Linear, "
+            "MatrixProduct)"
         )
+
+
+_STABILISER = 1e-6
+"""An ``epsilon`` of this size, the default, keeps denominators from 0 and changes nothing else; a
+larger one takes a share of the relevance that the gradient knows nothing of."""
 
 
 def _from_what_is_explained(

@@ -187,6 +187,12 @@ def test_a_layer_that_does_not_run_once_is_rejected(model: Any, layer: str, time
         by_the_harness(model, layer=layer)
 
 
+def test_where_the_default_layer_does_not_run_one_must_be_named() -> None:
+    """As in a network that convolves by a function, with a module's weight."""
+    with pytest.raises(NotApplicable, match="'idle' ran 0 times; name another layer"):
+        by_the_harness(Recurrent())
+
+
 def test_without_a_convolution_a_layer_must_be_named() -> None:
     with pytest.raises(NotApplicable, match="the model has no Conv1d; name a layer"):
         by_the_harness(toy.both())

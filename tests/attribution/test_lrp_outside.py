@@ -425,18 +425,22 @@ REFUSED: dict[str, tuple[Callable[[Any, Tensor], Tensor], str]] = {
 }
 
 
-@pytest.mark.parametrize("rule", ["gamma", "z_plus"])
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_linear_map_without_a_rule_is_rejected_by_name(name: str, rule: str) -> None:
+def test_a_linear_map_without_a_rule_is_rejected_by_name(
+    name: str, options: dict[str, Any]
+) -> None:
+    """Also for an epsilon that takes its share, which the gradient would pass by."""
     called, operation = REFUSED[name]
     with pytest.raises(NotApplicable, match=rf"outside of modules: .*{operation}"):
-        relevance(_features(called), {"rule": rule}, torch.float64)
+        relevance(_features(called), options, torch.float64)
 
 
+@pytest.mark.parametrize("options", [{"epsilon": 0}, {}], ids=["none", "the default"])
 @pytest.mark.parametrize("name", sorted(REFUSED.keys() - {"two activations"}))
-def test_for_epsilon_the_gradient_is_the_rule(name: str) -> None:
+def test_for_a_small_epsilon_the_gradient_is_the_rule(name: str, options: dict[str, Any]) -> None:
     called, _ = REFUSED[name]
-    answer = relevance(_features(called), {"epsilon": 0}, torch.float64)
+    answer = relevance(_features(called), options, torch.float64)
     if name != "torch.batch_norm":  # its shift is absorbed, unseen
         assert (answer.completeness_error <= 1e-11).all()
 

@@ -764,6 +764,20 @@ def test_welch_of_one_seed_or_of_seeds_that_agree_is_undefined():
     assert np.isnan(welch(np.array([0.1, 0.1]), np.array([0.2, 0.2])).p)
 
 
+def test_equal_sequences_of_unpaired_runs_have_no_effect_out_of_last_bits():
+    """Their means are those of the same numbers, summed in another order."""
+    source = np.random.default_rng(0)
+    parts = source.normal(0, 1, 23) * np.array([[0.1], [0.2], [0.3], [0.4]])
+    one, other = (
+        np.array([np.add.accumulate(source.permutation(parts))[-1] for _ in range(seeds)])
+        for seeds in (3, 4)
+    )
+    found = of_unpaired(one, other)
+    assert np.ptp(other.mean(axis=0) - one.mean(axis=0)) > 0
+    assert (found.mean, found.p) == (0, 1)
+    assert np.isnan(found.effect)
+
+
 def test_runs_of_equal_seeds_vary_theirs_apart():
     """Were they drawn together, the differences of like-minded seeds would hide their spread."""
     spread = np.array([[-1.0], [0.0], [1.0], [2.0]]) * np.ones(7)

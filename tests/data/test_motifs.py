@@ -85,6 +85,7 @@ def test_a_file_and_a_release_exclude_each_other(meme):
     ("text", "message"),
     [
         ("no motifs", "expected motifs in MEME format, got no line MOTIF"),
+        (MEME.replace("MOTIF one first", ""), "line 6: expected a line MOTIF before the matrix"),
         (MEME.replace("0.333333 0.666667", "0.5 0.7"), "motif one: .* got '0 0 0.5 0.7' in line 8"),
         (MEME.replace("0 1 0 0", "0 1 0"), "motif three: .* got '0 1 0' in line 16"),
         (MEME.replace("1.0 0.0 0.0 0.0", "-1 1 1 0"), "motif two: .* got '-1 1 1 0'"),

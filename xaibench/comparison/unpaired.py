@@ -21,7 +21,7 @@ from xaibench.statistics.crossed import crossed_apart, interval, p_value, these_
 from xaibench.statistics.effect_sizes import d_z
 from xaibench.statistics.means import DEFAULT, defined_part, undefined
 from xaibench.statistics.resampling import Resampling
-from xaibench.statistics.rounding import all_equal, largest
+from xaibench.statistics.rounding import all_equal, largest, subtracted
 from xaibench.values import Estimate
 
 Float = NDArray[np.float64]
@@ -62,7 +62,7 @@ def of_unpaired(first: Float, second: Float, resampling: Resampling = DEFAULT) -
         high=ends.high,
         sequences_low=of_sequences.low,
         sequences_high=of_sequences.high,
-        effect=d_z(np.nanmean(other, axis=0) - np.nanmean(one, axis=0)),
+        effect=d_z(subtracted(np.nanmean(other, axis=0), np.nanmean(one, axis=0))),
         p=np.nan if sequences_only else p_value(headline),
         p_sequences=p_value(alone),
         p_seeds=np.nan if sequences_only else seeds.p,

@@ -77,7 +77,7 @@ def _other_format(lines: list[_Line]) -> str:
 
 def _parse_motifs(lines: list[_Line]) -> Iterator[Motif]:
     places = [row for row, line in enumerate(lines) if line.text.split()[0] == "MOTIF"]
-    _require_alphabet(lines[: places[0]] if places else [])
+    _require_head(lines[: places[0]] if places else [])
     first: dict[str, int] = {}
     for start, end in pairwise([*places, len(lines)]):
         fields = lines[start].text.split()[1:] or [f"line {lines[start].number}"]
@@ -92,8 +92,13 @@ def _parse_motifs(lines: list[_Line]) -> Iterator[Motif]:
         yield Motif(identifier, " ".join(fields[1:]) or identifier, matrix)
 
 
-def _require_alphabet(lines: list[_Line]) -> None:
+def _require_head(lines: list[_Line]) -> None:
+    """That what is before the first motif has the alphabet ACGT, and no matrix without a name."""
     for line in lines:
+        if line.text.startswith("letter-probability"):
+            raise ValueError(
+                f"line {line.number}: expected a line MOTIF before the matrix, got none"
+            )
         letters = re.fullmatch(r"ALPHABET\s*=\s*(\S+)", line.text)
         if letters and letters[1] not in _ALPHABETS:
             raise ValueError(f"line {line.number}: expected the alphabet ACGT, got {letters[1]}")

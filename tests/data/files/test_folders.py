@@ -2,6 +2,7 @@
 
 import gzip
 
+import numpy as np
 import pytest
 
 from xaibench.data.files.file import file
@@ -342,6 +343,37 @@ def test_a_header_in_bed_and_a_table_with_a_genome_are_intervals(tmp_path, genom
         write(tmp_path, {name: text})
         splits, _ = named(str(tmp_path / name), changes=[f"genome={genome}"])
         assert splits.train.intervals is not None
+
+
+def test_bed_files_with_a_header_are_classes_like_those_without(tmp_path, genome):
+    """Where one of three had a header, its class was left out, and two made a dataset."""
+    headers = {"ant.bed": "#chrom\tstart\tend\n", "bee.bed": "chrom\tstart\tend\n", "cat.bed": ""}
+    rows = bed(0, 8, 16) + bed(0, 8, chromosome="chr2")
+    files = {name: header + rows for name, header in headers.items()}
+    folder = write(tmp_path / "some", files)
+    splits = intervals(data_seed=0, path=folder, genome=genome, test_chromosomes=["chr2"])
+    assert splits.train.class_names == ("ant", "bee", "cat")
+    assert splits.facts == {}
+    every = write(tmp_path / "all", {name: "Chrom\tStart\tEnd\n" + rows for name in files})
+    again = intervals(data_seed=0, path=every, genome=genome, test_chromosomes=["chr2"])
+    np.testing.assert_array_equal(again.train.codes, splits.train.codes)
+
+
+def test_a_column_of_labels_in_a_file_that_is_a_class_is_refused(tmp_path, genome):
+    labelled = "chrom\tstart\tend\tlabel\n" + bed(0, 8, 16).replace("\n", "\tbee\n")
+    folder = write(tmp_path / "beds", {"ant.bed": labelled, "bee.bed": bed(0, 8)})
+    with pytest.raises(UsageError, match=r"ant\.bed: expected no column 'label', .* class 'ant'"):
+        intervals(data_seed=0, path=folder, genome=genome)
+
+
+def test_a_copy_of_a_bed_file_is_no_class_of_its_own(tmp_path, genome):
+    rows = bed(0, 8, 16)
+    for copy in ("cat.bed.bak", "cat.narrowPeak.old"):
+        folder = write(tmp_path / copy, {"cat.bed": rows, "dog.bed": rows, copy: rows})
+        with pytest.raises(
+            UsageError, match=f"two files of the class 'cat', 'cat.bed' and '{copy}"
+        ):
+            intervals(data_seed=0, path=folder, genome=genome)
 
 
 def test_a_folder_without_bed_files_is_refused(tmp_path, genome):

@@ -79,7 +79,8 @@ def stem(path: Path) -> str:
     """The name without the suffix, and without that of compression."""
     compressed = path.suffix.lower() in (".gz", ".bgz", ".bz2", ".xz")
     plain = Path(path.stem).stem if compressed else path.stem
-    return re.sub(r"(?i)\.(fa|fasta|fna|fas|csv|tsv)$", "", plain)  # of cat.fa.bak
+    inner = r"(?i)\.(fa|fasta|fna|ffn|fas|csv|tsv|tab|bed|narrowpeak|broadpeak)$"
+    return re.sub(inner, "", plain)  # of cat.fa.bak
 
 
 def _files_to_read(

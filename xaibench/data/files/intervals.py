@@ -36,9 +36,8 @@ from .reading import (
     bed_folder,
     fasta_records,
     is_bed,
-    read_bed,
     read_bed_folder,
-    read_table,
+    read_intervals,
 )
 from .targets import (
     DEFAULT_LABEL,
@@ -207,9 +206,7 @@ def _default_label(table: pd.DataFrame, path: Path, response: str | None) -> str
 def _read_intervals(path: Path) -> pd.DataFrame:
     if path.is_dir():
         return read_bed_folder(path)
-    if is_bed(path):
-        return read_bed(path)
-    return read_table(path).rename(columns=lambda name: name.removeprefix("#"))
+    return read_intervals(path)
 
 
 def _intervals_of_table(

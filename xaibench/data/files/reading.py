@@ -83,7 +83,9 @@ def _is_table(path: Path) -> bool:
 
 
 def bed_folder(folder: Path) -> Folder:
-    return _dataset_folder(folder, lambda path: kind(path) not in _INDEXES and is_bed(path))
+    return _dataset_folder(
+        folder, lambda path: kind(path) not in _INDEXES and holds_intervals(path)
+    )
 
 
 def _dataset_folder(folder: Path, reads: Callable[[Path], bool]) -> Folder:
@@ -233,6 +235,13 @@ def read_bed(path: Path) -> pd.DataFrame:
     return _read_checked(path, lambda: _bed(path), "BED")
 
 
+def read_intervals(path: Path) -> pd.DataFrame:
+    """The rows of BED, or of a table with a header, whose first name may begin with a #."""
+    if is_bed(path):
+        return read_bed(path)
+    return read_table(path).rename(columns=lambda name: name.removeprefix("#"))
+
+
 def read_bed_folder(folder: Path) -> pd.DataFrame:
     """The rows of all BED files of a folder, with columns split and label where places say them."""
     import pandas as pd
@@ -244,7 +253,15 @@ def read_bed_folder(folder: Path) -> pd.DataFrame:
     for part in parts:
         columns = {"split": part.split, "label": part.class_name}
         given = {column: word for column, word in columns.items() if word}
-        tables.append(read_bed(part.path).assign(**given))
+        table = read_intervals(part.path)
+        if part.split:
+            _require_split(table, part)
+        if part.class_name and "label" in table:
+            raise UsageError(
+                f"{part.path}: expected no column 'label', as its name is the class "
+                f"{part.class_name!r}, got one; put all intervals into one file, or drop it"
+            )
+        tables.append(table.assign(**given))
     return pd.concat(tables, ignore_index=True).fillna("")
 
 
