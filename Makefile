@@ -3,8 +3,10 @@
 PYTHON ?= python3.11
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --no-compile -c constraints.txt
-# on every core, where pip takes one; a file that does not compile is for another Python
-COMPILE := $(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib || true
+# on every core, where pip takes one; a file that does not compile is for another Python. Ours too,
+# for where Python is told to write none (PYTHONDONTWRITEBYTECODE) every process would compile them
+COMPILE := $(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib \
+	xaibench models attribution reports || true
 
 # Files are tested side by side; a file stays together with the models that it trains once.
 PYTEST := -n auto --maxprocesses 4 --dist loadfile

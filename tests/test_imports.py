@@ -1,11 +1,14 @@
 """What a process does not wait for: slow libraries that its work does not need."""
 
+import gc
 import subprocess
 import sys
 
 import pytest
 
-SLOW = ("captum", "matplotlib", "pandas", "scipy.stats", "sklearn")
+from xaibench.cli import loading
+
+SLOW = ("captum", "matplotlib", "pandas", "rich", "scipy.special", "scipy.stats", "sklearn")
 
 
 @pytest.mark.parametrize(
@@ -21,6 +24,15 @@ def test_what_is_slow_to_import_is_imported_where_it_is_used(words: str) -> None
     ask = f"{words}; import sys; print(*sorted({{*{SLOW}}} & {{*sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
     assert done.stdout.split() == []
+
+
+def test_garbage_is_looked_for_again_after_loading_also_after_an_error():
+    with loading():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(ImportError), loading():
+        raise ImportError
+    assert gc.isenabled()
 
 
 @pytest.mark.parametrize("room", ["metrics", "statistics"])

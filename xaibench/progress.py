@@ -1,16 +1,17 @@
 """Messages of a run on standard error: progress bars on a terminal, lines elsewhere."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Timer
 from time import monotonic
-from typing import Any, Protocol
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
+from typing import TYPE_CHECKING, Any, Protocol
 
 from xaibench.terminal import echo, visible
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
 
 
 class Progress(Protocol):
@@ -78,6 +79,10 @@ def announce_if_slow(message: str) -> Iterator[None]:
 @contextmanager
 def progress_of(total: int) -> Iterator[Progress]:
     """The progress of ``total`` tasks: bars where standard error is a terminal, else lines."""
+    from rich.console import Console  # slow to import, and a run that finds all there shows none
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
     console = Console(stderr=True)
     if not console.is_terminal:
         yield Lines(total)
@@ -102,6 +107,10 @@ Fetching = Callable[[int, int | None, str], None]
 @contextmanager
 def fetching(name: str) -> Iterator[Fetching]:
     """The progress of a download: a bar on a terminal, else a line every few seconds."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
     console = Console(stderr=True)
     if not console.is_terminal:
         last_line = -float("inf")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xaibench.data.meme import Matrix, Motif, read_motifs
 from xaibench.errors import UsageError
@@ -178,11 +179,16 @@ def resemblance(matrix: Matrix, motif: Matrix) -> float:
     """
     log_odds = np.log2(4 * (motif + 0.001) / 1.004)
     own = float((motif * log_odds).sum())
-    width = len(motif)
     both = [strand @ log_odds.T for strand in (matrix, matrix[::-1, ::-1])]
-    scores = [
-        float(np.trace(by_column, offset=offset))
-        for by_column in both
-        for offset in range(1 - width, width)
-    ]
-    return max(scores) / own
+    return max(float(_diagonal_sums(by_column).max()) for by_column in both) / own
+
+
+def _diagonal_sums(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Those of a matrix, from the corner at its lower left on."""
+    rows, columns = matrix.shape
+    # each row is one longer than it is read below, and so lies one further on than the row before
+    padded = np.zeros((rows, rows + columns))
+    padded[:, :columns] = matrix[::-1]
+    skewed = padded.ravel()[:-rows].reshape(rows, rows + columns - 1)
+    sums: NDArray[np.float64] = skewed.sum(axis=0)
+    return sums

@@ -10,7 +10,6 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import entr
 
 from xaibench.protocols import metric
 from xaibench.shapes import Values
@@ -67,6 +66,8 @@ def _magnitudes(explained: Explained) -> NDArray[np.float64]:
 
 def _nats(explained: Explained) -> Values:
     """Shannon entropy in nats of the shares of the absolute scores."""
+    from scipy.special import entr  # slow to import, and a plan alone needs none
+
     magnitudes = _magnitudes(explained)
     shares = ratio(magnitudes, magnitudes.sum(axis=1, keepdims=True))
     nats: Values = entr(shares).sum(axis=1)

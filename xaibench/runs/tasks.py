@@ -84,7 +84,7 @@ def artefacts_of(work: Work, task: Task) -> Iterator[Artefact]:
 def lacking(work: Work, task: Task) -> Iterator[Artefact]:
     """The artefacts of a task that can be made and do not exist yet; a failure is tried again."""
     for artefact in artefacts_of(work, task):
-        if artefact.possible(work.store) and not artefact.exists(work.store):
+        if not artefact.exists(work.store) and artefact.possible(work.store):
             yield artefact
 
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from secrets import token_hex
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 from typing import Any
 
 from safetensors.numpy import load
@@ -199,11 +199,13 @@ def _file_of(path: Path) -> dict[str, Any]:
 
 def _record_of(path: Path) -> dict[str, Any]:
     """The content of ``spec.json``, where it is whole and the files have their sizes."""
-    if path.is_symlink() or not path.is_dir():
-        raise _Damaged("is no folder" if os.path.lexists(path) else NOT_COMPUTED)
+    # by text, not pathlib: a run asks this a thousand times before it knows that all is there
+    folder = str(path)
+    _require_folder(folder)
     try:
-        status = (path / _SPEC).lstat()
-        record = _sound(path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        status = os.lstat(f"{folder}/{_SPEC}")
+        times = (status.st_mtime_ns, status.st_ctime_ns)
+        record = _sound(folder, status.st_ino, status.st_size, *times)
     except PermissionError as error:
         raise UsageError(
             f"{error.filename}: {error.strerror}; whoever made the run can let others read it: "
@@ -212,18 +214,29 @@ def _record_of(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _Damaged(f"{_SPEC} is damaged") from None
     for name, held in (record.get("files") or {}).items():
-        if _file_size(path / name) != held["bytes"]:
+        if _file_size(f"{folder}/{name}") != held["bytes"]:
             raise _Damaged(f"{name} is damaged")
     return dict(record)
 
 
+def _require_folder(path: str) -> None:
+    """_Damaged where there is none, or a link to one."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        raise _Damaged(NOT_COMPUTED) from None
+    if not S_ISDIR(mode):
+        raise _Damaged("is no folder")
+
+
 @lru_cache(maxsize=2**12)
-def _sound(path: Path, *status: int) -> dict[str, Any]:
+def _sound(folder: str, *status: int) -> dict[str, Any]:
     """The content of ``spec.json``; ValueError, or any error of reading, where it is damaged.
 
     Cached as long as the file's ``status`` (inode, size, times) is the same: measuring reads each
     ten times.
     """
+    path = Path(folder)
     record = json.loads(read_file(path / _SPEC))
     known = record["status"] in (OK, FAILED, NOT_APPLICABLE) and isinstance(record["reason"], str)
     if record.get("files") is None:
@@ -251,10 +264,10 @@ def _are_files(files: Any) -> bool:
     )
 
 
-def _file_size(path: Path) -> int:
+def _file_size(path: str) -> int:
     """Of a regular file; -1 where there is none."""
     try:
-        status = path.lstat()
+        status = os.lstat(path)
     except OSError:
         return -1
     return status.st_size if S_ISREG(status.st_mode) else -1

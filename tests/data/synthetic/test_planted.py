@@ -155,6 +155,21 @@ def test_what_the_best_classifier_reaches_is_a_fact(splits):
     assert splits.note.startswith("Sequences of 200 nt from a first-order Markov chain; half")
 
 
+def test_the_best_classifier_is_simulated_when_it_is_read_and_once(monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        "xaibench.data.synthetic.planted.simulated_planted_accuracy",
+        lambda *given: calls.append(given) or (0.75, 0.01),
+    )
+    facts = planted(data_seed=0, train=10, test=10).facts
+    assert "Bayes-optimal accuracy" in facts
+    assert "another" not in facts
+    assert (len(facts), [*facts], calls) == (2, ["rule", "Bayes-optimal accuracy"], [])
+    assert dict(facts)["Bayes-optimal accuracy"].startswith("0.750 ")
+    assert dict(facts) == facts
+    assert len(calls) == 1
+
+
 def test_a_motif_and_the_one_that_forbids_it_speak_for_different_classes(words):
     test = words(rule="red and not green")
     for found, label in zip(spoken(test), test.labels, strict=True):

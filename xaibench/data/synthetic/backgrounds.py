@@ -121,16 +121,21 @@ def walks(background: MarkovChain, inside: Mask, generator: np.random.Generator)
     # the tables one below the other; before each, its row for no context at all
     thresholds = np.concatenate(background.tables).cumsum(axis=1)[:, :3].T.copy()
     firsts = np.cumsum([0, *(len(table) for table in background.tables)])[:-1]
-    codes = np.empty((length, count), np.uint8)
+    goes_on = np.ascontiguousarray(~inside.T)
+    codes = np.zeros((length, count), np.uint8)
     context = np.zeros(count, np.intp)
     walked = np.zeros(count, np.intp)
-    for position in range(length):
-        row = firsts[walked] + context
-        codes[position] = (uniform[position] >= thresholds[:, row]).sum(axis=0)
-        context = (4 * context + codes[position]) % 4**background.order
-        walked = np.minimum(walked + 1, background.order)
-        context[inside[:, position]] = 0
-        walked[inside[:, position]] = 0
+    # in place, row by row: every run draws its data anew, and this is most of that
+    for base, drawn, continued in zip(codes, uniform, goes_on, strict=True):
+        row = firsts.take(walked) + context
+        for threshold in thresholds:
+            base += drawn >= threshold.take(row)
+        context *= 4
+        context += base
+        context &= 4**background.order - 1
+        walked += walked < background.order
+        context *= continued
+        walked *= continued
     return np.ascontiguousarray(codes.T)
 
 

@@ -1,12 +1,12 @@
 """What the best possible classifier knows of a generated sequence: its exact posterior."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logsumexp
 
 from xaibench.data.meme import Matrix
 from xaibench.shapes import Codes, Labels, Values
@@ -36,6 +36,8 @@ def posterior(codes: Codes, design: Design, background: MarkovChain) -> Values:
 
     Exact for sequences of ``design`` in ``background``; every base is known.
     """
+    from scipy.special import expit  # slow to import, and sequences are made without
+
     negative, positive = log_likelihoods(codes, design, background)
     probabilities: Values = expit(positive - negative)
     return probabilities
@@ -74,6 +76,33 @@ def bayes_accuracy(positive: Values, labels: Labels) -> tuple[float, float]:
     return mean, float(np.sqrt(mean * (1 - mean) / len(labels)))
 
 
+class SimulatedFacts(Mapping[str, str | int | float]):
+    """Facts of a dataset and, by the name ``what``, one that is simulated when it is first read:
+    that takes as long as drawing the sequences, and only reports need it."""
+
+    def __init__(
+        self, known: Mapping[str, str | int | float], what: str, simulate: Callable[[], str]
+    ) -> None:
+        self._known, self._what, self._simulate = known, what, simulate
+
+    @cached_property
+    def _simulated(self) -> str:
+        return self._simulate()
+
+    def __getitem__(self, name: str) -> str | int | float:
+        return self._simulated if name == self._what else self._known[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name == self._what or name in self._known
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._known
+        yield self._what
+
+    def __len__(self) -> int:
+        return len(self._known) + 1
+
+
 def describe_accuracy(mean: float, error: float) -> str:
     """An accuracy by simulation, as text."""
     return f"{mean:.3f} ({SIMULATED:,} simulated sequences, standard error {error:.3f})"
@@ -106,6 +135,8 @@ def _grammars(design: Design) -> list[Grammar]:
 def _of_chunk(
     codes: Codes, design: Design, background: MarkovChain, parts: Sequence[_MixturePart]
 ) -> NDArray[np.float64]:
+    from scipy.special import logsumexp
+
     logs = log_probabilities(background, codes)
     log_weights = [_log_weights(codes, matrix, logs[-1], design) for matrix in design.matrices]
     scales = [_log_scale(of_kind) for of_kind in log_weights]

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field
-from scipy.special import expit
 
 from xaibench.errors import UsageError
 from xaibench.randomness import stream
@@ -21,7 +20,7 @@ from .backgrounds import (
     stationary_chain,
     walks,
 )
-from .bayes_classifier import SIMULATED, bayes_accuracy, describe_accuracy
+from .bayes_classifier import SIMULATED, SimulatedFacts, bayes_accuracy, describe_accuracy
 
 _LEAN = 0.03 * np.array([[1, -1, 1, -1], [-1, 1, -1, 1], [1, 1, -1, -1], [-1, -1, 1, 1]])
 CHAINS = (stationary_chain(0.25 - _LEAN), stationary_chain(0.25 + _LEAN))
@@ -56,12 +55,14 @@ def composition(
         of_split = tuple(f"{which} {row}" for row in range(count))
         return Sequences(codes, labels, of_split, names)
 
-    mean, error = simulated_composition_accuracy(chains, length, data_seed)
+    def best_possible() -> str:
+        return describe_accuracy(*simulated_composition_accuracy(chains, length, data_seed))
+
     return Splits(
         split("train", train),
         split("test", test),
         note=f"Sequences of {length} nt without motifs, each class from {origin}.",
-        facts={"motifs": "none", "Bayes-optimal accuracy": describe_accuracy(mean, error)},
+        facts=SimulatedFacts({"motifs": "none"}, "Bayes-optimal accuracy", best_possible),
     )
 
 
@@ -69,6 +70,8 @@ def simulated_composition_accuracy(
     chains: tuple[MarkovChain, MarkovChain], length: int, data_seed: int
 ) -> tuple[float, float]:
     """The accuracy of the best possible classifier of two chains and its standard error."""
+    from scipy.special import expit  # slow to import
+
     codes, labels = _draw_sequences(chains, SIMULATED, length, data_seed, "simulated")
     first, second = (log_probabilities(of_class, codes)[-1].sum(axis=1) for of_class in chains)
     return bayes_accuracy(expit(second - first), labels)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -29,6 +30,7 @@ from .backgrounds import (
     unlabelled_sequences,
     walks,
 )
+from .bayes_classifier import SimulatedFacts
 from .contents import Carried, Decoys, Design, can_be_misplaced, carried
 from .placement import Grammar, Placed, misplace, place
 from .rules import Rule, parse, speaks_for
@@ -121,7 +123,7 @@ def planted(
         split("test", test),
         note=f"Sequences of {length} nt from {between.description}; half of them fulfil "
         f"{design.rule}.",
-        facts={"rule": str(design.rule), **best_possible(design, between, data_seed)},
+        facts=facts_of(design, between, data_seed),
     )
 
 
@@ -186,24 +188,25 @@ def _instances(design: Design, kind: int, count: int, generator: np.random.Gener
     return codes
 
 
-def best_possible(
-    design: Design, background: Background, data_seed: int
-) -> dict[str, str | int | float]:
-    """How well the best possible classifier does, as a fact for the report."""
+def facts_of(design: Design, background: Background, data_seed: int) -> SimulatedFacts:
+    """The rule, and how well the best possible classifier does."""
     what = "Bayes-optimal accuracy"
     if not background.is_chain:
         what = f"accuracy of the best chain-background classifier (a lower bound of the {what})"
+    rule = {"rule": str(design.rule)}
+    return SimulatedFacts(rule, what, partial(_best_possible, design, background, data_seed))
+
+
+def _best_possible(design: Design, background: Background, data_seed: int) -> str:
     cost = bayes_classifier.position_sums(design) * design.length * bayes_classifier.SIMULATED
     if cost > _COST:
-        return {
-            what: f"not simulated: the rule allows so many arrangements that it would take about "
+        return (
+            "not simulated: the rule allows so many arrangements that it would take about "
             f"{cost / _COST * 5:,.0f} s"
-        }
-    return {
-        what: bayes_classifier.describe_accuracy(
-            *simulated_planted_accuracy(design, background, data_seed)
         )
-    }
+    return bayes_classifier.describe_accuracy(
+        *simulated_planted_accuracy(design, background, data_seed)
+    )
 
 
 def simulated_planted_accuracy(
