@@ -17,7 +17,8 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from xaibench.artefacts.curve_keys import CurveKey
-from xaibench.artefacts.job import Job, Work, prepare, seeds_of
+from xaibench.artefacts.job import Job, Work, prepare
+from xaibench.artefacts.trained_models import replicates_of
 from xaibench.evaluation.quantities import existing_curves
 from xaibench.plan.schema import read
 
@@ -151,10 +152,9 @@ def with_controls(axis: plt.Axes, run: Path, operator: str) -> None:
 def of_control(work: Work, operator: str, control: str) -> np.ndarray:
     """``(step, sequence)``: accuracy, the mean over seeds."""
     found = []
-    for seed in seeds_of(work.plan, SHOWN):
-        key = CurveKey("attention", operator, control=control)
-        lines = existing_curves(work, SHOWN, seed, key, "accuracy")
-        found += lines
+    key = CurveKey("attention", operator, control=control)
+    for trained in replicates_of(work.plan, SHOWN):
+        found += existing_curves(work, trained, key, "accuracy")
     return np.mean(found, axis=0)
 
 

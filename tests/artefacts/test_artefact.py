@@ -19,6 +19,7 @@ from xaibench.artefacts.artefact import (
 )
 from xaibench.artefacts.curve_keys import CurveKey
 from xaibench.artefacts.curves import curve_spec
+from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.dna.replacement import LERF, MORF
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.explanation.controls import RANDOM
@@ -133,7 +134,7 @@ def test_what_is_lost_is_missing_alone_and_made_again_as_it_was(whole, wanted):
     assert [each.spec for each in lost] == [artefact.spec]
     hangs_on_it = wanted["kind"] in ("model", "behaviour") and not wanted.get("learnt_from")
     to_do = [other for other in tasks(whole.plan) if missing(whole, other)]
-    same_model = [other for other in tasks(whole.plan) if other.model == task.model]
+    same_model = [other for other in tasks(whole.plan) if other.trained.name == task.trained.name]
     # without its behaviour a model counts as one of an older folder, which can be asked
     assert to_do == (same_model if hangs_on_it and wanted["kind"] == "model" else [task])
     for other in to_do:
@@ -145,7 +146,9 @@ def test_a_source_without_a_map_has_no_curves_to_make(tmp_path):
     text = PLAN.replace("[saliency]", "[attention]")
     work, _ = finished(tmp_path / "run", text=text)
     (task,) = (
-        each for each in tasks(work.plan) if each.kind == TaskKind.METHOD and each.model == "cnn"
+        each
+        for each in tasks(work.plan)
+        if each.kind == TaskKind.METHOD and each.trained.name == "cnn"
     )
     curves = [each for each in artefacts_of(work, task) if each.spec["kind"] == "curve"]
     assert curves
@@ -224,6 +227,6 @@ def test_what_artefacts_of_a_task_share_is_counted_once():
     ],
 )
 def test_the_axes_of_every_curve_are_path_step_sequence_and_class(whole, curve, paths):
-    spec = curve_spec(whole, "cnn", 0, curve)
+    spec = curve_spec(whole, TrainedModel("cnn", 0), curve)
     assert arrays_of(whole, spec)["logits"].shape == (paths, 3, 5, 2)
     assert spec["axes"] == "path, step, sequence, class"

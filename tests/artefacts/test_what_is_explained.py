@@ -12,6 +12,7 @@ from xaibench.artefacts.explanations import explained_spec
 from xaibench.artefacts.models import model_spec
 from xaibench.artefacts.oracle import oracle_spec, oracles
 from xaibench.artefacts.retraining import retrained_spec, retrainings
+from xaibench.artefacts.trained_models import TrainedModel
 
 PLAN = """
 dataset: {{name: file, path: {path}}}
@@ -43,14 +44,16 @@ def test_specs_name_what_is_explained_of_three_classes_and_more(tmp_path, classe
     (oracle, *_), (effects, *_) = oracles(work), effects_keys(work)
     removed = [each for each in retrainings(work) if each.fraction]
     specs = [
-        explained_spec(work, "cnn", 0, "saliency"),
-        oracle_spec(work, "cnn", 0, oracle),
-        effects_spec(work, "cnn", 0, effects),
-        retrained_spec(work, "cnn", 0, "saliency", removed[0]),
+        explained_spec(work, TrainedModel("cnn", 0), "saliency"),
+        oracle_spec(work, TrainedModel("cnn", 0), oracle),
+        effects_spec(work, TrainedModel("cnn", 0), effects),
+        retrained_spec(work, TrainedModel("cnn", 0), "saliency", removed[0]),
     ]
     assert [spec.get("explained") for spec in specs] == [
         "the logit minus the mean of the other logits" if named else None
     ] * len(specs)
-    assert "explained" not in model_spec(work, "cnn", 0)
-    assert "explained" not in retrained_spec(work, "cnn", 0, "random control", removed[0])
+    assert "explained" not in model_spec(work, TrainedModel("cnn", 0))
+    assert "explained" not in retrained_spec(
+        work, TrainedModel("cnn", 0), "random control", removed[0]
+    )
     assert ("explained" in description(work)) == named

@@ -9,6 +9,7 @@ import torch
 from xaibench.artefacts import models
 from xaibench.artefacts.artefact import Memory, ensure
 from xaibench.artefacts.job import Job
+from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.models import masks
 from xaibench.plan.schema import read
 from xaibench.runs.pipeline import begin, run
@@ -45,7 +46,7 @@ def work_of(folder):
 def train(work):
     """The epochs that were told of."""
     told = []
-    artefact = models.model_artefact(work, "attngen", 0)
+    artefact = models.model_artefact(work, TrainedModel("attngen", 0))
     ensure(artefact, Memory(work, lambda epoch, *_: told.append(epoch)))
     return told
 
@@ -83,7 +84,10 @@ def test_killed_before_its_weights_are_kept_a_training_is_not_made_again(tmp_pat
     assert len(checkpoints(work)) == 1
     assert train(work) == []
     assert checkpoints(work) == []
-    weights = [models.trained(each, "attngen", 0).state_dict() for each in (undisturbed, work)]
+    weights = [
+        models.stored_classifier(each, TrainedModel("attngen", 0)).state_dict()
+        for each in (undisturbed, work)
+    ]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
@@ -96,7 +100,7 @@ def test_a_training_that_could_not_be_kept_is_there_when_it_is_tried_again(tmp_p
     with monkeypatch.context() as cut:
         cut.setattr(models, "_files", full)
         assert train(work) == [1, 2, 3]
-    spec = models.model_spec(work, "attngen", 0)
+    spec = models.model_spec(work, TrainedModel("attngen", 0))
     assert work.store.outcome(spec) == ("failed", "OSError: no space left")
     assert train(work) == []
     assert work.store.outcome(spec) == ("ok", "")

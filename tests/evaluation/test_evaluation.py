@@ -13,9 +13,15 @@ from xaibench.artefacts.curves import curve_spec, map_of
 from xaibench.artefacts.donors import donor_of
 from xaibench.artefacts.explanations import explained_spec
 from xaibench.artefacts.job import Job
-from xaibench.artefacts.models import RANDOM_LABELS, _with_random_labels, model_specs, trained
+from xaibench.artefacts.models import (
+    RANDOM_LABELS,
+    _with_random_labels,
+    model_specs,
+    stored_classifier,
+)
 from xaibench.artefacts.oracle import Oracle, oracle_spec
 from xaibench.artefacts.retraining import Retraining, retrained_spec
+from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.artefacts.variants import changes
 from xaibench.dna.replacement import LERF, MORF, replacement_counts, replacement_ranks
 from xaibench.errors import UsageError
@@ -176,10 +182,12 @@ def test_deleting_by_the_negated_map_is_inserting_by_the_map(whole):
 
 def test_the_oracle_is_what_is_lost_when_one_position_takes_the_base_of_the_donor(whole):
     work, _, _ = whole
-    model = trained(work, "cnn", 3)
+    model = stored_classifier(work, TrainedModel("cnn", 3))
     codes = work.chosen.codes[2]
     donor = donor_of(work, "uniform", work.chosen.codes)[2]
-    oracle = arrays_of(work, oracle_spec(work, "cnn", 3, Oracle("uniform", "predicted")))["scores"]
+    oracle = arrays_of(
+        work, oracle_spec(work, TrainedModel("cnn", 3), Oracle("uniform", "predicted"))
+    )["scores"]
     assert oracle.shape == (5, 40)
     intact = logits(model, codes[None])[0]
     target = intact.argmax()
@@ -196,13 +204,13 @@ def test_another_model_judges_what_this_one_explained(whole):
     """Recomputed by hand: order by the map of attngen for the label, logits of cnn."""
     work, _, _ = whole
     course = CurveKey("saliency", "uniform", MORF, "", "other_models")
-    lines = curves_of(work, "attngen", 0, course, "logit_difference")
+    lines = curves_of(work, TrainedModel("attngen", 0), course, "logit_difference")
     codes, labels = work.chosen.codes, work.chosen.labels
-    scores = map_of(Memory(work), "attngen", 0, course)
+    scores = map_of(Memory(work), TrainedModel("attngen", 0), course)
     ranked = replacement_ranks(scores, work.chosen.valid, streams(0, "ties", codes), order=MORF)
     donor = donor_of(work, "uniform", codes)
     steps = replacement_counts(work.plan.fractions, work.chosen.valid)
-    judge = trained(work, "cnn", 0)
+    judge = stored_classifier(work, TrainedModel("cnn", 0))
     slow = [
         quantity(
             "logit_difference",
@@ -218,8 +226,8 @@ def test_another_model_judges_what_this_one_explained(whole):
 def test_random_orders_judged_by_others_are_the_random_curves_of_the_others(whole):
     work, _, _ = whole
     course = CurveKey(RANDOM, "n", MORF, "", "other_models")
-    judged = curves_of(work, "cnn", 0, course, "accuracy")
-    own = curves_of(work, "attngen", 0, CurveKey(RANDOM, "n"), "accuracy")
+    judged = curves_of(work, TrainedModel("cnn", 0), course, "accuracy")
+    own = curves_of(work, TrainedModel("attngen", 0), CurveKey(RANDOM, "n"), "accuracy")
     assert len(judged) == 3
     assert all((one == other).all() for one, other in zip(judged, own, strict=True))
 
@@ -228,8 +236,10 @@ def test_a_retraining_without_anything_removed_is_shared_by_all_methods(whole):
     work, _, records = whole
     none, half = Retraining("uniform", 0.0, 64), Retraining("uniform", 0.5, 64)
     methods = ("saliency", "deeplift", RANDOM)
-    intact = {str(retrained_spec(work, "cnn", 0, method, none)) for method in methods}
-    removed = {str(retrained_spec(work, "cnn", 0, method, half)) for method in methods}
+    intact = {str(retrained_spec(work, TrainedModel("cnn", 0), method, none)) for method in methods}
+    removed = {
+        str(retrained_spec(work, TrainedModel("cnn", 0), method, half)) for method in methods
+    }
     assert len(intact) == 1
     assert len(removed) == 3
     assert set(records[records.metric == "roar"].operator.unique()) == {"uniform"}
@@ -247,7 +257,7 @@ def test_random_labels_are_the_same_labels_dealt_out_anew(whole):
     assert sorted(dealt.labels) == sorted(work.splits.train.labels)
     agree = (dealt.labels == work.splits.train.labels).mean()
     assert 0.2 < agree < 0.8
-    assert list(model_specs(work, "cnn", 0)) == ["", RANDOM_LABELS]
+    assert list(model_specs(work, TrainedModel("cnn", 0))) == ["", RANDOM_LABELS]
 
 
 def test_randomisation_is_recorded_by_layer_from_the_output_down(whole):
@@ -316,7 +326,9 @@ def test_bfloat16_is_asked_for_and_kept_apart(tmp_path):
     other, outcome, rough = finished(tmp_path / "both", changes=(*changes, "precision=bfloat16"))
     assert outcome.computed > 0
     course = CurveKey("saliency", "uniform")
-    assert curve_spec(one, "cnn", 0, course) != curve_spec(other, "cnn", 0, course)
+    assert curve_spec(one, TrainedModel("cnn", 0), course) != curve_spec(
+        other, TrainedModel("cnn", 0), course
+    )
     first, second = keyed(exact), keyed(rough)
     assert second.to_numpy() == pytest.approx(first.to_numpy(), abs=0.3, nan_ok=True)
     assert not (first == second).all()
@@ -399,9 +411,11 @@ def test_an_oracle_that_is_lost_is_made_again(tmp_path):
         "operators=[uniform]",
     )
     work, _, first = finished(tmp_path / "run", changes=changes)
-    task = Task("cnn", 0, TaskKind.ORACLE)
+    task = Task(TrainedModel("cnn", 0), TaskKind.ORACLE)
     assert not missing(work, task)
-    shutil.rmtree(work.store.path(curve_spec(work, "cnn", 0, CurveKey(ORACLE, "uniform", LERF))))
+    shutil.rmtree(
+        work.store.path(curve_spec(work, TrainedModel("cnn", 0), CurveKey(ORACLE, "uniform", LERF)))
+    )
     assert missing(work, task)
     _, outcome, again = finished(tmp_path / "run", changes=changes)
     assert outcome.computed == 1
@@ -413,10 +427,11 @@ def test_the_oracle_of_other_models_is_for_the_true_label(whole):
     of_label = Oracle.of(work, CurveKey(ORACLE, "uniform", kind="other_models"))
     own = Oracle.of(work, CurveKey(ORACLE, "uniform"))
     assert (of_label.target, own.target) == ("label", "predicted")
-    outputs = logits(trained(work, "cnn", 0), work.chosen.codes[:5])
+    outputs = logits(stored_classifier(work, TrainedModel("cnn", 0)), work.chosen.codes[:5])
     wrong = outputs.argmax(axis=1) != work.chosen.labels[:5]
     scores = [
-        arrays_of(work, oracle_spec(work, "cnn", 0, each))["scores"] for each in (of_label, own)
+        arrays_of(work, oracle_spec(work, TrainedModel("cnn", 0), each))["scores"]
+        for each in (of_label, own)
     ]
     turned = np.where(wrong[:, None], -scores[1], scores[1])
     assert scores[0] == pytest.approx(turned, abs=1e-6)
@@ -484,7 +499,7 @@ def test_agreement_of_two_methods_does_not_depend_on_a_third(whole, tmp_path):
     work, _, _ = whole
     before = table_of(work, "agreement.csv")
     store = work.store
-    spec = explained_spec(work, "attngen", 3, "attention")
+    spec = explained_spec(work, TrainedModel("attngen", 3), "attention")
     hidden = store.path(spec).rename(store.path(spec).with_name("elsewhere"))
     try:
         after = agreement(work)

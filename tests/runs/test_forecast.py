@@ -9,6 +9,7 @@ from small_run import work_of
 
 from xaibench.artefacts.artefact import Cost, Memory, ensure
 from xaibench.artefacts.retraining import NOTHING_REMOVED, retrained_artefacts
+from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.errors import UsageError
 from xaibench.plan.schema import Use
 from xaibench.runs.forecast import FOLDER_BYTES, TIME_KINDS, Forecast, forecast, in_all, summary
@@ -99,9 +100,11 @@ def test_passes_are_counted_as_a_person_would(told):
 
 
 def test_a_method_that_does_not_apply_is_nothing_to_do(told):
-    amount = told[1].todo[Task("cnn", 0, TaskKind.METHOD, "attention")]
+    amount = told[1].todo[Task(TrainedModel("cnn", 0), TaskKind.METHOD, "attention")]
     assert amount == Cost()
-    assert told[1].todo[Task("attngen", 0, TaskKind.METHOD, "attention")].explained > 11
+    assert (
+        told[1].todo[Task(TrainedModel("attngen", 0), TaskKind.METHOD, "attention")].explained > 11
+    )
 
 
 def test_guards_and_changes_are_counted_among_the_explained(told):
@@ -168,11 +171,12 @@ def test_retrainings_learn_from_as_much_as_they_are_given(tmp_path, known):
     work = work_of(tmp_path / "new", text=RETRAINING)
     todo = forecast(work).todo
     train = len(work.splits.train)
-    assert todo[Task("cnn", 0)].trained == 1 + 36 / train
-    assert todo[Task("cnn", 0, TaskKind.METHOD, "saliency")].trained == 36 / train
+    assert todo[Task(TrainedModel("cnn", 0))].trained == 1 + 36 / train
+    assert todo[Task(TrainedModel("cnn", 0), TaskKind.METHOD, "saliency")].trained == 36 / train
     beside = len(work.splits.validation) + 11
     assert (
-        todo[Task("cnn", 0, TaskKind.METHOD, "saliency")].explained == 11 + 8 + 3 * 5 + 36 + beside
+        todo[Task(TrainedModel("cnn", 0), TaskKind.METHOD, "saliency")].explained
+        == 11 + 8 + 3 * 5 + 36 + beside
     )
     retrainings = 2 * 2 * (1 + 1 + 3)  # nothing removed, at random, by each method
     assert f"4 trainings and {retrainings} retrainings" in summary(work)
@@ -191,7 +195,7 @@ def test_retrainings_that_are_there_are_not_counted_again(ran, known):
     one, sources = asked(0.5), 1 + 3  # at random and by each method
     assert f"0 trainings and {2 * 2 * (1 + sources)} retrainings" in summary(one)
     for model in work.plan.models:
-        for artefact in retrained_artefacts(one, model, 0, NOTHING_REMOVED):
+        for artefact in retrained_artefacts(one, TrainedModel(model, 0), NOTHING_REMOVED):
             ensure(artefact, Memory(one))
     assert f"0 trainings and {2 * 2 * (1 + sources) - 2} retrainings" in summary(one)
     todo = forecast(asked(0.5, 0.7)).todo
@@ -200,7 +204,9 @@ def test_retrainings_that_are_there_are_not_counted_again(ran, known):
 
 def test_a_series_sums_what_its_runs_take():
     runs = [
-        Forecast(3, {Task("cnn", seed): Cost(stored=4_000_000)}, {"training": taken}, *told)
+        Forecast(
+            3, {Task(TrainedModel("cnn", seed)): Cost(stored=4_000_000)}, {"training": taken}, *told
+        )
         for seed, (taken, *told) in enumerate([(200.0, 100.0, 1.0, 1.5), (40.0, 20.0, 2.0, 2.5)])
     ]
     runs = [replace(run, by_kind={"explaining": 0.0, "passes": 0.0, **run.by_kind}) for run in runs]
@@ -213,7 +219,9 @@ def test_a_series_sums_what_its_runs_take():
 
 
 def test_a_busy_processor_is_said():
-    run = Forecast(1, {Task("cnn", 0): Cost()}, dict.fromkeys(TIME_KINDS, 9.0), 27.0, 1.0, 3.9)
+    run = Forecast(
+        1, {Task(TrainedModel("cnn", 0)): Cost()}, dict.fromkeys(TIME_KINDS, 9.0), 27.0, 1.0, 3.9
+    )
     assert "by the clock it may take 4 times as long" in in_all([run], jobs=1)
 
 

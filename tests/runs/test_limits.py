@@ -8,6 +8,7 @@ import pytest
 from xaibench.artefacts.job import Job
 from xaibench.artefacts.models import model_spec
 from xaibench.artefacts.subsets import subset
+from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.plan.schema import read
 from xaibench.runs.pipeline import begin, planned, run
 
@@ -127,7 +128,9 @@ def test_values_are_those_of_the_plan_without_limits(records, ran, tmp_path):
 
 def test_limits_do_not_change_what_a_model_is(ran, tmp_path):
     without = work_of(tmp_path / "run", PLAN.replace(", seeds: 2, sequences: 7", ""))
-    assert model_spec(without, "attngen", 0) == model_spec(ran[0], "attngen", 0)
+    assert model_spec(without, TrainedModel("attngen", 0)) == model_spec(
+        ran[0], TrainedModel("attngen", 0)
+    )
 
 
 def test_the_fewest_of_what_is_asked_for_are_looked_at(ran):

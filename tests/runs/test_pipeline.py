@@ -15,8 +15,9 @@ from small_run import LEAN, finished, work_of
 
 from xaibench import progress
 from xaibench.artefacts.explanations import explained_spec
-from xaibench.artefacts.models import model_spec, trained
+from xaibench.artefacts.models import model_spec, stored_classifier
 from xaibench.artefacts.subsets import subset
+from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.errors import UsageError
 from xaibench.explanation.controls import RANDOM, random_maps
 from xaibench.nn.inference import logits
@@ -105,7 +106,7 @@ def test_deletion_equals_the_slow_way_for_one_sequence(whole):
     """Everything again by hand: scores, donor, order, edits, logits, area."""
     work, _, folder = whole
     row, seed = 4, 3
-    model = trained(work, "cnn", seed)
+    model = stored_classifier(work, TrainedModel("cnn", seed))
     codes = work.chosen.codes[row]
     donor = stream(0, "donor uniform", identity(codes)).integers(4, size=60).astype(np.uint8)
     intact = logits(model, codes[None])[0]
@@ -223,9 +224,9 @@ def test_a_run_that_finds_all_there_reads_no_table_and_tells_the_failures_again(
 def test_what_plan_and_data_decide_is_made_once_for_each_work(whole):
     work = whole[0]
     assert subset(work, "cnn", at_most=3) is subset(work, "cnn", at_most=3)
-    assert model_spec(work, "cnn", 0) is model_spec(work, "cnn", 0)
+    assert model_spec(work, TrainedModel("cnn", 0)) is model_spec(work, TrainedModel("cnn", 0))
     some = replace(work, chosen=work.chosen.take(np.arange(3)))
-    methods = [explained_spec(each, "cnn", 0, "saliency") for each in (work, some)]
+    methods = [explained_spec(each, TrainedModel("cnn", 0), "saliency") for each in (work, some)]
     assert methods[0]["sequences"] != methods[1]["sequences"]
 
 

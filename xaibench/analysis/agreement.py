@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from xaibench.artefacts.artefact import arrays_of, is_stored
 from xaibench.artefacts.explanations import explained_spec
-from xaibench.artefacts.job import Work
+from xaibench.artefacts.job import Work, seeds_of
+from xaibench.artefacts.trained_models import replicates_of
 from xaibench.metrics.agreement import pairwise_overlap, pairwise_spearman
 from xaibench.results.schema import columns_of
 from xaibench.shapes import Mask, Scores
@@ -38,7 +39,7 @@ def _between_methods(work: Work, model: str, measure: str) -> Iterator[dict[str,
         method: _scores_by_seed(work, model, method, "scores") for method in work.plan.attribution
     }
     similarities: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
-    for seed in work.plan.seeds:
+    for seed in seeds_of(work.plan, model):
         methods = [method for method, maps in maps_of.items() if seed in maps]
         if len(methods) < 2:
             continue
@@ -68,7 +69,8 @@ def _between_seeds(work: Work, model: str, measure: str) -> Iterator[dict[str, A
 
 def _scores_by_seed(work: Work, model: str, method: str, name: str) -> dict[int, Scores]:
     """By seed, the stored scores of a method."""
-    specs = {seed: explained_spec(work, model, seed, method) for seed in work.plan.seeds}
+    replicates = replicates_of(work.plan, model)
+    specs = {trained.seed: explained_spec(work, trained, method) for trained in replicates}
     return {
         seed: arrays_of(work, spec)[name] for seed, spec in specs.items() if is_stored(work, spec)
     }

@@ -11,10 +11,12 @@ from xaibench.artefacts import models as trainings
 from xaibench.artefacts.artefact import is_stored
 from xaibench.artefacts.job import Work, facts_of
 from xaibench.artefacts.model_checks import of_answers
+from xaibench.artefacts.trained_models import TrainedModel, replicates_of
 from xaibench.data.audit.cautions import dataset_cautions
 from xaibench.data.loading import STANDS_IN
 from xaibench.metrics.localisation import CHANCE
 from xaibench.plan.listing import first_sentence
+from xaibench.plan.schema import Plan
 from xaibench.plugins.registry import load
 from xaibench.protocols import OfChange
 from xaibench.shapes import Codes
@@ -43,9 +45,9 @@ def description(work: Work) -> dict[str, Any]:
         "inside_motif": _share_inside_motif(splits.background),
     }
     parameters = {
-        model: trainings.card(work, model, plan.seeds[0])["parameters"]
-        for model in plan.models
-        if is_stored(work, trainings.model_spec(work, model, plan.seeds[0]))
+        trained.name: trainings.card(work, trained)["parameters"]
+        for trained in _first_replicates(plan)
+        if is_stored(work, trainings.model_spec(work, trained))
     }
     return {
         "data": work.data,
@@ -78,10 +80,15 @@ def _cautions(work: Work) -> list[str]:
     return [*instead, *dataset_cautions(work.splits), *_of_half_precision(work), *shuffled]
 
 
+def _first_replicates(plan: Plan) -> list[TrainedModel]:
+    """Every model under its first seed."""
+    return [replicates_of(plan, model)[0] for model in plan.models]
+
+
 def _of_half_precision(work: Work) -> list[str]:
     narrow = {
-        model: trainings.narrow_weights(work, model, work.plan.seeds[0])
-        for model in work.plan.models
+        trained.name: trainings.narrow_weights(work, trained)
+        for trained in _first_replicates(work.plan)
     }
     return [
         f"The weights of {model} are {kind}: it is explained with the same weights in float32, and "

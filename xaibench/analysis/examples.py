@@ -15,6 +15,7 @@ from xaibench.artefacts.curve_keys import CurveKey
 from xaibench.artefacts.curves import curve_spec
 from xaibench.artefacts.job import Work
 from xaibench.artefacts.model_checks import usable
+from xaibench.artefacts.trained_models import TrainedModel, replicates_of
 from xaibench.dna import encoding
 from xaibench.evaluation.quantities import CurveValues, existing_curves
 from xaibench.explanation.controls import RANDOM
@@ -64,9 +65,9 @@ def examples(work: Work) -> list[dict[str, Any]]:
     Which sequences they are, and why, is a rule (``chosen_rows``).
     """
     by_model = {
-        model: _explained_model(work, model)
+        model: _explained_model(work, first)
         for model in work.plan.models
-        if usable(work, model, work.plan.seeds[0])
+        if usable(work, first := replicates_of(work.plan, model)[0])
     }
     chosen = work.chosen
     inside = chosen.inside_motif
@@ -124,28 +125,27 @@ def _first_row(*masks: Mask) -> list[int]:
     return next(([int(mask.argmax())] for mask in masks if mask.any()), [])
 
 
-def _explained_model(work: Work, model: str) -> ExplainedModel:
-    seed, operator = work.plan.seeds[0], leading_operator(work.plan.operators)
+def _explained_model(work: Work, trained: TrainedModel) -> ExplainedModel:
+    operator = leading_operator(work.plan.operators)
     scores: dict[str, NDArray[np.float32]] = {}
     lines: dict[str, CurveValues] = {}
     for method in work.plan.attribution:
-        spec = explanations.explained_spec(work, model, seed, method)
+        spec = explanations.explained_spec(work, trained, method)
         if is_stored(work, spec):
             scores[method] = arrays_of(work, spec)["scores"]
-        own = existing_curves(work, model, seed, CurveKey(method, operator), QUANTITY)
+        own = existing_curves(work, trained, CurveKey(method, operator), QUANTITY)
         lines |= {method: own[0]} if own else {}
-    random = existing_curves(work, model, seed, CurveKey(RANDOM, operator), QUANTITY)
-    return ExplainedModel(_predictions_of(work, model), scores, lines, random)
+    random = existing_curves(work, trained, CurveKey(RANDOM, operator), QUANTITY)
+    return ExplainedModel(_predictions_of(work, trained), scores, lines, random)
 
 
-def _predictions_of(work: Work, model: str) -> Predictions:
+def _predictions_of(work: Work, trained: TrainedModel) -> Predictions:
     """From stored logits where there are any."""
-    seed = work.plan.seeds[0]
-    spec = curve_spec(work, model, seed, CurveKey(RANDOM, leading_operator(work.plan.operators)))
+    spec = curve_spec(work, trained, CurveKey(RANDOM, leading_operator(work.plan.operators)))
     if is_stored(work, spec):
         outputs: Logits = arrays_of(work, spec)["logits"][0, 0]
     else:
-        outputs = logits(trainings.trained(work, model, seed), work.chosen.codes)
+        outputs = logits(trainings.stored_classifier(work, trained), work.chosen.codes)
     predicted = outputs.argmax(axis=1).astype(np.int64)
     return Predictions(predicted, curves.quantity("probability", outputs, predicted, predicted))
 

@@ -14,6 +14,7 @@ from xaibench.artefacts.curve_keys import CurveKey, orders
 from xaibench.artefacts.curves import curve_spec
 from xaibench.artefacts.donors import donor_of
 from xaibench.artefacts.job import Work, facts_of
+from xaibench.artefacts.trained_models import replicates_of
 from xaibench.dna import replacement
 from xaibench.dna.distribution_shift import confidence, fit_kmer_background, likelihood_changes
 from xaibench.dna.distribution_shift import rank_agreements as between_operators
@@ -69,7 +70,7 @@ def _likelihoods(work: Work) -> Iterator[dict[str, Any]]:
 def _confidences(work: Work) -> Iterator[dict[str, Any]]:
     for model, operator in product(work.plan.models, work.plan.operators):
         key = CurveKey(RANDOM, operator)
-        specs = [curve_spec(work, model, seed, key) for seed in work.plan.seeds]
+        specs = [curve_spec(work, trained, key) for trained in replicates_of(work.plan, model)]
         outputs_by_seed = [
             arrays_of(work, spec)["logits"] for spec in specs if is_stored(work, spec)
         ]

@@ -12,8 +12,9 @@ from xaibench.artefacts import explanations
 from xaibench.artefacts import models as trainings
 from xaibench.artefacts.artefact import Arrays, arrays_of, is_stored
 from xaibench.artefacts.curve_keys import CurveKey, orders
-from xaibench.artefacts.job import Work, seeds_of
+from xaibench.artefacts.job import Work
 from xaibench.artefacts.model_checks import usable
+from xaibench.artefacts.trained_models import TrainedModel, replicates_of, trained_models
 from xaibench.dna.replacement import LERF, MORF
 from xaibench.evaluation.quantities import existing_curves
 from xaibench.explanation.controls import RANDOM
@@ -70,10 +71,10 @@ def _lines_by_order(
     """By order, the lines of all seeds ``(seed, sequence, step)``; of the control, their mean."""
     lines_by_order: dict[str, list[NDArray[np.float64]]] = {}
     order_names = {MORF: "most relevant first", LERF: "least relevant first"}
-    for seed, order in product(work.plan.seeds, orders(work)):
-        if not usable(work, model, seed):
+    for trained, order in product(replicates_of(work.plan, model), orders(work)):
+        if not usable(work, trained):
             continue
-        draws = existing_curves(work, model, seed, CurveKey(source, operator, order), quantity)
+        draws = existing_curves(work, trained, CurveKey(source, operator, order), quantity)
         if source == RANDOM and draws and order == MORF:
             lines_by_order.setdefault("random", []).append(np.mean(draws, axis=0).T)
         elif source != RANDOM and draws:
@@ -102,12 +103,11 @@ def mean_columns(
 
 def training(work: Work) -> pd.DataFrame:
     """The history of every trained model, one row per epoch."""
-    plan = work.plan
     rows = [
-        {"model": model, "seed": seed, **epoch}
-        for model, seed in product(plan.models, plan.seeds)
-        if usable(work, model, seed)
-        for epoch in trainings.card(work, model, seed)["history"]
+        {"model": trained.name, "seed": trained.seed, **epoch}
+        for trained in trained_models(work.plan)
+        if usable(work, trained)
+        for epoch in trainings.card(work, trained)["history"]
     ]
     table = pd.DataFrame(rows, columns=None if rows else columns_of("training"))
     return table.drop(columns="masks", errors="ignore")  # too long for a cell; the card has them
@@ -118,38 +118,37 @@ def predictions(work: Work) -> pd.DataFrame:
     test, classes = work.splits.test, len(work.splits.train.class_names)
     names = [f"{OF_CLASS}{place}" for place in range(classes)]
     parts = [pd.DataFrame(columns=[*columns_of("predictions"), *names])]
-    for model in work.plan.models:
-        for seed in seeds_of(work.plan, model):
-            spec = trainings.predictions_spec(work, model, seed)
-            logits = arrays_of(work, spec)["logits"] if is_stored(work, spec) else None
-            if logits is None or logits.shape != (len(test), classes):
-                continue
-            columns = dict(zip(names, logits.T, strict=True))
-            where = {"model": model, "seed": seed, "sequence": test.names, "label": test.labels}
-            parts.append(pd.DataFrame({**where, **columns}))
+    for trained in trained_models(work.plan):
+        spec = trainings.predictions_spec(work, trained)
+        logits = arrays_of(work, spec)["logits"] if is_stored(work, spec) else None
+        if logits is None or logits.shape != (len(test), classes):
+            continue
+        where = {"model": trained.name, "seed": trained.seed}
+        of_test = {"sequence": test.names, "label": test.labels}
+        columns = dict(zip(names, logits.T, strict=True))
+        parts.append(pd.DataFrame({**where, **of_test, **columns}))
     table = pd.concat(parts[1:], ignore_index=True) if parts[1:] else parts[0]
     return table.astype({"model": "category", "sequence": "category"})
 
 
 def cost(work: Work) -> pd.DataFrame:
     """What each method took to explain the chosen sequences, changed ones not counted."""
-    plan = work.plan
     costs = ["forwards", "backwards", "seconds", "completeness_error"]
     columns = [*costs, *Guards._fields]
     rows = []
-    for model, seed, method in product(plan.models, plan.seeds, plan.attribution):
-        arrays = _explanation(work, model, seed, method)
+    for trained, method in product(trained_models(work.plan), work.plan.attribution):
+        arrays = _explanation(work, trained, method)
         if arrays is not None:
             measured = [*arrays["cost"].tolist(), *arrays["guards"].tolist()]
             numbers = dict(zip(columns, measured, strict=True))
-            where = {"model": model, "seed": seed, "method": method}
+            where = {"model": trained.name, "seed": trained.seed, "method": method}
             rows.append({**where, **numbers, "sequences": len(arrays["scores"])})
     return pd.DataFrame(rows, columns=columns_of("cost"))
 
 
-def _explanation(work: Work, model: str, seed: int, method: str) -> Arrays | None:
+def _explanation(work: Work, trained: TrainedModel, method: str) -> Arrays | None:
     """The explanation of a method, where there is one."""
-    spec = explanations.explained_spec(work, model, seed, method)
+    spec = explanations.explained_spec(work, trained, method)
     return arrays_of(work, spec) if is_stored(work, spec) else None
 
 

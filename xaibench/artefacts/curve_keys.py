@@ -12,6 +12,7 @@ from xaibench.values import Sequences
 
 from .job import Work, facts_of
 from .subsets import subset
+from .trained_models import TrainedModel
 
 
 class CurveKey(NamedTuple):
@@ -110,16 +111,18 @@ def _operators(work: Work, kind: str) -> list[str]:
     return [*work.plan.operators] if CURVE_ROWS[kind].per_operator else [""]
 
 
-def curve_subset(work: Work, model: str, curve: CurveKey) -> Sequences:
+def curve_subset(work: Work, trained: TrainedModel, curve: CurveKey) -> Sequences:
     """The sequences of a curve: those of the oracle and of controls are the first few."""
     few = work.plan.controlled if curve.method == ORACLE or curve.control else None
-    return subset(work, model, curve.method, curve.operator, few)
+    return subset(work, trained.name, curve.method, curve.operator, few)
 
 
-def evaluators(work: Work, model: str, curve: CurveKey) -> list[str]:
+def evaluators(work: Work, trained: TrainedModel, curve: CurveKey) -> list[TrainedModel]:
     """The models that predict along a curve: the explained one, or all others."""
-    return other_models(work, model) if curve.kind == "other_models" else [model]
+    return other_models(work, trained) if curve.kind == "other_models" else [trained]
 
 
-def other_models(work: Work, model: str) -> list[str]:
-    return [other for other in work.plan.models if other != model]
+def other_models(work: Work, trained: TrainedModel) -> list[TrainedModel]:
+    """The plan's other models under the same seed."""
+    others = (name for name in work.plan.models if name != trained.name)
+    return [TrainedModel(name, trained.seed) for name in others]

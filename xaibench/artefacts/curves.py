@@ -40,6 +40,7 @@ from .model_checks import unusable, usable
 from .models import model_artefact, model_spec
 from .oracle import Oracle, oracle_artefact, oracle_spec
 from .subsets import subset
+from .trained_models import TrainedModel
 
 AXES = "path, step, sequence, class"
 """Of the logits of every curve. A path is a draw of the random control, or an evaluator model; of
@@ -47,24 +48,24 @@ other curves there is one. In the spec, so that arrays with other axes count as 
 
 
 @remembered
-def curve_spec(work: Work, model: str, seed: int, curve: CurveKey) -> Spec:
+def curve_spec(work: Work, trained: TrainedModel, curve: CurveKey) -> Spec:
     """The spec of a curve as it is computed."""
     plan, curve = work.plan, curve.computed_as
     own = curve.method not in (RANDOM, ORACLE)
     spec: dict[str, Any] = {
         "kind": "curve",
         "axes": AXES,
-        "model": key(model_spec(work, model, seed)),
-        "scores": key(explained_spec(work, model, seed, curve.method)) if own else None,
+        "model": key(model_spec(work, trained)),
+        "scores": key(explained_spec(work, trained, curve.method)) if own else None,
         "draws": plan.random_draws if curve.method == RANDOM else None,
-        "sequences": print_of(curve_subset(work, model, curve).codes),
+        "sequences": print_of(curve_subset(work, trained, curve).codes),
         "operator": _operator(work, curve),
         "order": "random" if curve.method == RANDOM else curve.order,
         "fractions": plan.fractions,
         "data_seed": plan.data_seed,
     }
     if curve.method == ORACLE:
-        spec["oracle"] = key(oracle_spec(work, model, seed, Oracle.of(work, curve)))
+        spec["oracle"] = key(oracle_spec(work, trained, Oracle.of(work, curve)))
     if curve.control:
         spec["control"] = curve.control
     if curve.kind == "imputed":
@@ -72,8 +73,8 @@ def curve_spec(work: Work, model: str, seed: int, curve: CurveKey) -> Spec:
     if plan.precision != "float32":
         spec["precision"] = plan.precision
     if curve.kind == "other_models":
-        others = evaluators(work, model, curve)
-        spec["evaluators"] = [key(model_spec(work, other, seed)) for other in others]
+        others = evaluators(work, trained, curve)
+        spec["evaluators"] = [key(model_spec(work, other)) for other in others]
     return spec
 
 
@@ -84,19 +85,19 @@ def _operator(work: Work, curve: CurveKey) -> Any:
     return identified(work, "operators", work.plan.operators[curve.operator])
 
 
-def curve_artefacts(work: Work, model: str, seed: int, source: str) -> Iterator[Artefact]:
+def curve_artefacts(work: Work, trained: TrainedModel, source: str) -> Iterator[Artefact]:
     """Every curve of a method, of the random control or of the oracle."""
     for curve in curve_keys(work, source):
-        yield curve_artefact(work, model, seed, curve)
+        yield curve_artefact(work, trained, curve)
 
 
-def curve_artefact(work: Work, model: str, seed: int, curve: CurveKey) -> Artefact:
+def curve_artefact(work: Work, trained: TrainedModel, curve: CurveKey) -> Artefact:
     """The logits of one curve, with ``AXES``; made only where there is a map."""
-    sequences, models = curve_subset(work, model, curve), evaluators(work, model, curve)
+    sequences, models = curve_subset(work, trained, curve), evaluators(work, trained, curve)
 
     def make(memory: Memory) -> Arrays:
-        maps = maps_of(memory, model, seed, curve)
-        starts = [_start_of(memory, label, seed, sequences) for label in models]
+        maps = maps_of(memory, trained, curve)
+        starts = [_start_of(memory, each, sequences) for each in models]
         paths = [_along(start, scores, curve) for start in starts for scores in maps]
         arrays = {"logits": np.stack(paths)}
         if curve.control:
@@ -107,61 +108,61 @@ def curve_artefact(work: Work, model: str, seed: int, curve: CurveKey) -> Artefa
         """Passes for the steps between the ends; these are shared."""
         steps, classes = len(work.plan.fractions), len(work.splits.train.class_names)
         count = len(sequences) * (work.plan.random_draws if curve.method == RANDOM else 1)
-        passes = Counter({(label, "curves"): count * (steps - 2) for label in models})
+        passes = Counter({(each.name, "curves"): count * (steps - 2) for each in models})
         return Cost(passes, stored=len(models) * steps * count * classes * 4)
 
-    needs = tuple(map_specs(work, model, seed, curve))
-    return of_arrays(curve_spec(work, model, seed, curve), make, cost, needs)
+    needs = tuple(map_specs(work, trained, curve))
+    return of_arrays(curve_spec(work, trained, curve), make, cost, needs)
 
 
 # The maps
 
 
-def _map_artefacts(work: Work, model: str, seed: int, curve: CurveKey) -> list[Artefact]:
+def _map_artefacts(work: Work, trained: TrainedModel, curve: CurveKey) -> list[Artefact]:
     """What the map of a curve is stored in; nothing for the random control."""
     if curve.method == RANDOM:
         return []
     if curve.method == ORACLE:
-        return [oracle_artefact(work, model, seed, Oracle.of(work, curve))]
-    return [explained_artefact(work, model, seed, curve.method)]
+        return [oracle_artefact(work, trained, Oracle.of(work, curve))]
+    return [explained_artefact(work, trained, curve.method)]
 
 
-def map_specs(work: Work, model: str, seed: int, curve: CurveKey) -> list[Spec]:
+def map_specs(work: Work, trained: TrainedModel, curve: CurveKey) -> list[Spec]:
     """The specs of what the map of a curve is stored in."""
-    return [artefact.spec for artefact in _map_artefacts(work, model, seed, curve)]
+    return [artefact.spec for artefact in _map_artefacts(work, trained, curve)]
 
 
-def has_map(work: Work, model: str, seed: int, curve: CurveKey) -> NDArray[np.bool_]:
+def has_map(work: Work, trained: TrainedModel, curve: CurveKey) -> NDArray[np.bool_]:
     """``(sequence,)``: False where a control could be made of no map."""
     if not curve.computed_as.control or curve.method == ORACLE:
-        return np.ones(len(curve_subset(work, model, curve)), bool)
-    arrays = arrays_of(work, curve_spec(work, model, seed, curve))
+        return np.ones(len(curve_subset(work, trained, curve)), bool)
+    arrays = arrays_of(work, curve_spec(work, trained, curve))
     known: NDArray[np.bool_] = arrays["is_map"].astype(bool)
     return known
 
 
-def maps_of(memory: Memory, model: str, seed: int, curve: CurveKey) -> list[Scores]:
+def maps_of(memory: Memory, trained: TrainedModel, curve: CurveKey) -> list[Scores]:
     """The maps whose order a curve has: one, or the draws of the random control."""
     work = memory.work
     if curve.method == RANDOM:
-        sequences = curve_subset(work, model, curve)
+        sequences = curve_subset(work, trained, curve)
         return list(random_maps(sequences, work.plan.random_draws, work.plan.data_seed))
-    return [map_of(memory, model, seed, curve)]
+    return [map_of(memory, trained, curve)]
 
 
-def map_of(memory: Memory, model: str, seed: int, curve: CurveKey) -> Scores:
+def map_of(memory: Memory, trained: TrainedModel, curve: CurveKey) -> Scores:
     """The map whose order a curve has, of its sequences.
 
     Controls are made from the maps of all explained sequences.
     """
-    work, sequences = memory.work, curve_subset(memory.work, model, curve)
-    (artefact,) = _map_artefacts(work, model, seed, curve)
+    work, sequences = memory.work, curve_subset(memory.work, trained, curve)
+    (artefact,) = _map_artefacts(work, trained, curve)
     arrays = memory.value(artefact)
     if curve.method == ORACLE:
         explained, targets = sequences, sequences.labels
         scores: Scores = arrays["scores"]
     else:
-        explained, targets = subset(work, model, curve.method), arrays["targets"]
+        explained, targets = subset(work, trained.name, curve.method), arrays["targets"]
         scores = arrays["scores_of_label" if curve.kind == "other_models" else "scores"]
     if curve.control:
         make = CONTROLS[curve.control]
@@ -206,15 +207,15 @@ class Start:
         return self._replaced[operator]
 
 
-def _start_of(memory: Memory, label: str, seed: int, sequences: Sequences) -> Start:
+def _start_of(memory: Memory, trained: TrainedModel, sequences: Sequences) -> Start:
     """One model before all or the first of the sequences; ModelError where it cannot be used."""
     work = memory.work
-    if not usable(work, label, seed):
-        _, why = unusable(work, label, seed) or ("", "not trained")
-        raise ModelError(f"the model {label} cannot predict: {why}")
-    classifier = memory.value(model_artefact(work, label, seed))
+    if not usable(work, trained):
+        _, why = unusable(work, trained) or ("", "not trained")
+        raise ModelError(f"the model {trained.name} cannot predict: {why}")
+    classifier = memory.value(model_artefact(work, trained))
     start: Start = memory.once(
-        ("start", label, len(sequences)), lambda: Start(work, sequences, classifier)
+        ("start", trained.name, len(sequences)), lambda: Start(work, sequences, classifier)
     )
     return start
 

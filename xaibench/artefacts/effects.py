@@ -33,6 +33,7 @@ from .job import Work, facts_of, remembered
 from .models import model_artefact, model_spec
 from .oracle import PURPOSE, drops_by_donor, single_drops
 from .subsets import subset
+from .trained_models import TrainedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +64,13 @@ def effects_keys(work: Work) -> list[EffectsKey]:
 
 
 @remembered
-def effects_spec(work: Work, model: str, seed: int, effects: EffectsKey) -> Spec:
+def effects_spec(work: Work, trained: TrainedModel, effects: EffectsKey) -> Spec:
     plan = work.plan
     return {
         "kind": "effects",
         "of": effects.kind,
-        "model": key(model_spec(work, model, seed)),
-        "sequences": print_of(subset(work, model, at_most=effects.sequences).codes),
+        "model": key(model_spec(work, trained)),
+        "sequences": print_of(subset(work, trained.name, at_most=effects.sequences).codes),
         "fractions": effects.fractions,
         "draws": effects.draws,
         "target": plan.target,
@@ -78,18 +79,18 @@ def effects_spec(work: Work, model: str, seed: int, effects: EffectsKey) -> Spec
     }
 
 
-def effects_artefacts(work: Work, model: str, seed: int) -> Iterator[Artefact]:
+def effects_artefacts(work: Work, trained: TrainedModel) -> Iterator[Artefact]:
     """All effects that the plan's metrics need."""
     for effects in effects_keys(work):
-        yield effects_artefact(work, model, seed, effects)
+        yield effects_artefact(work, trained, effects)
 
 
-def effects_artefact(work: Work, model: str, seed: int, effects: EffectsKey) -> Artefact:
+def effects_artefact(work: Work, trained: TrainedModel, effects: EffectsKey) -> Artefact:
     """The effects of one kind, with the oracle's map."""
-    sequences = subset(work, model, at_most=effects.sequences)
+    sequences = subset(work, trained.name, at_most=effects.sequences)
 
     def make(memory: Memory) -> Arrays:
-        classifier = memory.value(model_artefact(work, model, seed))
+        classifier = memory.value(model_artefact(work, trained))
         intact = logits(classifier, sequences.codes)
         targets = explained_targets(work.plan.target, sequences.labels, intact)
         if effects.kind == "substitutions":
@@ -101,9 +102,9 @@ def effects_artefact(work: Work, model: str, seed: int, effects: EffectsKey) -> 
         positions, sets = int(sequences.valid.sum()), len(effects.fractions) * effects.draws
         passes = len(sequences) * sets + positions if sets else 3 * positions
         stored = sequences.codes.size * (4 + (sets or 4 * 8))
-        return Cost(Counter({(model, PURPOSE): passes}), stored=stored)
+        return Cost(Counter({(trained.name, PURPOSE): passes}), stored=stored)
 
-    return of_arrays(effects_spec(work, model, seed, effects), make, cost)
+    return of_arrays(effects_spec(work, trained, effects), make, cost)
 
 
 def effects_of(

@@ -35,6 +35,7 @@ from .artefact import (
 from .job import Work, plugin_and_options, remembered
 from .models import model_artefact, model_spec
 from .subsets import subset
+from .trained_models import TrainedModel
 from .variants import (
     SEQUENCE_VARIANTS,
     UNCHANGED,
@@ -52,14 +53,14 @@ FINENESS = ("steps", "samples", "draws", "window")
 
 @remembered
 def explained_spec(
-    work: Work, model: str, seed: int, method: str, change: Change = UNCHANGED
+    work: Work, trained: TrainedModel, method: str, change: Change = UNCHANGED
 ) -> Spec:
     """The spec of what a method says of the intact sequences, or of those of a change."""
     plan = work.plan
-    sequences = subset(work, model, method, at_most=change.sequences)
+    sequences = subset(work, trained.name, method, at_most=change.sequences)
     spec = {
         "kind": "explained",
-        "model": key(model_spec(work, model, seed)),
+        "model": key(model_spec(work, trained)),
         "method": identified(work, "attribution", plan.attribution[method]),
         "sequences": print_of(sequences.codes),
         "target": plan.target,
@@ -72,21 +73,21 @@ def explained_spec(
     return {**spec, **what_is_explained(work)}
 
 
-def explained_artefacts(work: Work, model: str, seed: int, method: str) -> Iterator[Artefact]:
+def explained_artefacts(work: Work, trained: TrainedModel, method: str) -> Iterator[Artefact]:
     """The scores of one method for the intact sequences and for every change."""
-    for change in (UNCHANGED, *changes(work, model)):
-        yield explained_artefact(work, model, seed, method, change)
+    for change in (UNCHANGED, *changes(work, trained.name)):
+        yield explained_artefact(work, trained, method, change)
 
 
 def explained_artefact(
-    work: Work, model: str, seed: int, method: str, change: Change = UNCHANGED
+    work: Work, trained: TrainedModel, method: str, change: Change = UNCHANGED
 ) -> Artefact:
     """The scores of one method and what they cost, or why it fails or does not apply."""
-    sequences = subset(work, model, method, at_most=change.sequences)
+    sequences = subset(work, trained.name, method, at_most=change.sequences)
 
     def make(memory: Memory) -> Arrays:
-        classifier = memory.value(model_artefact(work, model, seed))
-        explaining = Explaining(work, sequences, classifier, model, seed, method)
+        classifier = memory.value(model_artefact(work, trained))
+        explaining = Explaining(work, sequences, classifier, trained, method)
         return _unchanged(explaining) if change == UNCHANGED else _changed(explaining, change)
 
     def cost(sizes: ModelSizes) -> Cost:
@@ -98,7 +99,7 @@ def explained_artefact(
             stored=maps * (5 if scores_bases else 1) * sequences.codes.size * 4,
         )
 
-    return of_arrays(explained_spec(work, model, seed, method, change), make, cost)
+    return of_arrays(explained_spec(work, trained, method, change), make, cost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,7 @@ class Explaining:
     work: Work
     sequences: Sequences
     classifier: Any
-    model: str
-    seed: int
+    trained: TrainedModel
     method: str
 
     @property
@@ -195,8 +195,8 @@ def _each_draw(explaining: Explaining, change: Change, targets: Labels) -> Itera
     _, options = explaining.plugin
     references = explaining.references()
     if change.kind in WEIGHT_VARIANTS:
-        where = (work, explaining.model, explaining.seed)
-        for model in WEIGHT_VARIANTS[change.kind](*where, explaining.classifier, change):
+        models_of = WEIGHT_VARIANTS[change.kind]
+        for model in models_of(work, explaining.trained, explaining.classifier, change):
             other = replace(explaining, classifier=model)
             yield explained_by(other, codes, targets, options, references)
     elif change.kind in SEQUENCE_VARIANTS:
@@ -250,7 +250,7 @@ def explained_by(
             codes,
             targets,
             options=options,
-            seed=explaining.seed,
+            seed=explaining.trained.seed,
             component=plugin.name,
             references=references,
             batch_size=together,

@@ -11,39 +11,40 @@ from xaibench.plugins.fence import fenced
 from xaibench.storage.artefacts import NOT_COMPUTED, OK, Spec, key
 
 from .artefact import Artefact, Cost, Memory, is_stored
-from .job import Work, is_explained, seeds_of
+from .job import Work, is_explained
 from .models import few, model_artefact, model_spec
+from .trained_models import TrainedModel, replicates_of, trained_models
 
 FILE = "behaviour.json"
 
 
-def behaviour_spec(work: Work, model: str, seed: int) -> Spec:
+def behaviour_spec(work: Work, trained: TrainedModel) -> Spec:
     return {
         "kind": "behaviour",
-        "model": key(model_spec(work, model, seed)),
+        "model": key(model_spec(work, trained)),
         "data": work.data,
-        "explained": is_explained(work.plan, model),
+        "explained": is_explained(work.plan, trained.name),
     }
 
 
-def behaviour_artefact(work: Work, model: str, seed: int) -> Artefact:
+def behaviour_artefact(work: Work, trained: TrainedModel) -> Artefact:
     """What a trained model is like; or why nothing can be made of it."""
     return Artefact(
-        behaviour_spec(work, model, seed),
+        behaviour_spec(work, trained),
         make=lambda memory: {
-            FILE: json.dumps(_behaviour(memory, model, seed), indent=1).encode(),
+            FILE: json.dumps(_behaviour(memory, trained), indent=1).encode(),
         },
         read=lambda file: json.loads(file(FILE)),
         cost=lambda _: Cost(),
-        needs=(model_spec(work, model, seed),),
+        needs=(model_spec(work, trained),),
     )
 
 
-def _behaviour(memory: Memory, model: str, seed: int) -> dict[str, Any]:
+def _behaviour(memory: Memory, trained: TrainedModel) -> dict[str, Any]:
     """The units of its outputs, and how it answers to padding."""
     work = memory.work
-    classifier, test = memory.value(model_artefact(work, model, seed)), work.splits.test
-    explained = is_explained(work.plan, model)
+    classifier, test = memory.value(model_artefact(work, trained)), work.splits.test
+    explained = is_explained(work.plan, trained.name)
     classes = len(test.class_names)
     with fenced():
         answers = steady(classifier, few(test), classes=classes, explained=explained)
@@ -51,19 +52,19 @@ def _behaviour(memory: Memory, model: str, seed: int) -> dict[str, Any]:
     return {"units": answers.units, "padding": None if padding is None else asdict(padding)}
 
 
-def unusable(work: Work, model: str, seed: int) -> tuple[str, str] | None:
+def unusable(work: Work, trained: TrainedModel) -> tuple[str, str] | None:
     """The status and reason where a model was not trained, or cannot be used. None where it can,
     and where nobody looked yet, as in folders of earlier versions."""
-    for spec in (model_spec(work, model, seed), behaviour_spec(work, model, seed)):
+    for spec in (model_spec(work, trained), behaviour_spec(work, trained)):
         status, reason = work.store.outcome(spec)
         if status != OK and reason != NOT_COMPUTED:
             return status, reason
     return None
 
 
-def usable(work: Work, model: str, seed: int) -> bool:
+def usable(work: Work, trained: TrainedModel) -> bool:
     """Whether a model was trained and can be used."""
-    return is_stored(work, model_spec(work, model, seed)) and not unusable(work, model, seed)
+    return is_stored(work, model_spec(work, trained)) and not unusable(work, trained)
 
 
 def of_answers(work: Work) -> list[str]:
@@ -97,16 +98,15 @@ def of_padding(work: Work) -> list[str]:
 
 def _behaviours(work: Work, model: str) -> list[dict[str, Any]]:
     """What is known of a model under every seed under which it can be used."""
-    specs = [behaviour_spec(work, model, seed) for seed in seeds_of(work.plan, model)]
+    specs = [behaviour_spec(work, trained) for trained in replicates_of(work.plan, model)]
     return [json.loads(work.store.content(spec, FILE)) for spec in specs if is_stored(work, spec)]
 
 
 def unusable_models(work: Work) -> list[str]:
     """A sentence for each model that cannot be used, with the first seed's reason."""
     reasons: dict[str, str] = {}
-    for model in work.plan.models:
-        for seed in seeds_of(work.plan, model):
-            why = unusable(work, model, seed)
-            if why:
-                reasons.setdefault(model, why[1])
+    for trained in trained_models(work.plan):
+        why = unusable(work, trained)
+        if why:
+            reasons.setdefault(trained.name, why[1])
     return [f"{model} is left out: {reason}" for model, reason in reasons.items()]

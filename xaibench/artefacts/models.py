@@ -44,6 +44,7 @@ from .artefact import (
     save_files,
 )
 from .job import Work, facts_of, is_explained, plugin_and_options, remembered
+from .trained_models import TrainedModel, replicates_of
 
 RANDOM_LABELS = "random labels"
 
@@ -54,28 +55,28 @@ _NARROW = ("bfloat16", "float16")
 
 
 @remembered
-def model_spec(work: Work, model: str, seed: int, *, learnt_from: str = "") -> Spec:
+def model_spec(work: Work, trained: TrainedModel, *, learnt_from: str = "") -> Spec:
     """``learnt_from`` says what the model was trained on instead of the train split."""
     plan = work.plan
     spec = {
         "kind": "model",
-        "model": identified(work, "models", plan.models[model]),
+        "model": identified(work, "models", plan.models[trained.name]),
         "training": identified(work, "training", plan.training),
-        "seed": seed,
+        "seed": trained.seed,
         "data": work.data,
         "data_seed": plan.data_seed,
     }
     return {**spec, "learnt_from": learnt_from} if learnt_from else spec
 
 
-def model_specs(work: Work, model: str, seed: int) -> dict[str, Spec]:
-    """By what they learn from, the models that the plan's metrics need of one seed."""
+def model_specs(work: Work, trained: TrainedModel) -> dict[str, Spec]:
+    """By what they learn from, the models that the plan's metrics need under one seed."""
     sources = [""]
     if any(
         facts_of(work, metric).kind == OfChange("random_labels") for metric in work.plan.metrics
     ):
         sources.append(RANDOM_LABELS)
-    return {source: model_spec(work, model, seed, learnt_from=source) for source in sources}
+    return {source: model_spec(work, trained, learnt_from=source) for source in sources}
 
 
 def build(work: Work, model: str) -> Any:
@@ -98,17 +99,17 @@ def build(work: Work, model: str) -> Any:
         raise UsageError(f"models.{model}: {error}") from None
 
 
-def model_artefact(work: Work, model: str, seed: int, *, learnt_from: str = "") -> Artefact:
+def model_artefact(work: Work, trained: TrainedModel, *, learnt_from: str = "") -> Artefact:
     """A model trained under one seed; its value is the model in evaluation mode."""
-    spec = model_spec(work, model, seed, learnt_from=learnt_from)
+    spec = model_spec(work, trained, learnt_from=learnt_from)
 
     def train(memory: Memory) -> Files:
         splits = _with_random_labels(work) if learnt_from else work.splits
-        answers = _of_fresh(work, model)
-        if spec == model_spec(work, model, work.plan.seeds[0]):
-            _say_units(model, answers)
-        classifier, history = learnt(work, model, seed, splits, spec, memory.epoch)
-        _require_restorable(work, model, classifier)
+        answers = _of_fresh(work, trained.name)
+        if trained == replicates_of(work.plan, trained.name)[0] and not learnt_from:
+            _say_units(trained.name, answers)
+        classifier, history = learnt(work, trained, splits, spec, memory.epoch)
+        _require_restorable(work, trained.name, classifier)
         return _files(classifier, history, spec)
 
     def cost(sizes: ModelSizes) -> Cost:
@@ -117,16 +118,16 @@ def model_artefact(work: Work, model: str, seed: int, *, learnt_from: str = "") 
     return Artefact(
         spec,
         make=train,
-        read=lambda file: _restored(work, model, file(WEIGHTS)),
+        read=lambda file: _restored(work, trained.name, file(WEIGHTS)),
         cost=cost,
         stored=lambda: forget(work, spec),
     )
 
 
-def model_artefacts(work: Work, model: str, seed: int) -> Iterator[Artefact]:
-    """The models that the plan's metrics need of one seed."""
-    for source in model_specs(work, model, seed):
-        yield model_artefact(work, model, seed, learnt_from=source)
+def model_artefacts(work: Work, trained: TrainedModel) -> Iterator[Artefact]:
+    """The models that the plan's metrics need under one seed."""
+    for source in model_specs(work, trained):
+        yield model_artefact(work, trained, learnt_from=source)
 
 
 def fresh(work: Work, model: str) -> Any:
@@ -178,7 +179,7 @@ def _require_restorable(work: Work, model: str, classifier: Any) -> None:
 
 
 def learnt(
-    work: Work, model: str, seed: int, splits: Splits, spec: Spec, progress: Epoch
+    work: Work, trained: TrainedModel, splits: Splits, spec: Spec, progress: Epoch
 ) -> tuple[Any, list[dict[str, Any]]]:
     """A model trained on these splits, and its history.
 
@@ -191,11 +192,11 @@ def learnt(
     checkpoint = _checkpoint(work, spec)
     if checkpoint.is_symlink() or checkpoint.is_file():
         checkpoint.unlink()  # what a link leads to is not ours to write
-    known = {"seed": seed, "progress": progress, "checkpoint": checkpoint}
+    known = {"seed": trained.seed, "progress": progress, "checkpoint": checkpoint}
     # Initialisation and dropout draw from torch's global generator: give them their own.
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(stream(seed, "model").integers(2**62)))
-        classifier = build(work, model)
+        torch.manual_seed(int(stream(trained.seed, "model").integers(2**62)))
+        classifier = build(work, trained.name)
         with fenced():
             history = plugin.call(classifier, splits, **supplied(plugin.call, known), **options)
     return classifier, history
@@ -238,14 +239,14 @@ def _files(classifier: Any, history: list[dict[str, Any]], spec: Spec) -> Files:
     return {WEIGHTS: save_weights(weights), CARD: json.dumps(card, indent=1).encode()}
 
 
-def card(work: Work, model: str, seed: int) -> dict[str, Any]:
+def card(work: Work, trained: TrainedModel) -> dict[str, Any]:
     """Parameter count and history of a trained model."""
-    return dict(json.loads(work.store.content(model_spec(work, model, seed), CARD)))
+    return dict(json.loads(work.store.content(model_spec(work, trained), CARD)))
 
 
-def trained(work: Work, model: str, seed: int) -> Any:
+def stored_classifier(work: Work, trained: TrainedModel) -> Any:
     """A trained model from the store, in evaluation mode."""
-    return model_artefact(work, model, seed).load(work.store)
+    return model_artefact(work, trained).load(work.store)
 
 
 def _restored(work: Work, model: str, weights: bytes) -> Any:
@@ -264,9 +265,9 @@ def _remember(classifier: Any, codes: Codes) -> None:
         classifier(classifier.encode(torch.from_numpy(codes.copy())))
 
 
-def narrow_weights(work: Work, model: str, seed: int) -> str:
+def narrow_weights(work: Work, trained: TrainedModel) -> str:
     """The types of a stored model's weights that have less than 32 bits; empty where none has."""
-    spec = model_spec(work, model, seed)
+    spec = model_spec(work, trained)
     if not is_stored(work, spec):
         return ""
     weights = load_weights(work.store.content(spec, WEIGHTS))
@@ -274,25 +275,25 @@ def narrow_weights(work: Work, model: str, seed: int) -> str:
     return " and ".join(kind for kind in _NARROW if kind in kinds)
 
 
-def predictions_spec(work: Work, model: str, seed: int) -> Spec:
+def predictions_spec(work: Work, trained: TrainedModel) -> Spec:
     return {
         "kind": "predictions",
-        "model": key(model_spec(work, model, seed)),
+        "model": key(model_spec(work, trained)),
         "data": work.data,
     }
 
 
-def predictions_artefact(work: Work, model: str, seed: int, *needs: Spec) -> Artefact:
+def predictions_artefact(work: Work, trained: TrainedModel, *needs: Spec) -> Artefact:
     """The logits of the whole test split."""
     codes, classes = work.splits.test.codes, len(work.splits.test.class_names)
 
     def cost(_: ModelSizes) -> Cost:
-        passes = Counter({(model, "the test split"): len(codes)})
+        passes = Counter({(trained.name, "the test split"): len(codes)})
         return Cost(passes, stored=len(codes) * classes * 4)
 
     return of_arrays(
-        predictions_spec(work, model, seed),
-        lambda memory: {"logits": logits(memory.value(model_artefact(work, model, seed)), codes)},
+        predictions_spec(work, trained),
+        lambda memory: {"logits": logits(memory.value(model_artefact(work, trained)), codes)},
         cost,
         needs,
     )

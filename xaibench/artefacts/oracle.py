@@ -31,6 +31,7 @@ from .explanations import explained_targets, what_is_explained
 from .job import Work, remembered
 from .models import model_artefact, model_spec
 from .subsets import subset
+from .trained_models import TrainedModel
 
 SINGLE = 2**13
 """So many sequences with one position replaced are made at a time."""
@@ -58,12 +59,12 @@ def _sequences_of(work: Work, model: str, oracle: Oracle) -> Sequences:
 
 
 @remembered
-def oracle_spec(work: Work, model: str, seed: int, oracle: Oracle) -> Spec:
+def oracle_spec(work: Work, trained: TrainedModel, oracle: Oracle) -> Spec:
     plan = work.plan
     return {
         "kind": "oracle",
-        "model": key(model_spec(work, model, seed)),
-        "sequences": print_of(_sequences_of(work, model, oracle).codes),
+        "model": key(model_spec(work, trained)),
+        "sequences": print_of(_sequences_of(work, trained.name, oracle).codes),
         "operator": identified(work, "operators", plan.operators[oracle.operator]),
         "target": oracle.target,
         "data_seed": plan.data_seed,
@@ -76,18 +77,18 @@ def oracles(work: Work) -> list[Oracle]:
     return list(dict.fromkeys(Oracle.of(work, each) for each in curve_keys(work, ORACLE)))
 
 
-def oracle_artefacts(work: Work, model: str, seed: int) -> Iterator[Artefact]:
+def oracle_artefacts(work: Work, trained: TrainedModel) -> Iterator[Artefact]:
     """The oracle's maps under every operator."""
     for oracle in oracles(work):
-        yield oracle_artefact(work, model, seed, oracle)
+        yield oracle_artefact(work, trained, oracle)
 
 
-def oracle_artefact(work: Work, model: str, seed: int, oracle: Oracle) -> Artefact:
+def oracle_artefact(work: Work, trained: TrainedModel, oracle: Oracle) -> Artefact:
     """What is lost when one position takes the donor's base ``(sequence, position)``."""
-    sequences = _sequences_of(work, model, oracle)
+    sequences = _sequences_of(work, trained.name, oracle)
 
     def make(memory: Memory) -> Arrays:
-        classifier = memory.value(model_artefact(work, model, seed))
+        classifier = memory.value(model_artefact(work, trained))
         targets = sequences.labels
         if oracle.target == "predicted":
             outputs = logits(classifier, sequences.codes)
@@ -98,9 +99,9 @@ def oracle_artefact(work: Work, model: str, seed: int, oracle: Oracle) -> Artefa
 
     def cost(_: ModelSizes) -> Cost:
         positions = int(sequences.valid.sum())
-        return Cost(Counter({(model, PURPOSE): positions}), stored=positions * 4)
+        return Cost(Counter({(trained.name, PURPOSE): positions}), stored=positions * 4)
 
-    return of_arrays(oracle_spec(work, model, seed, oracle), make, cost)
+    return of_arrays(oracle_spec(work, trained, oracle), make, cost)
 
 
 def drops_by_donor(

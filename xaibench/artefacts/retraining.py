@@ -29,6 +29,7 @@ from .explanations import Explaining, scores_of_all, what_is_explained
 from .job import Work, facts_of
 from .models import forget, learnt, model_artefact, model_spec
 from .subsets import first
+from .trained_models import TrainedModel
 
 NOTHING_REMOVED = ""
 """In place of a source: the retrainings that remove nothing, which all sources share."""
@@ -65,7 +66,7 @@ def retrainings(work: Work) -> list[Retraining]:
     return list(dict.fromkeys(every))
 
 
-def retrained_spec(work: Work, model: str, seed: int, source: str, retraining: Retraining) -> Spec:
+def retrained_spec(work: Work, trained: TrainedModel, source: str, retraining: Retraining) -> Spec:
     """Without any position removed, the retraining is the same for every method."""
     plan = work.plan
     method: Any = "none"
@@ -77,7 +78,7 @@ def retrained_spec(work: Work, model: str, seed: int, source: str, retraining: R
             explained = what_is_explained(work)
     return {
         "kind": "retrained",
-        "model": key(model_spec(work, model, seed)),
+        "model": key(model_spec(work, trained)),
         "method": method,
         "operator": identified(work, "operators", plan.operators[retraining.operator]),
         "fraction": retraining.fraction,
@@ -90,28 +91,28 @@ def retrained_spec(work: Work, model: str, seed: int, source: str, retraining: R
 
 
 def retrained_artefacts(
-    work: Work, model: str, seed: int, source: str, *needs: Spec
+    work: Work, trained: TrainedModel, source: str, *needs: Spec
 ) -> Iterator[Artefact]:
     """The retrainings of one source; of ``NOTHING_REMOVED`` those that all sources share."""
     for retraining in retrainings(work):
         if (source == NOTHING_REMOVED) == (retraining.fraction == 0):
-            yield retrained_artefact(work, model, seed, source, retraining, *needs)
+            yield retrained_artefact(work, trained, source, retraining, *needs)
 
 
 def retrained_artefact(
-    work: Work, model: str, seed: int, source: str, retraining: Retraining, *needs: Spec
+    work: Work, trained: TrainedModel, source: str, retraining: Retraining, *needs: Spec
 ) -> Artefact:
     """The logits of a retrained model on the explained sequences, with as much removed."""
     source = RANDOM if source == NOTHING_REMOVED else source
-    spec = retrained_spec(work, model, seed, source, retraining)
+    spec = retrained_spec(work, trained, source, retraining)
 
     def make(memory: Memory) -> Arrays:
         maps = memory.once(
             ("maps to remove by", retraining.train),
-            lambda: list(_maps(memory, model, seed, source, retraining)),
+            lambda: list(_maps(memory, trained, source, retraining)),
         )
         splits = _without_relevant(work, maps, retraining)
-        classifier, _ = learnt(work, model, seed, splits, spec, lambda *_: None)
+        classifier, _ = learnt(work, trained, splits, spec, lambda *_: None)
         return {"logits": logits(classifier, splits.test.codes)}
 
     def cost(_: ModelSizes) -> Cost:
@@ -135,7 +136,7 @@ def _data_parts(work: Work, retraining: Retraining) -> list[Sequences]:
 
 
 def _maps(
-    memory: Memory, model: str, seed: int, source: str, retraining: Retraining
+    memory: Memory, trained: TrainedModel, source: str, retraining: Retraining
 ) -> Iterator[Scores]:
     """A map of each sequence of each part: of the method on the model as it was first trained."""
     work = memory.work
@@ -143,8 +144,8 @@ def _maps(
         if source == RANDOM:
             yield random_maps(part, 1, work.plan.data_seed)[0]
             continue
-        classifier = memory.value(model_artefact(work, model, seed))
-        yield scores_of_all(Explaining(work, part, classifier, model, seed, source))
+        classifier = memory.value(model_artefact(work, trained))
+        yield scores_of_all(Explaining(work, part, classifier, trained, source))
 
 
 def _without_relevant(work: Work, maps: list[Scores], retraining: Retraining) -> Splits:

@@ -18,6 +18,7 @@ from xaibench.shapes import Codes, Scores
 
 from .job import Work, facts_of
 from .models import RANDOM_LABELS, build, model_artefact
+from .trained_models import TrainedModel
 
 INTACT = "intact"
 """No change; stored beside those of the weights for its hypothetical scores."""
@@ -149,40 +150,44 @@ def codes_after(codes: Codes, change: Change, number: int, data_seed: int) -> Co
 
 # Of weights
 
-WeightVariant = Callable[[Work, str, int, Any, Change], Iterator[Any]]
-"""The models of a change, one per draw: of a work, a model's label, its seed and the trained model
+WeightVariant = Callable[[Work, TrainedModel, Any, Change], Iterator[Any]]
+"""The models of a change, one per draw: of a work, the name of a trained model and that model
 itself."""
 
 
-def _itself(work: Work, model: str, seed: int, trained: Any, change: Change) -> Iterator[Any]:
-    yield trained
+def _itself(work: Work, trained: TrainedModel, classifier: Any, change: Change) -> Iterator[Any]:
+    yield classifier
 
 
 def _of_random_labels(
-    work: Work, model: str, seed: int, trained: Any, change: Change
+    work: Work, trained: TrainedModel, classifier: Any, change: Change
 ) -> Iterator[Any]:
     """The model that learnt from random labels, whatever was tried of it."""
-    artefact = model_artefact(work, model, seed, learnt_from=RANDOM_LABELS)
+    artefact = model_artefact(work, trained, learnt_from=RANDOM_LABELS)
     status, reason = work.store.outcome(artefact.spec)
     if reason:
         raise RuntimeError(f"the model of random labels: {status}, {reason}")
     yield artefact.load(work.store)
 
 
-def _cascading(work: Work, model: str, seed: int, trained: Any, change: Change) -> Iterator[Any]:
+def _cascading(work: Work, trained: TrainedModel, classifier: Any, change: Change) -> Iterator[Any]:
     """Re-initialised from the output down to a layer."""
-    names = layers(trained)
-    yield from _reinitialised(trained, names[: names.index(change.layer) + 1], seed, change)
+    names = layers(classifier)
+    yield from _reinitialised(
+        classifier, names[: names.index(change.layer) + 1], trained.seed, change
+    )
 
 
-def _independent(work: Work, model: str, seed: int, trained: Any, change: Change) -> Iterator[Any]:
+def _independent(
+    work: Work, trained: TrainedModel, classifier: Any, change: Change
+) -> Iterator[Any]:
     """One layer alone re-initialised."""
-    yield from _reinitialised(trained, [change.layer], seed, change)
+    yield from _reinitialised(classifier, [change.layer], trained.seed, change)
 
 
-def _reinitialised(trained: Any, names: list[str], seed: int, change: Change) -> Iterator[Any]:
+def _reinitialised(classifier: Any, names: list[str], seed: int, change: Change) -> Iterator[Any]:
     for draw in range(change.draws):
-        yield reinitialised(trained, names, stream(seed, "weights drawn anew", draw))
+        yield reinitialised(classifier, names, stream(seed, "weights drawn anew", draw))
 
 
 WEIGHT_VARIANTS: dict[str, WeightVariant] = {

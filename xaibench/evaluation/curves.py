@@ -50,7 +50,7 @@ def _retrained_inputs(
 ) -> Iterator[Inputs]:
     """Of the one curve over models that were retrained."""
     retrainings = retrainings_of(work, label)
-    curve = retrained_curve(work, record.model, record.seed, record.method, retrainings, quantity)
+    curve = retrained_curve(work, record.trained, record.method, retrainings, quantity)
     fractions = np.array([each.fraction for each in retrainings])
     yield _inputs_of_curves(work, record, "retrained", Curves(fractions, curve))
 
@@ -60,12 +60,12 @@ def _ordered_inputs(
 ) -> Iterator[Inputs]:
     """Of the curves along the orders that were made, per draw. A random order is its own
     reverse."""
-    model, seed, method, control = record.model, record.seed, record.method, record.control
+    method, control = record.method, record.control
     made = orders(work, kind.curve)
     if method == RANDOM or (control and method != ORACLE):
         made = made[:1]
     keys = [CurveKey(method, record.operator, order, control, kind.curve) for order in made]
-    most, *rest = [curves_of(work, model, seed, key, quantity) for key in keys]
+    most, *rest = [curves_of(work, record.trained, key, quantity) for key in keys]
     fractions = np.asarray(work.plan.fractions)
     for draw, curve in enumerate(most):
         least = curve if method == RANDOM else rest[0][draw] if rest else None
@@ -76,7 +76,7 @@ def _inputs_of_curves(work: Work, record: RecordGroup, curve: str, curves: Curve
     """The curves of the sequences that have a map."""
     key = CurveKey(record.method, record.operator, control=record.control, kind=curve)
     most, least = curves.most_relevant_first, curves.least_relevant_first
-    mapped = has_map(work, record.model, record.seed, key)[: most.shape[1]]
+    mapped = has_map(work, record.trained, key)[: most.shape[1]]
     require_any_map(mapped, record.control)
     least = None if least is None else least[:, mapped]
     part = Curves(curves.fractions, most[:, mapped], least)

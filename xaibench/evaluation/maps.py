@@ -61,7 +61,7 @@ def _effect_inputs(source: Source, record: RecordGroup, facts: MetricFacts) -> I
     work, label = source.work, record.metric
     edits = effects_key(work, label)
     assert edits is not None  # for the type checker: the kind of the metric says so
-    spec = effects_spec(work, record.model, record.seed, edits)
+    spec = effects_spec(work, record.trained, edits)
     require_artefact(work, spec)
     chosen = first(source.sequences, edits.sequences)
     effects, oracle = effects_of(work, spec, len(chosen))

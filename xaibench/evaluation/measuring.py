@@ -9,6 +9,7 @@ from xaibench.artefacts.job import Work, facts_of, is_explained
 from xaibench.artefacts.model_checks import unusable
 from xaibench.artefacts.models import model_spec, predictions_spec
 from xaibench.artefacts.subsets import subset
+from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.errors import Missing, NotApplicable
 from xaibench.explanation.controls import ORACLE, PRIORS, RANDOM
 from xaibench.nn.outputs import quantity
@@ -23,28 +24,28 @@ OF_ORACLE = ("", "negated", "blurred")
 """What is made of the oracle's map, for the self-test of a metric."""
 
 
-def of_model(work: Work, model: str, seed: int) -> Iterator[RecordGroup]:
+def of_model(work: Work, trained: TrainedModel) -> Iterator[RecordGroup]:
     """All records of one model under one seed."""
-    record = RecordGroup(model, seed)
+    record = RecordGroup(trained.name, trained.seed)
     try:
-        _require_model(work, model, seed)
+        _require_model(work, trained)
     except Missing as why:
         yield without_values(replace(record, metric="training"), why)
         return
     yield _accuracy_record(work, replace(record, metric="accuracy"))
-    if not is_explained(work.plan, model):
+    if not is_explained(work.plan, trained.name):
         return
     for method, control in _measured_maps(work):
         own = replace(record, method=method, control=control)
-        source = Source(work, subset(work, model, method), own)
+        source = Source(work, subset(work, trained.name, method), own)
         for label in work.plan.metrics:
             yield from _of_metric(source, label)
 
 
-def _require_model(work: Work, model: str, seed: int) -> None:
+def _require_model(work: Work, trained: TrainedModel) -> None:
     """``Missing`` where a model was not trained, or cannot be used."""
-    require_artefact(work, model_spec(work, model, seed))
-    if why := unusable(work, model, seed):
+    require_artefact(work, model_spec(work, trained))
+    if why := unusable(work, trained):
         raise Missing(*why)
 
 
@@ -52,7 +53,7 @@ def _accuracy_record(work: Work, record: RecordGroup) -> RecordGroup:
     """1 where a test sequence is classified as labelled, else 0: of the whole test split."""
     test = work.splits.test
     try:
-        arrays = required_arrays(work, predictions_spec(work, record.model, record.seed))
+        arrays = required_arrays(work, predictions_spec(work, record.trained))
         if not test.has_classes:
             raise NotApplicable("the data have no classes")
     except (Missing, NotApplicable) as why:

@@ -11,6 +11,7 @@ from xaibench.artefacts.curves import curve_spec, map_specs
 from xaibench.artefacts.explanations import explained_targets
 from xaibench.artefacts.job import Work
 from xaibench.artefacts.retraining import Retraining, retrained_spec
+from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.errors import Missing, NotApplicable
 from xaibench.explanation.controls import RANDOM
 from xaibench.nn import outputs
@@ -36,48 +37,48 @@ def required_arrays(work: Work, spec: Spec) -> Arrays:
 
 
 def curves_of(
-    work: Work, model: str, seed: int, key: CurveKey, quantity: Quantity
+    work: Work, trained: TrainedModel, key: CurveKey, quantity: Quantity
 ) -> list[CurveValues]:
     """The curves under a key, one per draw; ``Missing`` or ``NotApplicable`` where there are
     none."""
     if key.kind == "other_models":
-        return _by_other_models(work, model, seed, key, quantity)
-    draws = _logits(work, model, seed, key)
-    sequences = len(curve_subset(work, model, key))
+        return _by_other_models(work, trained, key, quantity)
+    draws = _logits(work, trained, key)
+    sequences = len(curve_subset(work, trained, key))
     return [_of_target(work, draw[:, :sequences], quantity) for draw in draws]
 
 
 def existing_curves(
-    work: Work, model: str, seed: int, key: CurveKey, quantity: Quantity
+    work: Work, trained: TrainedModel, key: CurveKey, quantity: Quantity
 ) -> list[CurveValues]:
     """The curves under a key, one per draw; none where they do not exist."""
     try:
-        return curves_of(work, model, seed, key, quantity)
+        return curves_of(work, trained, key, quantity)
     except (Missing, NotApplicable):
         return []
 
 
-def _logits(work: Work, model: str, seed: int, key: CurveKey) -> Logits:
+def _logits(work: Work, trained: TrainedModel, key: CurveKey) -> Logits:
     """``(path, step, sequence, class)``; ``Missing`` says the first that is missing of what the
     curve comes from, or of itself."""
-    for spec in map_specs(work, model, seed, key):
+    for spec in map_specs(work, trained, key):
         require_artefact(work, spec)
-    logits: Logits = required_arrays(work, curve_spec(work, model, seed, key))["logits"]
+    logits: Logits = required_arrays(work, curve_spec(work, trained, key))["logits"]
     return logits
 
 
 def _by_other_models(
-    work: Work, model: str, seed: int, key: CurveKey, quantity: Quantity
+    work: Work, trained: TrainedModel, key: CurveKey, quantity: Quantity
 ) -> list[CurveValues]:
     """What the other models predict, of the true label, on average over them."""
-    others = other_models(work, model)
+    others = other_models(work, trained)
     if not others:
         raise NotApplicable("there is no other model in the plan to predict")
     if key.method != RANDOM:
-        curves = [_of_label(work, each, quantity) for each in _logits(work, model, seed, key)]
+        curves = [_of_label(work, each, quantity) for each in _logits(work, trained, key)]
         return [np.mean(curves, axis=0)]
     # along a random order they are the other models' own random curves
-    specs = [curve_spec(work, other, seed, key._replace(kind="replaced")) for other in others]
+    specs = [curve_spec(work, other, key._replace(kind="replaced")) for other in others]
     by_model = [
         [_of_label(work, draw, quantity) for draw in required_arrays(work, spec)["logits"]]
         for spec in specs
@@ -89,14 +90,13 @@ def _by_other_models(
 
 def retrained_curve(
     work: Work,
-    model: str,
-    seed: int,
+    trained: TrainedModel,
     method: str,
     retrainings: list[Retraining],
     quantity: Quantity,
 ) -> CurveValues:
     """The curve over models retrained with more and more removed; ``Missing`` where one is."""
-    specs = (retrained_spec(work, model, seed, method, each) for each in retrainings)
+    specs = (retrained_spec(work, trained, method, each) for each in retrainings)
     logits = np.stack([required_arrays(work, spec)["logits"] for spec in specs])
     return _of_label(work, logits, quantity)
 

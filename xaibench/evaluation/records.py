@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.results.schema import columns_of
 from xaibench.storage.artefacts import FAILED, NOT_COMPUTED, OK
 
@@ -37,6 +38,11 @@ class RecordGroup:
     values: NDArray[np.float64] | None = None
     status: str = OK
     reason: str = ""
+
+    @property
+    def trained(self) -> TrainedModel:
+        """The model that the values are of."""
+        return TrainedModel(self.model, self.seed)
 
 
 def excused(group: RecordGroup) -> RecordGroup:

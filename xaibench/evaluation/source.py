@@ -83,4 +83,4 @@ def explained_of(work: Work, record: RecordGroup, target: str) -> Explained:
 
 def own_spec(work: Work, record: RecordGroup) -> Spec:
     """The spec of a method's explanation of the intact sequences."""
-    return explained_spec(work, record.model, record.seed, record.method)
+    return explained_spec(work, record.trained, record.method)

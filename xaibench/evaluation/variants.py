@@ -40,7 +40,7 @@ def _variant_inputs(
 ) -> Iterator[Inputs]:
     """The map of the intact sequences and model, and one per draw of the change."""
     work = source.work
-    where = (work, record.model, record.seed, record.method)
+    where = (work, record.trained, record.method)
     base: dict[str, np.ndarray] = {}
     if change.kind in OF_WEIGHTS:
         base = required_arrays(work, explained_spec(*where, intact(change)))

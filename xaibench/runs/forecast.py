@@ -50,7 +50,7 @@ def forecast(work: Work, *, jobs: int = 1, threads: int = 1) -> Forecast:
     began, clock = process_time(), perf_counter()
     models = timings(work, threads=threads) if todo else {}
     trial = process_time() - began, perf_counter() - clock
-    amounts = {task: _amount(work, task, models[task.model]) for task in todo}
+    amounts = {task: _amount(work, task, models[task.trained.name]) for task in todo}
     taken = {task: _seconds(task, amount, models) for task, amount in amounts.items()}
     stages = [
         [sum(kinds.values()) for task, kinds in taken.items() if task.trains == trains]
@@ -70,7 +70,7 @@ TIME_KINDS = ("training", "explaining", "passes")
 
 
 def _seconds(task: Task, amount: Cost, models: dict[str, ModelTiming]) -> dict[str, float]:
-    model = models[task.model]
+    model = models[task.trained.name]
     passes = sum(count * models[label].passing for (label, _), count in amount.passes.items())
     each = model.explaining.get(task.method, 0.0)
     taken = (amount.trained * model.training, amount.explained * each, passes)

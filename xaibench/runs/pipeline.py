@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from xaibench.analysis.clusters import group_counts, groups_of
 from xaibench.artefacts import effects, retraining
 from xaibench.artefacts.artefact import is_stored
-from xaibench.artefacts.job import Job, Work, prepare, seeds_of
+from xaibench.artefacts.job import Job, Work, prepare
 from xaibench.artefacts.model_checks import of_padding, unusable_models
 from xaibench.artefacts.models import (
     build,
@@ -22,6 +22,7 @@ from xaibench.artefacts.models import (
     stored_trivial_baselines,
     trivial_baselines_of,
 )
+from xaibench.artefacts.trained_models import trained_models
 from xaibench.data.audit.cautions import dataset_cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
 from xaibench.errors import UsageError, described
@@ -164,8 +165,8 @@ def _say_other_kernels(work: Work, todo: list[Task], threads: int) -> None:
 
 def trained_with(work: Work) -> dict[str, int]:
     """How many of the models were trained with which kernels, where that is known."""
-    where = [(model, seed) for model in work.plan.models for seed in seeds_of(work.plan, model)]
-    cards = [card(work, *each) for each in where if is_stored(work, model_spec(work, *each))]
+    every = trained_models(work.plan)
+    cards = [card(work, each) for each in every if is_stored(work, model_spec(work, each))]
     return count_kernels(each["computed_with"] for each in cards if "computed_with" in each)
 
 
@@ -286,9 +287,8 @@ def _write_tables(work: Work, called: dict[str, Any]) -> None:
 
 def _measured(work: Work) -> Iterator[RecordGroup]:
     """All records of a run."""
-    for model in work.plan.models:
-        for seed in seeds_of(work.plan, model):
-            yield from of_model(work, model, seed)
+    for trained in trained_models(work.plan):
+        yield from of_model(work, trained)
 
 
 def _tables(work: Work, blocks: Iterable[RecordGroup]) -> Iterator[tuple[str, str | bytes]]:

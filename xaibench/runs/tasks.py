@@ -9,11 +9,12 @@ from xaibench.artefacts.artefact import Artefact, Epoch, Memory, ensure
 from xaibench.artefacts.curves import curve_artefacts
 from xaibench.artefacts.effects import effects_artefacts
 from xaibench.artefacts.explanations import explained_artefacts
-from xaibench.artefacts.job import Work, is_explained, seeds_of
+from xaibench.artefacts.job import Work, is_explained
 from xaibench.artefacts.model_checks import behaviour_artefact, usable
 from xaibench.artefacts.models import model_artefacts, predictions_artefact
 from xaibench.artefacts.oracle import oracle_artefacts
 from xaibench.artefacts.retraining import NOTHING_REMOVED, retrained_artefacts
+from xaibench.artefacts.trained_models import TrainedModel, replicates_of
 from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.plan.schema import Plan
 from xaibench.storage.artefacts import key
@@ -35,13 +36,12 @@ class Task:
     ``method`` is the plan's label where the kind is ``METHOD``.
     """
 
-    model: str
-    seed: int
+    trained: TrainedModel
     kind: TaskKind = TaskKind.TRAINING
     method: str = ""
 
     def __str__(self) -> str:
-        return f"{self.model}, seed {self.seed}, {self.method or self.kind}"
+        return f"{self.trained}, {self.method or self.kind}"
 
     @property
     def trains(self) -> bool:
@@ -54,31 +54,31 @@ def tasks(plan: Plan) -> Iterator[Task]:
     sources = [(TaskKind.TRAINING, ""), (TaskKind.CONTROL, ""), (TaskKind.ORACLE, ""), *methods]
     for (kind, method), model in product(sources, plan.models):
         if kind == TaskKind.TRAINING or is_explained(plan, model):
-            yield from (Task(model, seed, kind, method) for seed in seeds_of(plan, model))
+            yield from (Task(trained, kind, method) for trained in replicates_of(plan, model))
 
 
 def artefacts_of(work: Work, task: Task) -> Iterator[Artefact]:
     """What a task consists of, in the order in which it is made."""
-    where = (task.model, task.seed)
+    trained = task.trained
     match task.kind:
         case TaskKind.TRAINING:
-            yield from model_artefacts(work, *where)
-            yield (behaviour := behaviour_artefact(work, *where))
+            yield from model_artefacts(work, trained)
+            yield (behaviour := behaviour_artefact(work, trained))
             usable_model = (*behaviour.needs, behaviour.spec)
-            yield predictions_artefact(work, *where, *usable_model)
-            if is_explained(work.plan, task.model):
-                yield from retrained_artefacts(work, *where, NOTHING_REMOVED, *usable_model)
+            yield predictions_artefact(work, trained, *usable_model)
+            if is_explained(work.plan, trained.name):
+                yield from retrained_artefacts(work, trained, NOTHING_REMOVED, *usable_model)
         case TaskKind.CONTROL:
-            yield from curve_artefacts(work, *where, RANDOM)
-            yield from retrained_artefacts(work, *where, RANDOM)
+            yield from curve_artefacts(work, trained, RANDOM)
+            yield from retrained_artefacts(work, trained, RANDOM)
         case TaskKind.ORACLE:
-            yield from oracle_artefacts(work, *where)
-            yield from effects_artefacts(work, *where)
-            yield from curve_artefacts(work, *where, ORACLE)
+            yield from oracle_artefacts(work, trained)
+            yield from effects_artefacts(work, trained)
+            yield from curve_artefacts(work, trained, ORACLE)
         case TaskKind.METHOD:
-            yield from explained_artefacts(work, *where, task.method)
-            yield from curve_artefacts(work, *where, task.method)
-            yield from retrained_artefacts(work, *where, task.method)
+            yield from explained_artefacts(work, trained, task.method)
+            yield from curve_artefacts(work, trained, task.method)
+            yield from retrained_artefacts(work, trained, task.method)
 
 
 def lacking(work: Work, task: Task) -> Iterator[Artefact]:
@@ -106,4 +106,4 @@ def compute(work: Work, task: Task, epoch: Epoch = lambda *_: None) -> None:
 
 def _lacks_model(work: Work, task: Task) -> bool:
     """Whether the model of a task does not exist or cannot be used."""
-    return not task.trains and not usable(work, task.model, task.seed)
+    return not task.trains and not usable(work, task.trained)

@@ -15,6 +15,7 @@ from xaibench.artefacts.explanations import REFERENCE_COUNT, Explaining, explain
 from xaibench.artefacts.job import Work, is_explained, is_trained, plugin_and_options
 from xaibench.artefacts.models import build
 from xaibench.artefacts.subsets import first
+from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.dna import shuffling
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.explanation.method_call import asks_for
@@ -127,7 +128,7 @@ def _timed_method(
 ) -> _MethodTiming:
     """What a method takes on the first so many sequences."""
     sequences = first(work.chosen, count)
-    explaining = Explaining(work, sequences, classifier, model, 0, method)
+    explaining = Explaining(work, sequences, classifier, TrainedModel(model, 0), method)
     plugin, options = explaining.plugin
     codes, references = sequences.codes, None
     if asks_for(plugin.call, "references"):

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.artefacts.job import Work, is_explained, seeds_of
+from xaibench.artefacts.job import Work, is_explained
 from xaibench.artefacts.model_checks import usable
 from xaibench.artefacts.models import card
+from xaibench.artefacts.trained_models import replicates_of
 from xaibench.plan.schema import Plan, Use
 from xaibench.plugins.harness_options import LIMITS
 
@@ -64,9 +65,9 @@ def histories(work: Work, model: str) -> dict[int, list[dict[str, float]]]:
     if not model:
         return {}
     return {
-        seed: card(work, model, seed)["history"]
-        for seed in seeds_of(work.plan, model)
-        if usable(work, model, seed)
+        trained.seed: card(work, trained)["history"]
+        for trained in replicates_of(work.plan, model)
+        if usable(work, trained)
     }
 
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from xaibench.analysis.clusters import numbers_of
 from xaibench.artefacts.curve_keys import CurveKey
-from xaibench.artefacts.job import Work, seeds_of
+from xaibench.artefacts.job import Work
+from xaibench.artefacts.trained_models import replicates_of
 from xaibench.evaluation.quantities import existing_curves
 from xaibench.explanation.controls import RANDOM
 from xaibench.statistics.means import of_differences, of_values
@@ -96,10 +97,10 @@ def _accuracies_by_seed(
     """By seed, ``(step, sequence)``: 1 where the label is still predicted; of random orders the
     mean."""
     by_seed = {}
-    for seed in seeds_of(work.plan, model):
-        curves = existing_curves(work, model, seed, CurveKey(method, operator), "accuracy")
+    for trained in replicates_of(work.plan, model):
+        curves = existing_curves(work, trained, CurveKey(method, operator), "accuracy")
         if curves:
-            by_seed[seed] = np.mean(curves, axis=0)
+            by_seed[trained.seed] = np.mean(curves, axis=0)
     return by_seed
 
 
