@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pandas as pd
 
@@ -35,6 +34,7 @@ from ..format.numbers import (
     why,
 )
 from ..format.paths import last_part, without_folders
+from ..format.select import Row, rows_of
 from ..tables.table import COUNTED, Cell, Table, heads
 from .document import Document, Section, Verdict
 
@@ -272,11 +272,11 @@ def _table_of_rows(
         *("p these models", "p retraining", COUNTED),
     )
     decimals = {name: decimals_of(part) for name, part in rows.groupby("metric", sort=False)}
-    body = tuple(_difference(row, names, decimals[row["metric"]]) for _, row in rows.iterrows())
+    body = tuple(_difference(row, names, decimals[row["metric"]]) for row in rows_of(rows))
     return Table(caption, heads(*header, prose=range(len(names))), body, folded=folded)
 
 
-def _difference(row: pd.Series[Any], names: list[str], decimals: int) -> tuple[Cell, ...]:
+def _difference(row: Row, names: list[str], decimals: int) -> tuple[Cell, ...]:
     """One row: both means, their difference with its mark, both p values, and from how much."""
     reason = without_folders(str(row["reason"]))
     means = (Cell(number(row[f"{run}_mean"], decimals), note=reason) for run in ("first", "second"))
@@ -291,7 +291,7 @@ def _difference(row: pd.Series[Any], names: list[str], decimals: int) -> tuple[C
     )
 
 
-def _counts_of_both(row: pd.Series[Any]) -> str:
+def _counts_of_both(row: Row) -> str:
     seeds = {int(row["first_seeds"]): None, int(row["second_seeds"]): None}
     return f"{used(row)} {TIMES} {' and '.join(map(str, seeds))}"
 

@@ -14,7 +14,7 @@ from xaibench.results.schema import Question
 
 from ..format.names import label
 from ..format.numbers import listed
-from ..format.select import estimates_of, models_of, operator_of, seeds_of
+from ..format.select import estimates_of, models_of, operator_of, seed_counts, seeds_of
 from ..tables.table import Cell, Table, heads
 from .citations import CORRECTED, METHODS, METRICS, SHUFFLED, Work, cited, works
 
@@ -52,15 +52,10 @@ def _models(results: Results) -> str:
 
 
 def _seeds_per_model(results: Results) -> str:
-    counts = _seeds_by_model(results)
+    counts = seed_counts(results).values()
     if max(counts, default=1) == 1:
         return "one seed each"
     return f"{_number_range(counts)} seeds{' each' if len({*counts}) == 1 else ''}"
-
-
-def _seeds_by_model(results: Results) -> list[int]:
-    pairs = results.records[["model", "seed"]].drop_duplicates()
-    return pairs["model"].astype(str).value_counts(sort=False).tolist()
 
 
 def _not_explained(results: Results) -> str:
@@ -147,7 +142,8 @@ def _statistics(results: Results) -> str:
             f"1992), and hold for these trained models; p is corrected over the methods of a model"
             f"{more}"
         )
-    single = "; of a model with one seed they hold for that model" * (1 in _seeds_by_model(results))
+    one = 1 in seed_counts(results).values()
+    single = "; of a model with one seed they hold for that model" * one
     return (
         "Intervals (95 %) and p values are for retraining on other sequences: seeds and "
         f"{units} are crossed, and the half-widths by t of each add as squares (Banerjee 1961), "

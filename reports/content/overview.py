@@ -23,6 +23,7 @@ from ..format.select import (
     normalised,
     operator_of,
     ranking,
+    rows_of,
     values_of,
 )
 from ..tables.leader import Leading, beside_best, leading
@@ -145,7 +146,7 @@ def document(name: str, table: pd.DataFrame) -> Document:
     )
     facts = (f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
     ranks = [_rank_section(rows, methods)] if methods else []
-    cautions = (f"{row['dataset']}: no run. {row['reason']}" for _, row in lost.iterrows())
+    cautions = (f"{row['dataset']}: no run. {row['reason']}" for row in rows_of(lost))
     return Document(
         name,
         ("xaibench series", *facts),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
 import pandas as pd
 
@@ -33,11 +32,13 @@ from ..format.numbers import (
     probability,
 )
 from ..format.select import (
+    Row,
     chances_of_best,
     models_of,
     normalised,
     operator_of,
     random_of,
+    rows_of,
     values_of,
 )
 from ..tables.controls import unbeaten
@@ -92,7 +93,7 @@ def _by_auroc(results: Results, model: str) -> str:
     return f"{sentence}, {clearly} more than the best trivial baseline ({reached})."
 
 
-def _beside_baselines(results: Results, row: pd.Series[Any]) -> str:
+def _beside_baselines(results: Results, row: Row) -> str:
     """Where the accuracy of a model is not clearly above that of the best trivial baseline."""
     known = results.environment.get("floor") or []
     best = max(known, key=lambda baseline: float(baseline["accuracy"]), default=None)
@@ -102,7 +103,7 @@ def _beside_baselines(results: Results, row: pd.Series[Any]) -> str:
     return f", not clearly more than a trivial baseline ({best['name']}: {reached})"
 
 
-def _percentage(row: pd.Series[Any]) -> str:
+def _percentage(row: Row) -> str:
     low, high = ends(row)
     text = f"{number(100 * row['mean'], 1)} %"
     known = interval(100 * low, 100 * high, 1)
@@ -260,7 +261,7 @@ def _best_first(results: Results, model: str, metric: str) -> pd.DataFrame:
     return rows[rows["mean"].notna()].sort_values("mean", ascending=lower, kind="stable")
 
 
-def _is_chance(results: Results, metric: str, best: pd.Series[Any]) -> bool:
+def _is_chance(results: Results, metric: str, best: Row) -> bool:
     """Whether the best value is not above that of chance, where that is known."""
     chance = chance_of(results, metric)
     if chance is None or better_of(results, metric) == "lower":
@@ -334,7 +335,7 @@ def _worse(known: pd.DataFrame) -> list[Sentence]:
 
 def _with_direction(known: pd.DataFrame, way: int) -> list[str]:
     """The methods whose gap to random has its interval above 0 (1), around 0 (0) or below (-1)."""
-    return [str(row["method"]) for _, row in known.iterrows() if direction(row) == way]
+    return [str(row["method"]) for row in rows_of(known) if direction(row) == way]
 
 
 def _listed_names(

@@ -9,7 +9,7 @@ from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
 
 from ..format.numbers import decimals_of, mean_and_interval
-from ..format.select import methods_of, models_of, operator_of, ranking
+from ..format.select import methods_of, models_of, operator_of, ranking, rows_of
 from ..tables.selftest import tested
 from ..tables.table import CANNOT
 from .canvas import (
@@ -50,7 +50,7 @@ def _panel(results: Results, model: str, rows: pd.DataFrame, x: Axis) -> Panel:
     figure_of = styles(methods_of(results))
     names = [short(str(name)) for name in rows["method"]]
     decimals = decimals_of(rows)
-    numbers = [mean_and_interval(row, decimals) for _, row in rows.iterrows()]
+    numbers = [mean_and_interval(row, decimals) for row in rows_of(rows)]
     left, right = (max(map(width_of, texts)) for texts in (names, numbers))
     height = 50 + ROW * len(rows)
     with canvas(max(WIDTH, left + right + 220), height) as figure:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from .select import Row, rows_of
 
 ABSENT = "\N{EN DASH}"
 LEVEL = "[95\N{NO-BREAK SPACE}%]"
@@ -68,7 +69,7 @@ def probability(p: float) -> str:
     return "<0.001" if p < 0.001 else number(p, 3)
 
 
-def corrected_p(estimate: pd.Series[Any]) -> tuple[float, str]:
+def corrected_p(estimate: Row) -> tuple[float, str]:
     """The corrected p value and the population it is of: retraining where that was tested."""
     retraining = float(estimate["p_holm"])
     if not math.isnan(retraining):
@@ -99,7 +100,7 @@ def decimals_of(estimates: pd.DataFrame) -> int:
     return int(np.clip(math.ceil(0.3 - math.log10(half)), 2 if half < 1 else 0, 5))
 
 
-def direction(estimate: pd.Series[Any]) -> int | None:
+def direction(estimate: Row) -> int | None:
     """Of a difference: 1 where its interval is above 0, -1 below, 0 where it includes 0.
 
     The headline interval, or with one seed that over sequences; None where neither is known.
@@ -110,7 +111,7 @@ def direction(estimate: pd.Series[Any]) -> int | None:
     return int(low > 0) - int(high < 0)
 
 
-def ends(estimate: pd.Series[Any]) -> tuple[float, float]:
+def ends(estimate: Row) -> tuple[float, float]:
     """The headline interval; with one seed, that over sequences; two NaN where neither is known."""
     for low, high in (("low", "high"), ("sequences_low", "sequences_high")):
         if low in estimate and not math.isnan(estimate[low]) and not math.isnan(estimate[high]):
@@ -118,12 +119,12 @@ def ends(estimate: pd.Series[Any]) -> tuple[float, float]:
     return math.nan, math.nan
 
 
-def mean_and_interval(estimate: pd.Series[Any], decimals: int) -> str:
+def mean_and_interval(estimate: Row, decimals: int) -> str:
     """``0.42 [0.39, 0.45]``; the mean alone where no interval is known."""
     return f"{number(estimate['mean'], decimals)} {interval(*ends(estimate), decimals)}".strip()
 
 
-def used(estimate: pd.Series[Any]) -> str:
+def used(estimate: Row) -> str:
     """The sequences behind an estimate, and those that it leaves out as undefined.
 
     >>> used(pd.Series({"sequences": 23.0, "undefined": 4.0}))
@@ -134,25 +135,25 @@ def used(estimate: pd.Series[Any]) -> str:
     return number(estimate["sequences"], 0) + more
 
 
-def counts(estimate: pd.Series[Any]) -> str:
+def counts(estimate: Row) -> str:
     """How many sequences and seeds an estimate is made of."""
     return f"{used(estimate)} {TIMES} {number(estimate['seeds'], 0)}"
 
 
 def usual_counts(estimates: pd.DataFrame) -> str:
     """The ``counts`` that most of the estimates with a mean have; nothing where none has one."""
-    known = [counts(row) for _, row in estimates.iterrows() if not math.isnan(row["mean"])]
+    known = [counts(row) for row in rows_of(estimates) if not math.isnan(row["mean"])]
     return max(dict.fromkeys(known), key=known.count, default="")
 
 
-def apart_from(usual: str, estimate: pd.Series[Any]) -> str:
+def apart_from(usual: str, estimate: Row) -> str:
     """The counts of an estimate, in brackets, where they are not the usual ones."""
     if math.isnan(estimate["mean"]) or counts(estimate) == usual:
         return ""
     return f" ({counts(estimate)})"
 
 
-def why(estimate: pd.Series[Any]) -> str:
+def why(estimate: Row) -> str:
     """The reason of an estimate whose mean or headline interval is missing."""
     complete = not any(math.isnan(estimate[name]) for name in ("mean", "low", "high"))
     return "" if complete else str(estimate.get("reason", ""))

@@ -17,7 +17,7 @@ from ..format.numbers import (
     probability,
     used,
 )
-from ..format.select import estimates_of, seeds_of
+from ..format.select import estimates_of, rows_of, seeds_of
 from .discrimination import NAMES, headings
 from .table import COUNTED, Cell, Table, estimated, heads
 
@@ -34,7 +34,7 @@ def accuracy(results: Results) -> Table:
     decimals = max(decimals_of(rows), 3)
     seeds = seeds_of(results)
     body = []
-    for _, row in rows.iterrows():
+    for row in rows_of(rows):
         each = [by_seed.get((row["model"], seed), math.nan) for seed in seeds]
         mean = estimated(row, decimals)
         trained = [Cell(number(float(value), decimals)) for value in each]
@@ -71,7 +71,7 @@ def accuracy_differences(results: Results) -> Table | None:
             Cell(probability(row["p"]), note=row["reason"]),
             Cell(counts(row)),
         )
-        for _, row in rows.iterrows()
+        for row in rows_of(rows)
     )
     header = ("Models", f"Difference {LEVEL}", "p these models", "p retraining", COUNTED)
     return Table("Difference in accuracy, paired by sequence", heads(*header), body)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pandas as pd
-
 from xaibench.results.reading import Results
 
 from ..format.numbers import apart_from, mean_and_interval, usual_counts
-from ..format.select import methods_of
+from ..format.select import Row, methods_of, rows_of
 from .table import EMPTY, Cell, Table, heads
 
 SIMILARITIES = {
@@ -37,7 +33,7 @@ def _agreement_matrix(results: Results, model: str, measure: str) -> Table | Non
     usual = usual_counts(rows)
     by_pair = {
         pair: row
-        for _, row in rows.iterrows()
+        for row in rows_of(rows)
         for pair in ((row["other"], row["method"]), (row["method"], row["other"]))
     }
     compared = {method for pair in by_pair for method in pair}
@@ -55,7 +51,7 @@ def _agreement_matrix(results: Results, model: str, measure: str) -> Table | Non
     return Table(caption, heads("Method", *places), body, narrow=True, folded=folded)
 
 
-def _similarity_cell(row: pd.Series[Any] | None, usual: str) -> Cell:
+def _similarity_cell(row: Row | None, usual: str) -> Cell:
     if row is None:
         return EMPTY
     note = "" if row.notna()["mean"] else "maps too flat, or seeds too few, to be compared"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from itertools import combinations
-from typing import Any
 
 import pandas as pd
 
@@ -24,12 +23,14 @@ from ..format.numbers import (
     probability,
 )
 from ..format.select import (
+    Row,
     in_order,
     matching,
     models_of,
     operator_of,
     random_of,
     ranking,
+    rows_of,
 )
 from .leader import leading, to_best
 from .table import EMPTY, Cell, Table, by_method, estimated, heads
@@ -93,9 +94,7 @@ def order(results: Results, model: str) -> Table | None:
     return Table(caption, heads(*header, prose=(0, 1)), body)
 
 
-def _order_row(
-    rank: pd.Series[Any], behind: pd.Series[Any] | None, first: str, decimals: int
-) -> tuple[Cell, ...]:
+def _order_row(rank: Row, behind: Row | None, first: str, decimals: int) -> tuple[Cell, ...]:
     """A method, how it compares with the first, and its mean rank."""
     note, best = str(rank["reason"]), rank["best"]
     name = Cell(rank["method"], method=rank["method"])
@@ -116,7 +115,7 @@ def _order_row(
     )
 
 
-def verdict(behind: pd.Series[Any]) -> str:
+def verdict(behind: Row) -> str:
     """How a paired difference to the best is to be read; a dash where it has no interval."""
     way = direction(behind)
     if way is None:
@@ -158,7 +157,7 @@ def _of_tests(caption: str, rows: pd.DataFrame) -> Table | None:
     for key in _contrasts(rows[rows["p"].notna() & (rows["test"] != "McNemar")]):
         own = matching(rows, **key)
         body.append((Cell(_contrast(**key)), *_p_cells(own), *_effect_sizes(own)))
-    for _, row in rows[rows["test"] == "McNemar"].iterrows():
+    for row in rows_of(rows[rows["test"] == "McNemar"]):
         name = f"accuracy, McNemar, seed {number(row['seed'], 0)}"
         blank = [EMPTY] * (len(_TESTS) - 1)
         delta = Cell(number(row["delta"], 2))
@@ -187,7 +186,7 @@ def _p_cells(rows: pd.DataFrame) -> list[Cell]:
     return [_corrected_p(each.iloc[0]) if len(each) else EMPTY for each in each_test]
 
 
-def _corrected_p(row: pd.Series[Any]) -> Cell:
+def _corrected_p(row: Row) -> Cell:
     return Cell(probability(row["p_corrected"]), note=str(row["reason"]))
 
 
@@ -212,7 +211,7 @@ def variances(results: Results, model: str) -> Table | None:
     components = [name for name in _COMPONENTS if name in set(rows["component"])]
     body = []
     for method in in_order([], rows["method"]):
-        own = {str(row["component"]): row for _, row in matching(rows, method=method).iterrows()}
+        own = {str(row["component"]): row for row in rows_of(matching(rows, method=method))}
         shares = (_share_cell(own[name]) if name in own else EMPTY for name in components)
         body.append((Cell(method, method=method), *shares))
     header = heads("Method", *(name.capitalize() for name in components))
@@ -220,7 +219,7 @@ def variances(results: Results, model: str) -> Table | None:
     return Table(caption, header, tuple(body), folded=True)
 
 
-def _share_cell(row: pd.Series[Any]) -> Cell:
+def _share_cell(row: Row) -> Cell:
     if math.isnan(row["share"]):
         return Cell(ABSENT, note=row["reason"])
     return Cell(f"{number(100 * row['share'], 0)} %")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pandas as pd
 
@@ -18,6 +17,7 @@ from ..format.numbers import (
     number,
     probability,
 )
+from ..format.select import Row, rows_of
 from .table import Cell, Table, heads
 
 
@@ -41,7 +41,7 @@ def _claim_verdicts(rows: pd.DataFrame) -> Table:
             Cell(_own_value(row), note=row["caveat"]),
             Cell(probability(row["p_holm"]), note="no test"),
         )
-        for _, row in rows.iterrows()
+        for row in rows_of(rows)
     )
     return Table("The claims, one by one", heads(*header, prose=range(4)), body)
 
@@ -56,7 +56,7 @@ def _claim_tests(rows: pd.DataFrame) -> Table:
             Cell(_claim_counts(row)),
             Cell(row["caveat"]),
         )
-        for _, row in rows.iterrows()
+        for row in rows_of(rows)
     )
     return Table("How each claim was tested, and caveats", header, body, folded=True)
 
@@ -68,14 +68,14 @@ def rules(results: Results) -> str:
     return " ".join(f"{first_upper('; '.join(own))}: {rule}." for rule, own in by_rule.items())
 
 
-def _own_value(row: pd.Series[Any]) -> str:
+def _own_value(row: Row) -> str:
     """Three decimals or more: accuracies differ by points."""
     if math.isnan(row["mean"]):
         return ABSENT
     return mean_and_interval(row, max(decimals_of(row.to_frame().T), 3))
 
 
-def _claim_counts(row: pd.Series[Any]) -> str:
+def _claim_counts(row: Row) -> str:
     """How many seeds and sequences; a claim about training has no sequences."""
     counts = [(row["seeds"], "seeds"), (row["sequences"], "sequences")]
     return ", ".join(f"{number(count, 0)} {word}" for count, word in counts if count) or ABSENT

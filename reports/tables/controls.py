@@ -8,7 +8,7 @@ from xaibench.results.schema import Question
 
 from ..format.names import first_localisation, named
 from ..format.numbers import direction
-from ..format.select import estimates_of, in_order, methods_of, operator_of
+from ..format.select import estimates_of, in_order, methods_of, operator_of, rows_of
 from .metrics import doubted
 from .table import Measure, Table, grid
 
@@ -30,7 +30,7 @@ def unbeaten(results: Results, model: str, metric: str, operator: str) -> dict[s
     rows = estimates_of(results, question=Question.AGAINST_CONTROL, model=model, metric=metric)
     rows = rows[(rows["operator"] == operator) & (rows["other"] != BLURRED) & rows["mean"].notna()]
     names: dict[str, list[str]] = {}
-    for _, row in rows.iterrows():
+    for row in rows_of(rows):
         if direction(row) != 1:
             names.setdefault(str(row["method"]), []).append(str(row["other"]))
     return names

@@ -10,7 +10,7 @@ from xaibench.results.reading import Results
 from xaibench.results.schema import Question
 
 from ..format.numbers import LEVEL, MINUS, counts, decimals_of
-from ..format.select import matching
+from ..format.select import Row, matching
 from .table import COUNTED, Cell, Head, Table, estimated, heads
 
 NAMES = {"auroc": "AUROC", "auprc": "AUPRC", "mcc": "MCC"}
@@ -81,7 +81,7 @@ def headings(results: Results) -> dict[str, str]:
     return {"auroc": f"AUROC{mean}", "auprc": f"AUPRC{mean}", "mcc": "MCC"}
 
 
-def value_of(results: Results, measure: str, model: str) -> pd.Series[Any] | None:
+def value_of(results: Results, measure: str, model: str) -> Row | None:
     """One row of ``classification.csv``; None where there is no number."""
     rows = results.classification
     rows = matching(rows, question=Question.VALUE, model=model, metric=measure)

@@ -12,7 +12,7 @@ from xaibench.results.reading import Results
 from xaibench.results.schema import Question
 
 from ..format.numbers import direction
-from ..format.select import estimates_of, operator_of, random_of, ranking
+from ..format.select import estimates_of, operator_of, random_of, ranking, rows_of
 from .selftest import tested
 
 Outcome = Literal["leads", "unsure", "only random", "blind", "unmeasured"]
@@ -80,7 +80,7 @@ def beside_best(
     rows = to_best(results, model, *measure)
     rows = rows[(rows["other"] == best) & rows["mean"].notna()]
     rows = rows[~rows["method"].isin([best, *random_of(results)])]
-    return {str(row["method"]): direction(row) for _, row in rows.iterrows()}
+    return {str(row["method"]): direction(row) for row in rows_of(rows)}
 
 
 def clearly_best(results: Results, model: str, metric: str, operator: str) -> str | None:
@@ -90,6 +90,6 @@ def clearly_best(results: Results, model: str, metric: str, operator: str) -> st
     rows = rows[rows["mean"].notna()]
     # two names where methods have different sequences, and then none is best on all
     best = {str(name) for name in rows["other"]}
-    if len(best) != 1 or any(direction(row) != -1 for _, row in rows.iterrows()):
+    if len(best) != 1 or any(direction(row) != -1 for row in rows_of(rows)):
         return None
     return best.pop()

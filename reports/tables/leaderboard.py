@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +26,7 @@ from ..format.numbers import (
     usual_counts,
 )
 from ..format.select import (
+    Row,
     chances_of_best,
     matching,
     models_of,
@@ -34,6 +34,7 @@ from ..format.select import (
     operator_of,
     random_of,
     ranking,
+    rows_of,
 )
 from .controls import unbeaten
 from .cost import cost_per_sequence
@@ -149,7 +150,7 @@ def _note(results: Results) -> str:
 def _ahead(results: Results, model: str, rows: pd.DataFrame) -> list[bool]:
     """For each row, whether the method is better than random; by a failed metric none is."""
     failed = tested(results, model, PRIMARY, operator_of(results)).failed
-    return [direction(row) == 1 and not failed for _, row in rows.iterrows()]
+    return [direction(row) == 1 and not failed for row in rows_of(rows)]
 
 
 def _standings(
@@ -163,7 +164,7 @@ def _standings(
     failed = tested(results, model, PRIMARY, operator).failed
     controls = unbeaten(results, model, PRIMARY, operator)
     table: list[tuple[Cell, ...]] = []
-    for _, row in rows.iterrows():
+    for row in rows_of(rows):
         method = str(row["method"])
         remark = _remark(row, controls.get(method, []), shared, failed=failed)
         table.append(
@@ -182,7 +183,7 @@ def _standings(
     return table
 
 
-def _to_best(behind: pd.Series[Any] | None, row: pd.Series[Any], shared: _Shared) -> Cell:
+def _to_best(behind: Row | None, row: Row, shared: _Shared) -> Cell:
     """The difference to the best, which itself has the text `best`."""
     if behind is not None:
         return estimated(behind, shared.decimals)
@@ -198,7 +199,7 @@ def _milliseconds(cost: float) -> Cell:
     return EMPTY if math.isnan(cost) else Cell(number(cost, 1), cost)
 
 
-def _remark(row: pd.Series[Any], controls: list[str], shared: _Shared, *, failed: bool) -> str:
+def _remark(row: Row, controls: list[str], shared: _Shared, *, failed: bool) -> str:
     """What a reader must know before trusting a row; ``controls`` are those that are not beaten."""
     if math.isnan(row["mean"]):
         return brief(str(row["reason"]))
@@ -233,7 +234,7 @@ def leaderboard(results: Results, model: str) -> Table | None:
             *([normalised_cells.get(row["method"], EMPTY)] if head else []),
             *_test_cells(row, decimals),
         )
-        for _, row in rows.iterrows()
+        for row in rows_of(rows)
     )
     caption = f"{model}: the gap to random deletion (logit difference, {operator})"
     return Table(caption, heads(*header), tuple(body), folded=True)
@@ -271,7 +272,7 @@ def _gaps_by_seed(results: Results, model: str) -> pd.DataFrame:
     return gaps.groupby("seed").mean().T
 
 
-def _rank_and_gap(row: pd.Series[Any], decimals: int, test: Tested) -> tuple[Cell, ...]:
+def _rank_and_gap(row: Row, decimals: int, test: Tested) -> tuple[Cell, ...]:
     """The method, its rank and its gap."""
     reason = row["reason"]
     rank = Cell(number(row["rank"], 0), note=reason)
@@ -292,7 +293,7 @@ def _normalised_column(rows: pd.DataFrame) -> tuple[tuple[str, ...], dict[str, C
     return (f"Normalised {LEVEL}{', ' if usual else ''}{usual}",), cells
 
 
-def _test_cells(row: pd.Series[Any], decimals: int) -> tuple[Cell, ...]:
+def _test_cells(row: Row, decimals: int) -> tuple[Cell, ...]:
     """What is known of the gap on these models and for retraining, and from how much."""
     reason = row["reason"]
     of_models = interval(row["sequences_low"], row["sequences_high"], decimals)
@@ -305,7 +306,7 @@ def _test_cells(row: pd.Series[Any], decimals: int) -> tuple[Cell, ...]:
     )
 
 
-def _headline(row: pd.Series[Any], decimals: int) -> str:
+def _headline(row: Row, decimals: int) -> str:
     """The interval for retraining, after a mean; a dash where the mean has none."""
     if math.isnan(row["mean"]):
         return ""

@@ -11,7 +11,7 @@ from xaibench.results.schema import Question
 
 from ..format.names import named
 from ..format.numbers import decimals_of, number, used, usual_counts
-from ..format.select import estimates_of, methods_of, models_of, operators_of
+from ..format.select import estimates_of, methods_of, models_of, operators_of, rows_of
 from .selftest import tested
 from .table import CANNOT, COUNTED, EMPTY, Cell, Table, estimated, heads
 
@@ -64,7 +64,7 @@ def agreement_of_operators(results: Results, model: str) -> Table | None:
     usual = _usual_methods(rows)
     by_pair = {
         pair: Cell(_tau(row["tau"], row["methods"], usual), note=_UNDEFINED)
-        for _, row in rows.iterrows()
+        for row in rows_of(rows)
         for pair in ((row["operator"], row["other"]), (row["other"], row["operator"]))
     }
     compared = {operator for pair in by_pair for operator in pair}
@@ -113,7 +113,7 @@ def _under_operators(
     digits = decimals_of(rows) if decimals is None else decimals
     cells = {
         row["operator"]: estimated(row, digits, usual=usual, marked=row if method else None)
-        for _, row in rows.iterrows()
+        for row in rows_of(rows)
     }
     across = (cells.get(operator, EMPTY) for operator in operators)
     no_model = (rows["model"] == "").all()

@@ -11,7 +11,7 @@ from xaibench.results.reading import Results
 from xaibench.results.schema import Question
 
 from ..format.numbers import MINUS, decimals_of, direction
-from ..format.select import estimates_of, models_of, normalised, operator_of
+from ..format.select import estimates_of, models_of, normalised, operator_of, rows_of
 from .table import EMPTY, Cell, Filters, Head, Table, by_method, estimated, p_cell
 from .whisker import scale_of
 
@@ -83,7 +83,7 @@ def _normalised_differences(results: Results) -> dict[tuple[str, ...], Cell]:
     decimals = decimals_of(rows)
     return {
         (str(row["model"]), str(row["other"]), str(row["method"])): estimated(row, decimals)
-        for _, row in rows.iterrows()
+        for row in rows_of(rows)
     }
 
 

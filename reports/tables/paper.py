@@ -22,6 +22,7 @@ from ..format.select import (
     normalised,
     operator_of,
     ranking,
+    rows_of,
     values_of,
 )
 from .discrimination import NAMES, headings, value_of
@@ -108,7 +109,7 @@ def quality_of_models(results: Results) -> Iterator[Table]:
     best = _best_model(results)
     measures = list(NAMES) if len(results.classification) else []
     body = []
-    for _, row in rows.iterrows():
+    for row in rows_of(rows):
         accuracy = replace(estimated(row, decimals), strong=row["model"] == best)
         values = (value_of(results, measure, row["model"]) for measure in measures)
         others = (Cell(ABSENT) if v is None else estimated(v, decimals) for v in values)
@@ -130,7 +131,7 @@ def _best_model(results: Results) -> str | None:
     """The model whose accuracy is above that of every other and distinguishable; else None."""
     rows = estimates_of(results, question=Question.BETWEEN_MODELS, metric="accuracy")
     ahead: dict[str, int] = {}
-    for _, row in rows.iterrows():
+    for row in rows_of(rows):
         winner = {1: row["model"], -1: row["other"]}.get(direction(row) or 0)
         if winner is not None:
             ahead[str(winner)] = ahead.get(str(winner), 0) + 1

@@ -12,7 +12,7 @@ from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
 
 from ..format.numbers import decimals_of, number, usual_counts
-from ..format.select import normalised, operator_of, ranking
+from ..format.select import normalised, operator_of, ranking, rows_of
 from .cost import cost_per_sequence
 from .selftest import tested
 from .table import CANNOT, Cell, Table, estimated, heads
@@ -85,7 +85,7 @@ def score_and_cost(results: Results, model: str) -> Table | None:
             Cell(number(row["backwards"], 1)),
             Cell(number(row["milliseconds"], 1) + marks["milliseconds"][place]),
         )
-        for place, (_, row) in enumerate(rows.iterrows())
+        for place, row in enumerate(rows_of(rows))
     )
     caption = f"{model}: {value.score} against cost ({usual})"
     caption += "" if value.discriminates else f"; {CANNOT}, so no Pareto front"

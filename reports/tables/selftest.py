@@ -14,7 +14,7 @@ from xaibench.results.schema import Question
 
 from ..format.names import named
 from ..format.numbers import ABSENT, LEVEL, decimals_of, usual_counts
-from ..format.select import estimates_of, matching, models_of
+from ..format.select import estimates_of, matching, models_of, rows_of
 from .table import CANNOT, COUNTED, Cell, Table, estimated, heads
 
 CONTRASTS = {
@@ -92,7 +92,7 @@ def failures(results: Results) -> Table | None:
             Cell(_OUTCOMES.get(str(row["passed"]), "")),
             Cell(str(row["reason"]).removeprefix(f"{CANNOT}: ")),
         )
-        for _, row in rows.iterrows()
+        for row in rows_of(rows)
     )
     if not body:
         return None
@@ -131,9 +131,9 @@ def _comparison(
     """A metric under an operator: the differences of its self-test, and the outcome."""
     own = rows[(rows["metric"] == metric) & (rows["operator"] == operator)]
     usual, decimals = usual_counts(own), decimals_of(own)
-    by_pair = {(row["method"], row["other"]): row for _, row in own.iterrows()}
-    rows_of = (by_pair.get(pair) for pair in CONTRASTS.values())
-    cells = (estimated(row, decimals, usual=usual, marked=row) for row in rows_of)
+    by_pair = {(row["method"], row["other"]): row for row in rows_of(own)}
+    contrasts = (by_pair.get(pair) for pair in CONTRASTS.values())
+    cells = (estimated(row, decimals, usual=usual, marked=row) for row in contrasts)
     outcome = _outcome(tested(results, model, metric, operator))
     return (Cell(named(metric, operator)), *cells, outcome, Cell(usual))
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pandas as pd
 
@@ -23,6 +22,7 @@ from ..format.numbers import (
     usual_counts,
     why,
 )
+from ..format.select import Row, rows_of
 from .whisker import Scale, Whisker
 
 CANNOT = "cannot discriminate here"
@@ -197,11 +197,11 @@ def grid(
 
 
 def estimated(
-    estimate: pd.Series[Any] | None,
+    estimate: Row | None,
     decimals: int,
     *,
     usual: str | None = None,
-    marked: pd.Series[Any] | None = None,
+    marked: Row | None = None,
     scale: Scale | None = None,
 ) -> Cell:
     """A mean with its interval (drawn where there is a ``scale``), its mark, and its counts
@@ -216,15 +216,15 @@ def estimated(
     return Cell(text, float(estimate["mean"]), note=why(estimate), interval=interval)
 
 
-def p_cell(estimate: pd.Series[Any]) -> Cell:
+def p_cell(estimate: Row) -> Cell:
     """The corrected p value for retraining; with one seed, for these trained models."""
     p, _ = corrected_p(estimate)
     return Cell(probability(p), p, note=str(estimate["reason"]) if math.isnan(p) else "")
 
 
-def by_method(estimates: pd.DataFrame) -> dict[str, pd.Series[Any]]:
+def by_method(estimates: pd.DataFrame) -> dict[str, Row]:
     """Method -> its row."""
-    return {str(row["method"]): row for _, row in estimates.iterrows()}
+    return {str(row["method"]): row for row in rows_of(estimates)}
 
 
 def _restricted(measure: Measure, names: Sequence[str]) -> Measure:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..format.numbers import direction, ends
+from ..format.select import Row
 
 WIDTH, MARGIN = 120.0, 4.0
 """Of a whisker, in the units of its drawing."""
@@ -44,7 +44,7 @@ class Scale:
         share = (value - self.low) / (self.high - self.low)
         return round(MARGIN + (WIDTH - 2 * MARGIN) * share, 1)
 
-    def whisker(self, estimate: pd.Series[Any]) -> Whisker | None:
+    def whisker(self, estimate: Row) -> Whisker | None:
         """The drawing of an estimate; None where its mean is not known."""
         if math.isnan(estimate["mean"]):
             return None
