@@ -134,10 +134,10 @@ def report(
     plugins: Plugins = None,
 ) -> None:
     """Render the reports of a run again, without computing; of a stopped run, what there is."""
-    from xaibench.runs import series
-    from xaibench.runs.pipeline import report
+    from xaibench.runs import reporting, series_folder
 
-    render = series.render if series.is_series(folder) else report
+    is_series = series_folder.is_series(folder)
+    render = series_folder.render if is_series else reporting.report
     written, failures = render(folder, tuple(plugins or ()), tuple(formats or ()))
     for path in written:
         echo(path)

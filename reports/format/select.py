@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,8 @@ def rows_of(table: pd.DataFrame) -> list[Row]:
     >>> rows_of(pd.DataFrame({"method": ["saliency"], "mean": [0.5]}))
     [{'method': 'saliency', 'mean': 0.5}]
     """
-    return cast("list[Row]", table.to_dict("records"))
+    names = [str(name) for name in table]
+    return [dict(zip(names, row, strict=True)) for row in table.to_numpy(object).tolist()]
 
 
 def models_of(results: Results) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from xaibench.results.reading import Results
 
 from ..format.numbers import apart_from, mean_and_interval, usual_counts
@@ -54,6 +56,6 @@ def _agreement_matrix(results: Results, model: str, measure: str) -> Table | Non
 def _similarity_cell(row: Row | None, usual: str) -> Cell:
     if row is None:
         return EMPTY
-    note = "" if row.notna()["mean"] else "maps too flat, or seeds too few, to be compared"
+    note = "" if not math.isnan(row["mean"]) else "maps too flat, or seeds too few, to be compared"
     text = mean_and_interval(row, DECIMALS).replace(", ", ",\N{NO-BREAK SPACE}")
     return Cell(text + apart_from(usual, row), note=note)

@@ -72,7 +72,7 @@ def _own_value(row: Row) -> str:
     """Three decimals or more: accuracies differ by points."""
     if math.isnan(row["mean"]):
         return ABSENT
-    return mean_and_interval(row, max(decimals_of(row.to_frame().T), 3))
+    return mean_and_interval(row, max(decimals_of(pd.DataFrame([row])), 3))
 
 
 def _claim_counts(row: Row) -> str:

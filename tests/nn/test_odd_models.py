@@ -8,7 +8,8 @@ import pytest
 
 from xaibench.artefacts.job import Job
 from xaibench.plan.schema import read
-from xaibench.runs.pipeline import begin, report, run
+from xaibench.runs.pipeline import begin, run
+from xaibench.runs.reporting import report
 
 PLAN = """
 dataset: {name: planted, train: 90, test: 30, length: 40}

@@ -8,7 +8,7 @@ import pytest
 
 from xaibench.errors import UsageError
 from xaibench.plan.schema import read
-from xaibench.runs.series import is_series, overview, render
+from xaibench.runs.series_folder import is_series, overview, render
 
 PLAN = """
 datasets:
@@ -157,5 +157,5 @@ def test_a_page_that_fails_is_a_line(copy, monkeypatch):
     def broken(kind, name):
         raise RuntimeError("boom")
 
-    monkeypatch.setattr("xaibench.runs.series.load", broken)
+    monkeypatch.setattr("xaibench.runs.series_folder.load", broken)
     assert overview(copy) == ([], ["overview: RuntimeError: boom"])

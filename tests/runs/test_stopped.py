@@ -15,7 +15,8 @@ from xaibench.artefacts.job import Job
 from xaibench.plan.schema import read
 from xaibench.results.reading import read as read_results
 from xaibench.runs.elapsed import seconds_of
-from xaibench.runs.pipeline import begin, report, run
+from xaibench.runs.pipeline import begin, run
+from xaibench.runs.reporting import report
 
 PLAN = """
 dataset: {name: planted, train: 64, test: 20, length: 40}

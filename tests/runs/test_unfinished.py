@@ -16,7 +16,7 @@ from xaibench.results.manifest import begun_in, mark, relative_to_current, relat
 from xaibench.results.reading import read as read_results
 from xaibench.runs import workers
 from xaibench.runs.elapsed import seconds_of
-from xaibench.runs.pipeline import report
+from xaibench.runs.reporting import report
 from xaibench.storage.lock import alone
 
 SAID = {"ok", "not computed", "not applicable"}

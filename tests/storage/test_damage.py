@@ -15,7 +15,8 @@ from xaibench.results.manifest import mark
 from xaibench.runs import pipeline as running
 from xaibench.runs.elapsed import seconds_of
 from xaibench.runs.folder import is_rendered
-from xaibench.runs.pipeline import OUTPUTS, report
+from xaibench.runs.pipeline import OUTPUTS
+from xaibench.runs.reporting import report
 from xaibench.storage.artefacts import DAMAGED
 
 Damage = Callable[[Path], object]

@@ -13,7 +13,8 @@ from stopped_run import COMMAND, LEAN, finished, own, work_of
 
 from xaibench.errors import Halted, UsageError
 from xaibench.runs import workers
-from xaibench.runs.pipeline import OUTPUTS, report, run
+from xaibench.runs.pipeline import OUTPUTS, run
+from xaibench.runs.reporting import report
 
 PLAN = LEAN.replace("[markdown]", "[markdown, large]")
 SAME = ("results.parquet", "estimates.csv", "tests.csv", "examples.json")

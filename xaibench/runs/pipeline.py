@@ -34,20 +34,17 @@ from xaibench.progress import announce, announce_if_slow, progress_of
 from xaibench.results.compatibility import RENDERED
 from xaibench.results.manifest import (
     Begun,
-    RunContinued,
-    begun_in,
     edited_since,
     mark,
     offline,
     relative_to_current,
-    stage_of,
     unmark,
 )
 from xaibench.results.rendering import render
 from xaibench.results.schema import OF_FILE
 from xaibench.storage.artefacts import FAILED
 from xaibench.storage.files import write_file
-from xaibench.storage.lock import alone, busy
+from xaibench.storage.lock import alone
 
 from .elapsed import Counting, Keep, counted, seconds_of
 from .folder import (
@@ -202,42 +199,6 @@ def _render(work: Work) -> list[str]:
     if not failures:
         mark_rendered(work, OUTPUTS, written, failed)
     return failed + failures
-
-
-def report(
-    folder: Path, plugins: tuple[str, ...] = (), formats: tuple[str, ...] = ()
-) -> tuple[list[Path], list[str]]:
-    """The reports of a run folder again; of a run that was stopped, what there is so far.
-
-    No model is trained, nothing is explained, and no plug-in is imported but ``plugins``. Returns
-    what ``render`` does.
-    """
-    for _ in range(2):
-        try:
-            return _report(folder, plugins, formats)
-        except RunContinued as error:  # most likely to its end; then all of it is reported
-            went_on = error
-        except OSError as error:
-            raise UsageError(f"{error.filename or folder}: {error.strerror}") from error
-    raise went_on
-
-
-def _report(
-    folder: Path, plugins: tuple[str, ...], formats: tuple[str, ...]
-) -> tuple[list[Path], list[str]]:
-    """The reports of a run so far; RunContinued where it continues while they are being made."""
-    stage, begun, damaged = stage_of(folder), begun_in(folder), []
-
-    def check() -> None:
-        if stage_of(folder) != stage:
-            raise RunContinued(f"{folder}: its run has gone on meanwhile; ask for the report again")
-
-    if begun is not None:
-        if begun.ending and busy(folder / "store"):
-            raise UsageError(f"{folder}: its run is writing its reports; wait until it has ended")
-        damaged = write_so_far(begun, folder, plugins, check)
-    written, failures = render(folder, plugins, formats, check=check)
-    return written, damaged + failures
 
 
 def write_so_far(
