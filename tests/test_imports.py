@@ -3,8 +3,10 @@
 import gc
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from small_run import LEAN, finished
 
 from xaibench.cli import loading
 
@@ -45,3 +47,17 @@ def test_numbers_are_made_without_torch(room: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
     assert done.stdout.split() == ["True", "False"]
+
+
+def test_the_report_of_a_finished_run_imports_no_torch(tmp_path: Path) -> None:
+    changes = ("seeds=[0]", "models={cnn: {filters: [6], kernels: [19]}}", "training.epochs=1")
+    finished(tmp_path / "run", text=LEAN, changes=(*changes, "reports=[html]"))
+    ask = (
+        "import atexit, sys; from xaibench.cli import main; "
+        "atexit.register(lambda: print('torch' in sys.modules)); main()"
+    )
+    words = [sys.executable, "-c", ask, "report", str(tmp_path / "run")]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    *written, imports_torch = done.stdout.splitlines()
+    assert str(tmp_path / "run" / "report.html") in written
+    assert imports_torch == "False"
