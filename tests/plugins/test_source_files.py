@@ -46,6 +46,17 @@ LAYOUTS = {
     "a module beside": ("import beside", {}, "beside.py"),
     "a name of a module": ("from beside import NUMBER", {}, "beside.py"),
     "in a function": ("def inner():\n    import beside", {}, "beside.py"),
+    "by a call": ("import importlib\nother = importlib.import_module('beside')", {}, "beside.py"),
+    "by a call, in a function": ("def inner():\n    __import__('beside')", {}, "beside.py"),
+    "by a relative call": (
+        "import parts.inner",
+        {
+            "parts/__init__.py": "",
+            "parts/inner.py": "from importlib import import_module\n"
+            "other = import_module('.other', __package__)\n",
+        },
+        "parts/other.py",
+    ),
     "through another": (
         "import first",
         {"first.py": "from second import NUMBER\n"},

@@ -21,8 +21,8 @@ def sources_of(module: ModuleType) -> Sources:
     Python, of xaibench or of a package that was installed for good.
 
     Read from the text of the files, so imports within functions count, and nothing is imported.
-    Modules that are named only when the code runs (``importlib.import_module(name)``) are not
-    noticed, nor are files of data.
+    Modules that are named only when the code runs (``importlib.import_module(name)``, but not
+    ``importlib.import_module("name")``) are not noticed, nor are files of data.
     """
     file = Path(str(module.__file__)).resolve()
     stat = file.stat()
@@ -78,13 +78,29 @@ def _imported_names(file: Path, package: str, name: str) -> Iterator[str]:
             source = _absolute(node, package)
             yield from _with_parents(source)
             yield from (f"{source}.{alias.name}" for alias in node.names if source)
+        elif isinstance(node, ast.Call):
+            yield from _with_parents(_imported_by_call(node, package))
+
+
+def _imported_by_call(node: ast.Call, package: str) -> str:
+    """The module that ``import_module`` or ``__import__`` is given in so many words; "" for other
+    calls, and for a name that is made when the code runs."""
+    called = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+    if called not in ("import_module", "__import__") or not node.args:
+        return ""
+    written = node.args[0].value if isinstance(node.args[0], ast.Constant) else ""
+    return _resolved(written, package) if isinstance(written, str) else ""
 
 
 def _absolute(node: ast.ImportFrom, package: str) -> str:
     """The module that ``from ... import`` names; "" where it is relative to no package."""
-    relative = "." * node.level + (node.module or "")
+    return _resolved("." * node.level + (node.module or ""), package)
+
+
+def _resolved(name: str, package: str) -> str:
+    """A name that may be relative to a package; "" where it is relative to none."""
     try:
-        return importlib.util.resolve_name(relative, package or None)
+        return importlib.util.resolve_name(name, package or None)
     except ImportError:
         return ""
 
