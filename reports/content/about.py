@@ -50,7 +50,7 @@ def about(results: Results) -> Table:
         "Where the data come from": data.get("note"),
         **(data.get("facts") or {}),
         "Sequences": _in_one_line(data.get("sizes")),
-        "Classes": _comma_separated(data.get("classes") or data.get("class_names")),
+        "Classes": _comma_separated(_classes(data)),
         "Fingerprint of the data": environment.get("data"),
         "Methods": _comma_separated(methods_of(results)),
         "Operators": _comma_separated(results.plan.get("operators")),
@@ -64,6 +64,12 @@ def about(results: Results) -> Table:
     }
     rows = tuple((Cell(name), Cell(str(value))) for name, value in lines.items() if value)
     return Table("The run", heads("What", "Value", prose=(0, 1)), rows)
+
+
+def _classes(data: dict[str, Any]) -> list[str]:
+    """Their names where there are two or more; of fewer the facts of the data say why."""
+    names = list(data.get("classes") or data.get("class_names") or ())
+    return names if len(names) > 1 else []
 
 
 def models_table(results: Results) -> Table:

@@ -14,7 +14,15 @@ from xaibench.results.schema import Question
 
 from ..format.names import label
 from ..format.numbers import listed
-from ..format.select import estimates_of, models_of, operator_of, seed_counts, seeds_of
+from ..format.select import (
+    estimates_of,
+    has_classes,
+    has_train,
+    models_of,
+    operator_of,
+    seed_counts,
+    seeds_of,
+)
 from ..tables.table import Cell, Table, heads
 from .citations import CORRECTED, METHODS, METRICS, SHUFFLED, Work, cited, works
 
@@ -47,8 +55,20 @@ def _models(results: Results) -> str:
     noun = "The models" if plural else "The model"
     verb = "were" if plural else "was"
     note = f" ({str(data['note']).rstrip('.')})" if data.get("note") else ""
+    if _trained_elsewhere(results):
+        applied = f" to {sizes['test']:,} sequences" if "test" in sizes else ""
+        every = f"{verb} trained elsewhere and applied{applied}{note}"
+        return f"{noun} {names} {every}.{_not_explained(results)}"
     every = f"{verb} trained under {_seeds_per_model(results)}{trained}{tested}{note}"
     return f"{noun} {names} {every}.{_not_explained(results)}"
+
+
+def _trained_elsewhere(results: Results) -> bool:
+    """Whether the run trained none of its models: each has weights of its own."""
+    planned = results.plan.get("models")
+    options: dict[str, Any] = planned if isinstance(planned, dict) else {}
+    own = [bool((options.get(name) or {}).get("weights")) for name in models_of(results)]
+    return not has_train(results) or (bool(own) and all(own))
 
 
 def _seeds_per_model(results: Results) -> str:
@@ -72,6 +92,8 @@ def _explained_text(results: Results) -> str:
     many = f" of {_number_range(counts)} test sequences" if counts else ""
     target = "true" if results.plan.get("target") == "label" else "predicted"
     what = f"The logit of the {target} class{_less_the_others(results)}"
+    if not has_classes(results):
+        what = "The output"
     text = f"{what}{many} was explained by {listed(named)}." if named else ""
     if CORRECTED & set(used.values()):
         text += " Gradients were corrected for the simplex (Majdandzic et al. 2023)."
@@ -117,8 +139,9 @@ def _ranked(results: Results) -> str:
     draws = results.plan.get("random_draws", 10)
     differing = len({*_limits(results, "attribution").values()}) > 1
     shared = ", over the sequences that all explained" if differing else ""
+    quantity = "the logit difference" if has_classes(results) else "the output"
     text = (
-        f"Methods were ranked by the area under the deletion curve of the logit difference "
+        f"Methods were ranked by the area under the deletion curve of {quantity} "
         f"(operator {operator_of(results)}), as the paired difference to {draws} random orders of "
         f"the same positions and bases{shared}."
     )

@@ -11,7 +11,7 @@ from xaibench.results.reading import Results
 from xaibench.results.schema import Question
 
 from ..format.names import curve_of, metrics_of, parts_signed_from_unsigned
-from ..format.select import models_of
+from ..format.select import has_classes, has_train, models_of
 from ..tables.accuracy import accuracy, accuracy_differences, baselines
 from ..tables.agreement import matrices
 from ..tables.certainty import can_show, certainty
@@ -123,8 +123,35 @@ def _normalised_is(results: Results) -> str:
     )
 
 
+def _beside_baselines(results: Results) -> str:
+    """How the quality of models is read, and what of it is not known of these data."""
+    if not has_classes(results):
+        return "How good these models are is not known: the data have no classes."
+    separation = (
+        "AUROC, AUPRC and MCC do not flatter a model that knows the largest class alone: by chance "
+        "they are 0.5, the share of the class, and 0."
+    )
+    if not has_train(results):
+        return f"What trivial baselines reach is not known: no train split. {separation}"
+    return (
+        "A model that is no better than the trivial baselines may have learnt no more than they "
+        f"did. k-mers: logistic regression on k-mer frequencies. {separation}"
+    )
+
+
+def _operator_shift_is(results: Results) -> str:
+    background = "training" if has_train(results) else "test"
+    probability = " and of the largest probability of the model" if has_classes(results) else ""
+    return (
+        "The first rows give the change of the log-likelihood of a sequence (under a k-mer model "
+        f"of the {background} sequences){probability} when this share of the positions, drawn at "
+        "random, is replaced. Kendall's tau is 1 where two operators order the methods alike, and "
+        "0 where the orders are unrelated."
+    )
+
+
 def _without_classification(results: Results) -> str:
-    return "" if len(results.classification) else LACKING
+    return LACKING if has_classes(results) and not len(results.classification) else ""
 
 
 def _selftest_is(results: Results) -> str:
@@ -240,11 +267,8 @@ REPORT = (
         "How good are the models?",
         "Models",
         (
-            "An explanation is worth as much as the model it explains, and a model that is no "
-            "better than the trivial baselines may have learnt no more than they did. k-mers: "
-            "logistic regression on k-mer frequencies. AUROC, AUPRC and MCC do not flatter a model "
-            "that knows the largest class alone: by chance they are 0.5, the share of the class, "
-            "and 0.",
+            "An explanation is worth as much as the model it explains.",
+            _beside_baselines,
             _without_classification,
         ),
         overall(
@@ -305,11 +329,8 @@ REPORT = (
         "Operators",
         (
             "An operator that moves sequences far from the data asks the model about what it was "
-            "not trained on. The first rows give the change of the log-likelihood of a sequence "
-            "(under a k-mer model of the training sequences) and of the largest probability of the "
-            "model when this share of the positions, drawn at random, is replaced. Kendall's tau "
-            "is 1 where two operators order the methods alike, and 0 where the orders are "
-            "unrelated.",
+            "not trained on.",
+            _operator_shift_is,
             DIFFERENCES,
         ),
         every(per_model(distances, agreement_of_operators), overall(least_agreement)),

@@ -69,7 +69,11 @@ def _sheet(example: Mapping[str, Any], model: str, methods: Sequence[str], title
 
 def _title(example: Mapping[str, Any], model: str) -> str:
     prediction = example["models"].get(model) or {}
-    title = f"{short(str(example['name']), 60)}, class {short(str(example['label']), 30)}; "
+    name = short(str(example["name"]), 60)
+    if prediction.get("output") is not None:
+        known = f", measured {short(str(example['label']), 30)}" if example["label"] else ""
+        return f"{name}{known}; {short(model, 40)} gives {prediction['output']:.4g}"
+    title = f"{name}, class {short(str(example['label']), 30)}; "
     predicted = str(prediction.get("predicted", "nothing known"))
     title += f"{short(model, 40)} predicts {short(predicted, 30)}"
     if prediction.get("probability") is not None:

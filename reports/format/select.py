@@ -77,6 +77,17 @@ def operator_of(results: Results) -> str:
 
 
 @lru_cache(maxsize=1)
+def has_classes(results: Results) -> bool:
+    """Whether the data have classes; a run that does not name them has."""
+    return len((results.environment.get("dataset") or {}).get("class_names") or "12") > 1
+
+
+def has_train(results: Results) -> bool:
+    """Whether the data have a train split; a run that does not say so has."""
+    sizes = (results.environment.get("dataset") or {}).get("sizes") or {}
+    return bool(sizes.get("train", 1))
+
+
 def seeds_of(results: Results) -> list[int]:
     return sorted(int(seed) for seed in results.records["seed"].unique())
 

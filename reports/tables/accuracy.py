@@ -17,7 +17,7 @@ from ..format.numbers import (
     probability,
     used,
 )
-from ..format.select import estimates_of, rows_of, seeds_of
+from ..format.select import estimates_of, has_classes, rows_of, seeds_of
 from .discrimination import NAMES, headings
 from .table import COUNTED, Cell, Table, estimated, heads
 
@@ -25,8 +25,10 @@ _BASELINE = {"accuracy": "Accuracy", **NAMES}
 """What may be known of a trivial baseline; runs made before AUPRC and MCC lack these."""
 
 
-def accuracy(results: Results) -> Table:
-    """How good the models are, on average and under every seed."""
+def accuracy(results: Results) -> Table | None:
+    """How good the models are, on average and under every seed; None without classes."""
+    if not has_classes(results):
+        return None
     rows = estimates_of(results, question=Question.VALUE, metric="accuracy")
     records = results.records
     right = records[(records["metric"] == "accuracy") & (records["status"] == "ok")]

@@ -17,6 +17,7 @@ from ..format.names import better_of, heading, label, metrics_of, named
 from ..format.numbers import ABSENT, decimals_of, direction, number, probability
 from ..format.select import (
     estimates_of,
+    has_classes,
     methods_of,
     models_of,
     normalised,
@@ -103,7 +104,7 @@ def _gaps_of_model(results: Results, model: str, rows: pd.DataFrame) -> Cells:
 def quality_of_models(results: Results) -> Iterator[Table]:
     """Models down, and below them the trivial baselines; accuracy, AUROC, AUPRC and MCC across."""
     rows = estimates_of(results, question=Question.VALUE, metric="accuracy")
-    if rows.empty:
+    if rows.empty or not has_classes(results):
         return
     decimals = max(decimals_of(rows), 3)
     best = _best_model(results)

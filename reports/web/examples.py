@@ -53,6 +53,7 @@ class View:
     place: int
     predicted: str
     probability: str
+    output: str
     right: bool | None
     curve: Markup | None
     operator: str
@@ -83,6 +84,11 @@ class Example:
     truth: tuple[Truth, ...]
     ruler: tuple[tuple[float, str], ...]
     views: tuple[View, ...]
+
+    @property
+    def classes(self) -> bool:
+        """Whether the label is a class, and no measured number."""
+        return not any(view.output for view in self.views)
 
     @property
     def end(self) -> int:
@@ -181,6 +187,7 @@ def _view(
         place,
         str(predicted or "not known"),
         "" if probability is None else f"{probability:.3f}",
+        "" if prediction.get("output") is None else f"{prediction['output']:.4g}",
         None if predicted is None else predicted == example["label"],
         curve_panel(curves, model, style).markup if curves else None,
         str(curves.get("operator", "")),

@@ -61,3 +61,18 @@ def test_many_classes_give_four_examples_of_their_own():
     labels = np.arange(7)
     rows = chosen_rows(labels, tuple("abcdefg"), np.zeros(7, bool), {})
     assert sum("class" in reason for reasons in rows.values() for reason in reasons) == 4
+
+
+def test_without_classes_the_extremes_of_the_output_are_examples():
+    output = np.array([0.5, 3.0, -2.0, 1.0, 0.0, 0.1])
+    model = Predictions(np.zeros(6, np.int64), np.full(6, np.nan), output)
+    carries = np.array([False, False, False, True, False, False])
+    rows = chosen_rows(np.zeros(6, np.int64), ("unlabelled",), carries, {"net": model})
+    assert rows == {
+        3: ["the first with a known motif"],
+        2: ["the one net gives the smallest output"],
+        1: ["the one net gives the largest output"],
+        0: ["next in the order of the run"],
+        4: ["next in the order of the run"],
+        5: ["next in the order of the run"],
+    }

@@ -1,6 +1,6 @@
 """A few explained sequences in full: letters, truth, maps and curves, for a person to look at."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -24,6 +24,7 @@ from xaibench.nn.inference import logits
 from xaibench.plan.primary import leading_operator
 from xaibench.protocols import Quantity
 from xaibench.shapes import Evidence, Logits, Mask
+from xaibench.values import Sequences
 
 from .summaries import signed
 
@@ -40,10 +41,17 @@ QUANTITY: Quantity = "logit_difference"
 @dataclass(frozen=True, slots=True)
 class Predictions:
     """What one model says of the explained sequences, ``(sequence,)`` each: the class that it
-    predicts and the probability that it gives it."""
+    predicts and the probability that it gives it; or, of a model with one output, that number,
+    the class then being 0."""
 
     predicted: NDArray[np.int64]
     probability: NDArray[np.float64]
+    output: NDArray[np.float64] | None = None
+
+    @property
+    def ranked_by(self) -> NDArray[np.float64]:
+        """What the most and the least of an example are."""
+        return self.probability if self.output is None else self.output
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +100,22 @@ def chosen_rows(
     The first sequence of each class (classes with a known motif before others, and one that carries
     it), the first that each model gets wrong, the one that the first model is least and that it is
     most sure of, then the first that are left; ``carries`` ``(sequence,)`` says which have a motif.
+    Without classes, the first with a motif and the two with the least and the largest output.
     """
     reasons: list[tuple[int, str]] = []
-    classes = [labels == place for place in range(len(class_names))]
-    motif_first = sorted(
-        range(len(classes)), key=lambda place: not (classes[place] & carries).any()
-    )
-    for place in motif_first[:CLASSES_WITH_OWN]:
-        with_motif = classes[place] & carries
-        what = "with a known motif of class" if with_motif.any() else "of class"
-        own = _first_row(with_motif, classes[place])
-        reasons += [(row, f"the first {what} {class_names[place]}") for row in own]
-    for model, each in predictions.items():
+    if len(class_names) > 1:
+        reasons += _of_classes(labels, class_names, carries)
+    else:
+        reasons += [(row, "the first with a known motif") for row in _first_row(carries)]
+    for model, each in predictions.items() if len(class_names) > 1 else ():
         wrong = each.predicted != labels[: len(each.predicted)]
         reasons += [(row, f"the first that {model} gets wrong") for row in _first_row(wrong)]
     for model, each in list(predictions.items())[:1]:
-        sure = each.probability
-        reasons.append((int(sure.argmin()), f"the one {model} is least sure of"))
-        reasons.append((int(sure.argmax()), f"the one {model} is most sure of"))
+        least, most = int(each.ranked_by.argmin()), int(each.ranked_by.argmax())
+        sure = each.output is None
+        least_of = "is least sure of" if sure else "gives the smallest output"
+        most_of = "is most sure of" if sure else "gives the largest output"
+        reasons += [(least, f"the one {model} {least_of}"), (most, f"the one {model} {most_of}")]
     rows: dict[int, list[str]] = {}
     for row, reason in reasons:
         if row in rows or len(rows) < MOST_EXAMPLES:
@@ -118,6 +124,21 @@ def chosen_rows(
         if len(rows) < FEWEST_EXAMPLES:
             rows.setdefault(row, ["next in the order of the run"])
     return rows
+
+
+def _of_classes(
+    labels: NDArray[np.int64], class_names: tuple[str, ...], carries: NDArray[np.bool_]
+) -> Iterator[tuple[int, str]]:
+    """The first sequence of each class, and why."""
+    classes = [labels == place for place in range(len(class_names))]
+    motif_first = sorted(
+        range(len(classes)), key=lambda place: not (classes[place] & carries).any()
+    )
+    for place in motif_first[:CLASSES_WITH_OWN]:
+        with_motif = classes[place] & carries
+        what = "with a known motif of class" if with_motif.any() else "of class"
+        for row in _first_row(with_motif, classes[place]):
+            yield row, f"the first {what} {class_names[place]}"
 
 
 def _first_row(*masks: Mask) -> list[int]:
@@ -147,6 +168,9 @@ def _predictions_of(work: Work, trained: TrainedModel) -> Predictions:
     else:
         outputs = logits(trainings.stored_classifier(work, trained), work.chosen.codes)
     predicted = outputs.argmax(axis=1).astype(np.int64)
+    if outputs.shape[1] == 1:
+        output = outputs[:, 0].astype(np.float64)
+        return Predictions(predicted, np.full(len(output), np.nan), output)
     return Predictions(predicted, curves.quantity("probability", outputs, predicted, predicted))
 
 
@@ -160,7 +184,7 @@ def _example_of(
         "name": chosen.names[row],
         "chosen": why,
         "letters": encoding.to_letters(chosen.codes[row][None])[0],
-        "label": chosen.class_names[chosen.labels[row]],
+        "label": _label_of(chosen, row),
         "models": {
             model: _predicted(work, each.predictions, row) for model, each in by_model.items()
         },
@@ -179,9 +203,18 @@ def _example_of(
     }
 
 
+def _label_of(chosen: Sequences, row: int) -> str:
+    """The class, or the measured number; nothing where neither is known."""
+    if chosen.has_classes:
+        return chosen.class_names[chosen.labels[row]]
+    return "" if chosen.responses is None else f"{chosen.responses[row]:.4g}"
+
+
 def _predicted(work: Work, predictions: Predictions, row: int) -> dict[str, Any]:
     if row >= len(predictions.predicted):
         return {}
+    if predictions.output is not None:
+        return {"output": float(f"{predictions.output[row]:.4g}")}
     return {
         "predicted": work.chosen.class_names[predictions.predicted[row]],
         "probability": round(float(predictions.probability[row]), 4),

@@ -120,7 +120,7 @@ def retrained_artefact(
         validation = 0 if work.splits.validation is None else validation
         return Cost(
             retrainings=1,
-            trained=train / len(work.splits.train),
+            trained=train / max(len(work.splits.train), 1),
             stored=explained * len(work.splits.train.class_names) * 4,
             shared={} if source == RANDOM else {train: train + validation + explained},
         )

@@ -37,7 +37,7 @@ def classification_rows(first: Run, second: Run) -> Iterator[dict[str, Any]]:
     drawing = shared_draws(data_seed, "classification", resamples=PASSES, flips=0)
     one, other = (predicted(run.results.predictions) for run in (first, second))
     for model in one:
-        if model in other:
+        if model in other and one[model].has_classes:
             both = _same_predictions(one[model], other[model])
             for measure in MEASURES:
                 where = {"first": first.letter, "second": second.letter, "model": model}

@@ -36,6 +36,11 @@ class Predicted:
     labels: NDArray[np.int64]
     logits: NDArray[np.float64]
 
+    @property
+    def has_classes(self) -> bool:
+        """Whether there are logits of two classes or more."""
+        return self.logits.shape[2] > 1
+
     def under(self, seeds: NDArray[np.int64]) -> NDArray[np.float64]:
         """The logits under these seeds, which are some of its own, in their order."""
         return self.logits[[int(np.flatnonzero(self.seeds == seed)[0]) for seed in seeds]]
@@ -69,6 +74,8 @@ def _measure_rows(
     models: Mapping[str, Predicted], groups: Mapping[str, str] | None, drawing: Drawing
 ) -> Iterator[dict[str, Any]]:
     for model, own in models.items():
+        if not own.has_classes:
+            continue
         clusters = clusters_of(own, groups)
         for measure in MEASURES:
             estimated = estimate(measure, own.logits, own.labels, drawing, clusters=clusters)
@@ -80,6 +87,8 @@ def _difference_rows(
 ) -> Iterator[dict[str, Any]]:
     for model, other in combinations(models, 2):
         first, second = models[model], models[other]
+        if not first.has_classes:
+            continue
         seeds = np.intersect1d(first.seeds, second.seeds)
         clusters = clusters_of(first, groups)
         for measure in MEASURES:

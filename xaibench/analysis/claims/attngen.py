@@ -92,8 +92,11 @@ def findings(work: Work, estimates: pd.DataFrame) -> Iterator[Finding]:
 
 def _about_the_data(work: Work) -> str:
     """A caveat of every claim: other data than the paper's, and what composition alone reaches."""
-    best = max(trivial_baselines_of(work), key=lambda trivial: float(trivial["accuracy"]))
-    composition = f"composition alone reaches {best['accuracy']:.3f} ({best['name']})"
+    every = trivial_baselines_of(work)
+    composition = "what composition alone reaches is not known"
+    if every:
+        best = max(every, key=lambda trivial: float(trivial["accuracy"]))
+        composition = f"composition alone reaches {best['accuracy']:.3f} ({best['name']})"
     instead = work.splits.facts.get(STANDS_IN)
     if instead:
         return f"on a stand-in for {instead}; {composition}"
