@@ -206,7 +206,7 @@ def _example_of(
 def _label_of(chosen: Sequences, row: int) -> str:
     """The class, or the measured number; nothing where neither is known."""
     if chosen.has_classes:
-        return chosen.class_names[chosen.labels[row]]
+        return str(chosen.class_names[chosen.labels[row]])
     return "" if chosen.responses is None else f"{chosen.responses[row]:.4g}"
 
 

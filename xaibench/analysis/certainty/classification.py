@@ -39,7 +39,7 @@ class Predicted:
     @property
     def has_classes(self) -> bool:
         """Whether there are logits of two classes or more."""
-        return self.logits.shape[2] > 1
+        return bool(self.logits.shape[2] > 1)
 
     def under(self, seeds: NDArray[np.int64]) -> NDArray[np.float64]:
         """The logits under these seeds, which are some of its own, in their order."""
