@@ -62,7 +62,7 @@ def test_the_commands_of_the_page_run(command, tmp_path, monkeypatch, capsys):
         pytest.importorskip("seqleak")
     monkeypatch.chdir(tmp_path)
     rows = [f"{'ACGT'[row % 4] * 30}GATC,{row % 2},{SPLITS[row % 3]}" for row in range(24)]
-    with gzip.open("enhancers.fa", "ctcf_vs_pu1.csv.gz", "wt") as table:
+    with gzip.open("ctcf_vs_pu1.csv.gz", "wt") as table:
         table.write("\n".join(["sequence,label,split", *rows]))
     monkeypatch.setattr("sys.argv", command.split())
     with pytest.raises(SystemExit, match="0"):
