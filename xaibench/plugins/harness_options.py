@@ -68,9 +68,57 @@ class Truth(BaseModel):
         return self
 
 
+class Explain(BaseModel):
+    """Which number of what a network returns is explained.
+
+    ``output`` is a name in a dict or a field, a number in a tuple, or the column of a tensor
+    ``(N, output, ...)``; several lead one after the other: ``[counts, 0]``. ``position`` is one, or
+    ``[start, end]``, of the last axis. ``reduce`` makes one number of what is left: ``sum``,
+    ``mean``, ``max``, or of the logits of a profile ``profile`` (the centred logits weighted by
+    their probabilities). ``log`` takes its natural logarithm. ``function`` of a plug-in file takes
+    what the network returns and gives ``(N,)``, in place of all these.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    output: int | str | tuple[int | str, ...] | None = None
+    position: int | tuple[int, int] | None = None
+    reduce: Literal["sum", "mean", "max", "profile"] | None = None
+    log: bool = False
+    function: str | None = None
+
+    @model_validator(mode="after")
+    def _function_alone(self) -> Self:
+        """A function says all that the others would."""
+        if self.function is not None and self._chooses() - {"function"}:
+            raise ValueError("expected function: alone, got it with another choice")
+        return self
+
+    def path(self) -> tuple[int | str, ...]:
+        """The parts that lead to the output, one after the other."""
+        if self.output is None:
+            return ()
+        return self.output if isinstance(self.output, tuple) else (self.output,)
+
+    def span(self) -> tuple[int, int]:
+        """The positions as ``start, end``, of which there must be some."""
+        assert self.position is not None  # for the type checker
+        if isinstance(self.position, tuple):
+            return self.position
+        return self.position, self.position + 1
+
+    def chooses_head_alone(self) -> bool:
+        """Whether nothing but a part of the outputs is chosen."""
+        return self._chooses() <= {"output"}
+
+    def _chooses(self) -> set[str]:
+        """The names of what is not as it is by default."""
+        fields = type(self).model_fields
+        return {name for name in fields if getattr(self, name) != fields[name].default}
+
+
 LIMITS = {
     "attribution": ("sequences",),
-    "models": ("sequences", "seeds"),
+    "models": ("sequences", "seeds", "weights"),
     "operators": ("sequences",),
 }
 """The options of the harness that say how much is looked at, not what anything is."""
@@ -97,7 +145,7 @@ def harness_fields(plugin: Plugin) -> Fields:
     if plugin.kind == "operators":
         return {"sequences": _AT_MOST}
     if plugin.kind == "models":
-        return {"sequences": (Annotated[int, Field(ge=0)] | None, None), "seeds": _AT_MOST}
+        return _MODEL_OPTIONS
     if plugin.kind == "datasets":
         return {
             "deduplicated": (bool, False),
@@ -124,6 +172,28 @@ _DRAW_COUNT = Annotated[int, Field(ge=1, le=10_000)]
 
 _AT_MOST = (_COUNT | None, None)
 """At most so many; None is all that the plan has."""
+
+_MODEL_OPTIONS: Fields = {
+    "sequences": (Annotated[int, Field(ge=0)] | None, None),
+    "seeds": _AT_MOST,
+    "weights": (Path | tuple[Path, ...] | None, None),
+    "strip_prefix": (str, ""),
+    "layout": (Literal["", "N4L", "NL4", "N41L"], ""),
+    "alphabet": (str, ""),
+    "explain": (Explain | None, None),
+}
+"""How much is looked at; where weights come from that are there already, one file per replicate;
+what a network takes; and which of its numbers is explained."""
+
+UNWRITTEN: dict[str, dict[str, Any]] = {
+    "models": {
+        name: default
+        for name, (_, default) in _MODEL_OPTIONS.items()
+        if name not in ("sequences", "seeds")
+    }
+}
+"""Options of the harness, with their defaults, that a resolved plan holds only where they were
+given: of a network that xaibench trains they say nothing."""
 
 _CHANGE_OPTIONS: dict[str, Fields] = {
     "substitutions": {"draws": (_DRAW_COUNT, 5)},

@@ -1,8 +1,8 @@
 """The options of a plug-in in a plan, its own and the harness's: checked, filled in, located."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import (
     BaseModel,
@@ -11,7 +11,7 @@ from pydantic_core import PydanticSerializationError
 
 from xaibench.errors import UsageError
 
-from .harness_options import harness_fields
+from .harness_options import UNWRITTEN, harness_fields
 from .registry import Plugin
 from .signatures import Fields, own_fields, schema_of
 from .validation import validate
@@ -29,7 +29,12 @@ def resolve(plugin: Plugin, options: Mapping[str, Any], *, where: str) -> dict[s
     checked = validate(schema, dict(options), where=where)
     plain = {name: _plain_value(checked, name, where) for name in schema.model_fields}
     validate(schema, plain, where=where)
-    return plain
+    unwritten = UNWRITTEN.get(plugin.kind, {})
+    return {
+        name: value
+        for name, value in plain.items()
+        if name not in unwritten or value != unwritten[name]
+    }
 
 
 def _require_names_apart(plugin: Plugin, own: Fields, ours: Fields) -> None:
@@ -56,9 +61,12 @@ def with_paths(
 ) -> dict[str, Any]:
     """The options with every path that is given changed."""
     changed = dict(options)
-    for name, (hint, _) in own_fields(plugin).items():
-        if _is_path(hint) and isinstance(options.get(name), str):
-            changed[name] = str(change(options[name]))
+    for name, (hint, _) in {**harness_fields(plugin), **own_fields(plugin)}.items():
+        given = options.get(name)
+        if _is_path(hint) and isinstance(given, str):
+            changed[name] = str(change(given))
+        elif _is_path(hint) and isinstance(given, Sequence):
+            changed[name] = [str(change(each)) for each in given]
     truth = changed.get("truth")
     if plugin.kind == "datasets" and isinstance(truth, Mapping):
         given = {
@@ -69,4 +77,5 @@ def with_paths(
 
 
 def _is_path(hint: Any) -> bool:
-    return hint is Path or Path in getattr(hint, "__args__", ())
+    """Whether an option is a path, or may be one or several."""
+    return hint is Path or any(map(_is_path, get_args(hint)))

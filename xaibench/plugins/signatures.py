@@ -30,7 +30,7 @@ POSITIONAL = {"attribution": 3, "operators": 2, "reports": 1, "training": 2}
 
 SUPPLIED = {
     "datasets": {"data_seed"},
-    "models": {"classes", "length", "shortest"},
+    "models": {"classes", "length", "shortest", "program"},
     "training": {"seed", "progress", "checkpoint"},
     "operators": {"composition"},
     "attribution": {"codes", "valid", "references", "generators", "rules"},

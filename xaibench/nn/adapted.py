@@ -1,0 +1,201 @@
+"""Any module as the classifier that the harness explains.
+
+A method sees one-hot DNA ``(N, 4, L)`` and the numbers that are explained ``(N, K)``, whatever the
+module takes and gives. In between stand a table of bases, an arrangement of axes, and a rule that
+makes K numbers of what the module returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from xaibench.errors import ModelError
+from xaibench.values import N
+
+from .explained_output import Explain, explained_number
+from .layers import one_hot
+
+Layout = Literal["N4L", "NL4", "N41L"]
+"""The axes of what a module takes: sequences, channels of bases, positions; or positions before
+channels; or an axis of size 1 between them, as convolutions in two dimensions have it."""
+
+LAYOUTS: tuple[str, ...] = get_args(Layout)
+
+_DELEGATED = ("attention", "attentions")
+"""What a network may have beside ``forward``, of the same input."""
+
+
+def alphabet_table(alphabet: str) -> Tensor:
+    """``(5, channel)``: what A, C, G, T and N are in a one-hot encoding whose channels stand for
+    these letters. Without a channel of its own N is zero.
+
+    >>> alphabet_table("AGCT")[1]  # C
+    tensor([0., 0., 1., 0.])
+    """
+    letters = alphabet.upper().replace("U", "T")
+    if sorted(letters.replace("N", "", 1)) != sorted("ACGT"):
+        raise ModelError(
+            f"alphabet: expected the letters A, C, G and T in the order of the channels, perhaps "
+            f"with N, got {alphabet!r}"
+        )
+    return torch.tensor([[float(letter == base) for letter in letters] for base in "ACGTN"])
+
+
+class AdaptedModel(nn.Module):
+    """A network with one-hot DNA in ``encode`` and what is explained as its output.
+
+    ``table`` ``(5, channel)`` says what the network is given for A, C, G, T and N. Between two
+    bases that is linear:
+
+        given = sum_b x_b table_b + (1 - sum_b x_b) table_N,
+
+    so a column of zeros is N, and whatever a gradient has along ``(1, 1, 1, 1)`` is what tells N
+    from a base, which the correction for the simplex takes out.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        classes: int,
+        table: Tensor,
+        layout: str = "N4L",
+        explained: Explain | None = None,
+        function: Callable[[Any], Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.classes = classes
+        self.layout = layout
+        self.explained = explained
+        self.function = function
+        # no buffer: it is no part of the weights, and follows the inputs' type and device
+        self._table = table
+
+    def encode(self, codes: Tensor) -> Tensor:
+        """``(N, L)`` uint8 codes -> one-hot ``(N, 4, L)`` in the type of the weights."""
+        return one_hot(codes).to(_dtype_of(self.network))
+
+    def arranged(self, inputs: Tensor) -> Tensor:
+        """One-hot ``(N, 4, L)`` as the network takes it."""
+        table = self._table.to(inputs)
+        given = torch.einsum("nbl,bc->ncl", inputs, table[:N] - table[N]) + table[N][:, None]
+        if self.layout == "NL4":
+            return given.transpose(1, 2)
+        return given.unsqueeze(2) if self.layout == "N41L" else given
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """One-hot ``(N, 4, L)`` -> logits ``(N, class)``, or one number ``(N, 1)``."""
+        outputs = self.network(self.arranged(inputs))
+        return explained_number(
+            outputs,
+            len(inputs),
+            classes=self.classes,
+            explained=self.explained,
+            function=self.function,
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _DELEGATED:
+            weights = getattr(self.network, name)
+            return lambda inputs: weights(self.arranged(inputs))
+        return super().__getattr__(name)
+
+    # Weights are named as the network's author named them.
+
+    def state_dict(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+        """Of the network."""
+        state: dict[str, Any] = self.network.state_dict(*arguments, **options)
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any], *arguments: Any, **options: Any) -> Any:
+        """Of the network."""
+        return self.network.load_state_dict(state, *arguments, **options)
+
+
+def _dtype_of(network: nn.Module) -> torch.dtype:
+    """The type of a network's numbers: its first parameter in floating point says."""
+    for parameter in (*network.parameters(), *network.buffers()):
+        if parameter.is_floating_point():
+            return parameter.dtype
+    return torch.float32
+
+
+def adapted(
+    network: nn.Module,
+    *,
+    classes: int,
+    length: int,
+    layout: str = "",
+    alphabet: str = "",
+    explained: Explain | None = None,
+    function: Callable[[Any], Tensor] | None = None,
+) -> nn.Module:
+    """The network itself where it is a classifier of one-hot DNA already; else an ``AdaptedModel``.
+
+    A network's own ``encode`` is used as it is where it is ``one_hot``, and read as a table where
+    it gives every base the same numbers at every position; ``layout`` and ``alphabet`` are for
+    networks without one.
+    """
+    if not isinstance(network, nn.Module):
+        raise ModelError(f"expected a torch.nn.Module, got a {type(network).__name__}")
+    choice: dict[str, Any] = {"classes": classes, "explained": explained, "function": function}
+    encode = getattr(network, "encode", None)
+    if not callable(encode):
+        table = alphabet_table(alphabet or "ACGT")
+        return AdaptedModel(network, table=table, layout=layout or "N4L", **choice)
+    if layout or alphabet:
+        raise ModelError(
+            f"{'layout' if layout else 'alphabet'}: the network has an encode of its own, which "
+            "says what it takes"
+        )
+    known = _table_of(encode, length)
+    plain = known is None or (known[1] == "N4L" and _is_one_hot(known[0]))
+    if explained is None and plain:
+        return network
+    if known is None:
+        raise ModelError(
+            "explain: expected an encode that gives each base the same numbers at every position, "
+            "got another; choose the number in forward, or leave encode out"
+        )
+    return AdaptedModel(network, table=known[0], layout=known[1], **choice)
+
+
+def _is_one_hot(table: Tensor) -> bool:
+    return table.shape == (5, 4) and torch.equal(table, alphabet_table("ACGT"))
+
+
+def _table_of(encode: Callable[[Tensor], Any], length: int) -> tuple[Tensor, str] | None:
+    """The table ``(5, channel)`` and the layout of an ``encode`` that looks every base up in one;
+    None of any other, or where it raises: whoever calls it next says so."""
+    letters = torch.arange(5, dtype=torch.uint8)
+    rows = torch.stack([letters[(torch.arange(length) + shift) % 5] for shift in range(5)])
+    try:
+        with torch.no_grad():
+            given = encode(rows.clone())
+    except Exception:
+        return None
+    if not isinstance(given, Tensor) or not given.is_floating_point():
+        return None
+    for layout, features in _arrangements(given, length):
+        # every letter stands at every position of one of the rows
+        table = torch.stack([features[shift, :, 0] for shift in range(5)])
+        if torch.equal(features, table[rows.long()].transpose(1, 2)):
+            return table.float(), layout
+    return None
+
+
+def _arrangements(given: Tensor, length: int) -> list[tuple[str, Tensor]]:
+    """The features ``(5, channel, length)`` by each layout that the shape allows."""
+    arrangements = []
+    if given.ndim == 3 and given.shape[::2] == (5, length):
+        arrangements.append(("N4L", given))
+    if given.ndim == 3 and given.shape[:2] == (5, length):
+        arrangements.append(("NL4", given.transpose(1, 2)))
+    if given.ndim == 4 and given.shape[::3] == (5, length) and given.shape[2] == 1:
+        arrangements.append(("N41L", given.squeeze(2)))
+    return arrangements

@@ -1,0 +1,161 @@
+"""Weights that a person already has: read without running anything that is in the file."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from torch import Tensor
+
+from xaibench.errors import UsageError, message_of
+
+State = dict[str, Tensor]
+
+_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
+"""How files of ``torch.save`` begin; safetensors begin with a number, which may be any."""
+
+_HOLDERS = ("state_dict", "model_state_dict", "model", "weights", "net", "ema")
+"""Where training loops put a state dict in a checkpoint, the most usual first."""
+
+_LISTED = 3
+"""Names of weights in a message."""
+
+_MODULE_MEND = (
+    "load it where you made it, and save its weights: model = torch.load(FILE, "
+    "weights_only=False); torch.save(model.state_dict(), 'weights.pt')"
+)
+
+
+def read_state(content: bytes, name: str) -> State:
+    """The weights in a file, by their names, on the CPU: safetensors, or what ``torch.save`` made
+    of a state dict or of a checkpoint that holds one.
+
+    UsageError, one line with the mend, of anything else: a pickled module, which would run code, a
+    TorchScript or exported program, a file cut short.
+    """
+    if content.startswith(_ZIP):
+        return _state_in(_read_torch(content, name), name)
+    try:
+        return dict(load_safetensors(content))
+    except SafetensorError as error:
+        if content.startswith(_PICKLE):  # as torch.save wrote until version 1.6
+            return _state_in(_read_torch(content, name), name)
+        raise UsageError(
+            f"{name}: expected weights as safetensors or as torch.save writes a state dict, got "
+            f"neither, or a file cut short ({message_of(error)})"
+        ) from None
+
+
+def _read_torch(content: bytes, name: str) -> Any:
+    kind = program_kind(content)
+    if kind:
+        raise UsageError(f"{name}: is a whole program, not weights; name it with use: {kind}")
+    try:
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:
+        text = message_of(error)
+        if "Unsupported" in text or "WeightsUnpickler" in text or "weights_only" in text:
+            what = _global_in(text)
+            raise UsageError(
+                f"{name}: holds {what}, which runs code when it is read; {_MODULE_MEND}"
+            ) from None
+        raise UsageError(
+            f"{name}: cannot be read as torch.save writes it; is it cut short? ({text[:120]})"
+        ) from None
+
+
+def _global_in(text: str) -> str:
+    """What a refused pickle names, such as a class of somebody's module."""
+    _, found, rest = text.partition("GLOBAL ")
+    name = rest.split()[0] if found and rest.split() else ""
+    return f"a pickled {name}" if name else "a pickled object that is no tensor"
+
+
+def program_kind(content: bytes) -> str:
+    """``torchscript`` or ``exported_program`` where a file is one; else empty."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile:
+        return ""
+    parts = [name.split("/", 1)[-1] for name in names]
+    if any(part.startswith("code/") for part in parts):
+        return "torchscript"
+    exported = ("serialized_exported_program.json", "models/model.json")
+    return "exported_program" if any(part.endswith(exported) for part in parts) else ""
+
+
+def _state_in(read: Any, name: str) -> State:
+    """The state dict itself, or in a checkpoint the one where training loops put it."""
+    state = _tensors(read)
+    if state is not None:
+        return state
+    if isinstance(read, Mapping):
+        for holder in _HOLDERS:
+            state = _tensors(read.get(holder))
+            if state is not None:
+                return state
+        listed = ", ".join(map(repr, list(read)[:8]))
+        raise UsageError(f"{name}: expected a state dict, got a checkpoint of {listed} without one")
+    kind = type(read).__name__
+    raise UsageError(f"{name}: expected a state dict, got a {kind}: save model.state_dict()")
+
+
+def _tensors(read: Any) -> State | None:
+    """A mapping whose values are all tensors."""
+    if not isinstance(read, Mapping) or not read:
+        return None
+    if not all(isinstance(value, Tensor) for value in read.values()):
+        return None
+    return {str(key): value for key, value in read.items()}
+
+
+def without_prefix(state: State, prefix: str, name: str) -> State:
+    """The weights with ``prefix`` taken off the names that begin with it, such as the ``module.``
+    of data-parallel training; UsageError where none does."""
+    if not prefix:
+        return state
+    if not any(key.startswith(prefix) for key in state):
+        first = next(iter(state))
+        raise UsageError(f"{name}: no weight begins with {prefix!r}; the first is {first!r}")
+    return {key.removeprefix(prefix): value for key, value in state.items()}
+
+
+def load_into(network: Any, state: State, name: str) -> None:
+    """Give a network these weights; UsageError where names or shapes do not fit, with the first of
+    them."""
+    own: Mapping[str, Any] = network.state_dict()
+    missing = [key for key in own if key not in state]
+    unexpected = [key for key in state if key not in own]
+    if missing or unexpected:
+        lists = [_listed("missing", missing), _listed("unexpected", unexpected)]
+        hint = _prefix_hint(own, state)
+        raise UsageError(f"{name}: does not fit the model: {'; '.join(filter(None, lists))}{hint}")
+    for key, tensor in own.items():
+        if isinstance(tensor, Tensor) and tensor.shape != state[key].shape:
+            raise UsageError(
+                f"{name}: does not fit the model: {key!r} is {tuple(state[key].shape)} in the file "
+                f"and {tuple(tensor.shape)} in the model; are its options those of the training?"
+            )
+    network.load_state_dict(state)
+
+
+def _listed(what: str, names: list[str]) -> str:
+    if not names:
+        return ""
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"{what} {', '.join(map(repr, names[:_LISTED]))}{more}"
+
+
+def _prefix_hint(own: Mapping[str, Any], state: State) -> str:
+    """How to mend names that differ by what all begin with."""
+    for key in state:
+        prefix = next((key[: -len(each)] for each in own if key != each and key.endswith(each)), "")
+        if prefix and all(each.startswith(prefix) for each in state):
+            return f"; say strip_prefix: {prefix!r}"
+    return ""
