@@ -58,11 +58,10 @@ class Mark:
 
 def test_a_safetensors_file_may_begin_as_a_pickle_does():
     """Its first bytes are the length of its header: 640 is 80 02."""
-    shortest = len(save({"a": torch.zeros(1)})) - 4 - 8
     content = save({"a": torch.zeros(1)}, metadata={"m": "x" * 1000})
     length = 0x280 - (int.from_bytes(content[:8], "little") - 1000)
     content = save({"a": torch.zeros(1)}, metadata={"m": "x" * length})
-    assert content.startswith(b"\x80\x02") and shortest > 0
+    assert content.startswith(b"\x80\x02")
     assert read_state(content, "fold0.safetensors").keys() == {"a"}
 
 

@@ -21,6 +21,7 @@ from xaibench.shapes import Codes
 from xaibench.storage.artefacts import FAILED, NOT_APPLICABLE, OK, Spec, Store, key
 
 from .job import Work
+from .option_files import by_content
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -210,9 +211,10 @@ def arrays_of(work: Work, spec: Spec) -> Arrays:
 
 
 def identified(work: Work, kind: str, use: Use) -> dict[str, Any]:
-    """What a plug-in is, for a spec."""
+    """What a plug-in is, for a spec: its code, and its options with the content of files."""
     plugin = plugin_of(kind, use.use, work.job.plugins)
-    return {"code": plugin.code, "options": identifying_options(plugin, use.options)}
+    options = identifying_options(plugin, use.options)
+    return {"code": plugin.code, "options": by_content(plugin, options, work.job.source)}
 
 
 def print_of(codes: Codes) -> str:

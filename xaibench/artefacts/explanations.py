@@ -32,6 +32,7 @@ from .artefact import (
     print_of,
     save_files,
 )
+from .given_weights import seed_of_streams
 from .job import Work, plugin_and_options, remembered
 from .models import model_artefact, model_spec
 from .subsets import subset
@@ -250,7 +251,7 @@ def explained_by(
             codes,
             targets,
             options=options,
-            seed=explaining.trained.seed,
+            seed=seed_of_streams(explaining.work, explaining.trained),
             component=plugin.name,
             references=references,
             batch_size=together,

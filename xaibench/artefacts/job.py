@@ -9,13 +9,15 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from xaibench.data.files.targets import CLASSES
 from xaibench.data.loading import load_splits
 from xaibench.data.splitting import choose, fingerprint, with_validation
-from xaibench.errors import UsageError
+from xaibench.errors import NotApplicable, UsageError
 from xaibench.plan.schema import Plan, Use
 from xaibench.plugins.registry import Plugin, load
 from xaibench.plugins.signatures import typed
 from xaibench.protocols import MetricFacts, metric_facts
 from xaibench.storage.artefacts import Store
 from xaibench.values import Sequences, Splits
+
+from .option_files import located
 
 CLASSIFIES = "supervised"
 """The training whose loss needs classes."""
@@ -92,13 +94,31 @@ def prepare(job: Job) -> Work:
 
 
 def seeds_of(plan: Plan, model: str) -> tuple[int, ...]:
-    """The seeds under which a model is trained: the plan's, or the first so many of them."""
-    return plan.seeds[: plan.models[model].options.get("seeds")]
+    """The seeds under which a model is trained: the plan's, or the first so many of them. Of a
+    model with weights of its own the numbers of their files, from 0."""
+    options = plan.models[model].options
+    files = weights_of(plan, model)
+    return (tuple(range(len(files))) or plan.seeds)[: options.get("seeds")]
+
+
+def weights_of(plan: Plan, model: str) -> tuple[str, ...]:
+    """The files of the weights that a model has already, one per replicate; none of a model that
+    is trained."""
+    given = plan.models[model].options.get("weights")
+    if given is None:
+        return ()
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def is_trained(plan: Plan, model: str) -> bool:
-    """Whether a model of the plan is trained: one that has its weights from a file is not."""
-    return not plan.models[model].options.get("weights")
+    """Whether a model is trained in the run, rather than given with its weights."""
+    return not weights_of(plan, model)
+
+
+def require_training(plan: Plan, model: str) -> None:
+    """NotApplicable where a model is not trained in the run, and so cannot be trained again."""
+    if not is_trained(plan, model):
+        raise NotApplicable(f"{model} was given with its weights and is not trained here")
 
 
 def _require_trainable(plan: Plan, splits: Splits, model: str) -> None:
@@ -142,7 +162,7 @@ def is_explained(plan: Plan, model: str) -> bool:
 def plugin_and_options(work: Work, kind: str, use: Use) -> tuple[Plugin, dict[str, Any]]:
     """A plug-in of the plan and its options, typed as its signature says."""
     plugin = load(kind, use.use, work.job.plugins)
-    return plugin, typed(plugin, use.options)
+    return plugin, typed(plugin, located(plugin, use.options, work.job.source))
 
 
 @remembered

@@ -12,7 +12,8 @@ from xaibench.storage.artefacts import NOT_COMPUTED, OK, Spec, key
 
 from .artefact import Artefact, Cost, Memory, is_stored
 from .job import Work, is_explained
-from .models import few, model_artefact, model_spec
+from .models import model_artefact, model_spec
+from .networks import few
 from .trained_models import TrainedModel, replicates_of, trained_models
 
 FILE = "behaviour.json"

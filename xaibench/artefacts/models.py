@@ -4,7 +4,6 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from math import isnan
 from pathlib import Path
@@ -13,21 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load as load_weights
-from safetensors.torch import save as save_weights
 
 from xaibench.data.audit.baselines import TrivialBaseline, trivial_baselines
-from xaibench.dna import encoding
-from xaibench.errors import ModelError, UsageError
-from xaibench.nn.checks.steadiness import CHECKED_SEQUENCES, Answers, steady
+from xaibench.errors import ModelError
+from xaibench.nn.checks.steadiness import Answers, steady
 from xaibench.nn.checks.units import caution_of
 from xaibench.nn.inference import logits
-from xaibench.nn.machine import kernels
 from xaibench.plugins.fence import fenced
 from xaibench.plugins.signatures import supplied
 from xaibench.progress import announce
 from xaibench.protocols import OfChange
 from xaibench.randomness import stream
-from xaibench.shapes import Codes
 from xaibench.storage.artefacts import Spec, key
 from xaibench.values import Sequences, Splits
 
@@ -43,12 +38,23 @@ from .artefact import (
     of_arrays,
     save_files,
 )
-from .job import Work, facts_of, is_explained, plugin_and_options, remembered
+from .given_weights import given_artefact, given_spec
+from .job import Work, facts_of, is_explained, is_trained, plugin_and_options, remembered
+from .networks import (
+    CARD,
+    WEIGHTS,
+    build,
+    card_of,
+    few,
+    fresh,
+    is_program,
+    network_spec,
+    restored,
+    saved_weights,
+)
 from .trained_models import TrainedModel, replicates_of
 
 RANDOM_LABELS = "random labels"
-
-WEIGHTS, CARD = "weights.safetensors", "card.json"
 
 _NARROW = ("bfloat16", "float16")
 """Types of weights with less than 32 bits."""
@@ -58,9 +64,11 @@ _NARROW = ("bfloat16", "float16")
 def model_spec(work: Work, trained: TrainedModel, *, learnt_from: str = "") -> Spec:
     """``learnt_from`` says what the model was trained on instead of the train split."""
     plan = work.plan
+    if not is_trained(plan, trained.name):
+        return given_spec(work, trained)
     spec = {
         "kind": "model",
-        "model": identified(work, "models", plan.models[trained.name]),
+        "model": network_spec(work, trained.name),
         "training": identified(work, "training", plan.training),
         "seed": trained.seed,
         "data": work.data,
@@ -72,35 +80,18 @@ def model_spec(work: Work, trained: TrainedModel, *, learnt_from: str = "") -> S
 def model_specs(work: Work, trained: TrainedModel) -> dict[str, Spec]:
     """By what they learn from, the models that the plan's metrics need under one seed."""
     sources = [""]
-    if any(
+    if is_trained(work.plan, trained.name) and any(
         facts_of(work, metric).kind == OfChange("random_labels") for metric in work.plan.metrics
     ):
         sources.append(RANDOM_LABELS)
     return {source: model_spec(work, trained, learnt_from=source) for source in sources}
 
 
-def build(work: Work, model: str) -> Any:
-    """One model of the plan with fresh weights; UsageError where the data do not suit it."""
-    plugin, options = plugin_and_options(work, "models", work.plan.models[model])
-    train = work.splits.train
-    known = {
-        "classes": len(train.class_names),
-        "length": train.codes.shape[1],
-        "shortest": min(
-            int(encoding.lengths(part.codes).min())
-            for part in (train, work.splits.test)
-            if len(part)
-        ),
-    }
-    try:
-        with fenced():
-            return plugin.call(**options, **supplied(plugin.call, known))
-    except UsageError as error:
-        raise UsageError(f"models.{model}: {error}") from None
-
-
 def model_artefact(work: Work, trained: TrainedModel, *, learnt_from: str = "") -> Artefact:
-    """A model trained under one seed; its value is the model in evaluation mode."""
+    """A model trained under one seed, or given with its weights; its value is the model in
+    evaluation mode."""
+    if not is_trained(work.plan, trained.name):
+        return given_artefact(work, trained)
     spec = model_spec(work, trained, learnt_from=learnt_from)
 
     def train(memory: Memory) -> Files:
@@ -118,7 +109,7 @@ def model_artefact(work: Work, trained: TrainedModel, *, learnt_from: str = "") 
     return Artefact(
         spec,
         make=train,
-        read=lambda file: _restored(work, trained.name, file(WEIGHTS)),
+        read=lambda file: restored(work, trained.name, file),
         cost=cost,
         stored=lambda: forget(work, spec),
     )
@@ -128,19 +119,6 @@ def model_artefacts(work: Work, trained: TrainedModel) -> Iterator[Artefact]:
     """The models that the plan's metrics need under one seed."""
     for source in model_specs(work, trained):
         yield model_artefact(work, trained, learnt_from=source)
-
-
-def fresh(work: Work, model: str) -> Any:
-    """A model with weights that nothing else depends on; torch's generator stays as it is."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return build(work, model)
-
-
-def few(sequences: Sequences) -> Codes:
-    """A few of the sequences, evenly over all of them: classes often come in blocks."""
-    count = min(CHECKED_SEQUENCES, len(sequences))
-    return sequences.codes[np.linspace(0, len(sequences) - 1, count).astype(np.intp)]
 
 
 def _of_fresh(work: Work, model: str) -> Answers:
@@ -228,15 +206,9 @@ def _with_random_labels(work: Work) -> Splits:
 
 def _files(classifier: Any, history: list[dict[str, Any]], spec: Spec) -> Files:
     """Weights, and a card that says what they are and how they came about."""
-    # clones: modules that share a weight are no error
-    state = classifier.state_dict().items()
-    weights = {name: tensor.detach().clone().contiguous() for name, tensor in state}
-    parameters = sum(parameter.numel() for parameter in classifier.parameters())
     made_from = {name: spec[name] for name in ("model", "training", "seed", "data", "data_seed")}
-    architecture = {"parameters": parameters, "architecture": str(classifier)}
-    made = {"made_from": made_from, "computed_with": kernels()}
-    card = {**architecture, **made, "history": history}
-    return {WEIGHTS: save_weights(weights), CARD: json.dumps(card, indent=1).encode()}
+    card = card_of(classifier, made_from, history=history)
+    return {WEIGHTS: saved_weights(classifier), CARD: json.dumps(card, indent=1).encode()}
 
 
 def card(work: Work, trained: TrainedModel) -> dict[str, Any]:
@@ -249,26 +221,12 @@ def stored_classifier(work: Work, trained: TrainedModel) -> Any:
     return model_artefact(work, trained).load(work.store)
 
 
-def _restored(work: Work, model: str, weights: bytes) -> Any:
-    """The model with these weights, in evaluation mode."""
-    classifier = build(work, model)
-    classifier.load_state_dict(load_weights(weights))
-    classifier.eval()
-    _remember(classifier, work.splits.background.codes[:1])
-    return classifier
-
-
-def _remember(classifier: Any, codes: Codes) -> None:
-    """Let a model make what it remembers from its first pass (tables of positions) outside of
-    inference mode: what is made there can have no gradient later."""
-    with suppress(Exception), torch.no_grad():  # whoever uses it next meets the error and stores it
-        classifier(classifier.encode(torch.from_numpy(codes.copy())))
-
-
 def narrow_weights(work: Work, trained: TrainedModel) -> str:
     """The types of a stored model's weights that have less than 32 bits; empty where none has."""
     spec = model_spec(work, trained)
     if not is_stored(work, spec):
+        return ""
+    if is_program(work, trained.name):
         return ""
     weights = load_weights(work.store.content(spec, WEIGHTS))
     kinds = {str(tensor.dtype).removeprefix("torch.") for tensor in weights.values()}

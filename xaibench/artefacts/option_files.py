@@ -1,4 +1,4 @@
-"""The files that options of a plan name: opened where the plan was checked, known by their bytes."""
+"""The files that options of a plan name: opened where they were checked, known by their bytes."""
 
 from __future__ import annotations
 

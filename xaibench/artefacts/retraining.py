@@ -26,7 +26,7 @@ from .artefact import (
 )
 from .donors import donor_of
 from .explanations import Explaining, scores_of_all, what_is_explained
-from .job import Work, facts_of
+from .job import Work, facts_of, require_training
 from .models import forget, learnt, model_artefact, model_spec
 from .subsets import first
 from .trained_models import TrainedModel
@@ -107,6 +107,7 @@ def retrained_artefact(
     spec = retrained_spec(work, trained, source, retraining)
 
     def make(memory: Memory) -> Arrays:
+        require_training(work.plan, trained.name)
         maps = memory.once(
             ("maps to remove by", retraining.train),
             lambda: list(_maps(memory, trained, source, retraining)),

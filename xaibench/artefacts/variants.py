@@ -16,8 +16,10 @@ from xaibench.protocols import OfChange
 from xaibench.randomness import stream
 from xaibench.shapes import Codes, Scores
 
-from .job import Work, facts_of
-from .models import RANDOM_LABELS, build, model_artefact
+from .given_weights import seed_of_streams
+from .job import Work, facts_of, require_training
+from .models import RANDOM_LABELS, model_artefact
+from .networks import build
 from .trained_models import TrainedModel
 
 INTACT = "intact"
@@ -163,6 +165,7 @@ def _of_random_labels(
     work: Work, trained: TrainedModel, classifier: Any, change: Change
 ) -> Iterator[Any]:
     """The model that learnt from random labels, whatever was tried of it."""
+    require_training(work.plan, trained.name)
     artefact = model_artefact(work, trained, learnt_from=RANDOM_LABELS)
     status, reason = work.store.outcome(artefact.spec)
     if reason:
@@ -174,7 +177,7 @@ def _cascading(work: Work, trained: TrainedModel, classifier: Any, change: Chang
     """Re-initialised from the output down to a layer."""
     names = layers(classifier)
     yield from _reinitialised(
-        classifier, names[: names.index(change.layer) + 1], trained.seed, change
+        classifier, names[: names.index(change.layer) + 1], seed_of_streams(work, trained), change
     )
 
 
@@ -182,7 +185,7 @@ def _independent(
     work: Work, trained: TrainedModel, classifier: Any, change: Change
 ) -> Iterator[Any]:
     """One layer alone re-initialised."""
-    yield from _reinitialised(classifier, [change.layer], trained.seed, change)
+    yield from _reinitialised(classifier, [change.layer], seed_of_streams(work, trained), change)
 
 
 def _reinitialised(classifier: Any, names: list[str], seed: int, change: Change) -> Iterator[Any]:

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 from xaibench.analysis.clusters import group_counts, groups_of
 from xaibench.artefacts import effects, retraining
 from xaibench.artefacts.artefact import is_stored
+from xaibench.artefacts.given_weights import require_different_weights
 from xaibench.artefacts.job import Job, Work, prepare
 from xaibench.artefacts.model_checks import of_padding, unusable_models
 from xaibench.artefacts.models import (
-    build,
     card,
     model_spec,
     stored_trivial_baselines,
     trivial_baselines_of,
 )
+from xaibench.artefacts.networks import build
 from xaibench.artefacts.trained_models import trained_models
 from xaibench.data.audit.cautions import dataset_cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
@@ -82,6 +83,7 @@ def begin(job: Job) -> Work:
         announce(f"{work.splits.note} ({work.splits.facts[BECAUSE]})")
     for caution in dataset_cautions(work.splits):
         announce(caution)
+    require_different_weights(work)
     for model in job.plan.models:
         _check_model(work, model)
     for check in (retraining.retrainings, effects.effects_keys, groups_of):

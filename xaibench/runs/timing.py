@@ -13,7 +13,7 @@ import torch
 
 from xaibench.artefacts.explanations import REFERENCE_COUNT, Explaining, explained_by
 from xaibench.artefacts.job import Work, is_explained, is_trained, plugin_and_options
-from xaibench.artefacts.models import build
+from xaibench.artefacts.networks import build
 from xaibench.artefacts.subsets import first
 from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.dna import shuffling

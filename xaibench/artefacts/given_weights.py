@@ -1,0 +1,122 @@
+"""Models that are there already: a network, and a file of weights per replicate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePath
+from typing import Any
+
+from xaibench.errors import ModelError, UsageError
+from xaibench.nn.weights import load_into, read_state, without_prefix
+from xaibench.plan.paths import locate
+from xaibench.plan.schema import Plan
+from xaibench.plugins.harness_options import of_harness
+from xaibench.plugins.registry import load
+from xaibench.storage.artefacts import Spec
+
+from .artefact import Artefact, Cost, Files, Memory
+from .job import Work, is_trained, seeds_of, weights_of
+from .networks import (
+    CARD,
+    PROGRAM,
+    WEIGHTS,
+    build,
+    card_of,
+    data_of_network,
+    is_program,
+    network_spec,
+    restored,
+    saved_weights,
+)
+from .option_files import content_digest
+from .trained_models import TrainedModel
+
+
+def given_spec(work: Work, trained: TrainedModel) -> Spec:
+    """What a model is: its network, and the bytes of its weights. Not the name of the file, nor its
+    place among others: a file that is added computes only itself."""
+    return {
+        "kind": "model",
+        "model": network_spec(work, trained.name),
+        "weights": _digest(work, trained),
+        **data_of_network(work),
+    }
+
+
+def _file_of(work: Work, trained: TrainedModel) -> str:
+    return weights_of(work.plan, trained.name)[trained.seed]
+
+
+def _digest(work: Work, trained: TrainedModel) -> str:
+    return content_digest(locate(_file_of(work, trained), work.job.source))
+
+
+def given_artefact(work: Work, trained: TrainedModel) -> Artefact:
+    """A model with the weights of a file; its value is the model in evaluation mode."""
+    spec = given_spec(work, trained)
+
+    def read_in(memory: Memory) -> Files:
+        file = _file_of(work, trained)
+        content = locate(file, work.job.source).read_bytes()
+        name = PurePath(file).name
+        try:
+            return _files(work, trained.name, content, name, spec)
+        except UsageError as error:  # of one model: the others go on
+            raise ModelError(str(error)) from None
+
+    return Artefact(
+        spec,
+        make=read_in,
+        read=lambda file: restored(work, trained.name, file),
+        cost=lambda sizes: Cost(stored=sizes.weights),
+    )
+
+
+def _files(work: Work, model: str, content: bytes, name: str, spec: Spec) -> Files:
+    """The weights, or the program, and a card that says what they are."""
+    program = is_program(work, model)
+    classifier = build(work, model, program=content if program else None)
+    if not program:
+        plugin = load("models", work.plan.models[model].use, work.job.plugins)
+        prefix = of_harness(plugin, work.plan.models[model].options)["strip_prefix"]
+        load_into(classifier, without_prefix(read_state(content, name), prefix, name), name)
+    made_from = {"model": spec["model"], "weights": spec["weights"], "file": name}
+    card: dict[str, Any] = card_of(classifier, made_from, history=[])
+    kept = {PROGRAM: content} if program else {WEIGHTS: saved_weights(classifier)}
+    return {**kept, CARD: json.dumps(card, indent=1).encode()}
+
+
+def replicate_names(plan: Plan, model: str) -> tuple[str, ...]:
+    """What the replicates of a model are called: the stems of their files, with the folder where
+    that alone tells them apart; of a trained model its seeds."""
+    seeds = seeds_of(plan, model)
+    if is_trained(plan, model):
+        return tuple(map(str, seeds))
+    paths = [PurePath(file) for file in weights_of(plan, model)[: len(seeds)]]
+    stems = [path.stem for path in paths]
+    if len(set(stems)) == len(stems):
+        return tuple(stems)
+    return tuple(f"{path.parent.name}/{path.stem}" for path in paths)
+
+
+def require_different_weights(work: Work) -> None:
+    """UsageError where a model is given the same file twice: copies are no replicates."""
+    for model in work.plan.models:
+        files = weights_of(work.plan, model)
+        by_digest: dict[str, str] = {}
+        for seed, file in enumerate(files):
+            digest = _digest(work, TrainedModel(model, seed))
+            other = by_digest.setdefault(digest, file)
+            if other is not file:
+                raise UsageError(
+                    f"models.{model}.weights: {other} and {file} hold the same bytes; a copy is no "
+                    "other replicate, so name it once"
+                )
+
+
+def seed_of_streams(work: Work, trained: TrainedModel) -> int:
+    """What random streams of a model are drawn from: its seed, or of given weights their bytes, so
+    that nothing depends on the order of files."""
+    if is_trained(work.plan, trained.name):
+        return trained.seed
+    return int(_digest(work, trained)[:12], 16)

@@ -1,0 +1,163 @@
+"""The networks of a plan, built and made classifiers of one-hot DNA."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load as load_weights
+from safetensors.torch import save as save_weights
+
+from xaibench.dna import encoding
+from xaibench.errors import UsageError
+from xaibench.nn.adapted import adapted
+from xaibench.nn.checks.steadiness import CHECKED_SEQUENCES
+from xaibench.nn.machine import kernels
+from xaibench.plan.paths import locate
+from xaibench.plugins.fence import fenced
+from xaibench.plugins.harness_options import Explain, of_harness
+from xaibench.plugins.registry import Plugin, load
+from xaibench.plugins.signatures import supplied, takes
+from xaibench.shapes import Codes
+from xaibench.storage.artefacts import Spec
+from xaibench.values import Sequences
+
+from .artefact import identified
+from .job import Work, plugin_and_options, weights_of
+
+WEIGHTS, PROGRAM, CARD = "weights.safetensors", "program.pt", "card.json"
+
+
+def network_spec(work: Work, model: str) -> Spec:
+    """What a network is, without its weights: its code and options, and the code of the function
+    that chooses what is explained."""
+    spec = identified(work, "models", work.plan.models[model])
+    function = _function_of(work, model)
+    return spec if function is None else {**spec, "function": function.code}
+
+
+def is_program(work: Work, model: str) -> bool:
+    """Whether a model comes whole out of a file, code and all."""
+    plugin = load("models", work.plan.models[model].use, work.job.plugins)
+    return "program" in takes(plugin.call)
+
+
+def build(work: Work, model: str, *, program: bytes | None = None) -> Any:
+    """One network of the plan with fresh weights, as a classifier of one-hot DNA; one that is a
+    program with the weights in its file. UsageError where the data do not suit it."""
+    plugin, options = plugin_and_options(work, "models", work.plan.models[model])
+    if program is None and is_program(work, model):
+        program = _first_program(work, model)
+    known = {**data_of_network(work), "program": program}
+    try:
+        with fenced():
+            network = plugin.call(**options, **supplied(plugin.call, known))
+    except UsageError as error:
+        raise UsageError(f"models.{model}: {error}") from None
+    return _adapted(work, model, network)
+
+
+def data_of_network(work: Work) -> dict[str, int]:
+    """What a network is told of the data: the number of classes, and of positions in the longest
+    and in the shortest sequence."""
+    splits = [each for each in (work.splits.train, work.splits.test) if len(each)]
+    return {
+        "classes": len(splits[0].class_names),
+        "length": splits[0].codes.shape[1],
+        "shortest": min(int(encoding.lengths(each.codes).min()) for each in splits),
+    }
+
+
+def _first_program(work: Work, model: str) -> bytes:
+    files = weights_of(work.plan, model)
+    if not files:
+        use = work.plan.models[model].use
+        raise UsageError(f"models.{model}: {use} expects weights: FILE, the program itself")
+    return locate(files[0], work.job.source).read_bytes()
+
+
+def _adapted(work: Work, model: str, network: Any) -> Any:
+    plugin = load("models", work.plan.models[model].use, work.job.plugins)
+    ours = of_harness(plugin, work.plan.models[model].options)
+    choice: Explain | None = ours["explain"]
+    function = _function_of(work, model)
+    about = data_of_network(work)
+    with fenced():
+        return adapted(
+            network,
+            classes=about["classes"],
+            length=about["length"],
+            layout=ours["layout"],
+            alphabet=ours["alphabet"],
+            explained=choice,
+            function=None if function is None else _as_function(function),
+        )
+
+
+def _function_of(work: Work, model: str) -> Plugin | None:
+    """The function of a plug-in file that makes one number of what a network returns."""
+    choice = work.plan.models[model].options.get("explain")
+    name = None if choice is None else choice["function"]
+    return None if name is None else load("models", name, work.job.plugins)
+
+
+def _as_function(plugin: Plugin) -> Callable[[Any], Any]:
+    return lambda outputs: plugin.call(outputs)
+
+
+def fresh(work: Work, model: str) -> Any:
+    """A model with weights that nothing else depends on; torch's generator stays as it is."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build(work, model)
+
+
+def few(sequences: Sequences) -> Codes:
+    """A few of the sequences, evenly over all of them: classes often come in blocks."""
+    count = min(CHECKED_SEQUENCES, len(sequences))
+    return sequences.codes[np.linspace(0, len(sequences) - 1, count).astype(np.intp)]
+
+
+# Stored, and read back
+
+
+def saved_weights(classifier: Any) -> bytes:
+    """The weights as safetensors."""
+    # clones: modules that share a weight are no error
+    state = classifier.state_dict().items()
+    return save_weights({name: value.detach().clone().contiguous() for name, value in state})
+
+
+def card_of(
+    classifier: Any, made_from: Mapping[str, Any], *, history: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What weights are, and how they came about."""
+    return {
+        "parameters": sum(parameter.numel() for parameter in classifier.parameters()),
+        "architecture": str(classifier),
+        "made_from": dict(made_from),
+        "computed_with": kernels(),
+        "history": history,
+    }
+
+
+def restored(work: Work, model: str, file: Callable[[str], bytes]) -> Any:
+    """The model with the weights, or of the program, that an artefact holds; in evaluation mode."""
+    if is_program(work, model):
+        classifier = build(work, model, program=file(PROGRAM))
+    else:
+        classifier = build(work, model)
+        classifier.load_state_dict(load_weights(file(WEIGHTS)))
+    classifier.eval()
+    _remember(classifier, work.splits.test.codes[:1])
+    return classifier
+
+
+def _remember(classifier: Any, codes: Codes) -> None:
+    """Let a model make what it remembers from its first pass (tables of positions) outside of
+    inference mode: what is made there can have no gradient later."""
+    with suppress(Exception), torch.no_grad():  # whoever uses it next meets the error and stores it
+        classifier(classifier.encode(torch.from_numpy(codes.copy())))
