@@ -73,6 +73,15 @@ def test_a_head_with_an_output_per_class_has_its_logits():
         explained(HEADS, classes=3, output="counts")
 
 
+def test_a_head_with_one_output_for_two_classes_is_a_logit_and_a_column_is_a_number():
+    heads = {"logit": TENSOR[:, 0, :1]}
+    torch.testing.assert_close(
+        explained(heads, output="logit").softmax(1)[:, 1:], heads["logit"].sigmoid()
+    )
+    assert explained(heads, output=("logit", 0)).shape == (ROWS, 1)
+    assert explained(heads, output="logit", reduce="sum").shape == (ROWS, 1)
+
+
 def test_the_logarithm_of_a_sum():
     positive = TENSOR.exp()
     logarithm = explained(positive, reduce="sum", log=True)

@@ -54,7 +54,8 @@ class AdaptedModel(nn.Module):
         given = sum_b x_b table_b + (1 - sum_b x_b) table_N,
 
     so a column of zeros is N, and whatever a gradient has along ``(1, 1, 1, 1)`` is what tells N
-    from a base, which the correction for the simplex takes out.
+    from a base, which the correction for the simplex takes out. ``chooses`` where one number of
+    what the network returns was chosen to be explained.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class AdaptedModel(nn.Module):
         self.layout = layout
         self.explained = explained
         self.function = function
+        self.chooses = explained is not None or function is not None
         # no buffer: it is no part of the weights, and follows the inputs' type and device
         self._table = table
 

@@ -26,17 +26,19 @@ def explained_number(
 
     Without a choice logits pass, and so does a single number where there are no classes; of one
     output for two classes, the logit ``z`` of the second, ``(0, z)`` are logits with the same
-    probabilities. Anything else is returned as it is, and the check of outputs says what is wrong.
+    probabilities. The same holds of a part that is chosen by name, and nothing else of it; a column
+    of a tensor is a number. Anything else is returned as it is, and the check of outputs says what is wrong.
     """
     if function is not None:
         return _as_column(function(outputs), rows)
     if explained is None:
         return _by_default(outputs, rows, classes)
-    chosen = reduce(_part, explained.path(), outputs)
-    if not isinstance(chosen, Tensor):
-        raise ModelError(f"explain: expected a tensor, got {_parts_text(chosen)}")
-    if explained.chooses_head_alone() and chosen.ndim == 2 and 2 <= classes == chosen.shape[1]:
-        return chosen  # the logits of the classes, in a head of its own
+    head, column = _part_by_part(outputs, explained.path())
+    if explained.chooses_part_alone() and not column:
+        logits = _by_default(head, rows, classes)
+        if 2 <= classes == logits.shape[-1]:
+            return logits
+    chosen = reduce(_column, column, head)
     return _as_column(
         _logarithm(_reduced(_at(chosen, explained), rows, explained), explained), rows
     )
@@ -49,15 +51,29 @@ def _by_default(outputs: Any, rows: int, classes: int) -> Any:
     return torch.cat([torch.zeros_like(column), column], 1) if classes == 2 else column
 
 
+def _part_by_part(
+    outputs: Any, path: tuple[int | str, ...]
+) -> tuple[Tensor, tuple[int | str, ...]]:
+    """The tensor that a path leads to, and what is left of the path: columns of the tensor."""
+    while path and not isinstance(outputs, Tensor):
+        outputs, path = _part(outputs, path[0]), path[1:]
+    if not isinstance(outputs, Tensor):
+        raise ModelError(f"explain: expected a tensor, got {_parts_text(outputs)}")
+    return outputs, path
+
+
+def _column(tensor: Tensor, number: int | str) -> Tensor:
+    """One of axis 1."""
+    if not isinstance(number, int) or tensor.ndim < 2 or not _within(number, tensor.shape[1]):
+        raise ModelError(
+            f"explain: no output {number!r} in a tensor {_shape_text(tensor)}; expected a number "
+            f"below {tensor.shape[1] if tensor.ndim > 1 else 1}"
+        )
+    return tensor.select(1, number)
+
+
 def _part(outputs: Any, name: int | str) -> Any:
-    """A named or numbered part of what a network returns; of a tensor a column of axis 1."""
-    if isinstance(outputs, Tensor):
-        if not isinstance(name, int) or outputs.ndim < 2 or not _within(name, outputs.shape[1]):
-            raise ModelError(
-                f"explain: no output {name!r} in a tensor {_shape_text(outputs)}; expected a "
-                f"number below {outputs.shape[1] if outputs.ndim > 1 else 1}"
-            )
-        return outputs.select(1, name)
+    """A named or numbered part of what a network returns."""
     if isinstance(outputs, Mapping) and name in outputs:
         return outputs[name]
     if isinstance(name, str) and not isinstance(outputs, Mapping) and name in _fields(outputs):

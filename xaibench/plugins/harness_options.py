@@ -106,8 +106,8 @@ class Explain(BaseModel):
             return self.position
         return self.position, self.position + 1
 
-    def chooses_head_alone(self) -> bool:
-        """Whether nothing but a part of the outputs is chosen."""
+    def chooses_part_alone(self) -> bool:
+        """Whether nothing is said but which part of the outputs it is."""
         return self._chooses() <= {"output"}
 
     def _chooses(self) -> set[str]:

@@ -171,7 +171,8 @@ def _module(source: str) -> ModuleType:
 
 
 def _module_of_file(path: Path) -> ModuleType:
-    """Imported once under a name that no installed module has."""
+    """Imported once under a name that no installed module has; modules beside it can be imported
+    too, where no other of their name can."""
     name = f"{FILE_MODULE_PREFIX}{path.stem}"
     known = sys.modules.get(name)
     if known is not None and known.__file__ == str(path.resolve()):
@@ -181,6 +182,9 @@ def _module_of_file(path: Path) -> ModuleType:
         raise FileNotFoundError("no such file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)  # for good: functions may import what they need when they run
     try:
         spec.loader.exec_module(module)
     except BaseException:

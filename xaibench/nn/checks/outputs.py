@@ -14,7 +14,8 @@ from xaibench.errors import ModelError, NotApplicable, NotFinite, RuleError, des
 
 def forward_logits(model: Any, inputs: Any, rows: int, *, classes: int | None = None) -> Tensor:
     """The logits ``(N, class)`` of a forward pass of so many rows, of any values; ModelError where
-    it raises or gives something else."""
+    it raises or gives something else. A model whose output was chosen may give one number ``(N, 1)``
+    in their place."""
     try:
         outputs = model(inputs)
     except (ModelError, NotApplicable, RuleError):  # the rules of a method run within this call
@@ -25,6 +26,8 @@ def forward_logits(model: Any, inputs: Any, rows: int, *, classes: int | None = 
             f"{described(error)} (raised by forward in {mode} mode, given "
             f"{_shape_text(inputs, rows)}, N = {rows})"
         ) from error
+    if getattr(model, "chooses", False) and tuple(getattr(outputs, "shape", ())) == (rows, 1):
+        classes = None
     return valid_logits(outputs, rows, classes=classes, device=getattr(inputs, "device", None))
 
 
