@@ -27,7 +27,7 @@ def explained_number(
     Without a choice logits pass, and so does a single number where there are no classes; of one
     output for two classes, the logit ``z`` of the second, ``(0, z)`` are logits with the same
     probabilities. The same holds of a part that is chosen by name, and nothing else of it; a column
-    of a tensor is a number. Anything else is returned as it is, and the check of outputs says what is wrong.
+    of a tensor is a number. Anything else is returned as it is, for the check of outputs to name.
     """
     if function is not None:
         return _as_column(function(outputs), rows)

@@ -14,8 +14,7 @@ from xaibench.errors import ModelError, NotApplicable, NotFinite, RuleError, des
 
 def forward_logits(model: Any, inputs: Any, rows: int, *, classes: int | None = None) -> Tensor:
     """The logits ``(N, class)`` of a forward pass of so many rows, of any values; ModelError where
-    it raises or gives something else. A model whose output was chosen may give one number ``(N, 1)``
-    in their place."""
+    it raises or gives something else. A model whose output was chosen may give ``(N, 1)``."""
     try:
         outputs = model(inputs)
     except (ModelError, NotApplicable, RuleError):  # the rules of a method run within this call
