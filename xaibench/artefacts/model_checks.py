@@ -2,19 +2,20 @@
 
 import json
 from dataclasses import asdict
+from itertools import takewhile
 from typing import Any
 
 from xaibench.nn.checks.padding import Padding, padding_of
 from xaibench.nn.checks.steadiness import steady
 from xaibench.nn.checks.units import caution_of
 from xaibench.plugins.fence import fenced
-from xaibench.storage.artefacts import NOT_COMPUTED, OK, Spec, key
+from xaibench.storage.artefacts import NOT_APPLICABLE, NOT_COMPUTED, OK, Spec, key
 
 from .artefact import Artefact, Cost, Memory, is_stored
 from .job import Work, is_explained
 from .models import model_artefact, model_spec
-from .networks import few
-from .trained_models import TrainedModel, replicates_of, trained_models
+from .networks import WEIGHTS, few
+from .trained_models import TrainedModel, replicates_of
 
 FILE = "behaviour.json"
 
@@ -54,13 +55,26 @@ def _behaviour(memory: Memory, trained: TrainedModel) -> dict[str, Any]:
 
 
 def unusable(work: Work, trained: TrainedModel) -> tuple[str, str] | None:
-    """The status and reason where a model was not trained, or cannot be used. None where it can,
-    and where nobody looked yet, as in folders of earlier versions."""
+    """The status and reason where a model was not trained, cannot be used, or is a copy of another
+    replicate. None where it can, and where nobody looked yet, as in folders of earlier versions."""
     for spec in (model_spec(work, trained), behaviour_spec(work, trained)):
         status, reason = work.store.outcome(spec)
         if status != OK and reason != NOT_COMPUTED:
             return status, reason
-    return None
+    other = _copied(work, trained)
+    if other is None:
+        return None
+    reason = f"has the weights of seed {other.seed}, and a copy is no other replicate"
+    return NOT_APPLICABLE, reason
+
+
+def _copied(work: Work, trained: TrainedModel) -> TrainedModel | None:
+    """The first of the replicates before it that has the same weights, to the last bit: a training
+    that changes nothing, or one file under two names."""
+    own = work.store.digest(model_spec(work, trained), WEIGHTS)
+    before = takewhile(lambda each: each != trained, replicates_of(work.plan, trained.name))
+    same = (each for each in before if work.store.digest(model_spec(work, each), WEIGHTS) == own)
+    return next(same, None) if own else None
 
 
 def usable(work: Work, trained: TrainedModel) -> bool:
@@ -104,10 +118,14 @@ def _behaviours(work: Work, model: str) -> list[dict[str, Any]]:
 
 
 def unusable_models(work: Work) -> list[str]:
-    """A sentence for each model that cannot be used, with the first seed's reason."""
-    reasons: dict[str, str] = {}
-    for trained in trained_models(work.plan):
-        why = unusable(work, trained)
-        if why:
-            reasons.setdefault(trained.name, why[1])
-    return [f"{model} is left out: {reason}" for model, reason in reasons.items()]
+    """A sentence for each model that cannot be used, with the first seed's reason, and for each
+    replicate of the others that cannot."""
+    sentences = []
+    for model in work.plan.models:
+        replicates = replicates_of(work.plan, model)
+        reasons = {each: why[1] for each in replicates if (why := unusable(work, each))}
+        if len(reasons) == len(replicates):
+            sentences.append(f"{model} is left out: {next(iter(reasons.values()))}")
+        else:
+            sentences += [f"{each} is left out: {why}" for each, why in reasons.items()]
+    return sentences

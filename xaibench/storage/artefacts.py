@@ -93,6 +93,13 @@ class Store:
         except _Damaged as damage:
             raise UsageError(f"{path}: {damage}; run the command of the run again") from None
 
+    def digest(self, spec: Spec, name: str) -> str:
+        """What names the content of a file of an artefact, as it was saved; empty where there is
+        none, or none was recorded."""
+        record = self._record(spec) or {}
+        held = (record.get("files") or {}).get(name, {})
+        return str(held.get("digest", ""))
+
     def damaged(self) -> Iterator[tuple[Path, str]]:
         """Every artefact that is not as it was saved, and why not; reads all of them."""
         for path in sorted(self.root.iterdir()):
