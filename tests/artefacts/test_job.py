@@ -10,7 +10,7 @@ PLUGIN = """
 def brought(model, splits):
     return []
 
-def net(*, classes, length, weights: str = ""):
+def net(*, classes, length):
     raise NotImplementedError
 """
 LABELLED = "sequence,label,split\nACGT,a,test\nGGCC,b,test\nTT,b,test\n"
@@ -20,6 +20,7 @@ NUMBERS = "sequence,y,split\n" + "ACGT,.5,train\nGGCC,2,train\nTT,1,test\n"
 @pytest.fixture
 def prepared(tmp_path):
     (tmp_path / "plugin.py").write_text(PLUGIN)
+    (tmp_path / "w.pt").write_bytes(b"weights")
 
     def of(text, models="[cnn]", training="supervised", dataset=""):
         (tmp_path / "t.csv").write_text(text)
