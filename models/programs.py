@@ -20,7 +20,10 @@ def torchscript(*, program: bytes) -> nn.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # the file is there all the same
-            return torch.jit.load(io.BytesIO(program), map_location="cpu")
+            loaded: nn.Module = torch.jit.load(  # type: ignore[no-untyped-call]
+                io.BytesIO(program), map_location="cpu"
+            )
+            return loaded
     except RuntimeError as error:
         raise UsageError(
             f"expected a program as torch.jit.save writes it: {message_of(error)[:120]}"
@@ -39,7 +42,7 @@ def exported_program(*, program: bytes) -> nn.Module:
         raise UsageError(
             f"expected a program as torch.export.save writes it: {message_of(error)[:120]}"
         ) from None
-    module = exported.module()
+    module: nn.Module = exported.module()
 
     def mark(mode: bool = True) -> nn.Module:
         """A program computes as it was exported, whatever mode its modules are marked with."""

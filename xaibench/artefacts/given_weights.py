@@ -82,8 +82,8 @@ def _files(work: Work, model: str, content: bytes, name: str, spec: Spec) -> Fil
         load_into(classifier, without_prefix(read_state(content, name), prefix, name), name)
     made_from = {"model": spec["model"], "weights": spec["weights"], "file": name}
     card: dict[str, Any] = card_of(classifier, made_from, history=[])
-    kept = {PROGRAM: content} if program else {WEIGHTS: saved_weights(classifier)}
-    return {**kept, CARD: json.dumps(card, indent=1).encode()}
+    files = {PROGRAM: content} if program else {WEIGHTS: saved_weights(classifier)}
+    return {**files, CARD: json.dumps(card, indent=1).encode()}
 
 
 def replicate_names(plan: Plan, model: str) -> tuple[str, ...]:

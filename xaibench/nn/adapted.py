@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from xaibench.errors import ModelError
+from xaibench.plugins.harness_options import Explain
 from xaibench.values import N
 
-from .explained_output import Explain, explained_number
+from .explained_output import explained_number
 from .layers import one_hot
 
 Layout = Literal["N4L", "NL4", "N41L"]
@@ -93,13 +94,14 @@ class AdaptedModel(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """One-hot ``(N, 4, L)`` -> logits ``(N, class)``, or one number ``(N, 1)``."""
         outputs = self.network(self.arranged(inputs))
-        return explained_number(
+        numbers: Tensor = explained_number(
             outputs,
             len(inputs),
             classes=self.classes,
             explained=self.explained,
             function=self.function,
         )
+        return numbers
 
     def __getattr__(self, name: str) -> Any:
         if name in _DELEGATED:
@@ -109,14 +111,16 @@ class AdaptedModel(nn.Module):
 
     # Weights are named as the network's author named them.
 
-    def state_dict(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+    def state_dict(self, *arguments: Any, **options: Any) -> dict[str, Any]:  # type: ignore[override]
         """Of the network."""
         state: dict[str, Any] = self.network.state_dict(*arguments, **options)
         return state
 
-    def load_state_dict(self, state: Mapping[str, Any], *arguments: Any, **options: Any) -> Any:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
         """Of the network."""
-        return self.network.load_state_dict(state, *arguments, **options)
+        return self.network.load_state_dict(state_dict, strict, assign)
 
 
 def _dtype_of(network: nn.Module) -> torch.dtype:

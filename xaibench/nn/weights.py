@@ -71,8 +71,8 @@ def _read_torch(content: bytes, name: str) -> Any:
 
 def _global_in(text: str) -> str:
     """What a refused pickle names, such as a class of somebody's module."""
-    _, found, rest = text.partition("GLOBAL ")
-    name = rest.split()[0] if found and rest.split() else ""
+    named = text.partition("GLOBAL ")[2].split()
+    name = named[0] if named else ""
     return f"a pickled {name}" if name else "a pickled object that is no tensor"
 
 
