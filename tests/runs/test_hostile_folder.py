@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from safetensors.numpy import save
-from stopped_run import lean, lean_halfway, own
+from stopped_run import LEAN, finished, lean, lean_halfway, own
 
 from xaibench.comparison.side_by_side import compare
 from xaibench.data.genomic_benchmarks import reading
@@ -270,5 +270,7 @@ def test_an_artefact_that_was_forged_with_its_digest_is_no_traceback(
     del record["digest"]
     spec.write_text(json.dumps({**record, "digest": _blake2(_canonical(record))}))
     assert verify(path.parent)
-    with pytest.raises(UsageError, match="cannot be made from what its store holds"):
-        report(place / "got", own(halfway))
+    folder = place / "got"
+    for command in (lambda: report(folder, own(halfway)), lambda: finished(folder, LEAN)):
+        with pytest.raises(UsageError, match="cannot be made from what its store holds"):
+            command()

@@ -146,7 +146,7 @@ def test_a_table_that_is_a_folder_is_one_line(tmp_path, whole, name):
     (folder / name).unlink()
     (folder / name / "inside").mkdir(parents=True)
     (folder / "store" / "rendered.json").unlink()
-    with pytest.raises(Halted, match=rf"{folder / name}: Is a directory"):
+    with pytest.raises(Halted, match=rf"{folder / name}: is a folder, expected a file; move it"):
         finish(folder)
     shutil.rmtree(folder / name)
     assert finish(folder).failures == []
@@ -158,7 +158,8 @@ def test_a_report_that_is_a_folder_is_one_line_and_the_others_are_written(tmp_pa
     (folder / "large.txt").unlink()
     (folder / "large.txt").mkdir()
     written, failures = report(folder, own(whole))
-    assert failures == [f"report large: {folder / 'large.txt'}: Is a directory"]
+    reason = "is a folder, expected a file; move it away"
+    assert failures == [f"report large: {folder / 'large.txt'}: {reason}"]
     assert folder / "report.md" in written
     assert finish(folder).failures == failures
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ def read_runs(folders: Sequence[Path]) -> tuple[Run, ...]:
         )
     known: dict[Path, Path] = {}
     for folder in folders:
-        other = known.setdefault(folder.resolve(), folder)
+        other = known.setdefault(_resolved(folder), folder)
         if other is not folder:
             raise UsageError(f"compare: {other} and {folder} are the same folder")
     return tuple(
@@ -49,9 +50,14 @@ def read_runs(folders: Sequence[Path]) -> tuple[Run, ...]:
     )
 
 
+def _resolved(folder: Path) -> Path:
+    """Not ``Path.resolve``, which raises for a link that leads to itself."""
+    return Path(os.path.realpath(folder))
+
+
 def _folder_names(folders: Sequence[Path]) -> list[str]:
     """The last part of each folder, and where two are alike the part before it too."""
-    parts = [folder.resolve().parts for folder in folders]
+    parts = [_resolved(folder).parts for folder in folders]
     last = [each[-1] for each in parts]
     alone = [last.count(name) == 1 for name in last]
     return [

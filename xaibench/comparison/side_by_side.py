@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from xaibench.errors import UsageError
+from xaibench.errors import UsageError, described
 from xaibench.plugins.registry import available, load
 from xaibench.storage.files import write_file
 
@@ -61,14 +62,30 @@ def compare(folders: Sequence[Path], gates: Iterable[str] = ()) -> Comparison:
     """
     parsed_gates = [gate(text) for text in gates]
     runs = read_runs(folders)
-    pairs = tuple(_pair_of(runs[0], other) for other in runs[1:])
-    alike = {
-        (pair.second.letter, model): each.verdict == "same"
-        for pair in pairs
-        for model, each in pair.same_models.items()
-    }
-    all_rows = pd.concat([pair.rows for pair in pairs], ignore_index=True)
-    return Comparison(runs, pairs, gate_results(parsed_gates, all_rows, same_models=alike))
+    with _naming(runs):
+        pairs = tuple(_pair_of(runs[0], other) for other in runs[1:])
+        alike = {
+            (pair.second.letter, model): each.verdict == "same"
+            for pair in pairs
+            for model, each in pair.same_models.items()
+        }
+        all_rows = pd.concat([pair.rows for pair in pairs], ignore_index=True)
+        return Comparison(runs, pairs, gate_results(parsed_gates, all_rows, same_models=alike))
+
+
+@contextmanager
+def _naming(runs: Sequence[Run]) -> Iterator[None]:
+    """In here an error without a meaning is one line: what the folders hold may be a stranger's."""
+    try:
+        yield
+    except (UsageError, OSError):
+        raise
+    except Exception as error:
+        folders = ", ".join(str(run.folder) for run in runs)
+        raise UsageError(
+            f"{folders}: cannot be compared, for one of them is not as a run writes it: "
+            f"{described(error)}; run their commands again"
+        ) from error
 
 
 def _pair_of(first: Run, second: Run) -> Pair:
@@ -102,8 +119,9 @@ def _left_out_cautions(overlap: Shared, compared: pd.DataFrame) -> Iterable[str]
 
 def printed_text(comparison: Comparison) -> str:
     """What the command line prints."""
-    (text,) = load("comparisons", PRINTED_FORMAT).call(comparison).values()
-    return str(text)
+    with _naming(comparison.runs):
+        (text,) = load("comparisons", PRINTED_FORMAT).call(comparison).values()
+        return str(text)
 
 
 def write_files(comparison: Comparison, folder: Path) -> list[Path]:
@@ -112,7 +130,9 @@ def write_files(comparison: Comparison, folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for format_name in available("comparisons"):
-            for name, text in load("comparisons", format_name).call(comparison).items():
+            with _naming(comparison.runs):
+                texts = load("comparisons", format_name).call(comparison)
+            for name, text in texts.items():
                 write_file(folder / name, text)
                 paths.append(folder / name)
     except OSError as error:

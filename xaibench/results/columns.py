@@ -110,14 +110,18 @@ def wrong_type(column: Column, values: pd.Series[Any]) -> str:
         return _got(column, "a number", values)
     if column.kind == ColumnKind.INTEGER and not pd.api.types.is_integer_dtype(values):
         known = values.to_numpy(np.float64, na_value=np.nan)
-        fractional = known[~np.isnan(known) & (known % 1 != 0)]
-        return _got(column, "an integer", pd.Series(fractional)) if fractional.size else ""
+        whole = np.isfinite(known) & (np.trunc(known) == known)
+        other = known[~np.isnan(known) & ~whole]
+        return _got(column, "an integer", pd.Series(other)) if other.size else ""
     return ""
 
 
 def _got(column: Column, expected: str, values: pd.Series[Any]) -> str:
     import pandas as pd
 
-    numbers = pd.to_numeric(values.astype("object"), errors="coerce")
+    try:
+        numbers = pd.to_numeric(values.astype("object"), errors="coerce")
+    except OverflowError:
+        return f"{expected} in the column {column.name}, got one that is beyond all bounds"
     odd = values[numbers.isna()] if expected == "a number" and numbers.isna().any() else values
     return f"{expected} in the column {column.name}, got {odd.tolist()[0]!r}"

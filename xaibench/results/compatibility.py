@@ -24,6 +24,7 @@ def check_run_folder(folder: Path, tables: Collection[str]) -> None:
         raise UsageError(f"{folder}: expected the folder of a run, got {got}")
     if not any(folder.iterdir()):
         raise UsageError(f"{folder}: no run of xaibench here, the folder is empty")
+    check_store(folder)
     environment = _read_environment(folder)
     if (folder / BEGUN).is_file() and "unfinished" not in environment:
         ways = f"'xaibench report {folder}' shows what there is, its command again continues it"
@@ -36,6 +37,15 @@ def check_run_folder(folder: Path, tables: Collection[str]) -> None:
     )
     if strange:
         raise UsageError(f"{folder}: holds {strange[0]}, which is not known here{hint(folder)}")
+
+
+def check_store(folder: Path) -> None:
+    """Reject a run folder whose store lies elsewhere: a run would write and remove there."""
+    store = folder / "store"
+    if store.is_symlink():
+        raise UsageError(f"{store}: is a link, expected a folder; move here what it leads to")
+    if store.exists() and not store.is_dir():
+        raise UsageError(f"{store}: is no folder, expected one; move it away")
 
 
 def hint(folder: Path) -> str:

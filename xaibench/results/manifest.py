@@ -16,9 +16,9 @@ from xaibench.plan.paths import presets
 from xaibench.plan.schema import Plan, Use, dump, read_back
 from xaibench.plan.sections import PLUGIN_SECTIONS
 from xaibench.plugins.registry import FILE_MODULE_PREFIX, load
-from xaibench.storage.files import digest_of_file, read_file, write_file
+from xaibench.storage.files import digest_of_file, read_file, remove_file, write_file
 
-from .compatibility import BEGUN, RENDERED
+from .compatibility import BEGUN, RENDERED, check_store
 
 SOURCES = "plugins.json"
 """In the store: what the plug-ins of the last call were made of."""
@@ -108,7 +108,7 @@ def _read_sources(path: Path) -> dict[str, dict[str, str]]:
     and only the sentence is missing."""
     try:
         return {str(label): dict(files) for label, files in json.loads(read_file(path)).items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 
@@ -118,7 +118,7 @@ def _changed_names(before: dict[str, str], now: dict[str, str]) -> list[str]:
 
 def unmark(work: Work) -> None:
     """The tables of the whole run are written."""
-    (work.job.folder / BEGUN).unlink(missing_ok=True)
+    remove_file(work.job.folder / BEGUN)
 
 
 def stage_of(folder: Path) -> tuple[str, str]:
@@ -130,6 +130,7 @@ def stage_of(folder: Path) -> tuple[str, str]:
 def begun_in(folder: Path) -> Begun | None:
     """How the run in a folder was called that has not come to its end; None where it has."""
     path = folder / BEGUN
+    check_store(folder)
     if not os.path.lexists(path):
         return None
     try:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, make_dataclass, replace
 from functools import partial
 from io import BytesIO
+from os.path import lexists
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,13 @@ from .schema import OF_FILE, TABLES
 
 SECTIONS = ("models", "attribution", "reports")
 """What a plan must hold for its run to be rendered, each a mapping of labels."""
+
+MOST_ROWS, ROWS_PER_BYTE, BYTES_PER_BYTE = 10**8, 100, 1000
+"""Of a table in Parquet: what memory holds, and what no record packs into. A row of a real table
+takes several bytes, and none that we wrote was packed into a hundredth."""
+
+MOST_COLUMNS = 2000
+"""Of a table in CSV."""
 
 
 if TYPE_CHECKING:
@@ -134,7 +142,7 @@ def _table(folder: Path, table: TableSchema) -> pd.DataFrame:
     import pandas as pd
 
     path = folder / table.file
-    if table.later and not path.exists():
+    if table.later and not lexists(path):
         return pd.DataFrame(columns=table.names)
     parse = _parquet if table.file.endswith(".parquet") else partial(_csv, texts=table.texts)
     frame: pd.DataFrame = _content(folder, table.file, parse, pd.DataFrame)
@@ -146,8 +154,17 @@ def _table(folder: Path, table: TableSchema) -> pd.DataFrame:
 
 def _parquet(path: Path) -> pd.DataFrame:
     import pandas as pd
+    from pyarrow.parquet import read_metadata
 
-    return pd.read_parquet(BytesIO(files.read_file(path)))
+    content = files.read_file(path)
+    known = read_metadata(BytesIO(content))
+    unpacked = sum(known.row_group(k).total_byte_size for k in range(known.num_row_groups))
+    most = min(MOST_ROWS, ROWS_PER_BYTE * len(content))
+    if known.num_rows > most or unpacked > BYTES_PER_BYTE * len(content):
+        raise ValueError(
+            f"expected at most {most:,} rows in {len(content):,} bytes, got {known.num_rows:,}"
+        )
+    return pd.read_parquet(BytesIO(content))
 
 
 def _csv(path: Path, texts: Collection[str]) -> pd.DataFrame:
@@ -155,6 +172,9 @@ def _csv(path: Path, texts: Collection[str]) -> pd.DataFrame:
     import pandas as pd
 
     content = files.read_file(path)
+    columns = content.partition(b"\n")[0].count(b",") + 1
+    if columns > MOST_COLUMNS:  # pandas takes the square of their number
+        raise ValueError(f"expected at most {MOST_COLUMNS:,} columns, got {columns:,}")
     header = [str(column) for column in pd.read_csv(BytesIO(content), nrows=0)]
     return pd.read_csv(
         BytesIO(content),

@@ -15,7 +15,7 @@ from xaibench.plan.schema import dump
 from xaibench.plan.sections import PLUGIN_SECTIONS
 from xaibench.plugins.registry import load
 from xaibench.progress import announce
-from xaibench.results.compatibility import BEGUN, RENDERED
+from xaibench.results.compatibility import BEGUN, RENDERED, check_store
 from xaibench.storage.artefacts import DAMAGED, MARK_FILE, unwritable
 from xaibench.storage.files import digest_of_file, read_file, write_file
 
@@ -46,6 +46,7 @@ def check_folder(work: Work) -> None:
         raise UsageError(
             f"{folder}: cannot be used as the folder of a run: {error.strerror}"
         ) from None
+    check_store(folder)
     if any(data == work.data for data in _fingerprints(folder)):
         return
     data = next(filter(None, _fingerprints(folder)), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -26,7 +27,7 @@ from xaibench.artefacts.networks import build
 from xaibench.artefacts.trained_models import trained_models
 from xaibench.data.audit.cautions import dataset_cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
-from xaibench.errors import UsageError, described
+from xaibench.errors import Escaped, UsageError, described
 from xaibench.evaluation.measuring import of_model
 from xaibench.evaluation.records import RecordGroup, excused, frame
 from xaibench.nn.machine import count_kernels, describe_kernels, kernels, machine
@@ -44,7 +45,7 @@ from xaibench.results.manifest import (
 from xaibench.results.rendering import render
 from xaibench.results.schema import OF_FILE
 from xaibench.storage.artefacts import FAILED
-from xaibench.storage.files import write_file
+from xaibench.storage.files import remove_file, write_file
 from xaibench.storage.lock import alone
 
 from .elapsed import Counting, Keep, counted, seconds_of
@@ -138,7 +139,8 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
             for sentence in edited_since(work):
                 announce(sentence)
             mark(work, called)
-            with counted(folder) as keep:
+            strange = len(todo) < len(every)  # some of it was there
+            with counted(folder) as keep, _naming_store(folder) if strange else nullcontext():
                 _say_other_kernels(work, todo, threads)
                 _compute(work, todo, keep, jobs=jobs, threads=threads)
                 _write_tables(work, called)
@@ -172,7 +174,7 @@ def trained_with(work: Work) -> dict[str, int]:
 def _compute(work: Work, todo: list[Task], keep: Keep, *, jobs: int, threads: int) -> None:
     """Every artefact that is missing."""
     # what was rendered before is no longer all there is
-    (work.job.folder / RENDERED).unlink(missing_ok=True)
+    remove_file(work.job.folder / RENDERED)
     with progress_of(len(todo)) as progress:
         for training in (True, False):
             stage = [task for task in todo if task.trains == training]
@@ -227,15 +229,23 @@ def write_so_far(
 def _readable_tables(work: Work, known: dict[str, Any]) -> Iterator[tuple[str, str | bytes]]:
     """The tables and the environment of a run as it stands; UsageError where its artefacts are as
     they were stored, by their digests, and yet are no artefacts of this plan."""
-    try:
+    with _naming_store(work.job.folder):
         yield from _tables(work, map(excused, _measured(work)))
         yield "environment.json", _environment(work, known)
-    except (UsageError, OSError):
+
+
+@contextmanager
+def _naming_store(folder: Path) -> Iterator[None]:
+    """In here an error without a meaning is one line that names the store: what artefacts may lead
+    to that a stranger made, with their digests, has no end."""
+    try:
+        yield
+    except (UsageError, Escaped, OSError):
         raise
-    except Exception as error:  # what content made by a stranger may lead to has no end
+    except Exception as error:
         raise UsageError(
-            f"{work.job.folder}: its tables cannot be made from what its store holds: "
-            f"{described(error)}; delete the store and run the command of the run again"
+            f"{folder}: its tables cannot be made from what its store holds: {described(error)}; "
+            "delete the store and run the command of the run again"
         ) from error
 
 

@@ -19,6 +19,8 @@ TEMPORARY = ".making-"
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
+_FOLDER = "is a folder, expected a file; move it away"
+
 _LARGE = 2**30
 """Bytes; a smaller file is read whether it is sparse or not."""
 
@@ -37,6 +39,8 @@ def regular(path: Path, flags: int) -> Iterator[int]:
     """A descriptor of a file, opened with these flags; OSError where it is no regular file."""
     if path.is_symlink():
         raise OSError(errno.ELOOP, "is a link, expected a file", str(path))
+    if path.is_dir():
+        raise OSError(errno.EISDIR, _FOLDER, str(path))
     handle = os.open(path, flags | _NO_LINK | _NO_WAIT, 0o666)
     try:
         status = os.fstat(handle)
@@ -88,7 +92,8 @@ def replacing_path(path: Path, *, check: Callable[[], None] = lambda: None) -> I
         making.replace(path)
     except OSError as error:
         # the temporary name says nothing to a user, and a full disk names no file at all
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        reason = _FOLDER if error.errno == errno.EISDIR else error.strerror
+        raise OSError(error.errno, reason, str(path)) from error
     finally:
         with suppress(OSError):
             making.unlink(missing_ok=True)
@@ -104,6 +109,13 @@ def write_file(
     """``replacing`` a file by this content."""
     with replacing(path, durable=durable, check=check) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file, or a link of this name, where there is one; OSError for a folder."""
+    if path.is_dir() and not path.is_symlink():
+        raise OSError(errno.EISDIR, _FOLDER, str(path))
+    path.unlink(missing_ok=True)
 
 
 def write_below(
