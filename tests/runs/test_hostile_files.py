@@ -20,7 +20,8 @@ from stopped_run import LEAN, finished, lean, lean_halfway, moved, own
 
 from xaibench.comparison.side_by_side import compare
 from xaibench.errors import UsageError
-from xaibench.runs.pipeline import OUTPUTS, report
+from xaibench.runs.pipeline import OUTPUTS
+from xaibench.runs.reporting import report
 
 Damage = Callable[[Path, Path], object]
 """Of a path, with a folder beside the run."""
@@ -309,7 +310,7 @@ HEALED = [
 """One of each kind that a run meets, for each computes again."""
 
 
-@pytest.mark.parametrize("damage", map(DAMAGES.__getitem__, HEALED), ids=HEALED)
+@pytest.mark.parametrize("damage", [DAMAGES[name] for name in HEALED], ids=HEALED)
 def test_a_run_makes_again_what_is_damaged(whole, place, damage):
     """All at once: every table, every note of the store, and a file of every artefact."""
 
