@@ -117,7 +117,7 @@ def test_all_is_explained_and_nothing_fails(case):
 def test_the_report_says_what_is_not_known(case):
     name, work, _ = case
     text = report(work)
-    assert "LEAKS: not known: no train split." in text
+    assert "OVERLAP WITH TRAIN: not known: no train split." in text
     assert "none; base composition and Markov chains are those of test" in text
     assert "trained elsewhere and applied to 14 sequences" in text
     assert "k-mer model of the test sequences" in text

@@ -26,7 +26,8 @@ def test_an_audit_of_unlabelled_data_says_what_is_in_them(fasta):
     assert "classes: none, no column 'label' among 'name', 'sequence'" in text
     assert "REDUNDANT: 66.67 % of test sequences (2 of 3) nearly repeat others of test." in text
     assert "Not known: no classes to tell apart." in text
-    assert "LEAK:" not in text
+    assert "LEAK" not in text
+    assert "deduplicated" not in text
     assert "train sequences" not in text
 
 
@@ -42,7 +43,7 @@ def test_an_audit_of_labelled_test_rows_says_that_there_is_no_train(tmp_path):
 def test_what_is_learnt_from_train_is_not_known_without(fasta):
     splits = file(data_seed=0, path=fasta)
     (caution,) = dataset_cautions(splits)
-    assert caution.startswith("LEAKS: not known: no train split.")
+    assert caution.startswith("OVERLAP WITH TRAIN: not known: no train split.")
 
 
 def test_without_train_nothing_is_dropped(fasta):

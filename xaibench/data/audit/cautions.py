@@ -47,8 +47,8 @@ def dataset_cautions(splits: Splits) -> list[str]:
 def _train_cautions(splits: Splits) -> Iterator[str]:
     if not splits.has_train:
         yield (
-            f"LEAKS: {NO_TRAIN}. Sequences that the models were trained on may be among those that "
-            "are explained."
+            f"OVERLAP WITH TRAIN: {NO_TRAIN}. Sequences that the models were trained on may be "
+            "among those that are explained."
         )
 
 

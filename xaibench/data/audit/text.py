@@ -44,7 +44,11 @@ def describe_audit(audit: Audit) -> list[str]:
         f"AUDIT: {total:,} sequences {_classes_text(audit)}.",
         *wrapped([audit.note, *known] if audit.note else known),
         *section("FINDINGS", wrapped(_findings(audit) or ["No problem found."])),
-        *section("CLASSES", _class_table(audit), _validation_note(audit)),
+        *section(
+            "CLASSES" if audit.has_classes else "SEQUENCES",
+            _class_table(audit),
+            _validation_note(audit),
+        ),
         *section("LENGTHS AND UNKNOWN BASES", _length_table(audit), _LENGTH_NOTE),
         *section("THE SAME LETTERS, ON EITHER STRAND", _copies_table(audit), _COPIES_NOTE),
         *section("NEAR REPEATS", _near_table(audit), _NEAR_NOTE),
