@@ -2,50 +2,36 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
+import torch
 
-from tests.small_run import finished, work_of
-from xaibench.artefacts import job
-from xaibench.runs import timing
-from xaibench.runs.forecast import forecast
+from tests.small_run import finished
+from xaibench.runs.forecast import describe, forecast
+from xaibench.runs.pipeline import begin
 from xaibench.values import N
 
 PLUGIN = """
-import torch
 from torch import nn
 
-class Given(nn.Module):
-    '''A network whose weights are there from the start.'''
-
-    def __init__(self, *, classes, outputs: int = 1):
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv1d(4, 3, 7, padding=3), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(),
-            nn.Linear(3, outputs),
-        )
-        generator = torch.Generator().manual_seed(5)
-        for parameter in self.parameters():
-            parameter.data = torch.randn(parameter.shape, generator=generator)
-
-    def encode(self, codes):
-        return nn.functional.one_hot(codes.long(), 5)[..., :4].float().transpose(1, 2)
-
-    def forward(self, inputs):
-        return self.body(inputs)
-
-def as_given(model, splits):
-    return []
+def build(*, outputs: int = 1):
+    return nn.Sequential(
+        nn.Conv1d(4, 3, 7, padding=3), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(),
+        nn.Linear(3, outputs),
+    )
 """
 PLAN = """
 dataset: {name: file, path: %s%s}
-seeds: [0]
-training: as_given
-models: {mine: {use: Given, outputs: %d}}
+models: {mine: {use: build, weights: weights.pt, outputs: %d}}
 attribution: [saliency, input_x_gradient, random]
 sequences: 9
-metrics: {deletion: {}, road: {}, effective_positions: {}}
+metrics:
+  deletion: {}
+  road: {}
+  roar: {operator: uniform, fractions: [0.5]}
+  effective_positions: {}
 operators: [background, uniform]
 fractions: [0, 0.3, 1]
 random_draws: 2
@@ -75,6 +61,15 @@ FILES = {
 }
 
 
+def save_weights(path, outputs):
+    """Of the module that the plug-in builds, under the names of its ``state_dict``."""
+    generator = torch.Generator().manual_seed(5)
+    shapes = {"0.weight": (3, 4, 7), "0.bias": (3,), "4.weight": (outputs, 3), "4.bias": (outputs,)}
+    torch.save(
+        {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}, path
+    )
+
+
 @pytest.fixture(scope="module", params=FILES)
 def case(request, tmp_path_factory):
     """The name of a case, its work, and its run as it ended."""
@@ -82,13 +77,11 @@ def case(request, tmp_path_factory):
     name, text, options, outputs = FILES[request.param]
     (folder / name).write_text(text)
     (folder / "plugin.py").write_text(PLUGIN)
+    save_weights(folder / "weights.pt", outputs)
     made = {"text": PLAN % (folder / name, options, outputs)}
     made["plugins"] = (str(folder / "plugin.py"),)
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (job, timing):  # as one with weights is not
-            patch.setattr(module, "is_trained", lambda plan, model: False)
-        work, outcome = finished(folder / "run", **made)
-        yield request.param, work, outcome
+    work, outcome = finished(folder / "run", **made)
+    return request.param, work, outcome
 
 
 def table(work, name):
@@ -162,13 +155,18 @@ def test_examples_show_an_output_where_there_are_no_classes(case):
 
 def test_a_forecast_counts_no_training_set(case, tmp_path):
     _, work, _ = case
-    fresh = work_of(
-        tmp_path / "other",
-        text=(work.job.folder.parent / "run.yaml").read_text(),
-        plugins=work.job.plugins,
-    )
+    fresh = begin(replace(work.job, folder=tmp_path / "other", begun=False))
     seen = forecast(fresh)
     assert seen.tasks == len(seen.todo) > 0
+    assert re.search(r" tasks to compute: 0 trainings, \d+ expl", describe(fresh, seen, jobs=1))
+
+
+def test_what_trains_again_is_not_applicable(case):
+    _, work, _ = case
+    records = pd.read_parquet(work.job.folder / "results.parquet")
+    roar = records[records["metric"] == "roar"]
+    assert set(roar["status"]) == {"not applicable"}
+    assert set(roar["reason"]) == {"mine was given with its weights and is not trained here"}
 
 
 def test_the_background_is_that_of_test(case):

@@ -26,7 +26,7 @@ from .artefact import (
 )
 from .donors import donor_of
 from .explanations import Explaining, scores_of_all, what_is_explained
-from .job import Work, facts_of, require_training
+from .job import Work, facts_of, is_trained, require_training
 from .models import forget, learnt, model_artefact, model_spec
 from .subsets import first
 from .trained_models import TrainedModel
@@ -117,11 +117,13 @@ def retrained_artefact(
         return {"logits": logits(classifier, splits.test.codes)}
 
     def cost(_: ModelSizes) -> Cost:
+        if not is_trained(work.plan, trained.name):
+            return Cost()  # only why not is stored
         train, validation, explained = map(len, _data_parts(work, retraining))
         validation = 0 if work.splits.validation is None else validation
         return Cost(
             retrainings=1,
-            trained=train / max(len(work.splits.train), 1),
+            trained=train / len(work.splits.train),
             stored=explained * len(work.splits.train.class_names) * 4,
             shared={} if source == RANDOM else {train: train + validation + explained},
         )

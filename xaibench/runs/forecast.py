@@ -120,10 +120,10 @@ def _what(work: Work, foreseen: Forecast) -> Iterator[str]:
     retrainings = sum(amount.retrainings for amount in todo.values())
     again = f" and {retrainings} retrainings" if retrainings else ""
     explanations = sum(not task.trains for task in todo)
+    each = f" ({len(work.splits.train)} sequences each)" if trainings or retrainings else ""
     yield (
-        f"{len(todo)} of {foreseen.tasks} tasks to compute: {trainings} trainings{again} "
-        f"({len(work.splits.train)} sequences each), {explanations} explanations "
-        "with their curves"
+        f"{len(todo)} of {foreseen.tasks} tasks to compute: {trainings} trainings{again}{each}, "
+        f"{explanations} explanations with their curves"
     )
     passes: Counter[str] = Counter()
     for amount in todo.values():
