@@ -45,6 +45,15 @@ def rows_of(table: pd.DataFrame) -> list[Row]:
     return [dict(zip(names, row, strict=True)) for row in table.to_numpy(object).tolist()]
 
 
+def replicate(results: Results, model: str, seed: int) -> str:
+    """What a replicate of a model is called in a head: its seed, or the file of its weights."""
+    named = results.environment.get("replicates")
+    files = named.get(model) if isinstance(named, dict) else None
+    if not isinstance(files, list) or not 0 <= seed < len(files):
+        return f"Seed {seed}"
+    return str(files[seed])
+
+
 def models_of(results: Results) -> list[str]:
     """The models, in the order of the plan."""
     return in_order(results.plan.get("models"), results.estimates["model"])

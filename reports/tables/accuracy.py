@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from xaibench.results.reading import Results
 from xaibench.results.schema import Question
@@ -17,7 +18,14 @@ from ..format.numbers import (
     probability,
     used,
 )
-from ..format.select import estimates_of, has_classes, rows_of, seeds_of
+from ..format.select import (
+    estimates_of,
+    has_classes,
+    models_of,
+    replicate,
+    rows_of,
+    seeds_of,
+)
 from .discrimination import NAMES, headings
 from .table import COUNTED, Cell, Table, estimated, heads
 
@@ -41,8 +49,16 @@ def accuracy(results: Results) -> Table | None:
         mean = estimated(row, decimals)
         trained = [Cell(number(float(value), decimals)) for value in each]
         body.append((Cell(row["model"]), mean, *trained, Cell(used(row))))
-    header = ("Model", f"Accuracy {LEVEL}", *(f"Seed {seed}" for seed in seeds), "Sequences")
+    header = ("Model", f"Accuracy {LEVEL}", *_replicates(results, seeds), "Sequences")
     return Table("Accuracy on the test sequences", heads(*header), tuple(body))
+
+
+def _replicates(results: Results, seeds: Sequence[int]) -> list[str]:
+    """The heads of the replicates: their names where those of all models are the same."""
+    models = models_of(results)
+    names = [{replicate(results, model, seed) for model in models} for seed in seeds]
+    same = all(len(each) == 1 for each in names)
+    return [each.pop() for each in names] if same else [f"Replicate {seed}" for seed in seeds]
 
 
 def baselines(results: Results) -> Table | None:

@@ -34,6 +34,7 @@ from ..format.select import (
     operator_of,
     random_of,
     ranking,
+    replicate,
     rows_of,
 )
 from .controls import unbeaten
@@ -254,7 +255,7 @@ def by_seed(results: Results, model: str) -> Table | None:
         )
         for method in methods
     )
-    header = heads("Method", *(f"Seed {seed}" for seed in gaps.columns))
+    header = heads("Method", *(replicate(results, model, int(seed)) for seed in gaps.columns))
     return Table(f"{model}: the gap to random under every seed", header, body, folded=True)
 
 

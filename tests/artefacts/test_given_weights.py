@@ -112,6 +112,7 @@ def test_nothing_is_trained_and_metrics_of_training_do_not_apply(folder):
     assert outcome.failures == []
     records = (folder / "run" / "report.md").read_text()
     assert "is not trained here" in records
+    assert "| Method | fold0 | fold1 |" in records
     assert len((folder / "run" / "training.csv").read_text().splitlines()) == 1
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from xaibench.artefacts import explanations
 from xaibench.artefacts import models as trainings
 from xaibench.artefacts.artefact import is_stored
-from xaibench.artefacts.job import Work, facts_of
+from xaibench.artefacts.given_weights import replicate_names
+from xaibench.artefacts.job import Work, facts_of, is_trained
 from xaibench.artefacts.model_checks import of_answers
 from xaibench.artefacts.trained_models import TrainedModel, replicates_of
 from xaibench.data.audit.cautions import dataset_cautions
@@ -54,6 +55,11 @@ def description(work: Work) -> dict[str, Any]:
         "dataset": dataset,
         "floor": trainings.stored_trivial_baselines(work),
         "parameters": parameters,
+        "replicates": {
+            model: list(replicate_names(plan, model))
+            for model in plan.models
+            if not is_trained(plan, model)
+        },
         "signed": signed(work),
         "metrics": {label: _facts_of(work, label) for label in plan.metrics},
         "operators": {

@@ -78,6 +78,7 @@ class AdaptedModel(nn.Module):
         self.chooses = explained is not None or function is not None
         # no buffer: it is no part of the weights, and follows the inputs' type and device
         self._table = table
+        self._plain = layout == "N4L" and _is_one_hot(table)
 
     def encode(self, codes: Tensor) -> Tensor:
         """``(N, L)`` uint8 codes -> one-hot ``(N, 4, L)`` in the type of the weights."""
@@ -85,6 +86,8 @@ class AdaptedModel(nn.Module):
 
     def arranged(self, inputs: Tensor) -> Tensor:
         """One-hot ``(N, 4, L)`` as the network takes it."""
+        if self._plain:
+            return inputs  # nothing to multiply, and nothing to round
         table = self._table.to(inputs)
         given = torch.einsum("nbl,bc->ncl", inputs, table[:N] - table[N]) + table[N][:, None]
         if self.layout == "NL4":
