@@ -50,8 +50,18 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_the_plan_of_an_own_network_is_one_that_can_be_run(here):
+    own, _ = blocks("yaml")
+    (here / "own.yaml").write_text(own)
+    (here / "my_model.py").write_text("from torch import nn\n\nclass Net(nn.Module):\n    pass\n")
+    for name in ("peaks.csv", "fold0.pt", "fold1.pt"):
+        (here / name).touch()
+    plan = read("own.yaml", plugins=("my_model.py",))
+    assert plan.models["mine"].options["weights"] == ["fold0.pt", "fold1.pt"]
+
+
 def test_the_plan_is_one_that_can_be_run(here, monkeypatch):
-    (plan,) = blocks("yaml")
+    _, plan = blocks("yaml")
     (here / "plan.yaml").write_text(plan)
     (here / "data").mkdir()
     (here / "data" / "human_or_worm_standin.csv.gz").touch()
