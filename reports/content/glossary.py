@@ -6,7 +6,8 @@ from xaibench.results.reading import Results
 from xaibench.results.schema import Question
 
 from ..format.names import first_upper, label
-from ..format.numbers import ABSENT, number
+from ..format.numbers import ABSENT, listed, number
+from ..format.select import single_output, without_classes
 from ..tables.certainty import VERDICTS
 from .cautions import DRAWS
 
@@ -120,14 +121,21 @@ def _certainty_terms(results: Results) -> list[tuple[str, str]]:
 
 
 def _what_is_explained(results: Results) -> str:
-    classes = len(results.environment.get("dataset", {}).get("class_names") or ())
+    classes = len((results.environment.get("dataset") or {}).get("class_names") or ())
     if classes > 2 and "explained" not in results.environment:
         return "Its logit, which is known only up to what is added to all logits."
     other = "the other's" if classes == 2 else "the mean of the other logits"
-    return f"The logit of that class minus {other}: what is added to all logits cancels."
+    logit = f"The logit of that class minus {other}: what is added to all logits cancels."
+    single = single_output(results)
+    output = "the single output itself, which is of no class."
+    if without_classes(results):
+        return f"Of each model {output}"
+    return f"{logit} Of {listed(single)} {output}" if single else logit
 
 
 def _explained_class(results: Results) -> str:
+    if without_classes(results):
+        return "There are no classes."
     if results.plan.get("target") == "label":
         return "The true class of the sequence, everywhere."
     return (

@@ -12,7 +12,7 @@ from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
 from xaibench.results.schema import Question
 
-from ..format.names import label
+from ..format.names import first_upper, label
 from ..format.numbers import listed
 from ..format.select import (
     estimates_of,
@@ -22,6 +22,8 @@ from ..format.select import (
     operator_of,
     seed_counts,
     seeds_of,
+    single_output,
+    without_classes,
 )
 from ..tables.table import Cell, Table, heads
 from .citations import CORRECTED, METHODS, METRICS, SHUFFLED, Work, cited, works
@@ -92,8 +94,12 @@ def _explained_text(results: Results) -> str:
     many = f" of {_number_range(counts)} test sequences" if counts else ""
     target = "true" if results.plan.get("target") == "label" else "predicted"
     what = f"The logit of the {target} class{_less_the_others(results)}"
+    single = [_readable(name) for name in single_output(results)]
     if not has_classes(results):
         what = "The output"
+    elif single:
+        of_single = f"the single output of {listed(single)}"
+        what = first_upper(of_single) if without_classes(results) else f"{what} or {of_single}"
     text = f"{what}{many} was explained by {listed(named)}." if named else ""
     if CORRECTED & set(used.values()):
         text += " Gradients were corrected for the simplex (Majdandzic et al. 2023)."
@@ -104,7 +110,7 @@ def _explained_text(results: Results) -> str:
 
 def _less_the_others(results: Results) -> str:
     """What is subtracted of the explained logit; nothing in runs of three classes up to 0.1.0."""
-    classes = len(results.environment.get("dataset", {}).get("class_names") or ())
+    classes = len((results.environment.get("dataset") or {}).get("class_names") or ())
     if classes > 2:
         return ", less the mean of the others," * ("explained" in results.environment)
     return ", less that of the other,"

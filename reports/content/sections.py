@@ -11,14 +11,20 @@ from xaibench.results.reading import Results
 from xaibench.results.schema import Question
 
 from ..format.names import curve_of, metrics_of, parts_signed_from_unsigned
-from ..format.select import has_classes, has_train, models_of
+from ..format.select import has_classes, has_train, models_of, without_classes
 from ..tables.accuracy import accuracy, accuracy_differences, baselines
 from ..tables.agreement import matrices
 from ..tables.certainty import can_show, certainty
 from ..tables.claims import claims, rules
 from ..tables.controls import controls
 from ..tables.cost import cost, guards
-from ..tables.discrimination import LACKING, discrimination, discrimination_differences
+from ..tables.discrimination import (
+    LACKING,
+    OF_NUMBERS,
+    discrimination,
+    discrimination_differences,
+    regression,
+)
 from ..tables.failures import unmeasured
 from ..tables.leaderboard import by_seed, leaderboard, standings
 from ..tables.metrics import between_models, gaps, measures, randomisation, stability
@@ -125,6 +131,11 @@ def _normalised_is(results: Results) -> str:
 
 def _beside_baselines(results: Results) -> str:
     """How the quality of models is read, and what of it is not known of these data."""
+    if results.classification["metric"].isin([*OF_NUMBERS]).any():
+        return (
+            "Pearson and Spearman are correlations of the output with the measured numbers, by "
+            "chance 0; MSE is the mean squared difference, in squared units of these."
+        )
     if not has_classes(results):
         return "How good these models are is not known: the data have no classes."
     separation = (
@@ -151,7 +162,8 @@ def _operator_shift_is(results: Results) -> str:
 
 
 def _without_classification(results: Results) -> str:
-    return LACKING if has_classes(results) and not len(results.classification) else ""
+    known = len(results.classification) or not has_classes(results) or without_classes(results)
+    return "" if known else LACKING
 
 
 def _selftest_is(results: Results) -> str:
@@ -274,6 +286,7 @@ REPORT = (
         overall(
             accuracy,
             discrimination,
+            regression,
             baselines,
             accuracy_differences,
             discrimination_differences,

@@ -59,6 +59,19 @@ def models_of(results: Results) -> list[str]:
     return in_order(results.plan.get("models"), results.estimates["model"])
 
 
+def single_output(results: Results) -> list[str]:
+    """The models that give one number per sequence, and no classes."""
+    named = results.environment.get("single_output")
+    known = named if isinstance(named, list) else []
+    return [model for model in models_of(results) if model in known]
+
+
+def without_classes(results: Results) -> bool:
+    """Whether no model of the run has classes."""
+    single = single_output(results)
+    return bool(single) and len(single) == len(models_of(results))
+
+
 def methods_of(results: Results) -> list[str]:
     """The methods, in the order of the plan; without references."""
     ran = pd.concat([results.estimates["method"], unmeasured_records(results)["method"]])

@@ -15,6 +15,8 @@ from .table import COUNTED, Cell, Head, Table, estimated, heads
 
 NAMES = {"auroc": "AUROC", "auprc": "AUPRC", "mcc": "MCC"}
 
+OF_NUMBERS = {"pearson": "Pearson", "spearman": "Spearman", "mse": "MSE"}
+
 UNEVEN = 0.1
 """So far above an even share, the share of the largest class makes accuracy misleading: from 0.6
 on for two classes. Our choice."""
@@ -28,7 +30,7 @@ LACKING = (
 def discrimination(results: Results) -> Table | None:
     """How well the models separate the classes; None where a run did not save it."""
     rows = results.classification
-    values = rows[rows["question"] == Question.VALUE]
+    values = rows[(rows["question"] == Question.VALUE) & rows["metric"].isin([*NAMES])]
     if values.empty:
         return None
     decimals = max(decimals_of(values), 3)
@@ -42,6 +44,26 @@ def discrimination(results: Results) -> Table | None:
     )
     caption = "AUROC, AUPRC and MCC on the test sequences"
     return Table(caption, _measure_heads(results, "Model"), body)
+
+
+def regression(results: Results) -> Table | None:
+    """How well single outputs predict measured numbers; None where no model has one."""
+    rows = results.classification
+    values = rows[(rows["question"] == Question.VALUE) & rows["metric"].isin([*OF_NUMBERS])]
+    if values.empty:
+        return None
+    decimals = max(decimals_of(values), 3)
+    body = tuple(
+        (
+            Cell(str(model)),
+            *(_discrimination_cell(own, measure, decimals) for measure in OF_NUMBERS),
+            Cell(counts(own.iloc[0])),
+        )
+        for model, own in values.groupby("model", sort=False)
+    )
+    caption = "Predicted beside measured numbers on the test sequences"
+    measures = (f"{name} {LEVEL}" for name in OF_NUMBERS.values())
+    return Table(caption, heads("Model", *measures, COUNTED), body)
 
 
 def discrimination_differences(results: Results) -> Table | None:

@@ -21,7 +21,7 @@ from ..figures.logo import BASE, HIGH, Logo, heights_of, logo
 from ..figures.style import Style, styles
 from ..figures.window import window
 from ..format.paths import without_folders
-from ..format.select import methods_of, models_of
+from ..format.select import has_classes, methods_of, models_of
 from .templates import template
 
 LETTERS = 40_000
@@ -84,11 +84,8 @@ class Example:
     truth: tuple[Truth, ...]
     ruler: tuple[tuple[float, str], ...]
     views: tuple[View, ...]
-
-    @property
-    def classes(self) -> bool:
-        """Whether the label is a class, and no measured number."""
-        return not any(view.output for view in self.views)
+    classes: bool
+    """Whether the label is a class, and no measured number."""
 
     @property
     def end(self) -> int:
@@ -144,6 +141,7 @@ def _example(
         tuple(_truths(example, shown)),
         tuple(zip(marked, map(str, _round(start, end)), strict=True)),
         views,
+        has_classes(results),
     )
 
 

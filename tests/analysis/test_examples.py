@@ -76,3 +76,13 @@ def test_without_classes_the_extremes_of_the_output_are_examples():
         4: ["next in the order of the run"],
         5: ["next in the order of the run"],
     }
+
+
+def test_a_single_output_is_wrong_for_no_class_of_the_data():
+    count = len(LABELS)
+    output = np.arange(count, dtype=float)[::-1]
+    single = Predictions(np.zeros(count, np.int64), np.full(count, np.nan), output)
+    rows = chosen_rows(LABELS, NAMES, CARRIES, {"net": single})
+    assert "the one net gives the smallest output" in rows[count - 1]
+    assert "the one net gives the largest output" in rows[0]
+    assert not any("sure" in why or "wrong" in why for each in rows.values() for why in each)

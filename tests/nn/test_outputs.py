@@ -9,6 +9,7 @@ from xaibench.dna.replacement import (
     replacement_ranks,
     with_replaced,
 )
+from xaibench.errors import NotApplicable
 from xaibench.nn.inference import logits
 from xaibench.nn.outputs import curve, explained_outputs, quantity
 from xaibench.randomness import streams
@@ -137,6 +138,16 @@ def test_of_two_classes_the_difference_is_explained_to_the_bit():
     assert torch.equal(
         explained_outputs(own), torch.stack([own[:, 0] - own[:, 1], own[:, 1] - own[:, 0]], 1)
     )
+
+
+def test_of_a_single_output_only_itself_is_a_quantity():
+    outputs = np.array([[[2.0], [0.5]], [[-1.0], [1.0]]], np.float32)
+    labels = np.array([0, 1])
+    found = quantity("logit_difference", outputs, labels, labels)
+    assert found.tolist() == [[2.0, 0.5], [-1.0, 1.0]], "whatever the label"
+    for name in ("probability", "accuracy", "kept"):
+        with pytest.raises(NotApplicable, match="gives one number per sequence and no classes"):
+            quantity(name, outputs, labels, labels)
 
 
 def test_a_single_output_is_explained_itself():

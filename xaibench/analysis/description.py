@@ -11,7 +11,7 @@ from xaibench.artefacts import models as trainings
 from xaibench.artefacts.artefact import is_stored
 from xaibench.artefacts.given_weights import replicate_names
 from xaibench.artefacts.job import Work, facts_of, is_trained
-from xaibench.artefacts.model_checks import of_answers
+from xaibench.artefacts.model_checks import of_answers, single_outputs
 from xaibench.artefacts.trained_models import TrainedModel, replicates_of
 from xaibench.data.audit.cautions import dataset_cautions
 from xaibench.data.loading import STANDS_IN
@@ -68,8 +68,15 @@ def description(work: Work) -> dict[str, Any]:
         },
         "chance": _chance_levels(work),
         **explanations.what_is_explained(work),
+        **_single_outputs(work),
         "cautions": [*of_answers(work), *_cautions(work)],
     }
+
+
+def _single_outputs(work: Work) -> dict[str, list[str]]:
+    """The models without classes, where there are any."""
+    models = single_outputs(work)
+    return {"single_output": models} if models else {}
 
 
 def _share_inside_motif(sequences: Sequences) -> float | None:

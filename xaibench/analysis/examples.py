@@ -100,16 +100,18 @@ def chosen_rows(
     The first sequence of each class (classes with a known motif before others, and one that carries
     it), the first that each model gets wrong, the one that the first model is least and that it is
     most sure of, then the first that are left; ``carries`` ``(sequence,)`` says which have a motif.
-    Without classes, the first with a motif and the two with the least and the largest output.
+    Without classes, the first with a motif; of a model with one output, the two with the least and
+    the largest.
     """
     reasons: list[tuple[int, str]] = []
     if len(class_names) > 1:
         reasons += _of_classes(labels, class_names, carries)
     else:
         reasons += [(row, "the first with a known motif") for row in _first_row(carries)]
-    for model, each in predictions.items() if len(class_names) > 1 else ():
-        wrong = each.predicted != labels[: len(each.predicted)]
-        reasons += [(row, f"the first that {model} gets wrong") for row in _first_row(wrong)]
+    for model, each in predictions.items():
+        if len(class_names) > 1 and each.output is None:
+            wrong = each.predicted != labels[: len(each.predicted)]
+            reasons += [(row, f"the first that {model} gets wrong") for row in _first_row(wrong)]
     for model, each in list(predictions.items())[:1]:
         least, most = int(each.ranked_by.argmin()), int(each.ranked_by.argmax())
         sure = each.output is None

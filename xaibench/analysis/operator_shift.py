@@ -74,7 +74,7 @@ def _confidences(work: Work) -> Iterator[dict[str, Any]]:
         outputs_by_seed = [
             arrays_of(work, spec)["logits"] for spec in specs if is_stored(work, spec)
         ]
-        if not outputs_by_seed:
+        if not outputs_by_seed or outputs_by_seed[0].shape[-1] == 1:  # no class to be sure of
             continue
         by_seed = [confidence(outputs).mean(axis=0) for outputs in outputs_by_seed]
         changes = np.stack([steps - steps[0] for steps in by_seed])

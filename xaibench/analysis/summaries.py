@@ -114,15 +114,18 @@ def training(work: Work) -> pd.DataFrame:
 
 
 def predictions(work: Work) -> pd.DataFrame:
-    """The logits of every model on the whole test split, one row per sequence and seed."""
+    """The logits of every model on the whole test split, one row per sequence and seed; a model
+    of a single output has it in place of the first logit, and no others."""
     test, classes = work.splits.test, len(work.splits.train.class_names)
     names = [f"{OF_CLASS}{place}" for place in range(classes)]
     parts = [pd.DataFrame(columns=[*columns_of("predictions"), *names])]
     for trained in trained_models(work.plan):
         spec = trainings.predictions_spec(work, trained)
         logits = arrays_of(work, spec)["logits"] if is_stored(work, spec) else None
-        if logits is None or logits.shape != (len(test), classes):
+        if logits is None or logits.shape not in ((len(test), classes), (len(test), 1)):
             continue
+        absent = np.full((len(test), classes - logits.shape[1]), np.nan)  # of a single output
+        logits = np.concatenate([logits, absent.astype(logits.dtype)], axis=1)
         where = {"model": trained.name, "seed": trained.seed}
         of_test = {"sequence": test.names, "label": test.labels}
         columns = dict(zip(names, logits.T, strict=True))

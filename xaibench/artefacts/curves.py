@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from xaibench.dna import replacement
 from xaibench.dna.imputation import DinucleotideChain, fit_dinucleotide_chain, imputed
-from xaibench.errors import ModelError
+from xaibench.errors import ModelError, NotApplicable
 from xaibench.explanation.controls import CONTROLS, ORACLE, RANDOM, is_map, random_maps
 from xaibench.nn import outputs
 from xaibench.nn.inference import logits
@@ -99,6 +99,8 @@ def curve_artefact(work: Work, trained: TrainedModel, curve: CurveKey) -> Artefa
         maps = maps_of(memory, trained, curve)
         starts = [_start_of(memory, each, sequences) for each in models]
         paths = [_along(start, scores, curve) for start in starts for scores in maps]
+        if len({path.shape[-1] for path in paths}) > 1:
+            raise NotApplicable("some of the models have classes and others a single output")
         arrays = {"logits": np.stack(paths)}
         if curve.control:
             arrays["is_map"] = is_map(maps[0], sequences.valid).astype(np.uint8)

@@ -120,8 +120,13 @@ class Explaining:
 
     def targets(self) -> Labels:
         """The class that is explained of each sequence."""
-        outputs = logits(self.classifier, self.sequences.codes)
-        return explained_targets(self.work.plan.target, self.sequences.labels, outputs)
+        return self.targets_and_labels()[0]
+
+    def targets_and_labels(self) -> tuple[Labels, Labels]:
+        """The class that is explained of each sequence, and the label as one that can be."""
+        outputs, labels = logits(self.classifier, self.sequences.codes), self.sequences.labels
+        targets = explained_targets(self.work.plan.target, labels, outputs)
+        return targets, explained_targets("label", labels, outputs)
 
     def references(self) -> Codes | None:
         """The references of the sequences ``(sequence, reference, position)``, where the method
@@ -134,16 +139,17 @@ class Explaining:
 def _unchanged(explaining: Explaining) -> Arrays:
     """Scores for the explained target and for the label, the cost, and the results of the
     guards."""
-    sequences, targets = explaining.sequences, explaining.targets()
+    sequences = explaining.sequences
+    targets, labels = explaining.targets_and_labels()
     every = np.arange(len(sequences))
     explanation = _of_rows(explaining, every, targets)
     few = every[:GUARDED][::-1]
     again = _in_other_batches(explaining, few, targets[few])
     guards = guarded(explanation.scores, again, few, sequences.valid, name=explaining.method)
     by_label = explanation.scores.copy()
-    other = np.flatnonzero(targets != sequences.labels)
+    other = np.flatnonzero(targets != labels)
     if len(other):
-        by_label[other] = _of_rows(explaining, other, sequences.labels[other]).scores
+        by_label[other] = _of_rows(explaining, other, labels[other]).scores
     scores: Arrays = {"scores": explanation.scores, "scores_of_label": by_label, "targets": targets}
     return {**scores, "cost": sum_costs([explanation]), "guards": np.array(guards)}
 
@@ -277,8 +283,8 @@ def what_is_explained(work: Work) -> Spec:
 
 def explained_targets(target: str, labels: Labels, outputs: Logits) -> Labels:
     """The class that is explained of each sequence, by the plan's ``target``: its label, or the
-    one that the logits ``(sequence, class)`` predict."""
-    if target == "label":
+    one that the logits ``(sequence, class)`` predict; 0 of a single output."""
+    if target == "label" and outputs.shape[1] > 1:
         return labels[: len(outputs)]
     predicted: Labels = outputs.argmax(axis=1).astype(np.int64)
     return predicted

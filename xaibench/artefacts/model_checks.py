@@ -51,7 +51,11 @@ def _behaviour(memory: Memory, trained: TrainedModel) -> dict[str, Any]:
     with fenced():
         answers = steady(classifier, few(test), classes=classes, explained=explained)
     padding = padding_of(classifier, work.chosen.codes)
-    return {"units": answers.units, "padding": None if padding is None else asdict(padding)}
+    return {
+        "units": answers.units,
+        "padding": None if padding is None else asdict(padding),
+        "outputs": answers.logits.shape[1],
+    }
 
 
 def unusable(work: Work, trained: TrainedModel) -> tuple[str, str] | None:
@@ -91,11 +95,11 @@ def _of_units(work: Work) -> list[str]:
     """Of the models that give probabilities in place of logits."""
     classes = len(work.splits.train.class_names)
     units = {
-        (model, each["units"]): None
+        (model, each["units"], each.get("outputs", classes)): None  # up to 0.1.0 not stored
         for model in work.plan.models
         for each in _behaviours(work, model)
     }
-    cautions = ((model, caution_of(unit, classes)) for model, unit in units)
+    cautions = ((model, caution_of(unit, outputs)) for model, unit, outputs in units)
     return [f"{model} {caution}." for model, caution in cautions if caution]
 
 
@@ -109,6 +113,15 @@ def of_padding(work: Work) -> list[str]:
         if paddings:
             sentences.append(f"{model} {max(paddings, key=lambda padding: padding.change)}.")
     return sentences
+
+
+def single_outputs(work: Work) -> list[str]:
+    """The models that give one number per sequence, and no classes."""
+    return [
+        model
+        for model in work.plan.models
+        if any(each.get("outputs") == 1 for each in _behaviours(work, model))
+    ]
 
 
 def _behaviours(work: Work, model: str) -> list[dict[str, Any]]:

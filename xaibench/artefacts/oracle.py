@@ -89,10 +89,8 @@ def oracle_artefact(work: Work, trained: TrainedModel, oracle: Oracle) -> Artefa
 
     def make(memory: Memory) -> Arrays:
         classifier = memory.value(model_artefact(work, trained))
-        targets = sequences.labels
-        if oracle.target == "predicted":
-            outputs = logits(classifier, sequences.codes)
-            targets = explained_targets(oracle.target, targets, outputs)
+        outputs = logits(classifier, sequences.codes)
+        targets = explained_targets(oracle.target, sequences.labels, outputs)
         donor = donor_of(work, oracle.operator, sequences.codes)
         scores = drops_by_donor(classifier, sequences, donor, targets)
         return {"scores": scores.astype(np.float32)}

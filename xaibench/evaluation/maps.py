@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xaibench.artefacts.effects import effects_key, effects_of, effects_spec
+from xaibench.artefacts.model_checks import single_outputs
 from xaibench.artefacts.subsets import first
 from xaibench.errors import NotApplicable
 from xaibench.explanation.controls import ORACLE, RANDOM, is_map
+from xaibench.nn.checks.outputs import NO_CLASSES
 from xaibench.protocols import MetricFacts, OfEffects, OfExplanation
 from xaibench.values import Explained, Subsets, Substitutions
 
@@ -36,6 +38,8 @@ def _map_inputs(
     motif = source.sequences.inside_motif
     if kind.needs_motif and motif is None:
         raise NotApplicable("motif positions are not known")
+    if kind.needs_motif and _speaks_for_several(source) and _is_single(source, record):
+        raise NotApplicable(f"motifs speak for several classes, and the model {NO_CLASSES}")
     maps = source.maps(facts.target)
     if kind.needs_sign and record.method == RANDOM:
         maps = [replace(each, scores=each.scores - 0.5, signed=True) for each in maps]
@@ -46,6 +50,16 @@ def _map_inputs(
         raise NotApplicable("no explained sequence carries a motif of its class")
     for explained in maps:
         yield _inputs_of_map(explained.take(rows), record.control)
+
+
+def _speaks_for_several(source: Source) -> bool:
+    evidence = source.sequences.evidence
+    return evidence is not None and len(np.unique(evidence[evidence >= 0])) > 1
+
+
+def _is_single(source: Source, record: RecordGroup) -> bool:
+    """Whether the model has a single output, of which nobody knows which class it speaks for."""
+    return record.model in single_outputs(source.work)
 
 
 def effect_parts(

@@ -56,9 +56,9 @@ def _accuracy_record(work: Work, record: RecordGroup) -> RecordGroup:
         arrays = required_arrays(work, predictions_spec(work, record.trained))
         if not test.has_classes:
             raise NotApplicable("the data have no classes")
+        right = quantity("accuracy", arrays["logits"], test.labels, test.labels)
     except (Missing, NotApplicable) as why:
         return without_values(record, why)
-    right = quantity("accuracy", arrays["logits"], test.labels, test.labels)
     return replace(record, sequences=test.names, values=right)
 
 

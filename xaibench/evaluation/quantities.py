@@ -15,6 +15,7 @@ from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.errors import Missing, NotApplicable
 from xaibench.explanation.controls import RANDOM
 from xaibench.nn import outputs
+from xaibench.nn.checks.outputs import NO_CLASSES
 from xaibench.protocols import Quantity
 from xaibench.shapes import Logits
 from xaibench.storage.artefacts import OK, Spec
@@ -111,6 +112,9 @@ def _of_target(work: Work, logits: Logits, quantity: Quantity) -> CurveValues:
 
 
 def _of_label(work: Work, logits: Logits, quantity: Quantity) -> CurveValues:
-    """A quantity of logits ``(step, sequence, class)`` for the true label."""
+    """A quantity of logits ``(step, sequence, class)`` for the true label; NotApplicable where the
+    data have classes and the model has a single output, which is of none."""
+    if logits.shape[-1] == 1 and work.chosen.has_classes:
+        raise NotApplicable(f"the true label has no output of a model that {NO_CLASSES}")
     labels = work.chosen.labels[: logits.shape[1]]
     return outputs.quantity(quantity, logits, labels, labels)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xaibench.dna.replacement import Ranks, with_replaced
+from xaibench.errors import NotApplicable
+from xaibench.nn.checks.outputs import NO_CLASSES
 from xaibench.protocols import Precision, Quantity
 from xaibench.shapes import Codes, Labels, Logits
 
@@ -75,8 +77,13 @@ Float = NDArray[np.float64]
 def quantity(name: Quantity, outputs: Logits, targets: Labels, labels: Labels) -> Float:
     """A ``protocols.Quantity`` ``(..., sequence)`` of logits ``(..., sequence, class)``.
 
-    ``targets`` and ``labels`` are ``(sequence,)``. NaN where a logit is.
+    ``targets`` and ``labels`` are ``(sequence,)``. NaN where a logit is. NotApplicable for what
+    needs classes, where there is a single output; of that the target is always 0.
     """
+    if outputs.shape[-1] == 1:
+        if name != "logit_difference":
+            raise NotApplicable(f"the model {NO_CLASSES}")
+        targets = labels = np.zeros_like(targets)
     return _QUANTITIES[name](outputs.astype(np.float64), targets, labels)
 
 

@@ -359,7 +359,8 @@ TABLES = (
     TableSchema(
         name="classification",
         file="classification.csv",
-        holds="AUROC, AUPRC and MCC of the models, and how they differ",
+        holds="AUROC, AUPRC and MCC of the models (Pearson, Spearman and MSE of a single output), "
+        "and how they differ",
         row="one measure of a model, or of two",
         made_by="xaibench.analysis.certainty.classification:classification",
         columns=(
@@ -372,15 +373,18 @@ TABLES = (
             text("other", "label", "the model it is compared with", "`value`"),
             one_of(
                 "metric",
-                ("auroc", "auprc", "mcc"),
+                ("auroc", "auprc", "mcc", "pearson", "spearman", "mse"),
                 "the measure; with two classes AUPRC is that of the second, with more AUROC and "
-                "AUPRC are means over classes of each against the rest",
+                "AUPRC are means over classes of each against the rest; the last three of a model "
+                "of a single output beside measured numbers",
             ),
             number(
                 "mean",
-                "AUROC and AUPRC [0, 1], MCC [-1, 1]; differences twice as wide",
-                "the mean over seeds, higher is better",
-                "a class has no test sequence, logits are not finite, or models share no seed: "
+                "AUROC and AUPRC [0, 1], MCC and correlations [-1, 1], MSE squared units of the "
+                "response; differences twice as wide",
+                "the mean over seeds, higher is better (MSE: lower)",
+                "a class has no test sequence, the model has a single output and no number was "
+                "measured, logits are not finite, or models share no seed: "
                 "`reason`",
             ),
             number(

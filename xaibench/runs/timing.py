@@ -133,9 +133,10 @@ def _timed_method(
     codes, references = sequences.codes, None
     if asks_for(plugin.call, "references"):
         references = shuffling.references(codes, REFERENCE_COUNT, work.plan.data_seed)
+    _, labels = explaining.targets_and_labels()
     began, all_bases = now(), False
     try:
-        explanation = explained_by(explaining, codes, sequences.labels, options, references)
+        explanation = explained_by(explaining, codes, labels, options, references)
         all_bases = explanation.hypothetical is not None
     except NotApplicable:
         return _MethodTiming(0.0, refused=True)

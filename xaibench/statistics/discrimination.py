@@ -1,4 +1,5 @@
-"""How well scores discriminate between classes: AUROC, AUPRC and MCC with their intervals.
+"""How well scores discriminate between classes: AUROC, AUPRC and MCC with their intervals; and how
+well single outputs predict measured numbers.
 
 These are no means over sequences, so they have no ``Estimate``. Logits are ``(seed, sequence,
 class)`` of one model under several seeds, on the same sequences with the same labels.
@@ -18,11 +19,15 @@ from xaibench.shapes import Labels
 from .classification_intervals import from_counts
 from .classification_measures import MEASURE, of_seeds
 from .crossed import UNDEFINED, Interval
+from .regression_measures import REGRESSION
 from .resampling import Clusters, Drawing, Draws
 
 MEASURES = tuple(MEASURE)
 
-_RANGES = {"auroc": (0.0, 1.0), "auprc": (0.0, 1.0), "mcc": (-1.0, 1.0)}
+_RANGES = {
+    **{"auroc": (0.0, 1.0), "auprc": (0.0, 1.0), "mcc": (-1.0, 1.0)},
+    **{"pearson": (-1.0, 1.0), "spearman": (-1.0, 1.0), "mse": (0.0, math.inf)},
+}
 
 PASSES = 1000
 """Bootstrap samples, half of those of means: each is a pass over all sequences."""
@@ -88,6 +93,39 @@ def estimate(
     return _with_intervals(bootstrapped, draws, level, _RANGES[measure], logits.shape[1])
 
 
+def regression(
+    measure: str,
+    predictions: Float,
+    responses: Float,
+    drawing: Drawing,
+    *,
+    clusters: Clusters | None = None,
+    level: float = 0.95,
+) -> Discrimination:
+    """A measure of ``REGRESSION`` of predictions ``(seed, sequence)`` beside the measured responses
+    ``(sequence,)``, the mean over the seeds; intervals as ``estimate`` has them, those for these
+    models from the bootstrap alone."""
+    if not predictions.size:
+        return Discrimination(np.nan, reason="no predictions")
+    if not (np.isfinite(predictions).all() and np.isfinite(responses).all()):
+        return Discrimination(np.nan, reason="some predictions or responses are not finite")
+    function, whole = REGRESSION[measure], np.ones((1, len(responses)))
+    own = np.array([function(each, responses, whole)[0] for each in predictions])
+    if np.isnan(own).any():
+        return Discrimination(np.nan, reason="predictions or responses are constant")
+    draws = _draws(predictions, drawing, clusters)
+    rows = max(_WEIGHTS_AT_ONCE // len(responses), 1)
+    counts = draws.sequence_counts
+    parts = [counts[start : start + rows] for start in range(0, len(counts), rows)]
+    drawn = [
+        np.concatenate([function(each, responses, part.astype(np.float64)) for part in parts])
+        for each in predictions
+    ]
+    bootstrapped = _Bootstrapped(own, np.stack(drawn, axis=1), UNDEFINED)
+    within = _RANGES[measure]
+    return _with_intervals(bootstrapped, draws, level, within, len(responses))
+
+
 def difference(
     measure: str,
     first: Float,
@@ -121,6 +159,8 @@ def _problem(logits: Float, labels: Labels) -> str:
     """Why nothing can be said of these predictions; nothing where something can."""
     if not logits.size:
         return "no predictions"
+    if logits.shape[2] == 1 or np.isnan(logits[:, :, 1:]).all():
+        return "a model gives one number per sequence and no classes"
     if not np.isfinite(logits).all():
         return "some logits are not finite"
     counts = np.bincount(labels, minlength=logits.shape[2])

@@ -41,6 +41,15 @@ def test_units_are_told_by_values_and_the_last_operation(ending):
     assert found == UNITS.get(ending, "logits")
 
 
+def test_a_single_output_is_no_softmax_and_only_a_sigmoid_at_its_end_is_said():
+    ones = np.ones((8, 1))
+    assert units_of(ones) == "logits"
+    assert units_of(0 * ones) == "logits"
+    assert units_of(ones, last="sigmoid") == "sigmoid"
+    assert caution_of("logits", 1) is None
+    assert str(caution_of("sigmoid", 1)).startswith("ends in a sigmoid")
+
+
 def test_log_probabilities_need_no_caution_and_probabilities_do():
     assert caution_of("logits", 3) is None
     assert caution_of("log-softmax", 2) is None

@@ -18,7 +18,9 @@ from xaibench.statistics.discrimination import (
     Discrimination,
     difference,
     estimate,
+    regression,
 )
+from xaibench.statistics.regression_measures import REGRESSION
 from xaibench.statistics.resampling import Clusters, Drawing, shared_draws
 
 OF_CLASS = "logit_"
@@ -38,8 +40,9 @@ class Predicted:
 
     @property
     def has_classes(self) -> bool:
-        """Whether there are logits of two classes or more."""
-        return bool(self.logits.shape[2] > 1)
+        """Whether there are logits of two classes or more, and no single output in place of the
+        first."""
+        return self.logits.shape[2] > 1 and not bool(np.isnan(self.logits[:, :, 1:]).all())
 
     def under(self, seeds: NDArray[np.int64]) -> NDArray[np.float64]:
         """The logits under these seeds, which are some of its own, in their order."""
@@ -61,12 +64,23 @@ def predicted(table: pd.DataFrame) -> dict[str, Predicted]:
 
 
 def classification(
-    predictions: pd.DataFrame, groups: Mapping[str, str] | None, data_seed: int
+    predictions: pd.DataFrame,
+    groups: Mapping[str, str] | None,
+    data_seed: int,
+    responses: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
-    """One row per model and measure, then one per pair of models and measure."""
+    """One row per model and measure, then one per pair of models and measure.
+
+    A model of a single output has Pearson, Spearman and MSE where there are ``responses``, the
+    measured number by the name of a test sequence.
+    """
     drawing = shared_draws(data_seed, "classification", resamples=PASSES, flips=0)
     models = predicted(predictions)
-    rows = [*_measure_rows(models, groups, drawing), *_difference_rows(models, groups, drawing)]
+    rows = [
+        *_measure_rows(models, groups, drawing),
+        *_regression_rows(models, responses, groups, drawing),
+        *_difference_rows(models, groups, drawing),
+    ]
     return pd.DataFrame(rows, columns=columns_of("classification"))
 
 
@@ -82,12 +96,30 @@ def _measure_rows(
             yield _measure_row(Question.VALUE, model, "", measure, estimated)
 
 
+def _regression_rows(
+    models: Mapping[str, Predicted],
+    responses: Mapping[str, float] | None,
+    groups: Mapping[str, str] | None,
+    drawing: Drawing,
+) -> Iterator[dict[str, Any]]:
+    for model, own in models.items():
+        if own.has_classes or responses is None:
+            continue
+        measured = np.array([responses[name] for name in own.sequences], np.float64)
+        clusters = clusters_of(own, groups)
+        for measure in REGRESSION:
+            estimated = regression(
+                measure, own.logits[:, :, 0], measured, drawing, clusters=clusters
+            )
+            yield _measure_row(Question.VALUE, model, "", measure, estimated)
+
+
 def _difference_rows(
     models: Mapping[str, Predicted], groups: Mapping[str, str] | None, drawing: Drawing
 ) -> Iterator[dict[str, Any]]:
     for model, other in combinations(models, 2):
         first, second = models[model], models[other]
-        if not first.has_classes:
+        if not (first.has_classes and second.has_classes):
             continue
         seeds = np.intersect1d(first.seeds, second.seeds)
         clusters = clusters_of(first, groups)

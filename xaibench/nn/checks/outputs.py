@@ -11,10 +11,14 @@ from torch import Tensor
 
 from xaibench.errors import ModelError, NotApplicable, NotFinite, RuleError, described
 
+NO_CLASSES = "gives one number per sequence and no classes"
+"""Why what needs classes does not apply to a model."""
+
 
 def forward_logits(model: Any, inputs: Any, rows: int, *, classes: int | None = None) -> Tensor:
     """The logits ``(N, class)`` of a forward pass of so many rows, of any values; ModelError where
-    it raises or gives something else. A model whose output was chosen may give ``(N, 1)``."""
+    it raises or gives something else. A model whose output was chosen may give ``(N, 1)``,
+    and one with ``single_output = True`` gives nothing else."""
     try:
         outputs = model(inputs)
     except (ModelError, NotApplicable, RuleError):  # the rules of a method run within this call
@@ -27,6 +31,8 @@ def forward_logits(model: Any, inputs: Any, rows: int, *, classes: int | None = 
         ) from error
     if getattr(model, "chooses", False) and tuple(getattr(outputs, "shape", ())) == (rows, 1):
         classes = None
+    if getattr(model, "single_output", False):
+        classes = 1
     return valid_logits(outputs, rows, classes=classes, device=getattr(inputs, "device", None))
 
 

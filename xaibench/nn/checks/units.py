@@ -33,6 +33,8 @@ def units_of(outputs: Logits, *, last: str = "", spacing: float = 0.0) -> Units:
     """
     values, close = outputs.astype(np.float64), max(CLOSE, 4 * spacing)
     between = bool(((values >= 0) & (values <= 1)).all())
+    if outputs.shape[1] == 1:  # it may be any number, and be 0 or 1
+        return "sigmoid" if between and "sigmoid" in last and "log" not in last else "logits"
     if between and np.allclose(values.sum(axis=1), 1, rtol=0, atol=close):
         return "softmax"
     if (values <= close).all() and np.allclose(
@@ -47,6 +49,11 @@ def caution_of(units: Units, classes: int) -> str | None:
     differ from each other as the logits do, and nothing else is explained."""
     if units not in ("softmax", "sigmoid"):
         return None
+    if classes == 1:
+        return (
+            "ends in a sigmoid: what is explained changes little where it is near 0 or 1, whatever "
+            "the sequence; return the input of the sigmoid to explain that"
+        )
     surest = np.e / (np.e + classes - 1)
     return (
         f"gives probabilities (a {units}), not logits: differences of probabilities are explained, "
