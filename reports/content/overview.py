@@ -82,7 +82,7 @@ def _quality(run: Results, model: str) -> dict[str, Any]:
     """Accuracy and AUROC, beside the accuracy of the best trivial baseline."""
     known = run.environment.get("floor") or []
     best: dict[str, Any] = max(known, key=lambda each: float(each["accuracy"]), default={})
-    baseline = {"floor": best.get("accuracy"), "floor_model": best.get("name", "")}
+    baseline = {"floor": best.get("accuracy", math.nan), "floor_model": best.get("name", "")}
     rows = values_of(run, "accuracy", model)
     auroc = matching(run.classification, question=Question.VALUE, metric="auroc", model=model)
     return {**_with_ends("accuracy", rows), **_with_ends("auroc", auroc), **baseline}

@@ -201,3 +201,12 @@ def test_one_seed_has_the_interval_of_these_trained_models(tmp_path: Path) -> No
     table = pd.read_csv(StringIO(index("one", [("run", run)])["overview.csv"]))
     rows = run.estimates[run.estimates["question"] == "against random"]
     assert table["gap_low"][0] in set(rows["sequences_low"])
+
+
+def test_runs_without_trivial_baselines_are_rows_too(tmp_path: Path) -> None:
+    run = read(write(tmp_path / "run", Made(models=("cnn",))))
+    run = replace(run, environment={**run.environment, "floor": []})
+    texts = index("unlabelled", [("one", run), ("two", run)])
+    table = pd.read_csv(StringIO(texts["overview.csv"]))
+    assert table["floor"].isna().all()
+    assert len(table) == 2
