@@ -2,12 +2,16 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 
 from xaibench.errors import ModelError
+from xaibench.explanation.method_call import explain
+from xaibench.nn.adapted import adapted
 from xaibench.nn.explained_output import explained_number, weighted_profile
 from xaibench.plugins.harness_options import Explain
+from xaibench.plugins.registry import load
 
 ROWS, TASKS, POSITIONS = 3, 5, 11
 TENSOR = torch.randn(ROWS, TASKS, POSITIONS, generator=torch.Generator().manual_seed(0))
@@ -132,3 +136,24 @@ def test_what_does_not_exist_is_said_with_what_does(outputs, choice, message):
 def test_a_function_with_another_choice_is_rejected():
     with pytest.raises(ValueError, match="expected function: alone"):
         Explain(function="counts", log=True)
+
+
+def test_a_weighted_profile_need_not_add_up_and_a_sum_must():
+    network = torch.nn.Conv1d(4, 2, 3)
+    profile, total = (
+        adapted(network, classes=1, length=POSITIONS, explained=Explain(reduce=reduction))
+        for reduction in ("profile", "sum")
+    )
+    assert not profile.adds_up
+    assert total.adds_up
+    codes = np.random.default_rng(0).integers(0, 4, (3, POSITIONS)).astype(np.uint8)
+    explanation = explain(
+        load("attribution", "integrated_gradients").call,
+        profile,
+        codes,
+        np.zeros(3, np.int64),
+        options={},
+        seed=0,
+        component="",
+    )
+    assert explanation.completeness_error > 0.01

@@ -88,7 +88,18 @@ def usable(work: Work, trained: TrainedModel) -> bool:
 
 def of_answers(work: Work) -> list[str]:
     """What a reader must know of the answers of the plan's models, one sentence each."""
-    return [*_of_units(work), *of_padding(work)]
+    return [*_of_units(work), *of_padding(work), *_of_profiles(work)]
+
+
+def _of_profiles(work: Work) -> list[str]:
+    """Of the models whose profile is weighted by its own probabilities."""
+    choices = {model: use.options.get("explain") or {} for model, use in work.plan.models.items()}
+    return [
+        f"{model}: the probabilities that weigh its profile count as constants (Avsec et al. "
+        "2021), so contributions need not sum to the change of what is explained."
+        for model, choice in choices.items()
+        if choice.get("reduce") == "profile"
+    ]
 
 
 def _of_units(work: Work) -> list[str]:

@@ -93,12 +93,15 @@ def explain(
     ``references`` ``(N, K, L)`` are codes too; ``seed`` and ``component`` name the random streams.
     The model is left as found. One in half precision is explained in single precision, by the same
     weights. ValueError where the scores have another shape, are not finite, or are less complete
-    than the method promises (WithoutRule where a function explains it); NotApplicable where half
-    precision leaves nothing to promise.
+    than the method promises (WithoutRule where a function explains it), unless the model says by
+    ``adds_up`` that its gradient leaves a part out; NotApplicable where half precision leaves
+    nothing to promise.
     """
     batch_size = batch_size or min(BATCH, batch_rows(codes.shape[1]))
     name = method_name(method)
     view, promised = ExplainedView(model), method_facts(method).completeness
+    if not getattr(model, "adds_up", True):
+        promised = None  # a gradient that leaves a part out sums to no change
     if promised is not None or narrow_of(model):
         _reject_half_precision(model, codes[:1], name, promises=promised is not None)
     batches = []

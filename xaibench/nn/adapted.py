@@ -56,7 +56,8 @@ class AdaptedModel(nn.Module):
 
     so a column of zeros is N, and whatever a gradient has along ``(1, 1, 1, 1)`` is what tells N
     from a base, which the correction for the simplex takes out. ``chooses`` where one number of
-    what the network returns was chosen to be explained.
+    what the network returns was chosen to be explained; ``adds_up`` unless its gradient takes a
+    part of it for constant, so that contributions need not sum to its change.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class AdaptedModel(nn.Module):
         self.explained = explained
         self.function = function
         self.chooses = explained is not None or function is not None
+        self.adds_up = explained is None or explained.reduce != "profile"
         # no buffer: it is no part of the weights, and follows the inputs' type and device
         self._table = table
         self._plain = layout == "N4L" and _is_one_hot(table)

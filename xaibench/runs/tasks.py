@@ -9,7 +9,7 @@ from xaibench.artefacts.artefact import Artefact, Epoch, Memory, ensure
 from xaibench.artefacts.curves import curve_artefacts
 from xaibench.artefacts.effects import effects_artefacts
 from xaibench.artefacts.explanations import explained_artefacts
-from xaibench.artefacts.job import Work, is_explained
+from xaibench.artefacts.job import Work, is_explained, is_trained
 from xaibench.artefacts.model_checks import behaviour_artefact, usable
 from xaibench.artefacts.models import model_artefacts, predictions_artefact
 from xaibench.artefacts.oracle import oracle_artefacts
@@ -24,6 +24,7 @@ class TaskKind(StrEnum):
     """What a task is about: a model, or one source of maps on it."""
 
     TRAINING = "training"
+    WEIGHTS = "weights"
     CONTROL = RANDOM
     ORACLE = ORACLE
     METHOD = "method"
@@ -45,7 +46,9 @@ class Task:
 
     @property
     def trains(self) -> bool:
-        return self.kind == TaskKind.TRAINING
+        """Whether it makes the model that all others of the model are about: it is trained, or its
+        weights are read."""
+        return self.kind in (TaskKind.TRAINING, TaskKind.WEIGHTS)
 
 
 def tasks(plan: Plan) -> Iterator[Task]:
@@ -53,7 +56,9 @@ def tasks(plan: Plan) -> Iterator[Task]:
     methods = ((TaskKind.METHOD, label) for label in plan.attribution)
     sources = [(TaskKind.TRAINING, ""), (TaskKind.CONTROL, ""), (TaskKind.ORACLE, ""), *methods]
     for (kind, method), model in product(sources, plan.models):
-        if kind == TaskKind.TRAINING or is_explained(plan, model):
+        if kind == TaskKind.TRAINING and not is_trained(plan, model):
+            kind = TaskKind.WEIGHTS
+        if kind in (TaskKind.TRAINING, TaskKind.WEIGHTS) or is_explained(plan, model):
             yield from (Task(trained, kind, method) for trained in replicates_of(plan, model))
 
 
@@ -61,7 +66,7 @@ def artefacts_of(work: Work, task: Task) -> Iterator[Artefact]:
     """What a task consists of, in the order in which it is made."""
     trained = task.trained
     match task.kind:
-        case TaskKind.TRAINING:
+        case TaskKind.TRAINING | TaskKind.WEIGHTS:
             yield from model_artefacts(work, trained)
             yield (behaviour := behaviour_artefact(work, trained))
             usable_model = (*behaviour.needs, behaviour.spec)
