@@ -12,7 +12,7 @@ import yaml
 from xaibench.results.reading import Results
 
 from ..format.numbers import ABSENT
-from ..format.select import methods_of, models_of, seeds_of
+from ..format.select import given_weights, methods_of, models_of, replicate_noun, seeds_of
 from ..tables.table import Cell, Table, heads
 
 
@@ -34,7 +34,7 @@ def facts(results: Results) -> list[str]:
     counts = [
         (len(models_of(results)), "model"),
         (len(methods_of(results)), "method"),
-        (len(seeds_of(results)), "seed"),
+        (len(seeds_of(results)), replicate_noun(results)),
         (0 if math.isnan(sequences) else int(sequences), "explained sequence"),
     ]
     texts = [f"{count:,} {noun}{'' if count == 1 else 's'}" for count, noun in counts]
@@ -54,7 +54,8 @@ def about(results: Results) -> Table:
         "Fingerprint of the data": environment.get("data"),
         "Methods": _comma_separated(methods_of(results)),
         "Operators": _comma_separated(results.plan.get("operators")),
-        "Seeds": _comma_separated(seeds_of(results)),
+        "Seeds": _seeds(results),
+        "Weights": _weights(results),
         "Versions": _in_one_line(environment.get("versions")),
         "Processor": environment.get("processor"),
         "Threads": environment.get("threads"),
@@ -70,6 +71,18 @@ def _classes(data: dict[str, Any]) -> list[str]:
     """Their names where there are two or more; of fewer the facts of the data say why."""
     names = list(data.get("classes") or data.get("class_names") or ())
     return names if len(names) > 1 else []
+
+
+def _seeds(results: Results) -> str:
+    """The seeds that models were trained under; nothing where none was trained."""
+    trained = [model for model in models_of(results) if model not in given_weights(results)]
+    return _comma_separated(seeds_of(results)) if trained else ""
+
+
+def _weights(results: Results) -> str:
+    """The files of the models that came with their weights."""
+    given = given_weights(results)
+    return "; ".join(f"{model}: {_comma_separated(files)}" for model, files in given.items())
 
 
 def models_table(results: Results) -> Table:

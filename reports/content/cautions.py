@@ -5,7 +5,7 @@ from __future__ import annotations
 from xaibench.results.reading import Results
 
 from ..format.numbers import number
-from ..format.select import seeds_of
+from ..format.select import replicate_noun, seeds_of
 from ..tables.discrimination import largest_class, uneven
 
 FEW_SEEDS = 5
@@ -69,15 +69,15 @@ def _uneven_classes(results: Results) -> list[str]:
 
 def _few_seeds(results: Results) -> list[str]:
     """A caution on retraining where there are fewer than ``FEW_SEEDS``."""
-    seeds = len(seeds_of(results))
+    seeds, noun = len(seeds_of(results)), replicate_noun(results)
     if seeds == 1:
         return [
-            "One seed: nothing is known of retraining. Every interval is over sequences and holds "
-            "for these trained models only."
+            f"One {noun}: nothing is known of retraining. Every interval is over sequences and "
+            "holds for these trained models only."
         ]
     few = (
-        f"Only {seeds} seeds: what would change with retraining is hardly known, so the intervals "
-        "are wide."
+        f"Only {seeds} {noun}s: what would change with retraining is hardly known, so the "
+        "intervals are wide."
     )
     return [few] if seeds < FEW_SEEDS else []
 

@@ -16,6 +16,7 @@ from ..format.names import first_upper, label
 from ..format.numbers import listed
 from ..format.select import (
     estimates_of,
+    given_weights,
     has_classes,
     has_train,
     models_of,
@@ -48,33 +49,56 @@ def references(text: str) -> Table | None:
 
 
 def _models(results: Results) -> str:
-    """Which models were trained, on how many sequences, under how many seeds."""
-    data, sizes = results.environment.get("dataset") or {}, _sizes_of_data(results)
-    names = listed([name.replace("_", " ") for name in models_of(results)])
-    trained = f" on {sizes['train']:,} sequences" if "train" in sizes else ""
+    """Which models were trained, on how many sequences, under how many seeds, and which were given
+    with their weights."""
+    given = given_weights(results)
+    models = models_of(results)
+    trained = [] if not has_train(results) else [name for name in models if name not in given]
+    elsewhere = [name for name in models if name not in trained]
+    clauses = filter(None, [_trained(results, trained), _trained_elsewhere(results, elsewhere)])
+    first, *others = [*clauses, ""]
+    sentences = [f"{first}{_note(results)}.", *(f"{clause}." for clause in others if clause)]
+    return " ".join(sentences) + _not_explained(results)
+
+
+def _trained(results: Results, names: list[str]) -> str:
+    """The models that the run trained."""
+    if not names:
+        return ""
+    sizes = _sizes_of_data(results)
+    on = f" on {sizes['train']:,} sequences" if "train" in sizes else ""
     tested = f" and tested on {sizes['test']:,}" if "test" in sizes else ""
-    plural = len(models_of(results)) > 1
-    noun = "The models" if plural else "The model"
-    verb = "were" if plural else "was"
-    note = f" ({str(data['note']).rstrip('.')})" if data.get("note") else ""
-    if _trained_elsewhere(results):
-        applied = f" to {sizes['test']:,} sequences" if "test" in sizes else ""
-        every = f"{verb} trained elsewhere and applied{applied}{note}"
-        return f"{noun} {names} {every}.{_not_explained(results)}"
-    every = f"{verb} trained under {_seeds_per_model(results)}{trained}{tested}{note}"
-    return f"{noun} {names} {every}.{_not_explained(results)}"
+    seeds = _seeds_per_model(results, names)
+    return f"{_subject(names)} trained under {seeds}{on}{tested}"
 
 
-def _trained_elsewhere(results: Results) -> bool:
-    """Whether the run trained none of its models: each has weights of its own."""
-    planned = results.plan.get("models")
-    options: dict[str, Any] = planned if isinstance(planned, dict) else {}
-    own = [bool((options.get(name) or {}).get("weights")) for name in models_of(results)]
-    return not has_train(results) or (bool(own) and all(own))
+def _trained_elsewhere(results: Results, names: list[str]) -> str:
+    """The models that came with their weights."""
+    if not names:
+        return ""
+    given, sizes = given_weights(results), _sizes_of_data(results)
+    applied = f" to {sizes['test']:,} sequences" if "test" in sizes else ""
+    counts = [len(given[name]) for name in names if name in given]
+    several = max(counts, default=1) > 1
+    each = f", in {_number_range(counts)} replicates{' each' * (len(names) > 1)}," * several
+    return f"{_subject(names)} trained elsewhere{each} and applied{applied}"
 
 
-def _seeds_per_model(results: Results) -> str:
-    counts = seed_counts(results).values()
+def _subject(names: list[str]) -> str:
+    """The models as the subject of a sentence, with its verb."""
+    readable = listed([_readable(name) for name in names])
+    return f"The models {readable} were" if len(names) > 1 else f"The model {readable} was"
+
+
+def _note(results: Results) -> str:
+    """Where the data come from, in parentheses."""
+    note = (results.environment.get("dataset") or {}).get("note")
+    return f" ({str(note).rstrip('.')})" if note else ""
+
+
+def _seeds_per_model(results: Results, names: list[str]) -> str:
+    by_model = seed_counts(results)
+    counts = [by_model[name] for name in names if name in by_model]
     if max(counts, default=1) == 1:
         return "one seed each"
     return f"{_number_range(counts)} seeds{' each' if len({*counts}) == 1 else ''}"

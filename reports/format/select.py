@@ -47,11 +47,21 @@ def rows_of(table: pd.DataFrame) -> list[Row]:
 
 def replicate(results: Results, model: str, seed: int) -> str:
     """What a replicate of a model is called in a head: its seed, or the file of its weights."""
+    files = given_weights(results).get(model, [])
+    return files[seed] if 0 <= seed < len(files) else f"Seed {seed}"
+
+
+def given_weights(results: Results) -> dict[str, list[str]]:
+    """What the files are called of the models that came with their weights."""
     named = results.environment.get("replicates")
-    files = named.get(model) if isinstance(named, dict) else None
-    if not isinstance(files, list) or not 0 <= seed < len(files):
-        return f"Seed {seed}"
-    return str(files[seed])
+    if not isinstance(named, dict):
+        return {}
+    return {str(model): [*map(str, files)] for model, files in named.items() if files}
+
+
+def replicate_noun(results: Results) -> str:
+    """Seeds are what trained models are repeated under; files of weights are replicates."""
+    return "replicate" if given_weights(results) else "seed"
 
 
 def models_of(results: Results) -> list[str]:

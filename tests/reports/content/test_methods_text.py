@@ -138,3 +138,13 @@ def test_only_works_that_the_text_cites_are_listed():
     table = references("after Holm 1979 and Welch 1947 and Petsiuk et al. 2018")
     assert [row[0].text for row in table.rows] == ["Holm 1979", "Petsiuk et al. 2018"]
     assert references("nothing") is None
+
+
+def test_models_that_came_with_their_weights_were_trained_elsewhere(run):
+    files = {"attngen": ["fold0", "fold1"]}
+    said = account(replace(run, environment=run.environment | {"replicates": files}))
+    assert said.startswith(
+        "The models cnn and attention only were trained under 5 seeds each on 8,000 sequences and "
+        "tested on 2,000 (Sequences from a Markov chain; positives carry one CTCF motif (JASPAR)). "
+        "The model attngen was trained elsewhere, in 2 replicates, and applied to 2,000 sequences."
+    )
