@@ -77,7 +77,8 @@ class Method(Protocol):
     minus the mean of the other logits. ``inputs`` ``(N, C, S)`` requires grad;
     ``target`` is int64 ``(N,)``. Keyword-only parameters of these names are supplied: ``codes``
     ``(N, L)``, ``valid`` ``(N, L)`` bool, ``references`` ``(N, K, C, S)``, ``generators`` (a NumPy
-    one per sequence). All other keywords are options. Raise ``NotApplicable`` where the method has
+    one per sequence), ``test_split`` (all test sequences, with their names, labels and intervals).
+    All other keywords are options. Raise ``NotApplicable`` where the method has
     no meaning for the model.
     """
 
@@ -101,10 +102,13 @@ class Operator(Protocol):
 class MethodFacts:
     """``signed``: negative scores mean evidence against the target. ``completeness``: the largest
     completeness error, over the RMS change of the output, that the method may have; None promises
-    none."""
+    none. ``fixed``: the scores were made elsewhere, and follow no change of the model, of its
+    weights or of the sequences. Of a fixed method a plan may say ``signed`` by an option of that
+    name, and of an option that is several files each is of one replicate."""
 
     signed: bool = True
     completeness: float | None = None
+    fixed: bool = False
 
 
 Quantity = Literal["logit_difference", "probability", "accuracy", "kept"]
@@ -248,10 +252,10 @@ def _require_known(name: str, value: object, known: tuple[object, ...]) -> None:
 
 
 def method(
-    *, signed: bool = True, completeness: float | None = None
+    *, signed: bool = True, completeness: float | None = None, fixed: bool = False
 ) -> Callable[[Function], Function]:
     """Attach facts to an attribution method."""
-    return _attach(MethodFacts(signed, completeness))
+    return _attach(MethodFacts(signed, completeness, fixed))
 
 
 def metric(

@@ -125,6 +125,9 @@ def _explained_text(results: Results) -> str:
         of_single = f"the single output of {listed(single)}"
         what = first_upper(of_single) if without_classes(results) else f"{what} or {of_single}"
     text = f"{what}{many} was explained by {listed(named)}." if named else ""
+    imported = [_readable(name) for name, plug_in in used.items() if plug_in == "scores"]
+    if imported:
+        text += f" The scores of {listed(imported)} were computed elsewhere and read from files."
     if CORRECTED & set(used.values()):
         text += " Gradients were corrected for the simplex (Majdandzic et al. 2023)."
     if SHUFFLED & set(used.values()):

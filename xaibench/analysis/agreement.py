@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xaibench.artefacts.artefact import arrays_of, is_stored
-from xaibench.artefacts.explanations import explained_spec
+from xaibench.artefacts.explanations import OF_LABEL, explained_spec
+from xaibench.artefacts.fixed_scores import replicates_share_scores
 from xaibench.artefacts.job import Work, seeds_of
 from xaibench.artefacts.trained_models import replicates_of
 from xaibench.metrics.agreement import pairwise_overlap, pairwise_spearman
@@ -57,7 +58,9 @@ def _between_methods(work: Work, model: str, measure: str) -> Iterator[dict[str,
 def _between_seeds(work: Work, model: str, measure: str) -> Iterator[dict[str, Any]]:
     """For the true label, for two seeds may predict two classes; a seed's mean with the others."""
     for method in work.plan.attribution:
-        maps = list(_scores_by_seed(work, model, method, "scores_of_label").values())
+        if replicates_share_scores(work, model, method):
+            continue
+        maps = list(_scores_by_seed(work, model, method, OF_LABEL).values())
         if len(maps) < 2:
             continue
         matrix = _MEASURES[measure](maps, work.chosen.valid[: len(maps[0])])
@@ -71,6 +74,5 @@ def _scores_by_seed(work: Work, model: str, method: str, name: str) -> dict[int,
     """By seed, the stored scores of a method."""
     replicates = replicates_of(work.plan, model)
     specs = {trained.seed: explained_spec(work, trained, method) for trained in replicates}
-    return {
-        seed: arrays_of(work, spec)[name] for seed, spec in specs.items() if is_stored(work, spec)
-    }
+    arrays = {seed: arrays_of(work, spec) for seed, spec in specs.items() if is_stored(work, spec)}
+    return {seed: each[name] for seed, each in arrays.items() if name in each}

@@ -12,6 +12,7 @@ from xaibench.artefacts import explanations
 from xaibench.artefacts import models as trainings
 from xaibench.artefacts.artefact import Arrays, arrays_of, is_stored
 from xaibench.artefacts.curve_keys import CurveKey, orders
+from xaibench.artefacts.fixed_scores import is_signed
 from xaibench.artefacts.job import Work
 from xaibench.artefacts.model_checks import usable
 from xaibench.artefacts.trained_models import TrainedModel, replicates_of, trained_models
@@ -20,8 +21,7 @@ from xaibench.evaluation.quantities import existing_curves
 from xaibench.explanation.controls import RANDOM
 from xaibench.explanation.guards import Guards
 from xaibench.plan.schema import Plan
-from xaibench.plugins.registry import load
-from xaibench.protocols import QUANTITIES, Quantity, method_facts
+from xaibench.protocols import QUANTITIES, Quantity
 from xaibench.results.schema import columns_of
 from xaibench.statistics.means import bands, of_values
 from xaibench.statistics.resampling import Resampling
@@ -157,7 +157,4 @@ def _explanation(work: Work, trained: TrainedModel, method: str) -> Arrays | Non
 
 def signed(work: Work) -> dict[str, bool]:
     """Which methods give signed scores."""
-    return {
-        label: method_facts(load("attribution", use.use, work.job.plugins).call).signed
-        for label, use in work.plan.attribution.items()
-    }
+    return {label: is_signed(work, label) for label in work.plan.attribution}

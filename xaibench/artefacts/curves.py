@@ -34,7 +34,7 @@ from .artefact import (
 )
 from .curve_keys import CurveKey, curve_keys, curve_subset, evaluators
 from .donors import donor_of
-from .explanations import explained_artefact, explained_spec
+from .explanations import explained_artefact, explained_spec, scores_of_label
 from .job import Work, remembered
 from .model_checks import unusable, usable
 from .models import model_artefact, model_spec
@@ -165,7 +165,8 @@ def map_of(memory: Memory, trained: TrainedModel, curve: CurveKey) -> Scores:
         scores: Scores = arrays["scores"]
     else:
         explained, targets = subset(work, trained.name, curve.method), arrays["targets"]
-        scores = arrays["scores_of_label" if curve.kind == "other_models" else "scores"]
+        of_label = curve.kind == "other_models"
+        scores = scores_of_label(arrays) if of_label else arrays["scores"]
     if curve.control:
         make = CONTROLS[curve.control]
         scores = make(scores, explained, targets, work.plan.data_seed)

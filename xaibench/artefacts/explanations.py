@@ -32,6 +32,7 @@ from .artefact import (
     print_of,
     save_files,
 )
+from .fixed_scores import is_fixed, require_made_for, require_not_fixed, use_for
 from .given_weights import seed_of_streams
 from .job import Work, plugin_and_options, remembered
 from .models import model_artefact, model_spec
@@ -48,6 +49,9 @@ from .variants import (
 
 REFERENCE_COUNT = 20
 
+OF_LABEL = "scores_of_label"
+"""The array of the scores for the label; absent of a fixed method that has none."""
+
 FINENESS = ("steps", "samples", "draws", "window")
 """Options of methods that say how finely they sample: halved to see what depends on them."""
 
@@ -62,7 +66,7 @@ def explained_spec(
     spec = {
         "kind": "explained",
         "model": key(model_spec(work, trained)),
-        "method": identified(work, "attribution", plan.attribution[method]),
+        "method": identified(work, "attribution", use_for(work, trained, method)),
         "sequences": print_of(sequences.codes),
         "target": plan.target,
         "data_seed": plan.data_seed,
@@ -116,7 +120,8 @@ class Explaining:
     @property
     def plugin(self) -> tuple[Plugin, dict[str, Any]]:
         """The method, and its options in the plan."""
-        return plugin_and_options(self.work, "attribution", self.work.plan.attribution[self.method])
+        use = use_for(self.work, self.trained, self.method)
+        return plugin_and_options(self.work, "attribution", use)
 
     def targets(self) -> Labels:
         """The class that is explained of each sequence."""
@@ -146,12 +151,39 @@ def _unchanged(explaining: Explaining) -> Arrays:
     few = every[:GUARDED][::-1]
     again = _in_other_batches(explaining, few, targets[few])
     guards = guarded(explanation.scores, again, few, sequences.valid, name=explaining.method)
-    by_label = explanation.scores.copy()
-    other = np.flatnonzero(targets != labels)
-    if len(other):
-        by_label[other] = _of_rows(explaining, other, labels[other]).scores
-    scores: Arrays = {"scores": explanation.scores, "scores_of_label": by_label, "targets": targets}
+    scores: Arrays = {"scores": explanation.scores, "targets": targets}
+    by_label = _by_label(explaining, explanation.scores, targets, labels)
+    if by_label is not None:
+        scores[OF_LABEL] = by_label
     return {**scores, "cost": sum_costs([explanation]), "guards": np.array(guards)}
+
+
+def _by_label(
+    explaining: Explaining, scores: Scores, targets: Labels, labels: Labels
+) -> Scores | None:
+    """The scores for the label; None where a fixed method has those of another class alone."""
+    by_label = scores.copy()
+    other = np.flatnonzero(targets != labels)
+    if not len(other):
+        return by_label
+    try:
+        by_label[other] = _of_rows(explaining, other, labels[other]).scores
+    except NotApplicable:
+        if is_fixed(explaining.work, explaining.method):
+            return None
+        raise
+    return by_label
+
+
+def scores_of_label(arrays: Arrays) -> Scores:
+    """The stored scores for the label. NotApplicable where there are none."""
+    if OF_LABEL not in arrays:
+        raise NotApplicable(
+            "the file has the scores of one class per sequence, and the label of some is another; "
+            "add rows with the scores of the label, which two classes with signed scores need not"
+        )
+    scores: Scores = arrays[OF_LABEL]
+    return scores
 
 
 def _of_rows(
@@ -184,6 +216,9 @@ def scores_of_all(explaining: Explaining) -> Scores:
 def _changed(explaining: Explaining, change: Change) -> Arrays:
     """Scores ``(draw, sequence, position)`` on the positions of the intact sequences, the cost, and
     the hypothetical scores where weights are changed and the method gives them."""
+    require_not_fixed(
+        explaining.work, explaining.method, FOLLOWED.get(str(change.kind), OTHER_WEIGHTS)
+    )
     explanations = list(_each_draw(explaining, change, explaining.targets()))
     arrays: Arrays = {
         "scores": np.stack([each.scores for each in explanations]),
@@ -248,7 +283,11 @@ def explained_by(
     together: int | None = None,
 ) -> Explanation:
     """One method on one model, on one strand or both as the plan says."""
+    require_made_for(explaining.work, explaining.trained, explaining.method)
     plugin, _ = explaining.plugin
+    both = explaining.work.plan.attribution[explaining.method].options["strands"] == "both"
+    if both:
+        require_not_fixed(explaining.work, explaining.method, "the other strand (strands: both)")
 
     def explained(codes: Codes, references: Codes | None) -> Explanation:
         return explain(
@@ -260,10 +299,11 @@ def explained_by(
             seed=seed_of_streams(explaining.work, explaining.trained),
             component=plugin.name,
             references=references,
+            test_split=explaining.work.splits.test,
             batch_size=together,
         )
 
-    if explaining.work.plan.attribution[explaining.method].options["strands"] == "both":
+    if both:
         return on_both_strands(explained, codes, references)
     return explained(codes, references)
 
@@ -288,6 +328,11 @@ def explained_targets(target: str, labels: Labels, outputs: Logits) -> Labels:
         return labels[: len(outputs)]
     predicted: Labels = outputs.argmax(axis=1).astype(np.int64)
     return predicted
+
+
+OTHER_WEIGHTS = "other weights"
+FOLLOWED = {**dict.fromkeys(SEQUENCE_VARIANTS, "changed sequences"), "settings": "other settings"}
+"""What a changed explanation follows, by the kind of change, in words."""
 
 
 # References

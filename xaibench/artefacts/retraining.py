@@ -26,6 +26,7 @@ from .artefact import (
 )
 from .donors import donor_of
 from .explanations import Explaining, scores_of_all, what_is_explained
+from .fixed_scores import require_not_fixed, use_for
 from .job import Work, facts_of, is_trained, require_training
 from .models import forget, learnt, model_artefact, model_spec
 from .subsets import first
@@ -74,7 +75,7 @@ def retrained_spec(work: Work, trained: TrainedModel, source: str, retraining: R
     if retraining.fraction:
         method = RANDOM
         if source != RANDOM:
-            method = identified(work, "attribution", plan.attribution[source])
+            method = identified(work, "attribution", use_for(work, trained, source))
             explained = what_is_explained(work)
     return {
         "kind": "retrained",
@@ -108,6 +109,8 @@ def retrained_artefact(
 
     def make(memory: Memory) -> Arrays:
         require_training(work.plan, trained.name)
+        if source != RANDOM and retraining.fraction:
+            require_not_fixed(work, source, "retraining, which removes positions of train too")
         maps = memory.once(
             ("maps to remove by", retraining.train),
             lambda: list(_maps(memory, trained, source, retraining)),

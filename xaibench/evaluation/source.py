@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from xaibench.artefacts.artefact import arrays_of
-from xaibench.artefacts.explanations import explained_spec
+from xaibench.artefacts.explanations import explained_spec, scores_of_label
+from xaibench.artefacts.fixed_scores import is_signed
 from xaibench.artefacts.job import Work
 from xaibench.artefacts.subsets import subset
 from xaibench.explanation.controls import (
@@ -17,8 +18,6 @@ from xaibench.explanation.controls import (
     prior_maps,
     random_maps,
 )
-from xaibench.plugins.registry import load
-from xaibench.protocols import method_facts
 from xaibench.storage.artefacts import Spec
 from xaibench.values import Explained, Sequences
 
@@ -73,11 +72,10 @@ def controlled(work: Work, explained: Explained, control: str) -> Explained:
 def explained_of(work: Work, record: RecordGroup, target: str) -> Explained:
     """A method's map of the intact sequences, for the explained class or for the label."""
     arrays = arrays_of(work, own_spec(work, record))
-    plugin = load("attribution", work.plan.attribution[record.method].use, work.job.plugins)
-    signed = method_facts(plugin.call).signed
+    signed = is_signed(work, record.method)
     sequences = subset(work, record.model, record.method)
     if target == "label":
-        return Explained(sequences, arrays["scores_of_label"], sequences.labels, signed)
+        return Explained(sequences, scores_of_label(arrays), sequences.labels, signed)
     return Explained(sequences, arrays["scores"], arrays["targets"], signed)
 
 

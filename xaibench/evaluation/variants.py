@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from xaibench.artefacts.explanations import explained_spec
+from xaibench.artefacts.fixed_scores import replicates_share_scores
 from xaibench.artefacts.job import seeds_of
 from xaibench.artefacts.variants import OF_WEIGHTS, Change, changes_of, codes_after, intact
 from xaibench.errors import NotApplicable
@@ -64,6 +65,11 @@ def _seed_inputs(source: Source, record: RecordGroup, facts: MetricFacts) -> Ite
     work, every = source.work, seeds_of(source.work.plan, record.model)
     if len(every) == 1:
         raise NotApplicable("there is one seed, and no other to agree with")
+    if replicates_share_scores(work, record.model, record.method):
+        raise NotApplicable(
+            "scores from a file cannot follow other seeds: the same is of several of them; name "
+            "one per replicate by path: [FILE, FILE]"
+        )
     seeds = [record.seed, *(seed for seed in every if seed != record.seed)]
     records = [replace(record, seed=seed) for seed in seeds]
     for each in records:

@@ -32,7 +32,7 @@ from xaibench.plugins.fence import fenced
 from xaibench.protocols import method_facts
 from xaibench.randomness import identity, stream, streams
 from xaibench.shapes import Codes, Labels, Scores
-from xaibench.values import Attribution, N
+from xaibench.values import Attribution, N, Sequences
 
 BATCH = 64
 """So many sequences, or fewer long ones, are explained together."""
@@ -86,11 +86,13 @@ def explain(
     seed: int,
     component: str,
     references: Codes | None = None,
+    test_split: Sequences | None = None,
     batch_size: int | None = None,
 ) -> Explanation:
     """Explain every sequence of ``codes`` ``(N, L)`` for its target with one method.
 
-    ``references`` ``(N, K, L)`` are codes too; ``seed`` and ``component`` name the random streams.
+    ``references`` ``(N, K, L)`` are codes too; ``test_split`` is what the sequences are from, for
+    methods that ask for it; ``seed`` and ``component`` name the random streams.
     The model is left as found. One in half precision is explained in single precision, by the same
     weights. ValueError where the scores have another shape, are not finite, or are less complete
     than the method promises (WithoutRule where a function explains it), unless the model says by
@@ -118,6 +120,8 @@ def explain(
             inputs = encoded(model, codes[rows]).requires_grad_()
             target = torch.from_numpy(targets[rows].copy()).to(inputs.device, torch.int64)
             supplied = _supplied(method, model, codes[rows], own, seed, component)
+            if asks_for(method, "test_split"):
+                supplied["test_split"] = _required_split(test_split, name)
             with (
                 fenced(),
                 unchanged(model, name),
@@ -176,7 +180,8 @@ def other_strands(references: Codes) -> Codes:
 
 
 def asks_for(method: Callable[..., Any], name: str) -> bool:
-    """Whether a method takes ``codes``, ``valid``, ``references`` or ``generators``.
+    """Whether a method takes ``codes``, ``valid``, ``references``, ``generators`` or
+    ``test_split``.
 
     >>> def centre(model, inputs, target, *, valid): ...
     >>> asks_for(centre, "valid"), asks_for(centre, "references")
@@ -269,6 +274,12 @@ def _supplied(
         given = encoded(model, references.reshape(sequences * count, length))
         supplied["references"] = given.reshape(sequences, count, *given.shape[1:])
     return supplied
+
+
+def _required_split(test_split: Sequences | None, name: str) -> Sequences:
+    if test_split is None:
+        raise ValueError(f"test_split: {name} asks for it, got None")
+    return test_split
 
 
 def _checked(answer: Any, shape: tuple[int, ...], name: str) -> _Batch:

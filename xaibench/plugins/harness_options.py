@@ -18,6 +18,7 @@ from xaibench.protocols import (
     OfChange,
     OfCurves,
     OfEffects,
+    method_facts,
     metric_facts,
 )
 
@@ -141,7 +142,8 @@ def of_harness(plugin: Plugin, options: Mapping[str, Any]) -> dict[str, Any]:
 def harness_fields(plugin: Plugin) -> Fields:
     """The options that the harness itself understands, of every dataset, method and metric."""
     if plugin.kind == "attribution":
-        return {"strands": (Literal["forward", "both"], "forward"), "sequences": _AT_MOST}
+        fixed = {"of": (str, "")} if method_facts(plugin.call).fixed else {}
+        return {"strands": (Literal["forward", "both"], "forward"), "sequences": _AT_MOST, **fixed}
     if plugin.kind == "operators":
         return {"sequences": _AT_MOST}
     if plugin.kind == "models":

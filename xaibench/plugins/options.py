@@ -63,9 +63,9 @@ def with_paths(
     changed = dict(options)
     for name, (hint, _) in {**harness_fields(plugin), **own_fields(plugin)}.items():
         given = options.get(name)
-        if _is_path(hint) and isinstance(given, str):
+        if is_path(hint) and isinstance(given, str):
             changed[name] = str(change(given))
-        elif _is_path(hint) and isinstance(given, Sequence):
+        elif is_path(hint) and isinstance(given, Sequence):
             changed[name] = [str(change(each)) for each in given]
     truth = changed.get("truth")
     if plugin.kind == "datasets" and isinstance(truth, Mapping):
@@ -76,6 +76,6 @@ def with_paths(
     return changed
 
 
-def _is_path(hint: Any) -> bool:
+def is_path(hint: Any) -> bool:
     """Whether an option is a path, or may be one or several."""
-    return hint is Path or any(map(_is_path, get_args(hint)))
+    return hint is Path or any(map(is_path, get_args(hint)))

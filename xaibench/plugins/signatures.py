@@ -33,7 +33,7 @@ SUPPLIED = {
     "models": {"classes", "length", "shortest", "program"},
     "training": {"seed", "progress", "checkpoint"},
     "operators": {"composition"},
-    "attribution": {"codes", "valid", "references", "generators", "rules"},
+    "attribution": {"codes", "valid", "references", "generators", "rules", "test_split"},
 }
 """Parameters that are no options of a plan: the harness fills them in where a signature asks for
 them, but for ``rules``, which a plug-in hands to a method that it calls."""
