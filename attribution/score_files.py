@@ -177,12 +177,12 @@ def _whole(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        mend = (
+        remedy = (
             "save plain arrays, without Python objects in them"
             if "allow_pickle" in reason
             else "it may be cut off or of another format: write it again"
         )
-        raise ScoresError(f"{path.name} cannot be read ({reason[:200]}); {mend}") from error
+        raise ScoresError(f"{path.name} cannot be read ({reason[:200]}); {remedy}") from error
 
 
 def _name_of_scores(arrays: Mapping[str, Any], reading: Reading, path: Path) -> str:
@@ -275,11 +275,11 @@ def _layout_of(shape: tuple[int, ...], reading: Reading, where: str) -> Layout:
         return possible[0]
     if len(possible) > 1:
         raise ScoresError(f"{where} is {shape}: say which axis has the bases by layout: N4L or NL4")
-    wanted = {"N4L": "(N, 4, L)", "NL4": "(N, L, 4)"}.get(
+    shape_of_layout = {"N4L": "(N, 4, L)", "NL4": "(N, L, 4)"}.get(
         reading.layout, "(N, 4, L), (N, L, 4) or (N, L)"
     )
-    mend = "set layout: to its own" if reading.layout and possible else "save it in one of these"
-    raise ScoresError(f"{where}: expected {wanted}, got {shape}; {mend}")
+    remedy = "set layout: to its own" if reading.layout and possible else "save it in one of these"
+    raise ScoresError(f"{where}: expected {shape_of_layout}, got {shape}; {remedy}")
 
 
 def _blocks(array: Any, layout: Layout) -> Iterator[NDArray[Any]]:

@@ -83,10 +83,10 @@ def scores(
     _require_sign(held.table, signed, path)
     batch = codes.cpu().numpy()
     rows = held.rows_of(batch, path)
-    asked = explained.cpu().numpy()
-    classes = _Classes(held, test_split, target, path)
-    picks, of = classes.chosen(rows, asked, model, inputs)
-    factors = _factors(of, asked, model, inputs, signed=signed, names=test_split.class_names)
+    classes = explained.cpu().numpy()
+    of_file = _Classes(held, test_split, target, path)
+    picks, of = of_file.chosen(rows, classes, model, inputs)
+    factors = _factors(of, classes, model, inputs, signed=signed, names=test_split.class_names)
     values = held.take(rows, picks, batch) * factors[:, None]
     return torch.from_numpy(_without_gaps(values, batch < N, fill, path))
 
@@ -137,11 +137,11 @@ class _Held:
         return known
 
     def _without_scores(self, rows: NDArray[np.intp], path: Path) -> ScoresError:
-        found, lost = sum(map(bool, self.rows)), sum(not self.rows[row] for row in rows)
+        matched, lost = sum(map(bool, self.rows)), sum(not self.rows[row] for row in rows)
         width, length = _widths(self)
         lengths_differ = f" (of {width:,} positions, not {length:,})" if width != length else ""
         return ScoresError(
-            f"{path.name}: by {self.how} it has scores of {found:,} of the {len(self.rows):,} "
+            f"{path.name}: by {self.how} it has scores of {matched:,} of the {len(self.rows):,} "
             f"sequences of the test split{lengths_differ}, and lacks {lost:,} of the {len(rows):,} "
             "that are explained; write scores of the sequences of the plan's dataset"
         )
@@ -204,10 +204,10 @@ def _safe_match(table: ScoreTable, reading: Reading, path: Path) -> Match:
     if table.intervals is not None:
         return "interval"
     beside = path.parent / "ohe.npz"
-    there = f" ({beside.name} is beside it)" if beside.exists() and reading.one_hot is None else ""
+    hint = f" ({beside.name} is beside it)" if beside.exists() and reading.one_hot is None else ""
     raise ScoresError(
         f"{path.name}: does not say which sequences it is of; name a file of them by one_hot:"
-        f"{there}, or set match: order where row i is sequence i of the test split"
+        f"{hint}, or set match: order where row i is sequence i of the test split"
     )
 
 
@@ -282,8 +282,8 @@ def _along_genome(path: Path, split: Sequences) -> tuple[ScoreTable, Rows, NDArr
     where = _required_intervals(split, path)
     at = np.flatnonzero(_placed(split))
     table = ScoreTable(read_track(path, where, at, split.codes.shape[1]))
-    found: NDArray[np.intp] = np.isfinite(table.scores).sum(axis=1)
-    rows = tuple((row,) if found[row] else () for row in range(len(split)))
+    covered: NDArray[np.intp] = np.isfinite(table.scores).sum(axis=1)
+    rows = tuple((row,) if covered[row] else () for row in range(len(split)))
     return table, rows, np.zeros(len(split), np.int64)
 
 
@@ -300,16 +300,16 @@ class _Classes:
     path: Path
 
     def chosen(
-        self, rows: NDArray[np.intp], asked: Labels, model: Any, inputs: Tensor
+        self, rows: NDArray[np.intp], explained: Labels, model: Any, inputs: Tensor
     ) -> tuple[NDArray[np.intp], Labels]:
         """The row of the file for each sequence, and the class that it is of; of several rows that
-        of the class that is ``asked`` for."""
+        of the class that is ``explained``."""
         of_file = None if self.target else self._of_file()
         picks = np.array([self.held.rows[row][0] for row in rows], np.intp)
         if of_file is None:
             return picks, self._of_option(rows, model, inputs)
         for at, row in enumerate(rows):
-            right = [each for each in self.held.rows[row] if of_file[each] == asked[at]]
+            right = [each for each in self.held.rows[row] if of_file[each] == explained[at]]
             picks[at] = right[0] if right else picks[at]
         return picks, of_file[picks]
 
@@ -349,7 +349,7 @@ class _Classes:
 
 def _factors(
     of: Labels,
-    asked: Labels,
+    explained: Labels,
     model: Any,
     inputs: Tensor,
     *,
@@ -358,7 +358,7 @@ def _factors(
 ) -> NDArray[np.float32]:
     """1 where the scores are of the class that is explained, -1 where of the other one of two."""
     factors = np.ones(len(of), np.float32)
-    other = (of != asked) & (of != _ANY_CLASS)
+    other = (of != explained) & (of != _ANY_CLASS)
     if not other.any():
         return factors
     with torch.no_grad():
