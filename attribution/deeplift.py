@@ -32,7 +32,7 @@ from xaibench.values import Attribution
 from .deeplift_rules import DEEPLIFT_RULES, LINEAR, DeepLiftRule, bilinear
 from .graph import depends_on_input, has_parts, nonlinear, on_the_way, operation
 from .references import hypothetical, origin
-from .rules import ModuleCall, class_of, module_label, no_rule
+from .rules import ModuleCall, class_of, module_label, no_rule, outermost_labels
 from .user_rules import LayerKey, UserRule, deeplift_by_user_rule, require_rules, user_rule
 
 DeepLiftRules = Mapping[LayerKey, DeepLiftRule]
@@ -165,6 +165,19 @@ def _rule_of(path: str, module: nn.Module, rules: DeepLiftRules) -> DeepLiftRule
     if custom is None:
         return DEEPLIFT_RULES.get(class_of(module))
     return partial(deeplift_by_user_rule, UserRule(custom, "deeplift", path, module))
+
+
+def _layers_without_rule(model: nn.Module) -> list[str]:
+    """Path and class of the layers that are refused where what depends on the input meets them."""
+    without = [
+        (path, module)
+        for path, module in on_the_way(model, "deeplift")
+        if _rule_of(path, module, {}) is None and module is not model and not _passes(module)
+    ]
+    return outermost_labels(without)
+
+
+deeplift.layers_without_rule = _layers_without_rule  # type: ignore[attr-defined]
 
 
 _CONTAINERS = frozenset({nn.Sequential, nn.ModuleList, nn.ModuleDict})

@@ -44,7 +44,7 @@ from .lrp_rules import (
     straight_through,
     surrogate_of_map,
 )
-from .rules import ModuleCall, class_of, module_label, no_rule
+from .rules import ModuleCall, class_of, module_label, no_rule, outermost_labels
 from .user_rules import LayerKey, UserRule, lrp_by_user_rule, require_rules, user_rule
 
 LrpRules = Mapping[LayerKey, LrpRule]
@@ -174,6 +174,19 @@ def _passes(path: str, module: nn.Module) -> bool:
         return True
     owns_parameters = any(True for _ in module.parameters(recurse=False))
     return not owns_parameters and (not path or has_parts(module))
+
+
+def _layers_without_rule(model: nn.Module) -> list[str]:
+    """Path and class of the layers that are refused where relevance meets them."""
+    without = [
+        (path, module)
+        for path, module in on_the_way(model, "lrp")
+        if _rule_of(path, module, {}) is None and not _passes(path, module)
+    ]
+    return outermost_labels(without)
+
+
+lrp.layers_without_rule = _layers_without_rule  # type: ignore[attr-defined]
 
 
 def _hook_rule(

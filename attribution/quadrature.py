@@ -287,6 +287,7 @@ def _outputs(model: Any, points: Tensor, target: Tensor) -> Tensor:
         parts = [
             model(rows).gather(1, targets.unsqueeze(1))[:, 0]
             for rows, targets in in_calls(points, target)
+            if len(rows)  # many a model cannot flatten no rows
         ]
     outputs = torch.cat([points.new_zeros(0), *parts])
     return outputs.to(torch.promote_types(outputs.dtype, torch.float32))

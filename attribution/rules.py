@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,17 @@ class ModuleCall:
 def module_label(path: str, module: Any) -> str:
     """What messages call a module: its path in the model and its class."""
     return f"{path or 'the model'} ({class_of(module).__name__})"
+
+
+def outermost_labels(modules: Iterable[tuple[str, Any]]) -> list[str]:
+    """The labels of modules with their paths, without those that are part of one before them."""
+    labels: list[str] = []
+    inside: tuple[str, ...] = ()
+    for path, module in modules:
+        if not path.startswith(inside):
+            labels.append(module_label(path, module))
+            inside = (*inside, f"{path}.")
+    return labels
 
 
 def class_of(module: nn.Module) -> type[nn.Module]:

@@ -316,3 +316,13 @@ def metric_facts(function: Any) -> MetricFacts:
     """The facts of a metric; without any it is a metric of the explanation, higher is better."""
     default = MetricFacts("own", "higher", (float("-inf"), float("inf")), OfExplanation())
     return getattr(function, "facts", default)
+
+
+def layers_without_rule(function: Any, model: Any) -> list[str]:
+    """Path and class of each layer of a model that a method with rules for layers has none for.
+
+    A method says so by an attribute of that name, ``(model) -> list``; one without it has no rules,
+    and needs none. NotApplicable where it cannot look into the model.
+    """
+    listed = getattr(function, "layers_without_rule", None)
+    return [] if listed is None else list(listed(model))

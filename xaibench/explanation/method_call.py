@@ -43,7 +43,11 @@ _ALLOWED_ROUNDINGS = 32
 
 class WithoutRule(NotApplicable, ValueError):
     """Contributions are less complete than promised, and the model calls functions that the method
-    has no rule for."""
+    has no rule for, ``functions`` by their names."""
+
+    def __init__(self, message: str, functions: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.functions = functions
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +154,9 @@ def _less_complete(message: str, without_rule: set[str]) -> ValueError:
     """The error of contributions that do not add up, blamed on functions without a rule if any."""
     if not without_rule:
         return ValueError(message)
-    names = ", ".join(sorted(without_rule))
-    return WithoutRule(f"{message} It has no rule for {names} there; make that a torch module.")
+    functions = tuple(sorted(without_rule))
+    ending = f"It has no rule for {', '.join(functions)} there; make that a torch module."
+    return WithoutRule(f"{message} {ending}", functions)
 
 
 def on_both_strands(

@@ -113,7 +113,7 @@ def _reduced(values: Tensor, rows: int, explained: Explain) -> Tensor:
     """``(N,)``: all that is left of a sequence's output in one number."""
     if values.ndim == 0 or len(values) != rows:
         return values  # the check of outputs says so
-    flat = values.reshape(rows, -1)
+    flat = values.flatten(1) if values.ndim > 1 else values[:, None]
     if explained.reduce is None:
         if flat.shape[1] != 1:
             raise ModelError(

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 _MOVES = {
     *("view", "_unsafe_view", "reshape", "_reshape_alias", "transpose", "permute", "t", "squeeze"),
     *("unsqueeze", "cat", "stack", "alias", "detach", "clone", "slice", "select", "expand"),
-    *("_to_copy", "rsub", "index", "split", "split_with_sizes", "contiguous"),
+    *("_to_copy", "rsub", "index", "split", "split_with_sizes", "contiguous", "zeros_like"),
 }
 """Operations whose results are of the same kind as their inputs: ``1 - p`` is a probability too."""
 

@@ -56,22 +56,28 @@ def steady(model: Any, codes: Codes, *, classes: int, explained: bool = True) ->
     with a site for each position, returns different logits for the same batch, changes its weights
     or buffers, or depends on what else is in the batch.
     """
+    with answering(model):
+        answers = first_answers(model, codes, classes=classes, explained=explained)
+        require_same_again(model, codes, answers)
+        require_same_in_other_batches(model, codes, answers)
+    return answers
+
+
+def first_answers(model: Any, codes: Codes, *, classes: int, explained: bool = True) -> Answers:
+    """The answers of one pass, within ``answering``; ModelError where the model cannot be called or
+    gives no finite logits of so many classes."""
     # slow to import, and a run whose models are all trained calls none
     from .operations import traced
 
-    with _answering(model):
-        inputs = taken(model, codes)
-        if explained:
-            explainable_inputs(inputs, codes)
-        outputs, trace = traced(lambda: forward_logits(model, inputs, len(codes), classes=classes))
-        first = _numbers(outputs)
-        _require_same_again(model, codes, first, trace, classes)
-        _require_same_in_other_batches(model, codes, first, trace, classes)
-    return Answers(first, trace)
+    inputs = taken(model, codes)
+    if explained:
+        explainable_inputs(inputs, codes)
+    outputs, trace = traced(lambda: forward_logits(model, inputs, len(codes), classes=classes))
+    return Answers(_numbers(outputs), trace)
 
 
 @contextmanager
-def _answering(model: Any) -> Iterator[None]:
+def answering(model: Any) -> Iterator[None]:
     """Evaluation mode without gradients; modes and torch's generator are restored. No inference
     mode: what a model caches in this pass must serve in training."""
     if not isinstance(model, torch.nn.Module):
@@ -95,15 +101,17 @@ def _numbers(outputs: Tensor) -> Logits:
 
 
 def _logits_again(model: Any, codes: Codes, classes: int) -> Logits:
+    """Of as many classes as the first time."""
     return _numbers(forward_logits(model, taken(model, codes), len(codes), classes=classes))
 
 
-def _require_same_again(
-    model: Any, codes: Codes, first: Logits, trace: Trace, classes: int
-) -> None:
+def require_same_again(model: Any, codes: Codes, answers: Answers) -> None:
+    """ModelError where the same batch has other logits when it is passed again, or weights or
+    buffers change."""
+    first, trace = answers.logits, answers.trace
     before = {name: tensor.clone() for name, tensor in _weights_and_buffers(model).items()}
     for _ in range(2):
-        change = _largest_change(first, _logits_again(model, codes, classes))
+        change = _largest_change(first, _logits_again(model, codes, first.shape[1]))
         if change > _allowed(first, SAME_BATCH_TOLERANCE, trace):
             raise ModelError(
                 "is random, or changes at each call: the same sequences, passed again in "
@@ -112,22 +120,23 @@ def _require_same_again(
             )
     for name, tensor in _weights_and_buffers(model).items():
         if name not in before or not _same_values(tensor, before[name]):
-            raise ModelError(f"changes {name!r} when it is called in evaluation mode")
+            raise ModelError(
+                f"changes {name!r} when it is called in evaluation mode; is its train() overridden?"
+            )
 
 
-def _require_same_in_other_batches(
-    model: Any, codes: Codes, first: Logits, trace: Trace, classes: int
-) -> None:
-    """In reverse order, three at a time and alone."""
+def require_same_in_other_batches(model: Any, codes: Codes, answers: Answers) -> None:
+    """ModelError where sequences have other logits in reverse order, three at a time or alone."""
+    first, trace = answers.logits, answers.trace
     for size, batching in ((len(codes), "in reverse order"), (3, "three at a time"), (1, "alone")):
         parts = np.array_split(codes[::-1], range(size, len(codes), size))
         try:
-            answers = np.concatenate([_logits_again(model, part, classes) for part in parts])[::-1]
+            passes = [_logits_again(model, part, first.shape[1]) for part in parts]
         except NotFinite as error:
             raise ModelError(f"{_DEPENDS_ON_BATCH}: called {batching}, {error}") from None
         except ModelError as error:
             raise ModelError(f"cannot be called {batching}: {error}") from error
-        change = _largest_change(first, answers)
+        change = _largest_change(first, np.concatenate(passes)[::-1])
         if change > _allowed(first, OTHER_BATCH_TOLERANCE, trace):
             raise ModelError(
                 f"{_DEPENDS_ON_BATCH}: the same sequences, passed {batching}, have logits that "
