@@ -46,7 +46,8 @@ STREAMS = {"weights drawn anew"}
 SEVERAL = {
     "main": "the command and its console script",
     **dict.fromkeys(
-        ("audit", "check", "compare", "fetch", "report", "run"), "a command's own name"
+        ("audit", "check", "check_model", "compare", "fetch", "report", "run"),
+        "a command's own name",
     ),
     **dict.fromkeys(("Float", "Row", "Values"), "an alias of one and the same type"),
     "auroc": "a metric of maps and the same measure of a classifier",

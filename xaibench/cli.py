@@ -210,6 +210,54 @@ def check(
     _fail([check.name for check in checks if check.held is False])
 
 
+@app.command("check-model")
+def check_model(
+    name: Annotated[str, typer.Argument(help="A model: a function or class of --plugin, or ours.")],
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(help="safetensors, or .pt as torch.save writes it [fresh]. Repeatable."),
+    ] = None,
+    sequences: Annotated[
+        str | None, typer.Option(help="A file, a dataset or a plan [random DNA].")
+    ] = None,
+    length: Annotated[int, typer.Option(min=1, help="Of random DNA.")] = 200,
+    classes: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many; 1 for a number (regression) [those of the data, or 2]"),
+    ] = None,
+    methods: Annotated[
+        list[str] | None, typer.Option("--method", help="A method to try [all]. Repeatable.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="key=value, an option of the model: layout=NL4, explain.output=3. Repeatable.",
+        ),
+    ] = None,
+    plugins: Plugins = None,
+) -> None:
+    """What a model does to a few sequences, and which methods apply; exit code 1 on a problem."""
+    from xaibench.testing.own_model import check_models_by_name
+
+    problems = []
+    checks = check_models_by_name(
+        name,
+        weights=weights or (),
+        sequences=sequences,
+        length=length,
+        classes=classes,
+        changes=changes or (),
+        plugins=tuple(plugins or ()),
+        methods=methods,
+    )
+    for heading, checked in checks:
+        echo(heading)
+        echo(checked)
+        problems += [f"{heading}: {finding.name}" for finding in checked.problems]
+    _fail(problems)
+
+
 Root = Annotated[
     Path | None,
     typer.Option(help="Where the sets are [XAIBENCH_GENOMIC_BENCHMARKS or ~/.genomic_benchmarks]."),

@@ -56,6 +56,21 @@ def test_integrated_gradients_of_a_linear_model_are_input_x_gradient() -> None:
     torch.testing.assert_close((answer.hypothetical * inputs).sum(1), expected, **QUADRATURE)
 
 
+class FlattensBySize(toy.Toy):
+    """``reshape(size(0), -1)``, which torch refuses for no rows."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        rows = inputs.reshape(inputs.size(0), -1)
+        return torch.stack([rows.sum(1), rows[:, ::2].square().sum(1)], 1)
+
+
+def test_a_path_in_one_piece_calls_the_model_with_rows_alone() -> None:
+    model = FlattensBySize(nn.Identity()).double()
+    answer = integrated_gradients(ExplainedView(model), inputs_of(model), TARGETS, steps=1)
+    assert answer.completeness_error is not None
+    assert answer.completeness_error.max() < 1e-6
+
+
 def test_integrated_gradients_from_zero_are_not_corrected() -> None:
     model, weights = linear()
     inputs = inputs_of(model)

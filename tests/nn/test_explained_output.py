@@ -157,3 +157,9 @@ def test_a_weighted_profile_need_not_add_up_and_a_sum_must():
         component="",
     )
     assert explanation.completeness_error > 0.01
+
+
+@pytest.mark.parametrize("choice", [{"output": 3, "position": 7}, {"reduce": "sum"}])
+def test_no_rows_give_no_numbers(choice):
+    none = explained_number(TENSOR[:0], 0, classes=2, explained=Explain(**choice))
+    assert none.shape == (0, 1)

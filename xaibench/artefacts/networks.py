@@ -35,7 +35,7 @@ def network_spec(work: Work, model: str) -> Spec:
     """What a network is, without its weights: its code and options, and the code of the function
     that chooses what is explained."""
     spec = identified(work, "models", work.plan.models[model])
-    function = _function_of(work, model)
+    function = _function_of(work.plan.models[model].options, work.job.plugins)
     return spec if function is None else {**spec, "function": function.code}
 
 
@@ -48,16 +48,47 @@ def is_program(work: Work, model: str) -> bool:
 def build(work: Work, model: str, *, program: bytes | None = None) -> Any:
     """One network of the plan with fresh weights, as a classifier of one-hot DNA; one that is a
     program with the weights in its file. UsageError where the data do not suit it."""
-    plugin, options = plugin_and_options(work, "models", work.plan.models[model])
+    use = work.plan.models[model]
+    plugin, options = plugin_and_options(work, "models", use)
     if program is None and is_program(work, model):
         program = _first_program(work, model)
-    known = {**data_of_network(work), "program": program}
+    about = data_of_network(work)
     try:
-        with fenced():
-            network = plugin.call(**options, **supplied(plugin.call, known))
+        network = built(plugin, options, about, program=program)
     except UsageError as error:
         raise UsageError(f"models.{model}: {error}") from None
-    return _adapted(work, model, network)
+    choices = adapting_options(plugin, use.options, work.job.plugins)
+    with fenced():
+        return adapted(network, classes=about["classes"], length=about["length"], **choices)
+
+
+def built(
+    plugin: Plugin,
+    options: Mapping[str, Any],
+    about: Mapping[str, int],
+    *,
+    program: bytes | None = None,
+) -> Any:
+    """A network of a plug-in as it is, with fresh weights; ``options`` are typed, ``about`` is what
+    ``data_of_network`` says."""
+    known = {**about, "program": program}
+    with fenced():
+        return plugin.call(**options, **supplied(plugin.call, known))
+
+
+def adapting_options(
+    plugin: Plugin, options: Mapping[str, Any], plugins: tuple[str, ...]
+) -> dict[str, Any]:
+    """The keywords of ``nn.adapted.adapted`` among the resolved options of a model."""
+    ours = of_harness(plugin, options)
+    choice: Explain | None = ours["explain"]
+    function = _function_of(options, plugins)
+    return {
+        "layout": ours["layout"],
+        "alphabet": ours["alphabet"],
+        "explained": choice,
+        "function": None if function is None else _as_function(function),
+    }
 
 
 def data_of_network(work: Work) -> dict[str, int]:
@@ -79,29 +110,11 @@ def _first_program(work: Work, model: str) -> bytes:
     return locate(files[0], work.job.source).read_bytes()
 
 
-def _adapted(work: Work, model: str, network: Any) -> Any:
-    plugin = load("models", work.plan.models[model].use, work.job.plugins)
-    ours = of_harness(plugin, work.plan.models[model].options)
-    choice: Explain | None = ours["explain"]
-    function = _function_of(work, model)
-    about = data_of_network(work)
-    with fenced():
-        return adapted(
-            network,
-            classes=about["classes"],
-            length=about["length"],
-            layout=ours["layout"],
-            alphabet=ours["alphabet"],
-            explained=choice,
-            function=None if function is None else _as_function(function),
-        )
-
-
-def _function_of(work: Work, model: str) -> Plugin | None:
+def _function_of(options: Mapping[str, Any], plugins: tuple[str, ...]) -> Plugin | None:
     """The function of a plug-in file that makes one number of what a network returns."""
-    choice = work.plan.models[model].options.get("explain")
+    choice = options.get("explain")
     name = None if choice is None else choice["function"]
-    return None if name is None else load("models", name, work.job.plugins)
+    return None if name is None else load("models", name, plugins)
 
 
 def _as_function(plugin: Plugin) -> Callable[[Any], Any]:

@@ -301,7 +301,9 @@ def _explained(answers: Answers, targets: Labels, options: Options) -> Finding:
 
 def _choice_text(explained: Explain | None, function: Any) -> str:
     if function is not None:
-        return f"what {getattr(function, '__name__', 'a function')} makes of the outputs"
+        written = None if explained is None else explained.function
+        name = written or getattr(function, "__name__", "a function")
+        return f"what {name} makes of the outputs"
     if explained is None:
         return ""
     given = explained.model_dump(exclude_defaults=True)

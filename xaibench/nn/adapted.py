@@ -93,8 +93,9 @@ class AdaptedModel(nn.Module):
         table = self._table.to(inputs)
         given = torch.einsum("nbl,bc->ncl", inputs, table[:N] - table[N]) + table[N][:, None]
         if self.layout == "NL4":
-            return given.transpose(1, 2)
-        return given.unsqueeze(2) if self.layout == "N41L" else given
+            given = given.transpose(1, 2)
+        # contiguous as a batch in training is, which ``view`` in a network may rely on
+        return (given.unsqueeze(2) if self.layout == "N41L" else given).contiguous()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """One-hot ``(N, 4, L)`` -> logits ``(N, class)``, or one number ``(N, 1)``."""

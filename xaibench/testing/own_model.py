@@ -1,0 +1,136 @@
+"""The check of a model by its name, with weights from files, as a plan would have it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from torch import nn
+
+from xaibench.artefacts.networks import adapting_options, built
+from xaibench.artefacts.option_files import located
+from xaibench.data.resolving import named
+from xaibench.dna.encoding import lengths
+from xaibench.errors import UsageError, described
+from xaibench.explanation.model_check import ModelCheck, check_model
+from xaibench.nn.weights import load_into, read_state, without_prefix
+from xaibench.plan.changes import assign
+from xaibench.plan.paths import locate
+from xaibench.plugins.harness_options import of_harness
+from xaibench.plugins.options import resolve
+from xaibench.plugins.registry import Plugin, load
+from xaibench.plugins.signatures import takes, typed
+from xaibench.values import Sequences
+
+
+@dataclass(frozen=True, slots=True)
+class _OwnModel:
+    """A model by its name: its plug-in, its resolved options, and what it is told of the data."""
+
+    plugin: Plugin
+    options: Mapping[str, Any]
+    about: Mapping[str, int]
+
+    @property
+    def is_program(self) -> bool:
+        return "program" in takes(self.plugin.call)
+
+    def with_weights(self, file: str | None) -> nn.Module:
+        """The network with the weights of a file, or with fresh ones."""
+        if file is None:
+            if self.is_program:
+                raise UsageError(f"{self.plugin.name}: expects --weights FILE, the program itself")
+            return self._built(None)
+        content, name = locate(file, "").read_bytes(), PurePath(file).name
+        if self.is_program:
+            return self._built(content)
+        network = self._built(None)
+        prefix = of_harness(self.plugin, self.options)["strip_prefix"]
+        load_into(network, without_prefix(read_state(content, name), prefix, name), name)
+        return network
+
+    def _built(self, program: bytes | None) -> nn.Module:
+        options = typed(self.plugin, located(self.plugin, self.options, ""))
+        try:
+            network = built(self.plugin, options, self.about, program=program)
+        except UsageError as error:
+            raise UsageError(f"{self.plugin.name}: {error}") from None
+        except Exception as error:  # whatever a stranger's function raises
+            given = ", ".join(f"{key}={value!r}" for key, value in options.items())
+            call = f"{self.plugin.name}({given})"
+            raise UsageError(
+                f"{call} raises {described(error)}, expected a torch.nn.Module; its options are "
+                "given by --set"
+            ) from error
+        if not isinstance(network, nn.Module):
+            kind = type(network).__name__
+            raise UsageError(
+                f"{self.plugin.name}: expected it to return a torch.nn.Module, got a {kind}"
+            )
+        return network
+
+
+def check_models_by_name(
+    name: str,
+    *,
+    weights: Sequence[str] = (),
+    sequences: str | None = None,
+    length: int = 200,
+    classes: int | None = None,
+    changes: Iterable[str] = (),
+    plugins: tuple[str, ...] = (),
+    methods: Sequence[str] | None = None,
+) -> Iterator[tuple[str, ModelCheck]]:
+    """``check_model`` of a model of a plan, for each file of ``weights``, with what it is called.
+
+    ``sequences`` is a file or whatever else names a dataset; its test split is taken. ``changes``
+    are ``key=value``, options of the model. UsageError where the model cannot be built or weights
+    do not fit it.
+    """
+    plugin = load("models", name, plugins)
+    given: dict[str, Any] = {}
+    for change in changes:
+        assign(given, change)
+    options = resolve(plugin, given, where=name)
+    data = None if sequences is None else named(sequences, plugins=plugins)[0].test
+    about = _about(data, length, classes)
+    model = _OwnModel(plugin, options, about)
+    for file in _files(weights, options):
+        network = model.with_weights(file)
+        heading = f"{name} with {'fresh weights' if file is None else PurePath(file).name}"
+        choices = adapting_options(plugin, options, plugins)
+        yield (
+            heading,
+            check_model(
+                network,
+                data,
+                classes=about["classes"],
+                length=length,
+                layout=choices["layout"],
+                alphabet=choices["alphabet"],
+                explain=choices["explained"],
+                function=choices["function"],
+                methods=methods,
+                plugins=plugins,
+            ),
+        )
+
+
+def _files(weights: Sequence[str], options: Mapping[str, Any]) -> list[str | None]:
+    """The files of the command line, else those of the option ``weights``, else none."""
+    of_option = options.get("weights") or []
+    return [*(weights or ([of_option] if isinstance(of_option, str) else of_option))] or [None]
+
+
+def _about(data: Sequences | None, length: int, classes: int | None) -> dict[str, int]:
+    """What a network is told of the data; of sequences without classes that it has two."""
+    if data is None:
+        return {"classes": classes or 2, "length": length, "shortest": length}
+    of_data = len(data.class_names) if data.has_classes else 2 - (data.responses is not None)
+    return {
+        "classes": classes or of_data,
+        "length": data.codes.shape[1],
+        "shortest": int(lengths(data.codes).min()),
+    }
