@@ -67,3 +67,18 @@ def test_every_choice_of_the_page_is_one_that_a_plan_can_make(choice):
 
 def test_what_is_explained_is_shown_in_several_ways():
     assert len(re.findall(r"^\| `explain: ", PAGE, flags=re.MULTILINE)) > 6
+
+
+def test_the_check_of_the_page_finds_no_problem(here, monkeypatch, capsys):
+    (command,) = blocks("sh")[1].splitlines()
+    monkeypatch.setattr(sys, "argv", [*shlex.split(command), "--method", "saliency"])
+    with pytest.raises(SystemExit, match="0"):
+        command_line()
+    lines = capsys.readouterr().out.splitlines()
+    table = PAGE.partition("| finding |")[2].partition("\n\n")[0]
+    named = {
+        name
+        for row in re.findall(r"^\| ([^|]*) \|", table, re.MULTILINE)
+        for name in row.split(", ")
+    }
+    assert {re.split(r"\s{2,}", line)[1] for line in lines[2:]} - {"saliency"} <= named

@@ -270,7 +270,9 @@ KINDS: dict[str, Kind] = {
         Probabilities, {}, {"units": (False, "softmax.*return the input of the softmax")}
     ),
     "sigmoid inside": Kind(OneProbability, {}, {"units": (False, "second class is always")}),
-    "sigmoid of a number": Kind(OneProbability, {"classes": 1}, {"units": (None, "saturates")}),
+    "sigmoid of a number": Kind(
+        OneProbability, {"classes": 1}, {"units": (None, "ends in a sigmoid")}
+    ),
     "functions for modules": Kind(
         Functional,
         {},

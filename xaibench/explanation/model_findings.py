@@ -266,12 +266,7 @@ def _units(answers: Answers, raw: Any, options: Options) -> Finding:
         known = "not probabilities" if units == "logits" else f"log-probabilities (a {units})"
         return Finding("units", True, known)
     if count == 1:
-        return Finding(
-            "units",
-            None,
-            f"a probability (a {units}), which saturates; return the input of the "
-            f"{units} to explain the logit",
-        )
+        return Finding("units", None, caution)
     if isinstance(raw, Tensor) and raw[0].numel() == 1:
         return Finding(
             "units",

@@ -89,12 +89,12 @@ class AdaptedModel(nn.Module):
     def arranged(self, inputs: Tensor) -> Tensor:
         """One-hot ``(N, 4, L)`` as the network takes it."""
         if self._plain:
-            return inputs  # nothing to multiply, and nothing to round
+            return inputs.contiguous()  # nothing to multiply, and nothing to round
         table = self._table.to(inputs)
         given = torch.einsum("nbl,bc->ncl", inputs, table[:N] - table[N]) + table[N][:, None]
         if self.layout == "NL4":
             given = given.transpose(1, 2)
-        # contiguous as a batch in training is, which ``view`` in a network may rely on
+        # contiguous, as batches of training are: ``view`` in a network relies on that
         return (given.unsqueeze(2) if self.layout == "N41L" else given).contiguous()
 
     def forward(self, inputs: Tensor) -> Tensor:
