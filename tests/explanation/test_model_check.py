@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from tests import outside_models as outside
 from xaibench.errors import UsageError
-from xaibench.explanation.model_check import Finding, ModelCheck, check_model
+from xaibench.explanation.model_check import ModelCheck, ModelFinding, check_model
 from xaibench.models.programs import exported_program, torchscript
 from xaibench.nn.layers import one_hot
 from xaibench.values import Sequences
@@ -183,6 +183,11 @@ class Viewing(nn.Module):
         return self.out(x.view(x.size(0), self.flatten_size))
 
 
+class Raising(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        raise KeyError("no {key}\nin {}")
+
+
 class Exploding(Net):
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x) / 0 * 0
@@ -337,6 +342,7 @@ KINDS: dict[str, Kind] = {
     "Keras-like, said": Kind(KerasLike, {"layout": "NL4"}, {"units": (False, "sigmoid")}),
     "flattened by view": Kind(Viewing, {}, EVERY),
     "flattened by view, (N, L, 4)": Kind(Viewing, {"layout": "NL4"}, EVERY),
+    "raises": Kind(Raising, {}, {"input": (False, "KeyError: .no {key}.*another length")}),
     "NaN": Kind(Exploding, {}, {"finite": (False, "expected finite logits, got nan.*division")}),
     "gradient of zeros": Kind(
         Constant, {}, {"gradient": (False, "0 at every base"), "saliency": (None, "same")}
@@ -509,7 +515,7 @@ def test_the_page_has_a_line_per_finding_and_the_frame_a_row():
 
 
 def test_findings_are_looked_up_by_name():
-    check = ModelCheck((Finding("input", True, "fine"),), "none")
+    check = ModelCheck((ModelFinding("input", True, "fine"),), "none")
     assert check["input"].sentence == "fine"
     with pytest.raises(KeyError, match="output"):
         check["output"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _MARKS = {True: "ok", False: "PROBLEM", None: "-"}
 
 
-class Finding(NamedTuple):
+class ModelFinding(NamedTuple):
     """One line: what was looked at, whether it is as explanations require it (None where nothing is
     required), and what came out, with the mend where there is something to mend. ``of`` is what it
     is about: the model, or what a method makes of it."""
@@ -28,7 +28,7 @@ class Finding(NamedTuple):
 class ModelCheck:
     """The findings about a model; ``sequences`` says in words on which sequences."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[ModelFinding, ...]
     sequences: str
 
     @property
@@ -37,10 +37,10 @@ class ModelCheck:
         return not self.problems
 
     @property
-    def problems(self) -> tuple[Finding, ...]:
+    def problems(self) -> tuple[ModelFinding, ...]:
         return tuple(each for each in self.findings if each.held is False)
 
-    def __getitem__(self, name: str) -> Finding:
+    def __getitem__(self, name: str) -> ModelFinding:
         """The finding of that name; KeyError where nobody looked."""
         for finding in self.findings:
             if finding.name == name:

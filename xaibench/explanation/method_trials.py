@@ -19,7 +19,7 @@ from xaibench.plugins.signatures import own_fields, typed
 from xaibench.protocols import layers_without_rule
 from xaibench.shapes import Codes, Labels
 
-from .findings import Finding
+from .findings import ModelFinding
 from .guards import guarded
 from .method_call import Explanation, WithoutRule, asks_for, explain
 
@@ -51,17 +51,17 @@ class _OutOfTime(NotApplicable):
 class Trials:
     """What became of every method; ``working`` names those that applied and call the model."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[ModelFinding, ...]
     working: tuple[str, ...]
 
-    def summary(self) -> Finding:
+    def summary(self) -> ModelFinding:
         """How many apply; a problem where none does that calls the model."""
         names = [each for each in self.findings if not each.name.endswith(" rules")]
         held = bool(self.working) or not names
         sentence = f"{len(self.working)} of {len(names)} apply and call the model"
         if not held:
             sentence += "; the lines below say why not"
-        return Finding("methods", held, sentence)
+        return ModelFinding("methods", held, sentence)
 
 
 def tried_methods(
@@ -84,7 +84,7 @@ def tried_methods(
 
 def _loaded(
     methods: Sequence[str] | None, plugins: tuple[str, ...]
-) -> tuple[list[Plugin], list[Finding]]:
+) -> tuple[list[Plugin], list[ModelFinding]]:
     """The methods; an installed one that cannot be imported is a finding, one that was named an
     error."""
     if methods is not None:
@@ -94,13 +94,13 @@ def _loaded(
         try:
             loaded.append(load("attribution", name, plugins))
         except UsageError as error:
-            broken.append(Finding(name, None, f"fails: {message_of(error)}", "method"))
+            broken.append(ModelFinding(name, None, f"fails: {message_of(error)}", "method"))
     return loaded, broken
 
 
 def _tried(
     plugin: Plugin, model: Any, codes: Codes, targets: Labels, seconds: float
-) -> tuple[Finding, bool]:
+) -> tuple[ModelFinding, bool]:
     """What becomes of one method, and whether it calls the model."""
     name = plugin.name
     try:
@@ -111,12 +111,14 @@ def _tried(
         guarded(explained.scores, explained.scores, np.arange(len(codes)), codes < 4, name=name)
     except _OutOfTime:
         sentence = f"not tried to its end: {len(codes)} sequences take more than {seconds:g} s"
-        return Finding(name, None, sentence, "method"), True
+        return ModelFinding(name, None, sentence, "method"), True
     except NotApplicable as reason:
-        return Finding(name, None, f"does not apply: {_plain(reason, name)}", "method"), False
+        return ModelFinding(name, None, f"does not apply: {_plain(reason, name)}", "method"), False
     except Exception as error:  # of a model or a method that are a stranger's
-        return Finding(name, None, f"fails: {_plain(error, name)}", "method"), False
-    return Finding(name, True, _cost_text(explained, len(codes)), "method"), explained.forwards > 0
+        return ModelFinding(name, None, f"fails: {_plain(error, name)}", "method"), False
+    return ModelFinding(
+        name, True, _cost_text(explained, len(codes)), "method"
+    ), explained.forwards > 0
 
 
 def _explained(plugin: Plugin, model: Any, codes: Codes, targets: Labels) -> Explanation:
@@ -172,7 +174,7 @@ def _cost_text(explained: Explanation, sequences: int) -> str:
     )
 
 
-def _rules(plugin: Plugin, model: Any) -> Iterator[Finding]:
+def _rules(plugin: Plugin, model: Any) -> Iterator[ModelFinding]:
     """Of a method with rules, which layers have none, and how to give them one."""
     try:
         layers = layers_without_rule(plugin.call, model)
@@ -184,4 +186,4 @@ def _rules(plugin: Plugin, model: Any) -> Iterator[Finding]:
             f"none for {', '.join(layers[:_LISTED])}{more}: a method of your own gives them one, "
             f"{plugin.name}(..., rules={{CLASS: function}}); docs/attribution.md, Rules of your own"
         )
-        yield Finding(f"{plugin.name} rules", None, sentence, "method")
+        yield ModelFinding(f"{plugin.name} rules", None, sentence, "method")

@@ -24,11 +24,11 @@ from xaibench.randomness import stream
 from xaibench.shapes import Codes, Labels
 from xaibench.values import Sequences
 
-from .findings import Finding, ModelCheck
+from .findings import ModelCheck, ModelFinding
 from .method_trials import SECONDS, tried_methods
 from .model_findings import Usable, labelled_findings, model_findings
 
-__all__ = ["Finding", "ModelCheck", "check_model"]
+__all__ = ["ModelCheck", "ModelFinding", "check_model"]
 
 RANDOM_SEQUENCES = 8
 """So many sequences of random DNA, where none are given."""
@@ -79,12 +79,12 @@ def check_model(
     }
     with _left_as_it_was(model), fenced():
         findings = tuple(_findings(model, data, options, (methods, plugins, seconds)))
-    return ModelCheck(findings, data.words)
+    return ModelCheck(findings, data.description)
 
 
 def _findings(
     network: nn.Module, data: _Data, options: Mapping[str, Any], trial: Any
-) -> Iterator[Finding]:
+) -> Iterator[ModelFinding]:
     """In the order of the page, up to the first after which nothing else can be looked at."""
     usable: Usable | None = yield from model_findings(network, data.few, options)
     if usable is None:
@@ -97,9 +97,9 @@ def _findings(
 
 def _methods(
     usable: Usable, methods: Sequence[str] | None, plugins: tuple[str, ...], seconds: float
-) -> Iterator[Finding]:
+) -> Iterator[ModelFinding]:
     if not usable.steady:
-        yield Finding(
+        yield ModelFinding(
             "methods", None, "not tried while outputs depend on the mode, the batch or chance"
         )
         return
@@ -117,14 +117,14 @@ def _methods(
 
 @dataclass(frozen=True, slots=True)
 class _Data:
-    """Sequences ``(N, L)``, ``few`` of them, their labels where there are classes, and ``words``
-    for what they are."""
+    """Sequences ``(N, L)``, ``few`` of them, their labels where there are classes, and a
+    ``description``."""
 
     codes: Codes
     few: Codes
     labels: Labels | None
     classes: int
-    words: str
+    description: str
 
 
 def _data(
@@ -147,9 +147,9 @@ def _data(
     known = None if labels is None else _as_labels(labels, len(codes))
     rows = np.linspace(0, len(codes) - 1, min(CHECKED_SEQUENCES, len(codes))).astype(np.intp)
     kind = "random sequences" if given is None else f"of {len(codes):,} sequences"
-    words = f"{len(rows)} {kind} of {codes.shape[1]:,} nt"
+    description = f"{len(rows)} {kind} of {codes.shape[1]:,} nt"
     classes = max(classes, 0 if known is None else int(known.max()) + 1)
-    return _Data(codes, codes[rows], known, classes, words)
+    return _Data(codes, codes[rows], known, classes, description)
 
 
 def _as_codes(given: Codes | Sequence[str]) -> Codes:

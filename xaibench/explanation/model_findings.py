@@ -1,4 +1,4 @@
-"""What is looked at in a model, one function per finding or two, each sentence with its mend."""
+"""What is looked at in a model, one function per finding or two, each sentence with its remedy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from xaibench.plugins.harness_options import Explain
 from xaibench.shapes import Codes, Labels
 from xaibench.values import N
 
-from .findings import Finding
+from .findings import ModelFinding
 
 Options = Mapping[str, Any]
 """Of ``nn.adapted.adapted``: ``classes``, ``layout``, ``alphabet``, ``explained``, ``function``."""
@@ -56,12 +56,12 @@ class Usable:
 
 def model_findings(
     network: nn.Module, codes: Codes, options: Options
-) -> Generator[Finding, None, Usable | None]:
+) -> Generator[ModelFinding, None, Usable | None]:
     """The findings about a network; returns the model where methods can be tried on it."""
     try:
         model = adapted(network, length=codes.shape[1], **options)
     except ModelError as error:
-        yield Finding("input", False, message_of(error))
+        yield ModelFinding("input", False, message_of(error))
         return None
     with answering(model):
         inputs, raw, taken_well = _input(model, codes, options)
@@ -77,14 +77,14 @@ def model_findings(
     yield from steady
     targets = answers.logits.argmax(1).astype(np.int64)
     yield from _changes(model, codes)
-    yield Finding("precision", None, _precision_text(model, inputs))
+    yield ModelFinding("precision", None, _precision_text(model, inputs))
     yield _gradient(model, codes, targets)
     yield _units(answers, raw, options)
     yield _explained(answers, targets, options)
     return Usable(model, codes, targets, all(each.held for each in steady))
 
 
-def _input(model: nn.Module, codes: Codes, options: Options) -> tuple[Any, Any, Finding]:
+def _input(model: nn.Module, codes: Codes, options: Options) -> tuple[Any, Any, ModelFinding]:
     """The inputs, what the network makes of them, and whether it takes them."""
     adapts, given, outputs = isinstance(model, AdaptedModel), None, None
     try:
@@ -92,17 +92,17 @@ def _input(model: nn.Module, codes: Codes, options: Options) -> tuple[Any, Any, 
         given = model.arranged(inputs) if isinstance(model, AdaptedModel) else inputs
         network = model.network if isinstance(model, AdaptedModel) else model
     except ModelError as error:
-        return None, None, Finding("input", False, message_of(error))
+        return None, None, ModelFinding("input", False, message_of(error))
     shape = f"{_dtype_text(given)} {output_text(given)}"
     try:
         outputs = network(given)
     except Exception as error:
-        raised = f"{described(error)} (raised by forward, given {shape}); {{}}"
-        mend = _arrangement_text(network, codes, options) if adapts else _OTHER_INPUT
-        return None, None, Finding("input", False, raised.format(mend))
+        raised = f"{described(error)} (raised by forward, given {shape})"
+        remedy = _arrangement_text(network, codes, options) if adapts else _OTHER_INPUT
+        return None, None, ModelFinding("input", False, f"{raised}; {remedy}")
     how = "one-hot, " if adapts else "by its own encode, "
     letters = f"channels {options['alphabet'] or 'ACGT'}, " if adapts else ""
-    return inputs, outputs, Finding("input", True, f"{how}{letters}{shape}")
+    return inputs, outputs, ModelFinding("input", True, f"{how}{letters}{shape}")
 
 
 _OTHER_INPUT = "is it made for sequences of another length, or with other options?"
@@ -117,23 +117,23 @@ def _arrangement_text(network: nn.Module, codes: Codes, options: Options) -> str
 
 def _output(
     model: nn.Module, codes: Codes, raw: Any, options: Options
-) -> tuple[Answers | None, list[Finding]]:
+) -> tuple[Answers | None, list[ModelFinding]]:
     """The outputs that are explained, or why there are none."""
     try:
         answers = first_answers(model, codes, classes=options["classes"], explained=False)
     except NotFinite as error:
         where = _not_finite_weights(model)
-        mend = f"{where} is not finite" if where else "is there a log of 0, or a division by 0?"
-        fit = Finding("output", True, output_text(raw))
-        return None, [fit, Finding("finite", False, f"{message_of(error)}; {mend}")]
+        remedy = f"{where} is not finite" if where else "is there a log of 0, or a division by 0?"
+        fit = ModelFinding("output", True, output_text(raw))
+        return None, [fit, ModelFinding("finite", False, f"{message_of(error)}; {remedy}")]
     except ModelError as error:
         chooses = options["explained"] is not None or options["function"] is not None
         hint = "" if chooses else choice_hint(raw, len(codes), options["classes"])
         sentence = "; ".join(filter(None, [message_of(error), hint]))
-        return None, [Finding("output", False, sentence)]
+        return None, [ModelFinding("output", False, sentence)]
     count = answers.logits.shape[1]
-    fit = Finding("output", True, f"{output_text(raw)}: {_meaning(raw, count, options)}")
-    return answers, [fit, Finding("finite", True, "all outputs are")]
+    fit = ModelFinding("output", True, f"{output_text(raw)}: {_meaning(raw, count, options)}")
+    return answers, [fit, ModelFinding("finite", True, "all outputs are")]
 
 
 def _meaning(raw: Any, count: int, options: Options) -> str:
@@ -155,7 +155,7 @@ def _not_finite_weights(model: nn.Module) -> str:
     return ""
 
 
-def _steadiness(model: nn.Module, codes: Codes, answers: Answers) -> Iterator[Finding]:
+def _steadiness(model: nn.Module, codes: Codes, answers: Answers) -> Iterator[ModelFinding]:
     with answering(model):
         training = [
             f"{name or 'the model'} ({type(module).__name__})"
@@ -167,7 +167,9 @@ def _steadiness(model: nn.Module, codes: Codes, answers: Answers) -> Iterator[Fi
         again = _refusal(require_same_again, model, codes, answers)
         yield _finding("repeated call", again, "", "the same outputs")
         if again:
-            yield Finding("other batches", None, "not known, since each call has other outputs")
+            yield ModelFinding(
+                "other batches", None, "not known, since each call has other outputs"
+            )
             return
         batch = _refusal(require_same_in_other_batches, model, codes, answers)
         yield _finding("other batches", batch, "", "the same in reverse order, by three and alone")
@@ -182,24 +184,28 @@ def _refusal(require: Any, model: nn.Module, codes: Codes, answers: Answers) -> 
     return ""
 
 
-def _finding(name: str, problem: str, mend: str, well: str) -> Finding:
-    return Finding(name, not problem, "; ".join(filter(None, [problem, problem and mend])) or well)
+def _finding(name: str, problem: str, remedy: str, well: str) -> ModelFinding:
+    return ModelFinding(
+        name, not problem, "; ".join(filter(None, [problem, problem and remedy])) or well
+    )
 
 
-def _changes(model: nn.Module, codes: Codes) -> Iterator[Finding]:
+def _changes(model: nn.Module, codes: Codes) -> Iterator[ModelFinding]:
     """An N, padding, the other strand: nothing is required but that outputs stay finite."""
     try:
         n = by_n(model, codes)
     except ModelError as error:
-        yield Finding(
+        yield ModelFinding(
             "N", False, f"in the middle: {message_of(error)}; let N be a column of zeros in forward"
         )
     else:
-        yield Finding("N", None, f"in the middle, {_change_text(n.change, n.span, n.is_rounding)}")
+        yield ModelFinding(
+            "N", None, f"in the middle, {_change_text(n.change, n.span, n.is_rounding)}"
+        )
     yield _padding(model, codes)
     strand = by_strand(model, codes)
     text = _change_text(strand.change, strand.span, strand.is_rounding)
-    yield Finding("reverse complement", None, text)
+    yield ModelFinding("reverse complement", None, text)
 
 
 def _change_text(change: float, span: float, is_rounding: bool) -> str:
@@ -208,7 +214,7 @@ def _change_text(change: float, span: float, is_rounding: bool) -> str:
     return f"changes what is explained by up to {change:.2g}, where all outputs span {span:.2g}"
 
 
-def _padding(model: nn.Module, codes: Codes) -> Finding:
+def _padding(model: nn.Module, codes: Codes) -> ModelFinding:
     """With the last tenth cut off and padded, where no sequence is shorter than the others."""
     length = codes.shape[1]
     short = length - max(1, length // 10)
@@ -216,12 +222,12 @@ def _padding(model: nn.Module, codes: Codes) -> Finding:
         logits(model, codes[:1, :short])
     except (ModelError, RuntimeError, ValueError):
         fixed = f"takes {length} nt alone: shorter sequences are padded with N at the end"
-        return Finding("padding", None, fixed)
+        return ModelFinding("padding", None, fixed)
     padded = codes.copy()
     if (lengths(codes) == length).all():
         padded[:, short:] = N
     padding = padding_of(model, padded)
-    return Finding("padding", None, "changes nothing" if padding is None else str(padding))
+    return ModelFinding("padding", None, "changes nothing" if padding is None else str(padding))
 
 
 def _precision_text(model: nn.Module, inputs: Tensor) -> str:
@@ -235,17 +241,17 @@ def _dtype_text(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-def _gradient(model: nn.Module, codes: Codes, targets: Labels) -> Finding:
+def _gradient(model: nn.Module, codes: Codes, targets: Labels) -> ModelFinding:
     try:
         gradient = input_gradient(model, codes, targets)
     except ModelError as error:
-        return Finding("gradient", False, message_of(error))
+        return ModelFinding("gradient", False, message_of(error))
     if gradient.kind != "some":
         why = f" ({gradient.reason})" if gradient.reason else ""
-        return Finding("gradient", False, _GRADIENTS[gradient.kind].format(why))
+        return ModelFinding("gradient", False, _GRADIENTS[gradient.kind].format(why))
     zeros = round(gradient.zeros * len(codes))
     of_some = f"; all 0 for {zeros} of {len(codes)} sequences" if zeros else ""
-    return Finding(
+    return ModelFinding(
         "gradient", True, f"reaches the input, at most {gradient.largest:.2g} in size{of_some}"
     )
 
@@ -259,26 +265,26 @@ _GRADIENTS = {
 }
 
 
-def _units(answers: Answers, raw: Any, options: Options) -> Finding:
+def _units(answers: Answers, raw: Any, options: Options) -> ModelFinding:
     units, count = answers.units, answers.logits.shape[1]
     caution = caution_of(units, count)
     if caution is None:
         known = "not probabilities" if units == "logits" else f"log-probabilities (a {units})"
-        return Finding("units", True, known)
+        return ModelFinding("units", True, known)
     if count == 1:
-        return Finding("units", None, caution)
+        return ModelFinding("units", None, caution)
     if isinstance(raw, Tensor) and raw[0].numel() == 1:
-        return Finding(
+        return ModelFinding(
             "units",
             False,
             f"one probability p (a {units}) is read as the logit (0, p), so that the "
             f"second class is always predicted; return the input of the {units}, or explain by a "
             "function with torch.logit",
         )
-    return Finding("units", False, caution)
+    return ModelFinding("units", False, caution)
 
 
-def _explained(answers: Answers, targets: Labels, options: Options) -> Finding:
+def _explained(answers: Answers, targets: Labels, options: Options) -> ModelFinding:
     explained = explained_outputs(torch.from_numpy(answers.logits)).numpy()
     values = np.take_along_axis(explained, targets[:, None], 1)[:, 0]
     count = answers.logits.shape[1]
@@ -291,7 +297,7 @@ def _explained(answers: Answers, targets: Labels, options: Options) -> Finding:
     span = f"{values.min():.3g} to {values.max():.3g} on these sequences"
     if np.ptp(values) == 0:
         span = f"{values[0]:.3g} on each of these sequences, which tells nothing apart"
-    return Finding("explained", None, f"{what}: {span}{_classes_text(targets, count)}")
+    return ModelFinding("explained", None, f"{what}: {span}{_classes_text(targets, count)}")
 
 
 def _choice_text(explained: Explain | None, function: Any) -> str:
@@ -314,7 +320,7 @@ def _classes_text(targets: Labels, count: int) -> str:
     return f"; predicted {', '.join(each)}"
 
 
-def labelled_findings(usable: Usable, codes: Codes, labels: Labels) -> Iterator[Finding]:
+def labelled_findings(usable: Usable, codes: Codes, labels: Labels) -> Iterator[ModelFinding]:
     """The accuracy on labelled sequences, and whether another order of the channels has more."""
     rows = np.linspace(0, len(codes) - 1, min(LABELLED, len(codes))).astype(np.intp)
     if logits(usable.model, codes[:1]).shape[1] <= labels.max():
@@ -329,8 +335,10 @@ def labelled_findings(usable: Usable, codes: Codes, labels: Labels) -> Iterator[
             f"; with alphabet={order.best_alphabet} it would be {order.best_accuracy:.3g}: are the "
             "channels in that order?"
         )
-        yield Finding("channels", False, text)
+        yield ModelFinding("channels", False, text)
     elif order.is_above_majority:
-        yield Finding("channels", True, text)
+        yield ModelFinding("channels", True, text)
     else:
-        yield Finding("channels", None, f"{text}; no other order of the channels is clearly better")
+        yield ModelFinding(
+            "channels", None, f"{text}; no other order of the channels is clearly better"
+        )

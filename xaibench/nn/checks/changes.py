@@ -17,7 +17,7 @@ from xaibench.nn.outputs import explained_outputs
 from xaibench.shapes import Codes, Labels, Logits
 from xaibench.values import N
 
-ROUNDING_SHARE = 1e-5
+SMALLEST_CHANGE = 1e-5
 """A smaller change, as a share of the largest output, is rounding."""
 
 
@@ -32,7 +32,7 @@ class OutputChange:
 
     @property
     def is_rounding(self) -> bool:
-        return self.change <= ROUNDING_SHARE * self.largest
+        return self.change <= SMALLEST_CHANGE * self.largest
 
 
 def by_n(model: Any, codes: Codes) -> OutputChange:
