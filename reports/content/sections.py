@@ -11,7 +11,13 @@ from xaibench.results.reading import Results
 from xaibench.results.schema import Question
 
 from ..format.names import curve_of, metrics_of, parts_signed_from_unsigned
-from ..format.select import has_classes, has_train, models_of, without_classes
+from ..format.select import (
+    explained_quantity,
+    has_classes,
+    has_train,
+    models_of,
+    without_classes,
+)
 from ..tables.accuracy import accuracy, accuracy_differences, baselines
 from ..tables.agreement import matrices
 from ..tables.certainty import can_show, certainty
@@ -118,6 +124,14 @@ def every(*groups: Callable[[Results], Tables]) -> Callable[[Results], Tables]:
 
 
 # Leads that depend on the run
+
+
+def _gap_is(results: Results) -> str:
+    return (
+        "Positions are replaced from the highest score down, and the area under the falling "
+        f"{explained_quantity(results)} is compared with that of random positions, sequence by "
+        "sequence. The gap is random minus method: 0 is no better than chance, larger is better."
+    )
 
 
 def _normalised_is(results: Results) -> str:
@@ -238,9 +252,7 @@ REPORT = (
         "Which method finds what the model uses?",
         "Leaderboard",
         (
-            "Positions are replaced from the highest score down, and the area under the falling "
-            "logit difference is compared with that of random positions, sequence by sequence. The "
-            "gap is random minus method: 0 is no better than chance, larger is better.",
+            _gap_is,
             _normalised_is,
             "d_z is the mean of the paired differences over their standard deviation; p values are "
             "two-sided and corrected after Holm over the methods of a model.",

@@ -9,7 +9,7 @@ from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
 
 from ..format.numbers import decimals_of, mean_and_interval
-from ..format.select import methods_of, models_of, operator_of, ranking, rows_of
+from ..format.select import explained_unit, methods_of, models_of, operator_of, ranking, rows_of
 from ..tables.selftest import tested
 from ..tables.table import CANNOT
 from .canvas import (
@@ -42,7 +42,9 @@ def gap_panels(results: Results) -> list[Panel]:
     rankings = {model: ranking(results, model) for model in models_of(results)}
     known = {model: rows[rows["mean"].notna()] for model, rows in rankings.items()}
     every = [rows[ENDS].to_numpy(float).ravel() for rows in known.values()]
-    x = Axis("gap to random (logits)", limits_of(np.concatenate([[0.0], *every])))
+    x = Axis(
+        f"gap to random ({explained_unit(results)})", limits_of(np.concatenate([[0.0], *every]))
+    )
     return [_panel(results, model, rows, x) for model, rows in known.items() if len(rows)]
 
 

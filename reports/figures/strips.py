@@ -12,7 +12,14 @@ from xaibench.explanation.controls import RANDOM
 from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
 
-from ..format.select import matching, methods_of, models_of, operator_of, ranking
+from ..format.select import (
+    explained_unit,
+    matching,
+    methods_of,
+    models_of,
+    operator_of,
+    ranking,
+)
 from .canvas import (
     AIR,
     WIDTH,
@@ -41,7 +48,8 @@ def strip_panels(results: Results) -> list[Panel]:
     """For each model, a strip per method, best on top: a dot per sequence, its mean over seeds."""
     gaps = {model: _gaps(results, model) for model in models_of(results)}
     every = [table.to_numpy(float).ravel() for table in gaps.values()]
-    x = Axis("gap to random of one sequence (logits)", limits_of(np.concatenate([[0.0], *every])))
+    title = f"gap to random of one sequence ({explained_unit(results)})"
+    x = Axis(title, limits_of(np.concatenate([[0.0], *every])))
     return [_panel(results, model, table, x) for model, table in gaps.items() if len(table)]
 
 

@@ -82,6 +82,16 @@ def without_classes(results: Results) -> bool:
     return bool(single) and len(single) == len(models_of(results))
 
 
+def explained_quantity(results: Results) -> str:
+    """What a deletion curve of the run is of: the logit difference, or the models' one output."""
+    return "output" if without_classes(results) else "logit difference"
+
+
+def explained_unit(results: Results) -> str:
+    """What the gap to random is counted in."""
+    return "units of the output" if without_classes(results) else "logits"
+
+
 def methods_of(results: Results) -> list[str]:
     """The methods, in the order of the plan; without references."""
     ran = pd.concat([results.estimates["method"], unmeasured_records(results)["method"]])

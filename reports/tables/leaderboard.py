@@ -28,6 +28,8 @@ from ..format.numbers import (
 from ..format.select import (
     Row,
     chances_of_best,
+    explained_quantity,
+    explained_unit,
     matching,
     models_of,
     normalised,
@@ -57,7 +59,7 @@ from .table import (
 from .whisker import Scale, scale_of
 
 GAP = (
-    "Gap to random, in logits: how far a method's deletion curve is below that of random "
+    "Gap to random, in {unit}: how far a method's deletion curve is below that of random "
     "positions, on average; 0 is no better than random."
 )
 NORMALISED = (
@@ -123,14 +125,18 @@ def standings(results: Results) -> Table | None:
         "beats random",
     )
     table = Table(
-        f"Deletion, logit difference, operator {operator_of(results)}",
+        f"Deletion, {explained_quantity(results)}, operator {operator_of(results)}",
         HEADS,
         tuple(rows),
         name="standings",
         filters=filters,
         note=_note(results) + BOTH_KINDS * bool(unsigned),
     ).without_empty_columns()
-    return replace(table, gloss=GAP + NORMALISED * ("Normalised" in table.header))
+    return replace(
+        table,
+        gloss=GAP.format(unit=explained_unit(results))
+        + NORMALISED * ("Normalised" in table.header),
+    )
 
 
 def _unsigned(results: Results, rows: pd.DataFrame) -> frozenset[str]:
@@ -237,7 +243,7 @@ def leaderboard(results: Results, model: str) -> Table | None:
         )
         for row in rows_of(rows)
     )
-    caption = f"{model}: the gap to random deletion (logit difference, {operator})"
+    caption = f"{model}: the gap to random deletion ({explained_quantity(results)}, {operator})"
     return Table(caption, heads(*header), tuple(body), folded=True)
 
 

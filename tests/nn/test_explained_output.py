@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from xaibench.dna.shuffling import references
 from xaibench.errors import ModelError
-from xaibench.explanation.method_call import explain
+from xaibench.explanation.method_call import WithoutRule, explain
 from xaibench.nn.adapted import adapted
 from xaibench.nn.explained_output import explained_number, weighted_profile
 from xaibench.plugins.harness_options import Explain
@@ -163,3 +164,30 @@ def test_a_weighted_profile_need_not_add_up_and_a_sum_must():
 def test_no_rows_give_no_numbers(choice):
     none = explained_number(TENSOR[:0], 0, classes=2, explained=Explain(**choice))
     assert none.shape == (0, 1)
+
+
+def test_deeplift_of_a_profile_needs_a_rule_for_every_function():
+    """No sum can show that a rule is missing, so what has none is refused by name."""
+
+    class Functional(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv1d(4, 5, 3, padding=1)
+            self.profile = torch.nn.Conv1d(5, 2, 3, padding=1)
+
+        def forward(self, inputs):
+            return self.profile(torch.relu(self.conv(inputs)))
+
+    codes = np.random.default_rng(0).integers(0, 4, (3, POSITIONS)).astype(np.uint8)
+    model = adapted(Functional(), classes=1, length=POSITIONS, explained=Explain(reduce="profile"))
+    with pytest.raises(WithoutRule, match="no rule for relu there; make that a torch module"):
+        explain(
+            load("attribution", "deeplift").call,
+            model,
+            codes,
+            np.zeros(3, np.int64),
+            options={},
+            seed=0,
+            component="",
+            references=references(codes, 2, 0),
+        )

@@ -106,7 +106,8 @@ def explain(
     batch_size = batch_size or min(BATCH, batch_rows(codes.shape[1]))
     name = method_name(method)
     view, promised = ExplainedView(model), method_facts(method).completeness
-    if not getattr(model, "adds_up", True):
+    adds_up = promised is None or getattr(model, "adds_up", True)
+    if not adds_up:
         promised = None  # a gradient that leaves a part out sums to no change
     if promised is not None or narrow_of(model):
         _reject_half_precision(model, codes[:1], name, promises=promised is not None)
@@ -134,6 +135,10 @@ def explain(
                 answer = method(view, inputs, target, **supplied, **options)
             batches.append(_checked(answer, codes[rows].shape, name))
     seconds = time.process_time() - started
+    if not adds_up and view.without_rule:
+        raise _less_complete(
+            f"{name}: no sum can show here whether its contributions are right.", view.without_rule
+        )
     error, change = _completeness_of(batches)
     if promised is not None and error > promised * change + _ALLOWED_ROUNDINGS * view.rounding:
         raise _less_complete(
