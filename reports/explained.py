@@ -188,6 +188,12 @@ def sheet(shown: Shown) -> Figure:
     return figure
 
 
+def logo_figure(explanations: Explanations, row: int) -> Figure:
+    """The logo of the sequence in a row."""
+    placed = bool(spans(explanations)[row])
+    return sheet(_shown_row(explanations, row, row + 1, placed=placed))
+
+
 def _plain(name: str) -> str:
     """A name of a file that every system takes.
 

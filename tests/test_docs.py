@@ -3,6 +3,7 @@
 import gzip
 import os
 import re
+import runpy
 from pathlib import Path
 
 import pandas as pd
@@ -151,6 +152,19 @@ def test_the_model_of_the_page_runs(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", command)
     with pytest.raises(SystemExit, match="0"):
         command_line()
+
+
+def test_the_snippets_for_python_run_one_after_the_other(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "page.py"  # functions are known by their source
+    page.write_text("\n".join(blocks("python", "python.md")))
+    found = runpy.run_path(str(page))
+    assert found["explained"].hypothetical.shape == (3, 4, 20)
+    assert (tmp_path / "explained" / "shap.npz").exists()
+    assert set(found["measured"].to_frame()["method"]) >= {"deeplift", "mine"}
+    assert len(found["run"].leaderboard) == 2
+    assert found["run"].report == Path("runs/small/report.html")
+    assert "runs True" in capsys.readouterr().out
 
 
 def test_every_metric_and_operator_stands_on_the_page() -> None:

@@ -12,6 +12,7 @@ PACKAGES = [
     ".analysis",
     ".analysis.certainty",
     ".analysis.claims",
+    ".api",
     ".artefacts",
     ".comparison",
     ".data",

@@ -37,6 +37,23 @@ def test_garbage_is_looked_for_again_after_loading_also_after_an_error():
     assert gc.isenabled()
 
 
+def test_importing_xaibench_waits_for_nothing_slow_and_offers_its_functions() -> None:
+    ask = (
+        "import sys, xaibench; slow = {'torch', 'numpy', 'matplotlib', 'pandas'} & {*sys.modules}; "
+        "print(sorted(slow), all(hasattr(xaibench, name) for name in xaibench.__all__), "
+        "set(xaibench.__all__) <= set(dir(xaibench)), 'matplotlib' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["[]", "True", "True", "False"]
+
+
+def test_what_xaibench_does_not_offer_is_an_error_of_python() -> None:
+    import xaibench
+
+    with pytest.raises(AttributeError, match="module 'xaibench' has no attribute 'explian'"):
+        _ = xaibench.explian
+
+
 @pytest.mark.parametrize("room", ["metrics", "statistics"])
 def test_numbers_are_made_without_torch(room: str) -> None:
     ask = (

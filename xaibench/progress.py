@@ -8,7 +8,7 @@ from threading import Timer
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
-from xaibench.terminal import echo, visible
+from xaibench.terminal import echo, is_silent, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -84,7 +84,7 @@ def progress_of(total: int) -> Iterator[Progress]:
     from rich.progress import Progress as Bars
 
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if is_silent() or not console.is_terminal:
         yield Lines(total)
         return
     columns: tuple[Any, ...] = (

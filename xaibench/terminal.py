@@ -27,10 +27,28 @@ _HIDDEN = re.compile(
 """Control characters, those that reverse what follows or take no place, and halves of pairs."""
 
 
+_SILENT: list[bool] = []
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Within, nothing is written: a function that Python code called returns what there is."""
+    _SILENT.append(True)
+    try:
+        yield
+    finally:
+        _SILENT.pop()
+
+
+def is_silent() -> bool:
+    """Whether nothing is written."""
+    return bool(_SILENT)
+
+
 def echo(text: object, *, err: bool = False) -> None:
     """Write a line or several to standard output, or to standard error."""
     stream = sys.stderr if err else sys.stdout
-    if stream is not None:  # it may be closed
+    if stream is not None and not is_silent():  # it may be closed
         stream.write(f"{visible(text)}\n")
         stream.flush()
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from xaibench.errors import UsageError
+from xaibench.plugins.registry import nearest
 from xaibench.results.reading import Results
 
 from ..format.paths import shareable, without_folders
@@ -13,6 +15,8 @@ from ..format.select import operators_of
 from .page import curves_drawn
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from .panel import Panel
 
 FOLDER = "figures"
@@ -63,6 +67,31 @@ def named(results: Results) -> Iterator[tuple[str, Panel]]:
         yield f"example_{number}_{place}_{_plain(panel.model)}", panel
     for (number, place), panel in logo_panels(results).items():
         yield f"logos_{number}_{place}", panel
+
+
+def figure_of(results: Results, name: str = "", model: str = "") -> Figure:
+    """One figure of a run: ``gaps``, the leaderboard, ``scores``, ``agreement``, ``ranks`` or
+    ``cost``, by default the first of these that there is; of ``model``, or of the first. UsageError
+    where there is none."""
+    from .forest import gap_panels
+    from .heat import agreement_panels, score_panels
+    from .pareto import cost_panels
+    from .ranks import rank_panels
+
+    groups = {
+        "gaps": gap_panels,
+        "scores": score_panels,
+        "agreement": agreement_panels,
+        "ranks": rank_panels,
+        "cost": cost_panels,
+    }
+    if name and name not in groups:
+        raise UsageError(f"no figure {name!r}; {nearest(name, list(groups))}")
+    for group in [name] if name else groups:
+        for panel in groups[group](results):
+            if not model or panel.model == model:
+                return panel.figure
+    raise UsageError(f"no figure {name or 'at all'} of {model or 'this run'}: nothing to draw")
 
 
 def _curves(results: Results) -> dict[str, list[Panel]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,15 +85,15 @@ class Explanations:
             return self.projected
         return self.hypothetical * (self.sequences.codes < N)[:, None]
 
-    def take(self, rows: NDArray[np.intp]) -> Explanations:
+    def take(self, rows: NDArray[np.intp]) -> Self:
         """The explanations of the sequences at these rows, in their order."""
-        return Explanations(
-            self.sequences.take(rows),
-            self.scores[rows],
-            self.targets[rows],
-            self.origin,
-            None if self.outputs is None else self.outputs[rows],
-            None if self.hypothetical is None else self.hypothetical[rows],
+        return replace(
+            self,
+            sequences=self.sequences.take(rows),
+            scores=self.scores[rows],
+            targets=self.targets[rows],
+            outputs=None if self.outputs is None else self.outputs[rows],
+            hypothetical=None if self.hypothetical is None else self.hypothetical[rows],
         )
 
 

@@ -1,5 +1,6 @@
 """The plan: what to train, explain and measure. Strict and typed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,7 +24,7 @@ from xaibench.protocols import OfCurves, Precision, metric_facts
 from .bounds import check_tasks
 from .paths import locate
 from .sections import DEFAULTS, PLUGIN_SECTIONS, by_label, datasets_of, use_of
-from .sources import check_datasets, mapping_of
+from .sources import MAPPING, check_datasets, mapping_from, mapping_of
 from .yaml_text import parsed_file
 
 FRACTIONS = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1)
@@ -180,6 +181,24 @@ def read_any(
     not stop the others.
     """
     written = mapping_of(source, changes=changes, plugins=plugins)
+    return _plans(written, source, plugins, limit)
+
+
+def read_mapping(
+    given: Mapping[str, Any],
+    *,
+    changes: tuple[str, ...] = (),
+    plugins: tuple[str, ...] = (),
+    limit: int | None = None,
+) -> Plan | dict[str, Plan]:
+    """The same of a mapping that Python code has at hand."""
+    written = mapping_from(given, changes=changes, plugins=plugins)
+    return _plans(written, MAPPING, plugins, limit)
+
+
+def _plans(
+    written: dict[str, Any], source: str, plugins: tuple[str, ...], limit: int | None
+) -> Plan | dict[str, Plan]:
     check_datasets(written, source)
     if "datasets" not in written:
         plan = _with_options(_checked_plan(written, source), source, plugins)

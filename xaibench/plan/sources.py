@@ -1,9 +1,12 @@
 """The mapping of a plan before it is checked: file or preset, ``extends``, ``--set``, defaults."""
 
 import os
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from xaibench.errors import UsageError, shortened
 from xaibench.plugins.options import with_paths
@@ -30,7 +33,34 @@ def mapping_of(
 ) -> dict[str, Any]:
     """What a preset or file says, with ``changes`` (``key=value``) and the defaults of what nobody
     says. Sections map labels to options; what is in them is not checked yet."""
-    written = _mapping_with_extended(source, plugins)
+    return _filled(_mapping_with_extended(source, plugins), changes)
+
+
+def mapping_from(
+    given: Mapping[str, Any], *, changes: tuple[str, ...] = (), plugins: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """The same of a mapping that Python code has at hand; its paths are relative to the current
+    folder."""
+    text = yaml.safe_dump(_plain(given), sort_keys=False)
+    return _filled(_over_extended(parsed_text(text, MAPPING), MAPPING, plugins, (), []), changes)
+
+
+MAPPING = "the plan"
+"""What stands in messages for the name of a plan that is no file."""
+
+
+def _plain(value: Any) -> Any:
+    """The value as YAML holds it."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.item() if hasattr(value, "item") else value
+
+
+def _filled(written: dict[str, Any], changes: tuple[str, ...]) -> dict[str, Any]:
     for change in changes:
         assign(written, change)
     return {**DEFAULTS, **written}
@@ -50,7 +80,17 @@ def _mapping_with_extended(
         raise UsageError(f"extends: expected at most {PLANS} plans in all, got more")
     if os.path.realpath(source) in map(os.path.realpath, above):
         raise UsageError(f"extends: expected an end, got {' -> '.join([*above, source])}")
-    written = _own_mapping(source)
+    return _over_extended(_own_mapping(source), source, plugins, above, every)
+
+
+def _over_extended(
+    written: dict[str, Any],
+    source: str,
+    plugins: tuple[str, ...],
+    above: tuple[str, ...],
+    every: list[str],
+) -> dict[str, Any]:
+    """What a plan says itself, over what it ``extends``."""
     for section in PLUGIN_SECTIONS:
         if section in written:
             written[section] = by_label(written[section], section)

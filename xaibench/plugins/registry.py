@@ -10,11 +10,13 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -142,8 +144,28 @@ def _adapted(kind: str, name: str) -> Plugin:
     return Plugin(kind, name, call, f"{name} {_version(adapters[prefix], sources)}", sources)
 
 
+_HELD: dict[str, tuple[Plugin, ...]] = {}
+
+_NUMBERS = count()
+
+
+@contextmanager
+def held(plugins: Iterable[Plugin]) -> Iterator[str]:
+    """A name for functions that Python code has at hand and no file holds: within, ``load`` finds
+    them where this name stands among its ``plugins``."""
+    source = f"functions of this process, {next(_NUMBERS)}"
+    _HELD[source] = tuple(plugins)
+    try:
+        yield source
+    finally:
+        del _HELD[source]
+
+
 def members(kind: str, source: str) -> dict[str, Plugin]:
-    """The public functions and classes that a plug-in file or module defines."""
+    """The public functions and classes that a plug-in file or module defines, or those that are
+    ``held``."""
+    if source in _HELD:
+        return {plugin.name: plugin for plugin in _HELD[source] if plugin.kind == kind}
     module = _module(source)
     sources = sources_of(module)
     code = digest_of(sources)
