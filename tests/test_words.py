@@ -53,6 +53,9 @@ SEVERAL = {
     "auroc": "a metric of maps and the same measure of a classifier",
     "facts_of": "of a dataset, during a run and read back from its folder",
     "read": "of a plan and of a run folder",
+    "Explanations": "as they are exported, and the same with what Python code does with them",
+    "Run": "a run that is compared, and one that Python code made",
+    "explain": "the call of a method, and what Python code calls",
     "references": "of sequences, and for the toy models",
     "render": "the reports of a run and of a series",
 }

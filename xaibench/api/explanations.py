@@ -69,13 +69,13 @@ class Explanations(values.Explanations):
 
     def plot(self, row: int | str = 0) -> Figure:
         """The logo of one sequence, by its row or its name."""
-        from .figures import draw
+        from .figures import figure_named
 
         if isinstance(row, str):
             row = self._row_of(row)
         if not -len(self) <= row < len(self):
             raise UsageError(f"row: expected one below {len(self)}, got {row}")
-        return draw("logo", self, row % len(self))
+        return figure_named("logo", self, row % len(self))
 
     def _row_of(self, name: str) -> int:
         if name not in self.names:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw(name: str, *what: Any) -> Figure:
+def figure_named(name: str, *what: Any) -> Figure:
     """The figure of this name, of ``xaibench.plots``: the reports draw it too."""
     figure: Figure = load("plots", name).call(*what)
     return figure

@@ -140,8 +140,8 @@ def _labelled(sequences: Sequences, labels: Any) -> Sequences:
             raise UsageError(f"labels: expected classes from 0 on, got {numbers.min()}")
         names = tuple(map(str, range(max(int(numbers.max()) + 1, 2))))
     else:
-        found, numbers = np.unique(values.astype(str), return_inverse=True)
-        names = tuple(map(str, found))
+        classes, numbers = np.unique(values.astype(str), return_inverse=True)
+        names = tuple(map(str, classes))
         numbers = numbers.astype(np.int64)
     return replace(sequences, labels=numbers, class_names=names)
 

@@ -60,9 +60,9 @@ class Tables:
     def plot(self, name: str = "", *, model: str = "") -> Figure:
         """The report's figure: ``gaps`` (the leaderboard), ``scores``, ``agreement``, ``ranks`` or
         ``cost``, by default the first that there is; of the first model, or of the one named."""
-        from .figures import draw
+        from .figures import figure_named
 
-        return draw("run", self.results, name, model)
+        return figure_named("run", self.results, name, model)
 
     def _repr_html_(self) -> str:
         table = self.to_frame().drop(columns="reason")
