@@ -55,6 +55,7 @@ SEVERAL = {
     "read": "of a plan and of a run folder",
     "Explanations": "as they are exported, and the same with what Python code does with them",
     "Run": "a run that is compared, and one that Python code made",
+    "check_model": "a module on codes, and what Python code has for either",
     "explain": "the call of a method, and what Python code calls",
     "references": "of sequences, and for the toy models",
     "render": "the reports of a run and of a series",

@@ -1,6 +1,6 @@
 """Which explanation of a DNA network to trust: a benchmark of attribution methods.
 
-``run``, ``explain``, ``evaluate`` and ``check_attribution`` are for Python code and notebooks; each
+``run``, ``explain``, ``evaluate``, ``check_model`` and ``check_attribution`` are for Python code and notebooks; each
 is imported when it is used, so that ``import xaibench`` waits for nothing slow.
 """
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .api.checking import check_model
     from .api.evaluating import Evaluation, evaluate
     from .api.explaining import explain
     from .api.explanations import Explanations
@@ -17,13 +18,23 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 
-__all__ = ["Evaluation", "Explanations", "Run", "check_attribution", "evaluate", "explain", "run"]
+__all__ = [
+    "Evaluation",
+    "Explanations",
+    "Run",
+    "check_attribution",
+    "check_model",
+    "evaluate",
+    "explain",
+    "run",
+]
 
 _MODULES = {
     "Evaluation": "api.evaluating",
     "Explanations": "api.explanations",
     "Run": "api.running",
     "check_attribution": "testing.contract",
+    "check_model": "api.checking",
     "evaluate": "api.evaluating",
     "explain": "api.explaining",
     "run": "api.running",

@@ -236,7 +236,7 @@ def _method_of(label: str, given_as: Any, given: Sequences, predicted: Labels) -
     both = signed and len(given.class_names) == 2
     look_up = _looked_up(scores, targets, given, both=both)
     look_up.__name__ = f"given_scores_{blake2b(label.encode(), digest_size=4).hexdigest()}"
-    look_up.facts = MethodFacts(signed=signed)  # type: ignore[attr-defined]
+    look_up.facts = MethodFacts(signed=signed, fixed=True)  # type: ignore[attr-defined]
     return look_up
 
 
