@@ -38,7 +38,8 @@ PARTS = {
     "reading data": "xaibench.artefacts.job:prepare",
     "artefacts": "xaibench.artefacts.artefact:ensure",
     "floor": "xaibench.artefacts.models:trivial_baselines_of",
-    "measuring": "xaibench.evaluation.records:frame",
+    "measuring": "xaibench.evaluation.measuring:measured",
+    "records as a table": "xaibench.evaluation.records:frame",
     "estimates": "xaibench.analysis.estimates:estimates",
     "tests": "xaibench.analysis.certainty.significance:tests",
     "ranks": "xaibench.analysis.certainty.rank_tests:ranks",
@@ -54,7 +55,7 @@ PARTS = {
     "reports": "xaibench.results.rendering:render",
 }
 """Where the time of a part is spent; what a revision lacks counts for the rest. ``artefacts`` are
-listed by kind, explanations by method."""
+listed by kind, explanations by method. Up to 0.2.0 measuring was done within ``frame``."""
 
 BY_KIND = ("artefacts",)
 

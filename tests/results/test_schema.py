@@ -30,7 +30,7 @@ from xaibench.runs.pipeline import OUTPUTS
 from xaibench.runs.tables import Ingredients, contents
 
 plan = types.SimpleNamespace(reference=None, data_seed=0)
-made = Ingredients(types.SimpleNamespace(plan=plan), pd.DataFrame({"value": [1.0, 2.0, 3.0]}))
+made = Ingredients(types.SimpleNamespace(plan=plan), {})
 made._made |= {table.name: pd.DataFrame(columns=table.names) for table in schema.TABLES[1:-1]}
 made._made["records"] = pd.DataFrame(columns=schema.columns_of("records"), index=range(3))
 made._made["estimates"] = pd.DataFrame(columns=schema.columns_of("estimates"), index=range(2))

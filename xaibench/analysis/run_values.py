@@ -63,9 +63,11 @@ class RunValues:
         return all(self._yes_no(cell) for cell in cells)
 
     def _yes_no(self, cell: Cell) -> bool:
-        facts, values = self.facts[cell.metric], self.panel(cell).values
-        known = values[~np.isnan(values)]
-        return facts is not None and facts.range == (0, 1) and bool(np.isin(known, (0, 1)).all())
+        facts = self.facts[cell.metric]
+        if facts is None or facts.range != (0, 1):
+            return False
+        values = self.panel(cell).values
+        return bool(((values == 0) | (values == 1) | np.isnan(values)).all())
 
     def clusters(self, panel: Panel) -> Clusters | None:
         """The groups of its sequences, where whole groups are resampled."""

@@ -24,6 +24,11 @@ OF_ORACLE = ("", "negated", "blurred")
 """What is made of the oracle's map, for the self-test of a metric."""
 
 
+def measured(work: Work, trained: TrainedModel) -> list[RecordGroup]:
+    """All records of one model under one seed, for a process to return."""
+    return list(of_model(work, trained))
+
+
 def of_model(work: Work, trained: TrainedModel) -> Iterator[RecordGroup]:
     """All records of one model under one seed."""
     record = RecordGroup(trained.name, trained.seed)

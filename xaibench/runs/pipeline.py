@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from xaibench.analysis.clusters import group_counts, groups_of
 from xaibench.artefacts import effects, retraining
@@ -28,8 +28,7 @@ from xaibench.artefacts.trained_models import trained_models
 from xaibench.data.audit.cautions import dataset_cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
 from xaibench.errors import Escaped, UsageError, described
-from xaibench.evaluation.measuring import of_model
-from xaibench.evaluation.records import RecordGroup, excused, frame
+from xaibench.evaluation.records import excused, frame
 from xaibench.nn.machine import count_kernels, describe_kernels, kernels, machine
 from xaibench.plan.schema import dump
 from xaibench.progress import announce, announce_if_slow, progress_of
@@ -48,6 +47,7 @@ from xaibench.storage.artefacts import FAILED
 from xaibench.storage.files import remove_file, write_file
 from xaibench.storage.lock import alone
 
+from .calls import Call
 from .elapsed import Counting, Keep, counted, seconds_of
 from .folder import (
     check_folder,
@@ -58,12 +58,10 @@ from .folder import (
     mark_rendered,
     set_damaged_aside,
 )
+from .from_artefacts import FromArtefacts, from_artefacts
 from .tables import Ingredients, contents
 from .tasks import Task, missing, tasks
 from .workers import perform
-
-if TYPE_CHECKING:
-    pass
 
 OUTPUTS = ("plan.yaml", "environment.json", *OF_FILE, "examples.json")
 
@@ -143,7 +141,7 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
             with counted(folder) as keep, _naming_store(folder) if strange else nullcontext():
                 _say_other_kernels(work, todo, threads)
                 _compute(work, todo, keep, jobs=jobs, threads=threads)
-                _write_tables(work, called)
+                _write_tables(work, called, jobs=jobs, threads=threads)
                 environment = _environment(work, {**called, "date": _now(), "seconds": keep()})
                 write_file(folder / "environment.json", environment)
                 unmark(work)
@@ -182,11 +180,6 @@ def _compute(work: Work, todo: list[Task], keep: Keep, *, jobs: int, threads: in
             perform(work, stage, jobs=jobs, threads=threads, progress=counting)
             if training and stage:
                 _say_of_models(work)
-    if not work.splits.has_train or not work.splits.train.has_classes:
-        return  # there are no trivial baselines
-    if not stored_trivial_baselines(work):
-        announce("what trivial models reach")
-    trivial_baselines_of(work)
 
 
 def _say_of_models(work: Work) -> None:
@@ -230,7 +223,9 @@ def _readable_tables(work: Work, known: dict[str, Any]) -> Iterator[tuple[str, s
     """The tables and the environment of a run as it stands; UsageError where its artefacts are as
     they were stored, by their digests, and yet are no artefacts of this plan."""
     with _naming_store(work.job.folder):
-        yield from _tables(work, map(excused, _measured(work)))
+        announce("measuring")
+        made = from_artefacts(work)
+        yield from _tables(work, replace(made, groups=[*map(excused, made.groups)]))
         yield "environment.json", _environment(work, known)
 
 
@@ -249,31 +244,32 @@ def _naming_store(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _write_tables(work: Work, called: dict[str, Any]) -> None:
+def _write_tables(work: Work, called: dict[str, Any], *, jobs: int, threads: int) -> None:
     """The tables of the whole run."""
-    made = _tables(work, _measured(work))
+    baselines = [*_missing_baselines(work)]
+    if baselines:
+        announce("what trivial models reach")
+    announce("measuring")
+    made = _tables(work, from_artefacts(work, jobs=jobs, threads=threads, beside=baselines))
     first = next(made)
     mark(work, called, ending=True)  # from here on no report of what there was is written
     for name, content in chain([first], made):
         write_file(work.job.folder / name, content)
 
 
-def _measured(work: Work) -> Iterator[RecordGroup]:
-    """All records of a run."""
-    for trained in trained_models(work.plan):
-        yield from of_model(work, trained)
+def _missing_baselines(work: Work) -> Iterator[Call]:
+    """What makes the trivial baselines, where there are any and they do not exist."""
+    train = work.splits.train
+    if work.splits.has_train and train.has_classes and not stored_trivial_baselines(work):
+        yield trivial_baselines_of
 
 
-def _tables(work: Work, blocks: Iterable[RecordGroup]) -> Iterator[tuple[str, str | bytes]]:
+def _tables(work: Work, made: FromArtefacts) -> Iterator[tuple[str, str | bytes]]:
     """Name and content of every table, one at a time, for they may be large."""
-    # statistics are slow to import, and a run that finds all there needs none
-    from xaibench.analysis.examples import examples
-
-    announce("measuring")
-    records = frame(blocks, work.plan.dataset.use)
+    records = frame(made.groups, work.plan.dataset.use)
     announce("tables")
-    yield from contents(Ingredients(work, records))
-    yield "examples.json", json.dumps(examples(work))
+    yield from contents(Ingredients(work, {**made.tables, "records": records}))
+    yield "examples.json", json.dumps(made.examples)
     yield "plan.yaml", dump(work.plan)
 
 

@@ -28,10 +28,11 @@ class Ingredients:
     ``data_seed`` of the plan.
     """
 
-    def __init__(self, work: Work, records: pd.DataFrame) -> None:
+    def __init__(self, work: Work, made: Mapping[str, pd.DataFrame]) -> None:
+        """``made`` are tables by name, ``records`` among them where any other needs it."""
         self.work = work
         self.reference, self.data_seed = work.plan.reference, work.plan.data_seed
-        self._made = {"records": records}
+        self._made = {**made}
 
     @cached_property
     def run(self) -> RunValues:
@@ -81,6 +82,26 @@ class Ingredients:
 
     def _named(self, name: str) -> Any:
         return self.table(OF_NAME[name]) if name in OF_NAME else getattr(self, name)
+
+
+def tables_without_records() -> list[str]:
+    """The names of the tables that are made from artefacts alone."""
+    return [table.name for table in TABLES if not _needs_records(table.name)]
+
+
+def _needs_records(name: str) -> bool:
+    """Whether an ingredient is the records, or is made from them."""
+    if name in ("records", "run"):
+        return True
+    if name not in OF_NAME:
+        return False
+    parameters = inspect.signature(resolve_name(OF_NAME[name].made_by)).parameters
+    return any(map(_needs_records, parameters))
+
+
+def table_without_records(work: Work, *, name: str) -> pd.DataFrame:
+    """One of ``tables_without_records``."""
+    return Ingredients(work, {}).table(OF_NAME[name])
 
 
 def contents(ingredients: Ingredients) -> Iterator[tuple[str, str | bytes]]:

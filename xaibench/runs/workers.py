@@ -48,12 +48,12 @@ def _computed(
     work: Work, tasks: Sequence[Task], jobs: int, threads: int, progress: Progress
 ) -> list[tuple[Task, Died]]:
     """Compute tasks in processes; gives those whose process died."""
-    job, died = pickle.dumps(_from_anywhere(work.job)), []
+    died = []
     hear = progress.epoch if jobs == 1 else lambda *_: None  # of one training at a time
     answers = in_processes(
-        *(_begin, (job, threads), tasks),
+        *(_begin, (packed(work), threads), tasks),
         count=min(jobs, len(tasks)),
-        imports=_imports(tasks),
+        imports=imports(trains=any(task.trains for task in tasks)),
         hear=hear,
     )
     with closing(answers):
@@ -65,10 +65,9 @@ def _computed(
     return died
 
 
-def _imports(tasks: Sequence[Task]) -> list[str]:
+def imports(*, trains: bool = False) -> list[str]:
     """The slow ones: plug-ins of ours that the plan has (a stranger's may not bear to be copied
-    after its import), and what torch imports for its first optimiser."""
-    trains = any(task.trains for task in tasks)
+    after its import), and, for a training, what torch imports for its first optimiser."""
     return [
         *(name for name in sys.modules if name.startswith("xaibench.")),
         *["torch._dynamo"] * trains,
@@ -76,11 +75,7 @@ def _imports(tasks: Sequence[Task]) -> list[str]:
 
 
 def _begin(job: bytes, threads: int) -> Do:
-    """The data of a job, loaded once in each process, and what is done there."""
-    torch.set_num_threads(threads)
-    unpickled: Job = pickle.loads(job)  # our own bytes, from the parent process
-    with fenced():
-        work = prepare(unpickled)
+    work = loaded(job, threads)
 
     def do(task: Task, tell: Epoch) -> TaskOutcome:
         outcome = attempt(work, task, threads, tell)
@@ -89,11 +84,20 @@ def _begin(job: bytes, threads: int) -> Do:
     return do
 
 
-def _from_anywhere(job: Job) -> Job:
-    """A job whose paths hold wherever a plug-in moves to."""
+def packed(work: Work) -> bytes:
+    """The job of a work for ``loaded``: its paths hold wherever a plug-in moves to."""
+    job = work.job
     files = (Path(each) for each in job.plugins)
     plugins = tuple(str(file.absolute() if file.is_file() else file) for file in files)
-    return replace(job, plugins=plugins, folder=job.folder.absolute())
+    return pickle.dumps(replace(job, plugins=plugins, folder=job.folder.absolute()))
+
+
+def loaded(job: bytes, threads: int) -> Work:
+    """The work of a job, in a process of its own: its data are loaded once for all that it does."""
+    torch.set_num_threads(threads)
+    unpickled: Job = pickle.loads(job)  # our own bytes, from the parent process
+    with fenced():
+        return prepare(unpickled)
 
 
 def attempt(work: Work, task: Task, threads: int, epoch: Epoch) -> TaskOutcome:

@@ -1,0 +1,54 @@
+"""What is made from artefacts alone, in parts that need none of the others: records, some tables,
+examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from xaibench.artefacts.job import Work
+from xaibench.artefacts.trained_models import trained_models
+from xaibench.evaluation.measuring import measured
+from xaibench.evaluation.records import RecordGroup
+
+from .calls import Call, results_of
+from .tables import table_without_records, tables_without_records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class FromArtefacts:
+    """The records of a run in the order of its plan, the tables that need no records, by name, and
+    the examples."""
+
+    groups: list[RecordGroup]
+    tables: dict[str, pd.DataFrame]
+    examples: list[dict[str, Any]]
+
+
+def from_artefacts(
+    work: Work, *, jobs: int = 0, threads: int = 1, beside: Sequence[Call] = ()
+) -> FromArtefacts:
+    """All of it, made in ``jobs`` processes, where these are two or more, the same to the bit as in
+    this one; ``beside`` is called meanwhile."""
+    # statistics are slow to import, and a run that finds all there needs none
+    from xaibench.analysis.examples import examples
+
+    names, models = tables_without_records(), list(trained_models(work.plan))
+    calls: list[Call] = [  # the many parts of one length last, so that processes end together
+        *beside,
+        *(partial(table_without_records, name=name) for name in names),
+        examples,
+        *(partial(measured, trained=trained) for trained in models),
+    ]
+    results = list(results_of(work, calls, jobs=jobs, threads=threads))[len(beside) :]
+    tables, (chosen, *groups) = results[: len(names)], results[len(names) :]
+    return FromArtefacts(
+        [group for of_model in groups for group in of_model],
+        dict(zip(names, tables, strict=True)),
+        chosen,
+    )
