@@ -30,5 +30,8 @@ Scores = NDArray[np.float32]
 Logits = NDArray[np.float32]
 """``(..., sequence, class)``."""
 
+Float = NDArray[np.float64]
+"""Numbers in double precision, of any shape."""
+
 Values = NDArray[np.float64]
 """``(sequence,)``; one number for each sequence, NaN where undefined."""

@@ -10,7 +10,7 @@ from importlib.resources import files
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class Publication:
     """An entry of ``citations.bib``, and its text there."""
 
     key: str
@@ -38,19 +38,19 @@ class Work:
 
 
 @cache
-def works() -> dict[str, Work]:
+def works() -> dict[str, Publication]:
     """*Author Year* -> the work, in the order of the file."""
     text = files("xaibench.reports").joinpath("content/citations.bib").read_text("utf-8")
     known = [_work(entry.strip() + "\n") for entry in text.split("\n\n")]
     return {work.cited_as: work for work in known}
 
 
-def _work(entry: str) -> Work:
+def _work(entry: str) -> Publication:
     """An entry of our own file: a field per line, its value in braces, which protect capitals."""
     head, *lines = entry.splitlines()
     fields = (_FIELD.fullmatch(line) for line in lines[:-1])
     values = {field[1]: re.sub("[{}]", "", field[2]) for field in fields if field}
-    return Work(head.partition("{")[2].rstrip(","), values, entry)
+    return Publication(head.partition("{")[2].rstrip(","), values, entry)
 
 
 _FIELD = re.compile(r"  (\w+) = \{(.*)\},")

@@ -27,7 +27,7 @@ from ..format.select import (
     without_classes,
 )
 from ..tables.table import Cell, Table, heads
-from .citations import CORRECTED, METHODS, METRICS, SHUFFLED, Work, cited, works
+from .citations import CORRECTED, METHODS, METRICS, SHUFFLED, Publication, cited, works
 
 
 def account(results: Results) -> str:
@@ -36,7 +36,7 @@ def account(results: Results) -> str:
     return " ".join(part for part in (*parts, _statistics(results), _software(results)) if part)
 
 
-def cited_works(text: str) -> list[Work]:
+def cited_works(text: str) -> list[Publication]:
     """The works that a text cites."""
     return [work for cited_as, work in works().items() if cited_as in text]
 

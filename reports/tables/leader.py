@@ -15,7 +15,7 @@ from ..format.numbers import direction
 from ..format.select import estimates_of, operator_of, random_of, ranking, rows_of
 from .selftest import tested
 
-Outcome = Literal["leads", "unsure", "only random", "blind", "unmeasured"]
+LeaderOutcome = Literal["leads", "unsure", "only random", "blind", "unmeasured"]
 
 _DOUBTS = {
     0: "whose interval includes 0",
@@ -33,7 +33,7 @@ class Leading:
     self-test.
     """
 
-    outcome: Outcome
+    outcome: LeaderOutcome
     candidates: pd.DataFrame
 
     @property

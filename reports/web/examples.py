@@ -61,7 +61,7 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class MotifSpan:
     """Where a known motif stands, in shares of what is shown, and its positions as text."""
 
     start: float
@@ -81,7 +81,7 @@ class Example:
     letters: str
     start: int
     length: int
-    truth: tuple[Truth, ...]
+    truth: tuple[MotifSpan, ...]
     ruler: tuple[tuple[float, str], ...]
     views: tuple[View, ...]
     classes: bool
@@ -152,7 +152,7 @@ def _round(start: int, end: int) -> list[int]:
     return list(range(-(-start // step) * step, end, step))
 
 
-def _truths(example: Mapping[str, Any], shown: tuple[int, int]) -> list[Truth]:
+def _truths(example: Mapping[str, Any], shown: tuple[int, int]) -> list[MotifSpan]:
     """The known motifs in what is shown, with the class that each speaks for."""
     start, end = shown
     spoken = example.get("evidence") or [[*stretch, ""] for stretch in example["motif"]]
@@ -164,7 +164,7 @@ def _truths(example: Mapping[str, Any], shown: tuple[int, int]) -> list[Truth]:
             positions = f"positions {first} to {last - 1}{speaks}"
             units = (BASE * (first - start), BASE * (last - first))
             within = ((first - start) / (end - start), (last - start) / (end - start))
-            truths.append(Truth(*within, units, f"known motif{speaks}", positions))
+            truths.append(MotifSpan(*within, units, f"known motif{speaks}", positions))
     return truths
 
 

@@ -25,18 +25,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from xaibench.explanation.controls import ORACLE, PRIORS
 from xaibench.protocols import MetricFacts, OfChange, OfCurves
 from xaibench.results.schema import Question, columns_of
+from xaibench.shapes import Float
 from xaibench.statistics.means import of_differences, of_values, undefined
 from xaibench.statistics.ratios import difference_of_ratios, of_ratio
 from xaibench.statistics.resampling import Resampling
 from xaibench.values import Estimate
 
 from .orientation import is_directed
-from .panels import Cell, Panel, aligned, joined, minus
+from .panels import Panel, PanelKey, aligned, joined, minus
 from .ranking import apart, boards, cells_of, corrected, families, ranked
 from .run_values import RunValues
 
@@ -44,7 +44,6 @@ _CORRECTED_AND_RANK = ("p_holm", "p_sequences_holm", "p_seeds_holm", "rank")
 """The columns that are filled once all rows are there."""
 
 Row = dict[str, Any]
-Values = NDArray[np.float64]
 
 
 def estimates(
@@ -82,12 +81,12 @@ def _frame(rows: Iterator[Row]) -> pd.DataFrame:
 # The questions
 
 
-def _row_of(question: Question, cell: Cell, other: str, estimate: Estimate) -> Row:
+def _row_of(question: Question, cell: PanelKey, other: str, estimate: Estimate) -> Row:
     return {"question": question.value, **cell._asdict(), "other": other, **asdict(estimate)}
 
 
 def _estimate_of(
-    cell: Cell,
+    cell: PanelKey,
     panel: Panel,
     how: Callable[..., Estimate],
     run: RunValues,
@@ -136,7 +135,7 @@ def _against_random(run: RunValues) -> Iterator[Row]:
 
 
 def _difference_row(
-    question: Question, cell: Cell, other: Cell, run: RunValues, name: str = ""
+    question: Question, cell: PanelKey, other: PanelKey, run: RunValues, name: str = ""
 ) -> Row:
     """The paired difference of two maps; ``name`` is what ``other`` is called, else its method."""
     yes_no = run.yes_no(cell, other)
@@ -166,19 +165,19 @@ def _normalised(run: RunValues) -> Iterator[Row]:
             )
 
 
-def _of_the_possible(cell: Cell, run: RunValues) -> tuple[Panel, Panel]:
+def _of_the_possible(cell: PanelKey, run: RunValues) -> tuple[Panel, Panel]:
     """How far a method and the oracle are above random; the reasons of all three with the first."""
     oracle, chance = cell._replace(method=ORACLE), cell._replace(method=run.control)
     reason = joined(*(run.panel(each).reason for each in (cell, chance, oracle)))
     return replace(run.gap(cell, chance), reason=reason), run.gap(oracle, chance)
 
 
-def _share_of_possible(possible: Values, reached: Values, resampling: Resampling) -> Estimate:
+def _share_of_possible(possible: Float, reached: Float, resampling: Resampling) -> Estimate:
     """How much of what the oracle is above random the method reaches."""
     return of_ratio(reached, possible, resampling, named=_POSSIBLE)
 
 
-def _difference_of_shares(rest: list[Values], reached: Values, resampling: Resampling) -> Estimate:
+def _difference_of_shares(rest: list[Float], reached: Float, resampling: Resampling) -> Estimate:
     """The difference of two such shares; ``rest`` is what is possible for the first model, and what
     is reached and possible for the second."""
     possible, *second = rest
@@ -217,7 +216,7 @@ def _self_test(run: RunValues) -> Iterator[Row]:
                 yield _difference_row(Question.SELF_TEST, first, second, run, second.source)
 
 
-def _self_test_pairs(oracle: Cell, control: str) -> Iterator[tuple[Cell, Cell]]:
+def _self_test_pairs(oracle: PanelKey, control: str) -> Iterator[tuple[PanelKey, PanelKey]]:
     """The one that should be better first."""
     chance = oracle._replace(method=control)
     yield oracle, chance
@@ -234,13 +233,13 @@ def _between_models(run: RunValues) -> Iterator[Row]:
             yield _row_of(Question.BETWEEN_MODELS, cell, other, estimate)
 
 
-def between(model: str, other: str, cell: Cell, run: RunValues) -> tuple[Panel, Panel]:
+def between(model: str, other: str, cell: PanelKey, run: RunValues) -> tuple[Panel, Panel]:
     """What is compared of two models, larger being better where one is."""
     first, second = (_comparable(cell._replace(model=name), run) for name in (model, other))
     return first, second
 
 
-def _model_pairs(run: RunValues) -> Iterator[tuple[str, str, Cell]]:
+def _model_pairs(run: RunValues) -> Iterator[tuple[str, str, PanelKey]]:
     """Each pair of models with each cell of either, named by the first."""
     apart = (run.control, ORACLE, *PRIORS)
     own = [cell for cell in run.panels if not cell.control and cell.method not in apart]
@@ -253,7 +252,7 @@ def _model_pairs(run: RunValues) -> Iterator[tuple[str, str, Cell]]:
                 yield model, other, cell
 
 
-def _comparable(cell: Cell, run: RunValues) -> Panel:
+def _comparable(cell: PanelKey, run: RunValues) -> Panel:
     """Curves depend on how sure a model is, which the gap to random takes out."""
     facts = run.facts[cell.metric]
     if not is_directed(facts):
@@ -279,6 +278,6 @@ def _of_ranked(
 
 
 def _differences(
-    question: Question, cells: list[Cell], other: Cell, run: RunValues
+    question: Question, cells: list[PanelKey], other: PanelKey, run: RunValues
 ) -> Iterator[Row]:
     return (_difference_row(question, cell, other, run) for cell in cells if cell != other)

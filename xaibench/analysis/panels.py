@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xaibench.statistics.rounding import subtracted
 
 
-class Cell(NamedTuple):
+class PanelKey(NamedTuple):
     """What the values of one panel have in common.
 
     ``control`` is empty for a method's own map, else the control that was made of it.
@@ -45,7 +45,7 @@ class Panel:
     reason: str = ""
 
 
-def panels(records: pd.DataFrame) -> dict[Cell, Panel]:
+def panels(records: pd.DataFrame) -> dict[PanelKey, Panel]:
     """The panels in order of appearance."""
     groups, cells = _groups(records)
     ok = (records["status"] == "ok").to_numpy()
@@ -96,18 +96,18 @@ def joined(*reasons: str) -> str:
     return "; ".join(dict.fromkeys(filter(None, reasons)))
 
 
-def _groups(records: pd.DataFrame) -> tuple[NDArray[np.intp], list[Cell]]:
+def _groups(records: pd.DataFrame) -> tuple[NDArray[np.intp], list[PanelKey]]:
     """The number of each record's cell, and the cells, both in order of appearance."""
     # One column at a time: those of a large run are gigabytes.
     combined, names = np.zeros(len(records), np.intp), []
-    for name in Cell._fields:
+    for name in PanelKey._fields:
         codes, labels = pd.factorize(records[name])
         combined = combined * max(1, len(labels)) + codes
         names.append(labels)
     groups, distinct = pd.factorize(combined)
     places = np.unravel_index(distinct, [max(1, len(labels)) for labels in names])
     cells = [
-        Cell(*(str(labels[code]) for code, labels in zip(codes, names, strict=True)))
+        PanelKey(*(str(labels[code]) for code, labels in zip(codes, names, strict=True)))
         for codes in zip(*places, strict=True)
     ]
     return groups, cells

@@ -15,7 +15,7 @@ from xaibench.statistics.means import defined_part
 from xaibench.statistics.ranks import rank
 
 from .orientation import is_directed, sign_of
-from .panels import Cell, Panel
+from .panels import Panel, PanelKey
 from .run_values import RunValues
 from .selftest import PLACE, selftest_verdicts
 
@@ -95,7 +95,7 @@ def _on_shared(frame: pd.DataFrame, families: pd.Series[int], run: RunValues) ->
     return means
 
 
-def _panel_ranked(question: str, cell: Cell, run: RunValues) -> Panel:
+def _panel_ranked(question: str, cell: PanelKey, run: RunValues) -> Panel:
     if question == Question.VALUE:
         return run.panel(cell)
     return run.gap(cell, run.random(cell))
@@ -112,9 +112,9 @@ def boards(frame: pd.DataFrame, apart: pd.Series[bool]) -> Iterator[pd.DataFrame
                 break
 
 
-def cells_of(rows: pd.DataFrame) -> list[Cell]:
+def cells_of(rows: pd.DataFrame) -> list[PanelKey]:
     """The method's own map that each row is about."""
-    return [Cell(*names) for names in rows.assign(control="")[[*Cell._fields]].to_numpy()]
+    return [PanelKey(*names) for names in rows.assign(control="")[[*PanelKey._fields]].to_numpy()]
 
 
 def _can_rank(run: RunValues) -> dict[str, bool]:

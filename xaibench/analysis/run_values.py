@@ -14,7 +14,7 @@ from xaibench.protocols import MetricFacts, OfChange, OfCurves, OfExplanation
 from xaibench.statistics.resampling import Clusters, Drawing, shared_draws
 
 from .orientation import is_directed, sign_of
-from .panels import Cell, Panel, minus, panels, sequences_of
+from .panels import Panel, PanelKey, minus, panels, sequences_of
 
 _ACCURACY = MetricFacts("model", "higher", (0, 1), OfExplanation())
 
@@ -29,7 +29,7 @@ class RunValues:
     where sequences are resampled one by one.
     """
 
-    panels: Mapping[Cell, Panel]
+    panels: Mapping[PanelKey, Panel]
     seeds: NDArray[np.int64]
     facts: Mapping[str, MetricFacts | None]
     control: str
@@ -37,32 +37,32 @@ class RunValues:
     groups: Clusters | None
     drawing: Drawing
 
-    def panel(self, cell: Cell) -> Panel:
+    def panel(self, cell: PanelKey) -> Panel:
         missing = f"there are no values of {cell.source or 'the model'} on {cell.model}"
         return self.panels.get(cell, Panel(reason=missing))
 
-    def gap(self, first: Cell, second: Cell) -> Panel:
+    def gap(self, first: PanelKey, second: PanelKey) -> Panel:
         """How much better the first is than the second, by seed and sequence."""
         one, other = self.panel(first), self.panel(second)
         return minus(other, one) if sign_of(self.facts[first.metric]) < 0 else minus(one, other)
 
-    def merit(self, cell: Cell) -> Panel:
+    def merit(self, cell: PanelKey) -> Panel:
         """The values, with their sign changed where lower is better."""
         panel = self.panel(cell)
         lower = sign_of(self.facts[cell.metric]) < 0
         return replace(panel, values=-panel.values) if lower else panel
 
-    def random(self, cell: Cell) -> Cell:
+    def random(self, cell: PanelKey) -> PanelKey:
         """The random maps that a method is compared with."""
         facts = self.facts[cell.metric]
         of_change = facts is not None and isinstance(facts.kind, OfChange)
         return cell._replace(method=(self.random_method or "random") if of_change else self.control)
 
-    def yes_no(self, *cells: Cell) -> bool:
+    def yes_no(self, *cells: PanelKey) -> bool:
         """Whether the values of all of these are 0 or 1 by their metric, as accuracy is."""
         return all(self._yes_no(cell) for cell in cells)
 
-    def _yes_no(self, cell: Cell) -> bool:
+    def _yes_no(self, cell: PanelKey) -> bool:
         facts = self.facts[cell.metric]
         if facts is None or facts.range != (0, 1):
             return False
@@ -73,7 +73,7 @@ class RunValues:
         """The groups of its sequences, where whole groups are resampled."""
         return None if self.groups is None else self.groups[panel.sequences]
 
-    def of_methods(self) -> Iterator[tuple[Cell, MetricFacts]]:
+    def of_methods(self) -> Iterator[tuple[PanelKey, MetricFacts]]:
         """The methods' own maps under metrics of which one value is better than another."""
         others = ("", self.control, ORACLE, *PRIORS)
         for cell in self.panels:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from xaibench.analysis.orientation import sign_of
-from xaibench.analysis.panels import Cell, Panel, aligned, joined, minus
+from xaibench.analysis.panels import Panel, PanelKey, aligned, joined, minus
 from xaibench.explanation.controls import RANDOM
 from xaibench.protocols import MetricFacts, OfChange, OfCurves
+from xaibench.shapes import Float
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.means import defined_part, of_differences, undefined
 from xaibench.statistics.resampling import Resampling
@@ -43,8 +43,6 @@ _COMPARED = {"curves": "gap to random"}
 _OVER_OTHER_SEEDS = (
     "each value is an average over the other seeds of its run, and these are not the same"
 )
-
-Values = NDArray[np.float64]
 
 
 def difference_rows(shared: Shared, first: Run, second: Run) -> pd.DataFrame:
@@ -77,12 +75,12 @@ def _with_holm(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _labels(first: Run, second: Run, cell: Cell) -> dict[str, str]:
+def _labels(first: Run, second: Run, cell: PanelKey) -> dict[str, str]:
     what = {name: getattr(cell, name) for name in ("model", "method", "metric", "operator")}
     return {"first": first.letter, "second": second.letter, **what}
 
 
-def _paired_row(shared: Shared, cell: Cell, other: Cell) -> dict[str, Any]:
+def _paired_row(shared: Shared, cell: PanelKey, other: PanelKey) -> dict[str, Any]:
     facts = shared.values.facts[cell.metric]
     assert facts is not None  # records of other metrics were dropped
     one, two = (_panel_compared(shared, each, facts) for each in (cell, other))
@@ -115,7 +113,7 @@ def _paired_row(shared: Shared, cell: Cell, other: Cell) -> dict[str, Any]:
     }
 
 
-def _panel_compared(shared: Shared, cell: Cell, facts: MetricFacts) -> Panel:
+def _panel_compared(shared: Shared, cell: PanelKey, facts: MetricFacts) -> Panel:
     """The values of a metric; of curves, how much better they are than random positions, for
     curves depend on how sure a model is."""
     if isinstance(facts.kind, OfCurves):
@@ -129,7 +127,7 @@ def _of_other_seeds(first: Panel, second: Panel) -> bool:
     )
 
 
-def _size_of_values(shared: Shared, *of: Cell) -> float:
+def _size_of_values(shared: Shared, *of: PanelKey) -> float:
     """How large the values of a metric are: the larger of the mean sizes in both runs. Of curves
     it is that of the curve, for its gap to random has the curve's rounding and may be near 0."""
     return max(
@@ -176,7 +174,7 @@ def _means_of_runs(first: Panel, second: Panel, *, together: bool) -> tuple[floa
     return one, other
 
 
-def _mean_of(values: Values) -> float:
+def _mean_of(values: Float) -> float:
     """The mean of the seed means; NaN where no value is defined."""
     defined, _ = defined_part(values)
     return float(np.nanmean(defined, axis=1).mean()) if defined.size else np.nan

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
 
-from xaibench.analysis.panels import Cell
+from xaibench.analysis.panels import PanelKey
 from xaibench.analysis.run_values import RunValues, facts_of_recorded, values_of_run
 from xaibench.errors import UsageError
 from xaibench.explanation.controls import ORACLE, PRIORS, RANDOM
@@ -67,7 +67,7 @@ def shared(first: Run, second: Run) -> Shared:
     return overlap
 
 
-def shared_cells(overlap: Shared, first: Run, second: Run) -> Iterator[tuple[Cell, Cell]]:
+def shared_cells(overlap: Shared, first: Run, second: Run) -> Iterator[tuple[PanelKey, PanelKey]]:
     """What was measured in both: of the methods, and of the models themselves."""
     for cell in overlap.values.panels:
         other = cell._replace(dataset=second.letter)

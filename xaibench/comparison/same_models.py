@@ -11,12 +11,12 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from xaibench.analysis.panels import Cell, aligned
+from xaibench.analysis.panels import PanelKey, aligned
 from xaibench.explanation.controls import RANDOM
 from xaibench.plugins.harness_options import LIMITS
 from xaibench.protocols import OfCurves
+from xaibench.shapes import Float
 from xaibench.storage.artefacts import verify
 from xaibench.storage.files import read_file
 
@@ -28,7 +28,6 @@ LEARNT_COLUMNS = ("train_loss", "validation_loss", "train_accuracy", "validation
 """The columns of a history about what was learnt; the others are of time, or of the plan."""
 
 _LOSSES = LEARNT_COLUMNS[:2]
-Values = NDArray[np.float64]
 
 
 class SameModel(NamedTuple):
@@ -217,7 +216,7 @@ def weights_digest(weights: Path) -> str:
 
 def _shared_values(
     model: _Model, seed: int, *, method: str
-) -> Iterator[tuple[Cell, Values, Values]]:
+) -> Iterator[tuple[PanelKey, Float, Float]]:
     """What both measured under a seed, on the shared sequences."""
     first, second = model.runs
     values = model.shared.values
@@ -251,5 +250,5 @@ def _planned_alike(model: _Model) -> bool:
     return one == other and same_data(*model.runs)
 
 
-def _all_equal(first: Values, second: Values) -> bool:
+def _all_equal(first: Float, second: Float) -> bool:
     return np.array_equal(first, second, equal_nan=True)

@@ -14,17 +14,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from xaibench.shapes import Float
 from xaibench.statistics.crossed import crossed_apart, interval, p_value, these_models_apart
 from xaibench.statistics.effect_sizes import d_z
 from xaibench.statistics.means import DEFAULT, defined_part, undefined
 from xaibench.statistics.resampling import Resampling
 from xaibench.statistics.rounding import all_equal, largest, subtracted
 from xaibench.values import Estimate
-
-Float = NDArray[np.float64]
 
 
 class Welch(NamedTuple):

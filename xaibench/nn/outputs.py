@@ -13,7 +13,7 @@ from xaibench.dna.replacement import Ranks, with_replaced
 from xaibench.errors import NotApplicable
 from xaibench.nn.checks.outputs import NO_CLASSES
 from xaibench.protocols import Precision, Quantity
-from xaibench.shapes import Codes, Labels, Logits
+from xaibench.shapes import Codes, Float, Labels, Logits
 
 from .inference import batch_rows, logits
 
@@ -69,9 +69,6 @@ def curve(
             edited = with_replaced(codes[part], donor[part], ranked[part], count)
             outputs[step, part] = logits(model, edited, rows=rows, precision=precision)
     return outputs
-
-
-Float = NDArray[np.float64]
 
 
 def quantity(name: Quantity, outputs: Logits, targets: Labels, labels: Labels) -> Float:

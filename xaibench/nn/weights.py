@@ -14,7 +14,7 @@ from torch import Tensor
 
 from xaibench.errors import UsageError, message_of
 
-State = dict[str, Tensor]
+StateDict = dict[str, Tensor]
 
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 """How files of ``torch.save`` begin; safetensors begin with a number, which may be any."""
@@ -31,7 +31,7 @@ _MODULE_MEND = (
 )
 
 
-def read_state(content: bytes, name: str) -> State:
+def read_state(content: bytes, name: str) -> StateDict:
     """The weights in a file, by their names, on the CPU: safetensors, or what ``torch.save`` made
     of a state dict or of a checkpoint that holds one.
 
@@ -90,7 +90,7 @@ def program_kind(content: bytes) -> str:
     return "exported_program" if any(part.endswith(exported) for part in parts) else ""
 
 
-def _state_in(read: Any, name: str) -> State:
+def _state_in(read: Any, name: str) -> StateDict:
     """The state dict itself, or in a checkpoint the one where training loops put it."""
     state = _tensors(read)
     if state is not None:
@@ -106,7 +106,7 @@ def _state_in(read: Any, name: str) -> State:
     raise UsageError(f"{name}: expected a state dict, got a {kind}: save model.state_dict()")
 
 
-def _tensors(read: Any) -> State | None:
+def _tensors(read: Any) -> StateDict | None:
     """A mapping whose values are all tensors."""
     if not isinstance(read, Mapping) or not read:
         return None
@@ -115,7 +115,7 @@ def _tensors(read: Any) -> State | None:
     return {str(key): value for key, value in read.items()}
 
 
-def without_prefix(state: State, prefix: str, name: str) -> State:
+def without_prefix(state: StateDict, prefix: str, name: str) -> StateDict:
     """The weights with ``prefix`` taken off the names that begin with it, such as the ``module.``
     of data-parallel training; UsageError where none does."""
     if not prefix:
@@ -126,7 +126,7 @@ def without_prefix(state: State, prefix: str, name: str) -> State:
     return {key.removeprefix(prefix): value for key, value in state.items()}
 
 
-def load_into(network: Any, state: State, name: str) -> None:
+def load_into(network: Any, state: StateDict, name: str) -> None:
     """Give a network these weights; UsageError where names or shapes do not fit, with the first of
     them."""
     own: Mapping[str, Any] = network.state_dict()
@@ -152,7 +152,7 @@ def _listed(what: str, names: list[str]) -> str:
     return f"{what} {', '.join(map(repr, names[:_LISTED]))}{more}"
 
 
-def _prefix_hint(own: Mapping[str, Any], state: State) -> str:
+def _prefix_hint(own: Mapping[str, Any], state: StateDict) -> str:
     """How to mend names that differ by what all begin with."""
     for key in state:
         prefix = next((key[: -len(each)] for each in own if key != each and key.endswith(each)), "")

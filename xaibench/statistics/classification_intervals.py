@@ -13,12 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from xaibench.shapes import Labels
+from xaibench.shapes import Float, Labels
 
 from .classification_measures import log_odds, ranked_classes, weighted_auroc
 from .crossed import UNDEFINED, Interval
-
-Float = NDArray[np.float64]
 
 
 def from_counts(measure: str, logits: Float, labels: Labels, mean: float, level: float) -> Interval:

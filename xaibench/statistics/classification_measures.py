@@ -28,9 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from xaibench.shapes import Labels
-
-Float = NDArray[np.float64]
+from xaibench.shapes import Float, Labels
 
 
 def of_seeds(measure: str, logits: Float, labels: Labels) -> Float:

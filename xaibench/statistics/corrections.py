@@ -8,9 +8,9 @@ level.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Float = NDArray[np.float64]
+from xaibench.shapes import Float
 
 
 def holm(p: ArrayLike) -> Float:

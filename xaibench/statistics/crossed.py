@@ -20,14 +20,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize, special
 
+from xaibench.shapes import Float
 from xaibench.statistics.rounding import ROUNDING
 
 from .resampling import Clusters
-
-Float = NDArray[np.float64]
 
 _SMALLEST = 1e-150
 """A smaller p is given as this: squares of the quantiles of t would overflow."""

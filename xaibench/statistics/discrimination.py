@@ -11,10 +11,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-from xaibench.shapes import Labels
+from xaibench.shapes import Float, Labels
 
 from .classification_intervals import from_counts
 from .classification_measures import MEASURE, of_seeds
@@ -33,8 +32,6 @@ PASSES = 1000
 """Bootstrap samples, half of those of means: each is a pass over all sequences."""
 
 _WEIGHTS_AT_ONCE = 2**22
-
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,11 @@ do not depend on that number.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
+from xaibench.shapes import Float
 from xaibench.statistics.rounding import all_equal, without_rounding
-
-Float = NDArray[np.float64]
 
 
 def d_z(differences: ArrayLike, *, size: float = 0.0) -> float:

@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xaibench.shapes import Float
 from xaibench.statistics import shares
 from xaibench.statistics.crossed import (
     Interval,
@@ -32,8 +32,6 @@ from xaibench.statistics.rounding import largest
 from xaibench.values import Estimate
 
 from .resampling import Clusters, Resampling
-
-Float = NDArray[np.float64]
 
 DEFAULT = Resampling()
 """Seeds and single sequences, 95 %."""

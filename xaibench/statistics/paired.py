@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
+from xaibench.shapes import Float
 from xaibench.statistics.crossed import UNDEFINED, Interval
 from xaibench.statistics.effect_sizes import defined
 from xaibench.statistics.rounding import ROUNDING, all_equal, without_rounding
@@ -22,7 +23,6 @@ from xaibench.statistics.rounding import ROUNDING, all_equal, without_rounding
 from .power import smallest_p
 from .resampling import FLIPS, Clusters, product
 
-Float = NDArray[np.float64]
 Signs = NDArray[np.int8]
 
 

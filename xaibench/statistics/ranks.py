@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
+from xaibench.shapes import Float
 from xaibench.statistics.rounding import ROUNDING, without_rounding
 
 from .resampling import Draws, drawn_seed_means, weighted_mean
-
-Float = NDArray[np.float64]
 
 
 class Friedman(NamedTuple):

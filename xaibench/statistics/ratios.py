@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize
 
+from xaibench.shapes import Float
 from xaibench.statistics.crossed import Interval, Spread, crossed, interval, of_these_models
 from xaibench.statistics.means import (
     DEFAULT,
@@ -25,8 +25,6 @@ from xaibench.statistics.rounding import largest, subtracted
 from xaibench.values import Estimate
 
 from .resampling import Clusters, Resampling
-
-Float = NDArray[np.float64]
 
 _DOUBLINGS = 50
 """Of the distance from the ratio, until its interval counts as without end."""

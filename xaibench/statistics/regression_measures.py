@@ -18,9 +18,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+from xaibench.shapes import Float
 
 
 def _pearson(predictions: Float, responses: Float, weights: Float) -> Float:

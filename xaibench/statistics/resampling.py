@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xaibench.randomness import stream
+from xaibench.shapes import Float
 
 RESAMPLES = 2000
 FLIPS = 9999
@@ -25,7 +26,6 @@ _CACHE_BYTES = 2**28
 _TOGETHER = 2**16
 """How many numbers one call draws: with a call per draw the calls take nearly all of the time."""
 
-Float = NDArray[np.float64]
 
 Clusters = NDArray[np.intp]
 """``(sequence,)``: the number of the chromosome or region that each sequence lies in."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+from xaibench.shapes import Float
 
 ROUNDING = 1e-12
 """Sums of equal numbers in another order differ by less than this part of their size."""

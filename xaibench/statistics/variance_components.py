@@ -20,9 +20,8 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+from xaibench.shapes import Float
 
 RESIDUAL = "residual"
 

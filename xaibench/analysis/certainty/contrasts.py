@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from xaibench.analysis.estimates import between
-from xaibench.analysis.panels import Cell, Panel, aligned, joined
+from xaibench.analysis.panels import Panel, PanelKey, aligned, joined
 from xaibench.analysis.ranking import cells_of
 from xaibench.analysis.run_values import RunValues
 from xaibench.plan.primary import PRIMARY
 from xaibench.results.leaderboard import operator_of
 from xaibench.results.schema import Question
+from xaibench.shapes import Float
 from xaibench.statistics.rounding import subtracted
 
 WHERE = ("question", "model", "other", "method", "metric", "operator")
@@ -28,8 +28,6 @@ _QUESTIONS = (
     Question.AGAINST_REFERENCE,
     Question.BETWEEN_MODELS,
 )
-
-Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +62,15 @@ def contrasts(run: RunValues, estimates: pd.DataFrame) -> Iterator[Contrast]:
             yield Contrast(row, *_both(*_sides(cell, row, run)))
 
 
-def means(values: Values, axis: int) -> Values:
+def means(values: Float, axis: int) -> Float:
     """Over what is defined; without the rows of the other axis that hold nothing."""
     known = ~np.isnan(values)
     sums, counts = np.where(known, values, 0).sum(axis), known.sum(axis)
-    averages: Values = sums[counts > 0] / counts[counts > 0]
+    averages: Float = sums[counts > 0] / counts[counts > 0]
     return averages
 
 
-def _sides(cell: Cell, row: pd.Series[Any], run: RunValues) -> tuple[Panel, Panel]:
+def _sides(cell: PanelKey, row: pd.Series[Any], run: RunValues) -> tuple[Panel, Panel]:
     if row["question"] == Question.BETWEEN_MODELS:
         return between(cell.model, row["other"], cell, run)
     other = cell._replace(method=row["other"])

@@ -16,16 +16,15 @@ from xaibench.analysis.panels import Panel, joined
 from xaibench.analysis.ranking import apart, boards, cells_of
 from xaibench.analysis.run_values import RunValues
 from xaibench.results.schema import columns_of
+from xaibench.shapes import Float
 from xaibench.statistics.ranks import Friedman, best_shares, friedman
-
-Values = NDArray[np.float64]
 
 
 class Stack(NamedTuple):
     """Panels ``(panel, seed, sequence)`` on the seeds that all have and the sequences that all
     have a value of; ``sequences`` are the numbers of these."""
 
-    values: Values
+    values: Float
     sequences: NDArray[np.intp]
 
 
@@ -87,18 +86,18 @@ def _friedman_columns(tested: Friedman) -> dict[str, float]:
     }
 
 
-def _blocks_of(stack: Stack, run: RunValues) -> Values:
+def _blocks_of(stack: Stack, run: RunValues) -> Float:
     """``(method, block)``: the mean over seeds, and over the sequences of a group."""
-    means: Values = stack.values.mean(axis=1)
+    means: Float = stack.values.mean(axis=1)
     if run.groups is None:
         return means
     _, members = np.unique(run.groups[stack.sequences], return_inverse=True)
     sums = np.stack([np.bincount(members, weights=row) for row in means])
-    blocks: Values = sums / np.bincount(members)
+    blocks: Float = sums / np.bincount(members)
     return blocks
 
 
-def _best_shares(stack: Stack, run: RunValues) -> Values:
+def _best_shares(stack: Stack, run: RunValues) -> Float:
     methods, seeds, sequences = stack.values.shape
     if not seeds * sequences:
         return np.full(methods, np.nan)

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from xaibench.analysis.panels import Cell
+from xaibench.analysis.panels import PanelKey
 from xaibench.analysis.ranking import cells_of
 from xaibench.analysis.run_values import RunValues
 from xaibench.plan.primary import PRIMARY
 from xaibench.results.leaderboard import operator_of
 from xaibench.results.schema import Question, columns_of
+from xaibench.shapes import Float
 from xaibench.statistics.variance_components import RESIDUAL, components, terms
 from xaibench.storage.artefacts import OK
 
@@ -24,7 +24,6 @@ from .rank_tests import stacked
 _DRAWN = ("draw", "seed", "sequence")
 
 Row = dict[str, Any]
-Values = NDArray[np.float64]
 
 
 def variance(run: RunValues, estimates: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
@@ -41,7 +40,7 @@ def variance(run: RunValues, estimates: pd.DataFrame, records: pd.DataFrame) -> 
     return pd.DataFrame([*methods, *control], columns=columns_of("variance"))
 
 
-def _components_of_method(cell: Cell, run: RunValues) -> Iterator[Row]:
+def _components_of_method(cell: PanelKey, run: RunValues) -> Iterator[Row]:
     """Of gaps ``(operator, seed, sequence)``."""
     there = [each for each in run.panels if each._replace(operator=cell.operator) == cell]
     gaps = [run.gap(each, run.random(each)) for each in there]
@@ -66,12 +65,12 @@ def _components_of_control(records: pd.DataFrame, control: str, operator: str) -
     for column, label in chosen.items():
         rows = rows[(rows[column] == label).to_numpy()]
     for (dataset, model), part in rows.groupby(["dataset", "model"], sort=False, observed=True):
-        cell = Cell(str(dataset), str(model), control, "", PRIMARY, operator)
+        cell = PanelKey(str(dataset), str(model), control, "", PRIMARY, operator)
         values = _crossed(part)
         yield from _component_rows(cell, values, _DRAWN, variances=_within_sequences(values))
 
 
-def _within_sequences(values: Values) -> dict[str, float]:
+def _within_sequences(values: Float) -> dict[str, float]:
     """Draws are nested in sequences: the first order that is drawn for one sequence has nothing to
     do with the first for another. So the variance of draws is that of the draw and of its
     interaction with the sequence."""
@@ -87,7 +86,7 @@ def _within_sequences(values: Values) -> dict[str, float]:
     return {name: float(np.maximum(part, 0)) for name, part in parts.items()}
 
 
-def _crossed(rows: pd.DataFrame) -> Values:
+def _crossed(rows: pd.DataFrame) -> Float:
     """``(draw, seed, sequence)``, NaN where there is no record."""
     codes = [pd.factorize(rows[name]) for name in ("repeat", "seed", "sequence")]
     values = np.full([len(labels) for _, labels in codes], np.nan)
@@ -96,8 +95,8 @@ def _crossed(rows: pd.DataFrame) -> Values:
 
 
 def _component_rows(
-    cell: Cell,
-    values: Values,
+    cell: PanelKey,
+    values: Float,
     factors: tuple[str, ...],
     why: str = "",
     variances: dict[str, float] | None = None,
