@@ -38,7 +38,7 @@ PARTS = {
     "reading data": "xaibench.artefacts.job:prepare",
     "artefacts": "xaibench.artefacts.artefact:ensure",
     "floor": "xaibench.artefacts.models:trivial_baselines_of",
-    "measuring": "xaibench.evaluation.measuring:measured",
+    "measuring": "xaibench.evaluation.measuring:records_of_model",
     "records as a table": "xaibench.evaluation.records:frame",
     "estimates": "xaibench.analysis.estimates:estimates",
     "tests": "xaibench.analysis.certainty.significance:tests",

@@ -24,7 +24,7 @@ OF_ORACLE = ("", "negated", "blurred")
 """What is made of the oracle's map, for the self-test of a metric."""
 
 
-def measured(work: Work, trained: TrainedModel) -> list[RecordGroup]:
+def records_of_model(work: Work, trained: TrainedModel) -> list[RecordGroup]:
     """All records of one model under one seed, for a process to return."""
     return list(of_model(work, trained))
 

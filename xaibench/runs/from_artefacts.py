@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from xaibench.artefacts.job import Work
 from xaibench.artefacts.trained_models import trained_models
-from xaibench.evaluation.measuring import measured
+from xaibench.evaluation.measuring import records_of_model
 from xaibench.evaluation.records import RecordGroup
 
 from .calls import Call, results_of
@@ -43,7 +43,7 @@ def from_artefacts(
         *beside,
         *(partial(table_without_records, name=name) for name in names),
         examples,
-        *(partial(measured, trained=trained) for trained in models),
+        *(partial(records_of_model, trained=trained) for trained in models),
     ]
     results = list(results_of(work, calls, jobs=jobs, threads=threads))[len(beside) :]
     tables, (chosen, *groups) = results[: len(names)], results[len(names) :]
