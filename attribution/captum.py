@@ -16,6 +16,7 @@ from captum.attr import GradientAttribution
 from torch import Tensor
 
 from xaibench.errors import NotApplicable, UsageError
+from xaibench.nn.devices import seeded
 from xaibench.nn.inference import batch_rows
 from xaibench.plugins.registry import nearest
 from xaibench.protocols import method
@@ -71,7 +72,7 @@ def adapt(name: str) -> Callable[..., Tensor]:
         keywords = {key: values[key] for key in of_attribute if key in values}
         # Captum would otherwise run all steps of all sequences at once.
         if "internal_batch_size" in of_attribute and keywords.get("internal_batch_size") is None:
-            keywords["internal_batch_size"] = batch_rows(inputs.shape[-1])
+            keywords["internal_batch_size"] = batch_rows(inputs.shape[-1], inputs.device)
         if "abs" in inspect.signature(explainer.attribute).parameters:
             keywords["abs"] = False  # absolute gradients cannot be corrected
         if name in HOOKED:
@@ -175,15 +176,7 @@ def _one_by_one(
     answers = []
     for row, generator in enumerate(generators):
         one = slice(row, row + 1)
-        with _torch_seeded(generator):
+        with seeded(int(generator.integers(2**32))):
             answer = _captum_contributions(explainer, inputs[one], target[one], options)
         answers.append(answer.detach())
     return torch.cat(answers)
-
-
-@contextmanager
-def _torch_seeded(generator: np.random.Generator) -> Iterator[None]:
-    """Within this context torch's global stream is seeded; afterwards it is as before."""
-    with torch.random.fork_rng():
-        torch.manual_seed(int(generator.integers(2**32)))
-        yield

@@ -23,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from xaibench.errors import NotApplicable
-from xaibench.nn.inference import ROWS, batch_rows
+from xaibench.nn.inference import batch_rows, most_rows
 from xaibench.nn.restore import explainable
 from xaibench.nn.view import ExplainedView
 from xaibench.protocols import method
@@ -94,19 +94,20 @@ def rescale(
 
     Where the two are the same before a module, its derivative at the input takes the place of the
     slope between them. An input is run once for all its references, if these are fewer than
-    ``ROWS``.
+    ``most_rows``.
     """
     rules = {} if rules is None else rules
     require_rules(rules, "deeplift")
     sequences, count, _, sites = references.shape
-    step = max(1, batch_rows(sites) // (count + 1))
+    step = max(1, batch_rows(sites, inputs.device) // (count + 1))
+    most = max(1, most_rows(inputs.device) - 1)
     multipliers = torch.empty_like(references)
     changes = references.new_empty(sequences, count)
     for start in range(0, sequences, step):
         rows = slice(start, start + step)
         # Of very many references a few at a time, each with its sequence once more.
-        for first in range(0, count, ROWS - 1):
-            part = rows, slice(first, first + ROWS - 1)
+        for first in range(0, count, most):
+            part = rows, slice(first, first + most)
             multipliers[part], changes[part] = _in_one_call(
                 model, inputs[rows].detach(), target[rows], references[part], rules
             )

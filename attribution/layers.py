@@ -102,7 +102,8 @@ def _sums_to_zero(gradient: Tensor) -> bool:
     Independent values leave a mean of 1 / sqrt(sites) of their size or more in some channel, far
     above the limit.
     """
-    mean, size = gradient.double().mean(2).abs(), gradient.double().abs().mean(2)
+    exact = gradient.cpu().double()  # not every device has float64
+    mean, size = exact.mean(2).abs(), exact.abs().mean(2)
     limit = min(_ROUNDINGS_OF_A_MEAN * torch.finfo(gradient.dtype).eps, _LARGEST_ROUNDING)
     of_rounding = (mean <= limit * size).all(1)
     return bool((of_rounding & (size > 0).any(1)).any())

@@ -126,7 +126,7 @@ def _effects(
     starts = functional.pad(starts, (1, 0))
     patches = torch.cat([sequence[None, :, :width], patches])
     # Calls are of one sequence and of like size: other sequences of a batch change no rounding.
-    calls = -(-len(starts) // batch_rows(sequence.shape[1]))
+    calls = -(-len(starts) // batch_rows(sequence.shape[1], sequence.device))
     outputs = []
     with torch.no_grad():  # inference mode is no faster, and what it makes can never meet gradients
         for edits in torch.arange(len(starts), device=starts.device).tensor_split(calls):

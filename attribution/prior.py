@@ -17,7 +17,7 @@ def position_prior(model: Any, inputs: Tensor, target: Tensor, *, valid: Tensor)
 
     What a method gains over this it did not gain by pointing at the centre, where peaks are called.
     """
-    positions = torch.arange(valid.shape[1]).expand_as(valid)
+    positions = torch.arange(valid.shape[1], device=valid.device).expand_as(valid)
     first = valid.int().argmax(1, keepdim=True)
     last = valid.shape[1] - 1 - valid.flip(1).int().argmax(1, keepdim=True)
     middle, reach = (first + last) / 2, (last - first) / 2 + 1

@@ -70,7 +70,7 @@ def path_integral(
     """Mean gradients on the straight paths from references ``(N, K, C, S)`` to inputs ``(N, C,
     S)``, in ``steps // 12`` pieces at first."""
     # every piece is held until its path is done, so that not all paths are followed together
-    together = max(1, batch_rows(inputs.shape[2]) // references.shape[1])
+    together = max(1, batch_rows(inputs.shape[2], inputs.device) // references.shape[1])
     split = (torch.split(each, together) for each in (inputs, references, target))
     parts = [
         _integral_of_few(model, ends, starts, targets, steps)
@@ -144,7 +144,7 @@ def _paths(model: Any, inputs: Tensor, references: Tensor, target: Tensor, *, fi
 def _first_pieces(paths: _Paths) -> _Pieces:
     """Every path in its first pieces, of one length."""
     count, device = paths.first, paths.outputs_at_start.device
-    inner = torch.arange(1, count, dtype=torch.float64, device=device) / count
+    inner = (torch.arange(1, count, dtype=torch.float64) / count).to(device, _of_fractions(device))
     every = torch.arange(len(paths.starts), device=device)
     points = paths.points_at(every.repeat_interleave(count - 1), inner.repeat(len(every)))
     between = _outputs(paths.model, points, paths.targets.repeat_interleave(count - 1))
@@ -156,6 +156,11 @@ def _first_pieces(paths: _Paths) -> _Pieces:
     ends = outputs[:, :-1].flatten(), outputs[:, 1:].flatten()
     path = every.repeat_interleave(count)
     return _integrated(paths, path, begins, torch.full_like(begins, 1 / count), *ends)
+
+
+def _of_fractions(device: torch.device) -> torch.dtype:
+    """Fractions of a path are halved again and again; MPS has no float64."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def _refine(paths: _Paths, pieces: _Pieces, chosen: Tensor) -> _Pieces:
@@ -174,7 +179,8 @@ def _integrated(
     paths: _Paths, path: Tensor, begins: Tensor, length: Tensor, before: Tensor, after: Tensor
 ) -> _Pieces:
     """Pieces with their gradients and errors, in calls of as many rows as the model takes."""
-    together = max(1, batch_rows(paths.starts.shape[2]) // POINTS)
+    starts = paths.starts
+    together = max(1, batch_rows(starts.shape[2], starts.device) // POINTS)
     split = (torch.split(each, together) for each in (path, begins, length))
     parts = [_gauss_kronrod(paths, *few) for few in zip(*split, strict=True)]
     gradients, errors = (torch.cat(each) for each in zip(*parts, strict=True))

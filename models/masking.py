@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from xaibench.errors import UsageError
+from xaibench.nn.devices import moved
 from xaibench.nn.inference import device_of, evaluating
 from xaibench.nn.restore import explainable
 from xaibench.nn.view import ExplainedView
@@ -222,7 +223,7 @@ def _by_gradient(model: Any, codes: Codes, labels: Labels) -> NDArray[np.float32
 
 
 def _encoded_on_device(model: Any, codes: Codes) -> torch.Tensor:
-    encoded: torch.Tensor = model.encode(torch.from_numpy(codes).to(device_of(model)))
+    encoded: torch.Tensor = model.encode(moved(codes, device_of(model)))
     return encoded
 
 

@@ -12,8 +12,9 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from xaibench.errors import ModelError, NotFinite, UsageError
+from xaibench.errors import ModelError, NotFinite
 from xaibench.nn.checks.outputs import forward_logits, valid_logits
+from xaibench.nn.devices import device_named, moved, multiplying
 from xaibench.nn.inference import keep_freed_memory, logits
 from xaibench.shapes import Codes, Mask
 from xaibench.values import N, Sequences, Splits
@@ -42,7 +43,7 @@ def supervised(
     keep: Literal["best", "best_masked", "last"] = "best",
     patience: Annotated[int, Field(ge=1)] | None = None,
     reverse_complement: bool = False,
-    precision: Literal["float32", "bfloat16"] = "float32",
+    precision: Literal["float32", "bfloat16", "tf32"] = "float32",
     device: str = "cpu",
 ) -> TrainingHistory:
     """Train in place with AdamW; a model with ``masking`` sees what that leaves of a sequence.
@@ -54,10 +55,10 @@ def supervised(
     stops after so many epochs without another selection. With ``reverse_complement`` each sequence
     is reverse-complemented half of the time.
 
-    ``bfloat16`` computes layers by autocast; weights, losses, validation and all that comes after
-    are in float32. Masks then go by attention or gradients computed in bfloat16. On a CPU the same
-    seed gives the same weights, to the bit, for one number of threads; other devices do not promise
-    it.
+    ``bfloat16`` computes layers by autocast, ``tf32`` products on a CUDA device in TensorFloat-32;
+    weights, losses, validation and all that comes after are in float32. Masks then go by attention
+    or gradients computed in bfloat16. On a CPU the same seed gives the same weights, to the bit,
+    for one number of threads; other devices do not promise it.
 
     The state is written into the folder ``checkpoint`` after every epoch, and read from there: a
     training that was killed gives the weights of one that was not, and one that was done gives them
@@ -78,9 +79,8 @@ def supervised(
         raise ValueError("splits: expected a validation split, got None")
     keep_freed_memory()
     masking = getattr(model, "masking", NONE)
-    setting = Setting(
-        masking, seed, batch_size, reverse_complement, precision == "bfloat16", _device(device)
-    )
+    place = device_named(device)
+    setting = Setting(masking, seed, batch_size, reverse_complement, precision == "bfloat16", place)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ModelError(
             "expected parameters to train, got none that wants a gradient; a plug-in `training` "
@@ -92,7 +92,8 @@ def supervised(
     if checkpoint is not None:
         checkpoints.restore(state, checkpoint)
     while len(state.history) < epochs and not _out_of_patience(state.history, patience, keep):
-        row = _epoch(state, splits.train, splits.validation, setting)
+        with multiplying(place, tf32=precision == "tf32"):
+            row = _epoch(state, splits.train, splits.validation, setting)
         state.history.append(row)
         if keep == "last" or _is_best(state.history, keep):
             # clones: training goes on in place
@@ -103,15 +104,6 @@ def supervised(
     model.load_state_dict(state.selected)
     model.cpu()
     return _with_selected(state.history, keep)
-
-
-def _device(device: str) -> torch.device:
-    """UsageError for one that torch does not have on this machine."""
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UsageError(f"device: torch has no {device!r} on this machine: {reason}") from None
 
 
 def _optimiser(
@@ -275,7 +267,7 @@ def _loss(model: Any, batch: Batch, labels: Tensor, setting: Setting) -> tuple[T
 def _logits_of_heads(model: Any, codes: Codes, setting: Setting) -> list[Tensor]:
     """Logits in float32: those of the model, and of what else it trains, where it has
     ``training_logits``."""
-    inputs = model.encode(torch.from_numpy(codes).to(setting.device))
+    inputs = model.encode(moved(codes, setting.device))
     rows = len(codes)
     if hasattr(model, "training_logits"):
         heads = [valid_logits(each, rows) for each in model.training_logits(inputs)]

@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from elsewhere import Elsewhere
 
 from xaibench.errors import UsageError
 from xaibench.storage.lock import alone
@@ -274,10 +275,15 @@ def test_a_mistake_about_data_or_methods_is_one_line(call, words, message):
     assert message in err
 
 
-def test_a_device_is_where_models_are_trained(call, plan, tmp_path):
+def test_a_device_is_where_all_is_computed(call, plan, tmp_path):
     code, _, err = call("run", plan, "--jobs", 1, "--device", "nowhere")
     assert code == 2
     assert "torch has no 'nowhere' on this machine" in err
+    with Elsewhere():
+        code, out, _ = call("run", plan, "--device", "cuda", "--limit", 2, "--dry-run")
+    assert code == 0
+    assert "on 1 process;" in out
     code, _, _ = call("run", plan, "--jobs", 1, "--device", "cpu", "--limit", 2)
     assert code == 0
-    assert "device: cpu" in (tmp_path / "runs" / "small" / "plan.yaml").read_text()
+    environment = (tmp_path / "runs" / "small" / "environment.json").read_text()
+    assert '"device": "cpu"' in environment

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from inspect import getdoc
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -28,6 +28,9 @@ from xaibench.errors import (
 )
 from xaibench.plugins.registry import PLUGIN_KINDS
 from xaibench.terminal import echo, lasting
+
+if TYPE_CHECKING:
+    from xaibench.plan.schema import Plan
 
 app = typer.Typer(
     add_completion=False,
@@ -76,7 +79,10 @@ def run(
         int | None, typer.Option(min=1, help="Explain at most this many sequences.")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, max=1000, help="Processes [the cores, at most 8].")
+        int | None,
+        typer.Option(
+            min=1, max=1000, help="Processes [the cores, at most 8; 1 on another device]."
+        ),
     ] = None,
     threads: Annotated[
         int,
@@ -85,7 +91,8 @@ def run(
         ),
     ] = 1,
     device: Annotated[
-        str | None, typer.Option(help="Where models are trained, such as cuda [cpu].")
+        str | None,
+        typer.Option(help="Where all is computed: cuda, cuda:1, mps [cpu]."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be computed and how long it takes.")
@@ -94,8 +101,8 @@ def run(
     """Train, explain, measure and write the report; called again, resume where it stopped."""
     # Threads that wait should sleep: where processes share the cores, spinning costs five-fold.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    given, jobs = tuple(plugins or ()), jobs or min(os.cpu_count() or 1, 8)
-    changed = (*(changes or ()), *([f"training.device={device}"] if device else []))
+    given = tuple(plugins or ())
+    changed = (*(changes or ()), *([f"device={device}"] if device else []))
     with loading():
         from xaibench.artefacts.job import Job
         from xaibench.plan.schema import read_any
@@ -103,6 +110,7 @@ def run(
         from xaibench.runs import pipeline as running
 
         read = read_any(plan, changes=changed, plugins=given, limit=limit)
+    jobs = jobs or _default_jobs(read)
     folder, how = folder or Path("runs") / plan_name(plan), {"jobs": jobs, "threads": threads}
     if isinstance(read, dict):
         from xaibench.runs import series
@@ -122,6 +130,12 @@ def run(
     outcome = running.run(work, **how, command=_command())
     echo(running.conclusion(work, outcome))
     _fail(outcome.failures)
+
+
+def _default_jobs(read: "Plan | dict[str, Plan]") -> int:
+    """The cores, at most 8; 1 on a device other than the CPU, which all datasets share."""
+    plan = next(iter(read.values())) if isinstance(read, dict) else read
+    return min(os.cpu_count() or 1, 8) if plan.device == "cpu" else 1
 
 
 @app.command()

@@ -116,7 +116,7 @@ Quantity = Literal["logit_difference", "probability", "accuracy", "kept"]
 
 QUANTITIES: tuple[Quantity, ...] = ("logit_difference", "probability", "accuracy")
 
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16", "tf32"]
 """What convolutions and matrix products take and give; they add up in float32 either way."""
 
 CurveKind = Literal["replaced", "imputed", "retrained", "other_models"]

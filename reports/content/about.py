@@ -59,6 +59,7 @@ def about(results: Results) -> Table:
         "Versions": _in_one_line(environment.get("versions")),
         "Processor": environment.get("processor"),
         "Threads": environment.get("threads"),
+        "Device": environment.get("device"),
         "Date": environment.get("date"),
         "Seconds, all calls": environment.get("seconds"),
         "Command": environment.get("command"),

@@ -17,6 +17,7 @@ from xaibench.data.audit.baselines import TrivialBaseline, trivial_baselines
 from xaibench.errors import ModelError
 from xaibench.nn.checks.steadiness import Answers, steady
 from xaibench.nn.checks.units import caution_of
+from xaibench.nn.devices import seeded
 from xaibench.nn.inference import logits
 from xaibench.plugins.fence import fenced
 from xaibench.plugins.signatures import supplied
@@ -49,6 +50,7 @@ from .networks import (
     fresh,
     is_program,
     network_spec,
+    placed,
     restored,
     saved_weights,
 )
@@ -146,7 +148,7 @@ def _require_restorable(work: Work, model: str, classifier: Any) -> None:
     """ModelError where the stored weights do not restore the trained model."""
     again, codes = fresh(work, model), few(work.splits.background)
     again.load_state_dict(classifier.state_dict())
-    one, other = logits(classifier, codes), logits(again, codes)
+    one, other = logits(placed(work, classifier), codes), logits(again, codes)
     change, span = float(np.abs(one - other).max()), float(np.ptp(one))
     if change > 1e-3 * max(span, float(np.abs(one).max())):
         raise ModelError(
@@ -171,9 +173,8 @@ def learnt(
     if checkpoint.is_symlink() or checkpoint.is_file():
         checkpoint.unlink()  # what a link leads to is not ours to write
     known = {"seed": trained.seed, "progress": progress, "checkpoint": checkpoint}
-    # Initialisation and dropout draw from torch's global generator: give them their own.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(stream(trained.seed, "model").integers(2**62)))
+    # Initialisation and dropout draw from torch's global generators: give them their own.
+    with seeded(int(stream(trained.seed, "model").integers(2**62))):
         classifier = build(work, trained.name)
         with fenced():
             history = plugin.call(classifier, splits, **supplied(plugin.call, known), **options)

@@ -15,6 +15,8 @@ from xaibench.dna import encoding
 from xaibench.errors import UsageError
 from xaibench.nn.adapted import adapted
 from xaibench.nn.checks.steadiness import CHECKED_SEQUENCES
+from xaibench.nn.devices import moved, seeded
+from xaibench.nn.inference import device_of
 from xaibench.nn.machine import kernels
 from xaibench.plan.paths import locate
 from xaibench.plugins.fence import fenced
@@ -122,10 +124,15 @@ def _as_function(plugin: Plugin) -> Callable[[Any], Any]:
 
 
 def fresh(work: Work, model: str) -> Any:
-    """A model with weights that nothing else depends on; torch's generator stays as it is."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return build(work, model)
+    """A model with weights that nothing else depends on, on the device of the plan; torch's
+    generators stay as they are."""
+    with seeded(0):
+        return placed(work, build(work, model))
+
+
+def placed(work: Work, classifier: Any) -> Any:
+    """A model on the device of the plan."""
+    return classifier.to(work.plan.device)
 
 
 def few(sequences: Sequences) -> Codes:
@@ -158,12 +165,14 @@ def card_of(
 
 
 def restored(work: Work, model: str, file: Callable[[str], bytes]) -> Any:
-    """The model with the weights, or of the program, that an artefact holds; in evaluation mode."""
+    """The model with the weights, or of the program, that an artefact holds; in evaluation mode, on
+    the device of the plan."""
     if is_program(work, model):
         classifier = build(work, model, program=file(PROGRAM))
     else:
         classifier = build(work, model)
         classifier.load_state_dict(load_weights(file(WEIGHTS)))
+    classifier = placed(work, classifier)
     classifier.eval()
     _remember(classifier, work.splits.test.codes[:1])
     return classifier
@@ -173,4 +182,4 @@ def _remember(classifier: Any, codes: Codes) -> None:
     """Let a model make what it remembers from its first pass (tables of positions) outside of
     inference mode: what is made there can have no gradient later."""
     with suppress(Exception), torch.no_grad():  # whoever uses it next meets the error and stores it
-        classifier(classifier.encode(torch.from_numpy(codes.copy())))
+        classifier(classifier.encode(moved(codes, device_of(classifier))))

@@ -29,6 +29,7 @@ from .explanations import Explaining, scores_of_all, what_is_explained
 from .fixed_scores import require_not_fixed, use_for
 from .job import Work, facts_of, is_trained, require_training
 from .models import forget, learnt, model_artefact, model_spec
+from .networks import placed
 from .subsets import first
 from .trained_models import TrainedModel
 
@@ -117,7 +118,7 @@ def retrained_artefact(
         )
         splits = _without_relevant(work, maps, retraining)
         classifier, _ = learnt(work, trained, splits, spec, lambda *_: None)
-        return {"logits": logits(classifier, splits.test.codes)}
+        return {"logits": logits(placed(work, classifier), splits.test.codes)}
 
     def cost(_: ModelSizes) -> Cost:
         if not is_trained(work.plan, trained.name):

@@ -114,6 +114,7 @@ def _versions_of(environment: Mapping[str, Any]) -> Any:
 def _machine_of(environment: Mapping[str, Any]) -> dict[str, Any]:
     """What rounding depends on, and with it the weights of a training."""
     known = {name: environment.get(name) for name in ("processor", "cores", "threads")}
+    known["device"] = environment.get("device", "cpu")  # earlier versions had no other
     return {**known, "trained with": " and ".join(environment.get("trained_with") or {})}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,8 +16,10 @@ from torch import Tensor
 
 from xaibench.dna.encoding import reverse_complement, unreverse
 from xaibench.errors import ModelError, NotApplicable, message_of
+from xaibench.nn.blocks import in_blocks
 from xaibench.nn.checks.outputs import forward_logits
-from xaibench.nn.inference import batch_rows
+from xaibench.nn.devices import clock_of, moved, multiplying, seeded
+from xaibench.nn.inference import device_of, explained_rows
 from xaibench.nn.restore import (
     explainable,
     in_single_precision,
@@ -33,9 +34,6 @@ from xaibench.protocols import method_facts
 from xaibench.randomness import identity, stream, streams
 from xaibench.shapes import Codes, Labels, Scores
 from xaibench.values import Attribution, N, Sequences
-
-BATCH = 64
-"""So many sequences, or fewer long ones, are explained together."""
 
 _ALLOWED_ROUNDINGS = 32
 """Errors up to so many roundings of an output break no promise of completeness."""
@@ -55,10 +53,11 @@ class Explanation:
     """The scores of a method for some sequences, and what they cost.
 
     ``forwards`` and ``backwards`` are rows, ``seconds`` those of the processor, all threads
-    together. ``completeness_error`` is the largest over (sequence,
-    reference) of ``|sum of contributions - (f(input) - f(reference))|``, divided by the root mean
-    square of ``f(input) - f(reference)`` over them; NaN where the method measures none, or where
-    nothing changes. ``hypothetical`` is ``(sequence, base, position)`` where the method gives it.
+    together, or of another device by the clock. ``completeness_error`` is the largest over
+    (sequence, reference) of ``|sum of contributions - (f(input) - f(reference))|``, divided by the
+    root mean square of ``f(input) - f(reference)`` over them; NaN where the method measures none,
+    or where nothing changes. ``hypothetical`` is ``(sequence, base, position)`` where the method
+    gives it.
     """
 
     scores: Scores
@@ -97,30 +96,29 @@ def explain(
 
     ``references`` ``(N, K, L)`` are codes too; ``test_split`` is what the sequences are from, for
     methods that ask for it; ``seed`` and ``component`` name the random streams.
-    The model is left as found. One in half precision is explained in single precision, by the same
-    weights. ValueError where the scores have another shape, are not finite, or are less complete
-    than the method promises (WithoutRule where a function explains it), unless the model says by
-    ``adds_up`` that its gradient leaves a part out; NotApplicable where half precision leaves
-    nothing to promise.
+    All is computed where the model is, which is left as found. One in half precision is explained
+    in single precision, by the same weights. ValueError where the scores have another shape, are
+    not finite, or are less complete than the method promises (WithoutRule where a function explains
+    it), unless the model says by ``adds_up`` that its gradient leaves a part out; NotApplicable
+    where half precision leaves nothing to promise.
     """
-    batch_size = batch_size or min(BATCH, batch_rows(codes.shape[1]))
-    name = method_name(method)
+    device, name = device_of(model), method_name(method)
+    batch_size = batch_size or explained_rows(codes.shape[1], device)
     view, promised = ExplainedView(model), method_facts(method).completeness
     adds_up = promised is None or getattr(model, "adds_up", True)
     if not adds_up:
         promised = None  # a gradient that leaves a part out sums to no change
     if promised is not None or narrow_of(model):
         _reject_half_precision(model, codes[:1], name, promises=promised is not None)
-    batches = []
-    started = time.process_time()  # what else the machine does is no cost of a method
-    for start in range(0, len(codes), batch_size):
-        rows = slice(start, start + batch_size)
+
+    def explained(rows: slice) -> _Batch:
         own = None if references is None else references[rows]
         with (
             explainable(model),
             in_single_precision(model),
             torch.enable_grad(),
-            _seeded_batch(seed, component, codes[start]),
+            _seeded_batch(seed, component, codes[rows.start]),
+            view.counting(),
         ):
             inputs = encoded(model, codes[rows]).requires_grad_()
             target = torch.from_numpy(targets[rows].copy()).to(inputs.device, torch.int64)
@@ -133,8 +131,13 @@ def explain(
                 _without_gradient(name),
             ):
                 answer = method(view, inputs, target, **supplied, **options)
-            batches.append(_checked(answer, codes[rows].shape, name))
-    seconds = time.process_time() - started
+            return _checked(answer, codes[rows].shape, name)
+
+    clock = clock_of(device)
+    started = clock()
+    with multiplying(device):
+        batches = list(in_blocks(model, len(codes), batch_size, explained, device=device))
+    seconds = clock() - started
     if not adds_up and view.without_rule:
         raise _less_complete(
             f"{name}: no sum can show here whether its contributions are right.", view.without_rule
@@ -256,8 +259,7 @@ def _seeded_batch(seed: int, component: str, codes: Codes) -> Iterator[None]:
 
     ``generators`` are the better way: they do not depend on the batch.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(stream(seed, component, identity(codes)).integers(2**62)))
+    with seeded(int(stream(seed, component, identity(codes)).integers(2**62))):
         yield
 
 
@@ -269,12 +271,12 @@ def _supplied(
     seed: int,
     component: str,
 ) -> dict[str, Any]:
-    """The keywords of this batch that the method's signature asks for."""
+    """The keywords of this batch that the method's signature asks for, on the model's device."""
     supplied: dict[str, Any] = {}
     if asks_for(method, "codes"):
-        supplied["codes"] = torch.from_numpy(codes.copy())
+        supplied["codes"] = moved(codes, device_of(model))
     if asks_for(method, "valid"):
-        supplied["valid"] = torch.from_numpy(codes < N)
+        supplied["valid"] = moved(codes, device_of(model)) < N
     if asks_for(method, "generators"):
         supplied["generators"] = list(streams(seed, component, codes))
     if asks_for(method, "references"):
@@ -323,7 +325,7 @@ def _float32(values: Tensor) -> NDArray[np.float32]:
 def _per_sequence(values: Tensor | None) -> NDArray[np.float64]:
     if values is None:
         return np.empty(0)
-    measured: NDArray[np.float64] = values.detach().to("cpu", torch.float64).numpy()
+    measured: NDArray[np.float64] = values.detach().cpu().double().numpy()
     return measured
 
 

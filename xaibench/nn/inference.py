@@ -9,6 +9,9 @@ whatever the length of a sequence. That bounds memory, and it is the largest blo
 made to reuse (``keep_freed_memory``); what is larger is mapped, cleared and unmapped for every
 layer. Larger blocks are slower on a CPU besides, since features leave its caches between layers:
 163 rows of 200 nt are 1.5 times as fast as 512, 32 rows of 1,000 nt twice as fast as 512.
+
+On another device a pass takes as many positions as its memory holds (``devices.positions_of``).
+Where memory does not suffice after all, blocks are halved (``blocks.in_blocks``).
 """
 
 from __future__ import annotations
@@ -28,8 +31,17 @@ from xaibench.plugins.fence import fenced
 from xaibench.protocols import Precision
 from xaibench.shapes import Codes, Logits
 
+from .blocks import halved, in_blocks
+from .devices import CPU, moved, multiplying, positions_of
+
 ROWS = 512
-"""The most sequences in one pass of a model."""
+"""The most sequences in one pass of a model on the CPU."""
+
+ROWS_ON_DEVICE = 2**13
+"""The most on another device: more keep it no busier."""
+
+EXPLAINED_ROWS = 64
+"""The most sequences that are explained together on the CPU."""
 
 POSITIONS = 2**15
 """The most positions in one pass: what a layer of 256 features makes of them is 32 MiB."""
@@ -38,21 +50,35 @@ _LARGEST_KEPT_BLOCK = 2**25
 """Bytes: the largest block that glibc can be made to keep when it is freed (M_MMAP_THRESHOLD)."""
 
 
-def batch_rows(length: int) -> int:
-    """How many sequences of a length go through a model together.
+def batch_rows(length: int, device: torch.device = CPU) -> int:
+    """How many sequences of a length go through a model together on a device.
 
-    From 8 to ``ROWS``, fewer of long ones; results do not depend on it beyond rounding.
+    From 8 to ``most_rows``, fewer of long ones and where memory did not suffice; results do not
+    depend on it beyond rounding.
     """
-    keep_freed_memory()
-    return max(8, min(ROWS, POSITIONS // max(1, length)))
+    if device.type == "cpu":
+        keep_freed_memory()
+    positions = POSITIONS if device.type == "cpu" else positions_of(device)
+    return min(most_rows(device), halved(max(8, positions // max(1, length))))
+
+
+def most_rows(device: torch.device) -> int:
+    """How many sequences go through a model together at most, however short they are."""
+    return halved(ROWS if device.type == "cpu" else ROWS_ON_DEVICE)
+
+
+def explained_rows(length: int, device: torch.device) -> int:
+    """How many sequences of a length a method explains together on a device."""
+    rows = batch_rows(length, device)
+    return min(EXPLAINED_ROWS, rows) if device.type == "cpu" else rows
 
 
 def in_calls(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Tensors that share their rows, as many rows at a time as go through a model together.
 
-    Their number follows from the length of the first, its last axis.
+    Their number follows from the length of the first, its last axis, and from its device.
     """
-    rows = batch_rows(tensors[0].shape[-1])
+    rows = batch_rows(tensors[0].shape[-1], tensors[0].device)
     return zip(*(torch.split(tensor, rows) for tensor in tensors), strict=True)
 
 
@@ -95,21 +121,31 @@ def logits(
     They are computed where the model is, and come back to the CPU.
 
     ``bfloat16`` keeps 8 bits of every factor, so logits differ in the third digit. It is faster on
-    a processor that multiplies it (``avx512_bf16``, ``amx_bf16``) and slower on any other.
+    a processor that multiplies it (``avx512_bf16``, ``amx_bf16``) and slower on any other. ``tf32``
+    keeps 10 bits on a CUDA device, and is ``float32`` elsewhere.
 
     ModelError where the model gives anything but finite logits, one per class of each sequence.
     """
     classes: int | None = None
-    rows, device = rows or batch_rows(codes.shape[1]), device_of(model)
+    device = device_of(model)
+    rows = rows or batch_rows(codes.shape[1], device)
     computing = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+    multiplied = multiplying(device, tf32=precision == "tf32")
     outputs: Logits = np.empty((0, 0), np.float32)
-    with fenced(), evaluating(model), computing:
-        for start in range(0, len(codes), rows):
-            given = torch.from_numpy(codes[start : start + rows]).to(device)
-            part = finite(forward_logits(model, model.encode(given), len(given), classes=classes))
+
+    def passed(block: slice) -> Logits:
+        given = moved(codes[block], device)
+        part = finite(forward_logits(model, model.encode(given), len(given), classes=classes))
+        logits: Logits = part.float().cpu().numpy()
+        return logits
+
+    start = 0
+    with fenced(), evaluating(model), computing, multiplied:
+        for part in in_blocks(model, len(codes), rows, passed, device=device):
             if start == 0:
                 classes = part.shape[1]
-                outputs = np.empty((len(codes), part.shape[1]), np.float32)
-            outputs[start : start + rows] = part.float().cpu().numpy()
+                outputs = np.empty((len(codes), classes), np.float32)
+            outputs[start : start + len(part)] = part
+            start += len(part)
             del part  # small blocks kept between large ones would make the heap grow by the pass
     return outputs

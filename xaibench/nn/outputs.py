@@ -15,7 +15,7 @@ from xaibench.nn.checks.outputs import NO_CLASSES
 from xaibench.protocols import Precision, Quantity
 from xaibench.shapes import Codes, Float, Labels, Logits
 
-from .inference import batch_rows, logits
+from .inference import batch_rows, device_of, logits
 
 OF_OTHERS = "the logit minus the mean of the other logits"
 """What is explained of a class where there are three or more; for two, that is the difference."""
@@ -59,7 +59,7 @@ def curve(
     ``ends`` are the logits of the intact and of the fully replaced sequences, which all orders
     share and nobody computes twice; ``precision`` is of the passes between them.
     """
-    rows = rows or batch_rows(codes.shape[1])
+    rows = rows or batch_rows(codes.shape[1], device_of(model))
     outputs = np.empty((len(steps), *ends[0].shape), np.float32)
     outputs[0], outputs[-1] = ends
     # all steps of a block of sequences before the next block: edited codes exist for one block

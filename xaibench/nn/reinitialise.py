@@ -15,6 +15,9 @@ from torch import Tensor, nn
 
 from xaibench.errors import NotApplicable
 
+from .devices import seeded
+from .inference import device_of
+
 
 def layers(model: nn.Module) -> list[str]:
     """The names of all modules with parameters of their own, the output's first.
@@ -38,21 +41,21 @@ def reinitialised(
     normalisation start again too; everything else is as it was. NotApplicable, naming the module,
     where one cannot be re-initialised.
     """
-    fresh = deepcopy(model)
+    device = device_of(model)
+    fresh = deepcopy(model).to("cpu")  # where the same is drawn whatever the device
     modules = {name: fresh.get_submodule(name) for name in names}
     changed = {
         id(tensor) for module in modules.values() for tensor in _own_tensors(module, buffers=True)
     }
     others = {name: tensor for name, tensor in _tensors(fresh).items() if id(tensor) not in changed}
     before = _tensors(model)
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(int(generator.integers(2**62)))
+    with seeded(int(generator.integers(2**62))), torch.no_grad():
         for name, module in modules.items():
             _reset(module, name)
         # a module may reset its children too, or share some of them
         for name, tensor in others.items():
             tensor.copy_(before[name])
-    return fresh
+    return fresh.to(device)
 
 
 def _reset(module: nn.Module, name: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,6 +13,7 @@ from xaibench.errors import NotApplicable
 from xaibench.nn.checks.outputs import finite, forward_logits
 from xaibench.shapes import Codes
 
+from .devices import moved
 from .inference import device_of
 from .outputs import explained_outputs
 from .restore import is_narrow
@@ -46,6 +49,16 @@ class ExplainedView(nn.Module):
             explained.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
         return explained
 
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """In here rows count, unless an error ends it: what is computed again counts once."""
+        before = self.forwards, self.backwards
+        try:
+            yield
+        except BaseException:
+            self.forwards, self.backwards = before
+            raise
+
     def attention(self, inputs: Tensor) -> Tensor:
         """``(N, C, S)`` -> the model's weights ``(N, S)``; NotApplicable where it has none."""
         if not hasattr(self.classifier, "attention"):
@@ -75,5 +88,5 @@ class ExplainedView(nn.Module):
 def encoded(model: Any, codes: Codes) -> Tensor:
     """Codes ``(N, L)`` as the model takes them, on its device, in single precision or better."""
     with torch.no_grad():
-        inputs: Tensor = model.encode(torch.from_numpy(codes.copy()).to(device_of(model)))
+        inputs: Tensor = model.encode(moved(codes, device_of(model)))
     return inputs.detach().float() if is_narrow(inputs.dtype) else inputs.detach()

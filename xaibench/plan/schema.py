@@ -18,6 +18,7 @@ from xaibench.errors import UsageError
 from xaibench.explanation.controls import CONTROLS, ORACLE, PRIORS, RANDOM
 from xaibench.plugins.options import resolve, with_paths
 from xaibench.plugins.registry import load, nearest
+from xaibench.plugins.signatures import takes
 from xaibench.plugins.validation import validate
 from xaibench.protocols import OfCurves, Precision, metric_facts
 
@@ -34,6 +35,9 @@ GRIDS: dict[str, tuple[float, ...]] = {
     "log": (0, *_HALVED, 0.5, *(round(1 - share, 3) for share in reversed(_HALVED)), 1),
 }
 """Points of curves by name; ``log`` doubles from both ends, its own complement."""
+
+
+CPU = "cpu"
 
 
 class Use(BaseModel):
@@ -75,7 +79,8 @@ class Plan(BaseModel):
     With ``clusters`` estimates resample whole groups of the data (chromosome, region) instead of
     sequences. ``reference`` is the method that every other is compared with. ``claims`` names the
     paper whose claims are put to the test.
-    ``precision`` is that of the passes along curves.
+    ``precision`` is that of the passes along curves, ``device`` where models are trained,
+    explained and measured; results on another agree within rounding, and so it names no artefact.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -92,6 +97,7 @@ class Plan(BaseModel):
     fractions: Annotated[tuple[Fraction, ...], Field(max_length=1000)] = FRACTIONS
     random_draws: Annotated[int, Field(ge=2, le=1000)] = 10
     precision: Precision = "float32"
+    device: str = CPU
     controls: tuple[ControlName, ...] = tuple(CONTROLS)
     controlled: Annotated[int, Field(ge=0)] = 100
     claims: Literal["attngen"] | None = None
@@ -268,11 +274,20 @@ def _with_options(plan: Plan, source: str, plugins: tuple[str, ...]) -> Plan:
         }
         for section in PLUGIN_SECTIONS
     }
-    training = fill("training", plan.training, "training")
+    training = fill("training", _on_device(plan, plugins), "training")
     dataset = _use_with_options(plan.dataset, "datasets", "dataset", plugins)
     filled = plan.model_copy(update={**sections, "dataset": dataset, "training": training})
     _check_metrics(filled, plugins)
     return filled
+
+
+def _on_device(plan: Plan, plugins: tuple[str, ...]) -> Use:
+    """The training, on the plan's device unless it says another or takes none."""
+    training, device = plan.training, plan.device
+    plugin = load("training", training.use, plugins)
+    if device == CPU or "device" in training.options or "device" not in takes(plugin.call):
+        return training
+    return training.model_copy(update={"options": {**training.options, "device": device}})
 
 
 def _use_with_options(use: Use, kind: str, where: str, plugins: tuple[str, ...]) -> Use:
@@ -309,6 +324,8 @@ def dump(plan: Plan) -> str:
         return {key: use.use, **use.options}
 
     plain: dict[str, Any] = plan.model_dump(mode="json")
+    if plan.device == CPU:  # a plan reads as it did before there was a choice
+        del plain["device"]
     plain["dataset"] = written(plan.dataset, "name")
     plain["training"] = written(plan.training, "use")
     for section in PLUGIN_SECTIONS:

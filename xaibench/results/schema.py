@@ -615,7 +615,11 @@ TABLES = (
             text("method", "label", "the method"),
             number("forwards", "passes of one sequence", "forward passes"),
             number("backwards", "passes of one sequence", "backward passes"),
-            number("seconds", "seconds", "time of the processor, all threads together"),
+            number(
+                "seconds",
+                "seconds",
+                "time of the processor, all threads together; of another device by the clock",
+            ),
             number(
                 "completeness_error",
                 "share of the RMS change of the output",

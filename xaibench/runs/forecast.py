@@ -13,6 +13,7 @@ from xaibench.artefacts.job import Work, seeds_of
 from .pipeline import planned
 from .tasks import Task, artefacts_of
 from .timing import ModelTiming, timings
+from .workers import processes_for
 
 FOLDER_BYTES = 10_000
 """Bytes on disk of a folder with a small file in it, beside the arrays of an artefact."""
@@ -52,6 +53,7 @@ def forecast(work: Work, *, jobs: int = 1, threads: int = 1) -> Forecast:
     trial = process_time() - began, perf_counter() - clock
     amounts = {task: _amount(work, task, models[task.trained.name]) for task in todo}
     taken = {task: _seconds(task, amount, models) for task, amount in amounts.items()}
+    jobs = processes_for(work.plan.device, jobs)
     stages = [
         [sum(kinds.values()) for task, kinds in taken.items() if task.trains == trains]
         for trains in (True, False)
@@ -92,7 +94,8 @@ def _amount(work: Work, task: Task, model: ModelTiming) -> Cost:
 
 def summary(work: Work, *, jobs: int = 1, threads: int = 1) -> str:
     """What a run would do and take, without doing it."""
-    return describe(work, forecast(work, jobs=jobs, threads=threads), jobs=jobs)
+    foreseen = forecast(work, jobs=jobs, threads=threads)
+    return describe(work, foreseen, jobs=processes_for(work.plan.device, jobs))
 
 
 def describe(work: Work, foreseen: Forecast, *, jobs: int) -> str:

@@ -29,6 +29,7 @@ from xaibench.data.audit.cautions import dataset_cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
 from xaibench.errors import Escaped, UsageError, described
 from xaibench.evaluation.records import excused, frame
+from xaibench.nn.devices import described_device, device_named
 from xaibench.nn.machine import count_kernels, describe_kernels, kernels, machine
 from xaibench.plan.schema import dump
 from xaibench.progress import announce, announce_if_slow, progress_of
@@ -61,7 +62,7 @@ from .folder import (
 from .from_artefacts import FromArtefacts, from_artefacts
 from .tables import Ingredients, contents
 from .tasks import Task, missing, tasks
-from .workers import perform
+from .workers import perform, processes_for
 
 OUTPUTS = ("plan.yaml", "environment.json", *OF_FILE, "examples.json")
 
@@ -77,6 +78,7 @@ class Outcome:
 
 def begin(job: Job) -> Work:
     """The work of a job, after all that can be rejected before anything runs has been."""
+    device_named(job.plan.device)
     work = _prepared(job)
     if STANDS_IN in work.splits.facts:
         announce(f"{work.splits.note} ({work.splits.facts[BECAUSE]})")
@@ -119,12 +121,17 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
     UsageError where another run is under way in the folder; Halted where it cannot be written any
     more. What is damaged is made again.
     """
+    device = work.plan.device
+    if processes_for(device, jobs) < jobs:
+        announce(f"{device} is one device: 1 process in place of {jobs}")
+        jobs = processes_for(device, jobs)
     called = {
         "command": command,
         "plugins": [relative_to_current(plugin) for plugin in work.job.plugins],
         "date": _now(),
         "jobs": jobs,
         "threads": threads,
+        "device": described_device(device),
     }
     folder = work.job.folder
     with alone(work.store.root), halting(work):

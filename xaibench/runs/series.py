@@ -12,6 +12,7 @@ from xaibench.storage.files import write_file
 from . import forecast
 from . import pipeline as running
 from .series_folder import MARK, is_series, overview
+from .workers import processes_for
 
 Say = Callable[[str], None]
 
@@ -65,6 +66,7 @@ def foresee(each: Mapping[str, Job], *, jobs: int, threads: int, say: Say) -> li
             absent[label] = str(error)
             continue
         forecasts.append(forecast.forecast(work, jobs=jobs, threads=threads))
+        jobs = processes_for(work.plan.device, jobs)  # one device for all
         say(f"{label}: {forecast.describe(work, forecasts[-1], jobs=jobs)}")
     _refuse_if_all(absent)
     say(forecast.in_all(forecasts, jobs=jobs))

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import process_time as now
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,13 +12,14 @@ import torch
 
 from xaibench.artefacts.explanations import REFERENCE_COUNT, Explaining, explained_by
 from xaibench.artefacts.job import Work, is_explained, is_trained, plugin_and_options
-from xaibench.artefacts.networks import build
+from xaibench.artefacts.networks import build, placed
 from xaibench.artefacts.subsets import first
 from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.dna import shuffling
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.explanation.method_call import asks_for
-from xaibench.nn.inference import batch_rows, logits
+from xaibench.nn.devices import clock_of, seeded
+from xaibench.nn.inference import batch_rows, device_of, logits
 from xaibench.plugins.signatures import supplied
 from xaibench.values import Sequences, Splits
 
@@ -56,20 +56,20 @@ def timings(work: Work, *, threads: int) -> dict[str, ModelTiming]:
 
     What fails here takes no time; the run will say why.
     """
-    with on_threads(threads), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with on_threads(threads), seeded(0):
         return {model: _of_model(work, model) for model in work.plan.models}
 
 
 def _of_model(work: Work, model: str) -> ModelTiming:
     try:
-        classifier = build(work, model)
+        classifier = placed(work, build(work, model))
         passing = _pass(work, classifier)
     except UsageError:
         raise
     except Exception:  # a broken model fails in the run, alone
         return ModelTiming()
     training = _training(work, classifier) if is_trained(work.plan, model) else 0.0
+    classifier = placed(work, classifier)  # a training that was cut leaves it where it trained
     explained = work.plan.attribution if is_explained(work.plan, model) else ()
     methods = {method: _method(work, model, classifier, method) for method in explained}
     return ModelTiming(
@@ -82,20 +82,27 @@ def _of_model(work: Work, model: str) -> ModelTiming:
     )
 
 
-def _seconds(call: Callable[[], Any]) -> float:
-    began = now()
+def _clock(work: Work) -> Callable[[], float]:
+    return clock_of(torch.device(work.plan.device))
+
+
+def _seconds(call: Callable[[], Any], clock: Callable[[], float]) -> float:
+    began = clock()
     call()
-    return now() - began
+    return clock() - began
 
 
 def _pass(work: Work, classifier: Any) -> float:
     """A pass of as many sequences as go through a model together; the first one warms up."""
     length = work.chosen.codes.shape[1]
-    codes = np.resize(work.chosen.codes, (batch_rows(length), length))
-    precision = work.plan.precision
+    codes = np.resize(work.chosen.codes, (batch_rows(length, device_of(classifier)), length))
+    precision, clock = work.plan.precision, _clock(work)
     logits(classifier, codes[:2], precision=precision)
-    passes = [_seconds(lambda: logits(classifier, codes, precision=precision)) for _ in range(3)]
-    return min(passes) / len(codes)
+
+    def one_pass() -> None:
+        logits(classifier, codes, precision=precision)
+
+    return min(_seconds(one_pass, clock) for _ in range(3)) / len(codes)
 
 
 # Explaining
@@ -119,7 +126,8 @@ def _method(work: Work, model: str, classifier: Any, method: str) -> _MethodTimi
     if timing.refused:
         return timing
     if timing.seconds * FEW > QUICK:
-        return min(timing, _timed_method(work, FEW, build(work, model), model, method))
+        untrained = placed(work, build(work, model))
+        return min(timing, _timed_method(work, FEW, untrained, model, method))
     return _timed_method(work, MORE, classifier, model, method)
 
 
@@ -134,7 +142,8 @@ def _timed_method(
     if asks_for(plugin.call, "references"):
         references = shuffling.references(codes, REFERENCE_COUNT, work.plan.data_seed)
     _, labels = explaining.targets_and_labels()
-    began, all_bases = now(), False
+    clock, all_bases = _clock(work), False
+    began = clock()
     try:
         explanation = explained_by(explaining, codes, labels, options, references)
         all_bases = explanation.hypothetical is not None
@@ -142,7 +151,7 @@ def _timed_method(
         return _MethodTiming(0.0, refused=True)
     except Exception:  # on such weights a promise may be broken; the time has passed
         pass
-    return _MethodTiming((now() - began) / len(codes), all_bases=all_bases)
+    return _MethodTiming((clock() - began) / len(codes), all_bases=all_bases)
 
 
 # Training
@@ -169,19 +178,20 @@ def _training(work: Work, classifier: Any) -> float:
 def _watched(work: Work, classifier: Any, splits: Splits, *, longest: float) -> float:
     """The seconds of all epochs, in proportion to as many as end before ``longest``."""
     plugin, options = plugin_and_options(work, "training", work.plan.training)
-    began, epochs = now(), (1, 1)
+    clock, epochs = _clock(work), (1, 1)
+    began = clock()
 
     def progress(epoch: int, of: int, row: dict[str, float]) -> None:
         nonlocal epochs
         epochs = epoch, of
-        if now() - began > longest:
+        if clock() - began > longest:
             raise _Enough
 
     with tempfile.TemporaryDirectory() as folder, suppress(_Enough):
         known = {"seed": 0, "progress": progress, "checkpoint": Path(folder) / "state"}
         plugin.call(classifier, splits, **supplied(plugin.call, known), **options)
     done, every = epochs
-    return (now() - began) * every / done
+    return (clock() - began) * every / done
 
 
 def _fewer(splits: Splits) -> Splits:

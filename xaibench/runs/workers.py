@@ -14,6 +14,8 @@ import torch
 from xaibench.artefacts.artefact import Epoch, save_failure
 from xaibench.artefacts.job import Job, Work, prepare
 from xaibench.errors import Died, UsageError, described
+from xaibench.nn.devices import multiplying
+from xaibench.plan.schema import CPU
 from xaibench.plugins.fence import fenced
 from xaibench.progress import Progress, announce
 
@@ -42,6 +44,16 @@ def perform(
         announce(f"{task}: {died}; tried once more, alone")
         for _, again in _computed(work, [task], 1, threads, progress):
             _settle(work, task, again, progress)
+
+
+def processes_for(device: str, jobs: int) -> int:
+    """How many of ``jobs`` processes compute: a device other than the CPU has one, since several
+    would share its memory and wait for each other.
+
+    >>> processes_for("cpu", 8), processes_for("cuda:1", 8), processes_for("cuda:1", 0)
+    (8, 1, 0)
+    """
+    return jobs if device == CPU else min(jobs, 1)
 
 
 def _computed(
@@ -108,7 +120,8 @@ def attempt(work: Work, task: Task, threads: int, epoch: Epoch) -> TaskOutcome:
     """
     began = perf_counter()
     try:
-        with on_threads(threads), warnings.catch_warnings(), fenced():
+        device = torch.device(work.plan.device)
+        with on_threads(threads), warnings.catch_warnings(), fenced(), multiplying(device):
             compute(work, task, epoch)
     except Exception as error:
         return error

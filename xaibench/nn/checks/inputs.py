@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from xaibench.errors import ModelError, described
+from xaibench.nn.devices import moved
 from xaibench.nn.inference import device_of
 from xaibench.shapes import Codes
 
@@ -22,7 +22,7 @@ def taken(model: Any, codes: Codes) -> Any:
             "expected a method encode(codes) that makes the input of forward, got none: "
             "xaibench.nn.layers.one_hot(codes) is one-hot DNA (N, 4, L)"
         )
-    given = torch.from_numpy(codes.copy()).to(device_of(model))
+    given = moved(codes, device_of(model))
     try:
         return encode(given)
     except Exception as error:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from xaibench.errors import ModelError, NotApplicable, NotFinite, RuleError, described
+from xaibench.nn.blocks import is_out_of_memory
 
 NO_CLASSES = "gives one number per sequence and no classes"
 """Why what needs classes does not apply to a model."""
@@ -24,6 +25,8 @@ def forward_logits(model: Any, inputs: Any, rows: int, *, classes: int | None = 
     except (ModelError, NotApplicable, RuleError):  # the rules of a method run within this call
         raise
     except Exception as error:
+        if is_out_of_memory(error):  # whoever calls has smaller blocks
+            raise
         mode = "training" if model.training else "evaluation"
         raise ModelError(
             f"{described(error)} (raised by forward in {mode} mode, given "

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from xaibench.errors import ModelError, NotFinite
+from xaibench.nn.devices import seeded
 from xaibench.shapes import Codes, Logits
 
 from .inputs import explainable_inputs, taken
@@ -85,10 +86,8 @@ def answering(model: Any) -> Iterator[None]:
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(
-                0
-            )  # a model that draws at random fails with the same numbers each time
+        # a model that draws at random fails with the same numbers each time
+        with torch.no_grad(), seeded(0):
             yield
     finally:
         for module, training in modes:
