@@ -37,7 +37,7 @@ GRIDS: dict[str, tuple[float, ...]] = {
 """Points of curves by name; ``log`` doubles from both ends, its own complement."""
 
 
-CPU = "cpu"
+DEFAULT_DEVICE = "cpu"
 
 
 class Use(BaseModel):
@@ -97,7 +97,7 @@ class Plan(BaseModel):
     fractions: Annotated[tuple[Fraction, ...], Field(max_length=1000)] = FRACTIONS
     random_draws: Annotated[int, Field(ge=2, le=1000)] = 10
     precision: Precision = "float32"
-    device: str = CPU
+    device: str = DEFAULT_DEVICE
     controls: tuple[ControlName, ...] = tuple(CONTROLS)
     controlled: Annotated[int, Field(ge=0)] = 100
     claims: Literal["attngen"] | None = None
@@ -285,7 +285,11 @@ def _on_device(plan: Plan, plugins: tuple[str, ...]) -> Use:
     """The training, on the plan's device unless it says another or takes none."""
     training, device = plan.training, plan.device
     plugin = load("training", training.use, plugins)
-    if device == CPU or "device" in training.options or "device" not in takes(plugin.call):
+    if (
+        device == DEFAULT_DEVICE
+        or "device" in training.options
+        or "device" not in takes(plugin.call)
+    ):
         return training
     return training.model_copy(update={"options": {**training.options, "device": device}})
 
@@ -324,7 +328,7 @@ def dump(plan: Plan) -> str:
         return {key: use.use, **use.options}
 
     plain: dict[str, Any] = plan.model_dump(mode="json")
-    if plan.device == CPU:  # a plan reads as it did before there was a choice
+    if plan.device == DEFAULT_DEVICE:  # a plan reads as it did before there was a choice
         del plain["device"]
     plain["dataset"] = written(plan.dataset, "name")
     plain["training"] = written(plan.training, "use")

@@ -15,7 +15,7 @@ from xaibench.artefacts.artefact import Epoch, save_failure
 from xaibench.artefacts.job import Job, Work, prepare
 from xaibench.errors import Died, UsageError, described
 from xaibench.nn.devices import multiplying
-from xaibench.plan.schema import CPU
+from xaibench.plan.schema import DEFAULT_DEVICE
 from xaibench.plugins.fence import fenced
 from xaibench.progress import Progress, announce
 
@@ -53,7 +53,7 @@ def processes_for(device: str, jobs: int) -> int:
     >>> processes_for("cpu", 8), processes_for("cuda:1", 8), processes_for("cuda:1", 0)
     (8, 1, 0)
     """
-    return jobs if device == CPU else min(jobs, 1)
+    return jobs if device == DEFAULT_DEVICE else min(jobs, 1)
 
 
 def _computed(
