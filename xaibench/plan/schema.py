@@ -284,12 +284,8 @@ def _with_options(plan: Plan, source: str, plugins: tuple[str, ...]) -> Plan:
 def _on_device(plan: Plan, plugins: tuple[str, ...]) -> Use:
     """The training, on the plan's device unless it says another or takes none."""
     training, device = plan.training, plan.device
-    plugin = load("training", training.use, plugins)
-    if (
-        device == DEFAULT_DEVICE
-        or "device" in training.options
-        or "device" not in takes(plugin.call)
-    ):
+    options = takes(load("training", training.use, plugins).call)
+    if device == DEFAULT_DEVICE or "device" in training.options or "device" not in options:
         return training
     return training.model_copy(update={"options": {**training.options, "device": device}})
 

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from xaibench.nn.adapted import LAYOUTS, AdaptedModel, alphabet_table
+from xaibench.nn.devices import moved
 from xaibench.nn.inference import device_of
 from xaibench.shapes import Codes
 
@@ -72,7 +73,7 @@ def _runs(network: nn.Module, codes: Codes, arrangement: Arrangement, layout: st
     if arrangement.length:
         codes = np.resize(codes, (len(codes), arrangement.length))
     with suppress(Exception), torch.no_grad():
-        inputs = model.encode(torch.from_numpy(codes.copy())).to(device_of(model))
+        inputs = model.encode(moved(codes, device_of(model)))
         model.network(model.arranged(inputs))
         return True
     return False
