@@ -183,6 +183,16 @@ class Viewing(nn.Module):
         return self.out(x.view(x.size(0), self.flatten_size))
 
 
+class Squeezing(Net):
+    """All axes of size 1 go, the batch among them."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).squeeze()
+
+
 class Raising(Net):
     def forward(self, x: Tensor) -> Tensor:
         raise KeyError("no {key}\nin {}")
@@ -342,6 +352,9 @@ KINDS: dict[str, Kind] = {
     "Keras-like, said": Kind(KerasLike, {"layout": "NL4"}, {"units": (False, "sigmoid")}),
     "flattened by view": Kind(Viewing, {}, EVERY),
     "flattened by view, (N, L, 4)": Kind(Viewing, {"layout": "NL4"}, EVERY),
+    "squeezed": Kind(
+        Squeezing, {}, {"other batches": (False, r"cannot be called alone: .*one row per sequence")}
+    ),
     "raises": Kind(Raising, {}, {"input": (False, "KeyError: .no {key}.*another length")}),
     "NaN": Kind(Exploding, {}, {"finite": (False, "expected finite logits, got nan.*division")}),
     "gradient of zeros": Kind(
@@ -492,6 +505,24 @@ def test_a_slow_method_is_broken_off():
     assert check["occlusion"].held is None
     assert "not tried to its end" in check["occlusion"].sentence
     assert check["methods"].held is False
+
+
+def test_a_method_that_needs_an_option_is_not_tried(tmp_path):
+    own = tmp_path / "needing.py"
+    own.write_text("def needing(model, inputs, target, *, width: int):\n    raise SystemExit\n")
+    check = check_model(seeded(Net), length=30, methods=["needing"], plugins=(str(own),))
+    assert check["needing"].held is None
+    assert check["needing"].sentence == "not tried: it needs the option width"
+
+
+def test_a_method_that_raises_is_not_the_model_s_problem(tmp_path):
+    own = tmp_path / "raising.py"
+    own.write_text("def raising(model, inputs, target):\n    return 1 / 0\n")
+    methods, plugins = ["raising", "saliency"], (str(own),)
+    check = check_model(seeded(Net), length=30, methods=methods, plugins=plugins)
+    assert check["raising"].sentence == "fails: ZeroDivisionError: division by zero"
+    assert check.sound
+    assert check["methods"].sentence == "1 that call the model apply"
 
 
 def test_all_installed_methods_are_tried_by_default():

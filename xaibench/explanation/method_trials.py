@@ -58,9 +58,9 @@ class Trials:
         """How many apply; a problem where none does that calls the model."""
         names = [each for each in self.findings if not each.name.endswith(" rules")]
         held = bool(self.working) or not names
-        sentence = f"{len(self.working)} of {len(names)} apply and call the model"
+        sentence = f"{len(self.working)} that call the model apply"
         if not held:
-            sentence += "; the lines below say why not"
+            sentence = "none that calls the model applies; the lines below say why"
         return ModelFinding("methods", held, sentence)
 
 
@@ -103,6 +103,10 @@ def _tried(
 ) -> tuple[ModelFinding, bool]:
     """What becomes of one method, and whether it calls the model."""
     name = plugin.name
+    missing = [key for key, (_, default) in own_fields(plugin).items() if default is ...]
+    if missing:
+        sentence = f"not tried: it needs the option {missing[0]}"
+        return ModelFinding(name, None, sentence, "method"), False
     try:
         with _limited(model, seconds):
             explained = _explained(plugin, model, codes, targets)

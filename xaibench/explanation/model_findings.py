@@ -75,13 +75,15 @@ def model_findings(
         return None
     steady = [*_steadiness(model, codes, answers)]
     yield from steady
+    is_steady = all(each.held for each in steady)
     targets = answers.logits.argmax(1).astype(np.int64)
-    yield from _changes(model, codes)
+    if is_steady:  # else chance and the batch would change outputs besides
+        yield from _changes(model, codes)
     yield ModelFinding("precision", None, _precision_text(model, inputs))
     yield _gradient(model, codes, targets)
     yield _units(answers, raw, options)
     yield _explained(answers, targets, options)
-    return Usable(model, codes, targets, all(each.held for each in steady))
+    return Usable(model, codes, targets, is_steady)
 
 
 def _input(model: nn.Module, codes: Codes, options: Options) -> tuple[Any, Any, ModelFinding]:
@@ -219,7 +221,7 @@ def _padding(model: nn.Module, codes: Codes) -> ModelFinding:
     length = codes.shape[1]
     short = length - max(1, length // 10)
     try:
-        logits(model, codes[:1, :short])
+        logits(model, codes[:2, :short])
     except (ModelError, RuntimeError, ValueError):
         fixed = f"takes {length} nt alone: shorter sequences are padded with N at the end"
         return ModelFinding("padding", None, fixed)
