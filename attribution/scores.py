@@ -139,11 +139,12 @@ class _Held:
     def _without_scores(self, rows: NDArray[np.intp], path: Path) -> ScoresError:
         matched, lost = sum(map(bool, self.rows)), sum(not self.rows[row] for row in rows)
         width, length = _widths(self)
+        bases = ", or the order of its bases by alphabet:" if self.how == "sequence" else ""
         lengths_differ = f" (of {width:,} positions, not {length:,})" if width != length else ""
         return ScoresError(
             f"{path.name}: by {self.how} it has scores of {matched:,} of the {len(self.rows):,} "
             f"sequences of the test split{lengths_differ}, and lacks {lost:,} of the {len(rows):,} "
-            "that are explained; write scores of the sequences of the plan's dataset"
+            f"that are explained; write scores of the sequences of the plan's dataset{bases}"
         )
 
     def take(self, rows: NDArray[np.intp], picks: NDArray[np.intp], codes: Codes) -> Scores:

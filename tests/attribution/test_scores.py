@@ -27,6 +27,7 @@ from xaibench.export.tracks import bigwig
 from xaibench.nn.layers import one_hot
 from xaibench.runs.pipeline import run
 from xaibench.storage.files import digest_of_file
+from xaibench.testing.contract import check_by_name
 
 ON_BOTH_STRANDS = places([10, 20, 30], [1, 1, -1], [7, 5, 7])
 TARGETS = np.array([1, 0, 1])
@@ -257,7 +258,7 @@ def nan_at(scores, row, position):
             lambda codes, scores: {"codes": codes[:1], "scores": scores[:1]},
             {},
             r"theirs.npz: by sequence it has scores of 1 of the 3 sequences of the test split, and "
-            r"lacks 1 of the 2 that are explained; write scores of",
+            r"lacks 1 of the 2 that are explained; write .* the order of its bases by alphabet:",
         ),
         (
             lambda codes, scores: {"codes": codes[:, :6], "scores": scores[:, :6]},
@@ -532,6 +533,49 @@ def test_one_file_is_measured_on_every_replicate_for_its_own_class(with_theirs):
     same = first["seed"] == 0
     np.testing.assert_array_equal(first["value"][same], ours["value"][ours["seed"] == 0])
     assert len(first) == len(ours)
+
+
+def test_the_other_of_three_classes_lacks_localisation_alone(folder):
+    """The file has the predicted class; the label of some sequences is another."""
+    code = CODE.replace("Net", "Three").replace("Linear(6, 2)", "Linear(6, 3)")
+    (folder / "three.py").write_text(code)
+    namespace = {}
+    exec(code, namespace)
+    torch.manual_seed(3)
+    torch.save(namespace["Three"]().state_dict(), folder / "three.pt")
+    letters = np.array(list("ACGT"))[np.random.default_rng(0).integers(0, 4, (30, 40))]
+    table = pd.DataFrame({"sequence": ["".join(row) for row in letters], "label": [0, 1, 2] * 10})
+    table["split"] = ["test", "train"] * 15
+    table["start"] = 5
+    table.to_csv(folder / "three.csv", index=False)
+    test = table[table["split"] == "test"]
+    codes = np.array([["ACGT".index(each) for each in row] for row in test["sequence"]], np.uint8)
+    scores = np.random.default_rng(1).normal(size=codes.shape)
+    np.savez(folder / "three.npz", codes=codes, scores=scores)
+    changes = (
+        "dataset={name: file, path: three.csv, site_start: start, site_width: 7, site_class: 1}",
+        "models={three: {use: Three, weights: three.pt}}",
+        "metrics={deletion: {}, auprc: {}}",
+        "attribution={theirs: {use: scores, path: three.npz, target: predicted}}",
+    )
+    plugins = (str(folder / "three.py"),)
+    work = work_of(folder / "three", text=PLAN, changes=changes, plugins=plugins)
+    assert run(work, jobs=0, threads=1, command="").failures == []
+    records = records_of(folder, "three")
+    assert set(of(records, "theirs", "deletion_logit_difference")["status"]) == {"ok"}
+    localisation = of(records, "theirs", "auprc")
+    assert set(localisation["status"]) == {"not applicable"}
+    assert localisation["reason"].str.contains("of one class per sequence, and the label").all()
+
+
+def test_the_contract_of_a_method_that_computes_is_not_asked_of_a_file(folder):
+    with pytest.raises(UsageError, match=r"scores: its scores were made elsewhere, .* in a plan"):
+        check_by_name("scores", changes=[f"path={folder / 'label0.npz'}"], plugins=())
+
+
+def test_the_report_says_that_scores_are_from_a_file(folder, with_theirs):
+    report = (folder / "theirs" / "report.md").read_text()
+    assert "The scores of theirs and first were computed elsewhere and read from files." in report
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ MODELS = {
 METHODS = {
     point.name: point
     for point in entry_points(group="xaibench.attribution")
-    if point.value.startswith("xaibench.attribution.")
+    if point.value.startswith("xaibench.attribution.") and point.name != "scores"
 }
 WITHOUT_ATTENTION = {"cnn", "genomic_benchmarks_cnn", "as published", "kmer"}
 NOT_APPLICABLE = {

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xaibench.errors import NotApplicable, described, message_of
+from xaibench.errors import NotApplicable, UsageError, described, message_of
 from xaibench.explanation.method_call import Explanation, explain, method_name
 from xaibench.metrics.localisation import auprc, chance_auprc
 from xaibench.plan.changes import assigned
@@ -71,6 +71,11 @@ def check_attribution(
 def check_by_name(name: str, *, changes: Iterable[str], plugins: tuple[str, ...]) -> list[Check]:
     """``check_attribution`` of a method by its name; ``changes`` are ``key=value``, its options."""
     plugin = load("attribution", name, plugins)
+    if method_facts(plugin.call).fixed:
+        raise UsageError(
+            f"{name}: its scores were made elsewhere, of sequences and a model that check does not "
+            "have; name it in a plan, which checks the file"
+        )
     options = resolve(plugin, dict(map(assigned, changes)), where=name)
     return check_attribution(plugin.call, options=typed(plugin, options))
 
