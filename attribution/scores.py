@@ -128,7 +128,7 @@ class _Held:
         changed = at.count(None)
         if changed:
             raise NotApplicable(
-                f"scores from a file cannot follow changed sequences: {changed} of {len(codes)} "
+                f"scores made elsewhere cannot follow changed sequences: {changed} of {len(codes)} "
                 "are not in the test split"
             )
         known = np.array(at, np.intp)

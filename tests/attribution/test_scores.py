@@ -518,7 +518,7 @@ def test_fixed_scores_have_no_values_where_something_changes(with_theirs, metric
     for method in ("theirs", "first"):
         records = of(with_theirs, method, metric)
         assert set(records["status"]) == {"not applicable"}
-        assert records["reason"].str.contains(f"scores from a file {reason}").all()
+        assert records["reason"].str.contains(f"scores made elsewhere {reason}").all()
         assert records["value"].isna().all()
 
 

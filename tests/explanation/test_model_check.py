@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from tests import outside_models as outside
 from xaibench.errors import UsageError
+from xaibench.explanation import method_trials
 from xaibench.explanation.model_check import ModelCheck, ModelFinding, check_model
 from xaibench.models.programs import exported_program, torchscript
 from xaibench.nn.layers import one_hot
@@ -578,3 +579,10 @@ def test_an_alphabet_that_is_none_is_a_finding():
     check = check_model(seeded(Net), length=LENGTH, alphabet="ACGG")
     assert (check["input"].held, len(check.findings)) == (False, 1)
     assert "expected the letters A, C, G and T" in check["input"].sentence
+
+
+def test_scores_made_elsewhere_are_not_tried():
+    loaded, _ = method_trials._loaded(None, ())
+    names = {plugin.name for plugin in loaded}
+    assert "saliency" in names
+    assert "scores" not in names

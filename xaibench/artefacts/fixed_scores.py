@@ -70,7 +70,7 @@ def replicates_share_scores(work: Work, model: str, method: str) -> bool:
 def require_not_fixed(work: Work, method: str, what: str) -> None:
     """NotApplicable where the scores of a method cannot follow a change."""
     if is_fixed(work, method):
-        raise NotApplicable(f"scores from a file cannot follow {what}")
+        raise NotApplicable(f"scores made elsewhere cannot follow {what}")
 
 
 def require_made_for(work: Work, trained: TrainedModel, method: str) -> None:

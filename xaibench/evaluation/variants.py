@@ -67,7 +67,7 @@ def _seed_inputs(source: Source, record: RecordGroup, facts: MetricFacts) -> Ite
         raise NotApplicable("there is one seed, and no other to agree with")
     if replicates_share_scores(work, record.model, record.method):
         raise NotApplicable(
-            "scores from a file cannot follow other seeds: the same is of several of them; name "
+            "scores made elsewhere cannot follow other seeds: the same is of several of them; name "
             "one per replicate by path: [FILE, FILE]"
         )
     seeds = [record.seed, *(seed for seed in every if seed != record.seed)]

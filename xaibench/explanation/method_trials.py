@@ -16,7 +16,7 @@ from xaibench.errors import NotApplicable, UsageError, described, message_of
 from xaibench.plugins.options import resolve
 from xaibench.plugins.registry import Plugin, available, load
 from xaibench.plugins.signatures import own_fields, typed
-from xaibench.protocols import layers_without_rule
+from xaibench.protocols import layers_without_rule, method_facts
 from xaibench.shapes import Codes, Labels
 
 from .findings import ModelFinding
@@ -85,8 +85,8 @@ def tried_methods(
 def _loaded(
     methods: Sequence[str] | None, plugins: tuple[str, ...]
 ) -> tuple[list[Plugin], list[ModelFinding]]:
-    """The methods; an installed one that cannot be imported is a finding, one that was named an
-    error."""
+    """The methods that compute; an installed one that cannot be imported is a finding, one that
+    was named an error."""
     if methods is not None:
         return [load("attribution", name, plugins) for name in methods], []
     loaded, broken = [], []
@@ -95,7 +95,7 @@ def _loaded(
             loaded.append(load("attribution", name, plugins))
         except UsageError as error:
             broken.append(ModelFinding(name, None, f"fails: {message_of(error)}", "method"))
-    return loaded, broken
+    return [plugin for plugin in loaded if not method_facts(plugin.call).fixed], broken
 
 
 def _tried(
