@@ -1,7 +1,7 @@
 """Which explanation of a DNA network to trust: a benchmark of attribution methods.
 
-``run``, ``explain``, ``evaluate``, ``check_model`` and ``check_attribution`` are for Python code and notebooks; each
-is imported when it is used, so that ``import xaibench`` waits for nothing slow.
+``run``, ``explain``, ``evaluate``, ``check_model`` and ``check_attribution`` are for Python code
+and notebooks; each is imported when it is used, so that ``import xaibench`` waits for nothing slow.
 """
 
 from importlib import import_module
