@@ -21,14 +21,13 @@ class Turned(nn.Module):
 
 def test_arrays_are_taken_and_a_function_chooses_what_is_explained():
     one_hot = np.eye(4)[np.random.default_rng(0).integers(0, 4, (5, 23))]
-    check = xaibench.check_model(
-        Turned(),
-        one_hot,
-        layout="NL4",
-        explain=lambda outputs: outputs["score"],
-        methods=["random"],
-    )
-    assert "23 nt" in check.data
+
+    def score(outputs):
+        return outputs["score"]
+
+    options = {"layout": "NL4", "explain": score, "methods": ["random"]}
+    check = xaibench.check_model(Turned(), one_hot, **options)
+    assert "23 nt" in check.sequences
     assert check["output"].held is not False
 
 
