@@ -40,7 +40,7 @@ SEQUENCES, NETWORK, NUMBER = "given_sequences", "given_network", "given_number"
 """What data, the network and the function that chooses its number are called in the plan."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation(Tables):
     """How faithful, well localised, stable ... explanations of one model are."""
 

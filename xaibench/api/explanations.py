@@ -24,7 +24,7 @@ SHOWN_ROWS = 10
 """Of a table in a notebook."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Explanations(values.Explanations):
     """The scores ``(N, L)`` that a method gives every position of some sequences.
 
@@ -37,6 +37,10 @@ class Explanations(values.Explanations):
     """
 
     completeness_error: float = float("nan")
+
+    def __repr__(self) -> str:
+        size = f"{len(self):,} sequences of {self.scores.shape[1]:,} nt"
+        return f"<Explanations: {self.method} of {self.origin.model}, {size}>"
 
     @property
     def names(self) -> tuple[str, ...]:

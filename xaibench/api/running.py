@@ -25,7 +25,7 @@ UNNAMED = "plan"
 """What the folder of a plan is called that is no file."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run(Tables):
     """A finished run in its folder, with the tables that it wrote.
 

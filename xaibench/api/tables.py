@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xaibench.results.leaderboard import leaderboard_of, measured
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tables:
     """What was measured of explanations, beside the controls that they must beat.
 
     ``results`` holds every table of a run by its name (docs/run-folder.md).
     """
 
-    results: Results = field(repr=False)
+    results: Results
 
     @property
     def records(self) -> pd.DataFrame:
@@ -50,6 +50,10 @@ class Tables:
         rows = self.records[self.records["status"] != "ok"]
         columns = ["model", "method", "metric", "operator", "status", "reason"]
         return rows[columns].drop_duplicates().reset_index(drop=True)
+
+    def __repr__(self) -> str:
+        methods = self.to_frame()["method"].nunique()
+        return f"<{type(self).__name__}: {methods} sources of maps, {len(self.records):,} values>"
 
     def to_frame(self) -> pd.DataFrame:
         """A row per method and metric: mean, low, high (95 %), and the gap to random with its
