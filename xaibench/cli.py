@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from inspect import getdoc
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -28,9 +28,6 @@ from xaibench.errors import (
 )
 from xaibench.plugins.registry import PLUGIN_KINDS
 from xaibench.terminal import echo, lasting
-
-if TYPE_CHECKING:
-    from xaibench.plan.schema import Plan
 
 app = typer.Typer(
     add_completion=False,
@@ -80,9 +77,7 @@ def run(
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option(
-            min=1, max=1000, help="Processes [the cores, at most 8; 1 on another device]."
-        ),
+        typer.Option(min=1, max=1000, help="Processes [the cores, at most 8]."),
     ] = None,
     threads: Annotated[
         int,
@@ -101,7 +96,7 @@ def run(
     """Train, explain, measure and write the report; called again, resume where it stopped."""
     # Threads that wait should sleep: where processes share the cores, spinning costs five-fold.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    given = tuple(plugins or ())
+    given, jobs = tuple(plugins or ()), jobs or min(os.cpu_count() or 1, 8)
     changed = (*(changes or ()), *([f"device={device}"] if device else []))
     with loading():
         from xaibench.artefacts.job import Job
@@ -110,7 +105,6 @@ def run(
         from xaibench.runs import pipeline as running
 
         read = read_any(plan, changes=changed, plugins=given, limit=limit)
-    jobs = jobs or _default_jobs(read)
     folder, how = folder or Path("runs") / plan_name(plan), {"jobs": jobs, "threads": threads}
     if isinstance(read, dict):
         from xaibench.runs import series
@@ -130,12 +124,6 @@ def run(
     outcome = running.run(work, **how, command=_command())
     echo(running.conclusion(work, outcome))
     _fail(outcome.failures)
-
-
-def _default_jobs(read: "Plan | dict[str, Plan]") -> int:
-    """The cores, at most 8; 1 on a device other than the CPU, which all datasets share."""
-    plan = next(iter(read.values())) if isinstance(read, dict) else read
-    return min(os.cpu_count() or 1, 8) if plan.device == "cpu" else 1
 
 
 @app.command()

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from elsewhere import DEVICE, Elsewhere
 from safetensors.torch import save_file
 from small_run import work_of
 from torch import nn
@@ -15,6 +16,7 @@ from xaibench.artefacts.artefact import arrays_of
 from xaibench.artefacts.explanations import explained_spec
 from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.errors import UsageError
+from xaibench.nn.inference import device_of
 from xaibench.runs.pipeline import run as run_plan
 
 CODES = np.random.default_rng(0).integers(0, 4, (9, 30)).astype(np.uint8)
@@ -262,3 +264,16 @@ def test_scores_of_other_sequences_are_refused():
     other = xaibench.explain(made(), CODES[::-1], method="saliency")
     with pytest.raises(UsageError, match="expected scores of these sequences in their order"):
         xaibench.evaluate(made(), CODES, {"a": other}, **FEW)
+
+
+def test_a_model_on_another_device_is_evaluated_there_and_stays_there():
+    here = made()
+    scores = xaibench.explain(here, CODES, method="saliency").scores
+    named = {"given": scores, "saliency": "saliency"}
+    expected = xaibench.evaluate(here, CODES, named, **FEW)
+    with Elsewhere() as device:
+        there = made().to("cuda")
+        found = xaibench.evaluate(there, CODES, named, **FEW)
+        assert device_of(there) == DEVICE
+    assert device.sent["uint8"] > 10
+    pd.testing.assert_frame_equal(found.to_frame(), expected.to_frame(), rtol=1e-4)

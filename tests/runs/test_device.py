@@ -163,7 +163,7 @@ def test_a_device_has_one_process(tmp_path, monkeypatch, capsys):
         with pytest.raises(Over):
             run(work, jobs=4, threads=1, command="")
     assert used == [1]
-    assert "cuda is one device: 1 process in place of 4" in capsys.readouterr().err
+    assert "cuda is one device: 1 process computes on it, not 4" in capsys.readouterr().err
 
 
 def test_a_forecast_counts_one_process_on_a_device(tmp_path):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from xaibench.artefacts.job import Job, Work
 from xaibench.artefacts.networks import saved_weights
 from xaibench.errors import NotApplicable, UsageError
-from xaibench.nn.inference import logits
+from xaibench.nn.inference import device_of, logits
 from xaibench.plan.schema import Plan, read_mapping
 from xaibench.plan.sources import MAPPING
 from xaibench.plugins.registry import Plugin, held
@@ -71,7 +71,7 @@ def evaluate(
     ----------
     model
         Any ``torch.nn.Module``, or several of one architecture (folds): replicates, over which
-        intervals are for retraining. They are left as found.
+        intervals are for retraining. They are left as found; all is computed where the first is.
     sequences
         As for ``explain``; ``values.Sequences`` may hold the truth about motifs too.
     explanations
@@ -110,6 +110,7 @@ def evaluate(
         files = _weights(models, Path(folder))
         plan["models"] = {type(models[0]).__name__: {**_options_of(takes), "weights": files}}
         plan |= {"sequences": len(given), "reports": ["markdown"]}
+        plan = {"device": str(device_of(models[0])), **plan}
         with held(held_functions) as source, silent():
             known = (*plugins, source)
             work = _begun(read_mapping(plan, plugins=known), known, Path(folder) / "run")
@@ -248,7 +249,7 @@ def _looked_up(
     row_of = {codes.tobytes(): row for row, codes in enumerate(given.codes)}
 
     def look_up(model: Any, inputs: Tensor, target: Tensor, *, codes: Tensor) -> Tensor:
-        rows = [row_of.get(each.tobytes(), -1) for each in codes.numpy()]
+        rows = [row_of.get(each.tobytes(), -1) for each in codes.cpu().numpy()]
         if -1 in rows:
             raise NotApplicable("scores that were given cannot follow changed sequences")
         other = targets[rows] != target.cpu().numpy()

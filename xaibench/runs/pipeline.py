@@ -121,17 +121,13 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
     UsageError where another run is under way in the folder; Halted where it cannot be written any
     more. What is damaged is made again.
     """
-    device = work.plan.device
-    if processes_for(device, jobs) < jobs:
-        announce(f"{device} is one device: 1 process in place of {jobs}")
-        jobs = processes_for(device, jobs)
     called = {
         "command": command,
         "plugins": [relative_to_current(plugin) for plugin in work.job.plugins],
         "date": _now(),
         "jobs": jobs,
         "threads": threads,
-        "device": described_device(device),
+        "device": described_device(work.plan.device),
     }
     folder = work.job.folder
     with alone(work.store.root), halting(work):
@@ -180,11 +176,14 @@ def _compute(work: Work, todo: list[Task], keep: Keep, *, jobs: int, threads: in
     """Every artefact that is missing."""
     # what was rendered before is no longer all there is
     remove_file(work.job.folder / RENDERED)
+    processes = processes_for(work.plan.device, jobs)
+    if todo and processes < jobs:
+        announce(f"{work.plan.device} is one device: 1 process computes on it, not {jobs}")
     with progress_of(len(todo)) as progress:
         for training in (True, False):
             stage = [task for task in todo if task.trains == training]
             counting = Counting(progress, keep, work.store.check)
-            perform(work, stage, jobs=jobs, threads=threads, progress=counting)
+            perform(work, stage, jobs=processes, threads=threads, progress=counting)
             if training and stage:
                 _say_of_models(work)
 
