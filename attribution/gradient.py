@@ -23,7 +23,7 @@ def corrected_gradient(gradient: Tensor) -> Tensor:
     return gradient - gradient.mean(1, keepdim=True)
 
 
-@method(signed=False)
+@method(signed=False, single_pass=True)
 def saliency(model: Any, inputs: Tensor, target: Tensor, *, correct: bool = True) -> Tensor:
     """The largest absolute gradient over the bases of a position, in [0, inf) (*Simonyan et al.
     2014*); corrected unless ``correct`` is false."""
@@ -31,7 +31,7 @@ def saliency(model: Any, inputs: Tensor, target: Tensor, *, correct: bool = True
     return gradient.abs().amax(1)
 
 
-@method()
+@method(single_pass=True)
 def input_x_gradient(model: Any, inputs: Tensor, target: Tensor, *, correct: bool = True) -> Tensor:
     """The gradient at the observed base, as contributions ``(N, C, S)`` (*Shrikumar et al. 2016*);
     corrected unless ``correct`` is false. Zero where the base is unknown."""
@@ -40,9 +40,8 @@ def input_x_gradient(model: Any, inputs: Tensor, target: Tensor, *, correct: boo
 
 def _gradient(model: Any, inputs: Tensor, target: Tensor, *, correct: bool) -> Tensor:
     """``(N, 4, S)``: with its sign, corrected or as it is."""
-    from captum.attr import Saliency  # brings all of matplotlib, which a run may not need
-
-    gradient: Tensor = Saliency(model).attribute(inputs, target, abs=False)
+    explained = model(inputs).gather(1, target.unsqueeze(1))
+    (gradient,) = torch.autograd.grad(explained.sum(), inputs)
     return corrected_gradient(gradient) if correct else gradient
 
 

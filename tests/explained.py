@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -52,3 +53,9 @@ def in_blocks(whole: Explanations, size: int) -> list[Explanations]:
 
 def without_outputs(whole: Explanations) -> Explanations:
     return replace(whole, outputs=None)
+
+
+def npz_of(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an archive, none of which needs pickle."""
+    with np.load(path, allow_pickle=False) as archive:
+        return dict(archive)

@@ -46,7 +46,7 @@ STREAMS = {"weights drawn anew"}
 SEVERAL = {
     "main": "the command and its console script",
     **dict.fromkeys(
-        ("audit", "check", "check_model", "compare", "fetch", "report", "run"),
+        ("audit", "check", "check_model", "compare", "explain", "fetch", "report", "run"),
         "a command's own name",
     ),
     **dict.fromkeys(("Float", "Row", "Values"), "an alias of one and the same type"),

@@ -104,11 +104,14 @@ class MethodFacts:
     completeness error, over the RMS change of the output, that the method may have; None promises
     none. ``fixed``: the scores were made elsewhere, and follow no change of the model, of its
     weights or of the sequences. Of a fixed method a plan may say ``signed`` by an option of that
-    name, and of an option that is several files each is of one replicate."""
+    name, and of an option that is several files each is of one replicate. ``single_pass``: the
+    method calls the model once, with the very inputs that it was given and no hooks of its own, so
+    that the pass which predicts the target may serve it."""
 
     signed: bool = True
     completeness: float | None = None
     fixed: bool = False
+    single_pass: bool = False
 
 
 Quantity = Literal["logit_difference", "probability", "accuracy", "kept"]
@@ -252,10 +255,14 @@ def _require_known(name: str, value: object, known: tuple[object, ...]) -> None:
 
 
 def method(
-    *, signed: bool = True, completeness: float | None = None, fixed: bool = False
+    *,
+    signed: bool = True,
+    completeness: float | None = None,
+    fixed: bool = False,
+    single_pass: bool = False,
 ) -> Callable[[Function], Function]:
     """Attach facts to an attribution method."""
-    return _attach(MethodFacts(signed, completeness, fixed))
+    return _attach(MethodFacts(signed, completeness, fixed, single_pass))
 
 
 def metric(

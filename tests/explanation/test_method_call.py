@@ -563,3 +563,19 @@ def test_a_model_that_insists_on_half_precision_is_named() -> None:
     ):
         explain(gradient, model, CODES, TARGETS, **DEFAULTS)
     assert all(each.dtype == torch.float16 for each in model.parameters())
+
+
+def test_on_both_strands_hypothetical_contributions_keep_to_the_scores():
+    layers = (nn.Conv1d(4, 6, 5, padding=2), nn.ReLU(), nn.Flatten())
+    model, codes = toy.network(*layers), toy.sequences(5)
+    references = toy.references(codes, 3)
+    how = {"options": {}, "seed": 0, "component": "deeplift"}
+
+    def explained(codes, references):
+        targets = np.ones(len(codes), np.int64)
+        return explain(deeplift, model, codes, targets, references=references, **how)
+
+    both = on_both_strands(explained, codes, references)
+    at_bases = np.take_along_axis(both.hypothetical, np.minimum(codes, 3)[:, None], axis=1)[:, 0]
+    known = codes < 4
+    assert at_bases[known] == pytest.approx(both.scores[known], abs=1e-5)

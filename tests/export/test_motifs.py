@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from explained import explanations, in_blocks, places
+from explained import explanations, in_blocks, npz_of, places
 
 from xaibench.errors import UsageError
 from xaibench.export import motifs
@@ -16,7 +16,7 @@ ON_BOTH_STRANDS = places([10, 20, 30], [1, 1, -1], [7, 7, 7])
 def test_modisco_reads_one_hot_and_hypothetical_contributions(tmp_path, size):
     whole = explanations()
     written = modisco(in_blocks(whole, size), tmp_path)
-    one_hot, contributions = (np.load(path)["arr_0"] for path in written.files)
+    one_hot, contributions = (npz_of(path)["arr_0"] for path in written.files)
     assert [path.name for path in written.files] == ["ohe.npz", "shap.npz"]
     assert (one_hot.dtype, contributions.dtype) == (np.int8, np.float32)
     assert one_hot.shape == contributions.shape == (3, 4, 7)
@@ -27,7 +27,7 @@ def test_modisco_reads_one_hot_and_hypothetical_contributions(tmp_path, size):
 
 def test_modisco_keeps_the_strand_that_was_explained(tmp_path):
     whole = explanations(ON_BOTH_STRANDS)
-    one_hot = np.load(modisco([whole], tmp_path).files[0])["arr_0"]
+    one_hot = npz_of(modisco([whole], tmp_path).files[0])["arr_0"]
     assert np.array_equal(one_hot, whole.one_hot)
 
 
@@ -40,7 +40,7 @@ def test_scores_in_place_of_hypothetical_contributions_are_noted(tmp_path, write
 def test_finemo_reads_half_precision_and_no_places_where_one_is_not_known(tmp_path):
     where = places([10, 20, 30], [1, 1, -1], [7, 5, 70])
     for block in (explanations(), explanations(where)):
-        read = np.load(finemo([block], tmp_path).files[0])
+        read = npz_of(finemo([block], tmp_path).files[0])
         assert sorted(read) == ["contributions", "sequences"]
         assert (read["sequences"].dtype, read["contributions"].dtype) == (np.int8, np.float16)
         assert np.array_equal(read["contributions"], block.of_bases.astype(np.float16))
@@ -48,7 +48,7 @@ def test_finemo_reads_half_precision_and_no_places_where_one_is_not_known(tmp_pa
 
 def test_finemo_reads_places_and_forward_strands_where_all_are_known(tmp_path):
     written = finemo(in_blocks(explanations(ON_BOTH_STRANDS), 2), tmp_path)
-    read = np.load(written.files[0], allow_pickle=False)
+    read = npz_of(written.files[0])
     assert read["chr"].tolist() == ["chr1"] * 3
     assert read["chr_id"].tolist() == [0, 0, 0]
     assert read["start"].tolist() == [10, 20, 30]

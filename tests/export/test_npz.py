@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from explained import npz_of
 
 from xaibench.export.npz import growing_npz
 
@@ -10,7 +11,7 @@ def test_rows_that_come_in_blocks_are_read_as_one_array(tmp_path):
         for part in (whole[:2], whole[2:2], whole[2:]):
             append("arr_0", part)
             append("bits", part[:, 0, 0].astype(np.int8))
-    read = np.load(tmp_path / "a.npz", allow_pickle=False)
+    read = npz_of(tmp_path / "a.npz")
     assert np.array_equal(read["arr_0"], whole)
     assert read["arr_0"].dtype == np.float32
     assert read["bits"].tolist() == [0, 12, 24, 36, 48]
@@ -20,7 +21,7 @@ def test_texts_may_grow_longer_from_block_to_block(tmp_path):
     with growing_npz(tmp_path / "a.npz") as append:
         append("names", np.array(["a", "b"]))
         append("names", np.array(["a longer one, ä"]))
-    assert np.load(tmp_path / "a.npz")["names"].tolist() == ["a", "b", "a longer one, ä"]
+    assert npz_of(tmp_path / "a.npz")["names"].tolist() == ["a", "b", "a longer one, ä"]
 
 
 def test_the_same_arrays_are_the_same_bytes(tmp_path):

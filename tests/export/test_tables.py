@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from explained import explanations, in_blocks, places, without_outputs
+from explained import explanations, in_blocks, npz_of, places, without_outputs
 
 from xaibench.export.tables import parquet, scores
 
@@ -13,7 +13,7 @@ from xaibench.export.tables import parquet, scores
 def test_scores_come_back_from_npz_whatever_the_blocks(tmp_path, size):
     whole = explanations()
     (path,) = scores(in_blocks(whole, size), tmp_path).files
-    read = np.load(path, allow_pickle=False)
+    read = npz_of(path)
     assert np.array_equal(read["scores"], whole.scores)
     assert np.array_equal(read["codes"], whole.sequences.codes)
     assert np.array_equal(read["outputs"], whole.outputs)
@@ -61,4 +61,4 @@ def test_scores_without_outputs_of_a_model_are_written_too(tmp_path):
     (path,) = parquet([block], tmp_path).files
     assert pd.read_parquet(path)["output"].isna().all()
     (path,) = scores([block], tmp_path).files
-    assert "outputs" not in np.load(path)
+    assert "outputs" not in npz_of(path)

@@ -83,7 +83,7 @@ def test_overlaps_and_unknown_places_are_counted(tmp_path):
 @pytest.mark.parametrize("write", [bedgraph, bigwig])
 def test_sequences_without_intervals_have_no_track(tmp_path, write):
     pytest.importorskip("pybigtools")
-    with pytest.raises(UsageError, match="got 3 without intervals; give BED and --genome"):
+    with pytest.raises(UsageError, match="got sequences without intervals; give BED and --genome"):
         write([explanations()], tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -276,7 +276,7 @@ def _other_settings(
 def explained_by(
     explaining: Explaining,
     codes: Codes,
-    targets: Labels,
+    targets: Labels | None,
     options: dict[str, Any],
     references: Codes | None,
     *,

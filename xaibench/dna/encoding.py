@@ -112,6 +112,13 @@ def unreverse(scores: Scores, codes: Codes) -> Scores:
     return np.take_along_axis(scores, _mirror(codes), axis=1)
 
 
+def unreverse_bases(scores: NDArray[np.float32], codes: Codes) -> NDArray[np.float32]:
+    """``(sequence, base, position)``: scores of every base of ``reverse_complement(codes)`` at the
+    positions, and for the bases, of ``codes``."""
+    complements = scores[:, ::-1]  # A C G T backwards are their complements
+    return np.take_along_axis(complements, _mirror(codes)[:, None], axis=2)
+
+
 def _mirror(codes: Codes) -> NDArray[np.intp]:
     """``(sequence, position)``: the index of a position on the other strand; padding stays."""
     positions = np.arange(codes.shape[1])

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xaibench.dna.encoding import reverse_complement, unreverse
+from xaibench.dna.encoding import reverse_complement, unreverse, unreverse_bases
 from xaibench.errors import ModelError, NotApplicable, message_of
 from xaibench.nn.blocks import in_blocks
 from xaibench.nn.checks.outputs import forward_logits
@@ -32,7 +32,7 @@ from xaibench.nn.view import ExplainedView, encoded
 from xaibench.plugins.fence import fenced
 from xaibench.protocols import method_facts
 from xaibench.randomness import identity, stream, streams
-from xaibench.shapes import Codes, Labels, Scores
+from xaibench.shapes import Codes, Labels, Logits, Scores
 from xaibench.values import Attribution, N, Sequences
 
 _ALLOWED_ROUNDINGS = 32
@@ -57,7 +57,8 @@ class Explanation:
     (sequence, reference) of ``|sum of contributions - (f(input) - f(reference))|``, divided by the
     root mean square of ``f(input) - f(reference)`` over them; NaN where the method measures none,
     or where nothing changes. ``hypothetical`` is ``(sequence, base, position)`` where the method
-    gives it.
+    gives it, ``outputs`` ``(sequence, class)`` are the model's where its only pass is of the
+    sequences.
     """
 
     scores: Scores
@@ -66,6 +67,7 @@ class Explanation:
     seconds: float
     completeness_error: float
     hypothetical: NDArray[np.float32] | None = None
+    outputs: Logits | None = None
 
     def with_scores(self, scores: Scores) -> Explanation:
         """The same with other scores, as of other positions; the hypothetical ones are left out."""
@@ -77,13 +79,14 @@ class _Batch(NamedTuple):
     errors: NDArray[np.float64]
     changes: NDArray[np.float64]
     hypothetical: NDArray[np.float32] | None
+    outputs: Logits | None = None
 
 
 def explain(
     method: Callable[..., Any],
     model: Any,
     codes: Codes,
-    targets: Labels,
+    targets: Labels | None,
     *,
     options: Mapping[str, Any],
     seed: int,
@@ -93,6 +96,7 @@ def explain(
     batch_size: int | None = None,
 ) -> Explanation:
     """Explain every sequence of ``codes`` ``(N, L)`` for its target with one method.
+    ``targets`` may be None for a method of a single pass: then what the model predicts.
 
     ``references`` ``(N, K, L)`` are codes too; ``test_split`` is what the sequences are from, for
     methods that ask for it; ``seed`` and ``component`` name the random streams.
@@ -104,34 +108,33 @@ def explain(
     """
     device, name = device_of(model), method_name(method)
     batch_size = batch_size or explained_rows(codes.shape[1], device)
-    view, promised = ExplainedView(model), method_facts(method).completeness
+    view, facts = ExplainedView(model), method_facts(method)
+    promised = facts.completeness
     adds_up = promised is None or getattr(model, "adds_up", True)
     if not adds_up:
         promised = None  # a gradient that leaves a part out sums to no change
+    if targets is None and not facts.single_pass:
+        raise ValueError(f"targets: {name} makes other passes than that of the inputs, got None")
     if promised is not None or narrow_of(model):
         _reject_half_precision(model, codes[:1], name, promises=promised is not None)
 
     def explained(rows: slice) -> _Batch:
         own = None if references is None else references[rows]
         with (
-            explainable(model),
-            in_single_precision(model),
-            torch.enable_grad(),
+            _lent(model, name),
+            _without_gradient(name),
             _seeded_batch(seed, component, codes[rows.start]),
             view.counting(),
         ):
             inputs = encoded(model, codes[rows]).requires_grad_()
-            target = torch.from_numpy(targets[rows].copy()).to(inputs.device, torch.int64)
             supplied = _supplied(method, model, codes[rows], own, seed, component)
             if asks_for(method, "test_split"):
                 supplied["test_split"] = _required_split(test_split, name)
-            with (
-                fenced(),
-                unchanged(model, name),
-                _without_gradient(name),
-            ):
-                answer = method(view, inputs, target, **supplied, **options)
-            return _checked(answer, codes[rows].shape, name)
+            passed = _float32(view.first_pass(inputs)) if facts.single_pass else None
+            classes = _targets_of_batch(targets, rows, passed)
+            target = torch.from_numpy(classes).to(inputs.device, torch.int64)
+            answer = method(view, inputs, target, **supplied, **options)
+            return _checked(answer, codes[rows].shape, name)._replace(outputs=passed)
 
     clock = clock_of(device)
     started = clock()
@@ -155,7 +158,25 @@ def explain(
     relative = error / change if change else float("nan")
     bases = [batch.hypothetical for batch in batches if batch.hypothetical is not None]
     hypothetical = np.concatenate(bases) if bases and len(bases) == len(batches) else None
-    return Explanation(scores, view.forwards, view.backwards, seconds, relative, hypothetical)
+    given = [batch.outputs for batch in batches if batch.outputs is not None]
+    return Explanation(
+        scores,
+        view.forwards,
+        view.backwards,
+        seconds,
+        relative,
+        hypothetical,
+        np.concatenate(given) if given else None,
+    )
+
+
+def _targets_of_batch(targets: Labels | None, rows: slice, outputs: Logits | None) -> Labels:
+    """Those given, else what the outputs predict."""
+    if targets is not None:
+        return targets[rows].copy()
+    assert outputs is not None  # for the type checker
+    predicted: Labels = outputs.argmax(axis=1).astype(np.int64)
+    return predicted
 
 
 def _less_complete(message: str, without_rule: set[str]) -> ValueError:
@@ -177,12 +198,17 @@ def on_both_strands(
     one = explained(codes, references)
     reversed_references = None if references is None else other_strands(references)
     other = explained(reverse_complement(codes), reversed_references)
+    bases = None
+    if one.hypothetical is not None and other.hypothetical is not None:
+        both = one.hypothetical + unreverse_bases(other.hypothetical, codes)
+        bases = (both / 2).astype(np.float32, copy=False)
     return Explanation(
         ((one.scores + unreverse(other.scores, codes)) / 2).astype(np.float32, copy=False),
         one.forwards + other.forwards,
         one.backwards + other.backwards,
         one.seconds + other.seconds,
         float(np.fmax(one.completeness_error, other.completeness_error)),
+        bases,
     )
 
 
@@ -230,6 +256,19 @@ def _reject_half_precision(model: Any, codes: Codes, name: str, *, promises: boo
             f"{str(dtype).removeprefix('torch.')} are too coarse to show it; have the model give "
             "float32"
         )
+
+
+@contextmanager
+def _lent(model: Any, name: str) -> Iterator[None]:
+    """Within, a method may explain the model; ValueError where it is not left as found."""
+    with (
+        explainable(model),
+        in_single_precision(model),
+        torch.enable_grad(),
+        fenced(),
+        unchanged(model, name),
+    ):
+        yield
 
 
 @contextmanager

@@ -49,7 +49,10 @@ def write_formats(
         with fenced():
             written[name] = plugin.call(blocks, folder, **(options or {}).get(name, {}))
     described = {
-        name: {"files": [path.name for path in each.files], "notes": list(each.notes)}
+        name: {
+            "files": [path.relative_to(folder).as_posix() for path in each.files],
+            "notes": list(each.notes),
+        }
         for name, each in written.items()
     }
     about = {"xaibench": __version__, **asdict(first.origin), **(facts or {}), "formats": described}

@@ -17,6 +17,9 @@ from xaibench.storage.files import replacing
 from .npz import growing_npz
 from .values import Blocks, Explanations, Origin, Written, spans
 
+_REPEATED = ("target", "predicted", "chromosome", "strand")
+"""Columns of few words; a dictionary of numbers or letters costs time and saves nothing."""
+
 
 def scores(blocks: Blocks, folder: Path) -> Written:
     """``scores.npz``: names, letters, targets, outputs and scores, a row per sequence.
@@ -58,7 +61,10 @@ def parquet(blocks: Blocks, folder: Path) -> Written:
     columns = _columns(first)
     metadata = {"xaibench": _origin_text(first.origin)}
     schema = pa.schema([(name, _arrow_types()[name]) for name in columns], metadata)
-    with replacing(path) as file, pq.ParquetWriter(file, schema) as writer:
+    with (
+        replacing(path) as file,
+        pq.ParquetWriter(file, schema, use_dictionary=list(_REPEATED)) as writer,
+    ):
         for block in chain([first], each):
             writer.write_table(pa.Table.from_pydict(_columns(block), schema=schema))
     return Written((path,))

@@ -123,7 +123,7 @@ def scores_by_place(blocks: Blocks, folder: Path, name: str) -> Iterator[PlacedS
             places.append(np.stack([where.starts[rows], where.ends[rows]], axis=1))
         if not places:
             raise UsageError(
-                f"the format {name} needs to know where sequences are in a genome, got {count:,} "
+                f"the format {name} needs to know where sequences are in a genome, got sequences "
                 "without intervals; give BED and --genome, or columns chrom, start and end"
             )
         yield _in_order(file, length, chromosomes, np.concatenate(places), count)

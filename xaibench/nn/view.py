@@ -35,13 +35,14 @@ class ExplainedView(nn.Module):
         self.backwards = 0
         self.rounding = 0.0
         self.without_rule: set[str] = set()
+        self._passed: tuple[Tensor, Tensor] | None = None
 
     def forward(self, inputs: Tensor) -> Tensor:
         """``(N, C, S)`` -> ``(N, class)``: the logit minus the mean of the others
         (``outputs.explained_outputs``), in single precision or better. The step from logits is
         linear."""
         self.forwards += len(inputs)
-        logits = finite(forward_logits(self.classifier, inputs, len(inputs)))
+        logits = self._logits_of(inputs)
         self._note_rounding(logits.detach())
         logits = logits.float() if is_narrow(logits.dtype) else logits
         explained = explained_outputs(logits)
@@ -58,6 +59,20 @@ class ExplainedView(nn.Module):
         except BaseException:
             self.forwards, self.backwards = before
             raise
+
+    def first_pass(self, inputs: Tensor) -> Tensor:
+        """The model's outputs ``(N, class)``; the next ``forward`` of the same tensor makes no
+        other pass."""
+        self._passed = None  # the graph of an earlier pass takes memory
+        logits = finite(forward_logits(self.classifier, inputs, len(inputs)))
+        self._passed = inputs, logits
+        return logits.detach()
+
+    def _logits_of(self, inputs: Tensor) -> Tensor:
+        passed, self._passed = self._passed, None
+        if passed is not None and passed[0] is inputs:
+            return passed[1]
+        return finite(forward_logits(self.classifier, inputs, len(inputs)))
 
     def attention(self, inputs: Tensor) -> Tensor:
         """``(N, C, S)`` -> the model's weights ``(N, S)``; NotApplicable where it has none."""

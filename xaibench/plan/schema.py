@@ -221,6 +221,14 @@ def _plans(
     return {label: plan.model_copy(update={"dataset": dataset}) for label, dataset in each.items()}
 
 
+def of_mapping(written: dict[str, Any], *, plugins: tuple[str, ...] = ()) -> Plan:
+    """The plan of what a file would hold, with the defaults of what is not in it; its paths are
+    relative to the current folder. UsageError as of ``read``."""
+    plan = _with_options(_checked_plan({**DEFAULTS, **written}, ""), "", plugins)
+    _check_paths(plan.dataset, "datasets", "", plugins)
+    return plan
+
+
 def read_back(path: str, *, source: str, plugins: tuple[str, ...]) -> Plan:
     """The resolved plan in a run's folder, its files looked for as those of ``source`` are.
 

@@ -143,6 +143,19 @@ def begun_in(folder: Path) -> Begun | None:
         raise UsageError(f"{path}: unreadable, run the command of the run again: {error}") from None
 
 
+def job_of_folder(folder: Path, plugins: tuple[str, ...] = ()) -> Job:
+    """The job of the run in a folder, finished or not, with the ``plugins`` given again."""
+    if not (folder / "plan.yaml").is_file():
+        raise UsageError(f"{folder}: expected the folder of a run, got one without plan.yaml")
+    begun, own = begun_in(folder), str(folder / "plan.yaml")
+    source = (_path_of(begun.source, folder) if begun else None) or own
+    try:
+        plan = read_back(own, source=source, plugins=plugins)
+    except Unknown as error:
+        raise UsageError(f"{error}; give the plug-ins of the run again, with --plugin") from None
+    return Job(plan, source, plugins, folder)
+
+
 def offline(plan: Plan, plugins: tuple[str, ...]) -> Plan:
     """The plan with data of this machine: for a report nothing is fetched."""
 
