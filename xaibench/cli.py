@@ -315,6 +315,7 @@ def check_model(
         ),
     ] = None,
     plugins: Plugins = None,
+    device: Annotated[str, typer.Option(help="Where the model computes, such as cuda.")] = "cpu",
 ) -> None:
     """What a model does to a few sequences, and which methods apply; exit code 1 on a problem."""
     from xaibench.testing.own_model import check_models_by_name
@@ -329,6 +330,7 @@ def check_model(
         changes=changes or (),
         plugins=tuple(plugins or ()),
         methods=methods,
+        device=device,
     )
     for heading, checked in checks:
         echo(heading)

@@ -455,17 +455,19 @@ def test_an_outside_model_is_explained_or_refused_by_name(kind):
 
 # Further claims
 
+MOTIF_CODES = [2, 0, 1, 2, 0, 1]
+
 
 def with_exchanged_channels(letters: str) -> tuple[nn.Module, Sequences]:
-    """A network that counts TATA with its channels in another order, and labelled sequences."""
+    """A network that looks for GACGAC with its channels in another order, and labelled sequences."""
     codes = np.random.default_rng(0).integers(0, 4, (60, LENGTH)).astype(np.uint8)
-    codes[::2, 20:26] = [2, 0, 1, 2, 0, 1]
+    codes[::2, 20:26] = MOTIF_CODES
     channel = [letters.index(base) for base in "ACGT"]
     network = Net(1)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.zero_()
-        for position, base in enumerate([2, 0, 1, 2, 0, 1]):
+        for position, base in enumerate(MOTIF_CODES):
             network.conv.weight[0, channel[base], position] = 1.0
         network.conv.bias[0] = -5.0
         network.out.weight[0, 0], network.out.bias[0] = 4.0, -2.0
@@ -475,7 +477,7 @@ def with_exchanged_channels(letters: str) -> tuple[nn.Module, Sequences]:
 
 
 def test_channels_in_another_order_are_named_where_labels_tell():
-    network, sequences = with_exchanged_channels("CAGT")
+    network, sequences = with_exchanged_channels("GACT")
     channels = check_model(network, sequences, methods=())["channels"]
     assert channels.held is False
     mended = re.search("alphabet=([ACGT]+)", channels.sentence)[1]

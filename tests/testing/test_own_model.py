@@ -160,6 +160,7 @@ def test_sequences_of_a_file_are_taken_with_their_labels(checked, folder):
         ("build --set explain.function=third", "no models named 'third'"),
         ("build --set width=wide", "build.width: input should be a valid integer"),
         ("torchscript", "torchscript: expects --weights FILE, the program itself"),
+        ("build --device tpu", "device: torch has no 'tpu' on this machine"),
         ("build --method salience", "no attribution named 'salience'; did you mean 'saliency'?"),
     ],
 )

@@ -15,6 +15,7 @@ from xaibench.data.resolving import named
 from xaibench.dna.encoding import lengths
 from xaibench.errors import UsageError, described
 from xaibench.explanation.model_check import ModelCheck, check_model
+from xaibench.nn.devices import device_named
 from xaibench.nn.weights import load_into, read_state, without_prefix
 from xaibench.plan.changes import assign
 from xaibench.plan.paths import locate
@@ -82,6 +83,7 @@ def check_models_by_name(
     changes: Iterable[str] = (),
     plugins: tuple[str, ...] = (),
     methods: Sequence[str] | None = None,
+    device: str = "cpu",
 ) -> Iterator[tuple[str, ModelCheck]]:
     """``check_model`` of a model of a plan, for each file of ``weights``, with what it is called.
 
@@ -89,7 +91,7 @@ def check_models_by_name(
     are ``key=value``, options of the model. UsageError where the model cannot be built or weights
     do not fit it.
     """
-    plugin = load("models", name, plugins)
+    plugin, place = load("models", name, plugins), device_named(device)
     given: dict[str, Any] = {}
     for change in changes:
         assign(given, change)
@@ -98,7 +100,7 @@ def check_models_by_name(
     about = _about(data, length, classes)
     model = _OwnModel(plugin, options, about)
     for file in _files(weights, options):
-        network = model.with_weights(file)
+        network = model.with_weights(file).to(place)
         heading = f"{name} with {'fresh weights' if file is None else PurePath(file).name}"
         choices = adapting_options(plugin, options, plugins)
         yield (

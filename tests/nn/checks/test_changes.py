@@ -47,7 +47,7 @@ def labelled(count=200):
 
 
 @pytest.mark.parametrize(
-    ("weights", "alphabet"), [([1.0, 0.0, -1.0, 0.0], "GCAT"), ([0.0, -1.0, 0.0, 1.0], "CATG")]
+    ("weights", "alphabet"), [([0.0, 1.0, -1.0, 0.0], "CGAT"), ([1.0, 0.0, 0.0, -1.0], "GTCA")]
 )
 def test_the_order_in_which_a_model_was_trained_is_the_best(weights, alphabet):
     codes, labels = labelled()

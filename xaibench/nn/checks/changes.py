@@ -66,11 +66,11 @@ class ChannelOrder:
 
     @property
     def is_wrong(self) -> bool:
-        """Whether another of the 23 orders is better by four standard errors and a tenth, where
-        this one is not clearly above the majority."""
-        error = float(np.sqrt(self.best_accuracy * (1 - self.best_accuracy) / self.sequences))
-        gain = self.best_accuracy - self.accuracy
-        return not self.is_above_majority and gain > max(0.1, 4 * max(error, 0.5 / self.sequences))
+        """Whether another of the 23 orders is better by a tenth and by four standard errors of the
+        difference, as if the two were of different sequences."""
+        both = (self.accuracy, self.best_accuracy)
+        variance = sum(each * (1 - each) for each in both) / self.sequences
+        return self.best_accuracy - self.accuracy > max(0.1, 4 * float(np.sqrt(variance)))
 
     @property
     def is_above_majority(self) -> bool:
