@@ -69,6 +69,26 @@ def test_what_is_explained_is_shown_in_several_ways():
     assert len(re.findall(r"^\| `explain: ", PAGE, flags=re.MULTILINE)) > 6
 
 
+def test_scores_made_elsewhere_are_measured_as_the_page_says(here, monkeypatch):
+    (section,) = (each for each in blocks("yaml") if "use: scores" in each)
+    letters = pd.read_csv("peaks.csv")["sequence"]
+    for fold in range(3):
+        scores = np.random.default_rng(fold).normal(size=(24, 40))
+        np.savez(f"fold{fold}.npz", sequences=letters.to_numpy(str), attributions=scores)
+    plan = yaml.safe_load(blocks("yaml")[0]) | yaml.safe_load(section)
+    Path("plan.yaml").write_text(yaml.safe_dump(plan))
+    few = ["--limit", "4", "-o", "run", "--set", "metrics=[deletion]", "--set", "operators=[n]"]
+    few += ["--jobs", "1", "--set", "controls=[]", "--set", "reports=[markdown]"]
+    monkeypatch.setattr(
+        sys, "argv", ["xaibench", "run", "plan.yaml", *few, "--plugin", "my_model.py"]
+    )
+    with pytest.raises(SystemExit, match="0"):
+        command_line()
+    records = pd.read_parquet(here / "run" / "results.parquet")
+    assert set(records[records["method"] == "theirs"]["status"]) == {"ok"}
+    assert "scores of theirs were computed elsewhere" in (here / "run" / "report.md").read_text()
+
+
 def test_the_check_of_the_page_finds_no_problem(here, monkeypatch, capsys):
     (command,) = blocks("sh")[1].splitlines()
     monkeypatch.setattr(sys, "argv", [*shlex.split(command), "--method", "saliency"])

@@ -13,10 +13,12 @@ from explained import explanations, in_blocks, places
 from explained import sequences as three
 from small_run import work_of
 from torch import nn
+from toy import MODELS
 
 from xaibench.artefacts.artefact import arrays_of
 from xaibench.artefacts.explanations import explained_spec
 from xaibench.artefacts.trained_models import TrainedModel
+from xaibench.attribution.perturbation import in_silico_mutagenesis
 from xaibench.attribution.scores import scores
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.explanation.method_call import explain
@@ -28,6 +30,7 @@ from xaibench.nn.layers import one_hot
 from xaibench.runs.pipeline import run
 from xaibench.storage.files import digest_of_file
 from xaibench.testing.contract import check_by_name
+from xaibench.values import Sequences
 
 ON_BOTH_STRANDS = places([10, 20, 30], [1, 1, -1], [7, 5, 7])
 TARGETS = np.array([1, 0, 1])
@@ -171,6 +174,29 @@ def test_position_alone_is_a_match_only_where_the_plan_says_so(tmp_path):
     path = by_hand(tmp_path, attributions=block.scores, codes=block.sequences.codes)
     with pytest.raises(ValueError, match="position alone is no match then; leave match: order out"):
         imported(path, block.sequences, target="any", match="order")
+
+
+def test_mutagenesis_of_tangermeme_comes_in_as_ours(tmp_path):
+    """Ours is of the difference of two logits, and centred over the bases; so is theirs."""
+    tangermeme = pytest.importorskip("tangermeme.saturation_mutagenesis")
+    model = MODELS["conv, batch norm, relu, max pool"]()
+    codes = np.random.default_rng(0).integers(0, 4, (3, 23)).astype(np.uint8)
+    inputs = one_hot(torch.from_numpy(codes)).float()
+    options = dict(hypothetical=True, fast=False, device="cpu")
+    first, second = (
+        tangermeme.saturation_mutagenesis(model, inputs, target=each, **options)
+        for each in range(2)
+    )
+    arrays = {"ohe": inputs.numpy().astype(np.int8), "attributions": (second - first).numpy()}
+    path = by_hand(tmp_path, **arrays)
+    split = Sequences(codes, np.zeros(3, np.int64), ("a", "b", "c"), ("0", "1"))
+    targets = np.array([0, 1, 1])
+    call = dict(options={}, seed=0, component="scores", test_split=split)
+    method = partial(scores, path=path, target="1")
+    theirs = explain(method, model, codes, targets, **call).scores
+    ours = explain(in_silico_mutagenesis, model, codes, targets, **call).scores
+    np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-5)  # single precision
+    assert np.abs(ours).max() > 0.01
 
 
 # Which class
