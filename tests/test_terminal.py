@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from xaibench.cli import main
-from xaibench.terminal import echo, lasting, visible
+from xaibench.terminal import echo, lasting, silent, visible
 
 COMMAND = [sys.executable, "-m", "xaibench"]
 
@@ -83,6 +83,19 @@ def test_a_message_with_control_characters_is_shown_without(capsys):
     code, _, err = called(capsys, "run", "\x1b[2Jdemo\u202e")
     assert (code, "\x1b" in err, "\u202e" in err) == (2, False, False)
     assert "\\x1b[2Jdemo\\u202e" in err
+
+
+def test_nothing_is_written_within_silence_and_again_after_it(capsys):
+    def stopped():
+        with silent(), silent():
+            echo("one")
+            echo("two", err=True)
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        stopped()
+    echo("three")
+    assert capsys.readouterr() == ("three\n", "")
 
 
 @pytest.mark.parametrize(

@@ -242,6 +242,27 @@ def test_one_output_needs_no_classes():
     assert "deletion_logit_difference" in set(got.to_frame()["metric"])
 
 
+def test_measured_numbers_are_compared_with_the_output():
+    measured = np.linspace(-1, 1.1, 9)
+    got = xaibench.evaluate(made(outputs=1), CODES, ["input_x_gradient"], labels=measured, **FEW)
+    assert "pearson" in set(got.results.classification["metric"])
+
+
+def test_a_part_of_what_a_model_returns_has_classes():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = made()
+
+        def forward(self, inputs):
+            return {"logits": self.net(inputs), "other": inputs.mean((1, 2))}
+
+    takes = {"explain": {"output": "logits"}, "classes": 2}
+    got = xaibench.evaluate(Named(), CODES, ["saliency"], **takes, **FEW)
+    alone = xaibench.evaluate(made(), CODES, ["saliency"], **FEW)
+    np.testing.assert_allclose(got.records["value"], alone.records["value"], rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("explanations", "options", "message"),
     [

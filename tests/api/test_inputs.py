@@ -70,6 +70,12 @@ def test_labels_by_number_are_outputs_of_the_model():
     assert (given.class_names, given.labels.tolist()) == (("0", "1", "2"), [2, 0, 2])
 
 
+def test_whole_floats_are_classes_and_fractions_are_measured():
+    assert as_sequences(LETTERS, labels=[1.0, 0.0, 1.0]).labels.tolist() == [1, 0, 1]
+    measured = as_sequences(LETTERS, labels=torch.tensor([0.5, 1.0, -2.0]))
+    assert (measured.responses.tolist(), measured.has_classes) == ([0.5, 1.0, -2.0], False)
+
+
 @pytest.mark.parametrize(
     ("given", "options", "message"),
     [
@@ -82,6 +88,7 @@ def test_labels_by_number_are_outputs_of_the_model():
         ([[0, 1], [2]], {}, "got rows of other lengths"),
         ([], {}, "expected one or more"),
         (LETTERS, {"labels": [0, 1]}, r"labels: expected 3, one per sequence, got \(2,\)"),
+        (LETTERS, {"labels": [0.5, 1, np.nan]}, "labels: expected numbers, got NaN"),
         (LETTERS, {"labels": [0, 1, -1]}, "expected classes from 0 on, got -1"),
     ],
 )

@@ -27,6 +27,10 @@ def some(*, data_seed, one_class: bool = False, twice: bool = False):
     train.codes[1, 10:30] = test.codes[1, 10:30]
     return Splits(train, test)
 
+def of_one_class(*, data_seed):
+    splits = some(data_seed=data_seed, one_class=True)
+    return Splits(splits.train.take(np.empty(0, np.intp)), splits.test)
+
 def broken(*, data_seed):
     raise RuntimeError("on purpose")
 
@@ -167,3 +171,7 @@ def test_evidence_for_a_class_that_is_none_is_refused(loaded):
 def test_too_little_memory_is_one_line(loaded):
     with pytest.raises(UsageError, match="'hungry': the data need more memory than there is"):
         loaded("hungry")
+
+
+def test_where_nothing_is_learnt_one_class_may_be_all_there_is(loaded):
+    assert set(loaded("of_one_class").test.labels) == {0}

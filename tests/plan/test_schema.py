@@ -11,7 +11,16 @@ from xaibench.analysis.claims import CLAIMS
 from xaibench.errors import UsageError
 from xaibench.plan.listing import described_plugins
 from xaibench.plan.paths import locate, presets
-from xaibench.plan.schema import FRACTIONS, GRIDS, Plan, dump, read, read_any, read_back
+from xaibench.plan.schema import (
+    FRACTIONS,
+    GRIDS,
+    Plan,
+    dump,
+    read,
+    read_any,
+    read_back,
+    read_mapping,
+)
 
 SMALL = """
 dataset: {name: planted, train: 100}
@@ -509,3 +518,29 @@ def test_a_plan_knows_the_papers_whose_claims_are_known():
     known, nothing = get_args(Plan.model_fields["claims"].annotation)
     assert set(get_args(known)) == set(CLAIMS)
     assert nothing is type(None)
+
+
+def test_a_mapping_is_read_as_the_same_plan_in_a_file(written):
+    mapping = {
+        "extends": "quick",
+        "dataset": {"name": "planted", "length": 40},
+        "seeds": (4, 7),
+        "models": ["cnn"],
+        "metrics": {"deletion": None, "top_k": {"k": 3}},
+    }
+    text = yaml.safe_dump({**mapping, "seeds": [4, 7]})
+    changes = ("data_seed=3",)
+    expected = read_any(str(written(text)), changes=changes, limit=9)
+    assert read_mapping(mapping, changes=changes, limit=9) == expected
+    with pytest.raises(UsageError, match="unknown key 'lenght'; did you mean 'length'"):
+        read_mapping({**mapping, "dataset": {"name": "planted", "lenght": 40}})
+
+
+def test_paths_of_a_mapping_are_relative_to_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "peaks.csv").touch()
+    mapping = {"dataset": {"name": "file", "path": Path("peaks.csv")}, "models": ["cnn"]}
+    monkeypatch.chdir(tmp_path)
+    assert read_mapping(mapping).dataset.options["path"] == "peaks.csv"
+    monkeypatch.chdir("/")
+    with pytest.raises(UsageError, match=r"no file 'peaks.csv'"):
+        read_mapping(mapping)

@@ -2,7 +2,7 @@ import pytest
 
 from xaibench import __version__
 from xaibench.errors import UsageError
-from xaibench.plugins.registry import available, load
+from xaibench.plugins.registry import Plugin, available, held, load
 
 PLUGIN = """
 from math import exp
@@ -98,3 +98,23 @@ def test_a_plugin_of_ours_is_named_by_kind_and_name_wherever_its_module_is():
     assert load("operators", "uniform").code == f"operators:uniform {__version__}"
     adapted = load("attribution", "captum.attr:GuidedBackprop").code
     assert adapted == f"captum.attr:GuidedBackprop adapters:captum.attr {__version__}"
+
+
+def test_functions_that_are_held_are_found_while_the_block_lasts_and_by_kind():
+    def mine(model, inputs, target): ...
+
+    plugin = Plugin("attribution", "mine", mine, "mine 1")
+    with held([plugin]) as source:
+        assert load("attribution", "mine", (source,)) is plugin
+        with pytest.raises(UsageError, match="no metrics named 'mine'"):
+            load("metrics", "mine", (source,))
+    with pytest.raises(UsageError, match="cannot be imported"):
+        load("attribution", "mine", (source,))
+
+
+def test_a_held_function_may_not_hide_a_plugin():
+    with (
+        held([Plugin("attribution", "saliency", print, "mine 1")]) as source,
+        pytest.raises(UsageError, match="two attribution are named 'saliency'"),
+    ):
+        load("attribution", "saliency", (source,))

@@ -58,6 +58,7 @@ def evaluate(
     layout: str = "",
     alphabet: str = "",
     explain: Mapping[str, Any] | Callable[[Any], Any] | None = None,
+    classes: int | None = None,
     threads: int = 1,
     plugins: tuple[str, ...] = (),
     **options: Any,
@@ -79,8 +80,8 @@ def evaluate(
         model predicts, a function, or the name of a method; or a list of names and functions.
         Scores that are given follow no change of the sequences or of the model.
     labels
-        The classes ``(N,)``. Without them the class that the model predicts stands for the label,
-        and there is no accuracy.
+        The classes ``(N,)``, or fractional numbers that were measured. Without them the class that
+        the model predicts stands for the label, and there is no accuracy.
     metrics, operators
         Names, functions, or both by label with options, ``{"top": {"use": "top_k", "k": 10}}``;
         those of a plan by default.
@@ -88,7 +89,7 @@ def evaluate(
         Of the maps: ``rotated``, ``another sequence``, ``mean map``; all by default.
     seed
         The ``data_seed`` of the plan: references, donors, random maps.
-    layout, alphabet, explain
+    layout, alphabet, explain, classes
         As for ``explain``.
     options
         Other keys of a plan, such as ``fractions``, ``random_draws``, ``controlled`` or ``target``.
@@ -99,7 +100,7 @@ def evaluate(
     takes = Takes(layout, alphabet, explain)
     models = [*model] if isinstance(model, list | tuple) else [model]
     given = as_sequences(sequences, labels=labels, layout=layout, alphabet=alphabet)
-    given, predicted, labelled = _labelled(takes, models[0], given)
+    given, predicted, labelled = _labelled(takes, models[0], given, classes)
     written: dict[str, Any] = {"attribution": explanations, "metrics": metrics}
     written |= {"operators": operators, "controls": controls, "data_seed": seed}
     written = {name: value for name, value in {**written, **options}.items() if value is not None}
@@ -127,11 +128,13 @@ def _begun(plan: Plan | dict[str, Plan], plugins: tuple[str, ...], folder: Path)
 # The data
 
 
-def _labelled(takes: Takes, model: Any, given: Sequences) -> tuple[Sequences, Labels, bool]:
+def _labelled(
+    takes: Takes, model: Any, given: Sequences, classes: int | None
+) -> tuple[Sequences, Labels, bool]:
     """The sequences with a class for each output, the class that the model predicts, and whether
     the labels are more than that; a single output needs no classes."""
-    classes = len(given.class_names) if given.has_classes else 1
-    classifier = takes.adapt(model, classes=classes, length=given.codes.shape[1])
+    known = len(given.class_names) if given.has_classes else classes or 1
+    classifier = takes.adapt(model, classes=known, length=given.codes.shape[1])
     with as_usage():
         outputs = logits(classifier, given.codes)
     count = outputs.shape[1]

@@ -73,7 +73,8 @@ def explain(
         and which number of what it returns is explained: ``{"output": "counts", "reduce": "sum"}``,
         or a function of it to ``(N,)``.
     classes
-        2: a single output is the logit of the second of two classes.
+        How many there are, where the model's output does not say it: 2 where a single output is the
+        logit of the second class, or where ``explain`` names a part of what the model returns.
     references
         Codes or letters ``(N, K, L)`` that a method such as DeepLIFT compares with; without any, 20
         dinucleotide shuffles of each sequence.

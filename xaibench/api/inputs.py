@@ -26,8 +26,9 @@ def as_sequences(
     ``given`` is a string or several, integer codes ``(N, L)`` (A C G T N are 0 to 4), a one-hot
     array or tensor in the ``layout`` and the order of bases, ``alphabet``, that the model takes, or
     a data frame with a column ``sequence``, perhaps with ``name`` and ``label``. ``labels`` are the
-    classes ``(N,)``, by number from 0 or by name; numbers name the outputs of the model. UsageError
-    where it is none of these.
+    classes ``(N,)``, by number from 0 or by name; numbers name the outputs of the model, and
+    fractions are what was measured of each sequence (regression). UsageError where it is none of
+    these.
 
     >>> as_sequences(["ACGT", "GN"]).codes
     array([[0, 1, 2, 3],
@@ -130,11 +131,16 @@ def _channels_first(array: NDArray[Any], layout: str) -> NDArray[Any]:
 
 
 def _labelled(sequences: Sequences, labels: Any) -> Sequences:
-    """The sequences with classes: names in their order, or numbers from 0."""
+    """The sequences with classes, names in their order or numbers from 0; or with responses."""
     values = labels.detach().cpu().numpy() if hasattr(labels, "detach") else np.asarray(labels)
     if values.shape != (len(sequences),):
         raise UsageError(f"labels: expected {len(sequences)}, one per sequence, got {values.shape}")
-    if np.issubdtype(values.dtype, np.integer) or values.dtype == bool:
+    if values.dtype.kind == "f":
+        if not np.isfinite(values).all():
+            raise UsageError("labels: expected numbers, got NaN or infinity")
+        if not (values == np.round(values)).all():
+            return replace(sequences, responses=values.astype(np.float64))
+    if values.dtype.kind in "iubf":
         numbers = values.astype(np.int64)
         if numbers.min() < 0:
             raise UsageError(f"labels: expected classes from 0 on, got {numbers.min()}")
