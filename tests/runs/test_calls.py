@@ -1,6 +1,8 @@
 """What is made from artefacts is the same wherever it is made, and is made where a process dies."""
 
 import os
+import subprocess
+import sys
 from functools import partial
 from multiprocessing import parent_process
 
@@ -66,3 +68,37 @@ def test_tables_without_records_are_those_that_no_estimate_changes():
     every, apart = set(OF_NAME), set(tables_without_records())
     assert {"classification", "predictions", "curves", "agreement", "cost"} <= apart
     assert {"records", "estimates", "variance", "rankings", "claims", "selftest"} <= every - apart
+
+
+AHEAD = """
+import sys
+from pathlib import Path
+
+from small_run import LEAN, work_of
+from xaibench.runs.calls import results_of
+from xaibench.runs.from_artefacts import import_ahead
+
+
+def has_statistics(work):
+    return "xaibench.analysis.estimates" in sys.modules
+
+
+if __name__ == "__main__":
+    import ahead
+
+    work = work_of(Path("run").absolute(), text=LEAN)
+    import_ahead(jobs=int(sys.argv[1]), trains=False)
+    print(has_statistics(work), *results_of(work, [ahead.has_statistics] * 2, jobs=2, threads=1))
+"""
+
+
+@pytest.mark.parametrize(("jobs", "where"), [(1, "True False False"), (2, "True True True")])
+def test_statistics_are_imported_ahead_here_and_once_for_the_processes_that_need_them(
+    tmp_path, jobs, where
+):
+    (tmp_path / "ahead.py").write_text(AHEAD)
+    paths = os.pathsep.join([str(tmp_path), os.path.dirname(__file__) + "/.."])
+    words = [sys.executable, "ahead.py", str(jobs)]
+    environment = os.environ | {"PYTHONPATH": paths}
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, where), done.stderr

@@ -6,15 +6,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from xaibench.artefacts.job import Work
 from xaibench.artefacts.trained_models import trained_models
 from xaibench.evaluation.measuring import records_of_model
 from xaibench.evaluation.records import RecordGroup
+from xaibench.results.schema import TABLES
 
 from .calls import Call, results_of
+from .processes import begin_imports
 from .tables import table_without_records, tables_without_records
+from .workers import imports
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +32,15 @@ class FromArtefacts:
     groups: list[RecordGroup]
     tables: dict[str, pd.DataFrame]
     examples: list[dict[str, Any]]
+
+
+def import_ahead(*, jobs: int, trains: bool) -> None:
+    """Import here what tables are made with, and meanwhile, for all processes, what these need: a
+    core waits for nothing else then. Statistics are slow to import, and no task needs them."""
+    modules = sorted({table.made_by.partition(":")[0] for table in TABLES})
+    begin_imports([*imports(trains=trains), *(modules if jobs > 1 else ())])
+    for name in modules:
+        import_module(name)
 
 
 def from_artefacts(

@@ -59,7 +59,7 @@ from .folder import (
     mark_rendered,
     set_damaged_aside,
 )
-from .from_artefacts import FromArtefacts, from_artefacts
+from .from_artefacts import FromArtefacts, from_artefacts, import_ahead
 from .tables import Ingredients, contents
 from .tasks import Task, missing, tasks
 from .workers import perform, processes_for
@@ -179,6 +179,8 @@ def _compute(work: Work, todo: list[Task], keep: Keep, *, jobs: int, threads: in
     processes = processes_for(work.plan.device, jobs)
     if todo and processes < jobs:
         announce(f"{work.plan.device} is one device: 1 process computes on it, not {jobs}")
+    if jobs > 1 or (jobs and todo):  # there will be processes
+        import_ahead(jobs=jobs, trains=any(task.trains for task in todo))
     with progress_of(len(todo)) as progress:
         for training in (True, False):
             stage = [task for task in todo if task.trains == training]

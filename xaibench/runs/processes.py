@@ -71,6 +71,17 @@ def in_processes(
             worker.end()
 
 
+def begin_imports(imports: Sequence[str]) -> None:
+    """Begin to import, once for all processes, what they will need, while this one goes on; nothing
+    where each of them imports for itself."""
+    if _METHOD == "forkserver":
+        from multiprocessing import forkserver  # not on every system
+
+        with _apart(), suppress(OSError):  # said, if at all, where processes are started
+            get_context(_METHOD).set_forkserver_preload([*imports])
+            forkserver.ensure_running()
+
+
 def _require_a_beginning(early: int, died: Any) -> None:
     if early >= ATTEMPTS:
         raise UsageError(
