@@ -459,7 +459,7 @@ MOTIF_CODES = [2, 0, 1, 2, 0, 1]
 
 
 def with_exchanged_channels(letters: str) -> tuple[nn.Module, Sequences]:
-    """A network that looks for GACGAC with its channels in another order, and labelled sequences."""
+    """A network that looks for GACGAC by channels in this order, and labelled sequences."""
     codes = np.random.default_rng(0).integers(0, 4, (60, LENGTH)).astype(np.uint8)
     codes[::2, 20:26] = MOTIF_CODES
     channel = [letters.index(base) for base in "ACGT"]
