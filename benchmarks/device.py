@@ -27,7 +27,7 @@ import torch
 from xaibench.dna.operators import uniform
 from xaibench.dna.replacement import replacement_counts, replacement_ranks
 from xaibench.dna.shuffling import references as shuffled
-from xaibench.errors import NotApplicable
+from xaibench.errors import NotApplicable, UsageError
 from xaibench.explanation.method_call import explain
 from xaibench.models.cnn import CNN
 from xaibench.models.training import supervised
@@ -80,7 +80,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--methods", nargs="+", default=METHODS)
     given = parser.parse_args()
-    device = device_named(given.device)
+    try:
+        device = device_named(given.device)
+    except UsageError as error:
+        raise SystemExit(str(error)) from None
     cores = f"CPU, {torch.get_num_threads()} threads"
     print(f"{described_device(given.device)} beside the {cores}; torch {torch.__version__}")
     rows = [batch_rows(given.length, each) for each in (torch.device("cpu"), device)]

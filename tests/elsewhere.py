@@ -2,7 +2,8 @@
 
 In ``Elsewhere`` what is sent there answers like a tensor on a GPU: it does not mix with tensors of
 the CPU and has no ``numpy``. All numbers are those of the CPU. ``sent`` counts tensors that are
-sent there by type, and those of them from pinned memory. The device has a generator of its own and
+sent there by type, those of them from pinned memory, and codes that are sent to the CPU in place of
+it (``stayed``). The device has a generator of its own and
 ``FREE`` bytes of memory.
 """
 
@@ -84,7 +85,10 @@ class Elsewhere(TorchFunctionMode):
             return _computed(function, given, named or {})
 
     def _note(self, given: Any, named: dict[str, Any]) -> None:
-        if _wanted(Tensor.to, given, named) != DEVICE.type or not given[0].numel():
+        if not given[0].numel():
+            return
+        if _wanted(Tensor.to, given, named) != DEVICE.type:
+            self.sent["stayed"] += given[0].dtype == torch.uint8
             return
         self.sent[str(given[0].dtype).removeprefix("torch.")] += 1
         self.sent["pinned"] += isinstance(given[0], Pinned)

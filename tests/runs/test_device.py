@@ -77,6 +77,7 @@ def test_a_run_on_another_device_has_the_records_of_one_on_the_cpu(both):
 def test_sequences_get_to_a_device_as_codes_from_pinned_memory(both):
     _, _, device = both
     assert device.sent["pinned"] == device.sent["uint8"] > 100
+    assert device.sent["stayed"] == 0  # nothing is computed on the CPU
 
 
 def test_a_run_folder_says_on_which_device_it_was_computed(both):
