@@ -17,6 +17,7 @@ from xaibench.artefacts.explanations import explained_spec
 from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.errors import UsageError
 from xaibench.nn.inference import device_of
+from xaibench.protocols import metric
 from xaibench.runs.pipeline import run as run_plan
 
 CODES = np.random.default_rng(0).integers(0, 4, (9, 30)).astype(np.uint8)
@@ -235,6 +236,45 @@ def test_scores_that_are_given_cannot_follow_changes_and_what_fails_says_why():
     assert "cannot follow changed sequences" in reasons["given"]
     assert set(reasons["failing"]) == {"ValueError: not today"}
     assert "gini" in set(got.to_frame()["metric"])
+
+
+@metric(family="own", better="higher", range=(-np.inf, np.inf), of="explanation", target="label")
+def first_of_label(explained):
+    """The score of the first position, for the label."""
+    return explained.scores[:, 0].astype(float)
+
+
+def of_labels(outputs: int) -> xaibench.Evaluation:
+    """Given scores beside the method that they are from, where no label is what is predicted."""
+    explained = xaibench.explain(made(outputs=outputs), CODES, method="input_x_gradient")
+    return xaibench.evaluate(
+        made(outputs=outputs),
+        CODES,
+        {"given": explained, "called": "input_x_gradient"},
+        labels=(explained.targets + 1) % outputs,
+        **{**FEW, "metrics": ["gini", first_of_label]},
+    )
+
+
+def test_given_scores_for_the_other_of_two_classes_have_the_other_sign():
+    records = of_labels(2).records
+    values = {
+        method: rows["value"].to_numpy()
+        for method, rows in records[records["metric"] == "first_of_label"].groupby(
+            "method", observed=True
+        )
+    }
+    np.testing.assert_allclose(values["given"], values["called"], rtol=1e-5, atol=1e-8)
+    assert np.abs(values["given"]).max() > 1e-3
+
+
+def test_given_scores_of_one_of_three_classes_say_nothing_of_the_label():
+    got = of_labels(3)
+    missing = got.missing.set_index("method")
+    assert missing.loc["given", "metric"] == "first_of_label"
+    assert missing.loc["given", "status"] == "not applicable"
+    rows = got.to_frame().set_index(["method", "metric"])
+    assert np.isfinite(rows.loc[("given", "gini"), "mean"])
 
 
 def test_one_output_needs_no_classes():
