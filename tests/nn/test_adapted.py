@@ -144,3 +144,12 @@ def test_attention_of_a_network_is_of_the_same_input():
     weights = model.attention(model.encode(CODES))
     assert weights.shape == (3, LENGTH)
     assert not hasattr(adapted(Seen(), classes=2, length=LENGTH), "attention")
+
+
+def test_a_classifier_of_data_without_classes_gives_one_number():
+    class Plain(Seen):
+        def encode(self, codes):
+            return one_hot(codes)
+
+    model = adapted(Plain(outputs=2), classes=1, length=LENGTH)
+    assert model(model.encode(CODES)).shape == (3, 1)

@@ -54,6 +54,15 @@ def test_one_output_without_classes_is_the_number_itself(shape):
     assert torch.equal(explained(number, classes=1), number.reshape(ROWS, 1))
 
 
+def test_two_logits_without_classes_are_explained_by_their_difference():
+    logits = TENSOR[:, :2, 0]
+    for of_both in (
+        explained(logits, classes=1),
+        explained({"head": logits}, classes=1, output="head"),
+    ):
+        assert torch.equal(of_both[:, 0], logits[:, 1] - logits[:, 0])
+
+
 def test_an_output_a_position_and_a_reduction_are_taken_one_after_the_other():
     column = explained(TENSOR, output=3, position=7)
     assert torch.equal(column, TENSOR[:, 3, 7:8])

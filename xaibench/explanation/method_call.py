@@ -16,7 +16,7 @@ from torch import Tensor
 
 from xaibench.dna.encoding import reverse_complement, unreverse, unreverse_bases
 from xaibench.errors import ModelError, NotApplicable, message_of
-from xaibench.nn.blocks import in_blocks
+from xaibench.nn.blocks import halved, in_blocks
 from xaibench.nn.checks.outputs import forward_logits
 from xaibench.nn.devices import clock_of, moved, multiplying, seeded
 from xaibench.nn.inference import device_of, explained_rows
@@ -34,6 +34,10 @@ from xaibench.protocols import method_facts
 from xaibench.randomness import identity, stream, streams
 from xaibench.shapes import Codes, Labels, Logits, Scores
 from xaibench.values import Attribution, N, Sequences
+
+_BATCHES_LENT = 16
+"""For so many batches the model is lent and looked over together; a block of them is computed again
+where the device runs out of memory."""
 
 _ALLOWED_ROUNDINGS = 32
 """Errors up to so many roundings of an output break no promise of completeness."""
@@ -121,7 +125,6 @@ def explain(
     def explained(rows: slice) -> _Batch:
         own = None if references is None else references[rows]
         with (
-            _lent(model, name),
             _without_gradient(name),
             _seeded_batch(seed, component, codes[rows.start]),
             view.counting(),
@@ -136,10 +139,18 @@ def explain(
             answer = method(view, inputs, target, **supplied, **options)
             return _checked(answer, codes[rows].shape, name)._replace(outputs=passed)
 
+    def explained_together(block: slice) -> list[_Batch]:
+        rows = halved(batch_size)
+        starts = range(block.start, block.stop, rows)
+        with _lent(model, name):
+            return [explained(slice(start, min(start + rows, block.stop))) for start in starts]
+
     clock = clock_of(device)
     started = clock()
     with multiplying(device):
-        batches = list(in_blocks(model, len(codes), batch_size, explained, device=device))
+        many = batch_size * _BATCHES_LENT
+        blocks = in_blocks(model, len(codes), many, explained_together, device=device)
+        batches = [batch for block in blocks for batch in block]
     seconds = clock() - started
     if not adds_up and view.without_rule:
         raise _less_complete(

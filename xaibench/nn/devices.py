@@ -95,7 +95,14 @@ def seeded(seed: int) -> Iterator[None]:
         torch.random.fork_rng(devices=range(cuda)),
         torch.random.fork_rng(devices=range(xpu), device_type="xpu"),
     ):
-        torch.manual_seed(seed)
+        # not torch.manual_seed, which takes longer than a small network on devices not yet in use
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            torch.cuda.manual_seed_all(seed)
+        if xpu:
+            torch.xpu.manual_seed_all(seed)
+        if mps is not None:
+            torch.mps.manual_seed(seed)
         try:
             yield
         finally:

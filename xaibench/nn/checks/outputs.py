@@ -127,6 +127,9 @@ def _hint(outputs: Tensor, rows: int, classes: int | None) -> str:
         return "return it flattened from axis 1 on"
     if shape[:1] != [rows]:
         return "return one row per sequence, in their order"
+    if outputs.ndim == 2 and classes == 1:
+        most = outputs.shape[1] - 1
+        return f"choose the one that is explained, as explain: {{output: 0}} (0 to {most})"
     if outputs.ndim == 2:
         return "end in one output per class; `classes`, an argument of the model, is their number"
     return "return one number per class of each sequence"
