@@ -19,8 +19,9 @@ CODES = sequences(3, 24)
 OURS = sorted(
     name
     for name, entry in available("attribution").items()
-    if entry.value.startswith("xaibench.attribution")
+    if entry.value.startswith("xaibench.attribution") and name != "scores"
 )
+"""All but ``scores``, which are read from a file and computed nowhere."""
 
 CAPTUM = [f"captum.attr:{name}" for name in ("IntegratedGradients", "KernelShap")]
 
