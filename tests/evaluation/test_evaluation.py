@@ -378,8 +378,12 @@ def whole_batches(tmp_path_factory):
 
 @pytest.mark.parametrize("rows", [1, 7])
 def test_records_do_not_depend_on_the_batch(whole_batches, tmp_path, monkeypatch, rows):
-    for module in (inference, outputs, method_call):
-        monkeypatch.setattr(module, "batch_rows", lambda length: rows)
+    for module, name in (
+        (inference, "batch_rows"),
+        (outputs, "batch_rows"),
+        (method_call, "explained_rows"),
+    ):
+        monkeypatch.setattr(module, name, lambda *_: rows)
     _, _, few = finished(tmp_path / "other", changes=FEWER)
     first, second = keyed(whole_batches), keyed(few)
     assert first.index.equals(second.index)
@@ -487,7 +491,7 @@ def test_a_run_that_was_cut_after_a_retry_tells_of_the_retry(tmp_path, monkeypat
     monkeypatch.delenv("FLAKY")
     with monkeypatch.context() as cut:
         cut.setattr("xaibench.runs.pipeline._write_tables", lambda *_, **__: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(UsageError, match="ZeroDivisionError"):
             finished(tmp_path / "run", **options)
     _, outcome, records = finished(tmp_path / "run", **options)
     assert (outcome.computed, outcome.failures) == (0, [])

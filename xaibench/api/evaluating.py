@@ -133,7 +133,7 @@ def _labelled(
 ) -> tuple[Sequences, Labels, bool]:
     """The sequences with a class for each output, the class that the model predicts, and whether
     the labels are more than that; a single output needs no classes."""
-    known = len(given.class_names) if given.has_classes else classes or 1
+    known = len(given.class_names) if given.has_classes else classes or 0
     classifier = takes.adapt(model, classes=known, length=given.codes.shape[1])
     with as_usage():
         outputs = logits(classifier, given.codes)

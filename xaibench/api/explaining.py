@@ -94,7 +94,7 @@ def explain(
     """
     takes = Takes(layout, alphabet, explain)
     given = as_sequences(sequences, layout=layout, alphabet=alphabet)
-    labelled = len(given.class_names) if given.has_classes else 1
+    labelled = len(given.class_names) if given.has_classes else 0
     classifier = takes.adapt(model, classes=classes or labelled, length=given.codes.shape[1])
     plugin = plugin_of("attribution", method, plugins)
     rules = {"rules": options.pop("rules")} if "rules" in options else {}

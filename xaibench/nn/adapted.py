@@ -167,7 +167,7 @@ def adapted(
         )
     known = _table_of(encode, length)
     plain = known is None or (known[1] == "N4L" and _is_one_hot(known[0]))
-    if explained is None and plain and (classes > 1 or known is None):
+    if explained is None and plain and (classes != 1 or known is None):
         return network
     if known is None:
         raise ModelError(

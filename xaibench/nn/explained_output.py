@@ -26,7 +26,8 @@ def explained_number(
 
     Without a choice logits pass, and so does a single number where there are no classes; of one
     output for two classes, the logit ``z`` of the second, ``(0, z)`` are logits with the same
-    probabilities; of two logits for data without classes the number is the second less the first.
+    probabilities; of two logits where there is one class, which is none, the number is the second
+    less the first. ``classes`` is 0 where nobody knows: then all outputs are classes.
     The same holds of a part that is chosen by name, and nothing else of it; a column of a tensor is
     a number. Anything else is returned as it is, for the check of outputs to name.
     """
@@ -37,7 +38,7 @@ def explained_number(
     head, column = _part_by_part(outputs, explained.path())
     if explained.chooses_part_alone() and not column:
         logits = _by_default(head, rows, classes)
-        if logits.shape[1:] == (max(classes, 1),):
+        if logits.shape[1:] == (classes or logits.shape[-1],):
             return logits
     chosen = reduce(_column, column, head)
     return _as_column(
@@ -46,7 +47,7 @@ def explained_number(
 
 
 def _by_default(outputs: Any, rows: int, classes: int) -> Any:
-    if classes < 2 and isinstance(outputs, Tensor) and tuple(outputs.shape) == (rows, 2):
+    if classes == 1 and isinstance(outputs, Tensor) and tuple(outputs.shape) == (rows, 2):
         return outputs[:, 1:] - outputs[:, :1]
     if not isinstance(outputs, Tensor) or tuple(outputs.shape) not in ((rows,), (rows, 1)):
         return outputs
