@@ -58,7 +58,7 @@ def test_folders_on_the_way_are_made(tmp_path):
 def test_what_is_no_file_is_not_read_and_not_waited_for(tmp_path, victim):
     (tmp_path / "link").symlink_to(victim)
     os.mkfifo(tmp_path / "pipe")
-    for name, why in [("link", "is a link"), ("pipe", "no regular"), ("", "no regular")]:
+    for name, why in [("link", "is a link"), ("pipe", "no regular"), ("", "is a folder")]:
         with pytest.raises(OSError, match=why):
             read_file(tmp_path / name)
     assert read_file(victim) == b"untouched"
