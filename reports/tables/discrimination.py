@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -29,41 +30,35 @@ LACKING = (
 
 def discrimination(results: Results) -> Table | None:
     """How well the models separate the classes; None where a run did not save it."""
-    rows = results.classification
-    values = rows[(rows["question"] == Question.VALUE) & rows["metric"].isin([*NAMES])]
-    if values.empty:
-        return None
-    decimals = max(decimals_of(values), 3)
-    body = tuple(
-        (
-            Cell(str(model)),
-            *(_discrimination_cell(own, measure, decimals) for measure in NAMES),
-            Cell(counts(own.iloc[0])),
-        )
-        for model, own in values.groupby("model", sort=False)
-    )
     caption = "AUROC, AUPRC and MCC on the test sequences"
-    return Table(caption, _measure_heads(results, "Model"), body)
+    return _measured(results, NAMES, caption, _measure_heads(results, "Model"))
 
 
 def regression(results: Results) -> Table | None:
     """How well single outputs predict measured numbers; None where no model has one."""
-    rows = results.classification
-    values = rows[(rows["question"] == Question.VALUE) & rows["metric"].isin([*OF_NUMBERS])]
+    caption = "Predicted beside measured numbers on the test sequences"
+    measures = (f"{name} {LEVEL}" for name in OF_NUMBERS.values())
+    return _measured(results, OF_NUMBERS, caption, heads("Model", *measures, COUNTED))
+
+
+def _measured(
+    results: Results, measures: Iterable[str], caption: str, header: tuple[Head, ...]
+) -> Table | None:
+    """A row per model with its value of each measure; None where none was saved."""
+    rows, names = results.classification, [*measures]
+    values = rows[(rows["question"] == Question.VALUE) & rows["metric"].isin(names)]
     if values.empty:
         return None
     decimals = max(decimals_of(values), 3)
     body = tuple(
         (
             Cell(str(model)),
-            *(_discrimination_cell(own, measure, decimals) for measure in OF_NUMBERS),
+            *(_discrimination_cell(own, measure, decimals) for measure in names),
             Cell(counts(own.iloc[0])),
         )
         for model, own in values.groupby("model", sort=False)
     )
-    caption = "Predicted beside measured numbers on the test sequences"
-    measures = (f"{name} {LEVEL}" for name in OF_NUMBERS.values())
-    return Table(caption, heads("Model", *measures, COUNTED), body)
+    return Table(caption, header, body)
 
 
 def discrimination_differences(results: Results) -> Table | None:

@@ -156,17 +156,22 @@ def test_a_weighted_profile_need_not_add_up_and_a_sum_must():
     )
     assert not profile.adds_up
     assert total.adds_up
+    assert explained_by("integrated_gradients", profile).completeness_error > 0.01
+
+
+def explained_by(method, model):
+    """What a method says of three random sequences."""
     codes = np.random.default_rng(0).integers(0, 4, (3, POSITIONS)).astype(np.uint8)
-    explanation = explain(
-        load("attribution", "integrated_gradients").call,
-        profile,
+    return explain(
+        load("attribution", method).call,
+        model,
         codes,
         np.zeros(3, np.int64),
         options={},
         seed=0,
         component="",
+        references=references(codes, 2, 0),
     )
-    assert explanation.completeness_error > 0.01
 
 
 @pytest.mark.parametrize("choice", [{"output": 3, "position": 7}, {"reduce": "sum"}])
@@ -187,16 +192,6 @@ def test_deeplift_of_a_profile_needs_a_rule_for_every_function():
         def forward(self, inputs):
             return self.profile(torch.relu(self.conv(inputs)))
 
-    codes = np.random.default_rng(0).integers(0, 4, (3, POSITIONS)).astype(np.uint8)
     model = adapted(Functional(), classes=1, length=POSITIONS, explained=Explain(reduce="profile"))
     with pytest.raises(WithoutRule, match="no rule for relu there; make that a torch module"):
-        explain(
-            load("attribution", "deeplift").call,
-            model,
-            codes,
-            np.zeros(3, np.int64),
-            options={},
-            seed=0,
-            component="",
-            references=references(codes, 2, 0),
-        )
+        explained_by("deeplift", model)

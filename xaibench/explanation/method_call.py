@@ -165,20 +165,21 @@ def explain(
             view.without_rule,
         )
     none = np.empty((0, codes.shape[1]), np.float32)
-    scores = np.concatenate([none, *(batch.scores for batch in batches)])
-    relative = error / change if change else float("nan")
-    bases = [batch.hypothetical for batch in batches if batch.hypothetical is not None]
-    hypothetical = np.concatenate(bases) if bases and len(bases) == len(batches) else None
-    given = [batch.outputs for batch in batches if batch.outputs is not None]
     return Explanation(
-        scores,
+        np.concatenate([none, *(batch.scores for batch in batches)]),
         view.forwards,
         view.backwards,
         seconds,
-        relative,
-        hypothetical,
-        np.concatenate(given) if given else None,
+        error / change if change else float("nan"),
+        _joined([batch.hypothetical for batch in batches]),
+        _joined([batch.outputs for batch in batches]),
     )
+
+
+def _joined(parts: list[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
+    """What all batches have, one after the other; None where one has none."""
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if known and len(known) == len(parts) else None
 
 
 def _targets_of_batch(targets: Labels | None, rows: slice, outputs: Logits | None) -> Labels:
