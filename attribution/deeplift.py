@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple
@@ -121,7 +121,7 @@ def _in_one_call(
     groups = torch.cat([inputs.unsqueeze(1), references], dim=1)  # (N, 1 + K, C, S)
     shape = groups.shape[:2]
     rows = groups.flatten(0, 1).requires_grad_()
-    with torch.enable_grad(), _ruled(model, shape, rules):
+    with torch.enable_grad(), _by_rules(model, shape, rules):
         explained = model(rows).gather(1, target.repeat_interleave(shape[1]).unsqueeze(1))
         if isinstance(model, ExplainedView):
             model.without_rule |= _functions_without_rule(explained)
@@ -139,25 +139,28 @@ def _functions_without_rule(output: Tensor) -> set[str]:
 
 
 @contextmanager
-def _ruled(model: Any, shape: tuple[int, ...], rules: DeepLiftRules) -> Iterator[None]:
+def _by_rules(model: Any, shape: tuple[int, ...], rules: DeepLiftRules) -> Iterator[None]:
     """In this context gradients pass the modules of a model by their rules; ``shape``
     ``(input, row)`` is how its rows are grouped."""
     whole = model.classifier if isinstance(model, ExplainedView) else model
-    handles, products = [], _Products(shape)
-    with explainable(whole):
-        for path, module in on_the_way(whole, "deeplift"):
-            rule = _rule_of(path, module, rules)
-            if rule is not None:
-                handles += _hook_rule(path, module, rule, products)
-            elif module is not whole and not _passes(module):
-                refuse = partial(_refuse, path, products)
-                handles.append(module.register_forward_pre_hook(refuse, with_kwargs=True))
-        try:
-            with products:
-                yield
-        finally:
-            for handle in handles:
-                handle.remove()
+    products = _Products(shape)
+    with explainable(whole), ExitStack() as hooks:
+        for handle in _hooks(whole, rules, products):
+            hooks.enter_context(handle)
+        hooks.enter_context(products)
+        yield
+
+
+def _hooks(whole: nn.Module, rules: DeepLiftRules, products: _Products) -> Iterator[Any]:
+    """Handles of the hooks, put in one after the other, that make every module one with a rule, one
+    that is refused, or one whose gradient passes."""
+    for path, module in on_the_way(whole, "deeplift"):
+        rule = _rule_of(path, module, rules)
+        if rule is not None:
+            yield from _hook_rule(path, module, rule, products)
+        elif module is not whole and not _passes(module):
+            refuse = partial(_refuse, path, products)
+            yield module.register_forward_pre_hook(refuse, with_kwargs=True)
 
 
 def _rule_of(path: str, module: nn.Module, rules: DeepLiftRules) -> DeepLiftRule | None:

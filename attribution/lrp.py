@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -137,24 +137,26 @@ def _propagating(
 ) -> Iterator[None]:
     """In this context the gradients of the model are those of the surrogates."""
     whole = model.classifier if isinstance(model, ExplainedView) else model
-    handles: list[Any] = []
-    running: list[nn.Module] = []  # the modules with a rule that have not returned yet
-    with explainable(whole):
-        for path, module in on_the_way(whole, "lrp"):
-            rule = _rule_of(path, module, rules)
-            if rule is not None:
-                handles += _hook_rule(path, module, rule, propagation, running)
-            elif not _passes(path, module):
-                handles += _hook_refusal(path, module, propagation, running)
+    with explainable(whole), ExitStack() as hooks:
+        for handle in _hooks(whole, propagation, rules):
+            hooks.enter_context(handle)
         if whole is not model:
             hook = _from_what_is_explained(propagation, target)
-            handles.append(whole.register_forward_hook(hook))
-        try:
-            with _LinearFunctions(propagation):
-                yield
-        finally:
-            for handle in handles:
-                handle.remove()
+            hooks.enter_context(whole.register_forward_hook(hook))
+        hooks.enter_context(_LinearFunctions(propagation))
+        yield
+
+
+def _hooks(whole: nn.Module, propagation: Propagation, rules: LrpRules) -> Iterator[Any]:
+    """Handles of the hooks, put in one after the other, that make every module one with a rule, one
+    that is refused, or one whose gradient passes."""
+    running: list[nn.Module] = []  # the modules with a rule that have not returned yet
+    for path, module in on_the_way(whole, "lrp"):
+        rule = _rule_of(path, module, rules)
+        if rule is not None:
+            yield from _hook_rule(path, module, rule, propagation, running)
+        elif not _passes(path, module):
+            yield from _hook_refusal(path, module, propagation, running)
 
 
 def _rule_of(path: str, module: nn.Module, rules: LrpRules) -> LrpRule | None:
