@@ -162,6 +162,33 @@ class Splits:
         return self.train if self.has_train else self.test
 
 
+@dataclass(frozen=True, slots=True)
+class TokenSites:
+    """The sites of a model that reads tokens, for a batch of sequences.
+
+    ``spans`` ``(N, S, 2)`` are the nucleotides of each site as ``start, end``, 0-based and
+    half-open; ``start == end`` where a site stands for none (``[CLS]``, ``[SEP]``). ``valid``
+    ``(N, S)`` is False at sites that only pad a sequence to the number of sites of the batch.
+    """
+
+    spans: NDArray[np.int64]
+    valid: Mask
+
+    def __post_init__(self) -> None:
+        if self.spans.shape != (*self.valid.shape, 2):
+            raise ValueError(
+                f"spans: expected {(*self.valid.shape, 2)} to go with valid, got {self.spans.shape}"
+            )
+        if (self.spans[..., 0] > self.spans[..., 1]).any() or (self.spans < 0).any():
+            raise ValueError("spans: expected 0 <= start <= end")
+
+    @property
+    def counts(self) -> NDArray[np.intp]:
+        """``(N,)``: how many sites each sequence has."""
+        counted: NDArray[np.intp] = self.valid.sum(axis=1)
+        return counted
+
+
 class Attribution(NamedTuple):
     """What a method may return instead of a bare tensor, when it knows more than scores.
 

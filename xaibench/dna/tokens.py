@@ -1,0 +1,166 @@
+"""Scores of tokens as scores of nucleotides, and back.
+
+A token ``t`` covers the ``n_t`` nucleotides ``S_t``; ``R_t`` is its score, ``r_i`` that of one of
+them. Tokens may overlap, as k-mers do, and need not cover every nucleotide.
+
+=================  ============================================================================
+``equal``          ``r_i = sum over t that cover i of R_t / n_t``: the sum is conserved, and long
+                   tokens look faint
+``broadcast``      ``r_i = mean over t that cover i of R_t``: every token keeps its rank, and long
+                   tokens weigh more in a sum
+``proportional``   ``r_i = sum over t that cover i of R_t |w_i| / sum of |w| over S_t``, by a map
+                   ``w`` of the nucleotides: the sum is conserved. Where ``w`` is 0 in the whole
+                   token, it is ``equal``
+=================  ============================================================================
+
+Nucleotides of no token have 0, and tokens of no nucleotide (``[CLS]``, ``[SEP]``) give none:
+``share_outside`` says how much of the relevance that leaves out. Which rule *Kurth et al. (2026)*
+took is not known; these are ours.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xaibench.shapes import Float
+
+Spans = NDArray[np.int64]
+"""``(sequence, token, 2)``: ``start, end`` of what each token covers, half-open."""
+
+ToNucleotides = Literal["equal", "broadcast", "proportional"]
+"""How the score of a token is given to its nucleotides."""
+
+ToTokens = Literal["sum", "mean", "signed_maximum"]
+"""How the scores of its nucleotides become that of a token: ``signed_maximum`` is the one with the
+largest absolute value, with its sign, the first of several."""
+
+
+class _Pairs(NamedTuple):
+    """Every token with every nucleotide that it covers, in their order: of which sequence, which
+    token, which position."""
+
+    sequences: NDArray[np.int64]
+    tokens: NDArray[np.int64]
+    positions: NDArray[np.int64]
+
+
+def to_nucleotides(
+    scores: NDArray[np.floating],
+    spans: Spans,
+    length: int,
+    *,
+    rule: ToNucleotides = "equal",
+    within: NDArray[np.floating] | None = None,
+) -> Float:
+    """``(N, T)`` scores of tokens -> ``(N, length)`` scores of nucleotides.
+
+    ``within`` ``(N, length)`` is the map that ``proportional`` goes by, and for it alone.
+
+    >>> to_nucleotides(np.array([[6.0, 1.0]]), np.array([[[0, 3], [3, 4]]]), 4)
+    array([[2., 2., 2., 1.]])
+    """
+    _require_rule(rule, get_args(ToNucleotides))
+    if (within is not None) != (rule == "proportional"):
+        raise ValueError(
+            "within: expected a map of nucleotides with proportional, and with it alone"
+        )
+    pairs = _pairs(scores, spans, length)
+    cells = pairs.sequences * length + pairs.positions
+    size = len(scores) * length
+    shared = _shares(pairs, spans, rule, within) * scores[pairs.sequences, pairs.tokens]
+    given: Float = np.bincount(cells, shared, minlength=size).astype(np.float64)
+    if rule == "broadcast":
+        given = given / np.maximum(np.bincount(cells, minlength=size), 1)
+    return given.reshape(len(scores), length)
+
+
+def to_tokens(scores: NDArray[np.floating], spans: Spans, *, rule: ToTokens = "sum") -> Float:
+    """``(N, L)`` scores of nucleotides -> ``(N, T)`` scores of tokens; 0 of a token that covers
+    none.
+
+    >>> to_tokens(np.array([[2.0, -3.0, 1.0, 4.0]]), np.array([[[0, 3], [3, 4]]]))
+    array([[0., 4.]])
+    """
+    _require_rule(rule, get_args(ToTokens))
+    pairs = _pairs(np.empty(spans.shape[:2]), spans, scores.shape[1])
+    values = scores[pairs.sequences, pairs.positions].astype(np.float64)
+    widths = (spans[..., 1] - spans[..., 0]).ravel()
+    cells = pairs.sequences * spans.shape[1] + pairs.tokens
+    if rule == "signed_maximum":
+        return _largest(values, cells, widths).reshape(spans.shape[:2])
+    summed: Float = np.bincount(cells, values, minlength=len(widths)).astype(np.float64)
+    taken: Float = summed / np.maximum(widths, 1) if rule == "mean" else summed
+    return taken.reshape(spans.shape[:2])
+
+
+def share_outside(scores: NDArray[np.floating], spans: Spans) -> Float:
+    """``(N,)``: the share of the sum of ``|score|`` on tokens that cover no nucleotide, in [0, 1];
+    NaN where all scores are 0.
+
+    >>> share_outside(np.array([[1.0, -3.0]]), np.array([[[0, 0], [0, 5]]]))
+    array([0.25])
+    """
+    sizes = np.abs(scores).astype(np.float64)
+    total = sizes.sum(axis=1)
+    outside = (sizes * (spans[..., 0] == spans[..., 1])).sum(axis=1)
+    share: Float = np.divide(outside, total, out=np.full(len(sizes), np.nan), where=total > 0)
+    return share
+
+
+def covered(spans: Spans, length: int) -> NDArray[np.bool_]:
+    """``(N, length)``: the nucleotides that some token covers; truncation leaves the last ones
+    out."""
+    pairs = _pairs(np.empty(spans.shape[:2]), spans, length)
+    inside = np.zeros((len(spans), length), np.bool_)
+    inside[pairs.sequences, pairs.positions] = True
+    return inside
+
+
+def _pairs(scores: NDArray[np.floating], spans: Spans, length: int) -> _Pairs:
+    if scores.shape != spans.shape[:2] or spans.shape[2:] != (2,):
+        raise ValueError(
+            f"spans: expected {(*scores.shape, 2)} to go with scores, got {spans.shape}"
+        )
+    starts, ends = spans[..., 0].ravel(), spans[..., 1].ravel()
+    if (starts < 0).any() or (ends < starts).any() or (ends > length).any():
+        raise ValueError(f"spans: expected 0 <= start <= end <= {length}")
+    widths = ends - starts
+    of_token = np.repeat(np.arange(len(widths)), widths)
+    # counts from 0 within each token
+    offsets = np.arange(len(of_token)) - np.repeat(np.cumsum(widths) - widths, widths)
+    sequences, tokens = np.divmod(of_token, max(spans.shape[1], 1))
+    return _Pairs(sequences, tokens, starts[of_token] + offsets)
+
+
+def _shares(
+    pairs: _Pairs, spans: Spans, rule: ToNucleotides, within: NDArray[np.floating] | None
+) -> Float:
+    """What each pair takes of the score of its token."""
+    if rule == "broadcast":
+        return np.ones(len(pairs.tokens))
+    widths = (spans[..., 1] - spans[..., 0])[pairs.sequences, pairs.tokens]
+    equal: Float = 1 / widths
+    if within is None:
+        return equal
+    sizes = np.abs(within[pairs.sequences, pairs.positions]).astype(np.float64)
+    cells = pairs.sequences * spans.shape[1] + pairs.tokens
+    totals = np.bincount(cells, sizes, minlength=int(np.prod(spans.shape[:2])))[cells]
+    np.divide(sizes, totals, out=equal, where=totals > 0)
+    return equal
+
+
+def _largest(values: Float, cells: NDArray[np.int64], widths: NDArray[np.int64]) -> Float:
+    """Of each token the value that is largest without its sign, with it; the first of several."""
+    taken = np.zeros(len(widths))
+    # sorted so that the last write to a token is its largest value, and of equal ones the first
+    order = np.lexsort((-np.arange(len(values)), np.abs(values)))
+    taken[cells[order]] = values[order]
+    return taken
+
+
+def _require_rule(rule: str, known: tuple[str, ...]) -> None:
+    if rule not in known:
+        raise ValueError(f"rule: expected one of {', '.join(known)}, got {rule!r}")
