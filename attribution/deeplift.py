@@ -31,7 +31,7 @@ from xaibench.values import Attribution
 
 from .deeplift_rules import DEEPLIFT_RULES, LINEAR, DeepLiftRule, bilinear
 from .graph import depends_on_input, has_parts, nonlinear, on_the_way, operation
-from .references import hypothetical, origin
+from .references import constant_reference, hypothetical
 from .rules import ModuleCall, class_of, module_label, no_rule, outermost_labels
 from .user_rules import LayerKey, UserRule, deeplift_by_user_rule, require_rules, user_rule
 
@@ -63,7 +63,7 @@ def deeplift(
     """
     inputs = inputs.detach()
     if reference != "shuffles":
-        references = origin(inputs, reference).unsqueeze(1)
+        references = constant_reference(inputs, reference).unsqueeze(1)
     multipliers, changes = rescale(model, inputs, target, references, rules)
     explained = (multipliers * (inputs.unsqueeze(1) - references)).sum((2, 3))
     of_bases = hypothetical(multipliers, references)

@@ -18,7 +18,7 @@ from xaibench.protocols import method
 from xaibench.values import Attribution
 
 from .quadrature import gradients_at, path_integral
-from .references import Origin, hypothetical, origin
+from .references import ConstantReference, constant_reference, hypothetical
 
 Steps = Annotated[int, Field(ge=1, le=100_000)]
 
@@ -30,7 +30,7 @@ def integrated_gradients(
     target: Tensor,
     *,
     steps: Steps = 50,
-    reference: Origin = "uniform",
+    reference: ConstantReference = "uniform",
 ) -> Attribution:
     """The mean gradient between a reference and the input, times their difference
     (*Sundararajan et al. 2017*), by adaptive Gauss-Kronrod quadrature (*Kronrod 1965*; *Piessens
@@ -51,7 +51,7 @@ def integrated_gradients(
     padding: a zero column) is unknown in both references too, and contributes nothing.
     """
     inputs = inputs.detach()
-    start = origin(inputs, reference)
+    start = constant_reference(inputs, reference)
     paths = model, inputs, start.unsqueeze(1), target
     multipliers, missed, change = path_integral(*paths, steps)
     return Attribution(

@@ -7,10 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Origin = Literal["uniform", "zero"]
+ConstantReference = Literal["uniform", "zero"]
 
 
-def origin(inputs: Tensor, kind: Origin) -> Tensor:
+def constant_reference(inputs: Tensor, kind: ConstantReference) -> Tensor:
     """A reference that is no sequence ``(N, C, S)``: the same share of every base (``uniform``), or
     nothing (``zero``). What is unknown in the inputs is zero in both."""
     if kind == "zero":

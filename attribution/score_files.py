@@ -18,7 +18,9 @@ from xaibench.errors import UsageError
 from xaibench.shapes import Codes, Scores
 from xaibench.values import Intervals, N
 
-Layout = Literal["", "N4L", "NL4", "NL"]
+ScoreLayout = Literal["", "N4L", "NL4", "NL"]
+"""The axes of an array in a file: those that a model's input may have (``Layout``), and scores
+without bases; ``""`` where its shape says which."""
 
 _SCORES = (
     *("scores", "projected_shap/seq", "contributions", "attributions", "shap_values"),
@@ -43,7 +45,7 @@ class Reading:
 
     array: str = ""
     one_hot: Path | None = None
-    layout: Layout = ""
+    layout: ScoreLayout = ""
     alphabet: str = "ACGT"
     bases: Literal["observed", "sum"] = "observed"
 
@@ -63,7 +65,7 @@ class ScoreTable:
     signed: bool | None = None
 
 
-def read_table(path: Path, reading: Reading, known: Codes) -> ScoreTable:
+def read_score_table(path: Path, reading: Reading, known: Codes) -> ScoreTable:
     """The table in a file that holds rows: ``.npz``, ``.npy``, ``.h5``, ``.parquet``.
 
     ``known`` are the sequences of the test split, for a file that holds none of its own and has a
@@ -260,10 +262,10 @@ def _as_letters(texts: list[str], where: str) -> Codes:
         raise ScoresError(f"{where}: {error}; write the sequences as DNA") from None
 
 
-def _layout_of(shape: tuple[int, ...], reading: Reading, where: str) -> Layout:
+def _layout_of(shape: tuple[int, ...], reading: Reading, where: str) -> ScoreLayout:
     """Where the bases are in an array of this shape."""
     axes = [axis for axis in (1, 2) if len(shape) == 3 and shape[axis] == 4]
-    fitting: dict[Layout, bool] = {
+    fitting: dict[ScoreLayout, bool] = {
         "N4L": 1 in axes,
         "NL4": 2 in axes,
         "NL": len(shape) == 2,
@@ -282,7 +284,7 @@ def _layout_of(shape: tuple[int, ...], reading: Reading, where: str) -> Layout:
     raise ScoresError(f"{where}: expected {shape_of_layout}, got {shape}; {remedy}")
 
 
-def _blocks(array: Any, layout: Layout) -> Iterator[NDArray[Any]]:
+def _blocks(array: Any, layout: ScoreLayout) -> Iterator[NDArray[Any]]:
     """``(row, base, position)``, or ``(row, position)`` of scores without bases."""
     for start in range(0, len(array), _ROWS):
         block = np.asarray(array[start : start + _ROWS])
@@ -290,7 +292,7 @@ def _blocks(array: Any, layout: Layout) -> Iterator[NDArray[Any]]:
 
 
 def _of_positions(
-    values: Any, layout: Layout, reading: Reading, codes: Codes, where: str
+    values: Any, layout: ScoreLayout, reading: Reading, codes: Codes, where: str
 ) -> Scores:
     """One score per position: the one at the sequence's base, or the sum over the bases."""
     length = values.shape[1 if layout in ("NL4", "NL") else 2]

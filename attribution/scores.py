@@ -21,7 +21,15 @@ from xaibench.protocols import method
 from xaibench.shapes import Codes, Labels, Scores
 from xaibench.values import Intervals, N, Sequences
 
-from .score_files import Layout, Reading, ScoresError, ScoreTable, is_track, read_table, read_track
+from .score_files import (
+    Reading,
+    ScoreLayout,
+    ScoresError,
+    ScoreTable,
+    is_track,
+    read_score_table,
+    read_track,
+)
 
 Match = Literal["", "sequence", "interval", "order"]
 
@@ -53,7 +61,7 @@ def scores(
     match: Match = "",
     target: ClassName = "",
     signed: bool = True,
-    layout: Layout = "",
+    layout: ScoreLayout = "",
     alphabet: Alphabet = "ACGT",
     bases: Literal["observed", "sum"] = "observed",
     fill: float | None = None,
@@ -182,7 +190,7 @@ def _held(
     if is_track(path):
         table, rows, reverse = _along_genome(path, split)
         return _Held(table, rows, reverse, by_letters, "interval")
-    table = read_table(path, reading, split.codes)
+    table = read_score_table(path, reading, split.codes)
     how = match or _safe_match(table, reading, path)
     if how == "order":
         if table.codes is not None or table.intervals is not None:

@@ -23,7 +23,7 @@ from torch import nn
 
 import xaibench
 from xaibench.dna.encoding import to_letters
-from xaibench.dna.shuffling import references
+from xaibench.dna.shuffling import shuffled_references
 from xaibench.explanation.method_call import asks_for
 from xaibench.explanation.method_call import explain as call_method
 from xaibench.nn.adapted import adapted
@@ -46,7 +46,7 @@ def network() -> nn.Module:
 def alone(name: str, classifier: Any, codes: Any) -> None:
     """The method, with its references."""
     method = load("attribution", name).call
-    own = references(codes, 20, 0) if asks_for(method, "references") else None
+    own = shuffled_references(codes, 20, 0) if asks_for(method, "references") else None
     targets = np.ones(len(codes), np.int64)
     call_method(
         method, classifier, codes, targets, options={}, seed=0, component=name, references=own

@@ -50,7 +50,9 @@ def main() -> None:
     shape = (given.sequences, given.length)
     codes = np.random.default_rng(0).integers(4, size=shape).astype(np.uint8)
     inputs = one_hot(torch.from_numpy(codes))
-    shuffled = torch.from_numpy(shuffling.references(codes, given.references, 0)).flatten(0, 1)
+    shuffled = torch.from_numpy(shuffling.shuffled_references(codes, given.references, 0)).flatten(
+        0, 1
+    )
     references = one_hot(shuffled).unflatten(0, (given.sequences, given.references))
 
     print(f"{given.sequences} sequences of {given.length} nt, {given.references} references each")

@@ -52,7 +52,7 @@ PARTS = {
     "rankings": "xaibench.analysis.operator_shift:rankings",
     "agreement": "xaibench.analysis.agreement:agreement",
     "examples": "xaibench.analysis.examples:examples",
-    "reports": "xaibench.results.rendering:render",
+    "reports": "xaibench.results.rendering:render_reports",
 }
 """Where the time of a part is spent; what a revision lacks counts for the rest. ``artefacts`` are
 listed by kind, explanations by method. Up to 0.2.0 measuring was done within ``frame``."""

@@ -26,7 +26,7 @@ import torch
 
 from xaibench.dna.operators import uniform
 from xaibench.dna.replacement import replacement_counts, replacement_ranks
-from xaibench.dna.shuffling import references as shuffled
+from xaibench.dna.shuffling import shuffled_references as shuffled
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.explanation.method_call import explain
 from xaibench.models.cnn import CNN

@@ -52,7 +52,9 @@ def _peak(name: str, count: int, length: int) -> int:
     if name != "nothing":
         method = load("attribution", name).call
         codes = np.random.default_rng(0).integers(4, size=(count, length)).astype(np.uint8)
-        references = shuffling.references(codes, 20, 0) if asks_for(method, "references") else None
+        references = (
+            shuffling.shuffled_references(codes, 20, 0) if asks_for(method, "references") else None
+        )
         targets = np.zeros(count, np.int64)
         explain(
             method,

@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _ours(codes: np.ndarray, count: int) -> Callable[[], np.ndarray]:
-    return lambda: shuffling.references(codes, count, 0)
+    return lambda: shuffling.shuffled_references(codes, count, 0)
 
 
 def _theirs(codes: np.ndarray, count: int) -> Callable[[], torch.Tensor]:

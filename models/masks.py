@@ -24,7 +24,7 @@ def as_columns(masked: Mask) -> dict[str, str]:
     return {COLUMN: b64encode(np.packbits(masked, axis=1).tobytes()).decode()}
 
 
-def read(history: Sequence[Mapping[str, Any]], codes: Codes) -> Mask:
+def read_masks(history: Sequence[Mapping[str, Any]], codes: Codes) -> Mask:
     """``(epoch, sequence, position)``: True where a training hid a position of its first sequences.
 
     ``history`` is that of ``supervised``, as it is in the ``card.json`` beside the saved weights;
@@ -34,7 +34,7 @@ def read(history: Sequence[Mapping[str, Any]], codes: Codes) -> Mask:
     ValueError where the text is not as long as masks of these sequences are.
 
     >>> codes = np.zeros((2, 9), np.uint8)
-    >>> read([{"epoch": 1}, {"epoch": 2, "masks": "gIBAAA=="}], codes).nonzero()
+    >>> read_masks([{"epoch": 1}, {"epoch": 2, "masks": "gIBAAA=="}], codes).nonzero()
     (array([1, 1, 1]), array([0, 0, 1]), array([0, 8, 1]))
     """
     shape = codes[:RECORDED].shape

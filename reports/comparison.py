@@ -6,21 +6,21 @@ import pandas as pd
 
 from xaibench.comparison.side_by_side import Comparison
 
-from .content.comparison import document
+from .content.comparison import comparison_document
 from .format.paths import without_folders
-from .rendering.html import page
+from .rendering.html import html_of
 from .rendering.text import text_of
 from .web.assets import unscripted
 
 
 def html(comparison: Comparison) -> dict[str, str]:
     """``comparison.html``: runs side by side for a reader, in one file without a script."""
-    return {"comparison.html": page(document(comparison), unscripted())}
+    return {"comparison.html": html_of(comparison_document(comparison), unscripted())}
 
 
 def text(comparison: Comparison) -> dict[str, str]:
     """``comparison.txt``: what the command line prints; the gates are last."""
-    return {"comparison.txt": text_of(document(comparison), last="gates")}
+    return {"comparison.txt": text_of(comparison_document(comparison), last="gates")}
 
 
 def csv(comparison: Comparison) -> dict[str, str]:

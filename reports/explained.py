@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .figures.logo import Logo
 
-LONGEST = 600
+LONGEST_LOGO = 600
 """Positions of a sequence that are drawn; of a longer one those with the largest scores."""
 
 PER_LINE = 100
@@ -32,7 +32,7 @@ PER_LINE = 100
 _LETTERS_OF_A_PAGE = 40_000
 """Each takes about 50 bytes."""
 
-Count = Annotated[int, Field(ge=1)]
+PositiveCount = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Shown:
         return f"{self.name}: {self.target}{predicted}"
 
 
-def logos(blocks: Blocks, folder: Path, *, most: Count = 20) -> Written:
+def logos(blocks: Blocks, folder: Path, *, most: PositiveCount = 20) -> Written:
     """``logos/``: an SVG and a PNG of the first sequences, ``most`` of them, letters as high as
     their scores."""
     from .figures.panel import saved
@@ -82,7 +82,7 @@ def logos(blocks: Blocks, folder: Path, *, most: Count = 20) -> Written:
     return Written(tuple(written), _left_out(blocks, len(written) // 2, "drawn"))
 
 
-def page(blocks: Blocks, folder: Path, *, most: Count = 50) -> Written:
+def page(blocks: Blocks, folder: Path, *, most: PositiveCount = 50) -> Written:
     """``explanations.html``: where the scores are from, and a logo of each of the first sequences,
     ``most`` of them; one file that asks nothing of the network."""
     from .figures.logo import HIGH, heights_of, logo
@@ -129,7 +129,7 @@ def _shown_row(block: Explanations, row: int, number: int, *, placed: bool) -> S
     length = max(int(lengths(codes[None])[0]), 1)  # a sequence without a base is an N
     scores = np.where(codes < 4, block.scores[row], 0.0)[:length]
     start = _richest(scores)
-    end = min(start + LONGEST, length)
+    end = min(start + LONGEST_LOGO, length)
     target, where = int(block.targets[row]), block.sequences.intervals
     place = ""
     if placed and where is not None:
@@ -152,10 +152,10 @@ def _shown_row(block: Explanations, row: int, number: int, *, placed: bool) -> S
 
 
 def _richest(scores: NDArray[np.float64]) -> int:
-    """Where the window of ``LONGEST`` positions starts that holds most of the absolute scores."""
-    if len(scores) <= LONGEST:
+    """Where the window of ``LONGEST_LOGO`` positions starts that holds most absolute score."""
+    if len(scores) <= LONGEST_LOGO:
         return 0
-    held = np.convolve(np.abs(scores), np.ones(LONGEST), mode="valid")
+    held = np.convolve(np.abs(scores), np.ones(LONGEST_LOGO), mode="valid")
     return int(held.argmax())
 
 

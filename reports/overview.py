@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from xaibench.results.reading import Results
 
-from .content.overview import document, summarised
-from .rendering.html import page
+from .content.overview import overview_document, summarised
+from .rendering.html import html_of
 from .web.assets import unscripted
 
 
@@ -16,4 +16,7 @@ def index(name: str, runs: Iterable[tuple[str, Results | str]]) -> dict[str, str
     there are none."""
     table = summarised(runs)
     csv = table.to_csv(index=False, lineterminator="\n")
-    return {"index.html": page(document(name, table), unscripted()), "overview.csv": csv}
+    return {
+        "index.html": html_of(overview_document(name, table), unscripted()),
+        "overview.csv": csv,
+    }

@@ -1,7 +1,7 @@
 """A small plan with two models, through everything."""
 
 from xaibench.artefacts.job import Job
-from xaibench.plan.schema import read
+from xaibench.plan.schema import read_plan
 from xaibench.runs.pipeline import begin, run
 
 PLAN = """
@@ -53,7 +53,7 @@ is that of its tables and reports."""
 def work_of(folder, *, text=PLAN, changes=(), plugins=()):
     path = folder.parent / f"{folder.name}.yaml"
     path.write_text(text)
-    plan = read(str(path), changes=changes, plugins=plugins)
+    plan = read_plan(str(path), changes=changes, plugins=plugins)
     return begin(Job(plan, str(path), plugins, folder))
 
 

@@ -7,7 +7,7 @@ import pytest
 from shared import made_once
 
 from xaibench.artefacts.job import Job
-from xaibench.plan.schema import read
+from xaibench.plan.schema import read_plan
 from xaibench.runs import workers
 from xaibench.runs.pipeline import begin, run
 
@@ -72,7 +72,7 @@ def work_of(folder: Path, plan_text: str = PLAN):
     plan.write_text(plan_text)
     plugin.write_text(OWN)
     given = (str(plugin),)
-    return begin(Job(read(str(plan), plugins=given), str(plan), given, folder))
+    return begin(Job(read_plan(str(plan), plugins=given), str(plan), given, folder))
 
 
 def finished(folder: Path, plan_text: str = PLAN):

@@ -13,7 +13,7 @@ import yaml
 from xaibench.cli import main as command_line
 from xaibench.data.resolving import audited
 from xaibench.data.synthetic.planted import planted
-from xaibench.plan.schema import read
+from xaibench.plan.schema import read_plan
 from xaibench.plugins.registry import available, load
 from xaibench.testing.contract import check_attribution
 
@@ -38,7 +38,7 @@ def test_every_dataset_of_the_page_is_one_that_a_plan_can_name(block, tmp_path, 
         Path(name).touch()
     whole = block if block.startswith("dataset") else f"dataset:\n  name: planted\n{block}"
     Path("plan.yaml").write_text(f"{whole}\nmodels: [cnn]\n")
-    assert read("plan.yaml").dataset.use in available("datasets")
+    assert read_plan("plan.yaml").dataset.use in available("datasets")
 
 
 def test_the_planted_rule_of_the_page_can_be_drawn(tmp_path):
@@ -84,7 +84,7 @@ def test_the_methods_of_the_page_are_ones_that_a_plan_can_name(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     (block,) = blocks("yaml", "attribution.md")
     Path("plan.yaml").write_text(f"dataset: planted\nmodels: [cnn]\n{block}")
-    assert read("plan.yaml").attribution["deeplift"].options["strands"] == "both"
+    assert read_plan("plan.yaml").attribution["deeplift"].options["strands"] == "both"
 
 
 def test_every_method_stands_on_the_page() -> None:

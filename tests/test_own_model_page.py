@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from xaibench.cli import main as command_line
-from xaibench.plan.schema import read
+from xaibench.plan.schema import read_plan
 from xaibench.plugins.harness_options import Explain
 from xaibench.plugins.registry import load
 
@@ -41,7 +41,7 @@ def here(tmp_path, monkeypatch):
 
 
 def test_the_plan_of_the_page_names_three_replicates(here):
-    plan = read("plan.yaml", plugins=("my_model.py",))
+    plan = read_plan("plan.yaml", plugins=("my_model.py",))
     assert len(plan.models["mine"].options["weights"]) == 3
 
 

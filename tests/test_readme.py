@@ -11,7 +11,7 @@ import typer
 from xaibench.cli import app
 from xaibench.cli import main as command_line
 from xaibench.plan.listing import LISTED
-from xaibench.plan.schema import read
+from xaibench.plan.schema import read_plan
 from xaibench.plugins.registry import available
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -56,20 +56,20 @@ def test_the_plan_of_an_own_network_is_one_that_can_be_run(here):
     (here / "my_model.py").write_text("from torch import nn\n\nclass Net(nn.Module):\n    pass\n")
     for name in ("peaks.csv", "fold0.pt", "fold1.pt"):
         (here / name).touch()
-    plan = read("own.yaml", plugins=("my_model.py",))
+    plan = read_plan("own.yaml", plugins=("my_model.py",))
     assert plan.models["mine"].options["weights"] == ["fold0.pt", "fold1.pt"]
 
 
 def test_the_plan_is_one_that_can_be_run(here, monkeypatch):
-    _, plan = blocks("yaml")
-    (here / "plan.yaml").write_text(plan)
+    _, text = blocks("yaml")
+    (here / "plan.yaml").write_text(text)
     (here / "data").mkdir()
     (here / "data" / "human_or_worm_standin.csv.gz").touch()
     monkeypatch.setenv("XAIBENCH_DATA", str(here / "data"))
-    read_plan = read("plan.yaml")
-    assert list(read_plan.models) == ["cnn", "attngen", "attention only"]
-    assert read_plan.models["attention only"].options["masking"]["policy"] == "none"
-    assert len(read_plan.seeds) == 5
+    plan = read_plan("plan.yaml")
+    assert list(plan.models) == ["cnn", "attngen", "attention only"]
+    assert plan.models["attention only"].options["masking"]["policy"] == "none"
+    assert len(plan.seeds) == 5
 
 
 def test_the_plug_in_runs_through_the_whole_harness(here, monkeypatch, capsys):
@@ -114,7 +114,7 @@ def test_every_command_and_every_kind_is_named():
 
 def test_the_defaults_are_those_of_the_plan(here):
     (here / "plan.yaml").write_text("dataset: planted\nmodels: [cnn]\n")
-    plan = read("plan.yaml")
+    plan = read_plan("plan.yaml")
     assert plan.seeds == (0, 1, 2)
     assert len(plan.attribution) == 6
     assert set(plan.attribution) < set(available("attribution"))

@@ -22,7 +22,7 @@ from xaibench.testing.toy_models import (
     linear,
     motif_count,
     network,
-    references,
+    random_references,
     saturating,
     sequences,
 )
@@ -37,7 +37,7 @@ __all__ = [
     "linear",
     "motif_count",
     "network",
-    "references",
+    "random_references",
     "saturating",
     "sequences",
 ]

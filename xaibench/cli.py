@@ -119,7 +119,7 @@ def run(
     if dry_run:
         from xaibench.runs import forecast
 
-        echo(forecast.summary(work, **how))
+        echo(forecast.forecast_text(work, **how))
         return
     outcome = running.run(work, **how, command=_command())
     echo(running.conclusion(work, outcome))
@@ -216,7 +216,7 @@ def report(
     from xaibench.runs import reporting, series_folder
 
     is_series = series_folder.is_series(folder)
-    render = series_folder.render if is_series else reporting.report
+    render = series_folder.render_series if is_series else reporting.report
     written, failures = render(folder, tuple(plugins or ()), tuple(formats or ()))
     for path in written:
         echo(path)

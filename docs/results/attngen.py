@@ -20,7 +20,7 @@ from xaibench.artefacts.curve_keys import CurveKey
 from xaibench.artefacts.job import Job, Work, prepare
 from xaibench.artefacts.trained_models import replicates_of
 from xaibench.evaluation.quantities import existing_curves
-from xaibench.plan.schema import read
+from xaibench.plan.schema import read_plan
 
 HERE = Path(__file__).parent
 RATIOS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
@@ -142,7 +142,7 @@ def deletion(axis: plt.Axes, run: Path, model: str, operator: str) -> None:
 
 def with_controls(axis: plt.Axes, run: Path, operator: str) -> None:
     """Attention's own control maps, in three ways."""
-    work = prepare(Job(read(str(run / "plan.yaml")), str(run / "plan.yaml"), (), run))
+    work = prepare(Job(read_plan(str(run / "plan.yaml")), str(run / "plan.yaml"), (), run))
     for control, style in CONTROLS.items():
         lines = of_control(work, operator, control)
         label = f"{control} ({lines.shape[1]})"

@@ -12,11 +12,11 @@ import yaml
 from xaibench.results.reading import Results
 
 from ..format.numbers import ABSENT
-from ..format.select import given_weights, methods_of, models_of, replicate_noun, seeds_of
+from ..format.select import given_weights, methods_of, models_of, replicate_noun, seeds_with_records
 from ..tables.table import Cell, Table, heads
 
 
-def title(results: Results) -> str:
+def report_title(results: Results) -> str:
     planned = results.plan.get("dataset")
     options = planned if isinstance(planned, dict) else {}
     path = PurePath(str(options.get("path") or "")).name
@@ -34,7 +34,7 @@ def facts(results: Results) -> list[str]:
     counts = [
         (len(models_of(results)), "model"),
         (len(methods_of(results)), "method"),
-        (len(seeds_of(results)), replicate_noun(results)),
+        (len(seeds_with_records(results)), replicate_noun(results)),
         (0 if math.isnan(sequences) else int(sequences), "explained sequence"),
     ]
     texts = [f"{count:,} {noun}{'' if count == 1 else 's'}" for count, noun in counts]
@@ -77,7 +77,7 @@ def _classes(data: dict[str, Any]) -> list[str]:
 def _seeds(results: Results) -> str:
     """The seeds that models were trained under; nothing where none was trained."""
     trained = [model for model in models_of(results) if model not in given_weights(results)]
-    return _comma_separated(seeds_of(results)) if trained else ""
+    return _comma_separated(seeds_with_records(results)) if trained else ""
 
 
 def _weights(results: Results) -> str:

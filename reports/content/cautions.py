@@ -5,7 +5,7 @@ from __future__ import annotations
 from xaibench.results.reading import Results
 
 from ..format.numbers import number
-from ..format.select import replicate_noun, seeds_of
+from ..format.select import replicate_noun, seeds_with_records
 from ..tables.discrimination import largest_class, uneven
 
 FEW_SEEDS = 5
@@ -69,7 +69,7 @@ def _uneven_classes(results: Results) -> list[str]:
 
 def _few_seeds(results: Results) -> list[str]:
     """A caution on retraining where there are fewer than ``FEW_SEEDS``."""
-    seeds, noun = len(seeds_of(results)), replicate_noun(results)
+    seeds, noun = len(seeds_with_records(results)), replicate_noun(results)
     if seeds == 1:
         return [
             f"One {noun}: nothing is known of retraining. Every interval is over sequences and "

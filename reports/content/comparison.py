@@ -25,7 +25,7 @@ from ..format.numbers import (
     decimals_of,
     direction,
     ends,
-    interval,
+    interval_text,
     listed,
     mean_and_interval,
     number,
@@ -34,7 +34,7 @@ from ..format.numbers import (
     why,
 )
 from ..format.paths import last_part, without_folders
-from ..format.select import Row, rows_of
+from ..format.select import TableRow, rows_of
 from ..tables.table import COUNTED, Cell, Table, heads
 from .document import Document, Section, Verdict
 
@@ -50,22 +50,22 @@ FEW_ROWS = 12
 """A table of no more rows is open though it is not the first of its family."""
 
 
-def document(comparison: Comparison) -> Document:
+def comparison_document(comparison: Comparison) -> Document:
     """Runs side by side: the verdict on each pair, the gates, and what differs."""
     return Document(
-        title(comparison),
+        comparison_title(comparison),
         tuple(f"{run.letter}: {run.name}" for run in comparison.runs),
-        tuple(verdicts(comparison)),
+        tuple(pair_verdicts(comparison)),
         (*gates(comparison), *_sections(comparison)),
     )
 
 
-def title(comparison: Comparison) -> str:
+def comparison_title(comparison: Comparison) -> str:
     first, *others = (run.name for run in comparison.runs)
     return f"{listed(others)} compared with {first}"
 
 
-def verdicts(comparison: Comparison) -> list[Verdict]:
+def pair_verdicts(comparison: Comparison) -> list[Verdict]:
     """What a reader should know first of each pair."""
     return [
         Verdict(
@@ -104,7 +104,7 @@ def _gate(each: GateResult) -> tuple[Cell, ...]:
     row = pd.Series(dict(each.row))
     decimals = decimals_of(row.to_frame().T)
     low, high = ends(row)
-    drop = f"{number(-row['mean'], decimals)} {interval(-high, -low, decimals)}".strip()
+    drop = f"{number(-row['mean'], decimals)} {interval_text(-high, -low, decimals)}".strip()
     gate = (each.gate.metric, each.gate.method or OF_THE_MODEL, f"{each.gate.most:g}")
     return (
         Cell(":".join(gate)),
@@ -276,7 +276,7 @@ def _table_of_rows(
     return Table(caption, heads(*header, prose=range(len(names))), body, folded=folded)
 
 
-def _difference(row: Row, names: list[str], decimals: int) -> tuple[Cell, ...]:
+def _difference(row: TableRow, names: list[str], decimals: int) -> tuple[Cell, ...]:
     """One row: both means, their difference with its mark, both p values, and from how much."""
     reason = without_folders(str(row["reason"]))
     means = (Cell(number(row[f"{run}_mean"], decimals), note=reason) for run in ("first", "second"))
@@ -291,7 +291,7 @@ def _difference(row: Row, names: list[str], decimals: int) -> tuple[Cell, ...]:
     )
 
 
-def _counts_of_both(row: Row) -> str:
+def _counts_of_both(row: TableRow) -> str:
     seeds = {int(row["first_seeds"]): None, int(row["second_seeds"]): None}
     return f"{used(row)} {TIMES} {' and '.join(map(str, seeds))}"
 

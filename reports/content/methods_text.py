@@ -22,7 +22,7 @@ from ..format.select import (
     models_of,
     operator_of,
     seed_counts,
-    seeds_of,
+    seeds_with_records,
     single_output,
     without_classes,
 )
@@ -41,7 +41,7 @@ def cited_works(text: str) -> list[Publication]:
     return [work for cited_as, work in works().items() if cited_as in text]
 
 
-def references(text: str) -> Table | None:
+def works_cited(text: str) -> Table | None:
     """The works that a text cites, in full; None where it cites none."""
     rows = tuple((Cell(work.cited_as), Cell(work.reference)) for work in cited_works(text))
     header = heads("Cited as", "Work", prose=(0, 1))
@@ -192,7 +192,7 @@ def _statistics(results: Results) -> str:
     units = "whole groups of sequences" if groups else "sequences"
     drawn = f" The explained sequences are of {groups:,} groups (Bell and McCaffrey 2002)."
     more = f" (Holm 1979).{drawn * bool(groups)}"
-    if len(seeds_of(results)) < 2:
+    if len(seeds_with_records(results)) < 2:
         return (
             f"Intervals (95 %) and p values are of t over {units}, widened for skewness (Hall "
             f"1992), and hold for these trained models; p is corrected over the methods of a model"

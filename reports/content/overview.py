@@ -14,7 +14,7 @@ from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
 from xaibench.results.schema import Question
 
-from ..format.numbers import ABSENT, decimals_of, ends, interval, listed, number
+from ..format.numbers import ABSENT, decimals_of, ends, interval_text, listed, number
 from ..format.paths import without_folders
 from ..format.select import (
     matching,
@@ -34,7 +34,7 @@ from .document import Document, Section
 MEASURED = ("accuracy", "auroc", "gap", "normalised")
 """Columns with a mean and the two ends of its interval."""
 
-COLUMNS = (
+OVERVIEW_COLUMNS = (
     *("dataset", "model", "accuracy", "accuracy_low", "accuracy_high", "floor", "floor_model"),
     *("auroc", "auroc_low", "auroc_high"),
     *("best", "gap", "gap_low", "gap_high", "normalised", "normalised_low", "normalised_high"),
@@ -53,7 +53,7 @@ class Entry:
 
 
 def summarised(runs: Iterable[tuple[str, Results | str]]) -> pd.DataFrame:
-    """One row per run and model, ``COLUMNS`` and a column ``rank METHOD`` per method.
+    """One row per run and model, ``OVERVIEW_COLUMNS`` and a column ``rank METHOD`` per method.
 
     ``runs`` are labels with results, or with the reason why there are none.
     """
@@ -62,7 +62,9 @@ def summarised(runs: Iterable[tuple[str, Results | str]]) -> pd.DataFrame:
     rows = [
         {**entry.columns, **{f"rank {m}": entry.ranks.get(m) for m in methods}} for entry in entries
     ]
-    return pd.DataFrame(rows, columns=[*COLUMNS, *(f"rank {method}" for method in methods)])
+    return pd.DataFrame(
+        rows, columns=[*OVERVIEW_COLUMNS, *(f"rank {method}" for method in methods)]
+    )
 
 
 def _entries(label: str, run: Results | str) -> Iterator[Entry]:
@@ -133,7 +135,7 @@ def _with_ends(name: str, rows: pd.DataFrame) -> dict[str, float]:
 # The document
 
 
-def document(name: str, table: pd.DataFrame) -> Document:
+def overview_document(name: str, table: pd.DataFrame) -> Document:
     """The rows of ``summarised`` for a reader; runs that there are not are cautions."""
     rows = [row for row in table.to_dict("records") if isinstance(row["model"], str)]
     lost = table[table["model"].isna()]
@@ -233,4 +235,4 @@ def _with_interval(row: Mapping[Any, Any], name: str, decimals: int) -> str:
     mean, low, high = (float(row[column]) for column in (name, f"{name}_low", f"{name}_high"))
     if math.isnan(mean):
         return ABSENT
-    return f"{number(mean, decimals)} {interval(low, high, decimals)}".strip()
+    return f"{number(mean, decimals)} {interval_text(low, high, decimals)}".strip()

@@ -21,15 +21,15 @@ from ..format.select import (
 from ..tables.accuracy import accuracy, accuracy_differences, baselines
 from ..tables.agreement import matrices
 from ..tables.certainty import can_show, certainty
-from ..tables.claims import claims, rules
+from ..tables.claims import claims_tables, rules
 from ..tables.controls import controls
-from ..tables.cost import cost, guards
+from ..tables.cost import cost_table, guards
 from ..tables.discrimination import (
     LACKING,
     OF_NUMBERS,
     discrimination,
     discrimination_differences,
-    regression,
+    regression_table,
 )
 from ..tables.failures import unmeasured
 from ..tables.leaderboard import by_seed, leaderboard, standings
@@ -37,15 +37,15 @@ from ..tables.metrics import between_models, gaps, measures, randomisation, stab
 from ..tables.operators import agreement_of_operators, distances, least_agreement
 from ..tables.pairs import pairs
 from ..tables.pareto import score_and_cost
-from ..tables.selftest import comparisons, failures, outcomes, summary
+from ..tables.selftest import comparisons, failures, outcomes, selftest_sentence
 from ..tables.table import Table
 from ..tables.training import converged, masked
 from .about import about, command, models_table, plan_text
 from .document import Listing, Section
 from .glossary import glossary
-from .methods_text import account, references
+from .methods_text import account, works_cited
 
-Tables = Iterable[Table | None]
+SectionTables = Iterable[Table | None]
 Text = str | Callable[[Results], str]
 
 AGAINST_RANDOM = (
@@ -67,7 +67,7 @@ class PlannedSection:
     title: str
     short: str
     lead: tuple[Text, ...] = ()
-    tables: Callable[[Results], Tables] | None = None
+    tables: Callable[[Results], SectionTables] | None = None
     figures: tuple[str, ...] = ()
     folded: bool = True
 
@@ -96,10 +96,10 @@ def sections(results: Results) -> list[Section]:
 
 def per_model(
     *makers: Callable[[Results, str], Table | Iterable[Table] | None],
-) -> Callable[[Results], Tables]:
+) -> Callable[[Results], SectionTables]:
     """The tables of one model after the other, by each of the ``makers``."""
 
-    def tables(results: Results) -> Tables:
+    def tables(results: Results) -> SectionTables:
         for model in models_of(results):
             for maker in makers:
                 made = maker(results, model)
@@ -108,17 +108,17 @@ def per_model(
     return tables
 
 
-def per_family(family: str) -> Callable[[Results], Tables]:
+def per_family(family: str) -> Callable[[Results], SectionTables]:
     """A table per model of the metrics of a family."""
     return per_model(lambda results, model: measures(results, model, family))
 
 
-def overall(*makers: Callable[[Results], Table | None]) -> Callable[[Results], Tables]:
+def overall(*makers: Callable[[Results], Table | None]) -> Callable[[Results], SectionTables]:
     """A table by each of the ``makers``."""
     return lambda results: (maker(results) for maker in makers)
 
 
-def every(*groups: Callable[[Results], Tables]) -> Callable[[Results], Tables]:
+def every(*groups: Callable[[Results], SectionTables]) -> Callable[[Results], SectionTables]:
     """The tables of one group after the other."""
     return lambda results: chain.from_iterable(group(results) for group in groups)
 
@@ -188,7 +188,7 @@ def _selftest_is(results: Results) -> str:
         "A metric is tested on maps whose order is known before it may rank methods: the oracle "
         "must be above random, random above the negated oracle, and the blurred oracle must not "
         "be above the oracle, by intervals for these trained models. A metric that fails cannot "
-        f"discriminate here and ranks nothing. {summary(results)} {DIFFERENCES}"
+        f"discriminate here and ranks nothing. {selftest_sentence(results)} {DIFFERENCES}"
     )
 
 
@@ -218,20 +218,20 @@ def _where_defined(results: Results) -> str:
     return "Every metric is defined at the end." if has else ""
 
 
-def _between_tables(results: Results) -> Tables:
+def _between_tables(results: Results) -> SectionTables:
     return (between_models(results, *pair) for pair in combinations(models_of(results), 2))
 
 
-def _costs(results: Results) -> Tables:
+def _costs(results: Results) -> SectionTables:
     """Cost beside the score, and alone only where a method has a cost and no score."""
     scored = [score_and_cost(results, model) for model in models_of(results)]
     count = sum(len(table.rows) for table in scored if table)
     has_cost = results.cost[["model", "method"]].drop_duplicates()
-    return scored if count == len(has_cost) else [*scored, cost(results)]
+    return scored if count == len(has_cost) else [*scored, cost_table(results)]
 
 
-def _references(results: Results) -> Tables:
-    return [references(account(results))]
+def _references(results: Results) -> SectionTables:
+    return [works_cited(account(results))]
 
 
 REPORT = (
@@ -244,7 +244,7 @@ REPORT = (
             "undecided at this n. p values are corrected after Holm over all claims.",
             rules,
         ),
-        claims,
+        claims_tables,
         folded=False,
     ),
     PlannedSection(
@@ -298,7 +298,7 @@ REPORT = (
         overall(
             accuracy,
             discrimination,
-            regression,
+            regression_table,
             baselines,
             accuracy_differences,
             discrimination_differences,

@@ -17,7 +17,7 @@ from ..format.names import (
     first_localisation,
     first_upper,
     label,
-    named,
+    metric_under_operator,
 )
 from ..format.numbers import (
     brief,
@@ -25,14 +25,14 @@ from ..format.numbers import (
     decimals_of,
     direction,
     ends,
-    interval,
+    interval_text,
     listed,
     mean_and_interval,
     number,
     probability,
 )
 from ..format.select import (
-    Row,
+    TableRow,
     chances_of_best,
     models_of,
     normalised,
@@ -93,7 +93,7 @@ def _by_auroc(results: Results, model: str) -> str:
     return f"{sentence}, {clearly} more than the best trivial baseline ({reached})."
 
 
-def _beside_baselines(results: Results, row: Row) -> str:
+def _beside_baselines(results: Results, row: TableRow) -> str:
     """Where the accuracy of a model is not clearly above that of the best trivial baseline."""
     known = results.environment.get("floor") or []
     best = max(known, key=lambda baseline: float(baseline["accuracy"]), default=None)
@@ -103,10 +103,10 @@ def _beside_baselines(results: Results, row: Row) -> str:
     return f", not clearly more than a trivial baseline ({best['name']}: {reached})"
 
 
-def _percentage(row: Row) -> str:
+def _percentage(row: TableRow) -> str:
     low, high = ends(row)
     text = f"{number(100 * row['mean'], 1)} %"
-    known = interval(100 * low, 100 * high, 1)
+    known = interval_text(100 * low, 100 * high, 1)
     return f"{text} {known}".strip()
 
 
@@ -185,7 +185,7 @@ def _not_above_controls(results: Results, model: str, known: pd.DataFrame) -> li
 def _blind(results: Results, model: str, metric: str, operator: str) -> list[Sentence]:
     """Where a metric failed its self-test: nothing is recommended from it."""
     why = _because(tested(results, model, metric, operator).reason)
-    which = first_upper(named(metric, operator))
+    which = first_upper(metric_under_operator(metric, operator))
     failed = f"{which} cannot tell good explanations from bad ones on this model{why}."
     others = operators_that_pass(results, model, metric)
     passes: list[Sentence] = [(f"It passes its self-test under {', '.join(others)}.",)]
@@ -197,7 +197,7 @@ def _untested(results: Results, model: str, metric: str, operator: str) -> list[
     test = tested(results, model, metric, operator)
     if test.passed != "unknown":
         return []
-    which, why = named(metric, operator), _because(test.reason)
+    which, why = metric_under_operator(metric, operator), _because(test.reason)
     return [(f"Whether {which} can tell good explanations from bad ones is not known{why}.",)]
 
 
@@ -261,7 +261,7 @@ def _best_first(results: Results, model: str, metric: str) -> pd.DataFrame:
     return rows[rows["mean"].notna()].sort_values("mean", ascending=lower, kind="stable")
 
 
-def _is_chance(results: Results, metric: str, best: Row) -> bool:
+def _is_chance(results: Results, metric: str, best: TableRow) -> bool:
     """Whether the best value is not above that of chance, where that is known."""
     chance = chance_of(results, metric)
     if chance is None or better_of(results, metric) == "lower":

@@ -31,11 +31,11 @@ SIZE = 11.0
 """Pixels of a letter's em. A figure has 72 to the inch, so that a pixel is a point of matplotlib;
 files are as large on paper."""
 
-WIDTH = 460.0
+PANEL_WIDTH = 460.0
 LINE = 14.0
 """Pixels from one name to the next in a column of names."""
 
-LONGEST = 24
+LONGEST_NAME = 24
 """Letters of a name in a figure; of a longer one the middle gives way."""
 
 MISSING = "Glyph .* missing from"
@@ -155,7 +155,7 @@ def pixels(figure: Figure) -> Transform:
 def _fitted(label: str, room: float) -> str:
     """A label, its middle left out where it is longer than its axis."""
     long = width_of(label)
-    return label if long <= room else shortened(label, int(len(label) * room / long))
+    return label if long <= room else elided(label, int(len(label) * room / long))
 
 
 def draw_line(axes: Axes, x: Numbers, y: Numbers, style: Style, **options: Any) -> None:
@@ -233,15 +233,15 @@ def limits_of(values: Any) -> tuple[float, float]:
     return (low - air, high + air)
 
 
-def short(name: str, most: int = LONGEST) -> str:
+def short(name: str, most: int = LONGEST_NAME) -> str:
     """A name that fits into a figure, in one line, and tells no folder."""
-    return shortened(" ".join(without_folders(name).split()), most)
+    return elided(" ".join(without_folders(name).split()), most)
 
 
-def shortened(name: str, most: int) -> str:
+def elided(name: str, most: int) -> str:
     """A name that fits: its middle gives way.
 
-    >>> shortened("integrated_gradients_of_everything", 15)
+    >>> elided("integrated_gradients_of_everything", 15)
     'integra…rything'
     """
     half = (most - 1) // 2
@@ -262,12 +262,12 @@ def width_of(text: str, size: float = SIZE) -> float:
     return float(width)
 
 
-def spread(desired: Sequence[float], ends: tuple[float, float], apart: float) -> list[float]:
+def spaced(desired: Sequence[float], ends: tuple[float, float], apart: float) -> list[float]:
     """Rising places as near to the ``desired`` (rising) ones as ``apart`` and the ends allow.
 
     Where there is too little room, places are closer, and evenly so.
 
-    >>> spread([5, 6, 20], (0, 30), 4)
+    >>> spaced([5, 6, 20], (0, 30), 4)
     [5, 9, 20]
     """
     if len(desired) > 1:

@@ -13,7 +13,7 @@ from xaibench.results.reading import Results
 
 from ..format.select import methods_of
 from .canvas import (
-    WIDTH,
+    PANEL_WIDTH,
     Axis,
     Numbers,
     canvas,
@@ -31,7 +31,7 @@ from .style import Style, styles
 Curve = Sequence[Numbers]
 """Fractions, mean, low and high, ``(step,)`` each."""
 
-COLUMNS = ("fraction", "mean", "low", "high")
+CURVE_COLUMNS = ("fraction", "mean", "low", "high")
 
 
 def curve_panels(results: Results, operator: str, quantity: str, order: str) -> list[Panel]:
@@ -57,7 +57,7 @@ def curve_panels(results: Results, operator: str, quantity: str, order: str) -> 
 def _by_method(rows: pd.DataFrame, style: Mapping[str, Style]) -> dict[str, Curve]:
     """Method -> its curve; the random control, which is drawn first, at the front."""
     rows = rows.sort_values("fraction", kind="stable")
-    every, methods = rows[[*COLUMNS]].to_numpy(float), rows["method"].to_numpy()
+    every, methods = rows[[*CURVE_COLUMNS]].to_numpy(float), rows["method"].to_numpy()
     curves_of_methods: dict[str, Curve] = {}
     for method in set(methods):
         own = every[methods == method]
@@ -76,7 +76,7 @@ def curves_figure(
     """
     areas = {name: float(np.trapezoid(mean, at)) for name, (at, mean, _, _) in curves.items()}
     falling = sorted(areas, key=lambda name: -areas[name])
-    with canvas(WIDTH, height_for(falling, 250)) as figure:
+    with canvas(PANEL_WIDTH, height_for(falling, 250)) as figure:
         axes = plain_axes(figure, Axis(x, (0.0, 1.0)), y, right=room_for(falling))
         for name, (at, _, low, high) in curves.items():
             if bands or name == RANDOM:

@@ -30,14 +30,14 @@ def figures(results: Results) -> dict[str, str | bytes]:
     results = shareable(results)
     files: dict[str, str | bytes] = {}
     captions = []
-    for name, panel in named(results):
+    for name, panel in named_panels(results):
         files |= {f"{FOLDER}/{name}.{kind}": file for kind, file in panel.files.items()}
         captions.append((name, panel.alt))
     lines = [f"- `{name}`: {without_folders(' '.join(alt.split()))}" for name, alt in captions]
     return {**files, f"{FOLDER}/captions.md": "\n".join(["# Figures", "", *lines, ""])}
 
 
-def named(results: Results) -> Iterator[tuple[str, Panel]]:
+def named_panels(results: Results) -> Iterator[tuple[str, Panel]]:
     """Each panel with the name of its file: what it shows, and the number and name of its model."""
     from .example_curves import curve_panels_of_examples
     from .forest import gap_panels

@@ -14,7 +14,7 @@ from ..tables.selftest import tested
 from ..tables.table import CANNOT
 from .canvas import (
     AIR,
-    WIDTH,
+    PANEL_WIDTH,
     Axis,
     Margins,
     add_axes,
@@ -29,7 +29,7 @@ from .canvas import (
 from .panel import Panel
 from .style import GREY, PLAIN, Style, styles
 
-ROW = 20.0
+_ROW_HEIGHT = 20.0
 
 OUTER, INNER = ("low", "high"), ("sequences_low", "sequences_high")
 """The interval for retraining, drawn thin, and that for these trained models, drawn thick."""
@@ -54,8 +54,8 @@ def _panel(results: Results, model: str, rows: pd.DataFrame, x: Axis) -> Panel:
     decimals = decimals_of(rows)
     numbers = [mean_and_interval(row, decimals) for row in rows_of(rows)]
     left, right = (max(map(width_of, texts)) for texts in (names, numbers))
-    height = 50 + ROW * len(rows)
-    with canvas(max(WIDTH, left + right + 220), height) as figure:
+    height = 50 + _ROW_HEIGHT * len(rows)
+    with canvas(max(PANEL_WIDTH, left + right + 220), height) as figure:
         axes = add_axes(figure, Margins(left + 2 * AIR, 8.0, right + 2 * AIR))
         axes.set(xlim=x.limits, ylim=(len(rows) - 0.4, -0.6), yticks=[])
         axes.spines["left"].set_visible(False)

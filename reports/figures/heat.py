@@ -17,20 +17,20 @@ from scipy.spatial.distance import squareform
 
 from xaibench.results.reading import Results
 
-from ..format.names import named
+from ..format.names import metric_under_operator
 from ..format.numbers import ABSENT, number
 from ..format.select import methods_of, models_of, operator_of, ranking
 from .canvas import (
     AIR,
-    WIDTH,
+    PANEL_WIDTH,
     Margins,
     Numbers,
     add_axes,
     canvas,
     draw_line,
+    elided,
     pixels,
     short,
-    shortened,
     width_of,
     write,
 )
@@ -92,7 +92,7 @@ def _scores(results: Results, model: str) -> pd.DataFrame:
 
 
 def _score_panel(results: Results, model: str, table: pd.DataFrame) -> Panel:
-    rows = [shortened(named(str(metric), ""), 34) for metric in table.index]
+    rows = [elided(metric_under_operator(str(metric), ""), 34) for metric in table.index]
     figure, _ = _heat_map(table, rows, styles(methods_of(results)), ("0 random", "1 oracle"))
     means = table.mean().items()
     values_text = ", ".join(f"{short(str(method))} {mean:.2f}" for method, mean in means)
@@ -182,7 +182,7 @@ def _heat_map(
     across, down = CELL * len(columns), ROW * len(rows)
     above = max(map(width_of, columns)) * np.sin(angle) + 20
     beside = max(last - CELL / 2 + AIR, right, AIR)
-    width, height = max(left + across + beside, WIDTH), above + down + 34
+    width, height = max(left + across + beside, PANEL_WIDTH), above + down + 34
     with canvas(width, height) as figure:
         axes = add_axes(figure, Margins(left, above, width - left - across, 34))
         _draw_cells(axes, table)

@@ -11,7 +11,7 @@ from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 
-from .style import LETTERS
+from .style import LETTER_COLOURS
 
 BASE = 40
 """Units of a logo's SVG from one position to the next; a letter is as wide as ``WIDE``."""
@@ -60,7 +60,7 @@ def heights_of(letters: str, scores: NDArray[np.float64]) -> Heights:
     >>> heights_of("ANG", np.array([2.0, 9.0, -1.0])).tolist()
     [1.0, 0.0, -0.5]
     """
-    known = np.array([letter in LETTERS for letter in letters], bool) & np.isfinite(scores)
+    known = np.array([letter in LETTER_COLOURS for letter in letters], bool) & np.isfinite(scores)
     heights = np.where(known, scores, 0.0)
     largest = float(np.abs(heights).max(initial=0.0))
     return heights / largest if largest > 0 else heights
@@ -84,7 +84,7 @@ def logo(letters: str, heights: Heights) -> Logo:
     units = np.rint(heights * (HIGH / span if span > 0 else 0.0)).astype(int)
     axis = int(max(units.max(initial=0), 0))
     margin = (BASE - WIDE) // 2
-    drawn: dict[str, list[str]] = {letter: [] for letter in LETTERS}
+    drawn: dict[str, list[str]] = {letter: [] for letter in LETTER_COLOURS}
     for position in np.flatnonzero(units).tolist():
         letter = letters[position]
         right, down, shape = stretched(letter, WIDE, int(units[position]))

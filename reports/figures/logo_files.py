@@ -18,10 +18,10 @@ from ..format.select import methods_of, models_of
 from .canvas import Margins, add_axes, canvas, short, write
 from .logo import BASE, WIDE, Heights, glyph, heights_of
 from .panel import Panel
-from .style import GREY, LETTERS, TRUTH
-from .window import window
+from .style import GREY, LETTER_COLOURS, TRUTH
+from .window import drawn_window
 
-MOST = 100
+POSITIONS_PER_SHEET = 100
 """How many positions a sheet shows: more would be too small to read in print."""
 
 ROW, HEAD, FOOT = 62.0, 26.0, 34.0
@@ -47,7 +47,7 @@ def logo_panels(results: Results) -> dict[tuple[int, int], Panel]:
 
 
 def _sheet(example: Mapping[str, Any], model: str, methods: Sequence[str], title: str) -> Figure:
-    start, end = window(example, MOST)
+    start, end = drawn_window(example, POSITIONS_PER_SHEET)
     width = 2 * EDGE + POSITION * (end - start)
     height = HEAD + ROW * len(methods) + FOOT
     with canvas(width, height) as figure:
@@ -84,7 +84,7 @@ def _title(example: Mapping[str, Any], model: str) -> str:
 def draw_logo(axes: Axes, letters: str, heights: Heights, start: int = 0) -> None:
     """A logo on axes of matplotlib, its first position at ``start``."""
     letter_at = np.array(list(letters))
-    for letter, colour in LETTERS.items():
+    for letter, colour in LETTER_COLOURS.items():
         where = np.flatnonzero((letter_at == letter) & (heights != 0))
         if len(where):
             shape = _compound(letter, start + where, heights[where])

@@ -9,7 +9,7 @@ from xaibench.results.reading import Results
 
 from ..format.select import operators_of
 from .canvas import (
-    WIDTH,
+    PANEL_WIDTH,
     Axis,
     canvas,
     draw_band,
@@ -23,7 +23,7 @@ from .canvas import (
 from .panel import Panel
 from .style import PLAIN, Style, styles
 
-QUANTITIES = {
+AXIS_LABELS = {
     "log_likelihood": "change of log-likelihood (nats per base)",
     "confidence": "change of confidence",
 }
@@ -54,9 +54,9 @@ def _panel(model: str, quantity: str, rows: pd.DataFrame, style: dict[str, Style
     }
     falling = sorted(curves, key=lambda operator: -float(np.mean(curves[operator][1])))
     names = {operator: style.get(operator, PLAIN) for operator in falling}
-    label = QUANTITIES.get(quantity, quantity.replace("_", " "))
+    label = AXIS_LABELS.get(quantity, quantity.replace("_", " "))
     y = Axis(label, limits_of([0.0, *rows[["low", "high"]].to_numpy(float).ravel()]))
-    with canvas(WIDTH, height_for(falling, 250)) as figure:
+    with canvas(PANEL_WIDTH, height_for(falling, 250)) as figure:
         x = Axis("share of positions replaced at random", (0.0, 1.0))
         axes = plain_axes(figure, x, y, right=room_for(falling))
         for operator, (at, mean, low, high) in curves.items():

@@ -19,7 +19,7 @@ from ..format.select import models_of, operator_of
 if TYPE_CHECKING:
     from .panel import Panel
 
-MOST = "most relevant first"
+MOST_RELEVANT_FIRST = "most relevant first"
 """The order of deletion, as the curves of a run name it."""
 
 APART = "With the least relevant first, signed and unsigned methods are not to be compared."
@@ -129,7 +129,7 @@ def _curves(results: Results) -> list[Figures]:
         label = f"{quantity}, operator {operator}, {order}".replace("_", " ")
         name = label[:1].upper() + label[1:]
         main = operator == first and quantity == "logit_difference"
-        note = "" if order == MOST else APART
+        note = "" if order == MOST_RELEVANT_FIRST else APART
         groups.append(Figures(name, tuple(panels), folded=not main, note=note))
     return groups
 
@@ -142,7 +142,11 @@ def curves_drawn(results: Results) -> list[tuple[str, str, str]]:
     first = operator_of(results)
     return sorted(
         keys.itertuples(index=False, name=None),
-        key=lambda key: (key[1] != first, key[2] != "logit_difference", key[0] != MOST),
+        key=lambda key: (
+            key[1] != first,
+            key[2] != "logit_difference",
+            key[0] != MOST_RELEVANT_FIRST,
+        ),
     )
 
 

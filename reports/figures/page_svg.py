@@ -25,7 +25,7 @@ from matplotlib.transforms import Affine2D, Transform
 from .canvas import MISSING, SETTINGS, SIZE
 from .style import PAINT, PAPER
 
-CLASSES = {colour: name for name, colour in PAINT.items()}
+CLASS_OF_COLOUR = {colour: name for name, colour in PAINT.items()}
 """What matplotlib draws in a colour -> the class that has it in the page."""
 
 WIDE, VAST = 580, 800
@@ -163,7 +163,7 @@ class _Renderer(RendererBase):
 
 
 def _class(colour: Any) -> str:
-    name = CLASSES.get(to_hex(colour))
+    name = CLASS_OF_COLOUR.get(to_hex(colour))
     if name is None:
         raise ValueError(f"expected a colour of the palette, got {to_hex(colour)}")
     return name
@@ -200,7 +200,7 @@ def _of(name: str, opacity: float) -> str:
     return f' {name}="{_number(opacity)}"' if opacity < 1 else ""
 
 
-LETTERS = {Path.MOVETO: "M", Path.LINETO: "l", Path.CURVE3: "q", Path.CURVE4: "c"}
+PATH_COMMANDS = {Path.MOVETO: "M", Path.LINETO: "l", Path.CURVE3: "q", Path.CURVE4: "c"}
 
 
 def commands(path: Path, transform: Transform) -> str:
@@ -224,7 +224,7 @@ def commands(path: Path, transform: Transform) -> str:
             parts.append(f"M{_joined(last)}")
             before = "M"
             continue
-        letter = LETTERS[code]
+        letter = PATH_COMMANDS[code]
         text = _joined([number for x, y in places for number in (x - last[0], y - last[1])])
         # a letter that repeats is left out, and a minus is as good as a space
         parts.append(letter + text if letter != before else text if text[0] == "-" else f" {text}")

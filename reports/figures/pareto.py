@@ -16,7 +16,7 @@ from ..tables.table import CANNOT
 from .canvas import (
     AIR,
     LINE,
-    WIDTH,
+    PANEL_WIDTH,
     Axis,
     Numbers,
     canvas,
@@ -28,7 +28,7 @@ from .canvas import (
     plain_axes,
     room_for,
     short,
-    spread,
+    spaced,
     write,
 )
 from .panel import Panel
@@ -49,7 +49,7 @@ def _panel(results: Results, model: str, own_worth: Worth) -> Panel:
         pareto_front(score, forwards) if own_worth.discriminates else np.zeros(len(score), bool)
     )
     y = Axis(own_worth.score, limits_of(score))
-    with canvas(WIDTH, height_for(methods, 250)) as figure:
+    with canvas(PANEL_WIDTH, height_for(methods, 250)) as figure:
         x = Axis("forward passes per sequence", (-0.3, 2 * max(forwards.max(), 1)), counts=True)
         axes = plain_axes(figure, x, y, right=room_for(methods))
         _draw_front(axes, forwards[on_front], score[on_front])
@@ -75,7 +75,7 @@ def _name_dots(figure: Figure, axes: Axes, methods: list[str], at: Numbers) -> N
     box = axes.get_window_extent()
     dots = axes.transData.transform(at)
     order = np.argsort(-dots[:, 1], kind="stable")
-    downs = spread([-float(dots[k, 1]) for k in order], (-box.y1 + 4, -box.y0), LINE)
+    downs = spaced([-float(dots[k, 1]) for k in order], (-box.y1 + 4, -box.y0), LINE)
     start = box.x1 + AIR
     for k, down in zip(order.tolist(), downs, strict=True):
         x, y = dots[k]

@@ -12,11 +12,11 @@ from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
 
 from ..format.select import methods_of, models_of, operator_of
-from .canvas import AIR, WIDTH, canvas, draw_dot, draw_line, short, width_of, write
+from .canvas import AIR, PANEL_WIDTH, canvas, draw_dot, draw_line, short, width_of, write
 from .panel import Panel
 from .style import GREY, INK, PLAIN, Style, styles
 
-ROW = 17.0
+_ROW_HEIGHT = 17.0
 """Pixels from one name to the next."""
 
 TICK = 18.0
@@ -71,9 +71,9 @@ def _figure(names: list[str], ranks: np.ndarray, difference: float, looks: list[
     bars = groups(ranks, difference)
     half = (len(names) + 1) // 2
     above, below = 46.0, 14 + STEP * len(bars)
-    height = above + below + ROW * half + 8
+    height = above + below + _ROW_HEIGHT * half + 8
     margin = max(map(width_of, names)) + width_of("  00.00") + 3 * AIR
-    width = max(WIDTH, 2 * margin + 200)
+    width = max(PANEL_WIDTH, 2 * margin + 200)
     low, high = 1.0, max(float(len(names)), 1 + difference)
 
     def place(rank: float) -> float:
@@ -105,7 +105,7 @@ def _figure(names: list[str], ranks: np.ndarray, difference: float, looks: list[
         for k, (name, rank, look) in enumerate(zip(names, ranks, looks, strict=True)):
             better = k < half
             row = k if better else len(names) - 1 - k
-            down = line - below - ROW * (row + 0.5)
+            down = line - below - _ROW_HEIGHT * (row + 0.5)
             edge = margin - AIR if better else width - margin + AIR
             stroke([(place(rank), line), (place(rank), down), (edge, down)], look, 1.2)
             draw_dot(axes, place(rank), line, look.colour)

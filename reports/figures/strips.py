@@ -22,7 +22,7 @@ from ..format.select import (
 )
 from .canvas import (
     AIR,
-    WIDTH,
+    PANEL_WIDTH,
     Axis,
     Margins,
     add_axes,
@@ -36,9 +36,9 @@ from .canvas import (
 from .panel import Panel
 from .style import GREY, INK, PLAIN, Style, styles
 
-ROW = 26.0
+_ROW_HEIGHT = 26.0
 
-MOST = 150
+MOST_SEQUENCES = 150
 """So many sequences are drawn, in the order of the run: more would be a stain, and heavy."""
 
 GOLDEN = 0.6180339887498949
@@ -65,7 +65,7 @@ def _gaps(results: Results, model: str) -> pd.DataFrame:
         return pd.DataFrame()
     order = [str(method) for method in ranking(results, model)["method"]]
     gaps = means.loc[RANDOM] - means.loc[[method for method in order if method in means.index]]
-    return gaps[gaps.notna().any(axis=1)].iloc[:, :MOST]
+    return gaps[gaps.notna().any(axis=1)].iloc[:, :MOST_SEQUENCES]
 
 
 def _panel(results: Results, model: str, gaps: pd.DataFrame, x: Axis) -> Panel:
@@ -75,8 +75,8 @@ def _panel(results: Results, model: str, gaps: pd.DataFrame, x: Axis) -> Panel:
     # spread over the strip by a sequence without repeats, the same each time
     spread = (np.arange(values.shape[1]) * GOLDEN % 1 - 0.5) * 0.62
     left = max(map(width_of, names)) + 2 * AIR
-    height = 50 + ROW * len(names)
-    with canvas(max(WIDTH, left + 260), height) as figure:
+    height = 50 + _ROW_HEIGHT * len(names)
+    with canvas(max(PANEL_WIDTH, left + 260), height) as figure:
         axes = add_axes(figure, Margins(left, 8.0, 2 * AIR))
         axes.set(xlim=x.limits, ylim=(len(names) - 0.4, -0.6), yticks=[])
         axes.spines["left"].set_visible(False)

@@ -19,7 +19,7 @@ INK = "#222222"
 HAIR = "#c9ced3"
 PAPER = "#ffffff"
 
-LETTERS = {"A": "#009e73", "C": "#0072b2", "G": "#e69f00", "T": "#c0392b"}
+LETTER_COLOURS = {"A": "#009e73", "C": "#0072b2", "G": "#e69f00", "T": "#c0392b"}
 """The colours that sequence logos have, of this palette where it has them."""
 
 TRUTH = "#fff1b8"
@@ -27,7 +27,7 @@ TRUTH = "#fff1b8"
 
 PAINT = {
     **{f"m{place}": colour for place, colour in enumerate(COLOURS)},
-    "T": LETTERS["T"],
+    "T": LETTER_COLOURS["T"],
     "plain": GREY,
     "ink": INK,
     "hair": HAIR,

@@ -11,7 +11,7 @@ import seaborn
 from xaibench.results.reading import Results
 
 from .canvas import (
-    WIDTH,
+    PANEL_WIDTH,
     Axis,
     canvas,
     draw_line,
@@ -58,7 +58,7 @@ def _panel(rows: pd.DataFrame, model: str, y: Axis, columns: Mapping[str, str]) 
     means = rows.groupby("epoch")[list(columns)].mean()
     falling = sorted(columns, key=lambda column: -float(np.nanmean(means[column])))
     names = [columns[column] for column in falling]
-    with canvas(WIDTH, 210) as figure:
+    with canvas(PANEL_WIDTH, 210) as figure:
         x = Axis("epoch", ends, whole=True)
         axes = plain_axes(figure, x, y, right=room_for(names))
         for column, name in columns.items():

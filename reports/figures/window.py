@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 
-def window(example: Mapping[str, Any], width: int) -> tuple[int, int]:
+def drawn_window(example: Mapping[str, Any], width: int) -> tuple[int, int]:
     """The positions drawn, ``(start, end)``: around the first motif, else where most scores are."""
     length = len(example["letters"])
     width = min(width, length)

@@ -65,11 +65,13 @@ def better_of(results: Results, metric: str) -> str:
     return str(_facts_of_metric(results, metric).get("better") or "")
 
 
-def named(metric: str, operator: str, *, prefix: str = "") -> str:
+def metric_under_operator(metric: str, operator: str, *, prefix: str = "") -> str:
     """What is measured, with which operator; ``prefix`` is what the caption says already.
 
-    >>> named("deletion_probability", "n"), named("deletion_probability", "n", prefix="deletion_")
-    ('deletion (probability), n', 'probability, n')
+    >>> metric_under_operator("deletion_probability", "n")
+    'deletion (probability), n'
+    >>> metric_under_operator("deletion_probability", "n", prefix="deletion_")
+    'probability, n'
     """
     return ", ".join(word for word in (label(metric.removeprefix(prefix)), operator) if word)
 
@@ -77,7 +79,7 @@ def named(metric: str, operator: str, *, prefix: str = "") -> str:
 def heading(results: Results, metric: str, operator: str) -> str:
     """The head of a column of values: what is measured, and which way is good."""
     arrow = _ARROWS.get(better_of(results, metric), "")
-    return f"{named(metric, operator)} {arrow}".strip()
+    return f"{metric_under_operator(metric, operator)} {arrow}".strip()
 
 
 def curve_of(metric: str) -> tuple[str, str]:
@@ -97,7 +99,7 @@ def parts_signed_from_unsigned(results: Results, family: str) -> bool:
     return _plug_in_of_metric(results, family) == "insertion" if least is None else bool(least)
 
 
-def signed(results: Results, method: str) -> bool:
+def gives_signed_scores(results: Results, method: str) -> bool:
     """Whether negative scores of a method are evidence against the class."""
     return bool((results.environment.get("signed") or {}).get(method, True))
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from .select import Row, rows_of
+from .select import TableRow, rows_of
 
 ABSENT = "\N{EN DASH}"
 LEVEL = "[95\N{NO-BREAK SPACE}%]"
@@ -53,7 +53,7 @@ def number(value: float, decimals: int = 2) -> str:
     return text.lstrip("-") if float(text.replace(",", "")) == 0 else text.replace("-", "\u2212")
 
 
-def interval(low: float, high: float, decimals: int = 2) -> str:
+def interval_text(low: float, high: float, decimals: int = 2) -> str:
     """``[low, high]``, or nothing where it is not known."""
     if math.isnan(low) or math.isnan(high):
         return ""
@@ -69,7 +69,7 @@ def probability(p: float) -> str:
     return "<0.001" if p < 0.001 else number(p, 3)
 
 
-def corrected_p(estimate: Row) -> tuple[float, str]:
+def corrected_p(estimate: TableRow) -> tuple[float, str]:
     """The corrected p value and the population it is of: retraining where that was tested."""
     retraining = float(estimate["p_holm"])
     if not math.isnan(retraining):
@@ -100,7 +100,7 @@ def decimals_of(estimates: pd.DataFrame) -> int:
     return int(np.clip(math.ceil(0.3 - math.log10(half)), 2 if half < 1 else 0, 5))
 
 
-def direction(estimate: Row) -> int | None:
+def direction(estimate: TableRow) -> int | None:
     """Of a difference: 1 where its interval is above 0, -1 below, 0 where it includes 0.
 
     The headline interval, or with one seed that over sequences; None where neither is known.
@@ -111,7 +111,7 @@ def direction(estimate: Row) -> int | None:
     return int(low > 0) - int(high < 0)
 
 
-def ends(estimate: Row) -> tuple[float, float]:
+def ends(estimate: TableRow) -> tuple[float, float]:
     """The headline interval; with one seed, that over sequences; two NaN where neither is known."""
     for low, high in (("low", "high"), ("sequences_low", "sequences_high")):
         if low in estimate and not math.isnan(estimate[low]) and not math.isnan(estimate[high]):
@@ -119,12 +119,14 @@ def ends(estimate: Row) -> tuple[float, float]:
     return math.nan, math.nan
 
 
-def mean_and_interval(estimate: Row, decimals: int) -> str:
+def mean_and_interval(estimate: TableRow, decimals: int) -> str:
     """``0.42 [0.39, 0.45]``; the mean alone where no interval is known."""
-    return f"{number(estimate['mean'], decimals)} {interval(*ends(estimate), decimals)}".strip()
+    return (
+        f"{number(estimate['mean'], decimals)} {interval_text(*ends(estimate), decimals)}".strip()
+    )
 
 
-def used(estimate: Row) -> str:
+def used(estimate: TableRow) -> str:
     """The sequences behind an estimate, and those that it leaves out as undefined.
 
     >>> used(pd.Series({"sequences": 23.0, "undefined": 4.0}))
@@ -135,7 +137,7 @@ def used(estimate: Row) -> str:
     return number(estimate["sequences"], 0) + more
 
 
-def counts(estimate: Row) -> str:
+def counts(estimate: TableRow) -> str:
     """How many sequences and seeds an estimate is made of."""
     return f"{used(estimate)} {TIMES} {number(estimate['seeds'], 0)}"
 
@@ -146,14 +148,14 @@ def usual_counts(estimates: pd.DataFrame) -> str:
     return max(dict.fromkeys(known), key=known.count, default="")
 
 
-def apart_from(usual: str, estimate: Row) -> str:
+def apart_from(usual: str, estimate: TableRow) -> str:
     """The counts of an estimate, in brackets, where they are not the usual ones."""
     if math.isnan(estimate["mean"]) or counts(estimate) == usual:
         return ""
     return f" ({counts(estimate)})"
 
 
-def why(estimate: Row) -> str:
+def why(estimate: TableRow) -> str:
     """The reason of an estimate whose mean or headline interval is missing."""
     complete = not any(math.isnan(estimate[name]) for name in ("mean", "low", "high"))
     return "" if complete else str(estimate.get("reason", ""))

@@ -15,10 +15,10 @@ from xaibench.results import leaderboard
 from xaibench.results.reading import Results
 from xaibench.results.schema import Question
 
-REFERENCES = (RANDOM, ORACLE, *PRIORS)
+REFERENCE_MAPS = (RANDOM, ORACLE, *PRIORS)
 """What is no method but is measured beside them."""
 
-Row: TypeAlias = "Mapping[str, Any] | pd.Series[Any]"
+TableRow: TypeAlias = "Mapping[str, Any] | pd.Series[Any]"
 """A row of a table, by column."""
 
 
@@ -35,7 +35,7 @@ def matching(rows: pd.DataFrame, **values: str) -> pd.DataFrame:
     return rows[match]
 
 
-def rows_of(table: pd.DataFrame) -> list[Row]:
+def rows_of(table: pd.DataFrame) -> list[TableRow]:
     """Every row of a table: dictionaries, for a Series takes fifty times as long to make and read.
 
     >>> rows_of(pd.DataFrame({"method": ["saliency"], "mean": [0.5]}))
@@ -96,7 +96,7 @@ def methods_of(results: Results) -> list[str]:
     """The methods, in the order of the plan; without references."""
     ran = pd.concat([results.estimates["method"], unmeasured_records(results)["method"]])
     named = in_order(results.plan.get("attribution"), ran)
-    return [method for method in named if method not in ("", *REFERENCES)]
+    return [method for method in named if method not in ("", *REFERENCE_MAPS)]
 
 
 def random_of(results: Results) -> list[str]:
@@ -115,7 +115,7 @@ def operators_of(results: Results) -> list[str]:
 @lru_cache(maxsize=1)
 def operator_of(results: Results) -> str:
     """The operator of the leaderboard."""
-    return leaderboard.operator_of(results.estimates)
+    return leaderboard.leaderboard_operator(results.estimates)
 
 
 @lru_cache(maxsize=1)
@@ -130,7 +130,7 @@ def has_train(results: Results) -> bool:
     return bool(sizes.get("train", 1))
 
 
-def seeds_of(results: Results) -> list[int]:
+def seeds_with_records(results: Results) -> list[int]:
     return sorted(int(seed) for seed in results.records["seed"].unique())
 
 
@@ -165,7 +165,7 @@ def chances_of_best(results: Results, model: str) -> dict[str, float]:
 def values_of(results: Results, metric: str, model: str) -> pd.DataFrame:
     """The estimates of a metric itself, one row per method."""
     rows = estimates_of(results, question=Question.VALUE, metric=metric, model=model)
-    return rows[~rows["method"].isin(REFERENCES)]
+    return rows[~rows["method"].isin(REFERENCE_MAPS)]
 
 
 @lru_cache(maxsize=1)

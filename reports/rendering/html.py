@@ -15,7 +15,7 @@ from ..web.assets import Assets
 from ..web.templates import template
 
 
-def page(
+def html_of(
     document: Document,
     assets: Assets,
     *,

@@ -24,7 +24,7 @@ from ..format.select import (
     models_of,
     replicate,
     rows_of,
-    seeds_of,
+    seeds_with_records,
 )
 from .discrimination import NAMES, headings
 from .table import COUNTED, Cell, Table, estimated, heads
@@ -42,7 +42,7 @@ def accuracy(results: Results) -> Table | None:
     right = records[(records["metric"] == "accuracy") & (records["status"] == "ok")]
     by_seed = right.groupby(["model", "seed"], observed=True)["value"].mean()
     decimals = max(decimals_of(rows), 3)
-    seeds = seeds_of(results)
+    seeds = seeds_with_records(results)
     body = []
     for row in rows_of(rows):
         each = [by_seed.get((row["model"], seed), math.nan) for seed in seeds]

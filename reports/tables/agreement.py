@@ -7,7 +7,7 @@ import math
 from xaibench.results.reading import Results
 
 from ..format.numbers import apart_from, mean_and_interval, usual_counts
-from ..format.select import Row, methods_of, rows_of
+from ..format.select import TableRow, methods_of, rows_of
 from .table import EMPTY, Cell, Table, heads
 
 SIMILARITIES = {
@@ -53,7 +53,7 @@ def _agreement_matrix(results: Results, model: str, measure: str) -> Table | Non
     return Table(caption, heads("Method", *places), body, narrow=True, folded=folded)
 
 
-def _similarity_cell(row: Row | None, usual: str) -> Cell:
+def _similarity_cell(row: TableRow | None, usual: str) -> Cell:
     if row is None:
         return EMPTY
     note = "" if not math.isnan(row["mean"]) else "maps too flat, or seeds too few, to be compared"

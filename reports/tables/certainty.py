@@ -23,7 +23,7 @@ from ..format.numbers import (
     probability,
 )
 from ..format.select import (
-    Row,
+    TableRow,
     in_order,
     matching,
     models_of,
@@ -69,7 +69,7 @@ def certainty(results: Results) -> list[Table]:
         *(secondary(results, model) for model in models),
         *(secondary_between(results, *pair) for pair in combinations(models, 2)),
         *(variances(results, model) for model in models),
-        detectable(results),
+        smallest_detectable(results),
     ]
     return [table for table in every if table is not None]
 
@@ -94,7 +94,9 @@ def order(results: Results, model: str) -> Table | None:
     return Table(caption, heads(*header, prose=(0, 1)), body)
 
 
-def _order_row(rank: Row, behind: Row | None, first: str, decimals: int) -> tuple[Cell, ...]:
+def _order_row(
+    rank: TableRow, behind: TableRow | None, first: str, decimals: int
+) -> tuple[Cell, ...]:
     """A method, how it compares with the first, and its mean rank."""
     note, best = str(rank["reason"]), rank["best"]
     name = Cell(rank["method"], method=rank["method"])
@@ -115,7 +117,7 @@ def _order_row(rank: Row, behind: Row | None, first: str, decimals: int) -> tupl
     )
 
 
-def verdict(behind: Row) -> str:
+def verdict(behind: TableRow) -> str:
     """How a paired difference to the best is to be read; a dash where it has no interval."""
     way = direction(behind)
     if way is None:
@@ -186,7 +188,7 @@ def _p_cells(rows: pd.DataFrame) -> list[Cell]:
     return [_corrected_p(each.iloc[0]) if len(each) else EMPTY for each in each_test]
 
 
-def _corrected_p(row: Row) -> Cell:
+def _corrected_p(row: TableRow) -> Cell:
     return Cell(probability(row["p_corrected"]), note=str(row["reason"]))
 
 
@@ -219,13 +221,13 @@ def variances(results: Results, model: str) -> Table | None:
     return Table(caption, header, tuple(body), folded=True)
 
 
-def _share_cell(row: Row) -> Cell:
+def _share_cell(row: TableRow) -> Cell:
     if math.isnan(row["share"]):
         return Cell(ABSENT, note=row["reason"])
     return Cell(f"{number(100 * row['share'], 0)} %")
 
 
-def detectable(results: Results) -> Table | None:
+def smallest_detectable(results: Results) -> Table | None:
     """The smallest true difference that is detected with a power of 80 %."""
     rows = results.detectable
     rows = rows[rows["detectable"].notna()]

@@ -17,11 +17,11 @@ from ..format.numbers import (
     number,
     probability,
 )
-from ..format.select import Row, rows_of
+from ..format.select import TableRow, rows_of
 from .table import Cell, Table, heads
 
 
-def claims(results: Results) -> list[Table]:
+def claims_tables(results: Results) -> list[Table]:
     """One row per claim, and folded how each was tested; nothing for a run that tests none."""
     rows = results.claims
     if rows.empty:
@@ -68,14 +68,14 @@ def rules(results: Results) -> str:
     return " ".join(f"{first_upper('; '.join(own))}: {rule}." for rule, own in by_rule.items())
 
 
-def _own_value(row: Row) -> str:
+def _own_value(row: TableRow) -> str:
     """Three decimals or more: accuracies differ by points."""
     if math.isnan(row["mean"]):
         return ABSENT
     return mean_and_interval(row, max(decimals_of(pd.DataFrame([row])), 3))
 
 
-def _claim_counts(row: Row) -> str:
+def _claim_counts(row: TableRow) -> str:
     """How many seeds and sequences; a claim about training has no sequences."""
     counts = [(row["seeds"], "seeds"), (row["sequences"], "sequences")]
     return ", ".join(f"{number(count, 0)} {word}" for count, word in counts if count) or ABSENT

@@ -6,7 +6,7 @@ from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
 from xaibench.results.schema import Question
 
-from ..format.names import first_localisation, named
+from ..format.names import first_localisation, metric_under_operator
 from ..format.numbers import direction
 from ..format.select import estimates_of, in_order, methods_of, operator_of, rows_of
 from .metrics import doubted
@@ -44,5 +44,5 @@ def _by_control(results: Results, model: str, metric: str, operator: str) -> Tab
         Measure(other, rows[rows["other"] == other], marks=rows[rows["other"] == other])
         for other in in_order(results.plan.get("controls"), rows["other"])
     ]
-    what = named(metric, operator) + doubted(results, model, (metric, operator))
+    what = metric_under_operator(metric, operator) + doubted(results, model, (metric, operator))
     return grid(f"{model}: {what}, better than the control by", measures, methods_of(results))

@@ -16,7 +16,7 @@ def cost_per_sequence(results: Results, model: str) -> pd.DataFrame:
     return _means_per_sequence(results.cost[results.cost["model"] == model], "method")
 
 
-def cost(results: Results) -> Table | None:
+def cost_table(results: Results) -> Table | None:
     """What an explanation costs: the mean over seeds, for one sequence."""
     if results.cost.empty:
         return None

@@ -10,7 +10,7 @@ from xaibench.results.schema import TEXT, Question
 
 from ..format.names import metrics_of
 from ..format.paths import without_folders
-from ..format.select import REFERENCES, operator_of
+from ..format.select import REFERENCE_MAPS, operator_of
 from .discrimination import NAMES
 
 
@@ -23,7 +23,7 @@ def _frames(results: Results) -> dict[str, pd.DataFrame]:
     """The estimates behind the main tables, by the name of their file; without empty ones."""
     rows = results.estimates
     by_operator = (rows["metric"] == PRIMARY) & (rows["operator"] == operator_of(results))
-    value = rows[(rows["question"] == Question.VALUE) & ~rows["method"].isin(REFERENCES)]
+    value = rows[(rows["question"] == Question.VALUE) & ~rows["method"].isin(REFERENCE_MAPS)]
     of_family = {
         f"{family}.csv": value[value["metric"].isin(metrics_of(results, family))]
         for family in ("localisation", "stability", "randomisation", "complexity")

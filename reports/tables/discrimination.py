@@ -11,7 +11,7 @@ from xaibench.results.reading import Results
 from xaibench.results.schema import Question
 
 from ..format.numbers import LEVEL, MINUS, counts, decimals_of
-from ..format.select import Row, matching
+from ..format.select import TableRow, matching
 from .table import COUNTED, Cell, Head, Table, estimated, heads
 
 NAMES = {"auroc": "AUROC", "auprc": "AUPRC", "mcc": "MCC"}
@@ -34,7 +34,7 @@ def discrimination(results: Results) -> Table | None:
     return _measured(results, NAMES, caption, _measure_heads(results, "Model"))
 
 
-def regression(results: Results) -> Table | None:
+def regression_table(results: Results) -> Table | None:
     """How well single outputs predict measured numbers; None where no model has one."""
     caption = "Predicted beside measured numbers on the test sequences"
     measures = (f"{name} {LEVEL}" for name in OF_NUMBERS.values())
@@ -98,7 +98,7 @@ def headings(results: Results) -> dict[str, str]:
     return {"auroc": f"AUROC{mean}", "auprc": f"AUPRC{mean}", "mcc": "MCC"}
 
 
-def value_of(results: Results, measure: str, model: str) -> Row | None:
+def value_of(results: Results, measure: str, model: str) -> TableRow | None:
     """One row of ``classification.csv``; None where there is no number."""
     rows = results.classification
     rows = matching(rows, question=Question.VALUE, model=model, metric=measure)

@@ -12,7 +12,7 @@ from xaibench.explanation.controls import RANDOM
 from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
 
-from ..format.names import signed
+from ..format.names import gives_signed_scores
 from ..format.numbers import (
     ABSENT,
     LEVEL,
@@ -20,13 +20,13 @@ from ..format.numbers import (
     counts,
     decimals_of,
     direction,
-    interval,
+    interval_text,
     number,
     probability,
     usual_counts,
 )
 from ..format.select import (
-    Row,
+    TableRow,
     chances_of_best,
     explained_quantity,
     explained_unit,
@@ -143,7 +143,7 @@ def _unsigned(results: Results, rows: pd.DataFrame) -> frozenset[str]:
     """The unsigned methods that were measured beside signed ones, without random numbers."""
     measured = {str(name) for name in rows[rows["mean"].notna()]["method"]}
     measured -= {*random_of(results)}
-    unsigned = {name for name in measured if not signed(results, name)}
+    unsigned = {name for name in measured if not gives_signed_scores(results, name)}
     return frozenset(unsigned) if unsigned != measured else frozenset()
 
 
@@ -190,7 +190,7 @@ def _standings(
     return table
 
 
-def _to_best(behind: Row | None, row: Row, shared: _Shared) -> Cell:
+def _to_best(behind: TableRow | None, row: TableRow, shared: _Shared) -> Cell:
     """The difference to the best, which itself has the text `best`."""
     if behind is not None:
         return estimated(behind, shared.decimals)
@@ -206,7 +206,7 @@ def _milliseconds(cost: float) -> Cell:
     return EMPTY if math.isnan(cost) else Cell(number(cost, 1), cost)
 
 
-def _remark(row: Row, controls: list[str], shared: _Shared, *, failed: bool) -> str:
+def _remark(row: TableRow, controls: list[str], shared: _Shared, *, failed: bool) -> str:
     """What a reader must know before trusting a row; ``controls`` are those that are not beaten."""
     if math.isnan(row["mean"]):
         return brief(str(row["reason"]))
@@ -279,7 +279,7 @@ def _gaps_by_seed(results: Results, model: str) -> pd.DataFrame:
     return gaps.groupby("seed").mean().T
 
 
-def _rank_and_gap(row: Row, decimals: int, test: Tested) -> tuple[Cell, ...]:
+def _rank_and_gap(row: TableRow, decimals: int, test: Tested) -> tuple[Cell, ...]:
     """The method, its rank and its gap."""
     reason = row["reason"]
     rank = Cell(number(row["rank"], 0), note=reason)
@@ -300,10 +300,10 @@ def _normalised_column(rows: pd.DataFrame) -> tuple[tuple[str, ...], dict[str, C
     return (f"Normalised {LEVEL}{', ' if usual else ''}{usual}",), cells
 
 
-def _test_cells(row: Row, decimals: int) -> tuple[Cell, ...]:
+def _test_cells(row: TableRow, decimals: int) -> tuple[Cell, ...]:
     """What is known of the gap on these models and for retraining, and from how much."""
     reason = row["reason"]
-    of_models = interval(row["sequences_low"], row["sequences_high"], decimals)
+    of_models = interval_text(row["sequences_low"], row["sequences_high"], decimals)
     return (
         Cell(of_models or ABSENT, note=reason),
         Cell(number(row["effect"], 2), note=reason),
@@ -313,8 +313,8 @@ def _test_cells(row: Row, decimals: int) -> tuple[Cell, ...]:
     )
 
 
-def _headline(row: Row, decimals: int) -> str:
+def _headline(row: TableRow, decimals: int) -> str:
     """The interval for retraining, after a mean; a dash where the mean has none."""
     if math.isnan(row["mean"]):
         return ""
-    return " " + (interval(row["low"], row["high"], decimals) or f"[{ABSENT}]")
+    return " " + (interval_text(row["low"], row["high"], decimals) or f"[{ABSENT}]")

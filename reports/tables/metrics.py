@@ -15,15 +15,15 @@ from ..format.names import (
     better_of,
     chance_of,
     curve_of,
+    gives_signed_scores,
     heading,
     label,
+    metric_under_operator,
     metrics_of,
-    named,
     parts_signed_from_unsigned,
-    signed,
 )
 from ..format.numbers import MINUS, number
-from ..format.select import REFERENCES, estimates_of, methods_of, operator_of
+from ..format.select import REFERENCE_MAPS, estimates_of, methods_of, operator_of
 from .selftest import tested
 from .table import CANNOT, Measure, Table, grid
 
@@ -42,7 +42,7 @@ def measures(results: Results, model: str, section: str) -> Table | None:
     """A model's methods on the metrics of a section, each marked against random."""
     values, compared = _values_and_gaps(results, model, metrics_of(results, section))
     columns = [_measure(results, model, pair, values, compared) for pair in _measured_pairs(values)]
-    names = [*methods_of(results), *REFERENCES]
+    names = [*methods_of(results), *REFERENCE_MAPS]
     return grid(f"{model}: {section}", columns, names, footer=CHANCE_LEVEL)
 
 
@@ -54,8 +54,8 @@ def stability(results: Results, model: str) -> list[Table]:
     for pair in _measured_pairs(values):
         difference = _rows_of_pair(mean_map, pair)
         own.append(_measure(results, model, pair, values, compared))
-        beside.append(Measure(named(*pair), difference, marks=difference))
-    names = [*methods_of(results), *REFERENCES]
+        beside.append(Measure(metric_under_operator(*pair), difference, marks=difference))
+    names = [*methods_of(results), *REFERENCE_MAPS]
     caption = f"{model}: better than the stability of the method's mean map by"
     tables = (grid(f"{model}: stability", own, names), grid(caption, beside, names))
     known = [table for table in tables if table is not None]
@@ -117,7 +117,9 @@ def between_models(results: Results, model: str, other: str) -> Table | None:
     local = metrics_of(results, "localisation") + metrics_of(results, "stability")
     pairs = [(PRIMARY, operator_of(results)), *((metric, "") for metric in local)]
     columns = [
-        Measure(named(*pair), _rows_of_pair(rows, pair), marks=_rows_of_pair(rows, pair))
+        Measure(
+            metric_under_operator(*pair), _rows_of_pair(rows, pair), marks=_rows_of_pair(rows, pair)
+        )
         for pair in pairs
     ]
     caption = f"{model} {MINUS} {other}: above 0, the method is better on {model}"
@@ -159,7 +161,11 @@ def _gap_measure(
 ) -> Measure:
     """The difference to random; the head leaves out what the caption says."""
     metric, operator = pair
-    head = operator if metric == family else named(metric, operator, prefix=f"{family}_")
+    head = (
+        operator
+        if metric == family
+        else metric_under_operator(metric, operator, prefix=f"{family}_")
+    )
     own = _rows_of_pair(rows, pair)
     return Measure(head + doubted(results, model, pair), own, marks=own)
 
@@ -171,8 +177,12 @@ def _compared_methods(results: Results, family: str) -> dict[str, list[str]]:
         return {"": methods}
     apart = "not compared across signs"
     return {
-        f"; signed methods, {apart}": [name for name in methods if signed(results, name)],
-        f"; unsigned methods, {apart}": [name for name in methods if not signed(results, name)],
+        f"; signed methods, {apart}": [
+            name for name in methods if gives_signed_scores(results, name)
+        ],
+        f"; unsigned methods, {apart}": [
+            name for name in methods if not gives_signed_scores(results, name)
+        ],
     }
 
 

@@ -9,7 +9,7 @@ from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
 from xaibench.results.schema import Question
 
-from ..format.names import named
+from ..format.names import metric_under_operator
 from ..format.numbers import decimals_of, number, used, usual_counts
 from ..format.select import estimates_of, methods_of, models_of, operators_of, rows_of
 from .selftest import tested
@@ -72,7 +72,8 @@ def agreement_of_operators(results: Results, model: str) -> Table | None:
     body = tuple(
         (Cell(one), *(by_pair.get((one, other), EMPTY) for other in operators)) for one in operators
     )
-    caption = f"{model}: Kendall's tau between operators, {named(PRIMARY, '')}, {usual} methods"
+    measured = metric_under_operator(PRIMARY, "")
+    caption = f"{model}: Kendall's tau between operators, {measured}, {usual} methods"
     return Table(caption, heads("Operator", *operators), body, folded=True)
 
 
@@ -86,7 +87,11 @@ def least_agreement(results: Results) -> Table | None:
             if known.empty:
                 continue
             least = known.iloc[0]
-            names = (model, named(str(metric), ""), f"{least['operator']}, {least['other']}")
+            names = (
+                model,
+                metric_under_operator(str(metric), ""),
+                f"{least['operator']}, {least['other']}",
+            )
             numbers = (number(least["tau"], 2), number(float(known["tau"].median()), 2))
             each = (*names, *numbers, number(len(known), 0), number(least["methods"], 0))
             body.append(tuple(Cell(text) for text in each))

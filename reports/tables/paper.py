@@ -13,7 +13,7 @@ from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
 from xaibench.results.schema import Question
 
-from ..format.names import better_of, heading, label, metrics_of, named
+from ..format.names import better_of, heading, label, metric_under_operator, metrics_of
 from ..format.numbers import ABSENT, decimals_of, direction, number, probability
 from ..format.select import (
     estimates_of,
@@ -198,7 +198,7 @@ def between_pairs(results: Results) -> Iterator[Table]:
 
 def _short_name(pair: tuple[str, str]) -> str:
     metric, operator = pair
-    return label(metric) if metric == PRIMARY else named(metric, operator)
+    return label(metric) if metric == PRIMARY else metric_under_operator(metric, operator)
 
 
 # What all have in common

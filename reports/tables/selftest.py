@@ -12,7 +12,7 @@ from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.results.reading import Results
 from xaibench.results.schema import Question
 
-from ..format.names import named
+from ..format.names import metric_under_operator
 from ..format.numbers import ABSENT, LEVEL, decimals_of, usual_counts
 from ..format.select import estimates_of, matching, models_of, rows_of
 from .table import CANNOT, COUNTED, Cell, Table, estimated, heads
@@ -69,7 +69,7 @@ def outcomes(results: Results) -> Table | None:
     keys = dict.fromkeys(zip(rows["metric"], rows["operator"], strict=True))
     body = tuple(
         (
-            Cell(named(metric, operator)),
+            Cell(metric_under_operator(metric, operator)),
             *(_outcome(tested(results, model, metric, operator)) for model in models),
         )
         for metric, operator in keys
@@ -88,7 +88,7 @@ def failures(results: Results) -> Table | None:
     body = tuple(
         (
             Cell(str(row["model"])),
-            Cell(named(str(row["metric"]), str(row["operator"]))),
+            Cell(metric_under_operator(str(row["metric"]), str(row["operator"]))),
             Cell(_OUTCOMES.get(str(row["passed"]), "")),
             Cell(str(row["reason"]).removeprefix(f"{CANNOT}: ")),
         )
@@ -100,7 +100,7 @@ def failures(results: Results) -> Table | None:
     return Table("What did not pass its self-test", header, body, folded=len(body) > LONG)
 
 
-def summary(results: Results) -> str:
+def selftest_sentence(results: Results) -> str:
     """How many metrics pass on each model, in a sentence."""
     counts = []
     for model, rows in results.selftest.groupby("model", sort=False):
@@ -135,7 +135,7 @@ def _comparison(
     contrasts = (by_pair.get(pair) for pair in CONTRASTS.values())
     cells = (estimated(row, decimals, usual=usual, marked=row) for row in contrasts)
     outcome = _outcome(tested(results, model, metric, operator))
-    return (Cell(named(metric, operator)), *cells, outcome, Cell(usual))
+    return (Cell(metric_under_operator(metric, operator)), *cells, outcome, Cell(usual))
 
 
 def _outcome(test: Tested) -> Cell:

@@ -22,7 +22,7 @@ from ..format.numbers import (
     usual_counts,
     why,
 )
-from ..format.select import Row, rows_of
+from ..format.select import TableRow, rows_of
 from .whisker import Scale, Whisker
 
 CANNOT = "cannot discriminate here"
@@ -197,11 +197,11 @@ def grid(
 
 
 def estimated(
-    estimate: Row | None,
+    estimate: TableRow | None,
     decimals: int,
     *,
     usual: str | None = None,
-    marked: Row | None = None,
+    marked: TableRow | None = None,
     scale: Scale | None = None,
 ) -> Cell:
     """A mean with its interval (drawn where there is a ``scale``), its mark, and its counts
@@ -216,13 +216,13 @@ def estimated(
     return Cell(text, float(estimate["mean"]), note=why(estimate), interval=interval)
 
 
-def p_cell(estimate: Row) -> Cell:
+def p_cell(estimate: TableRow) -> Cell:
     """The corrected p value for retraining; with one seed, for these trained models."""
     p, _ = corrected_p(estimate)
     return Cell(probability(p), p, note=str(estimate["reason"]) if math.isnan(p) else "")
 
 
-def by_method(estimates: pd.DataFrame) -> dict[str, Row]:
+def by_method(estimates: pd.DataFrame) -> dict[str, TableRow]:
     """Method -> its row."""
     return {str(row["method"]): row for row in rows_of(estimates)}
 

@@ -11,7 +11,7 @@ import pandas as pd
 from xaibench.analysis.convergence import Convergence, convergence
 from xaibench.results.reading import Results
 
-from ..format.numbers import ABSENT, LEVEL, interval, number
+from ..format.numbers import ABSENT, LEVEL, interval_text, number
 from ..format.select import models_of
 from .table import Cell, Table, heads
 
@@ -72,7 +72,7 @@ def _mean_over_seeds(measured: list[Convergence], name: str, decimals: int) -> C
         return Cell(ABSENT, note="never reached, or too few epochs")
     most = 1.0 if name in ("area", "spread") else math.inf
     low, high = np.clip(of_t(known), 0, most)  # t over few seeds reaches beyond
-    text = f"{number(float(known.mean()), decimals)} {interval(low, high, decimals)}".strip()
+    text = f"{number(float(known.mean()), decimals)} {interval_text(low, high, decimals)}".strip()
     steps = np.array([getattr(each, name.replace("epochs", "steps")) for each in measured])
     if name.startswith("epochs") and not np.isnan(steps).all():
         text += f", {number(float(np.nanmean(steps)), 0)}"
@@ -108,4 +108,4 @@ def _inside_motifs(inside: np.ndarray) -> Cell:
 
     if not len(inside):
         return Cell(ABSENT, note="motif positions are not known")
-    return Cell(f"{number(float(inside.mean()), 4)} {interval(*of_t(inside), 4)}".strip())
+    return Cell(f"{number(float(inside.mean()), 4)} {interval_text(*of_t(inside), 4)}".strip())

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..format.numbers import direction, ends
-from ..format.select import Row
+from ..format.select import TableRow
 
 WIDTH, MARGIN = 120.0, 4.0
 """Of a whisker, in the units of its drawing."""
@@ -44,7 +44,7 @@ class Scale:
         share = (value - self.low) / (self.high - self.low)
         return round(MARGIN + (WIDTH - 2 * MARGIN) * share, 1)
 
-    def whisker(self, estimate: Row) -> Whisker | None:
+    def whisker(self, estimate: TableRow) -> Whisker | None:
         """The drawing of an estimate; None where its mean is not known."""
         if math.isnan(estimate["mean"]):
             return None

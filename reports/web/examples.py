@@ -19,12 +19,12 @@ from ..figures.canvas import short
 from ..figures.example_curves import curve_panel
 from ..figures.logo import BASE, HIGH, Logo, heights_of, logo
 from ..figures.style import Style, styles
-from ..figures.window import window
+from ..figures.window import drawn_window
 from ..format.paths import without_folders
 from ..format.select import has_classes, methods_of, models_of
 from .templates import template
 
-LETTERS = 40_000
+MOST_LETTERS = 40_000
 """How many letters a page draws before it leaves examples out: each takes about 50 bytes."""
 
 FEWEST = 100
@@ -112,9 +112,9 @@ def examples_shown(results: Results) -> list[Example]:
     letters = 0
     for example in results.examples:
         rows = sum(len(by_method) for by_method in example["scores"].values())
-        start, end = window(example, max(LETTERS // max(rows, 1), FEWEST))
+        start, end = drawn_window(example, max(MOST_LETTERS // max(rows, 1), FEWEST))
         letters += rows * (end - start)
-        if not rows or (shown and letters > LETTERS):
+        if not rows or (shown and letters > MOST_LETTERS):
             continue
         shown.append(_example(results, example, style, (start, end)))
     return shown

@@ -16,7 +16,7 @@ from xaibench.analysis.run_values import RunValues, values_of_run
 from xaibench.protocols import MetricFacts, OfCurves, OfExplanation
 from xaibench.results.schema import columns_of
 from xaibench.statistics.corrections import holm
-from xaibench.statistics.power import detectable
+from xaibench.statistics.power import detectable_difference
 from xaibench.statistics.ranks import critical_difference
 from xaibench.statistics.variance_components import terms
 
@@ -362,7 +362,7 @@ def test_what_is_found_of_these_models_comes_from_the_spread_of_sequences(run) -
     spread = gaps.mean(axis=0).std(ddof=1)
     assert row["n"] == SEQUENCES
     assert row["spread"] == pytest.approx(spread)
-    assert row["detectable"] == pytest.approx(detectable(spread, SEQUENCES))
+    assert row["detectable"] == pytest.approx(detectable_difference(spread, SEQUENCES))
 
 
 def test_what_is_found_of_retraining_comes_from_seeds_and_sequences(run) -> None:
@@ -372,7 +372,10 @@ def test_what_is_found_of_retraining_comes_from_seeds_and_sequences(run) -> None
     of_sequences = np.sqrt(max(terms(gaps, ("seed", "sequence"))["sequence"], 0))
     assert row["n"] == len(SEEDS)
     assert row["spread"] == pytest.approx(np.hypot(of_seeds, of_sequences * np.sqrt(3 / SEQUENCES)))
-    parts = detectable(of_seeds, len(SEEDS)), detectable(of_sequences, SEQUENCES)
+    parts = (
+        detectable_difference(of_seeds, len(SEEDS)),
+        detectable_difference(of_sequences, SEQUENCES),
+    )
     assert row["detectable"] == pytest.approx(np.hypot(*parts))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from xaibench.analysis.clusters import group_counts, groups_of, numbers_of
 from xaibench.errors import UsageError
-from xaibench.plan.schema import dump, read
+from xaibench.plan.schema import dump, read_plan
 from xaibench.values import Sequences, Splits
 
 
@@ -49,7 +49,7 @@ def test_one_group_cannot_be_resampled() -> None:
 
 
 def test_the_plan_names_the_groups_and_the_reference() -> None:
-    plan = read("demo", changes=("clusters=true", "reference=saliency"))
+    plan = read_plan("demo", changes=("clusters=true", "reference=saliency"))
     assert (plan.clusters, plan.reference) == (True, "saliency")
     assert "clusters: true" in dump(plan)
     assert "reference: saliency" in dump(plan)
@@ -58,7 +58,7 @@ def test_the_plan_names_the_groups_and_the_reference() -> None:
 def test_a_reference_must_be_a_method_of_the_plan() -> None:
     wanted = r"reference: expected a label of attribution; did you mean 'saliency'\?"
     with pytest.raises(UsageError, match=wanted):
-        read("demo", changes=("reference=salency",))
+        read_plan("demo", changes=("reference=salency",))
 
 
 def test_explained_sequences_of_one_group_have_one_number() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xaibench.analysis.convergence import Convergence, area, convergence, reached, spread
+from xaibench.analysis.convergence import Convergence, accuracy_spread, area, convergence, reached
 
 
 def history(*accuracies, steps=7):
@@ -50,23 +50,25 @@ def test_the_spread_is_the_deviation_of_the_last_epochs_alone():
     last = [0.94, 0.95, 0.96, 0.955, 0.965]
     mean = sum(last) / 5
     by_hand = (sum((accuracy - mean) ** 2 for accuracy in last) / 4) ** 0.5
-    assert spread(history(0.1, 0.3, 0.5, 0.7, 0.9, *last)) == pytest.approx(by_hand)
-    assert spread(history(0.1, *last), last=5) == pytest.approx(by_hand)
-    assert spread(history(0.2, 0.7, 0.9), last=2) == pytest.approx(np.std([0.7, 0.9], ddof=1))
+    assert accuracy_spread(history(0.1, 0.3, 0.5, 0.7, 0.9, *last)) == pytest.approx(by_hand)
+    assert accuracy_spread(history(0.1, *last), last=5) == pytest.approx(by_hand)
+    assert accuracy_spread(history(0.2, 0.7, 0.9), last=2) == pytest.approx(
+        np.std([0.7, 0.9], ddof=1)
+    )
 
 
 def test_few_epochs_have_no_area_and_no_spread():
     assert np.isnan(area(history(0.9)))
-    assert np.isnan(spread(history(0.6, 0.7, 0.9)))
-    assert np.isnan(spread(history(0.9), last=1))
+    assert np.isnan(accuracy_spread(history(0.6, 0.7, 0.9)))
+    assert np.isnan(accuracy_spread(history(0.9), last=1))
 
 
 def test_all_of_it_in_one_and_all_undefined_where_nothing_was_trained():
     whole = convergence(RISING)
-    assert whole == Convergence(3, 21, 4, 28, area(RISING), spread(RISING))
+    assert whole == Convergence(3, 21, 4, 28, area(RISING), accuracy_spread(RISING))
     assert np.isnan(convergence([])).all()
 
 
 def test_the_end_of_a_short_training_is_its_last_half():
     rising = history(0.1, 0.5, 0.8, 0.9, 0.95, 0.97)
-    assert spread(rising) == pytest.approx(np.std([0.9, 0.95, 0.97], ddof=1))
+    assert accuracy_spread(rising) == pytest.approx(np.std([0.9, 0.95, 0.97], ddof=1))

@@ -8,7 +8,7 @@ from torch import nn
 
 import xaibench
 from xaibench.artefacts.explanations import REFERENCE_COUNT
-from xaibench.dna.shuffling import references
+from xaibench.dna.shuffling import shuffled_references
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.explanation.method_call import explain as call_method
 from xaibench.nn.adapted import adapted
@@ -50,7 +50,7 @@ def test_the_scores_are_those_of_the_method_itself(net):
         options={},
         seed=0,
         component="deeplift",
-        references=references(CODES, REFERENCE_COUNT, 0),
+        references=shuffled_references(CODES, REFERENCE_COUNT, 0),
     )
     np.testing.assert_array_equal(explained.scores, expected.scores)
     np.testing.assert_array_equal(explained.hypothetical, expected.hypothetical)

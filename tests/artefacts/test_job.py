@@ -4,7 +4,7 @@ import pytest
 
 from xaibench.artefacts.job import Job, is_trained, prepare
 from xaibench.errors import UsageError
-from xaibench.plan.schema import read
+from xaibench.plan.schema import read_plan
 
 PLUGIN = """
 def brought(model, splits):
@@ -30,7 +30,9 @@ def prepared(tmp_path):
             f"training: {training}\n"
         )
         plugins = (str(tmp_path / "plugin.py"),)
-        return prepare(Job(read(str(plan), plugins=plugins), str(plan), plugins, tmp_path / "run"))
+        return prepare(
+            Job(read_plan(str(plan), plugins=plugins), str(plan), plugins, tmp_path / "run")
+        )
 
     return of
 

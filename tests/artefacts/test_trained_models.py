@@ -3,7 +3,7 @@
 import pytest
 
 from xaibench.artefacts.trained_models import TrainedModel, replicates_of, trained_models
-from xaibench.plan.schema import read
+from xaibench.plan.schema import read_plan
 
 PLAN = """
 dataset: {name: planted, train: 160, test: 50, length: 60}
@@ -19,7 +19,7 @@ metrics: [deletion]
 @pytest.fixture
 def plan(tmp_path):
     (tmp_path / "tiny.yaml").write_text(PLAN)
-    return read(str(tmp_path / "tiny.yaml"))
+    return read_plan(str(tmp_path / "tiny.yaml"))
 
 
 def test_every_model_is_trained_under_the_first_of_the_seeds_that_it_asks_for(plan):

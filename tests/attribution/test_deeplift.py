@@ -23,7 +23,7 @@ from xaibench.protocols import method
 from xaibench.values import Attribution
 
 CODES = toy.sequences()
-REFERENCES = toy.references(CODES)
+REFERENCES = toy.random_references(CODES)
 TARGETS = torch.tensor([0, 1, 1])
 
 
@@ -436,7 +436,7 @@ def sizes(view: ExplainedView) -> list[int]:
 def test_many_references_are_run_in_several_calls() -> None:
     model = toy.both().double()
     inputs, _ = tensors(model)
-    references = model.encode(torch.from_numpy(toy.references(CODES, 600)).flatten(0, 1))
+    references = model.encode(torch.from_numpy(toy.random_references(CODES, 600)).flatten(0, 1))
     references = references.reshape(3, 600, 4, toy.LENGTH)
     view = ExplainedView(model)
     calls = sizes(view)

@@ -18,7 +18,7 @@ from xaibench.nn.layers import MatrixProduct
 from xaibench.nn.view import ExplainedView
 
 CODES = toy.sequences()
-REFERENCES = toy.references(CODES)
+REFERENCES = toy.random_references(CODES)
 TARGETS = np.array([0, 1, 1])
 
 

@@ -46,7 +46,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "captum.attr:FeatureAblation": adapt("FeatureAblation"),
 }
 CODES = toy.sequences()
-REFERENCES = toy.references(CODES)
+REFERENCES = toy.random_references(CODES)
 TARGETS = np.array([0, 1, 1])
 
 

@@ -31,7 +31,7 @@ def inputs_of(model: Any) -> Tensor:
 
 
 def references_of(model: Any) -> Tensor:
-    drawn = toy.references(CODES)
+    drawn = toy.random_references(CODES)
     encoded: Tensor = model.encode(torch.from_numpy(drawn.reshape(-1, toy.LENGTH)))
     return encoded.reshape(*drawn.shape[:2], 4, toy.LENGTH)
 
@@ -312,6 +312,6 @@ def test_integrated_gradients_keep_their_promise_on_a_model_that_has_learnt_litt
             options={},
             seed=0,
             component="attribution",
-            references=toy.references(codes),
+            references=toy.random_references(codes),
         )
         assert explained.completeness_error < 1e-2

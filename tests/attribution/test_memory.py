@@ -76,7 +76,7 @@ def test_what_a_method_computes_is_gone_without_a_garbage_collection(name: str) 
             options={},
             seed=0,
             component=name,
-            references=toy.references(codes),
+            references=toy.random_references(codes),
         )
         alive = sum(token() is not None for token in Marked.tokens)
     finally:

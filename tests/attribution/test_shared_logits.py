@@ -27,7 +27,7 @@ NAMES = (
 )
 METHODS = {name: load("attribution", name, ()).call for name in NAMES}
 CODES = toy.sequences()
-REFERENCES = toy.references(CODES)
+REFERENCES = toy.random_references(CODES)
 TARGETS = np.array([2, 0, 1])
 FRACTIONS = np.array([0, 0.1, 0.25, 0.5, 1])
 

@@ -22,7 +22,7 @@ from xaibench.plugins.options import resolve
 from xaibench.plugins.registry import load
 
 CODES = toy.sequences()
-REFERENCES = toy.references(CODES)
+REFERENCES = toy.random_references(CODES)
 TARGETS = np.array([0, 1, 1])
 PAGE = (Path(__file__).parents[2] / "docs" / "attribution.md").read_text()
 FILES = dict(re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```$", PAGE, flags=re.M | re.S))

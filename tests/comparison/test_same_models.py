@@ -11,7 +11,7 @@ from xaibench.artefacts.artefact import Memory, ensure
 from xaibench.artefacts.job import Job
 from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.models import masks
-from xaibench.plan.schema import read
+from xaibench.plan.schema import read_plan
 from xaibench.runs.pipeline import begin, run
 
 PLAN = """
@@ -40,7 +40,7 @@ class Killed(BaseException):
 def work_of(folder):
     path = folder.parent / f"{folder.name}.yaml"
     path.write_text(PLAN)
-    return begin(Job(read(str(path)), str(path), (), folder))
+    return begin(Job(read_plan(str(path)), str(path), (), folder))
 
 
 def train(work):
@@ -65,7 +65,7 @@ def test_a_run_leaves_no_checkpoint_and_a_table_without_masks(tmp_path):
     assert table["mask_ratio"].tolist() == [0, 0.15, 0.15]
     assert "masks" not in table
     (card,) = work.store.root.glob("model-*/card.json")
-    kept = masks.read(json.loads(card.read_text())["history"], work.splits.train.codes)
+    kept = masks.read_masks(json.loads(card.read_text())["history"], work.splits.train.codes)
     # 15 % of 40 positions
     assert [sorted(set(epoch.sum(axis=1))) for epoch in kept] == [[0], [0, 6], [0, 6]]
 

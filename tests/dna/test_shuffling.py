@@ -132,12 +132,12 @@ def test_shuffling_together_gives_what_one_walk_at_a_time_gives(monkeypatch, len
     codes[2, length // 2 :] = 4
     generators = streams(3, "references", codes)
     expected = [slow_shuffles(row, 7, each) for row, each in zip(codes, generators, strict=True)]
-    assert np.array_equal(shuffling.references(codes, 7, 3), expected)
+    assert np.array_equal(shuffling.shuffled_references(codes, 7, 3), expected)
 
 
 def test_references_of_nothing_are_none():
-    assert shuffling.references(np.empty((0, 9), np.uint8), 5, 0).shape == (0, 5, 9)
-    assert shuffling.references(np.zeros((3, 0), np.uint8), 5, 0).shape == (3, 5, 0)
+    assert shuffling.shuffled_references(np.empty((0, 9), np.uint8), 5, 0).shape == (0, 5, 9)
+    assert shuffling.shuffled_references(np.zeros((3, 0), np.uint8), 5, 0).shape == (3, 5, 0)
 
 
 STORED = [
@@ -148,14 +148,16 @@ STORED = [
 
 def test_stored_references_stay_what_they_are():
     """Drawn by version 0.1: results that are kept depend on them."""
-    drawn = shuffling.references(encoding.to_codes([TEXT, "TTNGATTACAGATTNNACGTACCA"]), 3, 0)
+    drawn = shuffling.shuffled_references(
+        encoding.to_codes([TEXT, "TTNGATTACAGATTNNACGTACCA"]), 3, 0
+    )
     assert encoding.to_letters(drawn.reshape(-1, 24)) == STORED
 
 
 def test_references_depend_on_the_seed_and_the_sequence_alone():
     codes = np.random.default_rng(0).integers(4, size=(3, 40), dtype=np.uint8)
     padded = np.pad(codes, ((0, 0), (0, 2)), constant_values=4)
-    drawn = shuffling.references(codes, 5, 7)
+    drawn = shuffling.shuffled_references(codes, 5, 7)
     assert drawn.shape == (3, 5, 40)
-    assert np.array_equal(shuffling.references(padded[::-1], 5, 7)[::-1, :, :40], drawn)
-    assert not np.array_equal(shuffling.references(codes, 5, 8), drawn)
+    assert np.array_equal(shuffling.shuffled_references(padded[::-1], 5, 7)[::-1, :, :40], drawn)
+    assert not np.array_equal(shuffling.shuffled_references(codes, 5, 8), drawn)

@@ -31,7 +31,7 @@ from xaibench.explanation.controls import CONTROLS, ORACLE, PRIORS, RANDOM
 from xaibench.nn import inference, outputs
 from xaibench.nn.inference import logits
 from xaibench.nn.outputs import quantity
-from xaibench.plan.schema import read
+from xaibench.plan.schema import read_plan
 from xaibench.plugins.registry import available
 from xaibench.randomness import streams
 from xaibench.runs.pipeline import begin, run
@@ -99,7 +99,7 @@ metrics:
 def work_of(folder, *, text=PLAN, changes=(), plugins=()):
     path = folder.parent / f"{folder.name}.yaml"
     path.write_text(text)
-    plan = read(str(path), changes=changes, plugins=plugins)
+    plan = read_plan(str(path), changes=changes, plugins=plugins)
     return begin(Job(plan, str(path), plugins, folder))
 
 

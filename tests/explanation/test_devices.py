@@ -12,7 +12,7 @@ from xaibench.nn import devices
 from xaibench.plugins.options import resolve
 from xaibench.plugins.registry import available, load
 from xaibench.plugins.signatures import typed
-from xaibench.testing.toy_models import references, sequences
+from xaibench.testing.toy_models import random_references, sequences
 
 CODES = sequences(3, 24)
 
@@ -46,7 +46,7 @@ def explained(name, model):
         options=options,
         seed=0,
         component=name,
-        references=references(CODES) if asks_for(plugin.call, "references") else None,
+        references=random_references(CODES) if asks_for(plugin.call, "references") else None,
     )
 
 
@@ -89,7 +89,7 @@ def test_codes_valid_and_references_are_where_the_model_is():
             options={},
             seed=0,
             component="",
-            references=references(CODES),
+            references=random_references(CODES),
         )
         assert {each.device for each in seen.values()} == {DEVICE}
         assert (seen["codes"].cpu().numpy() == CODES).all()

@@ -110,7 +110,7 @@ def test_what_a_signature_asks_for_is_supplied_and_options_are_passed_on() -> No
         seen.update(codes=codes, valid=valid, references=references, generators=generators)
         return scale * inputs
 
-    model, references = toy.both(), toy.references(CODES)
+    model, references = toy.both(), toy.random_references(CODES)
     arguments = {**DEFAULTS, "options": {"scale": 3}}
     explanation = explain(curious, model, CODES, TARGETS, references=references, **arguments)
     assert explanation.scores.max() == 3
@@ -363,7 +363,7 @@ def test_both_strands_are_averaged_on_the_positions_of_the_sequence() -> None:
         assert references is not None
         return explain(observed, model, codes, TARGETS, **DEFAULTS)
 
-    both = on_both_strands(explained, CODES, toy.references(CODES))
+    both = on_both_strands(explained, CODES, toy.random_references(CODES))
     one, other = (weights[TARGETS[0]] - weights[1 - TARGETS[0]]).numpy(), CODES[0]
     for position, base in enumerate(other):
         forward, backward = one[base, position], one[3 - base, toy.LENGTH - 1 - position]
@@ -372,7 +372,7 @@ def test_both_strands_are_averaged_on_the_positions_of_the_sequence() -> None:
 
 
 def test_the_references_of_the_other_strand_are_turned_one_by_one() -> None:
-    references = toy.references(CODES)
+    references = toy.random_references(CODES)
     turned = other_strands(references)
     for row, column in np.ndindex(references.shape[:2]):
         alone = reverse_complement(references[row, column][None])[0]
@@ -458,7 +458,7 @@ def test_half_precision_is_explained_as_the_same_weights_in_single(
     half = _in_half(_plain, dtype)
     single = toy.Toy(copy.deepcopy(half.body)).float()
     before = [(each.dtype, each.data_ptr(), each.clone()) for each in half.state_dict().values()]
-    arguments = {**DEFAULTS, "references": toy.references(CODES)}
+    arguments = {**DEFAULTS, "references": toy.random_references(CODES)}
     answer = explain(method, half, CODES, TARGETS, **arguments)
     expected = explain(method, single, CODES, TARGETS, **arguments)
     np.testing.assert_array_equal(answer.scores, expected.scores)
@@ -471,7 +471,9 @@ def test_half_precision_is_explained_as_the_same_weights_in_single(
 def test_what_no_rule_sees_is_refused_in_half_precision_too(dtype: torch.dtype) -> None:
     model = toy.Functional().to(dtype)
     with pytest.raises(ValueError, match=r"deeplift promises .*functions outside of them: relu"):
-        explain(deeplift, model, CODES, TARGETS, references=toy.references(CODES), **DEFAULTS)
+        explain(
+            deeplift, model, CODES, TARGETS, references=toy.random_references(CODES), **DEFAULTS
+        )
 
 
 UNRULED: dict[str, tuple[Any, Any, str]] = {
@@ -490,7 +492,7 @@ UNRULED: dict[str, tuple[Any, Any, str]] = {
 def test_less_complete_than_promised_for_want_of_a_rule_is_not_applicable(name: str) -> None:
     method, function, names = UNRULED[name]
     model = _calling(function)
-    arguments = {**DEFAULTS, "references": toy.references(CODES)}
+    arguments = {**DEFAULTS, "references": toy.random_references(CODES)}
     with pytest.raises(NotApplicable, match=rf"promises .* It has no rule for {names} there"):
         explain(method, model, CODES, TARGETS, **arguments)
 
@@ -546,7 +548,7 @@ def test_logits_in_half_precision_show_no_completeness(made: Any, method: Any) -
     with pytest.raises(
         NotApplicable, match=f"{method.__name__} .*logits in bfloat16 are too coarse"
     ):
-        explain(method, model, CODES, TARGETS, references=toy.references(CODES), **DEFAULTS)
+        explain(method, model, CODES, TARGETS, references=toy.random_references(CODES), **DEFAULTS)
     for each in (gradient, in_silico_mutagenesis):
         assert np.isfinite(explain(each, model, CODES, TARGETS, **DEFAULTS).scores).all()
 
@@ -568,7 +570,7 @@ def test_a_model_that_insists_on_half_precision_is_named() -> None:
 def test_on_both_strands_hypothetical_contributions_keep_to_the_scores():
     layers = (nn.Conv1d(4, 6, 5, padding=2), nn.ReLU(), nn.Flatten())
     model, codes = toy.network(*layers), toy.sequences(5)
-    references = toy.references(codes, 3)
+    references = toy.random_references(codes, 3)
     how = {"options": {}, "seed": 0, "component": "deeplift"}
 
     def explained(codes, references):

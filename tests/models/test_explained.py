@@ -40,7 +40,7 @@ NOT_APPLICABLE = {
     ("attention_x_gradient", "scorer"),  # nothing that is explained depends on its attention
 }
 CODES = toy.sequences(3, 61)
-REFERENCES = toy.references(CODES)
+REFERENCES = toy.random_references(CODES)
 
 
 def as_trained(name):

@@ -99,7 +99,7 @@ def test_the_mask_of_an_epoch_can_be_read_back(masking, both_strands, made, spli
     expected, of_turned = by_hand(made, splits, 4)
     # standard deviation of a share of one half of 288: 0.03
     assert of_turned == pytest.approx(0.5 * both_strands, abs=0.15)
-    read = masks.read(back(history), splits.train.codes)
+    read = masks.read_masks(back(history), splits.train.codes)
     assert read.dtype == np.bool_
     palindrome = 3  # it reads the same on both strands: the twin cannot tell which was shown
     kept = [row for row in range(masks.RECORDED) if row != palindrome or not both_strands]
@@ -120,14 +120,14 @@ def test_a_sequence_that_reads_the_same_on_both_strands_is_mapped_back_too(split
 
     monkeypatch.setattr(batches, "masked_positions", first)
     history = trained(splits, ARMS["random"], reverse_complement=True, epochs=12)
-    places = masks.read(history, splits.train.codes)[:, 3].nonzero()[1]
+    places = masks.read_masks(history, splits.train.codes)[:, 3].nonzero()[1]
     assert set(places) == {0, 19}
 
 
 def test_fewer_sequences_than_are_recorded_are_all_recorded(splits):
     few = Splits(splits.train.take(np.arange(37)), splits.test, splits.validation)
     history = trained(few, ARMS["random"], architecture=CNN, batch_size=37)
-    read = masks.read(history, few.train.codes)
+    read = masks.read_masks(history, few.train.codes)
     assert read.shape == (4, 37, LENGTH)
     valid = (few.train.codes < 4).sum(axis=1)
     assert (read[3].sum(axis=1) == np.floor(0.3 * valid + 0.5)).all()
@@ -136,7 +136,7 @@ def test_fewer_sequences_than_are_recorded_are_all_recorded(splits):
 def test_a_history_without_masks_is_read_as_having_none():
     old = [{"epoch": 1, "mask_ratio": 0.0}, {"epoch": 2, "mask_ratio": 0.3}]
     codes = np.zeros((117, LENGTH), np.uint8)
-    read = masks.read(old, codes)
+    read = masks.read_masks(old, codes)
     assert read.shape == (2, 100, LENGTH)
     assert not read.any()
     assert masks.as_columns(read[0]) == {}
@@ -146,4 +146,4 @@ def test_masks_of_other_sequences_are_rejected(splits):
     history = trained(splits, ARMS["random"])
     message = "history: expected masks of 100 sequences of 12 nt, 200 bytes, got 300"
     with pytest.raises(ValueError, match=message):
-        masks.read(history, splits.train.codes[:, :12])
+        masks.read_masks(history, splits.train.codes[:, :12])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from toy import LENGTH, references, sequences
+from toy import LENGTH, random_references, sequences
 
 from xaibench.attribution.deeplift import deeplift
 from xaibench.attribution.gradient import input_x_gradient, smooth_grad
@@ -104,7 +104,7 @@ def test_every_method_follows_to_smaller_blocks(method, capsys):
             options={},
             seed=0,
             component="",
-            references=references(codes),
+            references=random_references(codes),
         )
 
     whole, parts = explained(Small(99_999)), explained(Small(2))

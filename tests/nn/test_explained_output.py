@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from xaibench.dna.shuffling import references
+from xaibench.dna.shuffling import shuffled_references
 from xaibench.errors import ModelError
 from xaibench.explanation.method_call import WithoutRule, explain
 from xaibench.nn.adapted import adapted
@@ -170,7 +170,7 @@ def explained_by(method, model):
         options={},
         seed=0,
         component="",
-        references=references(codes, 2, 0),
+        references=shuffled_references(codes, 2, 0),
     )
 
 

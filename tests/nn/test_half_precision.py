@@ -10,7 +10,7 @@ import pytest
 from xaibench.analysis.description import _of_shuffles
 from xaibench.artefacts.job import Job
 from xaibench.dna import shuffling
-from xaibench.plan.schema import read
+from xaibench.plan.schema import read_plan
 from xaibench.runs.pipeline import begin, run
 from xaibench.values import N
 
@@ -63,7 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "half.py").write_text(MODEL)
     path, plugins = place / "plan.yaml", (str(place / "half.py"),)
     path.write_text(PLAN.replace("data.csv", str(place / "data.csv")))
-    job = Job(read(str(path), changes=(), plugins=plugins), str(path), plugins, place / "run")
+    job = Job(read_plan(str(path), changes=(), plugins=plugins), str(path), plugins, place / "run")
     run(begin(job), jobs=0, threads=1, command="xaibench run plan.yaml")
     return job.folder
 
@@ -93,7 +93,7 @@ def _sequences(*, unknown: bool) -> np.ndarray:
 
 def test_positions_that_all_shuffles_keep_are_counted() -> None:
     codes = _sequences(unknown=True)
-    shuffles = shuffling.references(codes, 20, 0)
+    shuffles = shuffling.shuffled_references(codes, 20, 0)
     same = known = 0
     for row, position in np.argwhere(codes < N):
         known += 1
@@ -105,4 +105,4 @@ def test_positions_that_all_shuffles_keep_are_counted() -> None:
 
 def test_the_two_ends_of_a_sequence_need_no_caution() -> None:
     codes = _sequences(unknown=False)
-    assert _of_shuffles(shuffling.references(codes, 20, 0), codes) == []
+    assert _of_shuffles(shuffling.shuffled_references(codes, 20, 0), codes) == []

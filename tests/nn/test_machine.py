@@ -7,7 +7,7 @@ import pytest
 
 from xaibench.artefacts.job import Job
 from xaibench.comparison.side_by_side import compare
-from xaibench.plan.schema import read
+from xaibench.plan.schema import read_plan
 from xaibench.runs.pipeline import begin, run
 
 PLAN = """
@@ -27,7 +27,7 @@ reports: [markdown]
 def ran(place: Path, *, threads: int, changes: tuple[str, ...] = ()) -> Path:
     (place / "plan.yaml").write_text(PLAN)
     plan = str(place / "plan.yaml")
-    work = begin(Job(read(plan, changes=changes), plan, (), place / "run"))
+    work = begin(Job(read_plan(plan, changes=changes), plan, (), place / "run"))
     assert run(work, jobs=0, threads=threads, command="xaibench run plan.yaml").failures == []
     return place / "run"
 

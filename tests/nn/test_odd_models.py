@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from xaibench.artefacts.job import Job
-from xaibench.plan.schema import read
+from xaibench.plan.schema import read_plan
 from xaibench.runs.pipeline import begin, run
 from xaibench.runs.reporting import report
 
@@ -155,7 +155,7 @@ def finished(folder, *changes, jobs=0):
     (folder / "plan.yaml").write_text(PLAN)
     (folder / "own.py").write_text(MODELS)
     plugins = (str(folder / "own.py"),)
-    plan = read(str(folder / "plan.yaml"), changes=changes, plugins=plugins)
+    plan = read_plan(str(folder / "plan.yaml"), changes=changes, plugins=plugins)
     work = begin(Job(plan, str(folder / "plan.yaml"), plugins, folder / "run"))
     outcome = run(work, jobs=jobs, threads=1, command="xaibench run plan.yaml")
     return outcome, pd.read_parquet(folder / "run" / "results.parquet")

@@ -7,7 +7,7 @@ import pytest
 
 from xaibench.errors import UsageError
 from xaibench.plan.changes import assigned
-from xaibench.plan.schema import read, read_any
+from xaibench.plan.schema import read_any, read_plan
 
 BASE = """
 dataset: {name: planted, train: 64, test: 20, length: 40}
@@ -174,7 +174,7 @@ def test_labels_that_act_where_they_are_shown_are_refused(section, label, tmp_pa
 def test_other_labels_are_what_people_like(label, tmp_path):
     path = tmp_path / "plan.yaml"
     path.write_text(BASE.replace("[cnn]", f"{{{json.dumps(label)}: {{use: cnn}}}}"))
-    assert list(read(str(path)).models) == [label]
+    assert list(read_plan(str(path)).models) == [label]
 
 
 @pytest.mark.parametrize("label", ["index.html", "overview.csv", "Series.JSON"])
@@ -188,4 +188,4 @@ def test_a_dataset_is_not_called_like_a_file_of_the_series(label, tmp_path):
 def test_a_large_plan_that_can_be_run_is_a_plan(tmp_path):
     path = tmp_path / "plan.yaml"
     path.write_text(f"{BASE}seeds: {[*range(2**63 - 10_000, 2**63)]}\n")
-    assert len(read(str(path)).seeds) == 10_000
+    assert len(read_plan(str(path)).seeds) == 10_000

@@ -16,10 +16,10 @@ from xaibench.plan.schema import (
     GRIDS,
     Plan,
     dump,
-    read,
     read_any,
     read_back,
     read_mapping,
+    read_plan,
 )
 
 SMALL = """
@@ -39,21 +39,23 @@ def written(tmp_path):
 
 
 def test_a_list_and_a_mapping_mean_the_same(written):
-    listed = read(written("dataset: planted\nmodels: [cnn, attngen]\n"))
-    mapped = read(written("dataset: {name: planted}\nmodels: {cnn: {}, attngen: }\n", "b.yaml"))
+    listed = read_plan(written("dataset: planted\nmodels: [cnn, attngen]\n"))
+    mapped = read_plan(
+        written("dataset: {name: planted}\nmodels: {cnn: {}, attngen: }\n", "b.yaml")
+    )
     assert listed == mapped
 
 
 def test_a_label_may_use_another_plugin(written):
     text = SMALL + "attribution: {mine: {use: 'captum.attr:GuidedBackprop'}, saliency: {}}\n"
-    plan = read(written(text))
+    plan = read_plan(written(text))
     assert plan.attribution["mine"].use == "captum.attr:GuidedBackprop"
     assert list(plan.attribution) == ["mine", "saliency"]
 
 
 def test_the_resolved_plan_holds_every_default_and_reads_back(written):
-    plan = read(written(SMALL))
-    again = read(written(dump(plan), "again.yaml"))
+    plan = read_plan(written(SMALL))
+    again = read_plan(written(dump(plan), "again.yaml"))
     assert again == plan
     assert yaml.safe_load(dump(plan))["models"]["cnn"]["kernels"] == [11, 7, 5]
     assert plan.fractions == FRACTIONS
@@ -61,10 +63,10 @@ def test_the_resolved_plan_holds_every_default_and_reads_back(written):
 
 def test_extends_lays_a_plan_over_another(written):
     below = written("dataset: planted\nmodels: [cnn]\nseeds: [3, 4]\n", "below.yaml")
-    plan = read(written("extends: below.yaml\nmodels: [attngen]\n"))
+    plan = read_plan(written("extends: below.yaml\nmodels: [attngen]\n"))
     assert (list(plan.models), plan.seeds) == (["attngen"], (3, 4))
-    assert read(below).seeds == (3, 4)
-    assert list(read(written("extends: demo\nmodels: [cnn]\n")).models) == ["cnn"]
+    assert read_plan(below).seeds == (3, 4)
+    assert list(read_plan(written("extends: demo\nmodels: [cnn]\n")).models) == ["cnn"]
 
 
 def test_set_reaches_every_key(written):
@@ -75,7 +77,7 @@ def test_set_reaches_every_key(written):
         "attribution.integrated_gradients.steps=9",
         "training.epochs=2",
     )
-    plan = read(written(SMALL), changes=changes)
+    plan = read_plan(written(SMALL), changes=changes)
     assert list(plan.models) == ["cnn", "attngen"]
     assert plan.models["attngen"].options["masking"]["ratio"] == 0.3
     assert plan.dataset.options["train"] == 50
@@ -86,8 +88,8 @@ def test_set_reaches_every_key(written):
 
 
 def test_limit_caps_and_never_raises_the_number_of_sequences(written):
-    assert read(written(SMALL), limit=7).sequences == 7
-    assert read(written(SMALL + "sequences: 5\n"), limit=7).sequences == 5
+    assert read_plan(written(SMALL), limit=7).sequences == 7
+    assert read_plan(written(SMALL + "sequences: 5\n"), limit=7).sequences == 5
 
 
 SIZES = ("quick", "standard", "thorough")
@@ -112,7 +114,7 @@ def test_every_preset_begins_with_a_sentence_about_it(preset):
 
 
 def test_sizes_differ_in_how_much_and_not_in_what(written):
-    sizes = [read(written(f"extends: [demo, {size}]\n")) for size in SIZES]
+    sizes = [read_plan(written(f"extends: [demo, {size}]\n")) for size in SIZES]
     for counted in ("seeds", "metrics", "operators"):
         counts = [len(getattr(plan, counted)) for plan in sizes]
         assert counts == sorted({*counts}), counted
@@ -126,7 +128,7 @@ def test_sizes_differ_in_how_much_and_not_in_what(written):
 
 
 def test_a_plan_lies_over_the_size_that_it_extends(written):
-    plan = read(written(SMALL + "extends: quick\nsequences: 7\n"))
+    plan = read_plan(written(SMALL + "extends: quick\nsequences: 7\n"))
     assert (plan.sequences, plan.random_draws) == (7, 5)
     assert list(plan.metrics) == ["deletion", "auprc", "seed_agreement"]
     assert plan.dataset.options["train"] == 100
@@ -135,25 +137,25 @@ def test_a_plan_lies_over_the_size_that_it_extends(written):
 def test_of_several_plans_extended_the_later_wins(written):
     written("dataset: planted\nseeds: [1]\nsequences: 5\nmodels: [cnn]\n", "one.yaml")
     written("seeds: [2]\nmodels: {attngen: {}}\n", "other.yaml")
-    plan = read(written("extends: [one.yaml, other.yaml]\n"))
+    plan = read_plan(written("extends: [one.yaml, other.yaml]\n"))
     assert (plan.seeds, plan.sequences, list(plan.models)) == ((2,), 5, ["attngen"])
-    plan = read(written("extends: [other.yaml, one.yaml]\nseeds: [3]\n"))
+    plan = read_plan(written("extends: [other.yaml, one.yaml]\nseeds: [3]\n"))
     assert (plan.seeds, list(plan.models)) == ((3,), ["cnn"])
 
 
 def test_a_plus_on_the_command_line_lays_plans_over_each_other(written, tmp_path, monkeypatch):
-    by_file = read(written("extends: [demo, quick]\n"))
-    assert read("demo+quick") == by_file
+    by_file = read_plan(written("extends: [demo, quick]\n"))
+    assert read_plan("demo+quick") == by_file
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "a.csv").touch()
     text = "dataset: {name: file, path: a.csv}\nmodels: [cnn]\n"
     written(text, "own/mine.yaml")
-    plan = read("own/mine.yaml+quick")
+    plan = read_plan("own/mine.yaml+quick")
     assert (plan.dataset.options["path"], plan.sequences) == ("own/a.csv", 60)
-    assert read("quick+own/mine.yaml") == plan
+    assert read_plan("quick+own/mine.yaml") == plan
     written(SMALL + "sequences: 3\n", "a+b.yaml")
-    assert read("a+b.yaml").sequences == 3
+    assert read_plan("a+b.yaml").sequences == 3
 
 
 @pytest.mark.parametrize(
@@ -167,7 +169,7 @@ def test_a_plus_on_the_command_line_lays_plans_over_each_other(written, tmp_path
 )
 def test_a_bad_sum_is_one_line(source, message):
     with pytest.raises(UsageError, match=message) as caught:
-        read(source)
+        read_plan(source)
     assert "\n" not in str(caught.value)
 
 
@@ -178,8 +180,8 @@ def test_a_series_is_a_plan_for_each_dataset(written):
     assert plans["other"].dataset.options["train"] == 90
     assert {plan.sequences for plan in plans.values()} == {9}
     alone = written("dataset: {name: composition, train: 90}\nmodels: [cnn]\n", "alone.yaml")
-    assert read(alone, limit=9) == plans["other"]
-    again = read(written(dump(plans["other"]), "again.yaml"))
+    assert read_plan(alone, limit=9) == plans["other"]
+    again = read_plan(written(dump(plans["other"]), "again.yaml"))
     assert again == plans["other"]
 
 
@@ -200,7 +202,7 @@ def test_set_reaches_a_dataset_of_a_series(written):
 
 def test_a_dataset_of_ones_own_takes_the_place_of_a_series(written):
     written(SERIES, "series.yaml")
-    own = read(written("extends: series.yaml\ndataset: planted\n"))
+    own = read_plan(written("extends: series.yaml\ndataset: planted\n"))
     assert own.dataset.use == "planted"
     written("extends: series.yaml\ndatasets: {mine: composition}\n", "over.yaml")
     assert list(read_any(str(written("extends: over.yaml\n")))) == ["mine"]
@@ -219,11 +221,11 @@ def test_files_of_a_series_move_with_it_and_need_not_be_there(below):
 
 def test_a_plan_of_several_datasets_is_no_plan_of_one(written):
     with pytest.raises(UsageError, match="expected a plan of one dataset, got one of one, other"):
-        read(written(SERIES))
+        read_plan(written(SERIES))
 
 
 def test_a_resolved_plan_is_read_back_with_the_files_of_its_source(below):
-    plan = read("plans/over.yaml")
+    plan = read_plan("plans/over.yaml")
     (below / "runs" / "plan.yaml").write_text(dump(plan))
     assert read_back("runs/plan.yaml", source="plans/over.yaml", plugins=()) == plan
     (below / "base" / "own.csv").unlink()
@@ -282,7 +284,7 @@ def test_a_resolved_plan_is_read_back_with_the_files_of_its_source(below):
 )
 def test_a_bad_plan_is_one_line(written, text, message):
     with pytest.raises(UsageError, match=message) as caught:
-        read(written(text))
+        read_plan(written(text))
     assert "\n" not in str(caught.value)
 
 
@@ -295,40 +297,42 @@ NAMES += ["1_000", "1_0.5", "1e-3"]
     [("1e-3", 0.001), ("1E-3", 0.001), ("5e-4", 0.0005), ("1_000e-6", 0.001), ("1.5e-3", 0.0015)],
 )
 def test_numbers_of_yaml_1_2_are_read_where_one_is_wanted(written, word, expected):
-    plan = read(written(SMALL), changes=(f"training.learning_rate={word}", "training.epochs=1e1"))
+    plan = read_plan(
+        written(SMALL), changes=(f"training.learning_rate={word}", "training.epochs=1e1")
+    )
     assert plan.training.options["learning_rate"] == expected
     assert plan.training.options["epochs"] == 10
-    assert read(written(SMALL), changes=("sequences=1_000",)).sequences == 1000
+    assert read_plan(written(SMALL), changes=("sequences=1_000",)).sequences == 1000
 
 
 @pytest.mark.parametrize("word", ["1e-3x", "'0.1'", "e-3", "1e", "1__0", "1e999", "0x10", "_1"])
 def test_words_that_are_no_numbers_are_refused_where_one_is_wanted(written, word):
     with pytest.raises(UsageError, match="learning_rate: input should be a valid number"):
-        read(written(SMALL), changes=(f"training.learning_rate={word}",))
+        read_plan(written(SMALL), changes=(f"training.learning_rate={word}",))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_word_that_is_a_value_in_yaml_stays_a_name(written, name):
     labels = written(f"dataset: planted\nmodels: {{{name}: {{use: cnn}}}}\n")
-    assert [*read(labels).models] == [name]
+    assert [*read_plan(labels).models] == [name]
     sites = f"{{name: file, path: ., site_start: a, site_width: 2, site_class: {name}}}"
-    plan = read(written(f"dataset: {sites}\nmodels: [cnn]\n"))
+    plan = read_plan(written(f"dataset: {sites}\nmodels: [cnn]\n"))
     assert plan.dataset.options["site_class"] == name
-    columns = read(
+    columns = read_plan(
         written(f"dataset: {{name: file, path: ., label: {name}, group: 7}}\nmodels: [cnn]\n")
     )
     assert (columns.dataset.options["label"], columns.dataset.options["group"]) == (name, "7")
     truth = f"dataset.truth={{motifs: {{{name}: {name}}}}}"
-    changed = read(written(SMALL), changes=(truth,))
+    changed = read_plan(written(SMALL), changes=(truth,))
     assert changed.dataset.options["truth"]["motifs"] == {name: name}
-    again = read(written(dump(changed), "again.yaml"))
+    again = read_plan(written(dump(changed), "again.yaml"))
     assert again.dataset == changed.dataset
 
 
 @pytest.mark.parametrize(("word", "expected"), [("yes", True), ("Off", False), ("true", True)])
 def test_words_for_truth_values_are_read_where_one_is_wanted(written, word, expected):
     text = f"clusters: {word}\ndataset: {{name: planted, deduplicated: {word}}}\nmodels: [cnn]\n"
-    plan = read(written(text))
+    plan = read_plan(written(text))
     assert plan.clusters is expected
     assert plan.dataset.options["deduplicated"] is expected
 
@@ -351,19 +355,19 @@ def test_words_for_truth_values_are_read_where_one_is_wanted(written, word, expe
 )
 def test_a_bad_change_is_one_line(written, change, message):
     with pytest.raises(UsageError, match=message):
-        read(written(SMALL + "sequences: 9\n"), changes=(change,))
+        read_plan(written(SMALL + "sequences: 9\n"), changes=(change,))
 
 
 def test_an_unknown_preset_suggests_the_nearest():
     with pytest.raises(UsageError, match="no plan or preset 'dem'; did you mean 'demo'"):
-        read("dem")
+        read_plan("dem")
 
 
 def test_a_plan_that_is_no_text_is_one_line(tmp_path):
     path = tmp_path / "plan.yaml"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="cannot be read"):
-        read(str(path))
+        read_plan(str(path))
 
 
 def test_a_relative_path_is_looked_up_beside_the_plan_then_among_the_data(tmp_path, monkeypatch):
@@ -399,28 +403,28 @@ def below(tmp_path, monkeypatch):
 
 def test_a_path_is_looked_up_beside_the_plan_that_wrote_it(below):
     (below / "plans" / "own.csv").touch()
-    plan = read("plans/over.yaml")
+    plan = read_plan("plans/over.yaml")
     assert plan.dataset.options["path"] == "../base/own.csv"
     assert locate(plan.dataset.options["path"], "plans/over.yaml").samefile("base/own.csv")
     text = "extends: plan.yaml\n" + OWN
     (below / "base" / "again.yaml").write_text(text)
-    assert read("base/again.yaml").dataset.options["path"] == "own.csv"
+    assert read_plan("base/again.yaml").dataset.options["path"] == "own.csv"
     (below / "plans" / "third.yaml").write_text("extends: over.yaml\n")
-    assert read("plans/third.yaml").dataset.options["path"] == "../base/own.csv"
+    assert read_plan("plans/third.yaml").dataset.options["path"] == "../base/own.csv"
 
 
 def test_a_path_among_the_data_stays_as_it_was_written(below, monkeypatch):
     (below / "base" / "own.csv").rename(below / "runs" / "own.csv")
     monkeypatch.setenv("XAIBENCH_DATA", str(below / "runs"))
-    assert read("plans/over.yaml").dataset.options["path"] == "own.csv"
+    assert read_plan("plans/over.yaml").dataset.options["path"] == "own.csv"
 
 
 @pytest.mark.parametrize(("folder", "source"), [("base", "plan.yaml"), ("plans", "over.yaml")])
 def test_the_resolved_plan_runs_from_where_the_run_began(below, monkeypatch, folder, source):
     monkeypatch.chdir(below / folder)
-    plan = read(source)
+    plan = read_plan(source)
     (below / "runs" / "plan.yaml").write_text(dump(plan))
-    assert read("../runs/plan.yaml") == plan
+    assert read_plan("../runs/plan.yaml") == plan
     assert str(below) not in dump(plan)
 
 
@@ -428,7 +432,7 @@ def test_plans_that_extend_each_other_are_refused(written, tmp_path):
     first = written("extends: second.yaml\n", "first.yaml")
     written("extends: first.yaml\n", "second.yaml")
     with pytest.raises(UsageError, match=r"extends: expected an end, got .*first.* -> .*second"):
-        read(first)
+        read_plan(first)
 
 
 def test_plans_that_extend_each_other_across_folders_are_refused(below):
@@ -436,7 +440,7 @@ def test_plans_that_extend_each_other_across_folders_are_refused(below):
     with pytest.raises(
         UsageError, match=r"extends: expected an end, got plans/over.yaml -> .*base"
     ):
-        read("plans/over.yaml")
+        read_plan("plans/over.yaml")
 
 
 def test_what_is_merged_may_be_written_over(written):
@@ -446,29 +450,29 @@ def test_what_is_merged_may_be_written_over(written):
         "  cnn: &size {filters: [5, 6, 7], dropout: 0.1}\n"
         "  attngen: {<<: *size, dropout: 0.2}\n"
     )
-    options = read(written(text)).models["attngen"].options
+    options = read_plan(written(text)).models["attngen"].options
     assert (options["filters"], options["dropout"]) == ([5, 6, 7], 0.2)
 
 
 def test_yaml_may_merge_mappings(written):
     text = SMALL.replace("[cnn]", "{cnn: &size {filters: [5, 6, 7]}, attngen: {<<: *size}}")
-    assert read(written(text)).models["attngen"].options["filters"] == [5, 6, 7]
+    assert read_plan(written(text)).models["attngen"].options["filters"] == [5, 6, 7]
 
 
 def test_a_grid_of_fractions_has_a_name(written):
     for name, points in (("linear", 21), ("log", 17)):
-        plan = read(written(SMALL + f"fractions: {name}\n"))
+        plan = read_plan(written(SMALL + f"fractions: {name}\n"))
         assert plan.fractions == GRIDS[name]
         assert len(plan.fractions) == points
     assert [1 - share for share in reversed(GRIDS["log"])] == pytest.approx(GRIDS["log"])
     with pytest.raises(UsageError, match="fractions: expected a list, or one of linear, log"):
-        read(written(SMALL + "fractions: square\n"))
+        read_plan(written(SMALL + "fractions: square\n"))
 
 
 def test_an_unknown_control_is_one_line(written):
-    assert read(written(SMALL + "controls: [rotated]\n")).controls == ("rotated",)
+    assert read_plan(written(SMALL + "controls: [rotated]\n")).controls == ("rotated",)
     with pytest.raises(UsageError, match=r"controls\.0: unknown control; did you mean 'rotated'"):
-        read(written(SMALL + "controls: [rotatet]\n"))
+        read_plan(written(SMALL + "controls: [rotatet]\n"))
 
 
 @pytest.mark.parametrize(
@@ -488,7 +492,7 @@ def test_an_unknown_control_is_one_line(written):
 )
 def test_a_label_that_records_use_themselves_is_refused(written, section, message):
     with pytest.raises(UsageError, match=message):
-        read(written(SMALL + section + "\n"))
+        read_plan(written(SMALL + section + "\n"))
 
 
 PAGE = (Path(__file__).parents[2] / "docs" / "plans.md").read_text()

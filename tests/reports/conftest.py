@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from xaibench.results.reading import Results, read
+from xaibench.results.reading import Results, read_results
 from xaibench.results.schema import COLUMNS
 
 CONTROL = "random control"
@@ -493,7 +493,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def run(run_folder: Path) -> Results:
-    return read(run_folder)
+    return read_results(run_folder)
 
 
 @pytest.fixture
@@ -501,7 +501,7 @@ def make(tmp_path: Path):
     """``make(models=..., ...)``: the results of another made-up run."""
 
     def results(**changes: object) -> Results:
-        return read(write(tmp_path / "run", Made(**changes)))
+        return read_results(write(tmp_path / "run", Made(**changes)))
 
     return results
 

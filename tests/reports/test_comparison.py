@@ -15,7 +15,7 @@ from xaibench.comparison.same_models import SameModel
 from xaibench.comparison.side_by_side import Comparison, compare
 from xaibench.plugins.registry import available, load
 from xaibench.reports.comparison import csv, html, text
-from xaibench.reports.content.comparison import verdicts
+from xaibench.reports.content.comparison import pair_verdicts
 
 EVIL = "<script>alert(1)</script>"
 
@@ -153,7 +153,7 @@ def test_whether_models_were_trained_again_is_stated_with_what_shows_it(worse):
     shown = {"same": "saved weights", "anew": "training history", "unknown": ""}
     for verdict, sentence in pairs.items():
         said = replace(pair, same_models={"cnn": SameModel(verdict, shown[verdict])})
-        assert (sentence,) in verdicts(replace(worse, pairs=(said,)))[0].sentences
+        assert (sentence,) in pair_verdicts(replace(worse, pairs=(said,)))[0].sentences
 
 
 def test_more_than_two_runs_are_distinguishable_by_their_heads(folders):

@@ -7,7 +7,7 @@ import pytest
 from explained import explanations, in_blocks, places
 
 from xaibench.export.values import Explanations
-from xaibench.reports.explained import LONGEST, logos, page
+from xaibench.reports.explained import LONGEST_LOGO, logos, page
 
 
 def long_explanations(length: int) -> Explanations:
@@ -60,7 +60,7 @@ def test_a_name_is_text_on_the_page_and_no_markup(tmp_path):
 
 
 def test_of_a_long_sequence_the_positions_with_the_largest_scores_are_drawn(tmp_path):
-    length = LONGEST + 50
+    length = LONGEST_LOGO + 50
     text = page([long_explanations(length)], tmp_path).files[0].read_text()
     assert f"positions 50 to {length - 1} of {length}; the highest letter is 9" in text
     assert logos([long_explanations(length)], tmp_path).files

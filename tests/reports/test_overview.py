@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from xaibench.reports.content.document import Name
-from xaibench.reports.content.overview import COLUMNS
+from xaibench.reports.content.overview import OVERVIEW_COLUMNS
 from xaibench.reports.content.verdict import verdicts
 from xaibench.reports.overview import index
-from xaibench.results.reading import Results, read
+from xaibench.results.reading import Results, read_results
 
 from .conftest import Made, write
 
@@ -26,7 +26,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Results | 
     """Two that ran, with 3 models and 1, and one that could not."""
 
     def made(**changes: object) -> Results:
-        return read(write(tmp_path_factory.mktemp("runs") / "run", Made(**changes)))
+        return read_results(write(tmp_path_factory.mktemp("runs") / "run", Made(**changes)))
 
     blind = made(models=("attngen",), blind=(("attngen", "deletion_logit_difference"),))
     return [
@@ -47,7 +47,7 @@ def table(files: dict[str, str]) -> pd.DataFrame:
 
 
 def test_there_is_a_row_for_every_model_of_every_dataset(table: pd.DataFrame) -> None:
-    assert tuple(table.columns[: len(COLUMNS)]) == COLUMNS
+    assert tuple(table.columns[: len(OVERVIEW_COLUMNS)]) == OVERVIEW_COLUMNS
     assert table["dataset"].tolist() == ["planted & <b>"] * 3 + ["blind", "gone"]
     assert table["model"].tolist()[:4] == ["cnn", "attngen", "attention only", "attngen"]
 
@@ -120,7 +120,9 @@ QUALITIES = (
 def test_the_index_names_the_method_that_the_report_recommends(
     tmp_path: Path, quality: tuple[tuple[str, float], ...]
 ) -> None:
-    run = read(write(tmp_path / "run", Made(models=("cnn",), quality=quality, motifs=False)))
+    run = read_results(
+        write(tmp_path / "run", Made(models=("cnn",), quality=quality, motifs=False))
+    )
     planned: dict[str, object] = {name: {} for name, _ in quality}
     run = replace(run, plan=run.plan | {"attribution": planned | {"noise": {"use": "random"}}})
     (verdict,) = verdicts(run)
@@ -138,7 +140,7 @@ def test_the_index_names_the_method_that_the_report_recommends(
 
 
 def test_where_none_leads_the_index_says_why(tmp_path: Path) -> None:
-    run = read(write(tmp_path / "run", Made(models=("cnn",), quality=QUALITIES[1][1:])))
+    run = read_results(write(tmp_path / "run", Made(models=("cnn",), quality=QUALITIES[1][1:])))
     assert said_of(run)["reason"] == (
         "the largest gap to random is that of two, whose interval includes 0"
     )
@@ -150,7 +152,7 @@ def test_where_none_leads_the_index_says_why(tmp_path: Path) -> None:
 
 def test_a_method_ahead_of_the_best_is_distinguishable_from_what_equals_it(tmp_path: Path) -> None:
     quality = (("one", 0.9), ("rare", 0.9))
-    run = read(write(tmp_path / "run", Made(models=("cnn",), quality=quality)))
+    run = read_results(write(tmp_path / "run", Made(models=("cnn",), quality=quality)))
     rows = run.estimates
     behind = rows["question"] == "against best"
     rows = rows.assign(low=rows["low"].mask(behind, 0.1), high=rows["high"].mask(behind, 0.3))
@@ -191,20 +193,20 @@ def test_a_run_without_the_page_has_no_link(tmp_path: Path) -> None:
     write(tmp_path / "run", Made(models=("cnn",)))
     plan = tmp_path / "run" / "plan.yaml"
     plan.write_text(plan.read_text().replace("use: html", "use: markdown"))
-    texts = index("plain", [("run", read(tmp_path / "run"))])
+    texts = index("plain", [("run", read_results(tmp_path / "run"))])
     assert 'href="run' not in texts["index.html"]
 
 
 def test_one_seed_has_the_interval_of_these_trained_models(tmp_path: Path) -> None:
     write(tmp_path / "run", Made(models=("cnn",), seeds=(0,)))
-    run = read(tmp_path / "run")
+    run = read_results(tmp_path / "run")
     table = pd.read_csv(StringIO(index("one", [("run", run)])["overview.csv"]))
     rows = run.estimates[run.estimates["question"] == "against random"]
     assert table["gap_low"][0] in set(rows["sequences_low"])
 
 
 def test_runs_without_trivial_baselines_are_rows_too(tmp_path: Path) -> None:
-    run = read(write(tmp_path / "run", Made(models=("cnn",))))
+    run = read_results(write(tmp_path / "run", Made(models=("cnn",))))
     run = replace(run, environment={**run.environment, "floor": []})
     texts = index("unlabelled", [("one", run), ("two", run)])
     table = pd.read_csv(StringIO(texts["overview.csv"]))

@@ -12,7 +12,7 @@ import yaml
 from xaibench import __version__
 from xaibench.cli import main
 from xaibench.errors import UsageError
-from xaibench.results.rendering import render
+from xaibench.results.rendering import render_reports
 from xaibench.results.schema import COLUMNS
 
 OWN = '''
@@ -78,7 +78,7 @@ def test_the_plan_says_with_which_options(folder):
     plan["reports"] = {"loud": {"use": "words", "shout": True}}
     (folder / "plan.yaml").write_text(yaml.safe_dump(plan))
     for formats in ((), ("loud",), ("words",)):
-        render(folder, ("own.py",), formats)
+        render_reports(folder, ("own.py",), formats)
         assert (folder / "own" / "words.txt").read_text() == "HERE"
     assert (folder / "own" / "bytes.bin").read_bytes() == b"\x00\xff"
 
@@ -90,7 +90,7 @@ def test_an_option_that_the_report_has_not_is_shown(folder):
     with pytest.raises(
         UsageError, match=r"reports\.loud: unknown key 'shuot'; did you mean 'shout'"
     ):
-        render(folder, ("own.py",))
+        render_reports(folder, ("own.py",))
 
 
 def test_an_unknown_format_is_refused_before_anything_is_written(folder, call):

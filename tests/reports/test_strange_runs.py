@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from xaibench.plugins.registry import load
-from xaibench.results.reading import read
+from xaibench.results.reading import read_results
 
 FORMATS = ("html", "markdown", "latex")
 LONG = "a_method_whose_name_has_eighty_letters_".ljust(80, "x")
@@ -129,7 +129,7 @@ def strange(request, written, tmp_path_factory) -> tuple[str, Path, dict[str, st
 
 
 def files_of(folder: Path, formats: tuple[str, ...] = FORMATS) -> dict[str, str | bytes]:
-    results = read(folder)
+    results = read_results(folder)
     return {
         name: content
         for form in formats

@@ -14,7 +14,7 @@ from xaibench.reports.content.sections import sections
 from xaibench.reports.format.numbers import ABSENT, TIMES, number
 from xaibench.reports.format.select import methods_of
 from xaibench.reports.tables.accuracy import accuracy, accuracy_differences, baselines
-from xaibench.reports.tables.cost import cost, guards
+from xaibench.reports.tables.cost import cost_table, guards
 from xaibench.reports.tables.discrimination import (
     discrimination,
     discrimination_differences,
@@ -247,7 +247,7 @@ def test_nothing_is_unmeasured_where_all_ran(make):
 
 
 def test_cost_is_that_of_one_sequence(run):
-    table = cost(run)
+    table = cost_table(run)
     assert column(table, "Forwards")[1] == number(4600 / 23, 1)
     assert column(table, "Milliseconds")[0] == number(1000 * 1.75 / 23, 1)
     assert set(column(table, COUNTED)) == {f"23 {TIMES} 5"}

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from xaibench.plan.primary import PRIMARY
-from xaibench.results.leaderboard import operator_of
+from xaibench.results.leaderboard import leaderboard_operator
 
 
 def estimates(*rows: tuple[str, str, str]) -> pd.DataFrame:
@@ -18,4 +18,4 @@ def estimates(*rows: tuple[str, str, str]) -> pd.DataFrame:
 def test_the_leaderboard_goes_by_uniform_or_else_by_the_first_that_ran(operators, leading):
     ran = [("against random", PRIMARY, operator) for operator in operators]
     others = [("value", PRIMARY, "uniform"), ("against random", "flip_rate", "uniform")]
-    assert operator_of(estimates(*others, *ran)) == leading
+    assert leaderboard_operator(estimates(*others, *ran)) == leading

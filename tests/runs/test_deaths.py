@@ -8,8 +8,8 @@ import pytest
 
 from xaibench.artefacts.job import Job
 from xaibench.errors import Died
-from xaibench.plan.schema import read
-from xaibench.results.reading import read as read_results
+from xaibench.plan.schema import read_plan
+from xaibench.results.reading import read_results
 from xaibench.runs.pipeline import begin, run
 from xaibench.runs.processes import in_processes
 
@@ -62,7 +62,7 @@ def outcome_in(place: Path, jobs: int):
     before = Path.cwd()
     os.chdir(place)  # paths are relative, as people type them
     try:
-        plan = read("plan.yaml", plugins=("own.py",))
+        plan = read_plan("plan.yaml", plugins=("own.py",))
         work = begin(Job(plan, "plan.yaml", ("own.py",), Path("run")))
         return run(work, jobs=jobs, threads=1, command="xaibench run plan.yaml")
     finally:

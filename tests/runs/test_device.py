@@ -16,7 +16,7 @@ from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.errors import UsageError
 from xaibench.models import training
 from xaibench.nn.inference import device_of
-from xaibench.plan.schema import dump, read, read_back
+from xaibench.plan.schema import dump, read_back, read_plan
 from xaibench.runs.forecast import forecast
 from xaibench.runs.pipeline import run
 
@@ -105,7 +105,7 @@ def test_models_are_where_the_plan_says(both):
 def plan_of(tmp_path, text=PLAN, changes=(), plugins=()):
     path = tmp_path / "plan.yaml"
     path.write_text(text)
-    return read(str(path), changes=changes, plugins=plugins)
+    return read_plan(str(path), changes=changes, plugins=plugins)
 
 
 def test_training_follows_the_device_of_the_plan(tmp_path):

@@ -12,7 +12,14 @@ from xaibench.artefacts.retraining import NOTHING_REMOVED, retrained_artefacts
 from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.errors import UsageError
 from xaibench.plan.schema import Use
-from xaibench.runs.forecast import FOLDER_BYTES, TIME_KINDS, Forecast, forecast, in_all, summary
+from xaibench.runs.forecast import (
+    FOLDER_BYTES,
+    TIME_KINDS,
+    Forecast,
+    forecast,
+    forecast_text,
+    in_all,
+)
 from xaibench.runs.pipeline import planned, run
 from xaibench.runs.tasks import Task, TaskKind
 from xaibench.runs.timing import ModelTiming, timings
@@ -129,8 +136,8 @@ def test_what_is_there_is_not_counted_again(ran):
     work, _ = ran
     again = forecast(work)
     assert (again.todo, again.seconds, again.stored) == ({}, 0.0, 0)
-    assert "forward passes: none" in summary(work)
-    assert "on disk" not in summary(work)
+    assert "forward passes: none" in forecast_text(work)
+    assert "on disk" not in forecast_text(work)
     assert in_all([again], jobs=1) == "all 1 together: nothing to compute"
 
 
@@ -179,7 +186,7 @@ def test_retrainings_learn_from_as_much_as_they_are_given(tmp_path, known):
         == 11 + 8 + 3 * 5 + 36 + beside
     )
     retrainings = 2 * 2 * (1 + 1 + 3)  # nothing removed, at random, by each method
-    assert f"4 trainings and {retrainings} retrainings" in summary(work)
+    assert f"4 trainings and {retrainings} retrainings" in forecast_text(work)
 
 
 def test_retrainings_that_are_there_are_not_counted_again(ran, known):
@@ -193,11 +200,11 @@ def test_retrainings_that_are_there_are_not_counted_again(ran, known):
         return replace(work, job=replace(work.job, plan=plan))
 
     one, sources = asked(0.5), 1 + 3  # at random and by each method
-    assert f"0 trainings and {2 * 2 * (1 + sources)} retrainings" in summary(one)
+    assert f"0 trainings and {2 * 2 * (1 + sources)} retrainings" in forecast_text(one)
     for model in work.plan.models:
         for artefact in retrained_artefacts(one, TrainedModel(model, 0), NOTHING_REMOVED):
             ensure(artefact, Memory(one))
-    assert f"0 trainings and {2 * 2 * (1 + sources) - 2} retrainings" in summary(one)
+    assert f"0 trainings and {2 * 2 * (1 + sources) - 2} retrainings" in forecast_text(one)
     todo = forecast(asked(0.5, 0.7)).todo
     assert sum(each.retrainings for each in todo.values()) == 2 * 2 * (1 + 2 * sources) - 2
 
@@ -245,7 +252,7 @@ def test_a_model_that_is_broken_takes_no_time(tmp_path):
 def test_a_training_that_cannot_be_is_refused_by_a_dry_run(tmp_path):
     work = work_of(tmp_path / "new", changes=("training.device=abacus",))
     with pytest.raises(UsageError, match="device: torch has no 'abacus' on this machine"):
-        summary(work)
+        forecast_text(work)
 
 
 def test_a_trial_leaves_no_trace_in_torchs_randomness(told):

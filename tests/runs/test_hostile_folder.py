@@ -19,7 +19,7 @@ from xaibench.comparison.side_by_side import compare
 from xaibench.data.genomic_benchmarks import reading
 from xaibench.errors import UsageError
 from xaibench.results.manifest import begun_in
-from xaibench.results.reading import read as read_results
+from xaibench.results.reading import read_results
 from xaibench.runs import series_folder
 from xaibench.runs.reporting import report
 from xaibench.storage.artefacts import _blake2, _canonical, verify
@@ -98,7 +98,7 @@ def test_a_series_imports_nothing_either(halfway, place):
     with_evil(folder, "evil.py")
     mark = {"name": "s", "datasets": {"got": ""}}
     (folder.parent / "series.json").write_text(json.dumps(mark))
-    _, failures = series_folder.render(folder.parent)
+    _, failures = series_folder.render_series(folder.parent)
     assert any("--plugin" in failure for failure in failures)
 
 
@@ -141,7 +141,7 @@ def test_a_label_that_leads_out_of_a_series_is_refused(place, label):
     mark = json.dumps({"name": "s", "datasets": {label: ""}})
     (place / "series" / "series.json").write_text(mark)
     with pytest.raises(UsageError, match=r"series\.json: .*labels that can name folders"):
-        series_folder.render(place / "series")
+        series_folder.render_series(place / "series")
 
 
 def test_a_run_of_a_series_that_is_a_link_is_named(whole, place):
@@ -150,7 +150,7 @@ def test_a_run_of_a_series_that_is_a_link_is_named(whole, place):
     before = (place / "got" / "report.md").stat().st_mtime_ns
     mark = json.dumps({"name": "s", "datasets": {"got": ""}})
     (place / "series" / "series.json").write_text(mark)
-    _, failures = series_folder.render(place / "series")
+    _, failures = series_folder.render_series(place / "series")
     assert any("is a link" in failure for failure in failures)
     assert (place / "got" / "report.md").stat().st_mtime_ns == before
 

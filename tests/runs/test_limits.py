@@ -9,7 +9,7 @@ from xaibench.artefacts.job import Job
 from xaibench.artefacts.models import model_spec
 from xaibench.artefacts.subsets import subset
 from xaibench.artefacts.trained_models import TrainedModel
-from xaibench.plan.schema import read
+from xaibench.plan.schema import read_plan
 from xaibench.runs.pipeline import begin, planned, run
 
 PLAN = """
@@ -41,7 +41,7 @@ metrics:
 def work_of(folder, text=PLAN):
     path = folder.parent / "plan.yaml"
     path.write_text(text)
-    return begin(Job(read(str(path)), str(path), (), folder))
+    return begin(Job(read_plan(str(path)), str(path), (), folder))
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,8 @@ from xaibench.explanation.controls import RANDOM, random_maps
 from xaibench.nn.inference import logits
 from xaibench.randomness import identity, stream
 from xaibench.runs.elapsed import SPENT
-from xaibench.runs.forecast import summary
-from xaibench.runs.pipeline import OUTPUTS, begin, conclusion, planned, render, run
+from xaibench.runs.forecast import forecast_text
+from xaibench.runs.pipeline import OUTPUTS, begin, conclusion, planned, render_reports, run
 from xaibench.storage.lock import alone
 
 CENTRE = """
@@ -192,7 +192,7 @@ def test_a_changed_plan_extends_the_run(copy):
     work = work_of(copy, text=LEAN, changes=("attribution.input_x_gradient={}",))
     _, todo = planned(work)
     assert {task.method for task in todo} == {"input_x_gradient"}
-    assert "4 of 24 tasks to compute: 0 trainings" in summary(work)
+    assert "4 of 24 tasks to compute: 0 trainings" in forecast_text(work)
 
 
 def test_a_new_metric_runs_no_model(copy):
@@ -287,7 +287,7 @@ def test_reports_are_rendered_again_from_the_tables_alone(whole, tmp_path):
     before = (copy / "report.html").read_bytes()
     shutil.rmtree(copy / "store")
     (copy / "report.html").unlink()
-    paths, failures = render(copy)
+    paths, failures = render_reports(copy)
     written = {path.name for path in paths}
     assert failures == []
     assert {"report.html", "report.md"} <= written

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from xaibench.errors import UsageError
-from xaibench.plan.schema import read
-from xaibench.runs.series_folder import is_series, overview, render
+from xaibench.plan.schema import read_plan
+from xaibench.runs.series_folder import is_series, overview, render_series
 
 PLAN = """
 datasets:
@@ -57,7 +57,7 @@ def plan(tmp_path, monkeypatch):
 
 def test_every_dataset_has_an_ordinary_run_of_its_own(folder):
     for label, dataset in (("first", "planted"), ("the second", "composition")):
-        resolved = read(str(folder / label / "plan.yaml"))
+        resolved = read_plan(str(folder / label / "plan.yaml"))
         assert resolved.dataset.use == dataset
         assert (folder / label / "report.md").is_file()
     assert not (folder / "absent").exists()
@@ -105,7 +105,7 @@ def test_the_reports_of_a_series_are_rendered_again(copy, call):
 
 def test_a_run_that_is_broken_is_told_and_the_others_rendered(copy):
     (copy / "first" / "estimates.csv").write_text("no,such\n")
-    _, failures = render(copy)
+    _, failures = render_series(copy)
     assert [line.partition(":")[0] for line in failures] == ["first"]
     table = pd.read_csv(copy / "overview.csv")
     assert "expected the column" in table.reason[0]
@@ -150,7 +150,7 @@ def test_a_broken_mark_is_one_line(copy, content):
     (copy / "series.json").write_text(content)
     assert is_series(copy)
     with pytest.raises(UsageError, match=r"series\.json: unreadable"):
-        render(copy)
+        render_series(copy)
 
 
 def test_a_page_that_fails_is_a_line(copy, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 
 from xaibench.artefacts.job import Job
 from xaibench.explanation.controls import CONTROLS
-from xaibench.plan.schema import read
+from xaibench.plan.schema import read_plan
 from xaibench.runs.pipeline import begin, run
 
 PLAN = """
@@ -63,7 +63,7 @@ def table(explained: dict[str, int], generator: np.random.Generator) -> pd.DataF
 def records_of(folder, explained):
     table(explained, np.random.default_rng(5)).to_csv(folder / "data.csv", index=False)
     (folder / "plan.yaml").write_text(PLAN)
-    plan = read(str(folder / "plan.yaml"))
+    plan = read_plan(str(folder / "plan.yaml"))
     work = begin(Job(plan, str(folder / "plan.yaml"), (), folder / "run"))
     outcome = run(work, jobs=0, threads=1, command="xaibench run plan.yaml")
     return work, outcome, pd.read_parquet(folder / "run" / "results.parquet")

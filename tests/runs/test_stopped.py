@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from xaibench.artefacts.job import Job
-from xaibench.plan.schema import read
-from xaibench.results.reading import read as read_results
+from xaibench.plan.schema import read_plan
+from xaibench.results.reading import read_results
 from xaibench.runs.elapsed import seconds_of
 from xaibench.runs.pipeline import begin, run
 from xaibench.runs.reporting import report
@@ -50,7 +50,7 @@ PATIENCE = 240
 def run_in(place: Path):
     """The run to its end, in this process."""
     plan, plugin = str(place / "tiny.yaml"), str(place / "waiting.py")
-    work = begin(Job(read(plan, plugins=(plugin,)), plan, (plugin,), place / "run"))
+    work = begin(Job(read_plan(plan, plugins=(plugin,)), plan, (plugin,), place / "run"))
     return run(work, jobs=0, threads=1, command="xaibench run tiny.yaml")
 
 

@@ -11,9 +11,9 @@ from stopped_run import TASKS, finished, moved, own, stopped, work_of
 
 from xaibench.artefacts import explanations, models
 from xaibench.errors import UsageError
-from xaibench.plan.schema import dump, read, read_back
+from xaibench.plan.schema import dump, read_back, read_plan
 from xaibench.results.manifest import begun_in, mark, relative_to_current, relative_to_run
-from xaibench.results.reading import read as read_results
+from xaibench.results.reading import read_results
 from xaibench.runs import workers
 from xaibench.runs.elapsed import seconds_of
 from xaibench.runs.reporting import report
@@ -148,7 +148,7 @@ def test_the_folder_tells_no_place_of_the_machine(halfway):
 @pytest.mark.parametrize("grid", ["[0, 0.5, 1]", "log", "linear"])
 def test_a_plan_read_back_names_the_same_artefacts(grid, tmp_path):
     """Their names are hashes of the plan's words, and 0 and 0.0 are two words."""
-    plan = read("demo", changes=(f"fractions={grid}",))
+    plan = read_plan("demo", changes=(f"fractions={grid}",))
     path = tmp_path / "plan.yaml"
     path.write_text(dump(plan))
     again = read_back(str(path), source="demo", plugins=())

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xaibench.analysis.panels import Panel, minus
+from xaibench.analysis.panels import CrossedValues, minus
 from xaibench.statistics.effect_sizes import cliffs_delta
 from xaibench.statistics.paired import paired_t, wilcoxon
 from xaibench.statistics.ranks import friedman, rank
@@ -78,4 +78,6 @@ def test_a_difference_of_equals_is_zero() -> None:
     first, second = np.array([[0.1 + 0.2, 1.0]]), np.array([[0.3, 0.5]])
     assert subtracted(first, second).tolist() == [[0.0, 0.5]]
     places = np.arange(1), np.arange(2)
-    assert minus(Panel(first, *places), Panel(second, *places)).values.tolist() == [[0.0, 0.5]]
+    assert minus(CrossedValues(first, *places), CrossedValues(second, *places)).values.tolist() == [
+        [0.0, 0.5]
+    ]

@@ -41,7 +41,7 @@ def convergence(history: History) -> Convergence:
         reached(history, 0.99 * final),
         reached(history, 0.99 * final, count="steps"),
         area(history),
-        spread(history),
+        accuracy_spread(history),
     )
 
 
@@ -69,7 +69,7 @@ def area(history: History) -> float:
     return float(np.trapezoid(accuracies) / (len(accuracies) - 1))
 
 
-def spread(history: History, *, last: int | None = None) -> float:
+def accuracy_spread(history: History, *, last: int | None = None) -> float:
     """The standard deviation of validation accuracy over the last epochs, in [0, 1]. NaN where
     there are fewer epochs than that, or only one of them."""
     accuracies = _accuracies(history)

@@ -10,7 +10,7 @@ from xaibench.artefacts import explanations
 from xaibench.artefacts import models as trainings
 from xaibench.artefacts.artefact import is_stored
 from xaibench.artefacts.given_weights import replicate_names
-from xaibench.artefacts.job import Work, facts_of, is_trained
+from xaibench.artefacts.job import Work, facts_of_metric, is_trained
 from xaibench.artefacts.model_checks import of_answers, single_outputs
 from xaibench.artefacts.trained_models import TrainedModel, replicates_of
 from xaibench.data.audit.cautions import dataset_cautions
@@ -23,7 +23,7 @@ from xaibench.protocols import OfChange
 from xaibench.shapes import Codes
 from xaibench.values import N, Sequences
 
-from .summaries import signed
+from .summaries import signed_methods
 
 
 def description(work: Work) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def description(work: Work) -> dict[str, Any]:
             for model in plan.models
             if not is_trained(plan, model)
         },
-        "signed": signed(work),
+        "signed": signed_methods(work),
         "metrics": {label: _facts_of(work, label) for label in plan.metrics},
         "operators": {
             label: _definition(load("operators", use.use, work.job.plugins).call)
@@ -132,7 +132,7 @@ def _of_shuffles(references: Codes, codes: Codes) -> list[str]:
 
 
 def _facts_of(work: Work, label: str) -> dict[str, str | bool]:
-    facts = facts_of(work, label)
+    facts = facts_of_metric(work, label)
     plugin = load("metrics", work.plan.metrics[label].use, work.job.plugins)
     return {
         "family": facts.family,

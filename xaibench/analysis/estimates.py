@@ -28,6 +28,7 @@ import pandas as pd
 
 from xaibench.explanation.controls import ORACLE, PRIORS
 from xaibench.protocols import MetricFacts, OfChange, OfCurves
+from xaibench.results.columns import Row
 from xaibench.results.schema import Question, columns_of
 from xaibench.shapes import Float
 from xaibench.statistics.means import of_differences, of_values, undefined
@@ -36,14 +37,12 @@ from xaibench.statistics.resampling import Resampling
 from xaibench.values import Estimate
 
 from .orientation import is_directed
-from .panels import Panel, PanelKey, aligned, joined, minus
+from .panels import CrossedValues, PanelKey, aligned, joined, minus
 from .ranking import apart, boards, cells_of, corrected, families, ranked
 from .run_values import RunValues
 
 _CORRECTED_AND_RANK = ("p_holm", "p_sequences_holm", "p_seeds_holm", "rank")
 """The columns that are filled once all rows are there."""
-
-Row = dict[str, Any]
 
 
 def estimates(
@@ -87,7 +86,7 @@ def _row_of(question: Question, cell: PanelKey, other: str, estimate: Estimate) 
 
 def _estimate_of(
     cell: PanelKey,
-    panel: Panel,
+    panel: CrossedValues,
     how: Callable[..., Estimate],
     run: RunValues,
     **options: Any,
@@ -165,7 +164,7 @@ def _normalised(run: RunValues) -> Iterator[Row]:
             )
 
 
-def _of_the_possible(cell: PanelKey, run: RunValues) -> tuple[Panel, Panel]:
+def _of_the_possible(cell: PanelKey, run: RunValues) -> tuple[CrossedValues, CrossedValues]:
     """How far a method and the oracle are above random; the reasons of all three with the first."""
     oracle, chance = cell._replace(method=ORACLE), cell._replace(method=run.control)
     reason = joined(*(run.panel(each).reason for each in (cell, chance, oracle)))
@@ -233,7 +232,9 @@ def _between_models(run: RunValues) -> Iterator[Row]:
             yield _row_of(Question.BETWEEN_MODELS, cell, other, estimate)
 
 
-def between(model: str, other: str, cell: PanelKey, run: RunValues) -> tuple[Panel, Panel]:
+def between(
+    model: str, other: str, cell: PanelKey, run: RunValues
+) -> tuple[CrossedValues, CrossedValues]:
     """What is compared of two models, larger being better where one is."""
     first, second = (_comparable(cell._replace(model=name), run) for name in (model, other))
     return first, second
@@ -252,7 +253,7 @@ def _model_pairs(run: RunValues) -> Iterator[tuple[str, str, PanelKey]]:
                 yield model, other, cell
 
 
-def _comparable(cell: PanelKey, run: RunValues) -> Panel:
+def _comparable(cell: PanelKey, run: RunValues) -> CrossedValues:
     """Curves depend on how sure a model is, which the gap to random takes out."""
     facts = run.facts[cell.metric]
     if not is_directed(facts):

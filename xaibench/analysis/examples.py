@@ -26,7 +26,7 @@ from xaibench.protocols import Quantity
 from xaibench.shapes import Evidence, Logits, Mask
 from xaibench.values import Sequences
 
-from .summaries import signed
+from .summaries import signed_methods
 
 FEWEST_EXAMPLES, MOST_EXAMPLES = 6, 8
 """So many examples a run has, where it explains so many sequences."""
@@ -201,7 +201,7 @@ def _example_of(
             for model, each in by_model.items()
         },
         "curves": {model: _curves_of(work, each, row) for model, each in by_model.items()},
-        "signed": signed(work),
+        "signed": signed_methods(work),
     }
 
 

@@ -13,7 +13,7 @@ from xaibench.artefacts.artefact import arrays_of, is_stored
 from xaibench.artefacts.curve_keys import CurveKey, orders
 from xaibench.artefacts.curves import curve_spec
 from xaibench.artefacts.donors import donor_of
-from xaibench.artefacts.job import Work, facts_of
+from xaibench.artefacts.job import Work, facts_of_metric
 from xaibench.artefacts.trained_models import replicates_of
 from xaibench.dna import replacement
 from xaibench.dna.distribution_shift import confidence, fit_kmer_background, likelihood_changes
@@ -23,8 +23,7 @@ from xaibench.protocols import OfCurves
 from xaibench.randomness import stream, streams
 from xaibench.results.schema import Question, columns_of
 
-from .summaries import mean_columns
-from .summaries import signed as signed_methods
+from .summaries import mean_columns, signed_methods
 
 BACKGROUND_SEQUENCES = 20_000
 """The likelihood of a sequence is that under at most so many train sequences, or, where there are
@@ -95,7 +94,7 @@ def rankings(work: Work, estimates: pd.DataFrame) -> pd.DataFrame:
     apart = {
         name
         for label in work.plan.metrics
-        for kind in [facts_of(work, label).kind]
+        for kind in [facts_of_metric(work, label).kind]
         if isinstance(kind, OfCurves) and kind.needs_least_relevant_first
         for name in kind.recorded_as(label)
     }

@@ -33,7 +33,7 @@ class PanelKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class CrossedValues:
     """Values ``(seed, sequence)``, averaged over repeats, with the numbers of seeds and sequences.
 
     ``reason`` says why values are missing, where records do.
@@ -45,7 +45,7 @@ class Panel:
     reason: str = ""
 
 
-def panels(records: pd.DataFrame) -> dict[PanelKey, Panel]:
+def panels(records: pd.DataFrame) -> dict[PanelKey, CrossedValues]:
     """The panels in order of appearance."""
     groups, cells = _groups(records)
     ok = (records["status"] == "ok").to_numpy()
@@ -67,28 +67,29 @@ def sequences_of(records: pd.DataFrame) -> list[str]:
     return [str(name) for name in np.sort(np.asarray(pd.factorize(records["sequence"])[1]))]
 
 
-def aligned(*panels: Panel) -> list[Panel]:
+def aligned(*panels: CrossedValues) -> list[CrossedValues]:
     """All of them where all have the seed and the sequence."""
     shared = partial(np.intersect1d, assume_unique=True)
     seeds = reduce(shared, [panel.seeds for panel in panels])
     sequences = reduce(shared, [panel.sequences for panel in panels])
     return [
-        Panel(_part(panel, seeds, sequences), seeds, sequences, panel.reason) for panel in panels
+        CrossedValues(_part(panel, seeds, sequences), seeds, sequences, panel.reason)
+        for panel in panels
     ]
 
 
 def _part(
-    panel: Panel, seeds: NDArray[np.intp], sequences: NDArray[np.intp]
+    panel: CrossedValues, seeds: NDArray[np.intp], sequences: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     rows, columns = np.isin(panel.seeds, seeds), np.isin(panel.sequences, sequences)
     return panel.values[np.ix_(rows, columns)]
 
 
-def minus(first: Panel, second: Panel) -> Panel:
+def minus(first: CrossedValues, second: CrossedValues) -> CrossedValues:
     """The difference where both have the seed and the sequence."""
     one, other = aligned(first, second)
     reason = joined(first.reason, second.reason)
-    return Panel(subtracted(one.values, other.values), one.seeds, one.sequences, reason)
+    return CrossedValues(subtracted(one.values, other.values), one.seeds, one.sequences, reason)
 
 
 def joined(*reasons: str) -> str:
@@ -137,7 +138,7 @@ def _panel_of_records(
     sequences: NDArray[np.intp],
     values: NDArray[np.float64],
     reason: str,
-) -> Panel:
+) -> CrossedValues:
     seeds, rows = np.unique(seeds, return_inverse=True)
     sequences, columns = np.unique(sequences, return_inverse=True)
     shape = len(seeds), len(sequences)
@@ -145,4 +146,4 @@ def _panel_of_records(
     sums = np.bincount(places, weights=values, minlength=size).reshape(shape)
     repeats = np.bincount(places, minlength=size).reshape(shape)
     means = np.divide(sums, repeats, out=np.full(shape, np.nan), where=repeats > 0)
-    return Panel(means, seeds, sequences, reason)
+    return CrossedValues(means, seeds, sequences, reason)

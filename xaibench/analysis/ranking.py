@@ -15,7 +15,7 @@ from xaibench.statistics.means import defined_part
 from xaibench.statistics.ranks import rank
 
 from .orientation import is_directed, sign_of
-from .panels import Panel, PanelKey
+from .panels import CrossedValues, PanelKey
 from .run_values import RunValues
 from .selftest import PLACE, selftest_verdicts
 
@@ -95,7 +95,7 @@ def _on_shared(frame: pd.DataFrame, families: pd.Series[int], run: RunValues) ->
     return means
 
 
-def _panel_ranked(question: str, cell: PanelKey, run: RunValues) -> Panel:
+def _panel_ranked(question: str, cell: PanelKey, run: RunValues) -> CrossedValues:
     if question == Question.VALUE:
         return run.panel(cell)
     return run.gap(cell, run.random(cell))

@@ -14,7 +14,7 @@ from xaibench.protocols import MetricFacts, OfChange, OfCurves, OfExplanation
 from xaibench.statistics.resampling import Clusters, Drawing, shared_draws
 
 from .orientation import is_directed, sign_of
-from .panels import Panel, PanelKey, minus, panels, sequences_of
+from .panels import CrossedValues, PanelKey, minus, panels, sequences_of
 
 _ACCURACY = MetricFacts("model", "higher", (0, 1), OfExplanation())
 
@@ -29,7 +29,7 @@ class RunValues:
     where sequences are resampled one by one.
     """
 
-    panels: Mapping[PanelKey, Panel]
+    panels: Mapping[PanelKey, CrossedValues]
     seeds: NDArray[np.int64]
     facts: Mapping[str, MetricFacts | None]
     control: str
@@ -37,16 +37,16 @@ class RunValues:
     groups: Clusters | None
     drawing: Drawing
 
-    def panel(self, cell: PanelKey) -> Panel:
+    def panel(self, cell: PanelKey) -> CrossedValues:
         missing = f"there are no values of {cell.source or 'the model'} on {cell.model}"
-        return self.panels.get(cell, Panel(reason=missing))
+        return self.panels.get(cell, CrossedValues(reason=missing))
 
-    def gap(self, first: PanelKey, second: PanelKey) -> Panel:
+    def gap(self, first: PanelKey, second: PanelKey) -> CrossedValues:
         """How much better the first is than the second, by seed and sequence."""
         one, other = self.panel(first), self.panel(second)
         return minus(other, one) if sign_of(self.facts[first.metric]) < 0 else minus(one, other)
 
-    def merit(self, cell: PanelKey) -> Panel:
+    def merit(self, cell: PanelKey) -> CrossedValues:
         """The values, with their sign changed where lower is better."""
         panel = self.panel(cell)
         lower = sign_of(self.facts[cell.metric]) < 0
@@ -69,7 +69,7 @@ class RunValues:
         values = self.panel(cell).values
         return bool(((values == 0) | (values == 1) | np.isnan(values)).all())
 
-    def clusters(self, panel: Panel) -> Clusters | None:
+    def clusters(self, panel: CrossedValues) -> Clusters | None:
         """The groups of its sequences, where whole groups are resampled."""
         return None if self.groups is None else self.groups[panel.sequences]
 

@@ -155,6 +155,6 @@ def _explanation(work: Work, trained: TrainedModel, method: str) -> Arrays | Non
     return arrays_of(work, spec) if is_stored(work, spec) else None
 
 
-def signed(work: Work) -> dict[str, bool]:
+def signed_methods(work: Work) -> dict[str, bool]:
     """Which methods give signed scores."""
     return {label: is_signed(work, label) for label in work.plan.attribution}

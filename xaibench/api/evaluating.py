@@ -116,7 +116,7 @@ def evaluate(
             known = (*plugins, source)
             work = _begun(read_mapping(plan, plugins=known), known, Path(folder) / "run")
             pipeline.run(work, jobs=0, threads=threads, command="xaibench.evaluate")
-            results = reading.read(work.job.folder)
+            results = reading.read_results(work.job.folder)
     return Evaluation(results if labelled else _without_accuracy(results))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from xaibench.artefacts.explanations import REFERENCE_COUNT
-from xaibench.dna.shuffling import references as shuffled_references
+from xaibench.dna.shuffling import shuffled_references
 from xaibench.errors import UsageError
 from xaibench.explanation.method_call import Explanation, asks_for, on_both_strands
 from xaibench.explanation.method_call import explain as call_method

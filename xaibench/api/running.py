@@ -38,7 +38,7 @@ class Run(Tables):
     @classmethod
     def read(cls, folder: str | Path) -> Run:
         """The run that is in a folder; UsageError where there is none."""
-        return cls(reading.read(Path(folder)), Path(folder))
+        return cls(reading.read_results(Path(folder)), Path(folder))
 
     @property
     def report(self) -> Path | None:
@@ -92,7 +92,7 @@ def run(
         known = (*map(str, plugins), *([source] if functions else []))
         job = _job(plan, _as_changes(changes), known, limit, folder)
         outcome = pipeline.run(pipeline.begin(job), jobs=jobs, threads=threads, command="run(...)")
-    return Run(reading.read(job.folder), job.folder, tuple(outcome.failures))
+    return Run(reading.read_results(job.folder), job.folder, tuple(outcome.failures))
 
 
 def _job(

@@ -10,7 +10,7 @@ from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.protocols import OfCurves
 from xaibench.values import Sequences
 
-from .job import Work, facts_of
+from .job import Work, facts_of_metric
 from .subsets import subset
 from .trained_models import TrainedModel
 
@@ -62,7 +62,7 @@ ORACLE_CONTROLS = ("blurred", "negated")
 
 def orders(work: Work, kind: str = "replaced") -> list[str]:
     """The orders that the plan's metrics ask for of one kind of curve."""
-    kinds = [facts_of(work, label).kind for label in work.plan.metrics]
+    kinds = [facts_of_metric(work, label).kind for label in work.plan.metrics]
     curved = [each for each in kinds if isinstance(each, OfCurves) and each.curve == kind]
     least = any(each.needs_least_relevant_first for each in curved)
     return [replacement.MORF] * bool(curved) + [replacement.LERF] * least

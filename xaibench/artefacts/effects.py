@@ -29,7 +29,7 @@ from .artefact import (
     print_of,
 )
 from .explanations import explained_targets, what_is_explained
-from .job import Work, facts_of, remembered
+from .job import Work, facts_of_metric, remembered
 from .models import model_artefact, model_spec
 from .oracle import PURPOSE, drops_by_donor, single_drops
 from .subsets import subset
@@ -48,7 +48,7 @@ class EffectsKey:
 
 def effects_key(work: Work, metric: str) -> EffectsKey | None:
     """None for a metric of something else."""
-    kind, options = facts_of(work, metric).kind, work.plan.metrics[metric].options
+    kind, options = facts_of_metric(work, metric).kind, work.plan.metrics[metric].options
     if not isinstance(kind, OfEffects):
         return None
     if kind.effects == "substitutions":

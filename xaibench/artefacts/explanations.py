@@ -267,7 +267,9 @@ def _other_settings(
     }
     if references is not None:
         seed = int(stream(explaining.work.plan.data_seed, "other references").integers(2**31))
-        references = shuffling.references(explaining.sequences.codes, references.shape[1], seed)
+        references = shuffling.shuffled_references(
+            explaining.sequences.codes, references.shape[1], seed
+        )
     elif not halved:
         raise NotApplicable("the method has no steps, samples, window or references to change")
     return {**options, **halved}, references
@@ -351,7 +353,9 @@ def references_of(work: Work, sequences: Sequences) -> Codes:
     """Dinucleotide shuffles ``(sequence, reference, position)``, stored with the run."""
     spec = _references_spec(work, sequences)
     if not work.store.holds(spec):
-        shuffles = shuffling.references(sequences.codes, REFERENCE_COUNT, work.plan.data_seed)
+        shuffles = shuffling.shuffled_references(
+            sequences.codes, REFERENCE_COUNT, work.plan.data_seed
+        )
         save_files(work, spec, as_files({"codes": shuffles}))
     codes: Codes = arrays_of(work, spec)["codes"]
     return codes

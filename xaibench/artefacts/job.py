@@ -6,7 +6,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from xaibench.data.files.targets import CLASSES
+from xaibench.data.files.targets import CLASSES_FACT
 from xaibench.data.loading import load_splits
 from xaibench.data.splitting import choose, fingerprint, with_validation
 from xaibench.errors import NotApplicable, UsageError
@@ -137,7 +137,7 @@ def _require_trainable(plan: Plan, splits: Splits, model: str) -> None:
             f"models.{model}: expected two classes or more for the training {CLASSIFIES}, got a "
             f"response; name a training of numbers (a plug-in), {remedy}"
         )
-    got = splits.facts.get(CLASSES, f"one, {splits.train.class_names[0]!r}")
+    got = splits.facts.get(CLASSES_FACT, f"one, {splits.train.class_names[0]!r}")
     raise UsageError(
         f"models.{model}: expected two classes or more to train it on, got {got}; name the column "
         f"of the classes by the option label of the dataset, {remedy}"
@@ -166,6 +166,6 @@ def plugin_and_options(work: Work, kind: str, use: Use) -> tuple[Plugin, dict[st
 
 
 @remembered
-def facts_of(work: Work, label: str) -> MetricFacts:
+def facts_of_metric(work: Work, label: str) -> MetricFacts:
     """The facts of one of the plan's metrics."""
     return metric_facts(load("metrics", work.plan.metrics[label].use, work.job.plugins).call)

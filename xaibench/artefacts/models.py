@@ -40,7 +40,7 @@ from .artefact import (
     save_files,
 )
 from .given_weights import given_artefact, given_spec
-from .job import Work, facts_of, is_explained, is_trained, plugin_and_options, remembered
+from .job import Work, facts_of_metric, is_explained, is_trained, plugin_and_options, remembered
 from .networks import (
     CARD,
     WEIGHTS,
@@ -83,7 +83,8 @@ def model_specs(work: Work, trained: TrainedModel) -> dict[str, Spec]:
     """By what they learn from, the models that the plan's metrics need under one seed."""
     sources = [""]
     if is_trained(work.plan, trained.name) and any(
-        facts_of(work, metric).kind == OfChange("random_labels") for metric in work.plan.metrics
+        facts_of_metric(work, metric).kind == OfChange("random_labels")
+        for metric in work.plan.metrics
     ):
         sources.append(RANDOM_LABELS)
     return {source: model_spec(work, trained, learnt_from=source) for source in sources}

@@ -27,7 +27,7 @@ from .artefact import (
 from .donors import donor_of
 from .explanations import Explaining, scores_of_all, what_is_explained
 from .fixed_scores import require_not_fixed, use_for
-from .job import Work, facts_of, is_trained, require_training
+from .job import Work, facts_of_metric, is_trained, require_training
 from .models import forget, learnt, model_artefact, model_spec
 from .networks import placed
 from .subsets import first
@@ -48,7 +48,7 @@ class Retraining(NamedTuple):
 
 def retrainings_of(work: Work, metric: str) -> list[Retraining]:
     """What a metric of the plan wants, the intact data first; none for other metrics."""
-    kind, options = facts_of(work, metric).kind, work.plan.metrics[metric].options
+    kind, options = facts_of_metric(work, metric).kind, work.plan.metrics[metric].options
     if not isinstance(kind, OfCurves) or kind.curve != "retrained":
         return []
     operator = options["operator"]

@@ -17,7 +17,7 @@ from xaibench.randomness import stream
 from xaibench.shapes import Codes, Scores
 
 from .given_weights import seed_of_streams
-from .job import Work, facts_of, require_training
+from .job import Work, facts_of_metric, require_training
 from .models import RANDOM_LABELS, model_artefact
 from .networks import build
 from .trained_models import TrainedModel
@@ -48,7 +48,7 @@ UNCHANGED = Change()
 def changes_of(work: Work, metric: str, model: str) -> list[Change]:
     """The changes that a metric of the plan compares, one but for those of layers; none for one
     of seeds."""
-    kind = facts_of(work, metric).kind
+    kind = facts_of_metric(work, metric).kind
     if not isinstance(kind, OfChange) or kind.change == "seed":
         return []
     options = work.plan.metrics[metric].options

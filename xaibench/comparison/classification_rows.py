@@ -18,7 +18,7 @@ from xaibench.statistics.discrimination import (
 from xaibench.statistics.resampling import Drawing, shared_draws
 from xaibench.values import Estimate
 
-from .runs import Run
+from .runs import ComparedRun
 
 SAME = 1e-6
 """Measures that differ by no more count as equal: rounding of float32 logits reorders sequences."""
@@ -26,7 +26,7 @@ SAME = 1e-6
 _NO_SHARED_SEED = "the runs share no seed: no difference by seed"
 
 
-def classification_rows(first: Run, second: Run) -> Iterator[dict[str, Any]]:
+def classification_rows(first: ComparedRun, second: ComparedRun) -> Iterator[dict[str, Any]]:
     """Rows as those of ``difference_rows``, for each model whose predictions both runs have.
 
     On the sequences that both predicted, with the same label, and the shared seeds.
@@ -44,7 +44,7 @@ def classification_rows(first: Run, second: Run) -> Iterator[dict[str, Any]]:
                 yield {**_row_of_measure(measure, *both, drawing), **where, "metric": measure}
 
 
-def _class_names_of(run: Run) -> object:
+def _class_names_of(run: ComparedRun) -> object:
     dataset = run.results.environment.get("dataset")
     return dataset.get("class_names") if isinstance(dataset, dict) else None
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from xaibench.analysis.orientation import sign_of
-from xaibench.analysis.panels import Panel, PanelKey, aligned, joined, minus
+from xaibench.analysis.panels import CrossedValues, PanelKey, aligned, joined, minus
 from xaibench.explanation.controls import RANDOM
 from xaibench.protocols import MetricFacts, OfChange, OfCurves
 from xaibench.shapes import Float
@@ -20,7 +20,7 @@ from xaibench.values import Estimate
 
 from .classification_rows import classification_rows
 from .overlap import Shared, shared_cells
-from .runs import Run
+from .runs import ComparedRun
 from .unpaired import of_unpaired
 
 DIFFERENCE_COLUMNS = [
@@ -45,7 +45,7 @@ _OVER_OTHER_SEEDS = (
 )
 
 
-def difference_rows(shared: Shared, first: Run, second: Run) -> pd.DataFrame:
+def difference_rows(shared: Shared, first: ComparedRun, second: ComparedRun) -> pd.DataFrame:
     """Every shared number, its difference, p (``DIFFERENCE_COLUMNS``); Holm over rows of a family
     that differ by more than rounding."""
     frame = pd.DataFrame(
@@ -75,7 +75,7 @@ def _with_holm(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _labels(first: Run, second: Run, cell: PanelKey) -> dict[str, str]:
+def _labels(first: ComparedRun, second: ComparedRun, cell: PanelKey) -> dict[str, str]:
     what = {name: getattr(cell, name) for name in ("model", "method", "metric", "operator")}
     return {"first": first.letter, "second": second.letter, **what}
 
@@ -113,7 +113,7 @@ def _paired_row(shared: Shared, cell: PanelKey, other: PanelKey) -> dict[str, An
     }
 
 
-def _panel_compared(shared: Shared, cell: PanelKey, facts: MetricFacts) -> Panel:
+def _panel_compared(shared: Shared, cell: PanelKey, facts: MetricFacts) -> CrossedValues:
     """The values of a metric; of curves, how much better they are than random positions, for
     curves depend on how sure a model is."""
     if isinstance(facts.kind, OfCurves):
@@ -121,7 +121,7 @@ def _panel_compared(shared: Shared, cell: PanelKey, facts: MetricFacts) -> Panel
     return shared.values.panel(cell)
 
 
-def _of_other_seeds(first: Panel, second: Panel) -> bool:
+def _of_other_seeds(first: CrossedValues, second: CrossedValues) -> bool:
     return bool(
         first.values.size and second.values.size and not np.array_equal(first.seeds, second.seeds)
     )
@@ -136,7 +136,7 @@ def _size_of_values(shared: Shared, *of: PanelKey) -> float:
 
 
 def _estimate_difference(
-    shared: Shared, facts: MetricFacts, first: Panel, second: Panel, *, equal: bool
+    shared: Shared, facts: MetricFacts, first: CrossedValues, second: CrossedValues, *, equal: bool
 ) -> Estimate:
     """The difference; 0 to the last digit where both are ``alike``."""
     sign = 1 if isinstance(facts.kind, OfCurves) else sign_of(facts)  # gaps are positive if better
@@ -153,17 +153,23 @@ def _estimate_difference(
     return replace(estimate, reason=joined(estimate.reason, reason))
 
 
-def _cut_to_shared(first: Panel, second: Panel) -> tuple[Panel, Panel]:
+def _cut_to_shared(
+    first: CrossedValues, second: CrossedValues
+) -> tuple[CrossedValues, CrossedValues]:
     """Both on the sequences that both have, each with its own seeds."""
     both = np.intersect1d(first.sequences, second.sequences, assume_unique=True)
     one, other = (
-        Panel(panel.values[:, np.isin(panel.sequences, both)], panel.seeds, both, panel.reason)
+        CrossedValues(
+            panel.values[:, np.isin(panel.sequences, both)], panel.seeds, both, panel.reason
+        )
         for panel in (first, second)
     )
     return one, other
 
 
-def _means_of_runs(first: Panel, second: Panel, *, together: bool) -> tuple[float, float]:
+def _means_of_runs(
+    first: CrossedValues, second: CrossedValues, *, together: bool
+) -> tuple[float, float]:
     """The mean of each where the difference is defined, so that they differ by its mean."""
     unknown = (
         np.isnan(first.values) | np.isnan(second.values)
@@ -180,7 +186,7 @@ def _mean_of(values: Float) -> float:
     return float(np.nanmean(defined, axis=1).mean()) if defined.size else np.nan
 
 
-def _agree(first: Panel, second: Panel, *, most: float = 0) -> bool:
+def _agree(first: CrossedValues, second: CrossedValues, *, most: float = 0) -> bool:
     """Whether no value differs by more than ``most``; not where there is none."""
     one, other = first.values, second.values
     unknown = np.isnan(one)
@@ -189,7 +195,7 @@ def _agree(first: Panel, second: Panel, *, most: float = 0) -> bool:
     return bool((np.abs(one - other)[~unknown] <= most).all())
 
 
-def _as_planned(frame: pd.DataFrame, first: Run) -> pd.DataFrame:
+def _as_planned(frame: pd.DataFrame, first: ComparedRun) -> pd.DataFrame:
     """In the order of the plan; what the models themselves reach comes first."""
     plan = first.results.plan
     known = {name: list(plan.get(section) or ()) for name, section in _SECTIONS.items()}

@@ -16,7 +16,7 @@ from xaibench.errors import UsageError
 from xaibench.explanation.controls import ORACLE, PRIORS, RANDOM
 from xaibench.protocols import MetricFacts
 
-from .runs import Run, explained_sequences, seeds_in
+from .runs import ComparedRun, explained_sequences, seeds_in
 from .setup_differences import same_data
 
 _LABELS = ("model", "method", "control", "metric", "operator", "sequence", "status", "reason")
@@ -47,7 +47,7 @@ class Shared:
         return len(self.seeds) >= fewest
 
 
-def shared(first: Run, second: Run) -> Shared:
+def shared(first: ComparedRun, second: ComparedRun) -> Shared:
     """What the runs share; UsageError where that is nothing."""
     sequences = explained_sequences(first) & explained_sequences(second)
     pair = f"{first.name} and {second.name} share nothing"
@@ -67,7 +67,9 @@ def shared(first: Run, second: Run) -> Shared:
     return overlap
 
 
-def shared_cells(overlap: Shared, first: Run, second: Run) -> Iterator[tuple[PanelKey, PanelKey]]:
+def shared_cells(
+    overlap: Shared, first: ComparedRun, second: ComparedRun
+) -> Iterator[tuple[PanelKey, PanelKey]]:
     """What was measured in both: of the methods, and of the models themselves."""
     for cell in overlap.values.panels:
         other = cell._replace(dataset=second.letter)
@@ -79,7 +81,7 @@ def shared_cells(overlap: Shared, first: Run, second: Run) -> Iterator[tuple[Pan
             yield cell, other
 
 
-def _check_same_letters(first: Run, second: Run, pair: str) -> None:
+def _check_same_letters(first: ComparedRun, second: ComparedRun, pair: str) -> None:
     """Names such as ``test 3`` say little: with different data they are trusted where the
     examples of both runs show that they name the same letters."""
     one, other = (
@@ -97,7 +99,9 @@ def _check_same_letters(first: Run, second: Run, pair: str) -> None:
         )
 
 
-def _shared_facts(first: Run, second: Run) -> tuple[dict[str, MetricFacts], tuple[str, ...]]:
+def _shared_facts(
+    first: ComparedRun, second: ComparedRun
+) -> tuple[dict[str, MetricFacts], tuple[str, ...]]:
     """The facts of the metrics that mean the same in both, and the labels that do not."""
     both = [label for label in first.facts if label in second.facts]
     unlike = [
@@ -110,13 +114,15 @@ def _shared_facts(first: Run, second: Run) -> tuple[dict[str, MetricFacts], tupl
     return agreed, tuple(unlike)
 
 
-def _plug_in_of(run: Run, label: str) -> object:
+def _plug_in_of(run: ComparedRun, label: str) -> object:
     planned: Any = run.results.plan.get("metrics")
     options = planned.get(label) if isinstance(planned, dict) else None
     return options.get("use", label) if isinstance(options, dict) else label
 
 
-def _stacked(first: Run, second: Run, facts: Mapping[str, MetricFacts]) -> pd.DataFrame:
+def _stacked(
+    first: ComparedRun, second: ComparedRun, facts: Mapping[str, MetricFacts]
+) -> pd.DataFrame:
     """The records of both that are compared; ``dataset`` is the letter of the run."""
     compared = [_compared_records(run.results.records, facts) for run in (first, second)]
     columns: dict[str, Any] = {

@@ -14,11 +14,11 @@ import pandas as pd
 from xaibench.errors import UsageError
 from xaibench.protocols import MetricFacts, metric_kind
 from xaibench.results.compatibility import hint
-from xaibench.results.reading import Results, read
+from xaibench.results.reading import Results, read_results
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ComparedRun:
     """One of the runs; ``letter`` names it in print, ``name`` is the end of its folder."""
 
     letter: str
@@ -28,7 +28,7 @@ class Run:
     facts: Mapping[str, MetricFacts]
 
 
-def read_runs(folders: Sequence[Path]) -> tuple[Run, ...]:
+def read_runs(folders: Sequence[Path]) -> tuple[ComparedRun, ...]:
     """The runs in these folders, A, B ... in their order; UsageError where one is no finished run,
     comes twice, or is alone."""
     if len(folders) < 2:
@@ -66,14 +66,14 @@ def _folder_names(folders: Sequence[Path]) -> list[str]:
     ]
 
 
-def _run(letter: str, name: str, folder: Path) -> Run:
-    results = read(folder)
+def _run(letter: str, name: str, folder: Path) -> ComparedRun:
+    results = read_results(folder)
     if results.environment.get("unfinished"):
         raise UsageError(
             f"{folder}: expected a finished run, got one that was stopped; "
             "its command again continues it"
         )
-    return Run(letter, name, folder, results, _facts_of_run(folder, results.environment))
+    return ComparedRun(letter, name, folder, results, _facts_of_run(folder, results.environment))
 
 
 def _facts_of_run(folder: Path, environment: Mapping[str, Any]) -> dict[str, MetricFacts]:
@@ -107,10 +107,10 @@ def of_explanations(records: pd.DataFrame) -> pd.DataFrame:
     return records[own]
 
 
-def seeds_in(run: Run) -> set[int]:
+def seeds_in(run: ComparedRun) -> set[int]:
     return {int(seed) for seed in run.results.records["seed"].unique()}
 
 
-def explained_sequences(run: Run) -> set[str]:
+def explained_sequences(run: ComparedRun) -> set[str]:
     """The names of the sequences that were explained."""
     return {str(name) for name in of_explanations(run.results.records)["sequence"].unique()}

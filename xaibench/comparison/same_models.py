@@ -21,7 +21,7 @@ from xaibench.storage.artefacts import verify
 from xaibench.storage.files import read_file
 
 from .overlap import Shared, shared_cells
-from .runs import Run
+from .runs import ComparedRun
 from .setup_differences import same_data
 
 LEARNT_COLUMNS = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
@@ -51,11 +51,11 @@ class _Model:
 
     label: str
     shared: Shared
-    runs: tuple[Run, Run]
+    runs: tuple[ComparedRun, ComparedRun]
     saved: tuple[list[_SavedWeights], list[_SavedWeights]]
 
 
-def same_models(shared: Shared, first: Run, second: Run) -> dict[str, SameModel]:
+def same_models(shared: Shared, first: ComparedRun, second: ComparedRun) -> dict[str, SameModel]:
     """Of each model in both, whether it is the same under every seed that is compared.
 
     Saved weights decide, where both folders still have them. Else different answers on the same
@@ -157,7 +157,7 @@ _WITNESSES = {
 # The store
 
 
-def _saved_weights(run: Run) -> Iterator[_SavedWeights]:
+def _saved_weights(run: ComparedRun) -> Iterator[_SavedWeights]:
     """The trained weights that the folder still has."""
     for path in sorted((run.folder / "store").glob("model-*/spec.json")):
         try:
@@ -170,14 +170,14 @@ def _saved_weights(run: Run) -> Iterator[_SavedWeights]:
             yield weights
 
 
-def _digest_of(run: Run, saved: list[_SavedWeights], label: str, seed: int) -> str:
+def _digest_of(run: ComparedRun, saved: list[_SavedWeights], label: str, seed: int) -> str:
     """That of a model's weights; empty where none are stored, or it is not clear which are its."""
     recipe = {**_recipe(run, label), "seed": seed, "data": run.results.environment.get("data")}
     digests = {weights_digest(each.weights) for each in saved if _made_from(each.spec) == recipe}
     return digests.pop() if len(digests) == 1 else ""
 
 
-def _recipe(run: Run, label: str) -> dict[str, Any]:
+def _recipe(run: ComparedRun, label: str) -> dict[str, Any]:
     """The options of a model and of its training, without those of how many sequences are used."""
     plan = run.results.plan
     apart = {"use", *LIMITS["models"]}
@@ -229,7 +229,7 @@ def _shared_values(
             yield cell, one.values[rows].ravel(), two.values[rows].ravel()
 
 
-def _history_of(run: Run, label: str, seed: int) -> pd.DataFrame:
+def _history_of(run: ComparedRun, label: str, seed: int) -> pd.DataFrame:
     history = run.results.training
     own = history[(history["model"] == label) & (history["seed"] == seed)]
     return own.sort_values("epoch")

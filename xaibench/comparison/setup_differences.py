@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from .runs import Run, explained_sequences, version_of
+from .runs import ComparedRun, explained_sequences, version_of
 
 _ABSENT = object()
 
@@ -23,7 +23,7 @@ class Difference:
     second: str
 
 
-def differences(first: Run, second: Run) -> list[Difference]:
+def differences(first: ComparedRun, second: ComparedRun) -> list[Difference]:
     """What is not the same in the plan, the data, the versions and the machine; what was explained
     under which seeds."""
     plans = first.results.plan, second.results.plan
@@ -48,7 +48,7 @@ def differences(first: Run, second: Run) -> list[Difference]:
     ]
 
 
-def compare_cautions(first: Run, second: Run) -> list[str]:
+def compare_cautions(first: ComparedRun, second: ComparedRun) -> list[str]:
     """What makes the same label mean different things in the two runs."""
     changed = [key for key, *_ in _nested_changes(first.results.plan, second.results.plan)]
     return [
@@ -62,7 +62,7 @@ def compare_cautions(first: Run, second: Run) -> list[str]:
     ]
 
 
-def training_cautions(first: Run, second: Run) -> list[str]:
+def training_cautions(first: ComparedRun, second: ComparedRun) -> list[str]:
     """What may explain different models from equal trainings."""
     one, other = (run.results.environment.get("trained_with") or {} for run in (first, second))
     if not one or not other or {*one} == {*other}:
@@ -73,7 +73,7 @@ def training_cautions(first: Run, second: Run) -> list[str]:
     ]
 
 
-def same_data(first: Run, second: Run) -> bool:
+def same_data(first: ComparedRun, second: ComparedRun) -> bool:
     """Whether the fingerprints of the data are equal."""
     one, other = (run.results.environment.get("data") for run in (first, second))
     return one is not None and one == other
@@ -124,12 +124,12 @@ def _size_difference(topic: str, key: str, one: set[str], other: set[str]) -> It
         yield Difference(topic, key, f"{len(one):,} ({shared})", f"{len(other):,} ({shared})")
 
 
-def _shared_labels(first: Run, second: Run, section: str) -> list[str]:
+def _shared_labels(first: ComparedRun, second: ComparedRun, section: str) -> list[str]:
     one, other = first.results.plan[section], second.results.plan[section]
     return [str(label) for label in one if label in other]
 
 
-def _versions_apart(first: Run, second: Run) -> Iterator[str]:
+def _versions_apart(first: ComparedRun, second: ComparedRun) -> Iterator[str]:
     one, other = (version_of(run.results.environment) for run in (first, second))
     if one.split(".")[:2] != other.split(".")[:2]:
         yield (
@@ -138,7 +138,7 @@ def _versions_apart(first: Run, second: Run) -> Iterator[str]:
         )
 
 
-def _explained_apart(first: Run, second: Run) -> Iterator[str]:
+def _explained_apart(first: ComparedRun, second: ComparedRun) -> Iterator[str]:
     environments = [run.results.environment for run in (first, second)]
     classes = [len((each.get("dataset") or {}).get("class_names") or ()) for each in environments]
     if min(classes) > 2 and environments[0].get("explained") != environments[1].get("explained"):
@@ -148,7 +148,7 @@ def _explained_apart(first: Run, second: Run) -> Iterator[str]:
         )
 
 
-def _data_apart(first: Run, second: Run) -> Iterator[str]:
+def _data_apart(first: ComparedRun, second: ComparedRun) -> Iterator[str]:
     if not same_data(first, second):
         yield (
             "The data are not the same: sequences are paired by their names, and the models "
@@ -186,7 +186,7 @@ def _measured_apart(changed: list[str]) -> Iterator[str]:
         )
 
 
-def _resampled_apart(first: Run, second: Run) -> Iterator[str]:
+def _resampled_apart(first: ComparedRun, second: ComparedRun) -> Iterator[str]:
     if first.results.plan.get("clusters") or second.results.plan.get("clusters"):
         yield (
             "The runs resample groups of sequences; a run folder does not name the groups, so "

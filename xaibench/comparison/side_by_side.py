@@ -16,7 +16,7 @@ from xaibench.storage.files import write_file
 from .difference_rows import difference_rows, incomparable
 from .gates import GateResult, gate, gate_results
 from .overlap import Shared, shared
-from .runs import Run, read_runs
+from .runs import ComparedRun, read_runs
 from .same_models import SameModel, same_models
 from .setup_differences import Difference, compare_cautions, differences, training_cautions
 
@@ -32,8 +32,8 @@ class Pair:
     those of ``difference_rows``.
     """
 
-    first: Run
-    second: Run
+    first: ComparedRun
+    second: ComparedRun
     shared: Shared
     differences: tuple[Difference, ...]
     cautions: tuple[str, ...]
@@ -46,7 +46,7 @@ class Comparison:
     """What a comparison in some format is made from: a plug-in is called with it and gives ``{file
     name: text}``."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[ComparedRun, ...]
     pairs: tuple[Pair, ...]
     gates: tuple[GateResult, ...]
 
@@ -74,7 +74,7 @@ def compare(folders: Sequence[Path], gates: Iterable[str] = ()) -> Comparison:
 
 
 @contextmanager
-def _naming(runs: Sequence[Run]) -> Iterator[None]:
+def _naming(runs: Sequence[ComparedRun]) -> Iterator[None]:
     """In here an error without a meaning is one line: what the folders hold may be a stranger's."""
     try:
         yield
@@ -88,7 +88,7 @@ def _naming(runs: Sequence[Run]) -> Iterator[None]:
         ) from error
 
 
-def _pair_of(first: Run, second: Run) -> Pair:
+def _pair_of(first: ComparedRun, second: ComparedRun) -> Pair:
     overlap = shared(first, second)
     compared = difference_rows(overlap, first, second)
     models = same_models(overlap, first, second)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.data.files.content import reason, text_of
+from xaibench.data.files.content import reason, text_stream
 from xaibench.data.files.reading import READING_ERRORS
 from xaibench.errors import UsageError, shortened
 
@@ -52,7 +52,7 @@ def read_motifs(path: Path) -> list[Motif]:
     identifier that is there twice, and for an alphabet that is not A, C, G and T.
     """
     try:
-        with text_of(path) as text:
+        with text_stream(path) as text:
             lines = [_Line(number, line.strip()) for number, line in enumerate(text, 1)]
     except READING_ERRORS as error:
         got = reason(path, error)

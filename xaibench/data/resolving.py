@@ -16,7 +16,7 @@ from xaibench.data.genomic_benchmarks.benchmark_sets import SETS
 from xaibench.errors import UsageError, shortened
 from xaibench.plan.changes import assign
 from xaibench.plan.paths import locate, presets
-from xaibench.plan.schema import Use, read
+from xaibench.plan.schema import Use, read_plan
 from xaibench.plugins.options import resolve, with_paths
 from xaibench.plugins.registry import available, load
 from xaibench.values import Splits
@@ -26,7 +26,7 @@ from .loading import load_splits
 _PLANS = {".yaml", ".yml"}
 
 
-def named(
+def splits_named(
     word: str, *, changes: Iterable[str] = (), plugins: tuple[str, ...] = ()
 ) -> tuple[Splits, int]:
     """The splits of a set of genomic-benchmarks, a dataset plug-in, a plan, a file or a folder, and
@@ -43,7 +43,7 @@ def _use(word: str, *, changes: Iterable[str], plugins: tuple[str, ...]) -> tupl
     of_dataset = tuple(f"dataset.{change}" for change in changes)
     is_preset = word in presets() and word not in available("datasets")
     if is_preset or Path(word).suffix in _PLANS:
-        plan = read(word, changes=of_dataset, plugins=plugins)
+        plan = read_plan(word, changes=of_dataset, plugins=plugins)
         return plan.dataset, plan.data_seed, word
     given: dict[str, Any] = {"dataset": _dataset_options(word)}
     for change in of_dataset:

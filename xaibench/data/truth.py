@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xaibench.data.consensus import Consensus, is_consensus, matching_windows
-from xaibench.data.files.columns import class_of, whole_numbers
+from xaibench.data.files.columns import class_index, whole_numbers
 from xaibench.data.files.reading import read_bed
 from xaibench.data.meme import Motif
 from xaibench.data.motifs import UnknownMotif, find_motif
@@ -100,7 +100,7 @@ def _require_no_truth(splits: Splits) -> None:
 
 def _class(word: str, splits: Splits, where: str) -> int:
     names = splits.train.class_names
-    index = class_of(word, names)
+    index = class_index(word, names)
     if index is None:
         known = shortened(" or ".join(map(repr, names)))
         raise UsageError(f"{where}: expected a class, {known}, got {shortened(repr(word))}")

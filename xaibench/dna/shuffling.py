@@ -32,7 +32,7 @@ from xaibench.shapes import Codes
 from xaibench.values import N
 
 
-def references(codes: Codes, count: int, data_seed: int) -> Codes:
+def shuffled_references(codes: Codes, count: int, data_seed: int) -> Codes:
     """``(sequence, reference, position)``: ``count`` dinucleotide shuffles of each sequence.
 
     Those of a sequence depend on ``data_seed`` and on the sequence alone.

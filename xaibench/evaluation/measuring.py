@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from xaibench.artefacts.job import Work, facts_of, is_explained
+from xaibench.artefacts.job import Work, facts_of_metric, is_explained
 from xaibench.artefacts.model_checks import unusable
 from xaibench.artefacts.models import model_spec, predictions_spec
 from xaibench.artefacts.subsets import subset
@@ -81,7 +81,7 @@ def _measured_maps(work: Work) -> Iterator[tuple[str, str]]:
 
 def _of_metric(source: Source, label: str) -> Iterator[RecordGroup]:
     """The records of one metric; none where it does not look at the maps of the source."""
-    facts = facts_of(source.work, label)
+    facts = facts_of_metric(source.work, label)
     row = MEASUREMENTS[type(facts.kind)]
     if not row.maps(facts.kind).include(source.record.method, source.record.control):
         return

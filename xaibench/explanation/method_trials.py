@@ -26,7 +26,7 @@ from .method_call import Explanation, WithoutRule, asks_for, explain
 TRIED = 2
 """So many sequences."""
 
-REFERENCES = 3
+TRIAL_REFERENCES = 3
 """So many shuffles of each; a run takes 20."""
 
 QUICK = {"steps": 12, "draws": 5}
@@ -127,7 +127,7 @@ def _tried(
 
 def _explained(plugin: Plugin, model: Any, codes: Codes, targets: Labels) -> Explanation:
     quick = {name: value for name, value in QUICK.items() if name in own_fields(plugin)}
-    shuffled = shuffling.references(codes, REFERENCES, 0)
+    shuffled = shuffling.shuffled_references(codes, TRIAL_REFERENCES, 0)
     return explain(
         plugin.call,
         model,

@@ -269,7 +269,7 @@ def _explained(
     references = None
     if asks_for(plugin.call, "references"):
         seed = explaining.work.plan.data_seed
-        references = shuffling.references(codes, REFERENCE_COUNT, seed)
+        references = shuffling.shuffled_references(codes, REFERENCE_COUNT, seed)
     return explained_by(explaining, codes, targets, options, references, together=together)
 
 

@@ -8,21 +8,17 @@ makes K numbers of what the module returns.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
 from xaibench.errors import ModelError
-from xaibench.plugins.harness_options import Explain
+from xaibench.plugins.harness_options import Explain, Layout
 from xaibench.values import N
 
 from .explained_output import explained_number
 from .layers import one_hot
-
-Layout = Literal["N4L", "NL4", "N41L"]
-"""The axes of what a module takes: sequences, channels of bases, positions; or positions before
-channels; or an axis of size 1 between them, as convolutions in two dimensions have it."""
 
 LAYOUTS: tuple[str, ...] = get_args(Layout)
 

@@ -155,7 +155,7 @@ class Plan(BaseModel):
         return (0, *fractions[1:-1], 1)
 
 
-def read(
+def read_plan(
     source: str,
     *,
     changes: tuple[str, ...] = (),
@@ -181,7 +181,7 @@ def read_any(
     plugins: tuple[str, ...] = (),
     limit: int | None = None,
 ) -> Plan | dict[str, Plan]:
-    """The plan as ``read`` gives it, or where it names ``datasets`` a plan for each, by label.
+    """The plan as ``read_plan`` gives it, or where it names ``datasets`` a plan for each, by label.
 
     Whether the files of such a dataset are there is left to its run, so that one that is not does
     not stop the others.
@@ -223,7 +223,7 @@ def _plans(
 
 def of_mapping(written: dict[str, Any], *, plugins: tuple[str, ...] = ()) -> Plan:
     """The plan of what a file would hold, with the defaults of what is not in it; its paths are
-    relative to the current folder. UsageError as of ``read``."""
+    relative to the current folder. UsageError as of ``read_plan``."""
     plan = _with_options(_checked_plan({**DEFAULTS, **written}, ""), "", plugins)
     _check_paths(plan.dataset, "datasets", "", plugins)
     return plan

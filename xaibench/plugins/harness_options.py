@@ -168,6 +168,10 @@ def _of_kind(kind: MetricKind) -> Fields:
     return _CURVE_OPTIONS.get(kind.curve, {}) if isinstance(kind, OfCurves) else {}
 
 
+Layout = Literal["N4L", "NL4", "N41L"]
+"""The axes of what a module takes: sequences, channels of bases, positions; or positions before
+channels; or an axis of size 1 between them, as convolutions in two dimensions have it."""
+
 _COUNT = Annotated[int, Field(ge=1)]
 
 _DRAW_COUNT = Annotated[int, Field(ge=1, le=10_000)]
@@ -180,7 +184,7 @@ _MODEL_OPTIONS: Fields = {
     "seeds": _AT_MOST,
     "weights": (Path | tuple[Path, ...] | None, None),
     "strip_prefix": (str, ""),
-    "layout": (Literal["", "N4L", "NL4", "N41L"], ""),
+    "layout": (Literal["", Layout], ""),
     "alphabet": (str, ""),
     "explain": (Explain | None, None),
 }

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+Row = dict[str, Any]
+"""A row that is to be written: column -> value."""
+
+
 class ColumnKind(StrEnum):
     """The type of a column. Empty text means "none"; an empty number is NaN."""
 

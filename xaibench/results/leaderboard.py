@@ -15,7 +15,7 @@ _INTERVALS = ("low", "high", "sequences_low", "sequences_high")
 """For retraining on other sequences, then for these trained models."""
 
 
-def operator_of(estimates: pd.DataFrame) -> str:
+def leaderboard_operator(estimates: pd.DataFrame) -> str:
     """Of those that deletion was measured under."""
     board = estimates[estimates["question"] == Question.AGAINST_RANDOM]
     ran = board.loc[board["metric"] == PRIMARY, "operator"].unique()
@@ -27,7 +27,7 @@ def leaderboard_of(estimates: pd.DataFrame) -> pd.DataFrame:
     rows = estimates[
         (estimates["question"] == Question.AGAINST_RANDOM)
         & (estimates["metric"] == PRIMARY)
-        & (estimates["operator"] == operator_of(estimates))
+        & (estimates["operator"] == leaderboard_operator(estimates))
     ]
     by_gap = rows.sort_values("mean", ascending=False, kind="stable")
     ordered = by_gap.sort_values(["model", "rank"], kind="stable")

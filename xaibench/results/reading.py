@@ -59,7 +59,7 @@ class Results(_Tables):
         return replace(self, **changes)
 
 
-def read(folder: Path) -> Results:
+def read_results(folder: Path) -> Results:
     """The results in a run folder; UsageError (one line) where it holds no run that can be read."""
     check_run_folder(folder, OF_FILE)
     results = Results(

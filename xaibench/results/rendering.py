@@ -15,7 +15,7 @@ from . import reading
 from .manifest import RunContinued, plugin_hint
 
 
-def render(
+def render_reports(
     folder: Path,
     plugins: tuple[str, ...] = (),
     formats: tuple[str, ...] = (),
@@ -28,7 +28,7 @@ def render(
     Returns the files, and a line for each report that failed; the others are written. Raises
     UsageError before anything is written where a report is unknown.
     """
-    results = reading.read(folder)
+    results = reading.read_results(folder)
     uses = _reports_to_write(results.plan["reports"], formats)
     try:
         called = {label: _plugin_and_options(label, use, plugins) for label, use in uses.items()}

@@ -28,15 +28,15 @@ class Question(StrEnum):
     NORMALISED_BETWEEN_MODELS = "normalised between models"
 
 
-def text(name: str, unit: str, meaning: str, empty: str = "never") -> Column:
+def text_column(name: str, unit: str, meaning: str, empty: str = "never") -> Column:
     return Column(name, ColumnKind.TEXT, unit, meaning, empty)
 
 
-def number(name: str, unit: str, meaning: str, empty: str = "never") -> Column:
+def number_column(name: str, unit: str, meaning: str, empty: str = "never") -> Column:
     return Column(name, ColumnKind.NUMBER, unit, meaning, empty)
 
 
-def integer(name: str, unit: str, meaning: str, empty: str = "never") -> Column:
+def integer_column(name: str, unit: str, meaning: str, empty: str = "never") -> Column:
     return Column(name, ColumnKind.INTEGER, unit, meaning, empty)
 
 
@@ -57,14 +57,14 @@ TABLES = (
         row="one value of one metric on one sequence",
         made_by="xaibench.evaluation.records:frame",
         columns=(
-            text("dataset", "name of a dataset", "the data, as the plan names them"),
-            text("model", "label of the plan", "the model that was explained"),
-            integer(
+            text_column("dataset", "name of a dataset", "the data, as the plan names them"),
+            text_column("model", "label of the plan", "the model that was explained"),
+            integer_column(
                 "seed",
                 "seeds of the plan",
                 "the training seed: initialisation, batch order, dropout, masking",
             ),
-            text(
+            text_column(
                 "method",
                 "label of the plan, or `random control`, `oracle`, `distance to centre`, `GC "
                 "content`",
@@ -77,31 +77,31 @@ TABLES = (
                 "what was made of the map first",
                 "the map itself was measured",
             ),
-            text(
+            text_column(
                 "metric",
                 "label of the plan; with its quantity where it has several; `accuracy`, `training`",
                 "what was measured",
                 "a method as a whole did not apply or failed",
             ),
-            text(
+            text_column(
                 "operator",
                 "label of the plan; a layer for randomised weights",
                 "what took the place of replaced bases",
                 "the metric replaces nothing",
             ),
-            integer(
+            integer_column(
                 "repeat",
                 "from 0",
                 "the draw of the random control",
                 "never (0 where nothing is drawn)",
             ),
-            text(
+            text_column(
                 "sequence",
                 "name in the data",
                 "the test sequence",
                 "a row that says why there are no values",
             ),
-            number(
+            number_column(
                 "value",
                 "as the metric defines it ([metrics.md](metrics.md))",
                 "the value",
@@ -112,7 +112,7 @@ TABLES = (
                 ("ok", "failed", "not applicable", "not computed"),
                 "whether there is a value; `not computed` in an unfinished run alone",
             ),
-            text("reason", "free text", "why there is none", "status is `ok`"),
+            text_column("reason", "free text", "why there is none", "status is `ok`"),
         ),
     ),
     TableSchema(
@@ -123,80 +123,84 @@ TABLES = (
         made_by="xaibench.analysis.estimates:estimates",
         columns=(
             one_of("question", tuple(Question), "what is asked"),
-            text("dataset", "name of a dataset", "the data"),
-            text("model", "label", "the model; of a pair the first"),
-            text("other", "a control, a method, a model", "what is compared with", "nothing is"),
-            text("method", "label", "whose map", "values of the model itself"),
-            text("metric", "label, with its quantity", "what was measured"),
-            text(
+            text_column("dataset", "name of a dataset", "the data"),
+            text_column("model", "label", "the model; of a pair the first"),
+            text_column(
+                "other", "a control, a method, a model", "what is compared with", "nothing is"
+            ),
+            text_column("method", "label", "whose map", "values of the model itself"),
+            text_column("metric", "label, with its quantity", "what was measured"),
+            text_column(
                 "operator",
                 "label, or a layer",
                 "what replaced bases",
                 "the metric replaces nothing",
             ),
-            number(
+            number_column(
                 "mean",
                 "unit of the metric; differences are signed so that positive is better",
                 "the mean over seeds of the means over sequences",
                 "nothing is defined; `reason` says why",
             ),
-            number(
+            number_column(
                 "low",
                 "unit of `mean`",
                 "lower end of the headline interval, for retraining",
                 "one seed, or no mean",
             ),
-            number("high", "unit of `mean`", "its upper end", "as `low`"),
-            number(
+            number_column("high", "unit of `mean`", "its upper end", "as `low`"),
+            number_column(
                 "sequences_low",
                 "unit of `mean`",
                 "lower end of the interval for these models",
                 "no mean",
             ),
-            number("sequences_high", "unit of `mean`", "its upper end", "no mean"),
-            number(
+            number_column("sequences_high", "unit of `mean`", "its upper end", "no mean"),
+            number_column(
                 "effect",
                 "standard deviations",
                 "d_z of the paired differences",
                 "no difference is asked, or it is constant",
             ),
-            number(
+            number_column(
                 "p",
                 "(0, 1]",
                 "two-sided p for retraining on other sequences, below .05 where `low, high` "
                 "excludes 0",
                 "no difference is asked, or one seed",
             ),
-            number(
+            number_column(
                 "p_sequences",
                 "(0, 1]",
                 "two-sided p for these models, below .05 where its interval excludes 0",
                 "no difference is asked",
             ),
-            number(
+            number_column(
                 "p_seeds",
                 "(0, 1]",
                 "two-sided p for retraining on exactly these sequences: t over seed means",
                 "no difference is asked, one seed, or seeds that agree",
             ),
-            integer("sequences", "count", "sequences with a value"),
-            integer("seeds", "count", "seeds with a value"),
-            integer("undefined", "count", "NaN among the values"),
-            text("reason", "free text", "why a number is missing", "none is"),
-            number("p_holm", "(0, 1]", "`p` after Holm over the methods of the model", "as `p`"),
-            number(
+            integer_column("sequences", "count", "sequences with a value"),
+            integer_column("seeds", "count", "seeds with a value"),
+            integer_column("undefined", "count", "NaN among the values"),
+            text_column("reason", "free text", "why a number is missing", "none is"),
+            number_column(
+                "p_holm", "(0, 1]", "`p` after Holm over the methods of the model", "as `p`"
+            ),
+            number_column(
                 "p_sequences_holm",
                 "(0, 1]",
                 "`p_sequences` after Holm over the methods of the model",
                 "as `p_sequences`",
             ),
-            number(
+            number_column(
                 "p_seeds_holm",
                 "(0, 1]",
                 "`p_seeds` after Holm over the methods of the model",
                 "as `p_seeds`",
             ),
-            number(
+            number_column(
                 "rank",
                 "from 1 (best)",
                 "place among the methods of the model",
@@ -212,12 +216,14 @@ TABLES = (
         made_by="xaibench.analysis.certainty.significance:tests",
         columns=(
             one_of("question", tuple(Question), "what is asked"),
-            text("model", "label", "the model; of a pair the first"),
-            text("other", "a control, a method, a model", "what is compared with"),
-            text("method", "label", "whose map", "accuracies are compared"),
-            text("metric", "label, with its quantity", "what was measured"),
-            text("operator", "label", "what replaced bases", "accuracies are compared"),
-            number("seed", "seeds of the plan", "the seed of McNemar's test", "another test"),
+            text_column("model", "label", "the model; of a pair the first"),
+            text_column("other", "a control, a method, a model", "what is compared with"),
+            text_column("method", "label", "whose map", "accuracies are compared"),
+            text_column("metric", "label, with its quantity", "what was measured"),
+            text_column("operator", "label", "what replaced bases", "accuracies are compared"),
+            number_column(
+                "seed", "seeds of the plan", "the seed of McNemar's test", "another test"
+            ),
             one_of(
                 "test",
                 ("crossed t", "t", "paired t", "Wilcoxon", "sign flips", "McNemar"),
@@ -228,25 +234,27 @@ TABLES = (
                 ("retraining", "retraining, these sequences", "these models"),
                 "what population the test is about",
             ),
-            number("statistic", "as the test defines it", "the statistic", "no pairs"),
-            number("p", "[0, 1]", "two-sided p", "too few pairs; `reason` says so"),
-            number("p_corrected", "[0, 1]", "p after Holm", "p is empty"),
-            text("correction", "`Holm over N`", "over how many tests", "p is empty"),
-            integer("pairs", "count", "pairs that were compared"),
-            number(
+            number_column("statistic", "as the test defines it", "the statistic", "no pairs"),
+            number_column("p", "[0, 1]", "two-sided p", "too few pairs; `reason` says so"),
+            number_column("p_corrected", "[0, 1]", "p after Holm", "p is empty"),
+            text_column("correction", "`Holm over N`", "over how many tests", "p is empty"),
+            integer_column("pairs", "count", "pairs that were compared"),
+            number_column(
                 "smallest",
                 "(0, 1]",
                 "the smallest p that the test can give with these pairs",
                 "the test has none",
             ),
-            number(
+            number_column(
                 "effect",
                 "standard deviations",
                 "d_z of what was tested",
                 "McNemar's test, or constant differences",
             ),
-            number("delta", "[-1, 1]", "Cliff's delta: pairs won less pairs lost", "no pairs"),
-            text("reason", "free text", "why a number is missing", "none is"),
+            number_column(
+                "delta", "[-1, 1]", "Cliff's delta: pairs won less pairs lost", "no pairs"
+            ),
+            text_column("reason", "free text", "why a number is missing", "none is"),
         ),
         later=True,
     ),
@@ -257,36 +265,38 @@ TABLES = (
         row="one ranked method",
         made_by="xaibench.analysis.certainty.rank_tests:ranks",
         columns=(
-            text("model", "label", "the model"),
-            text("metric", "label, with its quantity", "what ranks"),
-            text("operator", "label", "what replaced bases", "the metric replaces nothing"),
-            text("method", "label", "the method"),
-            number(
+            text_column("model", "label", "the model"),
+            text_column("metric", "label, with its quantity", "what ranks"),
+            text_column("operator", "label", "what replaced bases", "the metric replaces nothing"),
+            text_column("method", "label", "the method"),
+            number_column(
                 "mean_rank",
                 "from 1 (best)",
                 "mean over sequences of its rank",
                 "no sequence has a value of every method",
             ),
-            number(
+            number_column(
                 "critical_difference",
                 "ranks",
                 "two mean ranks further apart differ (Nemenyi)",
                 "as `mean_rank`",
             ),
-            number(
+            number_column(
                 "p_friedman",
                 "[0, 1]",
                 "whether the methods differ at all",
                 "fewer than three methods or too few sequences",
             ),
-            integer("blocks", "count", "the sequences, or groups, that were ranked"),
-            number(
+            integer_column("blocks", "count", "the sequences, or groups, that were ranked"),
+            number_column(
                 "best",
                 "[0, 1]",
                 "the share of bootstrap draws in which the method is best",
                 "as `mean_rank`",
             ),
-            text("reason", "free text", "why a number is missing, or holds for less", "none is"),
+            text_column(
+                "reason", "free text", "why a number is missing, or holds for less", "none is"
+            ),
         ),
         later=True,
     ),
@@ -297,14 +307,14 @@ TABLES = (
         row="one component of variance",
         made_by="xaibench.analysis.certainty.variance:variance",
         columns=(
-            text("model", "label", "the model"),
-            text(
+            text_column("model", "label", "the model"),
+            text_column(
                 "method",
                 "label, or `random control`",
                 "whose gap to random; of the control, its value",
             ),
-            text("metric", "label, with its quantity", "the leaderboard's"),
-            text(
+            text_column("metric", "label, with its quantity", "the leaderboard's"),
+            text_column(
                 "operator", "label", "what replaced bases", "the operator is one of the components"
             ),
             one_of(
@@ -312,14 +322,16 @@ TABLES = (
                 ("operator", "seed", "sequence", "draw", "residual"),
                 "where the variance comes from",
             ),
-            number(
+            number_column(
                 "variance",
                 "unit of the metric, squared; not below 0",
                 "the component",
                 "it cannot be estimated; `reason` says why",
             ),
-            number("share", "[0, 1]", "its share of the sum of those known", "as `variance`"),
-            text("reason", "free text", "why it cannot be estimated", "it can"),
+            number_column(
+                "share", "[0, 1]", "its share of the sum of those known", "as `variance`"
+            ),
+            text_column("reason", "free text", "why it cannot be estimated", "it can"),
         ),
         later=True,
     ),
@@ -330,29 +342,29 @@ TABLES = (
         row="one comparison and population",
         made_by="xaibench.analysis.certainty.power:detectable_table",
         columns=(
-            text("model", "label", "the model; of a pair the first"),
-            text("other", "a control, a method, a model", "what is compared with"),
-            text("method", "label", "whose map", "accuracies are compared"),
-            text("metric", "label, with its quantity", "what was measured"),
-            text("operator", "label", "what replaced bases", "accuracies are compared"),
+            text_column("model", "label", "the model; of a pair the first"),
+            text_column("other", "a control, a method, a model", "what is compared with"),
+            text_column("method", "label", "whose map", "accuracies are compared"),
+            text_column("metric", "label, with its quantity", "what was measured"),
+            text_column("operator", "label", "what replaced bases", "accuracies are compared"),
             one_of("question", tuple(Question), "what is asked"),
             one_of("population", ("retraining", "these models"), "what population it is about"),
-            integer("n", "count", "seeds, or sequences (groups where these are resampled)"),
-            number(
+            integer_column("n", "count", "seeds, or sequences (groups where these are resampled)"),
+            number_column(
                 "spread",
                 "unit of the metric",
                 "the standard deviation of `n` independent differences that would give the same "
                 "standard error",
                 "one alone",
             ),
-            number(
+            number_column(
                 "detectable",
                 "unit of the metric",
                 "the true difference that the test of the estimates, two-sided at .05, finds four"
                 " times in five",
                 "as `spread`",
             ),
-            text("reason", "free text", "why a number is missing", "none is"),
+            text_column("reason", "free text", "why a number is missing", "none is"),
         ),
         later=True,
     ),
@@ -369,8 +381,8 @@ TABLES = (
                 (Question.VALUE, Question.BETWEEN_MODELS),
                 "the measure of `model`, or `model` minus `other`",
             ),
-            text("model", "label", "the model"),
-            text("other", "label", "the model it is compared with", "`value`"),
+            text_column("model", "label", "the model"),
+            text_column("other", "label", "the model it is compared with", "`value`"),
             one_of(
                 "metric",
                 ("auroc", "auprc", "mcc", "pearson", "spearman", "mse"),
@@ -378,7 +390,7 @@ TABLES = (
                 "AUPRC are means over classes of each against the rest; the last three of a model "
                 "of a single output beside measured numbers",
             ),
-            number(
+            number_column(
                 "mean",
                 "AUROC and AUPRC [0, 1], MCC and correlations [-1, 1], MSE squared units of the "
                 "response; differences twice as wide",
@@ -387,23 +399,23 @@ TABLES = (
                 "measured, logits are not finite, or models share no seed: "
                 "`reason`",
             ),
-            number(
+            number_column(
                 "low",
                 "as `mean`",
                 "lower end of the interval for retraining",
                 "as `mean`, or one seed",
             ),
-            number("high", "as `mean`", "its upper end", "as `low`"),
-            number(
+            number_column("high", "as `mean`", "its upper end", "as `low`"),
+            number_column(
                 "sequences_low",
                 "as `mean`",
                 "lower end of the interval for these models",
                 "as `mean`, or one sequence or group",
             ),
-            number("sequences_high", "as `mean`", "its upper end", "as `sequences_low`"),
-            integer("sequences", "count", "test sequences behind it"),
-            integer("seeds", "count", "seeds behind it"),
-            text("reason", "free text", "why something is missing", "nothing is"),
+            number_column("sequences_high", "as `mean`", "its upper end", "as `sequences_low`"),
+            integer_column("sequences", "count", "test sequences behind it"),
+            integer_column("seeds", "count", "seeds behind it"),
+            text_column("reason", "free text", "why something is missing", "nothing is"),
         ),
         later=True,
     ),
@@ -414,10 +426,10 @@ TABLES = (
         row="one sequence under one seed",
         made_by="xaibench.analysis.summaries:predictions",
         columns=(
-            text("model", "label", "the model"),
-            integer("seed", "seeds of the plan", "the training seed"),
-            text("sequence", "name", "the test sequence"),
-            integer("label", "from 0", "the number of its class"),
+            text_column("model", "label", "the model"),
+            integer_column("seed", "seeds of the plan", "the training seed"),
+            text_column("sequence", "name", "the test sequence"),
+            integer_column("label", "from 0", "the number of its class"),
         ),
         more=r"logit_\d+",
         later=True,
@@ -429,10 +441,14 @@ TABLES = (
         row="one claim",
         made_by="xaibench.analysis.claims:claims",
         columns=(
-            text("claim", "free text", "what the paper claims"),
-            text("published", "free text", "what it gives for it, or that it gives no number"),
-            text("quantity", "free text", "what we measured", "the run has no numbers for it"),
-            number(
+            text_column("claim", "free text", "what the paper claims"),
+            text_column(
+                "published", "free text", "what it gives for it, or that it gives no number"
+            ),
+            text_column(
+                "quantity", "free text", "what we measured", "the run has no numbers for it"
+            ),
+            number_column(
                 "mean",
                 "as `quantity` says: a difference, positive where the claim is right, but for the"
                 " accuracy under deletion, the share of seeds (both [0, 1]), and the ratio of two"
@@ -440,25 +456,29 @@ TABLES = (
                 "what we found",
                 "the run has no numbers for it",
             ),
-            number("low", "unit of `mean`", "lower end of its interval", "as `mean`, or one seed"),
-            number("high", "unit of `mean`", "its upper end", "as `low`"),
-            integer("seeds", "count", "seeds behind it"),
-            integer("sequences", "count", "sequences behind it; 0 where it is one number per seed"),
-            text("test", "free text", "the test", "the run has no numbers for it"),
-            number("p", "[0, 1]", "its p", "too few seeds"),
-            number("p_holm", "[0, 1]", "p after Holm over all claims", "as `p`"),
+            number_column(
+                "low", "unit of `mean`", "lower end of its interval", "as `mean`, or one seed"
+            ),
+            number_column("high", "unit of `mean`", "its upper end", "as `low`"),
+            integer_column("seeds", "count", "seeds behind it"),
+            integer_column(
+                "sequences", "count", "sequences behind it; 0 where it is one number per seed"
+            ),
+            text_column("test", "free text", "the test", "the run has no numbers for it"),
+            number_column("p", "[0, 1]", "its p", "too few seeds"),
+            number_column("p_holm", "[0, 1]", "p after Holm over all claims", "as `p`"),
             one_of(
                 "verdict",
                 ("holds", "does not hold", "cannot be told at this n"),
                 "what the rule says",
             ),
-            text(
+            text_column(
                 "rule",
                 "free text",
                 "the rule, fixed before the run",
                 "the run has no numbers for it",
             ),
-            text("caveat", "free text", "what to know before it is quoted", "nothing"),
+            text_column("caveat", "free text", "what to know before it is quoted", "nothing"),
         ),
         later=True,
     ),
@@ -469,9 +489,9 @@ TABLES = (
         row="one metric on one model",
         made_by="xaibench.analysis.selftest:self_test",
         columns=(
-            text("model", "label", "the model"),
-            text("metric", "label, with its quantity", "the metric that is tested"),
-            text("operator", "label", "what replaced bases", "the metric replaces nothing"),
+            text_column("model", "label", "the model"),
+            text_column("metric", "label, with its quantity", "the metric that is tested"),
+            text_column("operator", "label", "what replaced bases", "the metric replaces nothing"),
             one_of("oracle_over_random", ANSWERS, "the oracle comes out above random"),
             one_of("random_over_negated", ANSWERS, "random comes out above the negated oracle"),
             one_of(
@@ -480,7 +500,7 @@ TABLES = (
                 "the blurred oracle does not come out above the oracle",
             ),
             one_of("passed", ANSWERS, "all three"),
-            text("reason", "free text", "what failed or is unknown", "it passed"),
+            text_column("reason", "free text", "what failed or is unknown", "it passed"),
         ),
     ),
     TableSchema(
@@ -490,26 +510,26 @@ TABLES = (
         row="one point of one curve",
         made_by="xaibench.analysis.summaries:curves",
         columns=(
-            text("model", "label", "the model"),
-            text("method", "label, or `random control`", "whose map gives the order"),
-            text("operator", "label", "what replaces bases"),
+            text_column("model", "label", "the model"),
+            text_column("method", "label, or `random control`", "whose map gives the order"),
+            text_column("operator", "label", "what replaces bases"),
             one_of("quantity", ("logit_difference", "probability", "accuracy"), "what is drawn"),
             one_of(
                 "order",
                 ("most relevant first", "least relevant first", "random"),
                 "which positions go first",
             ),
-            number("fraction", "[0, 1]", "the share of positions that are replaced"),
-            number("mean", "logits, or [0, 1]", "the mean over sequences and seeds"),
-            number(
+            number_column("fraction", "[0, 1]", "the share of positions that are replaced"),
+            number_column("mean", "logits, or [0, 1]", "the mean over sequences and seeds"),
+            number_column(
                 "low",
                 "unit of `mean`",
                 "lower end of its interval, for retraining",
                 "one seed, one sequence, or one cluster where clusters are resampled",
             ),
-            number("high", "unit of `mean`", "its upper end", "as `low`"),
-            integer("sequences", "count", "sequences behind it"),
-            integer("seeds", "count", "seeds behind it"),
+            number_column("high", "unit of `mean`", "its upper end", "as `low`"),
+            integer_column("sequences", "count", "sequences behind it"),
+            integer_column("seeds", "count", "seeds behind it"),
         ),
     ),
     TableSchema(
@@ -519,23 +539,23 @@ TABLES = (
         row="one operator at one fraction",
         made_by="xaibench.analysis.operator_shift:operators",
         columns=(
-            text(
+            text_column(
                 "model", "label", "the model", "the letters alone are looked at (`log_likelihood`)"
             ),
-            text("operator", "label", "what replaces bases"),
-            text(
+            text_column("operator", "label", "what replaces bases"),
+            text_column(
                 "quantity",
                 "`log_likelihood` (nats per base), `confidence` (largest probability)",
                 "what changes",
             ),
-            number("fraction", "(0, 1]", "the share of positions replaced, drawn at random"),
-            number("mean", "unit of the quantity", "its change from the intact sequence"),
-            number(
+            number_column("fraction", "(0, 1]", "the share of positions replaced, drawn at random"),
+            number_column("mean", "unit of the quantity", "its change from the intact sequence"),
+            number_column(
                 "low", "unit of `mean`", "lower end of the interval; with one seed over sequences"
             ),
-            number("high", "unit of `mean`", "its upper end"),
-            integer("sequences", "count", "sequences behind it"),
-            integer("seeds", "count", "seeds behind it"),
+            number_column("high", "unit of `mean`", "its upper end"),
+            integer_column("sequences", "count", "sequences behind it"),
+            integer_column("seeds", "count", "seeds behind it"),
         ),
     ),
     TableSchema(
@@ -545,17 +565,17 @@ TABLES = (
         row="one pair of operators",
         made_by="xaibench.analysis.operator_shift:rankings",
         columns=(
-            text("model", "label", "the model"),
-            text("metric", "label, with its quantity", "what orders the methods"),
-            text("operator", "label", "one operator"),
-            text("other", "label", "another"),
-            number(
+            text_column("model", "label", "the model"),
+            text_column("metric", "label, with its quantity", "what orders the methods"),
+            text_column("operator", "label", "one operator"),
+            text_column("other", "label", "another"),
+            number_column(
                 "tau",
                 "[-1, 1]",
                 "Kendall's tau-b of the methods' gaps to random",
                 "fewer than three methods, or all alike",
             ),
-            integer("methods", "count", "methods that have both gaps"),
+            integer_column("methods", "count", "methods that have both gaps"),
         ),
     ),
     TableSchema(
@@ -565,29 +585,29 @@ TABLES = (
         row="one pair of methods",
         made_by="xaibench.analysis.agreement:agreement",
         columns=(
-            text("model", "label", "the model"),
-            text("method", "label", "one method"),
-            text("other", "label", "another, or the same: then two seeds are compared"),
-            text(
+            text_column("model", "label", "the model"),
+            text_column("method", "label", "one method"),
+            text_column("other", "label", "another, or the same: then two seeds are compared"),
+            text_column(
                 "measure",
                 "`spearman` ([-1, 1]), `overlap` ([0, 1])",
                 "rank correlation, or shared share of the top positions",
             ),
-            number(
+            number_column(
                 "mean",
                 "as the measure",
                 "the mean over sequences and seeds",
                 "undefined everywhere (flat maps)",
             ),
-            number(
+            number_column(
                 "low",
                 "as the measure",
                 "lower end of the interval; with one seed over sequences",
                 "as `mean`",
             ),
-            number("high", "as the measure", "its upper end", "as `mean`"),
-            integer("sequences", "count", "sequences behind it"),
-            integer("seeds", "count", "seeds behind it"),
+            number_column("high", "as the measure", "its upper end", "as `mean`"),
+            integer_column("sequences", "count", "sequences behind it"),
+            integer_column("seeds", "count", "seeds behind it"),
         ),
     ),
     TableSchema(
@@ -597,9 +617,9 @@ TABLES = (
         row="one epoch",
         made_by="xaibench.analysis.summaries:training",
         columns=(
-            text("model", "label", "the model"),
-            integer("seed", "seeds of the plan", "the training seed"),
-            integer("epoch", "from 1", "the epoch"),
+            text_column("model", "label", "the model"),
+            integer_column("seed", "seeds of the plan", "the training seed"),
+            integer_column("epoch", "from 1", "the epoch"),
         ),
         more=".+",
     ),
@@ -610,29 +630,29 @@ TABLES = (
         row="one method on one trained model",
         made_by="xaibench.analysis.summaries:cost",
         columns=(
-            text("model", "label", "the model"),
-            integer("seed", "seeds of the plan", "the training seed"),
-            text("method", "label", "the method"),
-            number("forwards", "passes of one sequence", "forward passes"),
-            number("backwards", "passes of one sequence", "backward passes"),
-            number(
+            text_column("model", "label", "the model"),
+            integer_column("seed", "seeds of the plan", "the training seed"),
+            text_column("method", "label", "the method"),
+            number_column("forwards", "passes of one sequence", "forward passes"),
+            number_column("backwards", "passes of one sequence", "backward passes"),
+            number_column(
                 "seconds",
                 "seconds",
                 "time of the processor, all threads together; of another device by the clock",
             ),
-            number(
+            number_column(
                 "completeness_error",
                 "share of the RMS change of the output",
                 "largest error of the sum of scores",
                 "the method promises no completeness",
             ),
-            number(
+            number_column(
                 "difference",
                 "share of the largest score",
                 "how far scores move when explained in a different batch",
             ),
-            number("flat", "[0, 1]", "the share of maps that score every position the same"),
-            integer("sequences", "count", "sequences that were explained"),
+            number_column("flat", "[0, 1]", "the share of maps that score every position the same"),
+            integer_column("sequences", "count", "sequences that were explained"),
         ),
     ),
 )

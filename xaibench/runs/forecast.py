@@ -92,7 +92,7 @@ def _amount(work: Work, task: Task, model: ModelTiming) -> Cost:
 # As text
 
 
-def summary(work: Work, *, jobs: int = 1, threads: int = 1) -> str:
+def forecast_text(work: Work, *, jobs: int = 1, threads: int = 1) -> str:
     """What a run would do and take, without doing it."""
     foreseen = forecast(work, jobs=jobs, threads=threads)
     return describe(work, foreseen, jobs=processes_for(work.plan.device, jobs))

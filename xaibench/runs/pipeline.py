@@ -42,7 +42,7 @@ from xaibench.results.manifest import (
     relative_to_current,
     unmark,
 )
-from xaibench.results.rendering import render
+from xaibench.results.rendering import render_reports
 from xaibench.results.schema import OF_FILE
 from xaibench.storage.artefacts import FAILED
 from xaibench.storage.files import remove_file, write_file
@@ -200,7 +200,7 @@ def _render(work: Work) -> list[str]:
     """Write the reports of the plan; a line for each thing of the run that failed."""
     folder, failed = work.job.folder, _failures(work.job.folder)
     announce(f"reports ({', '.join(work.plan.reports)})")
-    written, failures = render(folder, work.job.plugins)
+    written, failures = render_reports(folder, work.job.plugins)
     if not failures:
         mark_rendered(work, OUTPUTS, written, failed)
     return failed + failures

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from xaibench.errors import UsageError
 from xaibench.results.manifest import RunContinued, begun_in, stage_of
-from xaibench.results.rendering import render
+from xaibench.results.rendering import render_reports
 from xaibench.storage.lock import busy
 
 
@@ -45,5 +45,5 @@ def _report(
         from .pipeline import write_so_far
 
         damaged = write_so_far(begun, folder, plugins, check)
-    written, failures = render(folder, plugins, formats, check=check)
+    written, failures = render_reports(folder, plugins, formats, check=check)
     return written, damaged + failures

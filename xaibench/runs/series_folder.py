@@ -23,7 +23,7 @@ def is_series(folder: Path) -> bool:
     return (folder / MARK).is_file()
 
 
-def render(
+def render_series(
     folder: Path, plugins: tuple[str, ...] = (), formats: tuple[str, ...] = ()
 ) -> tuple[list[Path], list[str]]:
     """The reports of every run of a series again, and the page over all.
@@ -64,7 +64,7 @@ def _runs(folder: Path, absent: Mapping[str, str]) -> Iterator[tuple[str, Result
     for label, reason in absent.items():
         try:
             _refuse_link(folder / label)
-            content: Results | str = reading.read(folder / label)
+            content: Results | str = reading.read_results(folder / label)
         except UsageError as error:
             content = reason or str(error)
         yield label, content

@@ -8,7 +8,7 @@ from functools import cached_property
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
-from xaibench.artefacts.job import Work, facts_of
+from xaibench.artefacts.job import Work, facts_of_metric
 from xaibench.explanation.controls import RANDOM
 from xaibench.results.columns import TableSchema, other_columns
 from xaibench.results.schema import OF_NAME, TABLES
@@ -42,7 +42,7 @@ class Ingredients:
 
         return values_of_run(
             self._made["records"],
-            facts={label: facts_of(self.work, label) for label in self.work.plan.metrics},
+            facts={label: facts_of_metric(self.work, label) for label in self.work.plan.metrics},
             control=RANDOM,
             random_method=random_method(self.work.plan),
             groups=self.groups,
@@ -51,9 +51,9 @@ class Ingredients:
 
     @cached_property
     def signed(self) -> Mapping[str, bool]:
-        from xaibench.analysis.summaries import signed
+        from xaibench.analysis.summaries import signed_methods
 
-        return signed(self.work)
+        return signed_methods(self.work)
 
     @cached_property
     def groups(self) -> Mapping[str, str] | None:

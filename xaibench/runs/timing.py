@@ -28,7 +28,7 @@ from .workers import on_threads
 LEARNT = 256
 """So many sequences are learnt from."""
 
-LONGEST = 0.6
+TRAINING_SECONDS = 0.6
 """Seconds that all models together train for; each is cut at the end of an epoch."""
 
 FEW, MORE, QUICK = 1, 8, 0.02
@@ -140,7 +140,7 @@ def _timed_method(
     plugin, options = explaining.plugin
     codes, references = sequences.codes, None
     if asks_for(plugin.call, "references"):
-        references = shuffling.references(codes, REFERENCE_COUNT, work.plan.data_seed)
+        references = shuffling.shuffled_references(codes, REFERENCE_COUNT, work.plan.data_seed)
     _, labels = explaining.targets_and_labels()
     clock, all_bases = _clock(work), False
     began = clock()
@@ -167,7 +167,9 @@ def _training(work: Work, classifier: Any) -> float:
     splits = _fewer(work.splits)
     try:
         _watched(work, classifier, splits, longest=0.0)
-        seconds = _watched(work, classifier, splits, longest=LONGEST / len(work.plan.models))
+        seconds = _watched(
+            work, classifier, splits, longest=TRAINING_SECONDS / len(work.plan.models)
+        )
     except UsageError:
         raise
     except Exception:

@@ -1,6 +1,6 @@
 """What n pairs can show: the smallest difference that a test finds, and the smallest p it can give.
 
->>> round(detectable(1.0, 5), 2)  # five seeds detect 1.7 standard deviations of a difference
+>>> round(detectable_difference(1.0, 5), 2)  # five seeds detect 1.7 standard deviations
 1.68
 >>> smallest_p("wilcoxon", 5)  # five seeds never reach .05 by ranks or signs
 0.0625
@@ -21,7 +21,9 @@ _SIGNED = ("wilcoxon", "sign_flips", "mcnemar")
 """Tests that go by the sign of each pair: of 2 ** n outcomes two are the most extreme."""
 
 
-def detectable(spread: float, n: int, *, level: float = 0.95, power: float = 0.8) -> float:
+def detectable_difference(
+    spread: float, n: int, *, level: float = 0.95, power: float = 0.8
+) -> float:
     """The smallest true mean that a t test of ``n`` paired differences finds with this power.
 
     In the unit of ``spread``, the standard deviation of the differences: spread shift / sqrt n. The

@@ -19,7 +19,7 @@ from xaibench.shapes import Codes, Labels, Scores
 from xaibench.terminal import aligned_rows
 from xaibench.values import NO_CLASS, Explained, Sequences
 
-from .toy_models import MODELS, MOTIF, references, sequences
+from .toy_models import MODELS, MOTIF, random_references, sequences
 
 SCORE_TOLERANCE = 1e-5
 """How much batch and order may change a score, as a share of the largest of its model."""
@@ -112,7 +112,7 @@ class _Subject(NamedTuple):
             options=self.options,
             seed=0,
             component=method_name(self.method),
-            references=references(codes)[::order],
+            references=random_references(codes)[::order],
             batch_size=size,
         )
 

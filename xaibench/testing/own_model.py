@@ -11,7 +11,7 @@ from torch import nn
 
 from xaibench.artefacts.networks import adapting_options, built
 from xaibench.artefacts.option_files import located
-from xaibench.data.resolving import named
+from xaibench.data.resolving import splits_named
 from xaibench.dna.encoding import lengths
 from xaibench.errors import UsageError, described
 from xaibench.explanation.model_check import ModelCheck, check_model
@@ -96,7 +96,7 @@ def check_models_by_name(
     for change in changes:
         assign(given, change)
     options = resolve(plugin, given, where=name)
-    data = None if sequences is None else named(sequences, plugins=plugins)[0].test
+    data = None if sequences is None else splits_named(sequences, plugins=plugins)[0].test
     about = _about(data, length, classes)
     model = _OwnModel(plugin, options, about)
     for file in _files(weights, options):

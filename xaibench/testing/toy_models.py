@@ -176,7 +176,7 @@ def sequences(count: int = 3, length: int = LENGTH, *, seed: int = 1) -> Codes:
     return codes
 
 
-def references(codes: Codes, count: int = 5, *, seed: int = 1) -> Codes:
+def random_references(codes: Codes, count: int = 5, *, seed: int = 1) -> Codes:
     """Random known bases where ``codes`` are known, ``(sequence, reference, position)``."""
     shape = (len(codes), count, codes.shape[1])
     drawn = np.random.default_rng(seed).integers(0, 4, shape).astype(np.uint8)

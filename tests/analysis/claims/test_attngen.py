@@ -17,8 +17,8 @@ from xaibench.analysis.claims.attngen import (
 from xaibench.analysis.claims.deletion import _chance_verdict
 from xaibench.analysis.claims.finding import FAILS, HOLDS, UNDECIDED
 from xaibench.artefacts.job import Job
-from xaibench.plan.schema import read
-from xaibench.results.reading import read as results
+from xaibench.plan.schema import read_plan
+from xaibench.results.reading import read_results as results
 from xaibench.results.schema import columns_of
 from xaibench.runs.pipeline import begin, run
 from xaibench.statistics.means import undefined
@@ -49,7 +49,7 @@ metrics: [deletion]
 def work_of(folder, text=PLAN):
     path = folder.parent / "plan.yaml"
     path.write_text(text)
-    return begin(Job(read(str(path)), str(path), (), folder))
+    return begin(Job(read_plan(str(path)), str(path), (), folder))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from xaibench.data.files.file import file
 from xaibench.data.resolving import audited
 from xaibench.dna.encoding import to_codes
 from xaibench.errors import UsageError
-from xaibench.plan.schema import read
+from xaibench.plan.schema import read_plan
 from xaibench.runs.pipeline import begin
 from xaibench.values import Sequences, Splits
 
@@ -156,7 +156,7 @@ def test_the_audit_finds_what_is_odd(table):
 
 def test_a_run_says_what_is_odd_before_it_begins(table, capsys):
     (table / "plan.yaml").write_text("dataset: {name: file, path: t.csv}\nmodels: [cnn]\n")
-    begin(Job(read("plan.yaml"), "plan.yaml", (), table / "run"))
+    begin(Job(read_plan("plan.yaml"), "plan.yaml", (), table / "run"))
     said = capsys.readouterr().err
     assert said.count("sequences of train and test are copies of one sequence") == 1
     assert "xaibench: NAMES: the classes 'Worm' and 'worm' differ" in said

@@ -12,7 +12,7 @@ import pytest
 
 from xaibench.data.files.file import file
 from xaibench.data.files.reading import read_bed
-from xaibench.data.resolving import named
+from xaibench.data.resolving import splits_named
 from xaibench.data.splitting import fingerprint
 from xaibench.dna.encoding import to_letters
 from xaibench.errors import UsageError
@@ -102,7 +102,7 @@ def test_the_command_line_takes_any_name(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).write_text(FASTA)
     (tmp_path / "plain.fa").write_text(FASTA)
-    assert fingerprint(named(f"./{name}")[0]) == fingerprint(named("plain.fa")[0])
+    assert fingerprint(splits_named(f"./{name}")[0]) == fingerprint(splits_named("plain.fa")[0])
 
 
 def workbook(path):
@@ -172,13 +172,13 @@ def test_a_pipe_a_socket_and_a_device_are_refused_at_once(tmp_path):
     with pytest.raises(UsageError, match="got: a pipe, not a file"):
         file(data_seed=0, path=tmp_path / "pipe.csv")
     with pytest.raises(UsageError, match="got: a pipe, not a file"):
-        named(str(tmp_path / "pipe.csv"))
+        splits_named(str(tmp_path / "pipe.csv"))
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "s.fa"))
         with pytest.raises(UsageError, match="got: a socket, not a file"):
             file(data_seed=0, path=tmp_path / "s.fa")
     with pytest.raises(UsageError, match=r"/dev/zero: .* got: a device, not a file"):
-        named("/dev/zero")
+        splits_named("/dev/zero")
 
 
 TWICE = {

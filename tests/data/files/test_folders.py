@@ -7,7 +7,7 @@ import pytest
 
 from xaibench.data.files.file import file
 from xaibench.data.files.intervals import intervals
-from xaibench.data.resolving import named
+from xaibench.data.resolving import splits_named
 from xaibench.dna.encoding import to_letters
 from xaibench.errors import UsageError
 
@@ -63,7 +63,7 @@ def test_a_folder_may_be_a_class(tmp_path, place):
     files = {f"{place}{label}/{name}": fasta("ACGT", 5) for label in LETTERS for name in names}
     tests = {f"test/{label}/a.fa": fasta("ACGT") for label in LETTERS} if place else {}
     notes = {f"{place}cat/notes.txt": "none\n"}
-    splits, _ = named(str(write(tmp_path / "pets", {**files, **tests, **notes})))
+    splits, _ = splits_named(str(write(tmp_path / "pets", {**files, **tests, **notes})))
     assert splits.train.class_names == ("cat", "dog")
     assert len(splits.train) + len(splits.test) == 20 + (4 if place else 0)
     assert f"{place}cat/a/s0" in {*splits.train.names, *splits.test.names}
@@ -81,10 +81,10 @@ def test_a_folder_of_nothing_that_is_known_says_what_is_there(tmp_path):
     with pytest.raises(
         UsageError, match=r"other: expected a folder of FASTA, BED .* got a\.md, b\.md"
     ):
-        named(str(tmp_path / "other"))
+        splits_named(str(tmp_path / "other"))
     (tmp_path / "none").mkdir()
     with pytest.raises(UsageError, match=r"none: expected a folder of FASTA, .* got an empty one"):
-        named(str(tmp_path / "none"))
+        splits_named(str(tmp_path / "none"))
 
 
 def test_what_is_left_out_is_named(tmp_path):
@@ -120,7 +120,7 @@ def test_files_named_for_splits_are_one_dataset(tmp_path, suffix):
         write(
             tmp_path / "own", {name.replace(".csv", suffix): text for name, text in files.items()}
         )
-    splits, _ = named(str(tmp_path / "own"))
+    splits, _ = splits_named(str(tmp_path / "own"))
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (8, 6, 4)
     assert splits.train.class_names == ("cat", "dog")
     assert splits.test.names[0] == "test/row 0"
@@ -313,11 +313,11 @@ def genome(tmp_path, monkeypatch):
 def test_bed_files_are_a_class_each(tmp_path, genome):
     files = {f"{name}.bed": bed(0, 8, 16) + bed(0, 8, chromosome="chr2") for name in LETTERS}
     folder = write(tmp_path / "beds", {**files, "README": "peaks\n"})
-    splits, _ = named(str(folder), changes=[f"genome={genome}", "test_chromosomes=[chr2]"])
+    splits, _ = splits_named(str(folder), changes=[f"genome={genome}", "test_chromosomes=[chr2]"])
     assert splits.train.class_names == ("cat", "dog")
     assert splits.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
     with pytest.raises(UsageError, match="beds: holds intervals, expected their genome: --set"):
-        named(str(folder))
+        splits_named(str(folder))
     assert to_letters(splits.test.codes)[0] == "GGCATT"
     assert splits.facts == {"left out of the folder": "README"}
     write(folder, {"cat.bed": files["cat.bed"] + bed(24)})
@@ -341,7 +341,7 @@ def test_a_header_in_bed_and_a_table_with_a_genome_are_intervals(tmp_path, genom
     text = "chrom\tstart\tend\tlabel\n" + rows
     for name in ("t.bed", "t.tsv"):
         write(tmp_path, {name: text})
-        splits, _ = named(str(tmp_path / name), changes=[f"genome={genome}"])
+        splits, _ = splits_named(str(tmp_path / name), changes=[f"genome={genome}"])
         assert splits.train.intervals is not None
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from xaibench.reports.content.citations import METHODS, METRICS, works
-from xaibench.reports.content.methods_text import account, references
+from xaibench.reports.content.methods_text import account, works_cited
 
 
 def test_every_source_is_a_work_that_is_shown_in_full():
@@ -135,9 +135,9 @@ def test_a_run_that_shows_nothing_has_a_paragraph_all_the_same(run):
 
 
 def test_only_works_that_the_text_cites_are_listed():
-    table = references("after Holm 1979 and Welch 1947 and Petsiuk et al. 2018")
+    table = works_cited("after Holm 1979 and Welch 1947 and Petsiuk et al. 2018")
     assert [row[0].text for row in table.rows] == ["Holm 1979", "Petsiuk et al. 2018"]
-    assert references("nothing") is None
+    assert works_cited("nothing") is None
 
 
 def test_models_that_came_with_their_weights_were_trained_elsewhere(run):

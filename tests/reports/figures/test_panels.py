@@ -11,10 +11,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon
 from matplotlib.text import Text
 
-from xaibench.reports.figures.canvas import Axis, canvas, limits_of, spread
+from xaibench.reports.figures.canvas import Axis, canvas, limits_of, spaced
 from xaibench.reports.figures.curves import curve_panels
 from xaibench.reports.figures.files import figures as figure_files
-from xaibench.reports.figures.files import named
+from xaibench.reports.figures.files import named_panels
 from xaibench.reports.figures.forest import gap_panels
 from xaibench.reports.figures.heat import agreement_panels, score_panels
 from xaibench.reports.figures.operators import operator_panels
@@ -167,9 +167,9 @@ def test_an_axis_has_two_ends_whatever_is_known(values):
 
 
 def test_names_move_no_further_than_they_must():
-    assert spread([50, 51, 52, 90], (0, 100), 10) == [50, 60, 70, 90]
-    assert spread([95, 97, 99], (0, 100), 10) == [80, 90, 100]
-    assert spread([1, 1, 1], (0, 10), 20) == [0, 5, 10]
+    assert spaced([50, 51, 52, 90], (0, 100), 10) == [50, 60, 70, 90]
+    assert spaced([95, 97, 99], (0, 100), 10) == [80, 90, 100]
+    assert spaced([1, 1, 1], (0, 10), 20) == [0, 5, 10]
 
 
 def ranks(run):
@@ -232,7 +232,7 @@ def test_every_figure_of_the_page_is_a_file(run):
     }
     example = {**run.examples[0], "curves": {"cnn": curves}}
     results = replace(run, examples=[example])
-    filed = {panel.alt for _, panel in named(results)}
+    filed = {panel.alt for _, panel in named_panels(results)}
     page = {
         panel.alt for groups in drawn(results).values() for each in groups for panel in each.panels
     }
@@ -240,12 +240,12 @@ def test_every_figure_of_the_page_is_a_file(run):
     assert page <= filed
     assert any("Probability of cnn" in alt for alt in filed)
     (view, *_) = examples_shown(results)[0].views
-    (own,) = [panel for name, panel in named(results) if name == "example_1_1_cnn"]
+    (own,) = [panel for name, panel in named_panels(results) if name == "example_1_1_cnn"]
     assert own.markup == view.curve
 
 
 def test_no_two_figures_share_a_file(run):
-    names = [name for name, _ in named(run)]
+    names = [name for name, _ in named_panels(run)]
     assert len(set(names)) == len(names)
 
 

@@ -40,7 +40,7 @@ def test_dots_are_at_the_same_places_each_time(with_random):
 
 
 def test_no_more_sequences_are_drawn_than_an_eye_can_part(with_random, monkeypatch):
-    monkeypatch.setattr(strips, "MOST", 5)
+    monkeypatch.setattr(strips, "MOST_SEQUENCES", 5)
     panel = strip_panels(with_random)[0]
     assert {len(dots) for dots in dots_of(panel)} == {5}
     assert "of 5 sequences" in panel.alt

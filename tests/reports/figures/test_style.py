@@ -4,7 +4,7 @@ import re
 from importlib.resources import files
 
 from xaibench.explanation.controls import RANDOM
-from xaibench.reports.figures.style import COLOURS, LETTERS, PAINT, styles
+from xaibench.reports.figures.style import COLOURS, LETTER_COLOURS, PAINT, styles
 from xaibench.reports.format.select import methods_of
 
 
@@ -39,12 +39,14 @@ def test_forty_methods_have_forty_styles():
 
 
 def test_the_style_sheet_and_the_files_have_the_same_colours():
-    assert {name: light for name, (light, _) in declared().items()} == PAINT | LETTERS
+    assert {name: light for name, (light, _) in declared().items()} == PAINT | LETTER_COLOURS
 
 
 def test_a_letter_of_a_logo_is_as_dark_as_the_method_of_its_colour():
-    paint = {light: dark for name, (light, dark) in declared().items() if name not in LETTERS}
-    for letter, light in LETTERS.items():
+    paint = {
+        light: dark for name, (light, dark) in declared().items() if name not in LETTER_COLOURS
+    }
+    for letter, light in LETTER_COLOURS.items():
         assert declared()[letter][1] == paint.get(light, declared()[letter][1])
 
 

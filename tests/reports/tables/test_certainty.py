@@ -20,10 +20,10 @@ from xaibench.reports.tables.certainty import (
     VERDICTS,
     can_show,
     certainty,
-    detectable,
     order,
     secondary,
     secondary_between,
+    smallest_detectable,
     variances,
     verdict,
 )
@@ -220,7 +220,7 @@ def test_the_parts_of_the_variance_are_shares(told) -> None:
 
 
 def test_what_would_be_found_is_beside_its_n(told) -> None:
-    rows = rows_of(detectable(told))
+    rows = rows_of(smallest_detectable(told))
     assert rows[f"cnn: saliency {MINUS} deeplift"] == ["0.32 (5)", "0.012 (23)"]
     assert f"cnn {MINUS} attngen: saliency" in rows
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from xaibench.reports.format.numbers import ABSENT
-from xaibench.reports.tables.claims import claims, rules
+from xaibench.reports.tables.claims import claims_tables, rules
 from xaibench.results.schema import COLUMNS
 
 RULE = "holds if the interval lies above 0"
@@ -34,7 +34,7 @@ def told(run):
 
 
 def test_a_claim_is_beside_its_verdict_and_what_was_measured(told):
-    shown, behind = claims(told(row(), row(claim="masking helps", sequences=3000)))
+    shown, behind = claims_tables(told(row(), row(claim="masking helps", sequences=3000)))
     assert [cell.text for cell in shown.rows[0]] == [
         *("AttnGen is faster", "holds", "faster", "epochs", "1.500 [0.250, 2.750]", "0.040")
     ]
@@ -44,7 +44,9 @@ def test_a_claim_is_beside_its_verdict_and_what_was_measured(told):
 
 def test_what_could_not_be_measured_says_why(told):
     none = dict.fromkeys(("mean", "low", "high", "p", "p_holm"), np.nan)
-    shown, behind = claims(told(row(**none, seeds=0, quantity="", test="", caveat="no such model")))
+    shown, behind = claims_tables(
+        told(row(**none, seeds=0, quantity="", test="", caveat="no such model"))
+    )
     assert shown.rows[0][4].note == "no such model"
     words = [cell.text for cell in behind.rows[0]]
     assert words == ["AttnGen is faster", ABSENT, ABSENT, "no such model"]
@@ -56,4 +58,4 @@ def test_a_rule_is_shown_once_with_all_its_claims(told):
 
 
 def test_a_run_that_tests_no_claims_has_no_tables(told):
-    assert claims(told()) == []
+    assert claims_tables(told()) == []

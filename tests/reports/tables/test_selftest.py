@@ -8,7 +8,7 @@ import pytest
 from xaibench.reports.content.sections import sections
 from xaibench.reports.format.numbers import TIMES
 from xaibench.reports.tables import selftest
-from xaibench.reports.tables.selftest import comparisons, outcomes, summary
+from xaibench.reports.tables.selftest import comparisons, outcomes, selftest_sentence
 from xaibench.reports.tables.table import CANNOT, COUNTED
 
 DELETION = "deletion_logit_difference"
@@ -57,7 +57,7 @@ def test_what_could_not_be_tested_is_not_known_and_says_why(run):
 
 
 def test_how_many_pass_is_stated_of_every_model(blind):
-    assert summary(blind) == "4 of 4 pass on cnn, 3 of 4 pass on attngen."
+    assert selftest_sentence(blind) == "4 of 4 pass on cnn, 3 of 4 pass on attngen."
 
 
 def test_a_metric_passes_under_some_operators_only(run):
@@ -73,7 +73,7 @@ def test_a_run_without_controls_has_no_self_test(make):
     results = make(controls=False)
     assert outcomes(results) is None
     assert comparisons(results, "cnn") is None
-    assert summary(results) == ""
+    assert selftest_sentence(results) == ""
     assert selftest.tested(results, "cnn", DELETION, "uniform").passed == ""
     found = {section.anchor: section for section in sections(results)}
     assert not set(found) & {"controls", "operators", "agreement", "complexity"}

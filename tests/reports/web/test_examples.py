@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from xaibench.reports.figures.window import drawn_window
 from xaibench.reports.web import examples
-from xaibench.reports.web.examples import example_browser, examples_shown, window
+from xaibench.reports.web.examples import example_browser, examples_shown
 
 
 def example(**changes):
@@ -33,22 +34,22 @@ def small(make):
 
 
 def test_the_window_holds_the_motif_in_its_middle():
-    assert window(example(motif=[[50, 57]]), 60) == (23, 83)
+    assert drawn_window(example(motif=[[50, 57]]), 60) == (23, 83)
 
 
 @pytest.mark.parametrize(("motif", "shown"), [([2, 9], (0, 60)), ([90, 97], (40, 100))])
 def test_the_window_stays_inside_the_sequence(motif, shown):
-    assert window(example(motif=[motif]), 60) == shown
+    assert drawn_window(example(motif=[motif]), 60) == shown
 
 
 def test_a_short_sequence_is_shown_whole():
-    assert window(example(letters="ACGTACG", motif=[]), 60) == (0, 7)
+    assert drawn_window(example(letters="ACGTACG", motif=[]), 60) == (0, 7)
 
 
 def test_without_a_motif_the_window_holds_most_of_the_scores():
     scores = np.zeros(100)
     scores[85] = -3
-    start, end = window(example(motif=[], scores={"cnn": {"one": scores.tolist()}}), 60)
+    start, end = drawn_window(example(motif=[], scores={"cnn": {"one": scores.tolist()}}), 60)
     assert start <= 85 < end
 
 
@@ -107,7 +108,7 @@ def test_nothing_of_the_run_becomes_markup_and_nothing_runs(small):
 
 
 def test_a_page_draws_no_more_letters_than_it_has_room_for(small, monkeypatch):
-    monkeypatch.setattr(examples, "LETTERS", 250)
+    monkeypatch.setattr(examples, "MOST_LETTERS", 250)
     results = replace(small, examples=[example(name=f"s{k}") for k in range(5)])
     assert [shown.name for shown in examples_shown(results)] == ["s0", "s1"]
     assert "3 more in examples.json" in example_browser(results)
@@ -120,7 +121,7 @@ def test_many_methods_see_a_part_of_a_long_sequence(make):
     scores = {"cnn": {name: [1.0] * 2000 for name, _ in quality}}
     own = example(letters=letters, motif=[[1500, 1510]], scores=scores)
     (shown,) = examples_shown(replace(results, examples=[own]))
-    assert len(shown.letters) == examples.LETTERS // 40
+    assert len(shown.letters) == examples.MOST_LETTERS // 40
     assert shown.start <= 1500 < shown.end
 
 

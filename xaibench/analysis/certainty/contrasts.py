@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from xaibench.analysis.estimates import between
-from xaibench.analysis.panels import Panel, PanelKey, aligned, joined
+from xaibench.analysis.panels import CrossedValues, PanelKey, aligned, joined
 from xaibench.analysis.ranking import cells_of
 from xaibench.analysis.run_values import RunValues
 from xaibench.plan.primary import PRIMARY
-from xaibench.results.leaderboard import operator_of
+from xaibench.results.leaderboard import leaderboard_operator
 from xaibench.results.schema import Question
 from xaibench.shapes import Float
 from xaibench.statistics.rounding import subtracted
@@ -38,15 +38,15 @@ class Contrast:
     """
 
     row: pd.Series[Any]
-    first: Panel
-    second: Panel
+    first: CrossedValues
+    second: CrossedValues
 
     @property
     def where(self) -> dict[str, Any]:
         return {name: self.row[name] for name in WHERE}
 
     @property
-    def differences(self) -> Panel:
+    def differences(self) -> CrossedValues:
         reason = joined(self.first.reason, self.second.reason)
         values = subtracted(self.first.values, self.second.values)
         return replace(self.first, values=values, reason=reason)
@@ -54,7 +54,9 @@ class Contrast:
 
 def contrasts(run: RunValues, estimates: pd.DataFrame) -> Iterator[Contrast]:
     """Those of the leaderboard's metric and operator, then those of the models' accuracy."""
-    board = (estimates["metric"] == PRIMARY) & (estimates["operator"] == operator_of(estimates))
+    board = (estimates["metric"] == PRIMARY) & (
+        estimates["operator"] == leaderboard_operator(estimates)
+    )
     asked_of = estimates["question"].isin(_QUESTIONS)
     for chosen in (board, estimates["metric"] == "accuracy"):
         rows = estimates[chosen & asked_of]
@@ -70,14 +72,16 @@ def means(values: Float, axis: int) -> Float:
     return averages
 
 
-def _sides(cell: PanelKey, row: pd.Series[Any], run: RunValues) -> tuple[Panel, Panel]:
+def _sides(
+    cell: PanelKey, row: pd.Series[Any], run: RunValues
+) -> tuple[CrossedValues, CrossedValues]:
     if row["question"] == Question.BETWEEN_MODELS:
         return between(cell.model, row["other"], cell, run)
     other = cell._replace(method=row["other"])
     return run.merit(cell), run.merit(other)
 
 
-def _both(first: Panel, second: Panel) -> tuple[Panel, Panel]:
+def _both(first: CrossedValues, second: CrossedValues) -> tuple[CrossedValues, CrossedValues]:
     one, other = aligned(first, second)
     holes = np.isnan(one.values) | np.isnan(other.values)
     left, right = (

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xaibench.analysis.orientation import sign_of
-from xaibench.analysis.panels import Panel, joined
+from xaibench.analysis.panels import CrossedValues, joined
 from xaibench.analysis.ranking import apart, boards, cells_of
 from xaibench.analysis.run_values import RunValues
 from xaibench.results.schema import columns_of
@@ -28,7 +28,7 @@ class Stack(NamedTuple):
     sequences: NDArray[np.intp]
 
 
-def stacked(panels: list[Panel], sign: int = 1) -> Stack:
+def stacked(panels: list[CrossedValues], sign: int = 1) -> Stack:
     """What panels share, their values times ``sign``."""
     seeds = reduce(np.intersect1d, [panel.seeds for panel in panels])
     sequences = reduce(np.intersect1d, [panel.sequences for panel in panels])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from xaibench.analysis.run_values import RunValues
+from xaibench.results.columns import Row
 from xaibench.results.schema import columns_of
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.effect_sizes import cliffs_delta, d_z
@@ -21,8 +21,6 @@ _TEST_FAMILY = [*(name for name in WHERE if name != "method"), "test", "populati
 """Of these: the methods of a model, or the seeds that McNemar's test was made under."""
 
 RETRAINING, ON_THESE, THESE = "retraining", "retraining, these sequences", "these models"
-
-Row = dict[str, Any]
 
 
 def tests(run: RunValues, estimates: pd.DataFrame) -> pd.DataFrame:

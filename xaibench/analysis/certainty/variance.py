@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,8 @@ from xaibench.analysis.panels import PanelKey
 from xaibench.analysis.ranking import cells_of
 from xaibench.analysis.run_values import RunValues
 from xaibench.plan.primary import PRIMARY
-from xaibench.results.leaderboard import operator_of
+from xaibench.results.columns import Row
+from xaibench.results.leaderboard import leaderboard_operator
 from xaibench.results.schema import Question, columns_of
 from xaibench.shapes import Float
 from xaibench.statistics.variance_components import RESIDUAL, components, terms
@@ -22,8 +22,6 @@ from xaibench.storage.artefacts import OK
 from .rank_tests import stacked
 
 _DRAWN = ("draw", "seed", "sequence")
-
-Row = dict[str, Any]
 
 
 def variance(run: RunValues, estimates: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
@@ -34,9 +32,11 @@ def variance(run: RunValues, estimates: pd.DataFrame, records: pd.DataFrame) -> 
     operator, with the drawn order as a component. ``share`` is that of the sum of those known.
     """
     board = estimates[estimates["question"] == Question.AGAINST_RANDOM]
-    board = board[(board["metric"] == PRIMARY) & (board["operator"] == operator_of(estimates))]
+    board = board[
+        (board["metric"] == PRIMARY) & (board["operator"] == leaderboard_operator(estimates))
+    ]
     methods = chain.from_iterable(_components_of_method(cell, run) for cell in cells_of(board))
-    control = _components_of_control(records, run.control, operator_of(estimates))
+    control = _components_of_control(records, run.control, leaderboard_operator(estimates))
     return pd.DataFrame([*methods, *control], columns=columns_of("variance"))
 
 

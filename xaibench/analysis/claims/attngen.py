@@ -21,7 +21,7 @@ from xaibench.artefacts.models import trivial_baselines_of
 from xaibench.data.loading import STANDS_IN
 from xaibench.explanation.controls import RANDOM
 from xaibench.plan.primary import PRIMARY
-from xaibench.results.leaderboard import operator_of
+from xaibench.results.leaderboard import leaderboard_operator
 from xaibench.results.schema import Question
 from xaibench.statistics.rounding import subtracted
 from xaibench.statistics.variance_ratio import ratio_of_deviations
@@ -292,7 +292,7 @@ def _control_findings(
     the nearest that is explained."""
     nearest = explained_ratio(work.plan, arms.masked, ratio)
     methods = [label for label, use in work.plan.attribution.items() if use.use == "attention"]
-    operator = operator_of(estimates)
+    operator = leaderboard_operator(estimates)
     rows = estimates[
         (estimates["model"] == arms.masked.get(nearest or ratio))
         & estimates["method"].isin(methods[:1])

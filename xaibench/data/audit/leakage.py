@@ -18,7 +18,7 @@ from xaibench.errors import UsageError
 from xaibench.shapes import Codes, Labels, Values
 from xaibench.values import Intervals, N, Sequences, Splits
 
-WIDTH = 20
+KMER_LENGTH = 20
 """k: a random 20-mer is among 10 million others once in 50,000 times."""
 
 NEAR = 0.5
@@ -110,7 +110,7 @@ def _copy_counts(
     return counts[numbers].sum(axis=1) * lettered, counts[numbers, labels] * lettered
 
 
-def shared_kmers(codes: Codes, *others: Codes, width: int = WIDTH) -> Values:
+def shared_kmers(codes: Codes, *others: Codes, width: int = KMER_LENGTH) -> Values:
     """``(sequence,)``: the share of its k-mers that occur anywhere in ``others``, either strand.
 
     A k-mer of ``width`` (31 at most) known bases is the same as its reverse complement, and counts
@@ -129,7 +129,7 @@ def shared_kmers(codes: Codes, *others: Codes, width: int = WIDTH) -> Values:
     return _table_shares(codes, own[shared], width)
 
 
-def repeated_kmers(codes: Codes, *, width: int = WIDTH) -> Values:
+def repeated_kmers(codes: Codes, *, width: int = KMER_LENGTH) -> Values:
     """``shared_kmers`` of each sequence with all the others of its own split."""
     parts = -(-codes.size // _PART)
     edges = [np.uint64(4**width * part // max(parts, 1)) for part in range(parts + 1)]

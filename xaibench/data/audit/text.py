@@ -9,7 +9,7 @@ from xaibench.data.genomic_benchmarks.reading import PART
 from xaibench.terminal import aligned_rows
 
 from .baselines import MOST_TRAIN_SEQUENCES
-from .leakage import NEAR, WIDTH
+from .leakage import KMER_LENGTH, NEAR
 from .summary import Audit, Copies, Near, Overlapping, audit_intervals
 
 LINE_WIDTH = 100
@@ -79,7 +79,7 @@ _COPIES_NOTE = (
     "conflicts where a twin is of another class."
 )
 _NEAR_NOTE = (
-    f"Of each sequence the distinct stretches of {WIDTH} known bases are looked up in the "
+    f"Of each sequence the distinct stretches of {KMER_LENGTH} known bases are looked up in the "
     f"other sequences, on either strand. 'Any' shares one at least, as common repeats do; 'near' "
     f"shares {NEAR:.0%} of them or more. Short: without such a stretch, judged by its "
     f"letters alone."
@@ -158,7 +158,7 @@ def _near_findings(audit: Audit) -> Iterator[str]:
         if name != among and near:
             yield (
                 f"LEAK: {share} nearly repeat {among}: half of their stretches of "
-                f"{WIDTH} bases or more occur there."
+                f"{KMER_LENGTH} bases or more occur there."
             )
         elif name == among and near >= REDUNDANT * count:
             cut = "; only groups keep them on one side of a cut" if name == "train" else ""

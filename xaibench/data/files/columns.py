@@ -148,11 +148,11 @@ def canonical_number(word: str) -> str:
     return format(number, "f") if plain else str(number).lower()
 
 
-def class_of(word: str, class_names: Sequence[str]) -> int | None:
+def class_index(word: str, class_names: Sequence[str]) -> int | None:
     """The class that an option names: the word itself, an equal number, or, of the truth values
     that YAML knows, another case; None where there is none.
 
-    >>> class_of("1.0", ["0", "1"]), class_of("True", ["false", "true"]), class_of("b", ["a"])
+    >>> class_index("1.0", ["0", "1"]), class_index("True", ["false", "true"]), class_index("b", ["a"])
     (1, 1, None)
     """
     if word in class_names:

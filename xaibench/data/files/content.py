@@ -104,7 +104,7 @@ def is_parquet(path: Path) -> bool:
 
 
 @contextmanager
-def text_of(path: Path) -> Iterator[TextIO]:
+def text_stream(path: Path) -> Iterator[TextIO]:
     """The text of a file, plain or compressed by gzip, bgzip, bzip2 or xz.
 
     UTF-8, or UTF-16 and UTF-32 with a byte order mark; every kind of line end is a newline. Raises

@@ -29,7 +29,7 @@ from .columns import (
     whole_numbers,
     with_plain_names,
 )
-from .content import beginning, reason, text_of
+from .content import beginning, reason, text_stream
 from .reading import (
     LEFT_OUT,
     READING_ERRORS,
@@ -42,10 +42,10 @@ from .reading import (
 from .targets import (
     DEFAULT_LABEL,
     Targets,
+    as_unlabelled,
     require_one_target,
     share_of_test,
     targets,
-    without_classes,
 )
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _interval_targets(
     if len(known.class_names) < max(2, len(table)):
         return known
     if stated is None:
-        return without_classes(known, f"another word in every row of column {known_by.label!r}")
+        return as_unlabelled(known, f"another word in every row of column {known_by.label!r}")
     raise UsageError(
         f"{path}: column {stated!r}: expected classes, got another word in every row; "
         "give the column of the classes by the option label, or of a number by response"
@@ -362,7 +362,7 @@ def _chromosomes(genome: Path) -> Iterator[tuple[str, str]]:
     no index can be of an older state.
     """
     names: set[str] = set()
-    with text_of(genome) as text:
+    with text_stream(genome) as text:
         if not beginning(text).startswith((">", ";")):
             raise ValueError("no record that begins with '>'")
         for name, letters in fasta_records(text):

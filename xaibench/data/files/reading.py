@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from xaibench.errors import UsageError, shortened
 
 from .columns import SPLIT_WORDS, canonical_number, require, require_filled
-from .content import OtherFormat, beginning, is_parquet, reason, text_of
+from .content import OtherFormat, beginning, is_parquet, reason, text_stream
 from .folders import FilePart, Folder, folder_of, split_of, stem
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ csv.field_size_limit(2**31 - 1)  # a sequence may be longer than 128 KiB
 def is_bed(path: Path) -> bool:
     """Whether it holds intervals without a header: by its first row, else by its suffix."""
     try:
-        with text_of(path) as text:
+        with text_stream(path) as text:
             first = next(_bed_rows(text), [])
     except READING_ERRORS:
         first = []
@@ -101,7 +101,7 @@ def _is_fasta(path: Path) -> bool:
     if kind(path) in _FASTA:
         return True
     try:
-        with text_of(path) as text:
+        with text_stream(path) as text:
             return beginning(text).startswith(">")
     except OtherFormat as error:
         if kind(path) in _TABLES | _BED:
@@ -218,7 +218,7 @@ def read_sequences(path: Path, *, sequence: str, label: str) -> pd.DataFrame:
 def _fasta_or_table(path: Path, sequence: str, label: str) -> pd.DataFrame:
     if is_parquet(path):
         return _read_parquet(path)
-    with text_of(path) as text:
+    with text_stream(path) as text:
         first = beginning(text)
         if first.startswith((">", ";")) or (kind(path) in _FASTA and sequence not in first):
             return _fasta(text, sequence, label)
@@ -291,7 +291,7 @@ def _read_checked(path: Path, reader: Callable[[], pd.DataFrame], expected: str)
 def _read_table(path: Path) -> pd.DataFrame:
     if is_parquet(path):
         return _read_parquet(path)
-    with text_of(path) as text:
+    with text_stream(path) as text:
         if beginning(text).startswith(">"):
             raise ValueError("FASTA, not a table")
         return _delimited(text)
@@ -453,7 +453,7 @@ def _header(line: str, label: str, number: int = 0) -> dict[str, str]:
 def _bed(path: Path) -> pd.DataFrame:
     import pandas as pd
 
-    with text_of(path) as text:
+    with text_stream(path) as text:
         beginning(text)
         rows = list(_bed_rows(text))
     widths = [width for width, _ in groupby(map(len, rows))]

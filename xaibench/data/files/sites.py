@@ -12,7 +12,7 @@ from xaibench.errors import UsageError
 from xaibench.shapes import Evidence
 from xaibench.values import NO_CLASS, evidence_type
 
-from .columns import class_of, require, whole_numbers
+from .columns import class_index, require, whole_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,7 +94,7 @@ def _class_spoken_for(path: Path, columns: Sites, class_names: tuple[str, ...]) 
     word = columns.speaks_for
     if word is None and len(class_names) < 2:
         return 0
-    speaks_for = None if word is None else class_of(word, class_names)
+    speaks_for = None if word is None else class_index(word, class_names)
     if speaks_for is None:
         got = "no site_class" if word is None else repr(word)
         raise UsageError(

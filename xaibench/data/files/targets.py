@@ -18,7 +18,7 @@ from .columns import classes, require_known
 if TYPE_CHECKING:
     import pandas as pd
 
-CLASSES = "classes"
+CLASSES_FACT = "classes"
 """Of ``Splits.facts``, where there are fewer than two: why."""
 
 DEFAULT_LABEL = "label"
@@ -56,16 +56,19 @@ def targets(table: pd.DataFrame, path: Path, *, label: str | None, response: str
     if label is None:
         columns = shortened(", ".join(map(repr, table.columns)))
         return Targets(
-            none, UNLABELLED, None, {CLASSES: f"none, no column {DEFAULT_LABEL!r} among {columns}"}
+            none,
+            UNLABELLED,
+            None,
+            {CLASSES_FACT: f"none, no column {DEFAULT_LABEL!r} among {columns}"},
         )
     labels, class_names = classes(table, path, label)
-    facts = {} if class_names[1:] else {CLASSES: f"one, {class_names[0]!r} (column {label!r})"}
+    facts = {} if class_names[1:] else {CLASSES_FACT: f"one, {class_names[0]!r} (column {label!r})"}
     return Targets(labels, class_names, None, facts)
 
 
-def without_classes(targets: Targets, why: str) -> Targets:
+def as_unlabelled(targets: Targets, why: str) -> Targets:
     """The same rows as sequences without labels."""
-    return Targets(np.zeros_like(targets.labels), UNLABELLED, None, {CLASSES: f"none, {why}"})
+    return Targets(np.zeros_like(targets.labels), UNLABELLED, None, {CLASSES_FACT: f"none, {why}"})
 
 
 def _responses(table: pd.DataFrame, path: Path, column: str) -> NDArray[np.float64]:

@@ -123,7 +123,7 @@ def planted(
         split("test", test),
         note=f"Sequences of {length} nt from {between.description}; half of them fulfil "
         f"{design.rule}.",
-        facts=facts_of(design, between, data_seed),
+        facts=simulated_facts(design, between, data_seed),
     )
 
 
@@ -188,7 +188,7 @@ def _instances(design: Design, kind: int, count: int, generator: np.random.Gener
     return codes
 
 
-def facts_of(design: Design, background: Background, data_seed: int) -> SimulatedFacts:
+def simulated_facts(design: Design, background: Background, data_seed: int) -> SimulatedFacts:
     """The rule, and how well the best possible classifier does."""
     what = "Bayes-optimal accuracy"
     if not background.is_chain:
