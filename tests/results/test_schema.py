@@ -20,7 +20,10 @@ def paces(records, estimates):
     return pd.DataFrame({"method": ["lrp"] * len(estimates), "pace": float(len(records))})
 
 sys.modules["own"] = types.SimpleNamespace(paces=paces)
-columns = schema.text("method", "label", "the method"), schema.number("pace", "m/s", "its pace")
+columns = (
+    schema.text_column("method", "label", "the method"),
+    schema.number_column("pace", "m/s", "its pace"),
+)
 entry = schema.TableSchema("paces", "paces.csv", "paces", "one pace", "own:paces", columns)
 schema.TABLES += (entry,)
 schema.OF_NAME["paces"] = schema.OF_FILE["paces.csv"] = entry

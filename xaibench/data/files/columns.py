@@ -152,8 +152,10 @@ def class_index(word: str, class_names: Sequence[str]) -> int | None:
     """The class that an option names: the word itself, an equal number, or, of the truth values
     that YAML knows, another case; None where there is none.
 
-    >>> class_index("1.0", ["0", "1"]), class_index("True", ["false", "true"]), class_index("b", ["a"])
-    (1, 1, None)
+    >>> class_index("1.0", ["0", "1"]), class_index("True", ["false", "true"])
+    (1, 1)
+    >>> class_index("b", ["a"]) is None
+    True
     """
     if word in class_names:
         return class_names.index(word)
