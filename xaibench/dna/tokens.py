@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from xaibench.shapes import Float
 
-Spans = NDArray[np.int64]
+TokenSpans = NDArray[np.int64]
 """``(sequence, token, 2)``: ``start, end`` of what each token covers, half-open."""
 
 ToNucleotides = Literal["equal", "broadcast", "proportional"]
@@ -49,7 +49,7 @@ class _Pairs(NamedTuple):
 
 def to_nucleotides(
     scores: NDArray[np.floating],
-    spans: Spans,
+    spans: TokenSpans,
     length: int,
     *,
     rule: ToNucleotides = "equal",
@@ -77,7 +77,7 @@ def to_nucleotides(
     return given.reshape(len(scores), length)
 
 
-def to_tokens(scores: NDArray[np.floating], spans: Spans, *, rule: ToTokens = "sum") -> Float:
+def to_tokens(scores: NDArray[np.floating], spans: TokenSpans, *, rule: ToTokens = "sum") -> Float:
     """``(N, L)`` scores of nucleotides -> ``(N, T)`` scores of tokens; 0 of a token that covers
     none.
 
@@ -96,7 +96,7 @@ def to_tokens(scores: NDArray[np.floating], spans: Spans, *, rule: ToTokens = "s
     return taken.reshape(spans.shape[:2])
 
 
-def share_outside(scores: NDArray[np.floating], spans: Spans) -> Float:
+def share_outside(scores: NDArray[np.floating], spans: TokenSpans) -> Float:
     """``(N,)``: the share of the sum of ``|score|`` on tokens that cover no nucleotide, in [0, 1];
     NaN where all scores are 0.
 
@@ -110,7 +110,7 @@ def share_outside(scores: NDArray[np.floating], spans: Spans) -> Float:
     return share
 
 
-def covered(spans: Spans, length: int) -> NDArray[np.bool_]:
+def covered(spans: TokenSpans, length: int) -> NDArray[np.bool_]:
     """``(N, length)``: the nucleotides that some token covers; truncation leaves the last ones
     out."""
     pairs = _pairs(np.empty(spans.shape[:2]), spans, length)
@@ -119,7 +119,7 @@ def covered(spans: Spans, length: int) -> NDArray[np.bool_]:
     return inside
 
 
-def _pairs(scores: NDArray[np.floating], spans: Spans, length: int) -> _Pairs:
+def _pairs(scores: NDArray[np.floating], spans: TokenSpans, length: int) -> _Pairs:
     if scores.shape != spans.shape[:2] or spans.shape[2:] != (2,):
         raise ValueError(
             f"spans: expected {(*scores.shape, 2)} to go with scores, got {spans.shape}"
@@ -136,7 +136,7 @@ def _pairs(scores: NDArray[np.floating], spans: Spans, length: int) -> _Pairs:
 
 
 def _shares(
-    pairs: _Pairs, spans: Spans, rule: ToNucleotides, within: NDArray[np.floating] | None
+    pairs: _Pairs, spans: TokenSpans, rule: ToNucleotides, within: NDArray[np.floating] | None
 ) -> Float:
     """What each pair takes of the score of its token."""
     if rule == "broadcast":
