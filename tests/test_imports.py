@@ -78,3 +78,13 @@ def test_the_report_of_a_finished_run_imports_no_torch(tmp_path: Path) -> None:
     *written, imports_torch = done.stdout.splitlines()
     assert str(tmp_path / "run" / "report.html") in written
     assert imports_torch == "False"
+
+
+def test_a_model_is_traced_without_the_compiler_of_torch() -> None:
+    ask = (
+        "import sys, torch; from xaibench.nn.checks.operations import traced; "
+        "_, trace = traced(lambda: torch.ones(2).sigmoid()); "
+        "print(trace.last, 'torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["sigmoid", "False"]

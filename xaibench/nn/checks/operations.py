@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,11 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves
         self.operations: list[str] = []
         self.spacing = torch.finfo(torch.float32).eps
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # what torch wraps the method below in imports torch._dynamo: 2 s of a processor
+        return False
+
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
@@ -44,10 +50,23 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves
         return next(computing, "")
 
 
+class _TraceBesideCompiled(Trace):  # type: ignore[no-untyped-call]
+    """The same where code may be compiled: torch would compile the recording too."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return True
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        return super().__torch_dispatch__(function, types, args, kwargs)
+
+
 def traced(forward: Callable[[], Tensor]) -> tuple[Tensor, Trace]:
     """The logits of a forward pass, and its trace; an empty one where the pass cannot be traced
     (compiled code may refuse to run inside a mode)."""
-    trace = Trace()
+    trace = _TraceBesideCompiled() if "torch._dynamo" in sys.modules else Trace()
     try:
         with trace:
             return forward(), trace
