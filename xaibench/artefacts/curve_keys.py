@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from xaibench.dna import replacement
+from xaibench.errors import NotApplicable
 from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.protocols import OfCurves
 from xaibench.values import Sequences
 
-from .job import Work, facts_of_metric
+from .job import Work, facts_of_metric, seeds_of
 from .subsets import subset
 from .trained_models import TrainedModel
 
@@ -123,6 +124,21 @@ def evaluators(work: Work, trained: TrainedModel, curve: CurveKey) -> list[Train
 
 
 def other_models(work: Work, trained: TrainedModel) -> list[TrainedModel]:
-    """The plan's other models under the same seed."""
-    others = (name for name in work.plan.models if name != trained.name)
-    return [TrainedModel(name, trained.seed) for name in others]
+    """The plan's other models under the same seed, or with the file of the same number; those with
+    fewer replicates may have none."""
+    return [
+        TrainedModel(name, trained.seed)
+        for name in work.plan.models
+        if name != trained.name and trained.seed in seeds_of(work.plan, name)
+    ]
+
+
+def require_other_models(work: Work, trained: TrainedModel) -> None:
+    """NotApplicable where no other model predicts beside this one."""
+    if len(work.plan.models) < 2:
+        raise NotApplicable("there is no other model in the plan to predict")
+    if not other_models(work, trained):
+        raise NotApplicable(
+            f"no other model in the plan has a replicate number {trained.seed}, to predict beside "
+            f"that of {trained.name}"
+        )

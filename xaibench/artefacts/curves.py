@@ -32,7 +32,7 @@ from .artefact import (
     of_arrays,
     print_of,
 )
-from .curve_keys import CurveKey, curve_keys, curve_subset, evaluators
+from .curve_keys import CurveKey, curve_keys, curve_subset, evaluators, require_other_models
 from .donors import donor_of
 from .explanations import explained_artefact, explained_spec, scores_of_label
 from .job import Work, remembered
@@ -96,6 +96,8 @@ def curve_artefact(work: Work, trained: TrainedModel, curve: CurveKey) -> Artefa
     sequences, models = curve_subset(work, trained, curve), evaluators(work, trained, curve)
 
     def make(memory: Memory) -> Arrays:
+        if curve.kind == "other_models":
+            require_other_models(work, trained)
         maps = maps_of(memory, trained, curve)
         starts = [_start_of(memory, each, sequences) for each in models]
         paths = [_along(start, scores, curve) for start in starts for scores in maps]

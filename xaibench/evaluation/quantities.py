@@ -6,7 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xaibench.artefacts.artefact import Arrays, arrays_of
-from xaibench.artefacts.curve_keys import CurveKey, curve_subset, other_models
+from xaibench.artefacts.curve_keys import (
+    CurveKey,
+    curve_subset,
+    other_models,
+    require_other_models,
+)
 from xaibench.artefacts.curves import curve_spec, map_specs
 from xaibench.artefacts.explanations import explained_targets
 from xaibench.artefacts.job import Work
@@ -72,14 +77,12 @@ def _by_other_models(
     work: Work, trained: TrainedModel, key: CurveKey, quantity: Quantity
 ) -> list[CurveValues]:
     """What the other models predict, of the true label, on average over them."""
-    others = other_models(work, trained)
-    if not others:
-        raise NotApplicable("there is no other model in the plan to predict")
+    require_other_models(work, trained)
     if key.method != RANDOM:
         curves = [_of_label(work, each, quantity) for each in _logits(work, trained, key)]
         return [np.mean(curves, axis=0)]
     # along a random order they are the other models' own random curves
-    specs = [curve_spec(work, other, key._replace(kind="replaced")) for other in others]
+    specs = [curve_spec(work, other, key._replace(kind="replaced")) for other in other_models(work, trained)]
     by_model = [
         [_of_label(work, draw, quantity) for draw in required_arrays(work, spec)["logits"]]
         for spec in specs

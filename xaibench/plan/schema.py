@@ -325,8 +325,14 @@ def _check_metrics(plan: Plan, plugins: tuple[str, ...]) -> None:
             )
 
 
+def trains(plan: Plan) -> bool:
+    """Whether a model of the plan is trained, rather than given with its weights."""
+    return any(not use.options.get("weights") for use in plan.models.values())
+
+
 def dump(plan: Plan) -> str:
-    """The plan as YAML that reads back to the same plan."""
+    """The plan as YAML that reads back to the same plan. Where nothing is trained it names no
+    training and no seeds."""
 
     def written(use: Use, key: str) -> dict[str, Any]:
         return {key: use.use, **use.options}
@@ -336,6 +342,8 @@ def dump(plan: Plan) -> str:
         del plain["device"]
     plain["dataset"] = written(plan.dataset, "name")
     plain["training"] = written(plan.training, "use")
+    if not trains(plan):
+        del plain["training"], plain["seeds"]
     for section in PLUGIN_SECTIONS:
         parts: dict[str, Use] = getattr(plan, section)
         plain[section] = {label: written(use, "use") for label, use in parts.items()}

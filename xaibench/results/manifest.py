@@ -13,7 +13,7 @@ from typing import Any
 from xaibench.artefacts.job import Job, Work
 from xaibench.errors import Unknown, UsageError
 from xaibench.plan.paths import presets
-from xaibench.plan.schema import Plan, Use, dump, read_back
+from xaibench.plan.schema import Plan, Use, dump, read_back, trains
 from xaibench.plan.sections import PLUGIN_SECTIONS
 from xaibench.plugins.registry import FILE_MODULE_PREFIX, load
 from xaibench.storage.files import digest_of_file, read_file, remove_file, write_file
@@ -90,7 +90,7 @@ def edited_since(work: Work) -> list[str]:
 def _plugin_sources(work: Work) -> dict[str, dict[str, str]]:
     """By label, the digests of the modules that each edited plug-in of the plan is made of."""
     plan, by_label = work.plan, {}
-    uses = {"training": ("training", plan.training)}
+    uses = {"training": ("training", plan.training)} if trains(plan) else {}
     for section in PLUGIN_SECTIONS:
         parts = getattr(plan, section).items()
         uses |= {f"{section}.{label}": (section, use) for label, use in parts}
