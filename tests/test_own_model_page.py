@@ -49,10 +49,17 @@ def test_the_run_of_the_page_ends_in_a_report_over_the_files(here, monkeypatch):
     command = next(line for line in blocks("sh")[0].splitlines() if "xaibench run" in line)
     few = ["--limit", "4", "-o", "run", "--set", "metrics=[deletion]", "--set", "operators=[n]"]
     few += ["--jobs", "1", "--set", "attribution=[saliency, random]", "--set", "controls=[]"]
+    few += ["--set", "reports=[html, markdown, latex]"]
     monkeypatch.setattr(sys, "argv", [*shlex.split(command), *few])
     with pytest.raises(SystemExit, match="0"):
         command_line()
+    written = [here / "run" / "report.html", *(here / "run" / "tables").glob("*.tex")]
     report = (here / "run" / "report.md").read_text()
+    for text in (report, *(path.read_text() for path in written)):
+        assert "retrain" not in text.lower()
+    assert "95 % interval over replicates (weight files)" in report
+    assert "over replicates (weight files)" in (here / "run/tables/methods.tex").read_text()
+    assert not {"training", "seeds"} & {*yaml.safe_load((here / "run/plan.yaml").read_text())}
     assert "| Method | fold0 | fold1 | fold2 |" in report
     assert "trained elsewhere" in report
 

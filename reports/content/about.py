@@ -12,7 +12,8 @@ import yaml
 from xaibench.results.reading import Results
 
 from ..format.numbers import ABSENT
-from ..format.select import given_weights, methods_of, models_of, replicate_noun, seeds_with_records
+from ..format.replicates import replicate_terms
+from ..format.select import given_weights, methods_of, models_of, seeds_with_records
 from ..tables.table import Cell, Table, heads
 
 
@@ -34,7 +35,7 @@ def facts(results: Results) -> list[str]:
     counts = [
         (len(models_of(results)), "model"),
         (len(methods_of(results)), "method"),
-        (len(seeds_with_records(results)), replicate_noun(results)),
+        (len(seeds_with_records(results)), replicate_terms(results).noun),
         (0 if math.isnan(sequences) else int(sequences), "explained sequence"),
     ]
     texts = [f"{count:,} {noun}{'' if count == 1 else 's'}" for count, noun in counts]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from xaibench.results.reading import Results
 
 from ..format.numbers import number
-from ..format.select import replicate_noun, seeds_with_records
+from ..format.replicates import replicate_terms
+from ..format.select import seeds_with_records
 from ..tables.discrimination import largest_class, uneven
 
 FEW_SEEDS = 5
-"""With fewer seeds a report says that little is known of retraining."""
+"""With fewer replicates a report says that little is known of others."""
 
 FEW_SEQUENCES = 30
 """With fewer explained sequences a report says that its intervals are too narrow."""
@@ -68,16 +69,16 @@ def _uneven_classes(results: Results) -> list[str]:
 
 
 def _few_seeds(results: Results) -> list[str]:
-    """A caution on retraining where there are fewer than ``FEW_SEEDS``."""
-    seeds, noun = len(seeds_with_records(results)), replicate_noun(results)
+    """A caution where there are fewer replicates than ``FEW_SEEDS``."""
+    seeds, terms = len(seeds_with_records(results)), replicate_terms(results)
     if seeds == 1:
         return [
-            f"One {noun}: nothing is known of retraining. Every interval is over sequences and "
-            "holds for these trained models only."
+            f"One {terms.noun}: nothing is known of {terms.others}. Every interval is over "
+            "sequences and holds for these trained models only."
         ]
     few = (
-        f"Only {seeds} {noun}s: what would change with retraining is hardly known, so the "
-        "intervals are wide."
+        f"Only {seeds} {terms.nouns}: what would change with {terms.others} is hardly known, so "
+        "the intervals are wide."
     )
     return [few] if seeds < FEW_SEEDS else []
 

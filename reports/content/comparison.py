@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -11,7 +11,6 @@ import pandas as pd
 from xaibench.comparison.difference_rows import EQUAL_WITHIN, incomparable
 from xaibench.comparison.gates import GATE_LEVEL as SIGNIFICANT
 from xaibench.comparison.gates import OF_THE_MODEL, GateResult
-from xaibench.comparison.same_models import SameModel
 from xaibench.comparison.side_by_side import Comparison, Pair
 from xaibench.explanation.controls import RANDOM
 
@@ -34,8 +33,9 @@ from ..format.numbers import (
     why,
 )
 from ..format.paths import last_part, without_folders
-from ..format.select import TableRow, rows_of
-from ..tables.table import COUNTED, Cell, Table, heads
+from ..format.replicates import ReplicateTerms, shared_terms
+from ..format.select import TableRow, given_weights, rows_of
+from ..tables.table import Cell, Table, heads
 from .document import Document, Section, Verdict
 
 _ARROW = {"higher": " ↑", "lower": " ↓"}
@@ -45,6 +45,11 @@ _TRAINED = {
     "same": "The same trained models in both, by their {shown}: {names}.",
     "anew": "Trained again, by their {shown}: {names}.",
     "unknown": "Trained again or the same, which nothing in the folders shows: {names}.",
+}
+_GIVEN = {
+    "same": "The same weights in both, by their {shown}: {names}.",
+    "anew": "Other weights, by their {shown}: {names}.",
+    "unknown": "Other weights or the same, which nothing in the folders shows: {names}.",
 }
 FEW_ROWS = 12
 """A table of no more rows is open though it is not the first of its family."""
@@ -149,7 +154,7 @@ def _pair_title(pair: Pair) -> str:
 def _sentences(pair: Pair) -> Iterator[str]:
     """What is shared, whether models are the same, how many numbers are equal or changed."""
     yield _pairing(pair)
-    yield from _trained(pair.same_models)
+    yield from _trained(pair)
     of_both = pair.rows[~incomparable(pair.rows)]
     equal, empty = int(of_both["equal"].sum()), int(_empty(of_both).sum())
     count, rounding = len(of_both) - empty, int(of_both["rounding"].sum())
@@ -173,13 +178,15 @@ def _pairing(pair: Pair) -> str:
     """Which sequences and seeds both runs have, and so how differences are paired."""
     shared = pair.shared
     count = f"{shared.sequences:,} explained sequence{'' if shared.sequences == 1 else 's'}"
+    terms = _terms(pair)
     both = [listed(map(str, seeds)) for seeds in (shared.first_seeds, shared.second_seeds)]
     if not shared.paired:
         return (
-            f"{count} are shared, the seeds are not ({both[0]}; {both[1]}): differences are paired "
-            "by sequence alone. In interval and p for retraining the seeds of each run vary apart."
+            f"{count} are shared, the {terms.nouns} are not ({both[0]}; {both[1]}): differences "
+            f"are paired by sequence alone. In interval and p {terms.over} the {terms.nouns} of "
+            "each run vary apart."
         )
-    seeds = _numbered_seeds(shared.seeds)
+    seeds = _numbered_seeds(shared.seeds, terms.noun)
     paired = f"{count} and {seeds} are shared, and differences are paired by both."
     alone = " and ".join(_seeds_left_out(pair))
     return f"{paired} Left out: {alone}." if alone else paired
@@ -191,25 +198,32 @@ def _seeds_left_out(pair: Pair) -> Iterator[str]:
     for run, seeds in ((pair.first, shared.first_seeds), (pair.second, shared.second_seeds)):
         alone = [seed for seed in seeds if seed not in shared.seeds]
         if alone:
-            yield f"{_numbered_seeds(alone)} of {run.letter}"
+            yield f"{_numbered_seeds(alone, _terms(pair).noun)} of {run.letter}"
 
 
-def _numbered_seeds(seeds: Sequence[int]) -> str:
-    return f"seed{'' if len(seeds) == 1 else 's'} {listed(map(str, seeds))}"
+def _terms(pair: Pair) -> ReplicateTerms:
+    return shared_terms(pair.first.results, pair.second.results)
 
 
-def _trained(models: Mapping[str, SameModel]) -> Iterator[str]:
-    """Whether training is part of the differences."""
-    for verdict, shown in dict.fromkeys(models.values()):
-        names = listed(name for name, each in models.items() if each == (verdict, shown))
-        yield _TRAINED[verdict].format(names=names, shown=shown)
+def _numbered_seeds(seeds: Sequence[int], noun: str) -> str:
+    return f"{noun}{'' if len(seeds) == 1 else 's'} {listed(map(str, seeds))}"
+
+
+def _trained(pair: Pair) -> Iterator[str]:
+    """Whether training, or other weights, are part of the differences."""
+    given = {*given_weights(pair.first.results)} & {*given_weights(pair.second.results)}
+    for how, labels in ((_TRAINED, pair.same_models.keys() - given), (_GIVEN, given)):
+        known = {name: each for name, each in pair.same_models.items() if name in labels}
+        for verdict, shown in dict.fromkeys(known.values()):
+            names = listed(name for name, each in known.items() if each == (verdict, shown))
+            yield how[verdict].format(names=names, shown=shown)
 
 
 def _counts_of_changes(pair: Pair) -> Iterator[str]:
     """How many rows are better and worse, for each population of the tests."""
     rows = pair.rows[pair.rows["better"] != "neither"]
     significant = _significant(rows)
-    populations = {"p_sequences_holm": "on these trained models", "p_holm": "for retraining"}
+    populations = {"p_sequences_holm": "on these trained models", "p_holm": _terms(pair).over}
     letter = pair.second.letter
     for name, where in populations.items():
         if not rows[name][~rows["equal"].astype(bool)].notna().any():
@@ -265,11 +279,11 @@ def _table_of_rows(
     """Rows with the values of both, their difference, its tests, and from how much."""
     names = [*(["metric"] if metric else []), "method", "model", "operator"]
     names = [name for name in names if (rows[name] != "").any()]
-    second, first = pair.second.letter, pair.first.letter
+    second, first, terms = pair.second.letter, pair.first.letter, _terms(pair)
     header = (
         *(first_upper(name) for name in names),
         *(first, second, f"{second} {MINUS} {first} {LEVEL}"),
-        *("p these models", "p retraining", COUNTED),
+        *("p these models", f"p {terms.test}", terms.counted),
     )
     decimals = {name: decimals_of(part) for name, part in rows.groupby("metric", sort=False)}
     body = tuple(_difference(row, names, decimals[row["metric"]]) for row in rows_of(rows))

@@ -7,6 +7,7 @@ from xaibench.results.schema import Question
 
 from ..format.names import first_upper, label
 from ..format.numbers import ABSENT, listed, number
+from ..format.replicates import SEEDS, replicate_terms
 from ..format.select import single_output, without_classes
 from ..tables.certainty import VERDICTS
 from .cautions import DRAWS
@@ -14,19 +15,16 @@ from .cautions import DRAWS
 OPERATOR_BASES = {"n": "n is an unknown base", "uniform": "uniform a random one"}
 
 GAP_TERM = "How much better the method's area is than that of random orders."
-INTERVAL = (
-    "For retraining on other sequences: both the seeds and the {units} could have been others."
-)
+INTERVAL = "{Over}: both the {nouns} and the {units} could have been others."
 GROUP = (
     "Sequences that are not independent, such as those of a chromosome. Whole groups count as one; "
     "of those explained there are {groups}."
 )
+P_REPLICATES = (
+    "Two-sided, by the same statistic as the 95 % interval: below .05 where that excludes 0. Few "
+    "{nouns} can show little."
+)
 ALWAYS = (
-    (
-        "p retraining",
-        "Two-sided, by the same statistic as the 95 % interval: below .05 where that excludes 0. "
-        "Few seeds can show little.",
-    ),
     ("Undefined", "A value that has no meaning for a sequence; it is left out and counted."),
     (ABSENT, "Not known; the letter beside it gives the reason."),
 )
@@ -50,16 +48,16 @@ CONTROL_TERM = (
 
 
 MEAN_RANK = (
-    "Each {unit} ranks the methods by its values averaged over seeds, 1 is best; two means differ "
-    "where they are further apart than the critical difference (Friedman, Nemenyi)."
+    "Each {unit} ranks the methods by its values averaged over {nouns}, 1 is best; two means "
+    "differ where they are further apart than the critical difference (Friedman, Nemenyi)."
 )
 BEST_TERM = (
-    "The share of bootstrap draws of {units} and seeds in which a method has the best mean: a "
+    "The share of bootstrap draws of {units} and {nouns} in which a method has the best mean: a "
     "description of this run, no test."
 )
 POWER = (
-    "By the test of the interval, two-sided at .05, with as many seeds and {units} and differences "
-    "that spread as much as these."
+    "By the test of the interval, two-sided at .05, with as many {nouns} and {units} and "
+    "differences that spread as much as these."
 )
 EFFECTS = (
     ("d_z", "The mean of paired differences over their standard deviation."),
@@ -96,27 +94,31 @@ def _resampling_terms(results: Results) -> list[tuple[str, str]]:
     """Intervals and tests, of sequences or of the groups that are resampled whole."""
     groups = (results.environment.get("clusters") or {}).get("explained")
     units = "groups of sequences" if groups else "sequences"
+    terms = replicate_terms(results)
+    over = "For retraining on other sequences" if terms == SEEDS else first_upper(terms.over)
     fixed = f"The trained models held fixed: only the {units} could have been others."
     group = [("Group", GROUP.format(groups=groups))] if groups else []
     return [
-        ("95 % interval", INTERVAL.format(units=units)),
+        ("95 % interval", INTERVAL.format(Over=over, nouns=terms.nouns, units=units)),
         *group,
         ("These models", fixed),
         ("p these models", f"Two-sided t of the paired differences over {units}."),
+        (f"p {terms.test}", P_REPLICATES.format(nouns=terms.nouns)),
     ]
 
 
 def _certainty_terms(results: Results) -> list[tuple[str, str]]:
     """The terms of the section on how sure the order is."""
     unit, units = "sequence", "sequences"
+    nouns = replicate_terms(results).nouns
     if results.environment.get("clusters"):
         unit, units = "group of sequences", "groups of sequences"
     return [
-        ("Mean rank", MEAN_RANK.format(unit=unit)),
-        ("P(best)", BEST_TERM.format(units=units)),
+        ("Mean rank", MEAN_RANK.format(unit=unit, nouns=nouns)),
+        ("P(best)", BEST_TERM.format(units=units, nouns=nouns)),
         ("Verdict of a method", VERDICTS),
         *EFFECTS,
-        ("Detected with a power of 80 %", POWER.format(units=units)),
+        ("Detected with a power of 80 %", POWER.format(units=units, nouns=nouns)),
     ]
 
 
@@ -140,7 +142,7 @@ def _explained_class(results: Results) -> str:
         return "The true class of the sequence, everywhere."
     return (
         "The class the model predicts for the intact sequence; for localisation and agreement "
-        "between seeds the true one."
+        f"between {replicate_terms(results).nouns} the true one."
     )
 
 

@@ -14,6 +14,7 @@ from xaibench.results.schema import Question
 
 from ..format.names import first_upper, label
 from ..format.numbers import listed
+from ..format.replicates import SEEDS, replicate_terms
 from ..format.select import (
     estimates_of,
     given_weights,
@@ -199,10 +200,12 @@ def _statistics(results: Results) -> str:
             f"{more}"
         )
     one = 1 in seed_counts(results).values()
-    single = "; of a model with one seed they hold for that model" * one
+    terms = replicate_terms(results)
+    on_others = " on other sequences" if terms == SEEDS else " and over sequences"
+    single = f"; of a model with one {terms.noun} they hold for that model" * one
     return (
-        "Intervals (95 %) and p values are for retraining on other sequences: seeds and "
-        f"{units} are crossed, and the half-widths by t of each add as squares (Banerjee 1961), "
+        f"Intervals (95 %) and p values are {terms.over}{on_others}: {terms.nouns} and {units} "
+        "are crossed, and the half-widths by t of each add as squares (Banerjee 1961), "
         f"that of {units} widened for skewness (Hall 1992){single}. p is corrected over the "
         f"methods of a model{more}"
     )

@@ -11,6 +11,7 @@ from xaibench.results.reading import Results
 from xaibench.results.schema import Question
 
 from ..format.names import curve_of, metrics_of, parts_signed_from_unsigned
+from ..format.replicates import replicate_terms
 from ..format.select import (
     explained_quantity,
     has_classes,
@@ -50,7 +51,7 @@ Text = str | Callable[[Results], str]
 
 AGAINST_RANDOM = (
     "▲ better than random, ▼ worse, ≈ the interval of the paired difference to random includes 0. "
-    "Figures in brackets are 95 % intervals; with one seed they are over sequences only."
+    "Figures in brackets are 95 % intervals; with one replicate they are over sequences only."
 )
 ARROWS_AND_MARKS = "↑ higher is better, ↓ lower. " + AGAINST_RANDOM
 DIFFERENCES = (
@@ -218,6 +219,25 @@ def _where_defined(results: Results) -> str:
     return "Every metric is defined at the end." if has else ""
 
 
+def _compared_with_first(results: Results) -> str:
+    nouns = replicate_terms(results).nouns
+    return (
+        f"Each method is compared with the first on the same sequences and {nouns}, and its "
+        "verdict says whether the two are statistically distinguishable. P(best) is how often a "
+        f"method has the best mean when sequences and {nouns} are resampled; it flatters the "
+        "first, which was chosen on the same data."
+    )
+
+
+def _compared_by_agreement(results: Results) -> str:
+    noun = replicate_terms(results).noun
+    return (
+        f"Two methods on the same model and {noun}, averaged over sequences. The diagonal is for "
+        f"comparison: one method on two models that differ by their {noun} alone. Agreement is no "
+        "proof, for methods may share a fault."
+    )
+
+
 def _between_tables(results: Results) -> SectionTables:
     return (between_models(results, *pair) for pair in combinations(models_of(results), 2))
 
@@ -277,10 +297,7 @@ REPORT = (
         "How sure is this?",
         "How sure",
         (
-            "Each method is compared with the first on the same sequences and seeds, and its "
-            "verdict says whether the two are statistically distinguishable. P(best) is how often "
-            "a method has the best mean when sequences and seeds are resampled; it flatters the "
-            "first, which was chosen on the same data.",
+            _compared_with_first,
             can_show,
         ),
         certainty,
@@ -444,11 +461,7 @@ REPORT = (
         "agreement",
         "Do the methods agree?",
         "Agreement",
-        (
-            "Two methods on the same model and seed, averaged over sequences. The diagonal is for "
-            "comparison: one method on two models that differ by their seed alone. Agreement is no "
-            "proof, for methods may share a fault.",
-        ),
+        (_compared_by_agreement,),
         per_model(matrices),
         figures=("agreement",),
     ),
@@ -469,8 +482,8 @@ REPORT = (
         "Examples, base by base",
         "Examples",
         (
-            "A few of the explained sequences under every method, under the first seed. Which they "
-            "are is a rule, named with each, and no choice of the best looking.",
+            "A few of the explained sequences under every method, of the first replicate. Which "
+            "they are is a rule, named with each, and no choice of the best looking.",
         ),
         figures=("examples",),
     ),

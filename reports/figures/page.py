@@ -14,6 +14,7 @@ from xaibench.explanation.controls import RANDOM
 from xaibench.results.reading import Results
 
 from ..format.numbers import listed
+from ..format.replicates import replicate_terms
 from ..format.select import models_of, operator_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ CURVES = 36
 a twentieth of a second."""
 
 GAPS = (
-    "Dot: the mean gap. Thin line: 95 % interval for retraining. Thick line: for these trained "
+    "Dot: the mean gap. Thin line: 95 % interval {over}. Thick line: for these trained "
     "models. Right of the dashed line is better than random."
 )
 SCORES = (
@@ -38,12 +39,12 @@ SCORES = (
     "from random."
 )
 STRIPS = (
-    "A dot per sequence, its mean over seeds, and the median as a line. Right of the dashed line "
+    "A dot per sequence, its mean over {nouns}, and the median as a line. Right of the dashed line "
     "is better than random."
 )
 AGREEMENT = (
     "Mean Spearman correlation of two methods' maps; on the diagonal, of one method under two "
-    "seeds. Methods that agree are side by side, joined by average linkage of 1 minus the "
+    "{nouns}. Methods that agree are side by side, joined by average linkage of 1 minus the "
     "correlation."
 )
 NO_SCORES = "the scale from random to an order that knows the answer needs controls"
@@ -83,11 +84,20 @@ def drawn(results: Results) -> dict[str, list[Figures]]:
             *(operator_panels, agreement_panels, cost_panels),
         )
     )
+    terms = replicate_terms(results)
     return {
-        "verdict": _group("", gaps, note=GAPS),
+        "verdict": _group("", gaps, note=GAPS.format(over=terms.over)),
         "leaderboard": [
             _noted(results, "Every metric on one scale", scores, SCORES, NO_SCORES),
-            _folded(_noted(results, "Sequence by sequence", strips, STRIPS, NO_STRIPS)),
+            _folded(
+                _noted(
+                    results,
+                    "Sequence by sequence",
+                    strips,
+                    STRIPS.format(nouns=terms.nouns),
+                    NO_STRIPS,
+                )
+            ),
             _folded(_noted(results, "Critical-difference diagram", ranks, RANKS, NO_RANKS)),
         ],
         "training": [
@@ -96,7 +106,7 @@ def drawn(results: Results) -> dict[str, list[Figures]]:
         ],
         "deletion": _curves(results),
         "operators": _group("", operators),
-        "agreement": _group("", agreement, note=AGREEMENT),
+        "agreement": _group("", agreement, note=AGREEMENT.format(nouns=terms.nouns)),
         "cost": _group("", costs, note=FRONT),
     }
 

@@ -59,11 +59,6 @@ def given_weights(results: Results) -> dict[str, list[str]]:
     return {str(model): [*map(str, files)] for model, files in named.items() if files}
 
 
-def replicate_noun(results: Results) -> str:
-    """Seeds are what trained models are repeated under; files of weights are replicates."""
-    return "replicate" if given_weights(results) else "seed"
-
-
 def models_of(results: Results) -> list[str]:
     """The models, in the order of the plan."""
     return in_order(results.plan.get("models"), results.estimates["model"])

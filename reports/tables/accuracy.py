@@ -18,6 +18,7 @@ from ..format.numbers import (
     probability,
     used,
 )
+from ..format.replicates import replicate_terms
 from ..format.select import (
     estimates_of,
     has_classes,
@@ -27,7 +28,7 @@ from ..format.select import (
     seeds_with_records,
 )
 from .discrimination import NAMES, headings
-from .table import COUNTED, Cell, Table, estimated, heads
+from .table import Cell, Table, estimated, heads
 
 _BASELINE = {"accuracy": "Accuracy", **NAMES}
 """What may be known of a trivial baseline; runs made before AUPRC and MCC lack these."""
@@ -91,7 +92,11 @@ def accuracy_differences(results: Results) -> Table | None:
         )
         for row in rows_of(rows)
     )
-    header = ("Models", f"Difference {LEVEL}", "p these models", "p retraining", COUNTED)
+    terms = replicate_terms(results)
+    header = (
+        *("Models", f"Difference {LEVEL}"),
+        *("p these models", f"p {terms.test}", terms.counted),
+    )
     return Table("Difference in accuracy, paired by sequence", heads(*header), body)
 
 

@@ -7,6 +7,7 @@ import math
 from xaibench.results.reading import Results
 
 from ..format.numbers import apart_from, mean_and_interval, usual_counts
+from ..format.replicates import replicate_terms
 from ..format.select import TableRow, methods_of, rows_of
 from .table import EMPTY, Cell, Table, heads
 
@@ -48,7 +49,8 @@ def _agreement_matrix(results: Results, model: str, measure: str) -> Table | Non
         )
         for place, one in zip(places, methods, strict=True)
     )
-    caption = f"{model}: {SIMILARITIES[measure]}; diagonal: between seeds ({usual})"
+    nouns = replicate_terms(results).nouns
+    caption = f"{model}: {SIMILARITIES[measure]}; diagonal: between {nouns} ({usual})"
     folded = measure != "spearman"
     return Table(caption, heads("Method", *places), body, narrow=True, folded=folded)
 
@@ -56,6 +58,10 @@ def _agreement_matrix(results: Results, model: str, measure: str) -> Table | Non
 def _similarity_cell(row: TableRow | None, usual: str) -> Cell:
     if row is None:
         return EMPTY
-    note = "" if not math.isnan(row["mean"]) else "maps too flat, or seeds too few, to be compared"
+    note = (
+        ""
+        if not math.isnan(row["mean"])
+        else "maps too flat, or replicates too few, to be compared"
+    )
     text = mean_and_interval(row, DECIMALS).replace(", ", ",\N{NO-BREAK SPACE}")
     return Cell(text + apart_from(usual, row), note=note)

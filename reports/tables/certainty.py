@@ -22,6 +22,7 @@ from ..format.numbers import (
     number,
     probability,
 )
+from ..format.replicates import replicate_terms
 from ..format.select import (
     TableRow,
     in_order,
@@ -46,15 +47,15 @@ VERDICTS = (
     "have, as can be where not all methods have the same."
 )
 _TESTS = {
-    "Retraining": ("crossed t", "retraining"),
-    "t, seeds": ("paired t", "retraining, these sequences"),
-    "Wilcoxon, seeds": ("Wilcoxon", "retraining, these sequences"),
-    "Sign flips, seeds": ("sign flips", "retraining, these sequences"),
+    "{Test}": ("crossed t", "retraining"),
+    "t, {nouns}": ("paired t", "retraining, these sequences"),
+    "Wilcoxon, {nouns}": ("Wilcoxon", "retraining, these sequences"),
+    "Sign flips, {nouns}": ("sign flips", "retraining, these sequences"),
     "These models": ("t", "these models"),
     "Sign flips, sequences": ("sign flips", "these models"),
 }
-"""Column -> test and population; McNemar's is in the last too. Those over
-seeds alone take the sequences as given."""
+"""Column, with what replicates are called -> test and population; McNemar's is in the last too.
+Those over replicates alone take the sequences as given."""
 
 _KEY = ("question", "model", "other", "method", "metric")
 _COMPONENTS = ("sequence", "seed", "operator", "draw", "residual")
@@ -143,29 +144,30 @@ def secondary(results: Results, model: str) -> Table | None:
     """The corrected p values of every test of a model's methods, and effect sizes."""
     rows = matching(results.tests, model=model, metric=PRIMARY)
     rows = rows[rows["question"] != Question.BETWEEN_MODELS]
-    return _of_tests(f"{model}: corrected p by other tests", rows)
+    return _of_tests(results, f"{model}: corrected p by other tests", rows)
 
 
 def secondary_between(results: Results, model: str, other: str) -> Table | None:
     """The tests of two models' difference in accuracy, and in the gaps of the methods."""
     rows = matching(results.tests, model=model, other=other, question=Question.BETWEEN_MODELS)
     caption = f"{model}{_LESS}{other}: corrected p by other tests"
-    return _of_tests(caption, rows)
+    return _of_tests(results, caption, rows)
 
 
-def _of_tests(caption: str, rows: pd.DataFrame) -> Table | None:
+def _of_tests(results: Results, caption: str, rows: pd.DataFrame) -> Table | None:
     """None where nothing could be tested."""
-    body = []
+    body, terms = [], replicate_terms(results)
     for key in _contrasts(rows[rows["p"].notna() & (rows["test"] != "McNemar")]):
         own = matching(rows, **key)
         body.append((Cell(_contrast(**key)), *_p_cells(own), *_effect_sizes(own)))
     for row in rows_of(rows[rows["test"] == "McNemar"]):
-        name = f"accuracy, McNemar, seed {number(row['seed'], 0)}"
+        name = f"accuracy, McNemar, {terms.noun} {number(row['seed'], 0)}"
         blank = [EMPTY] * (len(_TESTS) - 1)
         delta = Cell(number(row["delta"], 2))
         body.append((Cell(name), *blank, _corrected_p(row), EMPTY, EMPTY, delta))
-    sizes = ("d_z, seeds", "d_z, sequences", "Cliff's delta, sequences")
-    header = heads("Comparison", *_TESTS, *sizes)
+    sizes = (f"d_z, {terms.nouns}", "d_z, sequences", "Cliff's delta, sequences")
+    named = {"Test": terms.test.capitalize(), "nouns": terms.nouns}
+    header = heads("Comparison", *(column.format(**named) for column in _TESTS), *sizes)
     return Table(caption, header, tuple(body), folded=True) if body else None
 
 
@@ -211,12 +213,13 @@ def variances(results: Results, model: str) -> Table | None:
     if rows["share"].isna().all():
         return None
     components = [name for name in _COMPONENTS if name in set(rows["component"])]
+    called = {"seed": replicate_terms(results).noun}
     body = []
     for method in in_order([], rows["method"]):
         own = {str(row["component"]): row for row in rows_of(matching(rows, method=method))}
         shares = (_share_cell(own[name]) if name in own else EMPTY for name in components)
         body.append((Cell(method, method=method), *shares))
-    header = heads("Method", *(name.capitalize() for name in components))
+    header = heads("Method", *(called.get(name, name).capitalize() for name in components))
     caption = f"{model}: where the variance of single gaps comes from"
     return Table(caption, header, tuple(body), folded=True)
 
@@ -244,7 +247,8 @@ def smallest_detectable(results: Results) -> Table | None:
         body.append(
             (Cell(f"{where}: {_contrast(**key)}"), *(_detectable_cell(part) for part in parts))
         )
-    header = heads("Comparison", "Retraining (n seeds)", "These models (n)")
+    terms = replicate_terms(results)
+    header = heads("Comparison", f"{terms.test.capitalize()} (n {terms.nouns})", "These models (n)")
     caption = "The smallest true difference that is detected with a power of 80 %"
     return Table(caption, header, tuple(body), folded=True)
 
@@ -259,7 +263,8 @@ def _detectable_cell(rows: pd.DataFrame) -> Cell:
 
 
 def can_show(results: Results) -> str:
-    """What this number of seeds cannot show, in a sentence or two; nothing where none is known."""
+    """What this number of replicates cannot show, in a sentence or two; nothing where none
+    is known."""
     sentences = (_of_signs(results), _of_differences(results), _of_groups(results))
     return " ".join(filter(None, sentences))
 
@@ -278,15 +283,17 @@ def _of_signs(results: Results) -> str:
 
     rows = matching(results.tests, test="Wilcoxon", population="retraining, these sequences")
     seeds = int(rows["pairs"].max()) if len(rows) else 0
+    terms = replicate_terms(results)
     if seeds == 1:
-        return "With one seed nothing is known of retraining."
+        return f"With one {terms.noun} nothing is known of {terms.others}."
     if seeds < 2:
         return ""
     least = smallest_p("wilcoxon", seeds)
     text = f"{least:.4f}".rstrip("0") if least >= 0.001 else f"{least:.1e}"
     end = ", and so none below .05" if least > 0.05 else ""
     return (
-        f"With {seeds} seeds no Wilcoxon or sign-flip test over seeds can give p below {text}{end}."
+        f"With {seeds} {terms.nouns} no Wilcoxon or sign-flip test over {terms.nouns} can give p "
+        f"below {text}{end}."
     )
 
 

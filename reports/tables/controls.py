@@ -8,6 +8,7 @@ from xaibench.results.schema import Question
 
 from ..format.names import first_localisation, metric_under_operator
 from ..format.numbers import direction
+from ..format.replicates import replicate_terms
 from ..format.select import estimates_of, in_order, methods_of, operator_of, rows_of
 from .metrics import doubted
 from .table import Measure, Table, grid
@@ -45,4 +46,5 @@ def _by_control(results: Results, model: str, metric: str, operator: str) -> Tab
         for other in in_order(results.plan.get("controls"), rows["other"])
     ]
     what = metric_under_operator(metric, operator) + doubted(results, model, (metric, operator))
-    return grid(f"{model}: {what}, better than the control by", measures, methods_of(results))
+    caption = f"{model}: {what}, better than the control by"
+    return grid(caption, measures, methods_of(results), terms=replicate_terms(results))

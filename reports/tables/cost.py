@@ -7,7 +7,8 @@ import pandas as pd
 from xaibench.results.reading import Results
 
 from ..format.numbers import TIMES, number, scientific
-from .table import COUNTED, Cell, Table, heads
+from ..format.replicates import replicate_terms
+from .table import Cell, Table, heads
 
 
 def cost_per_sequence(results: Results, model: str) -> pd.DataFrame:
@@ -30,10 +31,10 @@ def cost_table(results: Results) -> Table | None:
         )
         for (model, method), rows in results.cost.groupby(keys, sort=False)
     )
-    header = heads(
-        "Model", "Method", "Forwards", "Backwards", "Milliseconds", COUNTED, prose=(0, 1)
-    )
-    return Table("Cost of one explained sequence, mean over seeds", header, body)
+    terms = replicate_terms(results)
+    named = ("Model", "Method", "Forwards", "Backwards", "Milliseconds", terms.counted)
+    caption = f"Cost of one explained sequence, mean over {terms.nouns}"
+    return Table(caption, heads(*named, prose=(0, 1)), body)
 
 
 def guards(results: Results) -> Table | None:
@@ -50,7 +51,8 @@ def guards(results: Results) -> Table | None:
         )
         for (model, method), rows in results.cost.groupby(["model", "method"], sort=False)
     )
-    header = ("Model", "Method", "Completeness error", "Batch difference", "Flat maps", COUNTED)
+    measured = ("Completeness error", "Batch difference", "Flat maps")
+    header = ("Model", "Method", *measured, replicate_terms(results).counted)
     return Table("What the guards measured", heads(*header, prose=(0, 1)), body, folded=True)
 
 

@@ -11,8 +11,9 @@ from xaibench.results.reading import Results
 from xaibench.results.schema import Question
 
 from ..format.numbers import LEVEL, MINUS, counts, decimals_of
+from ..format.replicates import replicate_terms
 from ..format.select import TableRow, matching
-from .table import COUNTED, Cell, Head, Table, estimated, heads
+from .table import Cell, Head, Table, estimated, heads
 
 NAMES = {"auroc": "AUROC", "auprc": "AUPRC", "mcc": "MCC"}
 
@@ -38,7 +39,8 @@ def regression_table(results: Results) -> Table | None:
     """How well single outputs predict measured numbers; None where no model has one."""
     caption = "Predicted beside measured numbers on the test sequences"
     measures = (f"{name} {LEVEL}" for name in OF_NUMBERS.values())
-    return _measured(results, OF_NUMBERS, caption, heads("Model", *measures, COUNTED))
+    header = heads("Model", *measures, replicate_terms(results).counted)
+    return _measured(results, OF_NUMBERS, caption, header)
 
 
 def _measured(
@@ -82,7 +84,7 @@ def discrimination_differences(results: Results) -> Table | None:
 
 def _measure_heads(results: Results, first: str) -> tuple[Head, ...]:
     measures = (f"{name} {LEVEL}" for name in headings(results).values())
-    return heads(first, *measures, COUNTED)
+    return heads(first, *measures, replicate_terms(results).counted)
 
 
 def _discrimination_cell(rows: pd.DataFrame, measure: str, decimals: int) -> Cell:

@@ -10,6 +10,7 @@ from xaibench.results.reading import Results
 
 from ..format.names import label
 from ..format.numbers import brief
+from ..format.replicates import replicate_terms
 from ..format.select import unmeasured_records
 from .table import Cell, Table, heads
 
@@ -28,7 +29,8 @@ def unmeasured(results: Results) -> Table | None:
         reasons.add(str(reason))
         texts = (model, ", ".join(_failed_methods(group)), status, _abridged(what), seeds, why)
         body.append(tuple(Cell(str(text)) for text in texts))
-    header = ("Model", "Method", "Status", "Measures", "Seeds", "Reason")
+    terms = replicate_terms(results)
+    header = ("Model", "Method", "Status", "Measures", terms.nouns.capitalize(), "Reason")
     caption = "What did not apply or failed"
     return Table(caption, heads(*header, prose=range(6)), tuple(body))
 

@@ -25,6 +25,7 @@ from ..format.numbers import (
     probability,
     usual_counts,
 )
+from ..format.replicates import replicate_terms
 from ..format.select import (
     TableRow,
     chances_of_best,
@@ -45,7 +46,6 @@ from .leader import to_best
 from .selftest import Tested, tested
 from .table import (
     CANNOT,
-    COUNTED,
     EMPTY,
     Cell,
     Filters,
@@ -149,9 +149,11 @@ def _unsigned(results: Results, rows: pd.DataFrame) -> frozenset[str]:
 
 def _note(results: Results) -> str:
     seeds = results.estimates["seeds"].max()
-    population = "for retraining" if seeds > 1 else "over sequences, for these trained models"
+    over = (
+        replicate_terms(results).over if seeds > 1 else "over sequences, for these trained models"
+    )
     inner = "; thick, for these trained models" if seeds > 1 else ""
-    return f"In brackets and as a thin line: 95 % interval {population}{inner}. Dashed: random."
+    return f"In brackets and as a thin line: 95 % interval {over}{inner}. Dashed: random."
 
 
 def _ahead(results: Results, model: str, rows: pd.DataFrame) -> list[bool]:
@@ -227,13 +229,13 @@ def leaderboard(results: Results, model: str) -> Table | None:
     rows = ranking(results, model)
     if rows.empty:
         return None
-    operator = operator_of(results)
+    operator, terms = operator_of(results), replicate_terms(results)
     decimals, test = decimals_of(rows), tested(results, model, PRIMARY, operator)
     shares = normalised(results, model)
     head, normalised_cells = _normalised_column(shares)
     header = (
         *("Method", "Rank", f"Gap to random {LEVEL}", *head, f"These models {LEVEL}"),
-        *("Effect (d_z)", "p these models", "p retraining", COUNTED),
+        *("Effect (d_z)", "p these models", f"p {terms.test}", terms.counted),
     )
     body = (
         (
@@ -248,7 +250,7 @@ def leaderboard(results: Results, model: str) -> Table | None:
 
 
 def by_seed(results: Results, model: str) -> Table | None:
-    """The gap to random of every seed; None where the run saved no values, or has one seed."""
+    """The gap to random of every replicate; None where the run saved no values, or has one."""
     gaps = _gaps_by_seed(results, model)
     methods = [str(method) for method in ranking(results, model)["method"] if method in gaps.index]
     if len(gaps.columns) < 2 or not methods:
@@ -262,7 +264,8 @@ def by_seed(results: Results, model: str) -> Table | None:
         for method in methods
     )
     header = heads("Method", *(replicate(results, model, int(seed)) for seed in gaps.columns))
-    return Table(f"{model}: the gap to random under every seed", header, body, folded=True)
+    caption = f"{model}: the gap to random of every {replicate_terms(results).noun}"
+    return Table(caption, header, body, folded=True)
 
 
 def _gaps_by_seed(results: Results, model: str) -> pd.DataFrame:
@@ -301,7 +304,7 @@ def _normalised_column(rows: pd.DataFrame) -> tuple[tuple[str, ...], dict[str, C
 
 
 def _test_cells(row: TableRow, decimals: int) -> tuple[Cell, ...]:
-    """What is known of the gap on these models and for retraining, and from how much."""
+    """What is known of the gap on these models and over replicates, and from how much."""
     reason = row["reason"]
     of_models = interval_text(row["sequences_low"], row["sequences_high"], decimals)
     return (
@@ -314,7 +317,7 @@ def _test_cells(row: TableRow, decimals: int) -> tuple[Cell, ...]:
 
 
 def _headline(row: TableRow, decimals: int) -> str:
-    """The interval for retraining, after a mean; a dash where the mean has none."""
+    """The interval over replicates, after a mean; a dash where the mean has none."""
     if math.isnan(row["mean"]):
         return ""
     return " " + (interval_text(row["low"], row["high"], decimals) or f"[{ABSENT}]")

@@ -23,6 +23,7 @@ from ..format.names import (
     parts_signed_from_unsigned,
 )
 from ..format.numbers import MINUS, number
+from ..format.replicates import replicate_terms
 from ..format.select import REFERENCE_MAPS, estimates_of, methods_of, operator_of
 from .selftest import tested
 from .table import CANNOT, Measure, Table, grid
@@ -43,7 +44,8 @@ def measures(results: Results, model: str, section: str) -> Table | None:
     values, compared = _values_and_gaps(results, model, metrics_of(results, section))
     columns = [_measure(results, model, pair, values, compared) for pair in _measured_pairs(values)]
     names = [*methods_of(results), *REFERENCE_MAPS]
-    return grid(f"{model}: {section}", columns, names, footer=CHANCE_LEVEL)
+    terms = replicate_terms(results)
+    return grid(f"{model}: {section}", columns, names, terms=terms, footer=CHANCE_LEVEL)
 
 
 def stability(results: Results, model: str) -> list[Table]:
@@ -57,7 +59,11 @@ def stability(results: Results, model: str) -> list[Table]:
         beside.append(Measure(metric_under_operator(*pair), difference, marks=difference))
     names = [*methods_of(results), *REFERENCE_MAPS]
     caption = f"{model}: better than the stability of the method's mean map by"
-    tables = (grid(f"{model}: stability", own, names), grid(caption, beside, names))
+    terms = replicate_terms(results)
+    tables = (
+        grid(f"{model}: stability", own, names, terms=terms),
+        grid(caption, beside, names, terms=terms),
+    )
     known = [table for table in tables if table is not None]
     return [*known[:1], *(replace(table, folded=True) for table in known[1:])]
 
@@ -68,7 +74,7 @@ def randomisation(results: Results, model: str) -> list[Table]:
     layers: dict[str, list[str]] = {}
     for metric, layer in _measured_pairs(values):
         layers.setdefault(metric, []).extend([layer] if layer else [])
-    tables = []
+    tables, terms = [], replicate_terms(results)
     for metric in (metric for metric, known in layers.items() if known):
         # what did not apply to a method has no layer: its reason is in every column
         absent = _rows_of_pair(values, (metric, ""))
@@ -81,10 +87,10 @@ def randomisation(results: Results, model: str) -> list[Table]:
             for layer in layers[metric]
         ]
         caption = f"{model}: {heading(results, metric, '')} by layer"
-        tables.append(grid(caption, columns, methods_of(results)))
+        tables.append(grid(caption, columns, methods_of(results), terms=terms))
     whole = [(metric, "") for metric, known in layers.items() if not known]
     rest = [_measure(results, model, pair, values, compared) for pair in whole]
-    tables.append(grid(f"{model}: randomisation", rest, methods_of(results)))
+    tables.append(grid(f"{model}: randomisation", rest, methods_of(results), terms=terms))
     return [table for table in tables if table is not None]
 
 
@@ -100,13 +106,13 @@ def gaps(results: Results, model: str) -> list[Table]:
     for metric, operator in _measured_pairs(rows):
         family = curve_of(metric)[0] if operator else ""
         families.setdefault(family, []).append((metric, operator))
-    tables = []
+    tables, terms = [], replicate_terms(results)
     for family, pairs in families.items():
         columns = [_gap_measure(results, model, pair, rows, family) for pair in pairs]
         caption = f"{model}: {label(family) or 'other tests'}, gap to random"
         folded = len(families) > FEW_FAMILIES and family != curve_of(PRIMARY)[0]
         for among, methods in _compared_methods(results, family).items():
-            table = grid(caption + among, columns, methods)
+            table = grid(caption + among, columns, methods, terms=terms)
             tables += [replace(table, folded=folded)] if table else []
     return tables
 
@@ -123,7 +129,7 @@ def between_models(results: Results, model: str, other: str) -> Table | None:
         for pair in pairs
     ]
     caption = f"{model} {MINUS} {other}: above 0, the method is better on {model}"
-    table = grid(caption, columns, methods_of(results))
+    table = grid(caption, columns, methods_of(results), terms=replicate_terms(results))
     return None if table is None else replace(table, folded=True)
 
 

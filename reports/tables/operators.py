@@ -11,9 +11,10 @@ from xaibench.results.schema import Question
 
 from ..format.names import metric_under_operator
 from ..format.numbers import decimals_of, number, used, usual_counts
+from ..format.replicates import replicate_terms
 from ..format.select import estimates_of, methods_of, models_of, operators_of, rows_of
 from .selftest import tested
-from .table import CANNOT, COUNTED, EMPTY, Cell, Table, estimated, heads
+from .table import CANNOT, EMPTY, Cell, Table, estimated, heads
 
 _SHIFTS = {
     "log_likelihood": "Log-likelihood, nats per base",
@@ -50,7 +51,8 @@ def distances(results: Results, model: str) -> Table | None:
     ]
     failed = _failed(results, model, operators)
     caption = f"{model}: how far operators push the data, and the gap to random under each"
-    header = ("", *(operator + failed.get(operator, "") for operator in operators), COUNTED)
+    heading = (operator + failed.get(operator, "") for operator in operators)
+    header = ("", *heading, replicate_terms(results).counted)
     return Table(caption, heads(*header), tuple(body))
 
 

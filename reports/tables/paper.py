@@ -15,6 +15,7 @@ from xaibench.results.schema import Question
 
 from ..format.names import better_of, heading, label, metric_under_operator, metrics_of
 from ..format.numbers import ABSENT, decimals_of, direction, number, probability
+from ..format.replicates import replicate_terms
 from ..format.select import (
     estimates_of,
     has_classes,
@@ -60,20 +61,20 @@ def leaderboard_of_model(results: Results, model: str) -> Iterator[Table]:
     rows = ranking(results, model)
     if rows.empty:
         return
-    shares = normalised(results, model)
+    shares, terms = normalised(results, model), replicate_terms(results)
     columns = {
         "Rank": {name: Cell(number(row["rank"], 0)) for name, row in by_method(rows).items()},
         "Gap": _gaps_of_model(results, model, rows),
         "Normalised": _estimates(shares) if len(shares) else {},
         "p (models)": _p_values(rows, "p_sequences_holm"),
-        "p (retraining)": _p_values(rows, "p_holm"),
+        f"p ({terms.test})": _p_values(rows, "p_holm"),
     }
     columns = {head: cells for head, cells in columns.items() if cells}
     test = tested(results, model, PRIMARY, operator_of(results))
     doubt = f" Nothing is ranked: {test.reason}." if test.failed else ""
     caption = (
         f"{model}. {_gap_caption(results)} {BOLD} p: two-sided, Holm over the methods, for these "
-        f"trained models and for retraining. {_sample(results, rows)}{doubt}"
+        f"trained models and {terms.over}. {_sample(results, rows)}{doubt}"
     )
     body = _down([str(name) for name in rows["method"]], list(columns.values()))
     yield Table(caption, heads("Method", *columns), body, name=f"leaderboard {model}")
@@ -258,11 +259,12 @@ def _sample(results: Results, rows: pd.DataFrame) -> str:
     known = rows[rows["mean"].notna()]
     if known.empty:
         return "Nothing was measured."
-    which = "for these trained models" if known["seeds"].max() == 1 else "for retraining"
+    terms = replicate_terms(results)
+    which = "for these trained models" if known["seeds"].max() == 1 else terms.over
     undefined = int(known["undefined"].fillna(0).max())
     more = f", up to {undefined} more undefined" if undefined else ""
     unfinished = " The run is unfinished." if results.environment.get("unfinished") else ""
-    sizes = f"{_span(known['sequences'], 'sequence')}{more}, {_span(known['seeds'], 'seed')}"
+    sizes = f"{_span(known['sequences'], 'sequence')}{more}, {_span(known['seeds'], terms.noun)}"
     return f"n = {sizes}; intervals {which}.{unfinished}"
 
 

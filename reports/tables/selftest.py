@@ -14,8 +14,9 @@ from xaibench.results.schema import Question
 
 from ..format.names import metric_under_operator
 from ..format.numbers import ABSENT, LEVEL, decimals_of, usual_counts
+from ..format.replicates import replicate_terms
 from ..format.select import estimates_of, matching, models_of, rows_of
-from .table import CANNOT, COUNTED, Cell, Table, estimated, heads
+from .table import CANNOT, Cell, Table, estimated, heads
 
 CONTRASTS = {
     "Oracle over random": (ORACLE, RANDOM),
@@ -120,7 +121,7 @@ def comparisons(results: Results, model: str) -> Table | None:
     body = tuple(_comparison(results, model, rows, metric, operator) for metric, operator in keys)
     if not body:
         return None
-    header = heads("Metric", *CONTRASTS, "Outcome", COUNTED, prose=(0, 4))
+    header = heads("Metric", *CONTRASTS, "Outcome", replicate_terms(results).counted, prose=(0, 4))
     caption = f"{model}: mean differences behind the self-test, these models {LEVEL}"
     return Table(caption, header, body, folded=True)
 

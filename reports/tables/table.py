@@ -12,7 +12,6 @@ import pandas as pd
 from ..format.numbers import (
     ABSENT,
     MARKS,
-    TIMES,
     apart_from,
     corrected_p,
     decimals_of,
@@ -22,17 +21,12 @@ from ..format.numbers import (
     usual_counts,
     why,
 )
+from ..format.replicates import ReplicateTerms
 from ..format.select import TableRow, rows_of
 from .whisker import Scale, Whisker
 
 CANNOT = "cannot discriminate here"
 """In the place of a rank by a metric that failed its self-test."""
-
-COUNTS = f"sequences\N{NO-BREAK SPACE}{TIMES}\N{NO-BREAK SPACE}seeds"
-"""Heads the row that says what the numbers above are made of."""
-
-COUNTED = f"Sequences {TIMES} seeds"
-"""Heads a column that says what the numbers beside it are made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +167,16 @@ class Measure:
 
 
 def grid(
-    caption: str, measures: Sequence[Measure], names: Iterable[str], *, footer: str = ""
+    caption: str,
+    measures: Sequence[Measure],
+    names: Iterable[str],
+    *,
+    terms: ReplicateTerms,
+    footer: str = "",
 ) -> Table | None:
     """Methods down, measures across; a mark says how each compares with its reference.
 
-    A cell names its own numbers of sequences and seeds where they are not those of its column.
+    A cell names its own numbers of sequences and replicates where they are not those of its column.
     None where no measure has a row of these ``names``.
     """
     named = list(dict.fromkeys(names))
@@ -190,7 +189,7 @@ def grid(
         for name in named
         if any(name in cells for cells in filled)
     ]
-    body.append((Cell(COUNTS), *(Cell(usual_counts(measure.estimates)) for measure in known)))
+    body.append((Cell(terms.counts), *(Cell(usual_counts(measure.estimates)) for measure in known)))
     if any(measure.footer for measure in known):
         body.append((Cell(footer), *(Cell(measure.footer) for measure in known)))
     return Table(caption, heads("Method", *(measure.head for measure in known)), tuple(body))
@@ -217,7 +216,7 @@ def estimated(
 
 
 def p_cell(estimate: TableRow) -> Cell:
-    """The corrected p value for retraining; with one seed, for these trained models."""
+    """The corrected p value over replicates; with one, for these trained models."""
     p, _ = corrected_p(estimate)
     return Cell(probability(p), p, note=str(estimate["reason"]) if math.isnan(p) else "")
 

@@ -216,7 +216,7 @@ def test_one_seed_leaves_the_tests_over_seeds_undefined_with_the_reason() -> Non
     tests = Run(made(seeds=(3,)))["tests"]
     crossed = rows_of(tests, population="retraining")
     assert crossed["p"].isna().all()
-    assert set(crossed["reason"]) == {"one seed: no interval over retraining"}
+    assert set(crossed["reason"]) == {"one replicate: no interval over replicates"}
     rows = rows_of(tests, population=ON_THESE)
     assert rows["p"].isna().all()
     assert set(rows["reason"]) == {"one pair: no test"}
@@ -394,7 +394,7 @@ def test_of_groups_the_spread_is_that_of_the_mean_of_the_run() -> None:
 def test_one_seed_has_no_spread_and_says_so() -> None:
     rows = rows_of(Run(made(seeds=(3,)))["detectable"], population="retraining")
     assert rows["detectable"].isna().all()
-    assert set(rows["reason"]) == {"one seed: its spread is not known"}
+    assert set(rows["reason"]) == {"one replicate: its spread is not known"}
 
 
 def test_accuracy_and_the_leaderboard_are_asked_between_models_too(run) -> None:

@@ -216,3 +216,20 @@ def test_a_training_that_changes_nothing_makes_no_replicates(folder):
     assert unusable_models(work) == [reason]
     estimates = pd.read_csv(folder / "run" / "estimates.csv")
     assert estimates["seeds"].max() == 1
+
+
+def test_models_with_more_replicates_than_others_are_judged_by_those_that_exist(folder):
+    other = "  other: {use: Net, width: 4, weights: [other.pt]}\n"
+    torch.manual_seed(5)
+    torch.save(Net(4).state_dict(), folder / "other.pt")
+    metrics = "metrics: {cross_model_deletion: {}}\n"
+    text = re.sub("metrics: .*\n", metrics, PLAN).replace("attribution:", f"{other}attribution:")
+    outcome = finish(work_in(folder, text=text))
+    assert outcome.failures == []
+    records = pd.read_parquet(folder / "run" / "results.parquet")
+    judged = records[records["metric"].astype(str).str.startswith("cross_model")]
+    of_mine = judged[(judged["model"] == "mine") & (judged["method"] == "saliency")]
+    assert set(of_mine[of_mine["seed"] == 0]["status"]) == {"ok"}
+    assert set(of_mine[of_mine["seed"] == 1]["status"]) == {"not applicable"}
+    assert "fewer replicates than mine" in of_mine[of_mine["seed"] == 1]["reason"].iloc[0]
+    assert set(judged[judged["model"] == "other"]["status"]) == {"ok"}

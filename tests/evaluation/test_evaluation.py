@@ -147,7 +147,10 @@ def test_motifs_that_nobody_knows_and_a_single_seed_are_not_applicable(tmp_path)
     only = "metrics={deletion: {}, auprc: {}, seed_agreement: {}}"
     _, outcome, records = finished(tmp_path / "few", text=text, changes=(only, "seeds=[0]"))
     assert outcome.failures == []
-    for name, reason in (("auprc", "motif positions"), ("seed_agreement", "there is one seed")):
+    for name, reason in (
+        ("auprc", "motif positions"),
+        ("seed_agreement", "one replicate"),
+    ):
         rows = records[(records.metric == name) & (records.method == "deeplift")]
         assert set(rows.status) == {"not applicable"}, name
         assert reason in " ".join(rows.reason.unique())

@@ -12,6 +12,7 @@ from xaibench.reports.content.about import models_table, plan_text
 from xaibench.reports.content.cautions import cautions
 from xaibench.reports.content.sections import sections
 from xaibench.reports.format.numbers import ABSENT, TIMES, number
+from xaibench.reports.format.replicates import SEEDS
 from xaibench.reports.format.select import methods_of
 from xaibench.reports.tables.accuracy import accuracy, accuracy_differences, baselines
 from xaibench.reports.tables.cost import cost_table, guards
@@ -23,7 +24,6 @@ from xaibench.reports.tables.discrimination import (
 from xaibench.reports.tables.failures import unmeasured
 from xaibench.reports.tables.leaderboard import leaderboard
 from xaibench.reports.tables.metrics import between_models, gaps, measures, randomisation, stability
-from xaibench.reports.tables.table import COUNTED, COUNTS
 
 
 def column(table, name):
@@ -68,7 +68,7 @@ def test_the_normalised_score_is_beside_the_gap_with_its_own_counts(run):
     table = leaderboard(run, "cnn")
     assert table.header[3] == f"Normalised [95\N{NO-BREAK SPACE}%], 11 {TIMES} 5"
     assert table.rows[0][3].text == "0.95 [0.88, 1.02]"
-    assert column(table, COUNTED)[0] == f"23 {TIMES} 5"
+    assert column(table, SEEDS.counted)[0] == f"23 {TIMES} 5"
 
 
 def test_an_undefined_normalised_score_gives_its_reason(run):
@@ -114,12 +114,12 @@ def test_marks_tell_better_worse_and_not_distinguishable(run):
 def test_priors_are_below_the_methods_and_name_their_own_counts(run):
     table = measures(run, "cnn", "localisation")
     assert rows_of(table)[PRIORS[0]] == [f"0.20 [0.15, 0.25] (11 {TIMES} 5)", ""]
-    assert [one[0].text for one in table.rows][-4:] == [*PRIORS, COUNTS, "chance level"]
+    assert [one[0].text for one in table.rows][-4:] == [*PRIORS, SEEDS.counts, "chance level"]
 
 
 def test_every_column_of_measures_says_what_it_is_made_of(run):
     for section in ("localisation", "complexity"):
-        assert set(rows_of(measures(run, "cnn", section))[COUNTS]) == {f"23 {TIMES} 5"}
+        assert set(rows_of(measures(run, "cnn", section))[SEEDS.counts]) == {f"23 {TIMES} 5"}
 
 
 def test_localisation_is_silent_without_motifs(make):
@@ -165,8 +165,8 @@ def test_stability_is_beside_the_mean_maps_and_has_no_rank(run):
     assert beside.caption == "cnn: better than the stability of the method's mean map by"
     assert beside.header[1:] == ("agreement between seeds",)
     assert rows_of(beside)["random"] == ["\u22120.80 [\u22120.90, \u22120.70] ▼"]
-    assert rows_of(own)[COUNTS][0] == f"23 {TIMES} 5"
-    assert rows_of(beside)[COUNTS] == [f"11 {TIMES} 5"]
+    assert rows_of(own)[SEEDS.counts][0] == f"23 {TIMES} 5"
+    assert rows_of(beside)[SEEDS.counts] == [f"11 {TIMES} 5"]
     assert (own.folded, beside.folded) == (False, True)
     assert not any("rank" in head.lower() for head in (*own.header, *beside.header))
 
@@ -250,7 +250,7 @@ def test_cost_is_that_of_one_sequence(run):
     table = cost_table(run)
     assert column(table, "Forwards")[1] == number(4600 / 23, 1)
     assert column(table, "Milliseconds")[0] == number(1000 * 1.75 / 23, 1)
-    assert set(column(table, COUNTED)) == {f"23 {TIMES} 5"}
+    assert set(column(table, SEEDS.counted)) == {f"23 {TIMES} 5"}
 
 
 def test_an_option_that_is_not_set_is_not_told(run):
@@ -353,4 +353,4 @@ def test_undefined_values_are_counted(run):
     (said,) = cautions(replace(run, estimates=estimates))
     assert said.startswith(f"{int((estimates['undefined'] > 0).sum())} of {len(estimates)}")
     table = leaderboard(replace(run, estimates=estimates), "cnn")
-    assert f"23 + 4 undefined {TIMES} 5" in column(table, COUNTED)
+    assert f"23 + 4 undefined {TIMES} 5" in column(table, SEEDS.counted)

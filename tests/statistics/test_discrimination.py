@@ -118,7 +118,7 @@ def test_with_one_seed_the_interval_over_retraining_is_missing_with_the_reason()
     found = estimate("auroc", logits[:1], labels, drawing)
     assert math.isnan(found.low)
     assert not math.isnan(found.sequences_low)
-    assert found.reason == "one seed: no interval over retraining"
+    assert found.reason == "one replicate: no interval over replicates"
 
 
 def test_seeds_that_disagree_widen_the_interval_over_retraining():

@@ -37,7 +37,7 @@ def test_one_seed_has_an_interval_over_sequences_only_and_says_so() -> None:
     found = of_values(values(1, 1, 1, (1, 30)))
     assert np.isnan([found.low, found.high]).all()
     assert found.sequences_low < found.mean < found.sequences_high
-    assert found.reason == "one seed: no interval over retraining"
+    assert found.reason == "one replicate: no interval over replicates"
 
 
 def test_one_sequence_has_no_interval_and_says_so() -> None:
@@ -143,7 +143,7 @@ def test_a_pair_with_one_side_undefined_is_dropped_and_counted() -> None:
 def test_one_seed_has_no_test_over_seeds() -> None:
     found = of_differences(values(1, 1, 1, (1, 9)))
     assert np.isnan([found.p, found.p_seeds]).all()
-    assert found.reason == "one seed: no interval over retraining"
+    assert found.reason == "one replicate: no interval over replicates"
 
 
 def test_seeds_that_do_not_differ_have_no_test_and_equal_differences_no_effect() -> None:

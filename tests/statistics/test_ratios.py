@@ -119,7 +119,7 @@ def test_a_ratio_of_one_seed_has_an_interval_over_sequences_only() -> None:
     found = of_ratio(bottom / 2, bottom)
     assert np.isnan([found.low, found.high]).all()
     assert found.sequences_low == found.mean == found.sequences_high == 0.5
-    assert found.reason == "one seed: no interval over retraining"
+    assert found.reason == "one replicate: no interval over replicates"
     lost = of_ratio(bottom, bottom - 1.1)
     assert lost.reason == "the interval of the denominator includes 0: no ratio"
 

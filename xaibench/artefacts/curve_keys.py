@@ -139,6 +139,6 @@ def require_other_models(work: Work, trained: TrainedModel) -> None:
         raise NotApplicable("there is no other model in the plan to predict")
     if not other_models(work, trained):
         raise NotApplicable(
-            f"no other model in the plan has a replicate number {trained.seed}, to predict beside "
-            f"that of {trained.name}"
+            f"the other models of the plan have fewer replicates than {trained.name}, and none to "
+            f"predict beside its number {trained.seed}"
         )

@@ -99,7 +99,7 @@ def _reason_unpaired(values: tuple[Float, Float], sequences: int, sequences_only
     if sequences_only:
         reasons.append("the values compare seeds: interval over sequences only")
     elif min(map(len, means)) < 2:
-        reasons.append("one seed in a run: no interval over retraining")
+        reasons.append("one replicate in a run: no interval over replicates")
     elif all(all_equal(each, size=_largest(*values)) for each in means):
         reasons.append("the seeds agree: no test over seeds")
     return "; ".join(reasons)

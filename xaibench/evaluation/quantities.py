@@ -82,7 +82,10 @@ def _by_other_models(
         curves = [_of_label(work, each, quantity) for each in _logits(work, trained, key)]
         return [np.mean(curves, axis=0)]
     # along a random order they are the other models' own random curves
-    specs = [curve_spec(work, other, key._replace(kind="replaced")) for other in other_models(work, trained)]
+    specs = [
+        curve_spec(work, other, key._replace(kind="replaced"))
+        for other in other_models(work, trained)
+    ]
     by_model = [
         [_of_label(work, draw, quantity) for draw in required_arrays(work, spec)["logits"]]
         for spec in specs

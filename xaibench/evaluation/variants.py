@@ -64,7 +64,7 @@ def _seed_inputs(source: Source, record: RecordGroup, facts: MetricFacts) -> Ite
     """The map of one trained model, and those of the other seeds."""
     work, every = source.work, seeds_of(source.work.plan, record.model)
     if len(every) == 1:
-        raise NotApplicable("there is one seed, and no other to agree with")
+        raise NotApplicable("there is one replicate, and no other to agree with")
     if replicates_share_scores(work, record.model, record.method):
         raise NotApplicable(
             "scores made elsewhere cannot follow other seeds: the same is of several of them; name "

@@ -232,7 +232,7 @@ TABLES = (
             one_of(
                 "population",
                 ("retraining", "retraining, these sequences", "these models"),
-                "what population the test is about",
+                "what population the test is about; of weights that are given, other files",
             ),
             number_column("statistic", "as the test defines it", "the statistic", "no pairs"),
             number_column("p", "[0, 1]", "two-sided p", "too few pairs; `reason` says so"),

@@ -182,7 +182,7 @@ def _with_intervals(
     retraining = _with_seeds(own, models, level)
     reasons = []
     if len(own) < 2:
-        reasons.append("one seed: no interval over retraining")
+        reasons.append("one replicate: no interval over replicates")
     if np.isnan(models.low):
         reasons.append(f"one {'sequence' if draws.clusters is None else 'cluster'}: no interval")
     low, high, sequences_low, sequences_high = np.clip([*retraining, *models], *within).tolist()

@@ -171,7 +171,7 @@ def _reason(seeds: int, alone: Spread, resampling: Resampling) -> str:
     if resampling.sequences_only:
         reasons.append("the values compare seeds: interval over sequences only")
     elif seeds < 2:
-        reasons.append("one seed: no interval over retraining")
+        reasons.append("one replicate: no interval over replicates")
     return "; ".join(reasons)
 
 

@@ -53,7 +53,7 @@ def with_tests(run: Results, seeds: int = 5) -> Results:
             least = np.nan if test == "paired t" else 0.0625
             numbers = (1, p, p, "", seeds, least, 3, 1, why)
             tests.append((*where, np.nan, test, on_these, *numbers))
-        no_interval = "one seed: no interval over retraining" if few else ""
+        no_interval = "one replicate: no interval over replicates" if few else ""
         crossed = (1, 2 * p, 2 * p, "", seeds, np.nan, 3, np.nan, no_interval)
         tests.append((*where, np.nan, "crossed t", "retraining", *crossed))
         alone = (1, 3e-4, 6e-4, "Holm over 2", 23, np.nan, 0.7, np.nan, "")
@@ -206,7 +206,7 @@ def test_models_are_compared_by_method_and_by_accuracy_under_each_seed(told) -> 
 
 def test_what_is_undefined_has_its_reason(run) -> None:
     table = secondary(with_tests(run, seeds=1), "cnn")
-    assert list(table.notes) == ["one seed: no interval over retraining", "one pair: no test"]
+    assert list(table.notes) == ["one replicate: no interval over replicates", "one pair: no test"]
     assert list(variances(with_tests(run), "cnn").notes) == [
         "one seed: its variance cannot be separated"
     ]

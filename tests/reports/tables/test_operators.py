@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from xaibench.reports.format.numbers import TIMES
+from xaibench.reports.format.replicates import SEEDS
 from xaibench.reports.tables.controls import controls
 from xaibench.reports.tables.operators import agreement_of_operators, distances, least_agreement
-from xaibench.reports.tables.table import COUNTED, COUNTS
 
 
 def told(table):
@@ -17,7 +17,7 @@ def told(table):
 
 def test_methods_are_below_what_pushes_the_data(run):
     table = distances(run, "attngen")
-    assert table.header == ("", "n", "uniform", COUNTED)
+    assert table.header == ("", "n", "uniform", SEEDS.counted)
     rows = told(table)
     assert [head.split(",")[0] for head in rows][:5] == [
         *["Log-likelihood"] * 2,
@@ -93,7 +93,7 @@ def test_controls_are_across_and_priors_only_on_the_motif(run):
     assert told(deletion)["deeplift"][2] == "0.75 [0.60, 0.90] ▲"
     assert told(deletion)["random"][1].endswith("≈")
     assert told(deletion)["random"][4].endswith("▼")
-    assert set(told(auprc)[COUNTS]) == {f"11 {TIMES} 5"}
+    assert set(told(auprc)[SEEDS.counts]) == {f"11 {TIMES} 5"}
 
 
 def test_without_motifs_there_is_one_table_of_controls(make):

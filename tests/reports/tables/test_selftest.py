@@ -7,9 +7,10 @@ import pytest
 
 from xaibench.reports.content.sections import sections
 from xaibench.reports.format.numbers import TIMES
+from xaibench.reports.format.replicates import SEEDS
 from xaibench.reports.tables import selftest
 from xaibench.reports.tables.selftest import comparisons, outcomes, selftest_sentence
-from xaibench.reports.tables.table import CANNOT, COUNTED
+from xaibench.reports.tables.table import CANNOT
 
 DELETION = "deletion_logit_difference"
 
@@ -40,7 +41,7 @@ def test_the_differences_are_with_intervals_over_sequences_and_counts(blind):
     table = comparisons(blind, "attngen")
     low = "\u22121.00 [\u22121.15, \u22120.85] ▼"
     assert told(table)["AUPRC"] == [low, low, "0.10 [\u22120.05, 0.25] ≈", CANNOT, f"11 {TIMES} 5"]
-    assert table.header[-1] == COUNTED
+    assert table.header[-1] == SEEDS.counted
 
 
 def test_many_outcomes_open_on_a_click(run):

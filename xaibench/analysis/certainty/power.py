@@ -57,5 +57,5 @@ def _of_spread(spread: Spread, n: int) -> dict[str, float]:
 def _few(population: str, n: int, spread: Spread) -> str:
     """Why nothing is known; nothing where it is."""
     if n < 2 and population == RETRAINING:
-        return "one seed: its spread is not known"
+        return "one replicate: its spread is not known"
     return "" if spread.units > 1 else "one sequence or group: its spread is not known"

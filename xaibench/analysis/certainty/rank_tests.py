@@ -63,7 +63,7 @@ def _rank_rows(board: pd.DataFrame, run: RunValues) -> Iterator[dict[str, Any]]:
     stack = stacked([run.panel(cell) for cell in cells], sign_of(run.facts[cells[0].metric]))
     tested = friedman(_blocks_of(stack, run).T)
     shares = _best_shares(stack, run)
-    few = "one seed: best in other sequences, not after retraining"
+    few = "one replicate: best in other sequences, not of other replicates"
     reason = joined(tested.reason, few if stack.values.shape[1] == 1 else "")
     for cell, mean_rank, best in zip(cells, tested.mean_ranks, shares, strict=True):
         yield {
