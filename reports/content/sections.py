@@ -31,6 +31,7 @@ from ..tables.discrimination import (
     discrimination,
     discrimination_differences,
     regression_table,
+    regression_differences,
 )
 from ..tables.failures import unmeasured
 from ..tables.leaderboard import by_seed, leaderboard, standings
@@ -319,6 +320,7 @@ REPORT = (
             baselines,
             accuracy_differences,
             discrimination_differences,
+            regression_differences,
             converged,
             masked,
         ),

@@ -65,21 +65,36 @@ def _measured(
 
 def discrimination_differences(results: Results) -> Table | None:
     """How much the models differ in these; None with one model."""
-    rows = results.classification
-    differences = rows[rows["question"] == Question.BETWEEN_MODELS]
-    if differences.empty:
+    caption = "Differences in AUROC, AUPRC and MCC, paired by sequence"
+    return _differences(results, NAMES, caption, _measure_heads(results, "Models"))
+
+
+def regression_differences(results: Results) -> Table | None:
+    """How much single outputs differ in how well they predict; None with one model."""
+    caption = "Differences in Pearson, Spearman and MSE, paired by sequence"
+    measures = (f"{name} {LEVEL}" for name in OF_NUMBERS.values())
+    header = heads("Models", *measures, replicate_terms(results).counted)
+    return _differences(results, OF_NUMBERS, caption, header)
+
+
+def _differences(
+    results: Results, measures: Iterable[str], caption: str, header: tuple[Head, ...]
+) -> Table | None:
+    """A row per pair of models with the difference of each measure."""
+    rows, names = results.classification, [*measures]
+    of_pairs = rows[(rows["question"] == Question.BETWEEN_MODELS) & rows["metric"].isin(names)]
+    if of_pairs.empty:
         return None
-    decimals = max(decimals_of(differences), 3)
+    decimals = max(decimals_of(of_pairs), 3)
     body = tuple(
         (
             Cell(f"{model} {MINUS} {other}"),
-            *(_discrimination_cell(own, measure, decimals) for measure in NAMES),
+            *(_discrimination_cell(own, measure, decimals) for measure in names),
             Cell(counts(own.iloc[0])),
         )
-        for (model, other), own in differences.groupby(["model", "other"], sort=False)
+        for (model, other), own in of_pairs.groupby(["model", "other"], sort=False)
     )
-    caption = "Differences in AUROC, AUPRC and MCC, paired by sequence"
-    return Table(caption, _measure_heads(results, "Models"), body)
+    return Table(caption, header, body)
 
 
 def _measure_heads(results: Results, first: str) -> tuple[Head, ...]:

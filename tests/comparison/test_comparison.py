@@ -67,6 +67,8 @@ class Made:
     """Of the epochs of every training; without any there is no history."""
     predicted: float | None = None
     """By how much the logit of a sequence's class is larger, beside noise; None: not kept."""
+    off: float | None = None
+    """By how much single outputs are off the measured responses, with noise; None: not kept."""
     weights: float | None = None
     """What the store keeps as the weights of every model, plus the seed."""
     reversed: bool = False
@@ -144,6 +146,8 @@ def write(folder: Path, made: Made) -> Path:
     pd.DataFrame(history, columns=columns).to_csv(folder / "training.csv", index=False)
     if made.predicted is not None:
         predictions(made, made.predicted).to_parquet(folder / "predictions.parquet")
+    if made.off is not None:
+        numbers(made, made.off).to_parquet(folder / "predictions.parquet")
     if made.weights is not None:
         keep(folder / "store", made, plan, str(environment["data"]))
     return folder
@@ -159,6 +163,19 @@ def predictions(made: Made, apart: float) -> pd.DataFrame:
         names = [f"test {k}" for k in range(made.sequences)]
         where = {"model": model, "seed": seed, "sequence": names, "label": labels}
         parts.append(pd.DataFrame({**where, "logit_0": logits[:, 0], "logit_1": logits[:, 1]}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def numbers(made: Made, off: float) -> pd.DataFrame:
+    """One output per sequence beside a measured response, as models without classes have it."""
+    responses = np.arange(made.sequences, dtype=float)
+    parts = []
+    for model, seed in product(made.models, made.seeds):
+        noise = np.random.default_rng([len(model), seed]).normal(size=made.sequences)
+        names = [f"test {k}" for k in range(made.sequences)]
+        where = {"model": model, "seed": seed, "sequence": names, "label": 0}
+        predicted = {"response": responses, "logit_0": responses + off * noise}
+        parts.append(pd.DataFrame({**where, **predicted, "logit_1": np.nan}))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -883,6 +900,28 @@ def test_auroc_auprc_and_mcc_of_the_models_are_compared(compared):
         assert (rows["p_sequences_holm"].isna()).all()
     (back,) = compared({"predicted": 4.0}, {"predicted": 1.0}).pairs
     assert (back.rows[back.rows["metric"] == "mcc"]["mean"] < 0).all()
+
+
+@pytest.mark.parametrize("metric", ["pearson", "spearman", "mse"])
+def test_models_of_numbers_are_compared_by_what_was_measured(compared, metric):
+    far, near = {"off": 4.0, "sequences": 20}, {"off": 1.0, "sequences": 20}
+    rows = of_models(compared(far, near), metric)
+    assert len(rows) == len(Made().models)
+    sign = -1 if metric == "mse" else 1
+    assert set(rows["better"]) == {"lower" if metric == "mse" else "higher"}
+    assert (rows["mean"] > 0).all()  # the second is better
+    assert (sign * (rows["second_mean"] - rows["first_mean"])).tolist() == pytest.approx(
+        rows["mean"].tolist()
+    )
+    assert (rows["sequences_low"] < rows["mean"]).all()
+    assert of_models(compared(far, far | {"noise": 1}), metric)["equal"].all()
+    worse = compared(near, far, gates=[f"{metric}:-:0.001"])
+    assert "held" not in {each.verdict for each in worse.gates}
+
+
+def test_models_of_numbers_and_of_classes_are_not_compared(compared):
+    rows = of_models(compared({"off": 1.0}, {"predicted": 1.0}), "pearson")
+    assert rows.empty
 
 
 def test_the_same_predictions_are_equal(compared):

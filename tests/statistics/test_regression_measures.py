@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import mean_squared_error
 
-from xaibench.statistics.discrimination import regression
+from xaibench.statistics.discrimination import regression, regression_difference
 from xaibench.statistics.regression_measures import REGRESSION
 from xaibench.statistics.resampling import shared_draws
 
@@ -55,3 +55,23 @@ def test_what_is_not_finite_is_said():
     lost = np.where(np.arange(40) == 3, np.nan, RESPONSES)
     found = regression("mse", PREDICTIONS[None], lost, drawing)
     assert "not finite" in found.reason
+
+
+@pytest.mark.parametrize("measure", REGRESSION)
+def test_a_difference_is_that_of_the_measures_and_paired(measure):
+    near, far = PREDICTIONS[None], PREDICTIONS[None] + 3 * GENERATOR.normal(size=(1, 40))
+    drawing = shared_draws(0, "regression", resamples=200, flips=0)
+    found = regression_difference(measure, near, far, RESPONSES, drawing)
+    own = [regression(measure, each, RESPONSES, drawing).mean for each in (near, far)]
+    assert found.mean == pytest.approx(own[0] - own[1])
+    same = regression_difference(measure, near, near, RESPONSES, drawing)
+    assert (same.mean, same.sequences_low, same.sequences_high) == (0, 0, 0)
+
+
+def test_a_difference_to_what_is_constant_is_undefined_and_shapes_are_checked():
+    drawing = shared_draws(0, "regression", resamples=20, flips=0)
+    constant = np.full((1, 40), 2.0)
+    found = regression_difference("pearson", PREDICTIONS[None], constant, RESPONSES, drawing)
+    assert (np.isnan(found.mean), found.reason) == (True, "predictions or responses are constant")
+    with pytest.raises(ValueError, match="expected the shape of first"):
+        regression_difference("mse", PREDICTIONS[None], constant[:, :3], RESPONSES, drawing)

@@ -115,7 +115,8 @@ def training(work: Work) -> pd.DataFrame:
 
 def predictions(work: Work) -> pd.DataFrame:
     """The logits of every model on the whole test split, one row per sequence and seed; a model
-    of a single output has it in place of the first logit, and no others."""
+    of a single output has it in place of the first logit, and no others. ``response`` is what was
+    measured of the sequence, where something was."""
     test, classes = work.splits.test, len(work.splits.train.class_names)
     names = [f"{OF_CLASS}{place}" for place in range(classes)]
     parts = [pd.DataFrame(columns=[*columns_of("predictions"), *names])]
@@ -127,7 +128,9 @@ def predictions(work: Work) -> pd.DataFrame:
         absent = np.full((len(test), classes - logits.shape[1]), np.nan)  # of a single output
         logits = np.concatenate([logits, absent.astype(logits.dtype)], axis=1)
         where = {"model": trained.name, "seed": trained.seed}
-        of_test = {"sequence": test.names, "label": test.labels}
+        of_test: dict[str, Any] = {"sequence": test.names, "label": test.labels}
+        if test.responses is not None:
+            of_test["response"] = test.responses
         columns = dict(zip(names, logits.T, strict=True))
         parts.append(pd.DataFrame({**where, **of_test, **columns}))
     table = pd.concat(parts[1:], ignore_index=True) if parts[1:] else parts[0]

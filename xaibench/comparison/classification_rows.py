@@ -1,4 +1,5 @@
-"""How much better or worse the second run's models discriminate: AUROC, AUPRC, MCC."""
+"""How much better or worse the second run's models predict: AUROC, AUPRC and MCC of classes,
+Pearson, Spearman and MSE of numbers beside measured responses."""
 
 from __future__ import annotations
 
@@ -7,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from xaibench.analysis.certainty.classification import Predicted, predicted
-from xaibench.statistics.classification_measures import of_seeds
-from xaibench.statistics.discrimination import (
-    MEASURES,
-    PASSES,
-    Discrimination,
-    difference,
+from xaibench.analysis.certainty.classification import (
+    Predicted,
+    difference_under,
+    predicted,
+    shared_measures,
 )
+from xaibench.shapes import Float
+from xaibench.statistics.classification_measures import of_seeds
+from xaibench.statistics.discrimination import MEASURES, PASSES, Discrimination
+from xaibench.statistics.regression_measures import REGRESSION
 from xaibench.statistics.resampling import Drawing, shared_draws
 from xaibench.values import Estimate
 
@@ -23,13 +26,16 @@ from .runs import ComparedRun
 SAME = 1e-6
 """Measures that differ by no more count as equal: rounding of float32 logits reorders sequences."""
 
+LOWER = "mse"
+"""The measure that is better the lower it is."""
+
 _NO_SHARED_SEED = "the runs share no seed: no difference by seed"
 
 
 def classification_rows(first: ComparedRun, second: ComparedRun) -> Iterator[dict[str, Any]]:
     """Rows as those of ``difference_rows``, for each model whose predictions both runs have.
 
-    On the sequences that both predicted, with the same label, and the shared seeds.
+    On the sequences that both predicted, with the same label or response, and the shared seeds.
     """
     if _class_names_of(first) != _class_names_of(second):
         return
@@ -37,9 +43,9 @@ def classification_rows(first: ComparedRun, second: ComparedRun) -> Iterator[dic
     drawing = shared_draws(data_seed, "classification", resamples=PASSES, flips=0)
     one, other = (predicted(run.results.predictions) for run in (first, second))
     for model in one:
-        if model in other and one[model].has_classes:
+        if model in other:
             both = _same_predictions(one[model], other[model])
-            for measure in MEASURES:
+            for measure in shared_measures(*both):
                 where = {"first": first.letter, "second": second.letter, "model": model}
                 yield {**_row_of_measure(measure, *both, drawing), **where, "metric": measure}
 
@@ -52,8 +58,17 @@ def _class_names_of(run: ComparedRun) -> object:
 def _same_predictions(first: Predicted, second: Predicted) -> tuple[Predicted, Predicted]:
     names, rows, others = np.intersect1d(first.sequences, second.sequences, return_indices=True)
     alike = first.labels[rows] == second.labels[others]
+    measured = first.responses is not None and second.responses is not None
+    if measured:
+        alike &= first.responses[rows] == second.responses[others]  # type: ignore[index]
     return tuple(  # type: ignore[return-value]  # two of them
-        Predicted(run.seeds, names[alike], run.labels[of[alike]], run.logits[:, of[alike]])
+        Predicted(
+            run.seeds,
+            names[alike],
+            run.labels[of[alike]],
+            run.logits[:, of[alike]],
+            run.responses[of[alike]] if measured and run.responses is not None else None,
+        )
         for run, of in ((first, rows), (second, others))
     )
 
@@ -66,16 +81,27 @@ def _row_of_measure(
     means, alike, exactly = (np.nan, np.nan), False, False
     if len(seeds) and len(first.labels):
         one, other = first.under(seeds), second.under(seeds)
-        estimated = difference(measure, other, one, first.labels, drawing)
-        of_runs = [of_seeds(measure, logits, first.labels) for logits in (one, other)]
+        better = (second, first) if measure != LOWER else (first, second)
+        estimated = difference_under(seeds, measure, *better, drawing)
+        of_runs = [_of_seeds(measure, each, first) for each in (one, other)]
         means = (float(of_runs[0].mean()), float(of_runs[1].mean()))
         exactly = np.array_equal(one, other)
         alike = exactly or bool((np.abs(of_runs[0] - of_runs[1]) <= SAME).all())
     known = {name: getattr(estimated, name, np.nan) for name in Estimate.columns()}
     return {
         **{**known, "undefined": 0},
-        **{"family": "model", "method": "", "operator": "", "better": "higher"},
+        **{"family": "model", "method": "", "operator": ""},
+        "better": "lower" if measure == LOWER else "higher",
         **{"compared": "value", "first_mean": means[0], "second_mean": means[1]},
         **{"first_seeds": len(seeds), "second_seeds": len(seeds)},
         **{"equal": alike, "rounding": alike and not exactly},
     }
+
+
+def _of_seeds(measure: str, logits: Float, of: Predicted) -> Float:
+    """``(seed,)`` of logits ``(seed, sequence, class)``."""
+    if measure in MEASURES:
+        return of_seeds(measure, logits, of.labels)
+    assert of.responses is not None  # ``shared_measures`` says so
+    whole = np.ones((1, len(of.responses)))
+    return np.array([REGRESSION[measure](each[:, 0], of.responses, whole)[0] for each in logits])

@@ -14,6 +14,7 @@ from xaibench.errors import UsageError
 from xaibench.plugins.registry import nearest
 from xaibench.statistics.corrections import holm
 from xaibench.statistics.discrimination import MEASURES
+from xaibench.statistics.regression_measures import REGRESSION
 
 GATE_OPTION = "--fail-if-drop"
 OF_THE_MODEL = "-"
@@ -146,13 +147,13 @@ def _gate_verdict(
         return "held", _not_excluded(each, row)
     if p < GATE_LEVEL:
         return "failed", why
-    if row["metric"] in MEASURES and row["method"] == "":
+    if row["metric"] in (*MEASURES, *REGRESSION) and row["method"] == "":
         return _by_interval(row)
     return "cannot be told", why or "the drop is larger than allowed, and may be chance"
 
 
 def _by_interval(row: Mapping[str, Any]) -> tuple[GateVerdict, str]:
-    """Of AUROC, AUPRC and MCC, which have no p."""
+    """Of AUROC, AUPRC, MCC and measures of regression, which have no p."""
     high = row["high"] if not np.isnan(row["high"]) else row["sequences_high"]
     if high < 0:
         return "failed", "by its interval, for there is no p"

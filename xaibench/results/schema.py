@@ -431,7 +431,7 @@ TABLES = (
             text_column("sequence", "name", "the test sequence"),
             integer_column("label", "from 0", "the number of its class"),
         ),
-        more=r"logit_\d+",
+        more=r"response|logit_\d+",
         later=True,
     ),
     TableSchema(

@@ -24,8 +24,7 @@ class Ingredients:
 
     The other tables, each made once, and what is here: ``work``, ``run`` (the values, and how
     to resample them), ``signed`` (which methods give signed scores), ``groups`` (those that
-    are resampled whole), ``responses`` (measured numbers of the test sequences), ``reference`` and
-    ``data_seed`` of the plan.
+    are resampled whole), ``reference`` and ``data_seed`` of the plan.
     """
 
     def __init__(self, work: Work, made: Mapping[str, pd.DataFrame]) -> None:
@@ -60,13 +59,6 @@ class Ingredients:
         from xaibench.analysis.clusters import groups_of
 
         return groups_of(self.work)
-
-    @cached_property
-    def responses(self) -> Mapping[str, float] | None:
-        test = self.work.splits.test
-        if test.responses is None:
-            return None
-        return dict(zip(test.names, test.responses.tolist(), strict=True))
 
     def table(self, table: TableSchema) -> pd.DataFrame:
         """The table, made now or before; ValueError where it has not the columns of the schema."""

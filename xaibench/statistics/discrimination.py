@@ -102,25 +102,70 @@ def regression(
     """A measure of ``REGRESSION`` of predictions ``(seed, sequence)`` beside the measured responses
     ``(sequence,)``, the mean over the seeds; intervals as ``estimate`` has them, those for these
     models from the bootstrap alone."""
-    if not predictions.size:
-        return Discrimination(np.nan, reason="no predictions")
-    if not (np.isfinite(predictions).all() and np.isfinite(responses).all()):
-        return Discrimination(np.nan, reason="some predictions or responses are not finite")
-    function, whole = REGRESSION[measure], np.ones((1, len(responses)))
-    own = np.array([function(each, responses, whole)[0] for each in predictions])
-    if np.isnan(own).any():
-        return Discrimination(np.nan, reason="predictions or responses are constant")
+    problem = _problem_of_numbers(measure, predictions, responses)
+    if problem:
+        return Discrimination(np.nan, reason=problem)
     draws = _draws(predictions, drawing, clusters)
+    bootstrapped = _bootstrapped_numbers(measure, predictions, responses, draws)
+    return _with_intervals(bootstrapped, draws, level, _RANGES[measure], len(responses))
+
+
+def regression_difference(
+    measure: str,
+    first: Float,
+    second: Float,
+    responses: Float,
+    drawing: Drawing,
+    *,
+    clusters: Clusters | None = None,
+    level: float = 0.95,
+) -> Discrimination:
+    """A measure of the predictions ``first`` ``(seed, sequence)`` minus that of ``second``, paired
+    by seed and sequence."""
+    if first.shape != second.shape:
+        raise ValueError(f"second: expected the shape of first {first.shape}, got {second.shape}")
+    problems = (_problem_of_numbers(measure, each, responses) for each in (first, second))
+    problem = next(filter(None, problems), "")
+    if problem:
+        return Discrimination(np.nan, reason=problem)
+    draws = _draws(first, drawing, clusters)
+    one, two = (_bootstrapped_numbers(measure, each, responses, draws) for each in (first, second))
+    bootstrapped = _Bootstrapped(one.own - two.own, one.drawn - two.drawn, UNDEFINED)
+    lowest, highest = _RANGES[measure]
+    within = lowest - highest, highest - lowest
+    return _with_intervals(bootstrapped, draws, level, within, len(responses))
+
+
+def _problem_of_numbers(measure: str, predictions: Float, responses: Float) -> str:
+    """Why nothing can be said of these predictions; nothing where something can."""
+    if not predictions.size:
+        return "no predictions"
+    if not (np.isfinite(predictions).all() and np.isfinite(responses).all()):
+        return "some predictions or responses are not finite"
+    if np.isnan(_own_numbers(measure, predictions, responses)).any():
+        return "predictions or responses are constant"
+    return ""
+
+
+def _own_numbers(measure: str, predictions: Float, responses: Float) -> Float:
+    """``(seed,)``."""
+    whole = np.ones((1, len(responses)))
+    return np.array([REGRESSION[measure](each, responses, whole)[0] for each in predictions])
+
+
+def _bootstrapped_numbers(
+    measure: str, predictions: Float, responses: Float, draws: Draws
+) -> _Bootstrapped:
+    """A measure of ``REGRESSION`` of every seed and bootstrap sample."""
+    function, counts = REGRESSION[measure], draws.sequence_counts
     rows = max(_WEIGHTS_AT_ONCE // len(responses), 1)
-    counts = draws.sequence_counts
     parts = [counts[start : start + rows] for start in range(0, len(counts), rows)]
     drawn = [
         np.concatenate([function(each, responses, part.astype(np.float64)) for part in parts])
         for each in predictions
     ]
-    bootstrapped = _Bootstrapped(own, np.stack(drawn, axis=1), UNDEFINED)
-    within = _RANGES[measure]
-    return _with_intervals(bootstrapped, draws, level, within, len(responses))
+    own = _own_numbers(measure, predictions, responses)
+    return _Bootstrapped(own, np.stack(drawn, axis=1), UNDEFINED)
 
 
 def difference(

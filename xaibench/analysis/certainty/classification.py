@@ -19,6 +19,7 @@ from xaibench.statistics.discrimination import (
     difference,
     estimate,
     regression,
+    regression_difference,
 )
 from xaibench.statistics.regression_measures import REGRESSION
 from xaibench.statistics.resampling import Clusters, Drawing, shared_draws
@@ -31,12 +32,14 @@ NO_SEED = "no seed in common"
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """What a model predicts: ``logits`` ``(seed, sequence, class)``, of which sequences."""
+    """What a model predicts: ``logits`` ``(seed, sequence, class)``, of which sequences, and the
+    ``responses`` that were measured of them, where there are any."""
 
     seeds: NDArray[np.int64]
     sequences: NDArray[np.str_]
     labels: NDArray[np.int64]
     logits: NDArray[np.float64]
+    responses: NDArray[np.float64] | None = None
 
     @property
     def has_classes(self) -> bool:
@@ -58,27 +61,25 @@ def predicted(table: pd.DataFrame) -> dict[str, Predicted]:
         seeds = ordered["seed"].unique()
         once = ordered[ordered["seed"] == seeds[0]]
         logits = ordered[columns].to_numpy(np.float64).reshape(len(seeds), len(once), -1)
-        names = once["sequence"].to_numpy(str)
-        by_model[str(model)] = Predicted(seeds, names, once["label"].to_numpy(np.int64), logits)
+        names, labels = once["sequence"].to_numpy(str), once["label"].to_numpy(np.int64)
+        responses = once["response"].to_numpy(np.float64) if "response" in once else None
+        by_model[str(model)] = Predicted(seeds, names, labels, logits, responses)
     return by_model
 
 
 def classification(
-    predictions: pd.DataFrame,
-    groups: Mapping[str, str] | None,
-    data_seed: int,
-    responses: Mapping[str, float] | None = None,
+    predictions: pd.DataFrame, groups: Mapping[str, str] | None, data_seed: int
 ) -> pd.DataFrame:
     """One row per model and measure, then one per pair of models and measure.
 
-    A model of a single output has Pearson, Spearman and MSE where there are ``responses``, the
-    measured number by the name of a test sequence.
+    A model of a single output has Pearson, Spearman and MSE where the predictions stand beside
+    measured responses.
     """
     drawing = shared_draws(data_seed, "classification", resamples=PASSES, flips=0)
     models = predicted(predictions)
     rows = [
         *_measure_rows(models, groups, drawing),
-        *_regression_rows(models, responses, groups, drawing),
+        *_regression_rows(models, groups, drawing),
         *_difference_rows(models, groups, drawing),
     ]
     return pd.DataFrame(rows, columns=columns_of("classification"))
@@ -97,19 +98,15 @@ def _measure_rows(
 
 
 def _regression_rows(
-    models: Mapping[str, Predicted],
-    responses: Mapping[str, float] | None,
-    groups: Mapping[str, str] | None,
-    drawing: Drawing,
+    models: Mapping[str, Predicted], groups: Mapping[str, str] | None, drawing: Drawing
 ) -> Iterator[dict[str, Any]]:
     for model, own in models.items():
-        if own.has_classes or responses is None:
+        if own.has_classes or own.responses is None:
             continue
-        measured = np.array([responses[name] for name in own.sequences], np.float64)
         clusters = clusters_of(own, groups)
         for measure in REGRESSION:
             estimated = regression(
-                measure, own.logits[:, :, 0], measured, drawing, clusters=clusters
+                measure, own.logits[:, :, 0], own.responses, drawing, clusters=clusters
             )
             yield _measure_row(Question.VALUE, model, "", measure, estimated)
 
@@ -119,16 +116,40 @@ def _difference_rows(
 ) -> Iterator[dict[str, Any]]:
     for model, other in combinations(models, 2):
         first, second = models[model], models[other]
-        if not (first.has_classes and second.has_classes):
-            continue
         seeds = np.intersect1d(first.seeds, second.seeds)
         clusters = clusters_of(first, groups)
-        for measure in MEASURES:
+        for measure in shared_measures(first, second):
             estimated = Discrimination(np.nan, reason=NO_SEED)
             if len(seeds):
-                pair = first.under(seeds), second.under(seeds)
-                estimated = difference(measure, *pair, first.labels, drawing, clusters=clusters)
+                estimated = difference_under(seeds, measure, first, second, drawing, clusters)
             yield _measure_row(Question.BETWEEN_MODELS, model, other, measure, estimated)
+
+
+def shared_measures(first: Predicted, second: Predicted) -> tuple[str, ...]:
+    """What two models can be compared by: those of classes, or of numbers beside responses."""
+    if first.has_classes != second.has_classes:
+        return ()
+    if first.has_classes:
+        return MEASURES
+    return tuple(REGRESSION) if first.responses is not None else ()
+
+
+def difference_under(
+    seeds: NDArray[np.int64],
+    measure: str,
+    first: Predicted,
+    second: Predicted,
+    drawing: Drawing,
+    clusters: Clusters | None = None,
+) -> Discrimination:
+    """A measure of the first minus that of the second, under the same seeds on the same
+    sequences."""
+    one, other = first.under(seeds), second.under(seeds)
+    if measure in MEASURES:
+        return difference(measure, one, other, first.labels, drawing, clusters=clusters)
+    assert first.responses is not None  # ``shared_measures`` says so
+    numbers = one[:, :, 0], other[:, :, 0]
+    return regression_difference(measure, *numbers, first.responses, drawing, clusters=clusters)
 
 
 def clusters_of(own: Predicted, groups: Mapping[str, str] | None) -> Clusters | None:
