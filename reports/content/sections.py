@@ -30,8 +30,8 @@ from ..tables.discrimination import (
     OF_NUMBERS,
     discrimination,
     discrimination_differences,
-    regression_table,
     regression_differences,
+    regression_table,
 )
 from ..tables.failures import unmeasured
 from ..tables.leaderboard import by_seed, leaderboard, standings
