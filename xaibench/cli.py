@@ -302,7 +302,7 @@ def check_model(
     length: Annotated[int, typer.Option(min=1, help="Of random DNA.")] = 200,
     classes: Annotated[
         int | None,
-        typer.Option(min=1, help="How many; 1 for a number (regression) [those of the data, or 2]"),
+        typer.Option(min=1, help="How many; 1 for a number (regression) [those of the labels]"),
     ] = None,
     methods: Annotated[
         list[str] | None, typer.Option("--method", help="A method to try [all]. Repeatable.")

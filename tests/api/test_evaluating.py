@@ -129,7 +129,7 @@ def test_scores_are_those_of_the_command_line_to_the_bit(by_command, method):
     work, _, _ = by_command
     stored = arrays_of(work, explained_spec(work, TrainedModel("Net", 0), method))
     with one_thread():
-        explained = xaibench.explain(made(), work.chosen.codes, method=method)
+        explained = xaibench.explain(made(), work.chosen.codes, method=method, classes=2)
     np.testing.assert_array_equal(explained.scores, stored["scores"])
     np.testing.assert_array_equal(explained.targets, stored["targets"])
 
@@ -246,7 +246,9 @@ def first_of_label(explained):
 
 def of_labels(outputs: int) -> xaibench.Evaluation:
     """Given scores beside the method that they are from, where no label is what is predicted."""
-    explained = xaibench.explain(made(outputs=outputs), CODES, method="input_x_gradient")
+    explained = xaibench.explain(
+        made(outputs=outputs), CODES, method="input_x_gradient", classes=outputs
+    )
     return xaibench.evaluate(
         made(outputs=outputs),
         CODES,
@@ -277,6 +279,27 @@ def test_given_scores_of_one_of_three_classes_say_nothing_of_the_label():
     assert np.isfinite(rows.loc[("given", "gini"), "mean"])
 
 
+def test_without_labels_two_outputs_are_one_number_in_every_function():
+    net, number = made(), xaibench.explain(made(), CODES, method="input_x_gradient")
+    second = xaibench.explain(net, CODES, method="input_x_gradient", target=1)
+    assert (number.origin.target_names, number.outputs.shape) == (("output",), (9, 1))
+    np.testing.assert_allclose(number.scores, second.scores, rtol=1e-5, atol=1e-8)
+    few = {**FEW, "metrics": ["deletion", first_of_label]}
+    given = {"number": number, "second": second, "called": "input_x_gradient"}
+    unlabelled = xaibench.evaluate(net, CODES, given, **few).records
+    assert "not applicable" in set(
+        unlabelled[unlabelled["metric"] == "deletion_probability"]["status"]
+    )
+    labelled = xaibench.evaluate(net, CODES, given, labels=np.arange(9) % 2, **few).records
+    for records in (unlabelled, labelled):
+        rows = records[(records["metric"] == "first_of_label") & (records["control"] == "")]
+        values = {
+            name: each["value"].to_numpy() for name, each in rows.groupby("method", observed=True)
+        }
+        np.testing.assert_allclose(values["number"], values["called"], rtol=1e-5, atol=1e-8)
+        np.testing.assert_allclose(values["second"], values["called"], rtol=1e-5, atol=1e-8)
+
+
 def test_one_output_needs_no_classes():
     got = xaibench.evaluate(made(outputs=1), CODES, ["input_x_gradient"], **FEW)
     assert "deletion_logit_difference" in set(got.to_frame()["metric"])
@@ -299,7 +322,7 @@ def test_a_part_of_what_a_model_returns_has_classes():
 
     takes = {"explain": {"output": "logits"}, "classes": 2}
     got = xaibench.evaluate(Named(), CODES, ["saliency"], **takes, **FEW)
-    alone = xaibench.evaluate(made(), CODES, ["saliency"], **FEW)
+    alone = xaibench.evaluate(made(), CODES, ["saliency"], classes=2, **FEW)
     np.testing.assert_allclose(got.records["value"], alone.records["value"], rtol=1e-5)
 
 

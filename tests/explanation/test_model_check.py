@@ -381,8 +381,25 @@ def test_a_model_is_found_to_be_what_it_is(kind):
 
 
 def checked(kind: Kind, **more: Any) -> ModelCheck:
-    options = {"length": LENGTH, "methods": METHODS, **kind.options, **more}
+    options = {"classes": 2, "length": LENGTH, "methods": METHODS, **kind.options, **more}
     return check_model(seeded(kind.make), **options)
+
+
+@pytest.mark.parametrize(
+    ("make", "output", "units"),
+    [
+        (lambda: Net(1), r"\(N, 1\): one number per sequence, which has no classes", True),
+        (Net, r"\(N, 2\): one number per sequence, the second output less the first", True),
+        (lambda: Net(3), r"logits of 3 classes; a run on data without labels.*output=0", True),
+        (Probabilities, "the second output less the first", False),
+    ],
+)
+def test_without_labels_one_output_is_a_number_and_two_are_their_difference(make, output, units):
+    check = check_model(seeded(make), length=LENGTH, methods=["saliency"])
+    assert re.search(output, check["output"].sentence), check
+    assert check["units"].held is units, check
+    labelled = check_model(seeded(make), ["ACGTTGCA" * 4] * 2, labels=[0, 1], methods=[])
+    assert "logit" in labelled["output"].sentence
 
 
 TASKS = {"length": 600}
@@ -537,7 +554,7 @@ def test_all_installed_methods_are_tried_by_default():
 
 
 def test_the_page_has_a_line_per_finding_and_the_frame_a_row():
-    check = check_model(seeded(Probabilities), length=LENGTH, methods=["saliency"])
+    check = check_model(seeded(Probabilities), classes=2, length=LENGTH, methods=["saliency"])
     first, *lines = str(check).splitlines()
     assert first == "on 8 random sequences of 50 nt"
     assert len(lines) == len(check.findings) == len(check.to_frame())

@@ -136,7 +136,7 @@ def test_sequences_of_a_file_are_taken_with_their_labels(checked, folder):
         "".join(f">s{n}\n{''.join(row)}\n" for n, row in enumerate(rows))
     )
     out = checked("build", "--sequences", "mine.fa")[1]
-    assert "logits of 2 classes" in out
+    assert "one number per sequence, the second output less the first" in out
     assert "labelled" not in out
 
 

@@ -29,8 +29,8 @@ def check_model(
     """What a network does to a few sequences, before any of its explanations is trusted.
 
     ``sequences``, ``labels``, ``layout``, ``alphabet`` and ``explain`` are as for ``explain``;
-    without sequences they are random DNA of ``length``. ``classes`` are those of the labels, else
-    2; fewer than 2 where the output is a number. ``methods`` are tried on it, by default all. The
+    without sequences they are random DNA of ``length``. ``classes`` are those of the labels, by
+    default; 1 where the output is a number. ``methods`` are tried on it, by default all. The
     model is left as found; what is wrong with it is a finding with the mend in its sentence.
 
     >>> network = nn.Sequential(nn.Conv1d(4, 6, 5), nn.ReLU(), nn.AdaptiveMaxPool1d(1),

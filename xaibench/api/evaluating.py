@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from xaibench.artefacts.job import Job, Work
 from xaibench.artefacts.networks import saved_weights
 from xaibench.errors import NotApplicable, UsageError
+from xaibench.nn.explained_output import classes_of
 from xaibench.nn.inference import device_of, logits
 from xaibench.plan.schema import Plan, read_mapping
 from xaibench.plan.sources import MAPPING
@@ -26,7 +27,7 @@ from xaibench.protocols import MethodFacts
 from xaibench.results import reading
 from xaibench.results.reading import Results
 from xaibench.runs import pipeline
-from xaibench.shapes import Labels, Scores
+from xaibench.shapes import Labels, Logits, Scores
 from xaibench.terminal import silent
 from xaibench.values import Sequences, Splits
 
@@ -77,11 +78,13 @@ def evaluate(
         As for ``explain``; ``values.Sequences`` may hold the truth about motifs too.
     explanations
         By name: an ``Explanations``, an array ``(N, L)`` of scores for the class that the (first)
-        model predicts, a function, or the name of a method; or a list of names and functions.
+        model predicts (for the number, where there are no classes), a function, or the name of a
+        method; or a list of names and functions.
         Scores that are given follow no change of the sequences or of the model.
     labels
-        The classes ``(N,)``, or fractional numbers that were measured. Without them the class that
-        the model predicts stands for the label, and there is no accuracy.
+        The classes ``(N,)``, or fractional numbers that were measured. Without them
+        and without ``classes`` one output is a number, and so is the second of two less the first;
+        of more the class that the model predicts stands for the label, and there is no accuracy.
     metrics, operators
         Names, functions, or both by label with options, ``{"top": {"use": "top_k", "k": 10}}``;
         those of a plan by default.
@@ -100,13 +103,13 @@ def evaluate(
     takes = Takes(layout, alphabet, explain)
     models = [*model] if isinstance(model, list | tuple) else [model]
     given = as_sequences(sequences, labels=labels, layout=layout, alphabet=alphabet)
-    given, predicted, labelled = _labelled(takes, models[0], given, classes)
+    given, outputs, labelled = _labelled(takes, models[0], given, classes)
     written: dict[str, Any] = {"attribution": explanations, "metrics": metrics}
     written |= {"operators": operators, "controls": controls, "data_seed": seed}
     written = {name: value for name, value in {**written, **options}.items() if value is not None}
     with TemporaryDirectory() as folder, _network(takes, models) as network:
         held_functions = [_data(given), *network]
-        plan = _written(written, given, predicted, held_functions)
+        plan = _written(written, given, outputs, held_functions)
         plan["dataset"] = {"name": SEQUENCES}
         files = _weights(models, Path(folder))
         plan["models"] = {type(models[0]).__name__: {**_options_of(takes), "weights": files}}
@@ -130,19 +133,22 @@ def _begun(plan: Plan | dict[str, Plan], plugins: tuple[str, ...], folder: Path)
 
 def _labelled(
     takes: Takes, model: Any, given: Sequences, classes: int | None
-) -> tuple[Sequences, Labels, bool]:
-    """The sequences with a class for each output, the class that the model predicts, and whether
-    the labels are more than that; a single output needs no classes."""
-    known = len(given.class_names) if given.has_classes else classes or 0
-    classifier = takes.adapt(model, classes=known, length=given.codes.shape[1])
+) -> tuple[Sequences, Logits, bool]:
+    """The sequences with a class for each output, the outputs of the model, and whether the
+    labels are more than what it predicts; a single output needs no classes."""
+    classifier = takes.adapt(model, classes=classes_of(given, classes), length=given.codes.shape[1])
     with as_usage():
         outputs = logits(classifier, given.codes)
     count = outputs.shape[1]
-    predicted: Labels = outputs.argmax(axis=1).astype(np.int64)
     if given.has_classes or count == 1:
-        return with_classes(given, count), predicted, True
+        return with_classes(given, count), outputs, True
     names = tuple(map(str, range(count)))
-    return replace(given, labels=predicted, class_names=names), predicted, False
+    return replace(given, labels=_predicted(outputs), class_names=names), outputs, False
+
+
+def _predicted(outputs: Logits) -> Labels:
+    classes: Labels = outputs.argmax(axis=1).astype(np.int64)
+    return classes
 
 
 def _data(given: Sequences) -> Plugin:
@@ -202,14 +208,14 @@ def _weights(models: list[Any], folder: Path) -> list[str]:
 
 
 def _written(
-    written: dict[str, Any], given: Sequences, predicted: Labels, functions: list[Plugin]
+    written: dict[str, Any], given: Sequences, outputs: Logits, functions: list[Plugin]
 ) -> dict[str, Any]:
     """The sections of a plan, with the scores and functions that stand in them as plug-ins."""
     plan = dict(written)
     methods = plan["attribution"]
     if isinstance(methods, Mapping):
         methods = {
-            label: _method_of(label, each, given, predicted) for label, each in methods.items()
+            label: _method_of(label, each, given, outputs) for label, each in methods.items()
         }
     plan["attribution"] = section_of("attribution", methods, functions)
     for kind in ("metrics", "operators"):
@@ -218,7 +224,7 @@ def _written(
     return plan
 
 
-def _method_of(label: str, given_as: Any, given: Sequences, predicted: Labels) -> Any:
+def _method_of(label: str, given_as: Any, given: Sequences, outputs: Logits) -> Any:
     """A name, a function or options as they are; scores as a function that looks them up."""
     where = f"explanations[{label!r}]"
     if isinstance(given_as, str | Mapping) or given_as is None:
@@ -228,12 +234,13 @@ def _method_of(label: str, given_as: Any, given: Sequences, predicted: Labels) -
             raise UsageError(
                 f"{where}: expected scores of these sequences in their order, got others"
             )
-        signed, scores, targets = given_as.origin.signed, given_as.scores, given_as.targets
+        signed = given_as.origin.signed
+        scores, targets = _of_outputs(given_as, outputs.shape[1])
     elif callable(given_as):
         return given_as
     else:
         array = given_as.detach().cpu().numpy() if isinstance(given_as, Tensor) else given_as
-        scores, targets = np.asarray(array, np.float32), predicted
+        scores, targets = np.asarray(array, np.float32), _predicted(outputs)
         if scores.shape != given.codes.shape:
             raise UsageError(f"{where}: expected scores {given.codes.shape}, got {scores.shape}")
         signed = bool((scores < 0).any())
@@ -242,6 +249,20 @@ def _method_of(label: str, given_as: Any, given: Sequences, predicted: Labels) -
     look_up.__name__ = f"given_scores_{blake2b(label.encode(), digest_size=4).hexdigest()}"
     look_up.facts = MethodFacts(signed=signed, fixed=True)  # type: ignore[attr-defined]
     return look_up
+
+
+def _of_outputs(explained: Explanations, count: int) -> tuple[Scores, Labels]:
+    """Scores, and the outputs that they are of, of a model that is measured by so many: where it
+    is explained as a number (without labels), that is the second of two classes."""
+    scores, targets = explained.scores, explained.targets
+    known = len(explained.origin.target_names)
+    if (known, count) == (1, 2):
+        return scores, np.ones_like(targets)
+    if (known, count) != (2, 1):
+        return scores, targets
+    if explained.origin.signed:
+        scores = scores * np.where(targets == 1, np.float32(1), np.float32(-1))[:, None]
+    return scores, np.zeros_like(targets)
 
 
 def _looked_up(

@@ -15,6 +15,7 @@ from xaibench.errors import UsageError
 from xaibench.explanation.method_call import Explanation, asks_for, on_both_strands
 from xaibench.explanation.method_call import explain as call_method
 from xaibench.export.values import Origin
+from xaibench.nn.explained_output import EVERY_OUTPUT, UNSAID, classes_of
 from xaibench.nn.inference import logits
 from xaibench.plugins.options import resolve
 from xaibench.plugins.registry import Plugin, nearest
@@ -73,8 +74,9 @@ def explain(
         and which number of what it returns is explained: ``{"output": "counts", "reduce": "sum"}``,
         or a function of it to ``(N,)``.
     classes
-        How many there are, where the model's output does not say it: 2 where a single output is the
-        logit of the second class, or where ``explain`` names a part of what the model returns.
+        How many there are; by default those of the labels. Without labels one output is a number,
+        two are explained by the second less the first, more are classes. With 2 a single output is
+        the logit of the second class, and the predicted one of two outputs is explained.
     references
         Codes or letters ``(N, K, L)`` that a method such as DeepLIFT compares with; without any, 20
         dinucleotide shuffles of each sequence.
@@ -94,8 +96,10 @@ def explain(
     """
     takes = Takes(layout, alphabet, explain)
     given = as_sequences(sequences, layout=layout, alphabet=alphabet)
-    labelled = len(given.class_names) if given.has_classes else 0
-    classifier = takes.adapt(model, classes=classes or labelled, length=given.codes.shape[1])
+    read_as = classes_of(given, classes)
+    if read_as == UNSAID and not _is_predicted(target):
+        read_as = EVERY_OUTPUT
+    classifier = takes.adapt(model, classes=read_as, length=given.codes.shape[1])
     plugin = plugin_of("attribution", method, plugins)
     rules = {"rules": options.pop("rules")} if "rules" in options else {}
     chosen = resolve(plugin, {**options, "strands": strands}, where=plugin.name)
@@ -147,12 +151,16 @@ def _explained(
 def _targets(classifier: Any, given: Sequences, target: Any) -> tuple[Logits, Labels]:
     """The outputs of all sequences, or of one where no more need be known, and the output that is
     explained of each."""
-    predicted = isinstance(target, str) and target == PREDICTED
+    predicted = _is_predicted(target)
     with as_usage():
         outputs = logits(classifier, given.codes if predicted else given.codes[:1])
     if predicted:
         return outputs, outputs.argmax(axis=1).astype(np.int64)
     return outputs, _given_targets(target, with_classes(given, outputs.shape[1]), outputs.shape[1])
+
+
+def _is_predicted(target: Any) -> bool:
+    return isinstance(target, str) and target == PREDICTED
 
 
 def _given_targets(target: Any, given: Sequences, count: int) -> Labels:

@@ -16,6 +16,7 @@ from xaibench.errors import UsageError
 from xaibench.nn.adapted import adapted
 from xaibench.nn.checks.steadiness import CHECKED_SEQUENCES
 from xaibench.nn.devices import moved, seeded
+from xaibench.nn.explained_output import classes_of
 from xaibench.nn.inference import device_of
 from xaibench.nn.machine import kernels
 from xaibench.plan.paths import locate
@@ -98,7 +99,7 @@ def data_of_network(work: Work) -> dict[str, int]:
     and in the shortest sequence."""
     splits = [each for each in (work.splits.train, work.splits.test) if len(each)]
     return {
-        "classes": len(splits[0].class_names),
+        "classes": classes_of(splits[0], None) or 1,
         "length": splits[0].codes.shape[1],
         "shortest": min(int(encoding.lengths(each.codes).min()) for each in splits),
     }

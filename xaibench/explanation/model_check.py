@@ -15,6 +15,7 @@ from xaibench.dna.encoding import to_codes
 from xaibench.errors import UsageError
 from xaibench.nn.adapted import LAYOUTS
 from xaibench.nn.checks.steadiness import CHECKED_SEQUENCES
+from xaibench.nn.explained_output import UNSAID, classes_of
 from xaibench.nn.restore import left_as_found
 from xaibench.plugins.fence import fenced
 from xaibench.plugins.harness_options import Explain
@@ -52,10 +53,11 @@ def check_model(
     """What a network does to a few sequences, before any of its explanations is trusted.
 
     ``sequences`` are letters, codes ``(N, L)`` or labelled ``Sequences``; without any they are
-    random DNA of ``length``. ``classes`` are those of the labels, else 2; fewer than 2 where the
-    output is a number (regression). ``layout``, ``alphabet``, ``explain`` and ``function`` are the
-    options of a model in a plan. Each of ``methods``, by default all that are installed, is tried
-    on two sequences for at most ``seconds``. The model is left as it was.
+    random DNA of ``length``. ``classes`` are those of the labels, by default; 1 where the output is
+    a number (regression). Where nobody says, ``nn.explained_output`` has the rule. ``layout``,
+    ``alphabet``, ``explain`` and ``function`` are the options of a model in a plan. Each of
+    ``methods``, by default all that are installed, is tried on two sequences for at most
+    ``seconds``. The model is left as it was.
 
     UsageError where the arguments themselves are wrong; what is wrong with the model is a finding
     whose ``held`` is False, with the mend in its sentence.
@@ -65,13 +67,13 @@ def check_model(
     ...                         nn.Flatten(), nn.Linear(6, 2))
     >>> check = check_model(network, length=40, methods=["saliency"])
     >>> check.sound, check["output"].sentence
-    (True, '(N, 2): logits of 2 classes')
+    (True, '(N, 2): one number per sequence, the second output less the first')
     """
     if not isinstance(model, nn.Module):
         raise UsageError(f"model: expected a torch.nn.Module, got a {type(model).__name__}")
     data = _data(sequences, labels, length)
     options = {
-        "classes": classes or data.classes,
+        "classes": data.classes if classes is None else classes,
         "layout": _known_layout(layout),
         "alphabet": alphabet,
         "explained": _choice(explain),
@@ -130,7 +132,7 @@ class _Data:
 def _data(
     given: Sequences | Codes | Sequence[str] | None, labels: Sequence[int] | None, length: int
 ) -> _Data:
-    classes = 2
+    classes = UNSAID
     if given is None:
         if length < 1:
             raise UsageError(f"length: expected 1 or more, got {length}")
@@ -138,8 +140,8 @@ def _data(
         codes = drawn.astype(np.uint8)
     elif isinstance(given, Sequences):
         codes = given.codes
-        if given.has_classes:
-            labels, classes = given.labels.tolist(), len(given.class_names)
+        classes = classes_of(given)
+        labels = given.labels.tolist() if given.has_classes else None
     else:
         codes = _as_codes(given)
     if not codes.size:
@@ -148,7 +150,7 @@ def _data(
     rows = np.linspace(0, len(codes) - 1, min(CHECKED_SEQUENCES, len(codes))).astype(np.intp)
     kind = "random sequences" if given is None else f"of {len(codes):,} sequences"
     description = f"{len(rows)} {kind} of {codes.shape[1]:,} nt"
-    classes = max(classes, 0 if known is None else int(known.max()) + 1)
+    classes = max(classes, 0 if known is None else max(2, int(known.max()) + 1))
     return _Data(codes, codes[rows], known, classes, description)
 
 

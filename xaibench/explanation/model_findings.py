@@ -39,6 +39,10 @@ from .findings import ModelFinding
 Options = Mapping[str, Any]
 """Of ``nn.adapted.adapted``: ``classes``, ``layout``, ``alphabet``, ``explained``, ``function``."""
 
+DIFFERENCE = "the second output less the first"
+UNLABELLED_NEED = "; a run on data without labels needs one chosen, as explain.output=0"
+"""What check-model adds of outputs that are classes because nobody says otherwise."""
+
 LABELLED = 500
 """So many labelled sequences, at most, are predicted for each order of the channels."""
 
@@ -82,7 +86,7 @@ def model_findings(
     yield ModelFinding("precision", None, _precision_text(model, inputs))
     yield _gradient(model, codes, targets)
     yield _units(answers, raw, options)
-    yield _explained(answers, targets, options)
+    yield _explained(answers, targets, raw, options)
     return Usable(model, codes, targets, is_steady)
 
 
@@ -122,7 +126,8 @@ def _output(
 ) -> tuple[Answers | None, list[ModelFinding]]:
     """The outputs that are explained, or why there are none."""
     try:
-        answers = first_answers(model, codes, classes=options["classes"], explained=False)
+        said = options["classes"] or None
+        answers = first_answers(model, codes, classes=said, explained=False)
     except NotFinite as error:
         where = _not_finite_weights(model)
         remedy = f"{where} is not finite" if where else "is there a log of 0, or a division by 0?"
@@ -145,7 +150,10 @@ def _meaning(raw: Any, count: int, options: Options) -> str:
     if count > 1 and isinstance(raw, Tensor) and raw[0].numel() == 1:
         return "one logit z for two classes, as (0, z)"
     if count > 1:
-        return f"logits of {count} classes{of}"
+        alone = "" if options["classes"] else UNLABELLED_NEED
+        return f"logits of {count} classes{of}{alone}"
+    if not chosen and _is_difference(raw, count):
+        return f"one number per sequence, {DIFFERENCE}"
     return f"one number per sequence{of}, which has no classes"
 
 
@@ -274,7 +282,7 @@ def _units(answers: Answers, raw: Any, options: Options) -> ModelFinding:
         known = "not probabilities" if units == "logits" else f"log-probabilities (a {units})"
         return ModelFinding("units", True, known)
     if count == 1:
-        return ModelFinding("units", None, caution)
+        return ModelFinding("units", False if units == "softmax" else None, caution)
     if isinstance(raw, Tensor) and raw[0].numel() == 1:
         return ModelFinding(
             "units",
@@ -286,13 +294,18 @@ def _units(answers: Answers, raw: Any, options: Options) -> ModelFinding:
     return ModelFinding("units", False, caution)
 
 
-def _explained(answers: Answers, targets: Labels, options: Options) -> ModelFinding:
+def _is_difference(raw: Any, count: int) -> bool:
+    """Whether the number is that of two outputs without classes."""
+    return count == 1 and isinstance(raw, Tensor) and raw[0].numel() == 2
+
+
+def _explained(answers: Answers, targets: Labels, raw: Any, options: Options) -> ModelFinding:
     explained = explained_outputs(torch.from_numpy(answers.logits)).numpy()
     values = np.take_along_axis(explained, targets[:, None], 1)[:, 0]
     count = answers.logits.shape[1]
     what = _choice_text(options["explained"], options["function"])
     if count == 1:
-        what = what or "the output itself"
+        what = what or (DIFFERENCE if _is_difference(raw, count) else "the output itself")
     else:
         others = "that of the other" if count == 2 else "the mean of the others"
         what = f"the logit of the predicted class minus {others}{what and f', of {what}'}"

@@ -17,7 +17,7 @@ from xaibench.errors import ModelError
 from xaibench.plugins.harness_options import Explain, Layout
 from xaibench.values import N
 
-from .explained_output import explained_number
+from .explained_output import UNSAID, explained_number
 from .layers import one_hot
 
 LAYOUTS: tuple[str, ...] = get_args(Layout)
@@ -163,7 +163,8 @@ def adapted(
         )
     known = _table_of(encode, length)
     plain = known is None or (known[1] == "N4L" and _is_one_hot(known[0]))
-    if explained is None and plain and (classes != 1 or known is None):
+    as_it_is = classes not in (UNSAID, 1) or known is None
+    if explained is None and plain and as_it_is:
         return network
     if known is None:
         raise ModelError(

@@ -12,6 +12,23 @@ from torch import Tensor
 
 from xaibench.errors import ModelError
 from xaibench.plugins.harness_options import Explain
+from xaibench.values import Sequences
+
+UNSAID, EVERY_OUTPUT = 0, -1
+"""In place of a number of classes: nobody says how many; or as many as there are outputs, where
+somebody names one of them to be explained."""
+
+
+def classes_of(sequences: Sequences | None, said: int | None = None) -> int:
+    """How many classes the outputs of a network are read as: as many as somebody says, else those
+    of the labels, else 1, which is none, for measured numbers, or ``UNSAID``."""
+    if said is not None:
+        return said
+    if sequences is None:
+        return UNSAID
+    if sequences.has_classes:
+        return len(sequences.class_names)
+    return 1 if sequences.responses is not None else UNSAID
 
 
 def explained_number(
@@ -24,10 +41,14 @@ def explained_number(
 ) -> Any:
     """Logits ``(N, class)``, or one number per sequence ``(N, 1)``, of what a network returns.
 
-    Without a choice logits pass, and so does a single number where there are no classes; of one
-    output for two classes, the logit ``z`` of the second, ``(0, z)`` are logits with the same
-    probabilities; of two logits where there is one class, which is none, the number is the second
-    less the first. ``classes`` is 0 where nobody knows: then all outputs are classes.
+    Without a choice the rule is, for ``classes`` of ``classes_of``:
+
+    - one output is the number, but where there are two classes the logit ``z`` of the second:
+      ``(0, z)`` are logits with the same probabilities;
+    - two outputs are two logits; where there is no class, or nobody says so, the number is the
+      second less the first;
+    - three outputs and more are logits of as many classes.
+
     The same holds of a part that is chosen by name, and nothing else of it; a column of a tensor is
     a number. Anything else is returned as it is, for the check of outputs to name.
     """
@@ -38,7 +59,7 @@ def explained_number(
     head, column = _part_by_part(outputs, explained.path())
     if explained.chooses_part_alone() and not column:
         logits = _by_default(head, rows, classes)
-        if logits.shape[1:] == (classes or logits.shape[-1],):
+        if logits.shape[1:] == (classes if classes > 0 else logits.shape[-1],):
             return logits
     chosen = reduce(_column, column, head)
     return _as_column(
@@ -47,7 +68,8 @@ def explained_number(
 
 
 def _by_default(outputs: Any, rows: int, classes: int) -> Any:
-    if classes == 1 and isinstance(outputs, Tensor) and tuple(outputs.shape) == (rows, 2):
+    two = isinstance(outputs, Tensor) and tuple(outputs.shape) == (rows, 2)
+    if two and classes in (UNSAID, 1):
         return outputs[:, 1:] - outputs[:, :1]
     if not isinstance(outputs, Tensor) or tuple(outputs.shape) not in ((rows,), (rows, 1)):
         return outputs

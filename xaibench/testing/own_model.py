@@ -16,6 +16,7 @@ from xaibench.dna.encoding import lengths
 from xaibench.errors import UsageError, described
 from xaibench.explanation.model_check import ModelCheck, check_model
 from xaibench.nn.devices import device_named
+from xaibench.nn.explained_output import classes_of
 from xaibench.nn.weights import load_into, read_state, without_prefix
 from xaibench.plan.changes import assign
 from xaibench.plan.paths import locate
@@ -98,6 +99,9 @@ def check_models_by_name(
     options = resolve(plugin, given, where=name)
     data = None if sequences is None else splits_named(sequences, plugins=plugins)[0].test
     about = _about(data, length, classes)
+    # a network that takes the number of classes has as many outputs
+    takes_classes = "classes" in takes(plugin.call)
+    read_as = about["classes"] if takes_classes else classes_of(data, classes)
     model = _OwnModel(plugin, options, about)
     for file in _files(weights, options):
         network = model.with_weights(file).to(place)
@@ -108,7 +112,7 @@ def check_models_by_name(
             check_model(
                 network,
                 data,
-                classes=about["classes"],
+                classes=read_as,
                 length=length,
                 layout=choices["layout"],
                 alphabet=choices["alphabet"],
@@ -127,12 +131,11 @@ def _files(weights: Sequence[str], options: Mapping[str, Any]) -> list[str | Non
 
 
 def _about(data: Sequences | None, length: int, classes: int | None) -> dict[str, int]:
-    """What a network is told of the data; of sequences without classes that it has two."""
+    """What a network is told of the data; that there are two classes where nobody says."""
     if data is None:
         return {"classes": classes or 2, "length": length, "shortest": length}
-    of_data = len(data.class_names) if data.has_classes else 2 - (data.responses is not None)
     return {
-        "classes": classes or of_data,
+        "classes": classes_of(data, classes) or 2,
         "length": data.codes.shape[1],
         "shortest": int(lengths(data.codes).min()),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import torch
@@ -46,8 +47,16 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves
     @property
     def last(self) -> str:
         """The last operation that computes numbers of another kind; "" where there is none."""
+        return self._computing()[0]
+
+    @property
+    def before_last(self) -> str:
+        """The one before it."""
+        return self._computing()[1]
+
+    def _computing(self) -> list[str]:
         computing = (name for name in reversed(self.operations) if name not in _MOVES)
-        return next(computing, "")
+        return [*islice(computing, 2), "", ""]
 
 
 class _TraceBesideCompiled(Trace):  # type: ignore[no-untyped-call]

@@ -46,7 +46,10 @@ class Answers:
 
     @property
     def units(self) -> Units:
-        return units_of(self.logits, last=self.trace.last, spacing=self.trace.spacing)
+        last = self.trace.last
+        if self.logits.shape[1] == 1 and last == "sub":  # the second of two outputs less the first
+            last = self.trace.before_last
+        return units_of(self.logits, last=last, spacing=self.trace.spacing)
 
 
 def steady(model: Any, codes: Codes, *, classes: int, explained: bool = True) -> Answers:
@@ -64,9 +67,11 @@ def steady(model: Any, codes: Codes, *, classes: int, explained: bool = True) ->
     return answers
 
 
-def first_answers(model: Any, codes: Codes, *, classes: int, explained: bool = True) -> Answers:
+def first_answers(
+    model: Any, codes: Codes, *, classes: int | None, explained: bool = True
+) -> Answers:
     """The answers of one pass, within ``answering``; ModelError where the model cannot be called or
-    gives no finite logits of so many classes."""
+    gives no finite logits of so many classes, or where ``classes`` is None of any."""
     # slow to import, and a run whose models are all trained calls none
     from .operations import traced
 

@@ -34,6 +34,8 @@ def units_of(outputs: Logits, *, last: str = "", spacing: float = 0.0) -> Units:
     values, close = outputs.astype(np.float64), max(CLOSE, 4 * spacing)
     between = bool(((values >= 0) & (values <= 1)).all())
     if outputs.shape[1] == 1:  # it may be any number, and be 0 or 1
+        if last in ("_softmax", "softmax") and bool((np.abs(values) <= 1 + close).all()):
+            return "softmax"
         return "sigmoid" if between and "sigmoid" in last and "log" not in last else "logits"
     if between and np.allclose(values.sum(axis=1), 1, rtol=0, atol=close):
         return "softmax"
@@ -51,8 +53,8 @@ def caution_of(units: Units, classes: int) -> str | None:
         return None
     if classes == 1:
         return (
-            "ends in a sigmoid: what is explained changes little where it is near 0 or 1, whatever "
-            "the sequence; return the input of the sigmoid to explain that"
+            f"ends in a {units}: what is explained changes little where a probability is near 0 or "
+            f"1, whatever the sequence; return the input of the {units} to explain that"
         )
     surest = np.e / (np.e + classes - 1)
     return (
