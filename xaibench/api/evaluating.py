@@ -73,7 +73,7 @@ def evaluate(
     ----------
     model
         Any ``torch.nn.Module``, or several of one architecture (folds): replicates, over which
-        intervals are for retraining. They are left as found; all is computed where the first is.
+        intervals are. They are left as found; all is computed where the first is.
     sequences
         As for ``explain``; ``values.Sequences`` may hold the truth about motifs too.
     explanations

@@ -126,8 +126,8 @@ def _output(
 ) -> tuple[Answers | None, list[ModelFinding]]:
     """The outputs that are explained, or why there are none."""
     try:
-        said = options["classes"] or None
-        answers = first_answers(model, codes, classes=said, explained=False)
+        classes = options["classes"] or None
+        answers = first_answers(model, codes, classes=classes, explained=False)
     except NotFinite as error:
         where = _not_finite_weights(model)
         remedy = f"{where} is not finite" if where else "is there a log of 0, or a division by 0?"

@@ -19,11 +19,11 @@ UNSAID, EVERY_OUTPUT = 0, -1
 somebody names one of them to be explained."""
 
 
-def classes_of(sequences: Sequences | None, said: int | None = None) -> int:
-    """How many classes the outputs of a network are read as: as many as somebody says, else those
+def classes_of(sequences: Sequences | None, named: int | None = None) -> int:
+    """How many classes the outputs of a network are read as: as many as ``named``, else those
     of the labels, else 1, which is none, for measured numbers, or ``UNSAID``."""
-    if said is not None:
-        return said
+    if named is not None:
+        return named
     if sequences is None:
         return UNSAID
     if sequences.has_classes:

@@ -30,6 +30,8 @@ def units_of(outputs: Logits, *, last: str = "", spacing: float = 0.0) -> Units:
     'sigmoid'
     >>> units_of(np.array([[0.3, 0.2], [0.9, 0.4]]))
     'logits'
+    >>> units_of(np.array([[-0.5], [0.8]]), last="_softmax")  # one of two less the other
+    'softmax'
     """
     values, close = outputs.astype(np.float64), max(CLOSE, 4 * spacing)
     between = bool(((values >= 0) & (values <= 1)).all())
