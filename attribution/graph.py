@@ -11,6 +11,7 @@ import math
 import re
 from bisect import bisect
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import torch
@@ -37,7 +38,12 @@ def nodes(output: Tensor) -> Iterator[Node]:
 
 def operation(node: Node) -> str:
     """What a node differentiates: ``Convolution`` for ``ConvolutionBackward0``."""
-    return re.sub(r"Backward\d*$", "", node.name())
+    return _differentiated(node.name())
+
+
+@cache
+def _differentiated(name: str) -> str:
+    return re.sub(r"Backward\d*$", "", name)
 
 
 REARRANGING = frozenset(
@@ -52,7 +58,7 @@ _LINEAR_OPERATIONS = re.compile(
     r"Add|Sub|Rsub|Neg|Sum|Mean|Cumsum|Trace|Cat|Stack|Split.*|Unbind|Unfold|Index.*|Gather|Scatter.*"
     r"|Roll|Repeat.*|Tril|Triu|Diagonal.*|.*Pad.*|.*AvgPool.*|.*BatchNorm|MaskedFill|MaskedScatter"
     r"|Upsample.*|Im2Col|Col2Im|Fft.*|Copy.*|AsStrided.*|SqueezeDim.*|ReshapeAlias|Narrow|Detach"
-    r"|PixelShuffle|ViewAsReal|ViewAsComplex"
+    r"|PixelShuffle|ViewAsReal|ViewAsComplex|torch::autograd::Copy.*"
 )
 
 _PRODUCT_OPERATIONS = re.compile(r"Mul|Div|.*[Mm]m|[Mm]v|Dot|.*Convolution.*|Linear|Addcmul|Lerp")
@@ -87,14 +93,14 @@ class Spans:
 
     def enter(self, name: str = "") -> None:
         if not self.depth:
-            self._spans.append((_current_number(), math.inf, name))
+            self._spans.append((current_number(), math.inf, name))
         self.depth += 1
 
     def leave(self) -> None:
         self.depth -= 1
         if not self.depth:
             start, _, name = self._spans.pop()  # its end was infinite until now
-            self._spans.append((start, _current_number(), name))
+            self._spans.append((start, current_number(), name))
 
     def owner(self, node: Node) -> str | None:
         """The name of the span that a node belongs to; None where it belongs to none."""
@@ -108,7 +114,7 @@ class Spans:
         return self.owner(node) is not None
 
 
-def _current_number() -> int:
+def current_number() -> int:
     """The number of an operation that runs now, read from one that is made for it."""
     with torch.enable_grad():
         now = torch.zeros((), requires_grad=True).view(1).grad_fn

@@ -119,12 +119,18 @@ def unruled(output: Tensor, ruled: Spans) -> list[str]:
 def without_rule(output: Tensor, ruled: Spans) -> set[str]:
     """What may keep relevance from adding up on the way to ``output``, outside of the spans with a
     rule: functions that are not proportional to what comes in, and constants that are added."""
-    unproportional = (n for n in nonlinear(output) if not _PROPORTIONAL.fullmatch(operation(n)))
     constants = (
         n for n in nodes(output) if _ADDS_CONSTANT.fullmatch(operation(n)) and _takes_a_constant(n)
     )
-    outside = {n for n in (*unproportional, *constants) if n not in ruled}
+    outside = {*unproportional(output, ruled), *(n for n in constants if n not in ruled)}
     return {operation(node).lower() for node in outside}
+
+
+def unproportional(output: Tensor, ruled: Spans) -> list[Node]:
+    """The functions on the way to ``output``, outside of the spans with a rule, that are not
+    proportional to what comes in."""
+    functions = (n for n in nonlinear(output) if not _PROPORTIONAL.fullmatch(operation(n)))
+    return [node for node in functions if node not in ruled]
 
 
 _PROPORTIONAL = re.compile(

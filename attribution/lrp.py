@@ -8,12 +8,10 @@ functions that are called outside of modules.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
 import torch
@@ -21,7 +19,6 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.overrides import TorchFunctionMode
 
 from xaibench.errors import NotApplicable
 from xaibench.nn.inference import in_calls
@@ -31,20 +28,20 @@ from xaibench.nn.view import ExplainedView
 from xaibench.protocols import method
 from xaibench.values import Attribution
 
-from .graph import depends_on_input, has_parts, on_the_way
-from .linear_maps import of_call, unruled, without_rule
+from .attnlrp import lrp_by_operation
+from .graph import has_parts, on_the_way
+from .linear_maps import unruled, without_rule
+from .lrp_hooks import LinearFunctions, hook_refusal, hook_rule
 from .lrp_rules import (
     LRP_RULES,
     PROPORTIONAL,
     LrpRule,
     Propagation,
-    batch_normalisation,
     linear_map_of,
     redistribute,
     straight_through,
-    surrogate_of_map,
 )
-from .rules import ModuleCall, class_of, module_label, no_rule, outermost_labels
+from .rules import class_of, outermost_labels
 from .user_rules import LayerKey, UserRule, lrp_by_user_rule, require_rules, user_rule
 
 LrpRules = Mapping[LayerKey, LrpRule]
@@ -56,13 +53,15 @@ def lrp(
     inputs: Tensor,
     target: Tensor,
     *,
-    rule: Literal["epsilon", "gamma", "z_plus"] = "epsilon",
+    rule: Literal["epsilon", "gamma", "z_plus", "attnlrp", "cp_lrp"] = "epsilon",
     epsilon: Annotated[float, Field(ge=0)] = 1e-6,
     gamma: Annotated[float, Field(ge=0)] = 0.25,
     rules: LrpRules | None = None,
 ) -> Attribution:
     """Relevance ``(N, C, S)`` of the input, handed back from what is explained by one rule in every
-    linear map (*Bach et al. 2015*; *Montavon et al. 2019*); zero where the base is unknown.
+    linear map (*Bach et al. 2015*; *Montavon et al. 2019*); zero where the base is unknown. For
+    networks with attention, ``attnlrp`` and ``cp_lrp`` have a rule for every operation
+    (``attnlrp_rules``; *Achtibat et al. 2024*, *Ali et al. 2022*) and take no further option.
 
     An output ``y_j = sum_i z_ij`` of a linear map hands its relevance to its addends, weight x
     activation and the bias, ``R_i = sum_j R_j c_ij z_ij / sum_i c_ij z_ij``: in proportion to them
@@ -89,6 +88,8 @@ def lrp(
     """
     rules = {} if rules is None else rules
     require_rules(rules, "lrp")
+    if rule in ("attnlrp", "cp_lrp"):
+        return lrp_by_operation(model, inputs, target, rules, constant_attention=rule == "cp_lrp")
     along, against = {"epsilon": (1, 1), "gamma": (1 + gamma, 1), "z_plus": (1, 0)}[rule]
     with_bias_unit = partial(Propagation, along, against, epsilon)
     parts = [
@@ -143,7 +144,7 @@ def _propagating(
         if whole is not model:
             hook = _from_what_is_explained(propagation, target)
             hooks.enter_context(whole.register_forward_hook(hook))
-        hooks.enter_context(_LinearFunctions(propagation))
+        hooks.enter_context(LinearFunctions(propagation))
         yield
 
 
@@ -154,9 +155,9 @@ def _hooks(whole: nn.Module, propagation: Propagation, rules: LrpRules) -> Itera
     for path, module in on_the_way(whole, "lrp"):
         rule = _rule_of(path, module, rules)
         if rule is not None:
-            yield from _hook_rule(path, module, rule, propagation, running)
+            yield from hook_rule(path, module, rule, propagation, running)
         elif not _passes(path, module):
-            yield from _hook_refusal(path, module, propagation, running)
+            yield from hook_refusal(path, module, propagation, running)
 
 
 def _rule_of(path: str, module: nn.Module, rules: LrpRules) -> LrpRule | None:
@@ -189,123 +190,6 @@ def _layers_without_rule(model: nn.Module) -> list[str]:
 
 
 lrp.layers_without_rule = _layers_without_rule  # type: ignore[attr-defined]
-
-
-def _hook_rule(
-    path: str, module: nn.Module, rule: LrpRule, propagation: Propagation, running: list[nn.Module]
-) -> list[Any]:
-    """Put a rule's surrogate in the place of a module's output; parts of it run as they are."""
-    signature, in_place = inspect.signature(module.forward), getattr(module, "inplace", False)
-    inputs: list[tuple[Tensor, ...]] = []
-
-    def before(module: nn.Module, arguments: Any, keywords: Any) -> Any:
-        propagation.ruled.enter()
-        running.append(module)
-        if len(running) > 1:
-            return None
-        bound = signature.bind(*arguments, **keywords)
-        tensors = [each for each in bound.arguments.values() if isinstance(each, Tensor)]
-        inputs.append(tuple(tensors))
-        # In place it rewrites a copy: the rule needs what came in.
-        return ((tensors[0].clone(),), {}) if in_place else None
-
-    def after(module: nn.Module, arguments: Any, output: Any) -> Any:
-        if len(running) == 1:
-            call = ModuleCall(module, inputs.pop(), output)
-            output = _with_surrogate(path, rule, propagation, call)
-            if in_place:  # whoever has the tensor that is rewritten gets the way back too
-                output = call.inputs[0].copy_(output)
-        running.pop()
-        propagation.ruled.leave()
-        return output
-
-    before_it = module.register_forward_pre_hook(before, with_kwargs=True)
-    return [before_it, module.register_forward_hook(after)]
-
-
-def _with_surrogate(path: str, rule: LrpRule, propagation: Propagation, call: ModuleCall) -> Tensor:
-    """The surrogate of a module's output; one that is refused where a row is no sequence."""
-    output, sequences = call.output, len(propagation.bias_unit)
-    name = module_label(path, call.module)
-    if not isinstance(output, Tensor):
-        raise NotApplicable(f"lrp: {name} gives more than the one tensor of a rule")
-    if len(output) != sequences:
-        message = f"lrp: {name} gives {len(output)} rows for {sequences} sequences"
-        refused: Tensor = _refused(propagation, output, NotApplicable(message))
-        return refused
-    surrogate: Tensor = rule(propagation, call)
-    return surrogate
-
-
-def _hook_refusal(
-    path: str, module: nn.Module, propagation: Propagation, running: list[nn.Module]
-) -> list[Any]:
-    """Refuse what a module without a rule gives, once relevance comes back to it."""
-
-    def after(module: nn.Module, arguments: Any, output: Any) -> Any:
-        propagation.ruled.leave()
-        return output if running else _refused(propagation, output, no_rule("lrp", path, module))
-
-    enter = module.register_forward_pre_hook(lambda *call: propagation.ruled.enter())
-    return [enter, module.register_forward_hook(after)]
-
-
-def _refused(propagation: Propagation, output: Any, error: NotApplicable) -> Any:
-    """The output; the error is raised once relevance comes back to it, at once where the output is
-    no tensor, which cannot tell."""
-    if not isinstance(output, Tensor):
-        raise error
-    # Taken together with a map behind it, a last map inside would be handed relevance past this.
-    propagation.maps.pop(output, None)
-
-    def refuse(gradient: Tensor) -> None:
-        raise error
-
-    if output.requires_grad:
-        output.register_hook(refuse)  # type: ignore[no-untyped-call]
-    return output
-
-
-class _LinearFunctions(TorchFunctionMode):
-    """Linear maps outside of modules have the rule of those inside."""
-
-    def __init__(self, propagation: Propagation) -> None:
-        super().__init__()
-        self.propagation = propagation
-
-    def __torch_function__(
-        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        output = function(*args, **kwargs)
-        propagation = self.propagation
-        rule = None if propagation.ruled.depth else _rule_of_function(function, args, kwargs)
-        if rule is None or len(output) != len(propagation.bias_unit):
-            return output  # a row that is no sequence: ``_refuse_linear_maps_outside`` sees it
-        propagation.ruled.enter()
-        surrogate = rule(propagation, output)
-        propagation.ruled.leave()
-        return surrogate
-
-
-_BATCH_NORM = inspect.signature(functional.batch_norm)
-
-
-def _rule_of_function(
-    function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]
-) -> Callable[[Propagation, Tensor], Tensor] | None:
-    """``(propagation, output) -> surrogate`` of a call of a linear map; None for any other."""
-    if function is not functional.batch_norm:
-        linear_map = of_call(function, arguments, keywords)
-        return None if linear_map is None else partial(surrogate_of_map, linear_map=linear_map)
-    bound = _BATCH_NORM.bind(*arguments, **keywords)
-    bound.apply_defaults()
-    module = SimpleNamespace(**bound.arguments)
-    if module.training or module.running_mean is None or not depends_on_input(module.input):
-        return None
-    return lambda propagation, output: batch_normalisation(
-        propagation, ModuleCall(module, (module.input,), output)
-    )
 
 
 def _refuse_linear_maps_outside(propagation: Propagation, explained: Tensor) -> None:

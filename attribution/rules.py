@@ -1,13 +1,17 @@
-"""What a rule for a module is given, under DeepLIFT and LRP, and the error where there is none."""
+"""What a rule is given, for a module or for a function, under DeepLIFT and LRP, and the error where
+there is none."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.parametrize import type_before_parametrizations
+from torch.utils._pytree import tree_map_only
 
 from xaibench.errors import NotApplicable
 
@@ -25,6 +29,56 @@ class ModuleCall:
     module: Any
     inputs: tuple[Tensor, ...]
     output: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class OperationCall:
+    """One call of a function or of a method of tensors."""
+
+    function: Any
+    arguments: tuple[Any, ...]
+    keywords: dict[str, Any]
+
+    def run(self) -> Any:
+        return self.function(*self.arguments, **self.keywords)
+
+    def argument(self, place: int, name: str, default: Any = None) -> Any:
+        """By place or by name."""
+        if place < len(self.arguments):
+            return self.arguments[place]
+        return self.keywords.get(name, default)
+
+    def tensors(self) -> list[Tensor]:
+        """All that it is given, also in lists."""
+        tensors: list[Tensor] = []
+        for each in (*self.arguments, *self.keywords.values()):
+            if isinstance(each, Tensor):
+                tensors.append(each)
+            elif isinstance(each, list | tuple):
+                tensors += [part for part in each if isinstance(part, Tensor)]
+        return tensors
+
+    def changed(self, change: Callable[[Tensor], Any]) -> OperationCall:
+        """The same call of other tensors."""
+        given = (self.arguments, self.keywords)
+        arguments, keywords = tree_map_only(Tensor, change, given)
+        return replace(self, arguments=arguments, keywords=keywords)
+
+
+def out_of_place(function: Any) -> Any:
+    """The function that gives what this one writes into its argument."""
+    name = function.__name__
+    if name.endswith("__"):
+        return getattr(Tensor, f"__{name[3:]}") if name.startswith("__i") else function
+    if not name.endswith("_"):
+        return function
+    homes = (torch, functional, Tensor)
+    return next(getattr(home, name[:-1]) for home in homes if hasattr(home, name[:-1]))
+
+
+def without(keywords: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Keywords but for those of these names."""
+    return {name: each for name, each in keywords.items() if name not in names}
 
 
 def module_label(path: str, module: Any) -> str:

@@ -87,6 +87,14 @@ def test_the_methods_of_the_page_are_ones_that_a_plan_can_name(tmp_path, monkeyp
     assert read_plan("plan.yaml").attribution["deeplift"].options["strands"] == "both"
 
 
+def test_the_layers_and_heads_of_the_page_are_of_the_shapes_that_it_says() -> None:
+    block = next(each for each in blocks("python", "attribution.md") if "head_relevance" in each)
+    exec(block, names := {"__name__": "page"})
+    assert {each.shape for each in names["layers"].values()} == {(1, 40, 16)}
+    assert names["heads"]["layer.self_attn"].shape == (1, 2, 40, 8)
+    assert names["of_each_head"].shape == (1, 2)
+
+
 def test_every_method_stands_on_the_page() -> None:
     page = (DOCS / "attribution.md").read_text()
     ours = set(available("attribution")) - {"centre_of_package", "broken"}
