@@ -12,7 +12,7 @@ that go by its modules.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -32,17 +32,14 @@ def faster(model: nn.Module) -> Iterator[None]:
     A model may say so where it takes features ``(N, D, S)`` in any strides, so never calls ``view``
     on them. Another is left alone.
     """
-    patched = []
-    try:
-        for module in model.modules() if getattr(model, "any_strides", False) else ():
-            for name, method in _FASTER_METHODS.get(type(module), {}).items():
-                if _is_plain(module):
-                    setattr(module, name, partial(method, module))
-                    patched.append((module, name))
+    modules = model.modules() if getattr(model, "any_strides", False) else ()
+    with ExitStack() as patched:
+        for module in (each for each in modules if type(each) in _FASTER_METHODS):
+            methods = _FASTER_METHODS[type(module)] if _is_plain(module) else {}
+            for name, method in methods.items():
+                setattr(module, name, partial(method, module))
+                patched.callback(delattr, module, name)  # the one of its class shows again
         yield
-    finally:
-        for module, name in patched:
-            delattr(module, name)  # the one of its class shows again
 
 
 def _is_plain(module: nn.Module) -> bool:

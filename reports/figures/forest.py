@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
@@ -63,12 +67,7 @@ def _panel(results: Results, model: str, rows: pd.DataFrame, x: Axis) -> Panel:
         axes.axvline(0, color=GREY, linewidth=1, linestyle=(0, (4, 2)), clip_on=False)
         box = axes.get_window_extent()
         for place, (name, row) in enumerate(zip(names, rows.to_dict("records"), strict=True)):
-            style = figure_of.get(str(row["method"]), PLAIN)
-            for ends, look in ((OUTER, THIN), (INNER, THICK)):
-                values = np.array([row[end] for end in ends])
-                if np.isfinite(values).all():
-                    draw_line(axes, values, np.full(2, float(place)), Style(style.colour), **look)
-            draw_dot(axes, row["mean"], place, style.colour)
+            _draw_gap(axes, place, row, figure_of.get(str(row["method"]), PLAIN).colour)
             down = float(axes.transData.transform((0.0, place))[1])
             write(figure, (AIR, down), name)
             write(figure, (box.x1 + AIR, down), numbers[place], color=GREY)
@@ -77,6 +76,15 @@ def _panel(results: Results, model: str, rows: pd.DataFrame, x: Axis) -> Panel:
     gaps = ", ".join(f"{name} {mean:.2f}" for name, mean in zip(names, rows["mean"], strict=True))
     title = f"{model}: {CANNOT}" if failed else model
     return Panel(model, title, figure, f"Gap to random deletion on {model}: {gaps}")
+
+
+def _draw_gap(axes: Axes, place: int, row: Mapping[Hashable, Any], colour: str) -> None:
+    """The mean as a dot, and those of its intervals that are known as lines."""
+    for ends, look in ((OUTER, THIN), (INNER, THICK)):
+        values = np.array([row[end] for end in ends])
+        if np.isfinite(values).all():
+            draw_line(axes, values, np.full(2, float(place)), Style(colour), **look)
+    draw_dot(axes, row["mean"], place, colour)
 
 
 THIN = {"linewidth": 1.2}

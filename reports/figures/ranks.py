@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from xaibench.plan.primary import PRIMARY
@@ -66,51 +68,71 @@ def _panel(results: Results, model: str, rows: pd.DataFrame) -> Panel:
     return Panel(model, model, _figure(names, ranks, difference, looks), alt)
 
 
+@dataclass(frozen=True, slots=True)
+class _Diagram:
+    """The axes, in pixels, of ranks from 1 to ``highest``; their line is ``line`` high, and names
+    are beyond ``margin`` on either side."""
+
+    axes: Axes
+    width: float
+    margin: float
+    line: float
+    highest: float
+
+    def place(self, rank: float) -> float:
+        """Where a rank is on the line."""
+        return self.margin + (rank - 1) / (self.highest - 1) * (self.width - 2 * self.margin)
+
+    def stroke(self, points: list[tuple[float, float]], style: Style, thick: float) -> None:
+        x, y = np.array(points).T
+        draw_line(self.axes, x, y, style, linewidth=thick, linestyle="-")
+
+
 def _figure(names: list[str], ranks: np.ndarray, difference: float, looks: list[Style]) -> Figure:
     """Best rank on the left; names of the better half on the left, of the others on the right."""
     bars = groups(ranks, difference)
-    half = (len(names) + 1) // 2
     above, below = 46.0, 14 + STEP * len(bars)
-    height = above + below + _ROW_HEIGHT * half + 8
+    height = above + below + _ROW_HEIGHT * ((len(names) + 1) // 2) + 8
     margin = max(map(width_of, names)) + width_of("  00.00") + 3 * AIR
     width = max(PANEL_WIDTH, 2 * margin + 200)
-    low, high = 1.0, max(float(len(names)), 1 + difference)
-
-    def place(rank: float) -> float:
-        return margin + (rank - low) / (high - low) * (width - 2 * margin)
-
     with canvas(width, height) as figure:
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
         axes.set(xlim=(0, width), ylim=(0, height))
-        line = height - above
-
-        def stroke(points: list[tuple[float, float]], style: Style, thick: float) -> None:
-            x, y = np.array(points).T
-            draw_line(axes, x, y, style, linewidth=thick, linestyle="-")
-
-        stroke([(place(low), line), (place(high), line)], PLAIN, 1)
-        every = math.ceil(TICK / (place(2) - place(1)))
-        for rank in range(1, len(names) + 1, every):
-            stroke([(place(rank), line), (place(rank), line + 4)], PLAIN, 1)
-            write(figure, (place(rank), line + 12), str(rank), ha="center", color=GREY)
-        top = height - 10
-        span = [(place(low), top - 4), (place(low + difference), top - 4)]
-        stroke(span, Style(INK), 2)
-        write(figure, (span[1][0] + AIR, top - 4), f"critical difference {difference:.2f}")
+        highest = max(float(len(names)), 1 + difference)
+        diagram = _Diagram(axes, width, margin, height - above, highest)
+        _draw_scale(figure, diagram, len(names))
+        _draw_difference(figure, diagram, difference, height - 14)
         for number, (first, last) in enumerate(bars):
-            level = line - 8 - STEP * number
-            ends = [(place(ranks[first]) - 3, level), (place(ranks[last]) + 3, level)]
-            stroke(ends, Style(INK), 3.2)
-        for k, (name, rank, look) in enumerate(zip(names, ranks, looks, strict=True)):
-            better = k < half
-            row = k if better else len(names) - 1 - k
-            down = line - below - _ROW_HEIGHT * (row + 0.5)
+            level = diagram.line - 8 - STEP * number
+            left, right = diagram.place(ranks[first]) - 3, diagram.place(ranks[last]) + 3
+            diagram.stroke([(left, level), (right, level)], Style(INK), 3.2)
+        for place, (name, rank, look) in enumerate(zip(names, ranks, looks, strict=True)):
+            better = place < (len(names) + 1) // 2
+            row = place if better else len(names) - 1 - place
+            down = diagram.line - below - _ROW_HEIGHT * (row + 0.5)
             edge = margin - AIR if better else width - margin + AIR
-            stroke([(place(rank), line), (place(rank), down), (edge, down)], look, 1.2)
-            draw_dot(axes, place(rank), line, look.colour)
-            side = "right" if better else "left"
-            out = -AIR if better else AIR
+            at = diagram.place(rank)
+            diagram.stroke([(at, diagram.line), (at, down), (edge, down)], look, 1.2)
+            draw_dot(axes, at, diagram.line, look.colour)
             text = f"{name}  {rank:.2f}" if better else f"{rank:.2f}  {name}"
+            out, side = (-AIR, "right") if better else (AIR, "left")
             write(figure, (edge + out / 2, down), text, ha=side)
     return figure
+
+
+def _draw_scale(figure: Figure, diagram: _Diagram, methods: int) -> None:
+    """The line of the ranks, and the numbers for which there is room."""
+    place, line = diagram.place, diagram.line
+    diagram.stroke([(place(1), line), (place(diagram.highest), line)], PLAIN, 1)
+    every = math.ceil(TICK / (place(2) - place(1)))
+    for rank in range(1, methods + 1, every):
+        diagram.stroke([(place(rank), line), (place(rank), line + 4)], PLAIN, 1)
+        write(figure, (place(rank), line + 12), str(rank), ha="center", color=GREY)
+
+
+def _draw_difference(figure: Figure, diagram: _Diagram, difference: float, height: float) -> None:
+    """The critical difference as a bar of its length."""
+    end = diagram.place(1 + difference)
+    diagram.stroke([(diagram.place(1), height), (end, height)], Style(INK), 2)
+    write(figure, (end + AIR, height), f"critical difference {difference:.2f}")

@@ -28,23 +28,7 @@ from .summaries import signed_methods
 
 def description(work: Work) -> dict[str, Any]:
     """The data and the models of a run, for ``environment.json``."""
-    plan, splits = work.plan, work.splits
-    sizes = {"train": len(splits.train), "test": len(splits.test), "explained": len(work.chosen)}
-    if splits.validation is not None:
-        sizes["validation"] = len(splits.validation)
-    dataset = {
-        "name": plan.dataset.use,
-        "note": splits.note,
-        "facts": dict(splits.facts),
-        "sizes": sizes,
-        "length": int(splits.train.codes.shape[1]),
-        "class_names": list(splits.train.class_names),
-        "test_counts": np.bincount(
-            splits.test.labels, minlength=len(splits.train.class_names)
-        ).tolist(),
-        "groups": splits.background.groups is not None,
-        "inside_motif": _share_inside_motif(splits.background),
-    }
+    plan = work.plan
     parameters = {
         trained.name: trainings.card(work, trained)["parameters"]
         for trained in _first_replicates(plan)
@@ -52,7 +36,7 @@ def description(work: Work) -> dict[str, Any]:
     }
     return {
         "data": work.data,
-        "dataset": dataset,
+        "dataset": _dataset(work),
         "floor": trainings.stored_trivial_baselines(work),
         "parameters": parameters,
         "replicates": {
@@ -70,6 +54,27 @@ def description(work: Work) -> dict[str, Any]:
         **explanations.what_is_explained(work),
         **_single_outputs(work),
         "cautions": [*of_answers(work), *_cautions(work)],
+    }
+
+
+def _dataset(work: Work) -> dict[str, Any]:
+    """What the data are and how many."""
+    splits = work.splits
+    sizes = {"train": len(splits.train), "test": len(splits.test), "explained": len(work.chosen)}
+    if splits.validation is not None:
+        sizes["validation"] = len(splits.validation)
+    return {
+        "name": work.plan.dataset.use,
+        "note": splits.note,
+        "facts": dict(splits.facts),
+        "sizes": sizes,
+        "length": int(splits.train.codes.shape[1]),
+        "class_names": list(splits.train.class_names),
+        "test_counts": np.bincount(
+            splits.test.labels, minlength=len(splits.train.class_names)
+        ).tolist(),
+        "groups": splits.background.groups is not None,
+        "inside_motif": _share_inside_motif(splits.background),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import NamedTuple
 
 from xaibench.dna import replacement
@@ -83,11 +84,10 @@ def curve_keys(work: Work, source: str) -> list[CurveKey]:
 
 def _of_map(work: Work, source: str) -> Iterator[CurveKey]:
     """The curves along a source's own map."""
-    for kind in CURVE_ROWS:
-        if kind != "other_models" or len(work.plan.models) > 1:
-            for operator in _operators(work, kind):
-                for order in orders(work, kind):
-                    yield CurveKey(source, operator, order, kind=kind)
+    alone = len(work.plan.models) == 1
+    for kind in (kind for kind in CURVE_ROWS if not (alone and kind == "other_models")):
+        for operator, order in product(_operators(work, kind), orders(work, kind)):
+            yield CurveKey(source, operator, order, kind=kind)
 
 
 def _of_controls(work: Work, method: str) -> Iterator[CurveKey]:
@@ -95,10 +95,9 @@ def _of_controls(work: Work, method: str) -> Iterator[CurveKey]:
     if not work.plan.controlled:
         return
     for kind, row in CURVE_ROWS.items():
-        if row.controls and orders(work, kind):
-            for operator in _operators(work, kind):
-                for control in work.plan.controls:
-                    yield CurveKey(method, operator, control=control, kind=kind)
+        operators = _operators(work, kind) if row.controls and orders(work, kind) else []
+        for operator, control in product(operators, work.plan.controls):
+            yield CurveKey(method, operator, control=control, kind=kind)
 
 
 def _of_random(work: Work) -> Iterator[CurveKey]:

@@ -159,9 +159,7 @@ def explain(
     error, change = _completeness_of(batches)
     if promised is not None and error > promised * change + _ALLOWED_ROUNDINGS * view.rounding:
         raise _less_complete(
-            f"{name} promises contributions that sum to the change of the output within "
-            f"{promised:g} of its root mean square; the largest error is {error:.3g}, the root "
-            f"mean square {change:.3g}. {parts_of(model, codes[:1])}",
+            f"{_broken_promise(name, promised, error, change)} {parts_of(model, codes[:1])}",
             view.without_rule,
         )
     none = np.empty((0, codes.shape[1]), np.float32)
@@ -189,6 +187,14 @@ def _targets_of_batch(targets: Labels | None, rows: slice, outputs: Logits | Non
     assert outputs is not None  # for the type checker
     predicted: Labels = outputs.argmax(axis=1).astype(np.int64)
     return predicted
+
+
+def _broken_promise(name: str, promised: float, error: float, change: float) -> str:
+    return (
+        f"{name} promises contributions that sum to the change of the output within {promised:g} "
+        f"of its root mean square; the largest error is {error:.3g}, the root mean square "
+        f"{change:.3g}."
+    )
 
 
 def _less_complete(message: str, without_rule: set[str]) -> ValueError:

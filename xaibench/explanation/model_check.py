@@ -199,7 +199,12 @@ def _left_as_it_was(model: nn.Module) -> Iterator[None]:
         with left_as_found(model):
             yield
     finally:
-        with torch.no_grad():
-            for buffer, before in buffers:
-                if buffer.shape == before.shape:
-                    buffer.copy_(before)
+        _restore(buffers)
+
+
+@torch.no_grad()
+def _restore(buffers: list[tuple[Tensor, Tensor]]) -> None:
+    """Into each of the buffers what it was before, where it has the shape for it."""
+    for buffer, before in buffers:
+        if buffer.shape == before.shape:
+            buffer.copy_(before)

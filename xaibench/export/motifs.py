@@ -69,18 +69,28 @@ def finemo(blocks: Blocks, folder: Path) -> Written:
         for block in notes.about(blocks, forward=placed):
             append("sequences", block.one_hot)
             append("contributions", half_precision(block.of_bases, "finemo"))
-            where = block.sequences.intervals
-            if placed and where is not None:
-                for name in where.chromosomes:
-                    chromosomes.setdefault(name, len(chromosomes))
-                append("chr", np.array(where.chromosomes))
-                ids = [chromosomes[name] for name in where.chromosomes]
-                append("chr_id", np.array(ids, np.uint32))
-                append("start", where.starts.astype(np.int32))
-                append("peak_id", np.arange(peaks, peaks + len(block), dtype=np.uint32))
-                append("peak_name", np.array(block.sequences.names))
-                peaks += len(block)
+            regions = _regions(block, chromosomes, peaks) if placed else {}
+            for name, rows in regions.items():
+                append(name, rows)
+            peaks += len(block)
     return Written((path,), notes.lines)
+
+
+def _regions(
+    block: Explanations, chromosomes: dict[str, int], peaks: int
+) -> dict[str, NDArray[Any]]:
+    """Where the sequences of a block are; its chromosomes are numbered on in ``chromosomes``, its
+    peaks from ``peaks`` on."""
+    where = block.sequences.intervals
+    assert where is not None  # all have been looked at
+    ids = [chromosomes.setdefault(name, len(chromosomes)) for name in where.chromosomes]
+    return {
+        "chr": np.array(where.chromosomes),
+        "chr_id": np.array(ids, np.uint32),
+        "start": where.starts.astype(np.int32),
+        "peak_id": np.arange(peaks, peaks + len(block), dtype=np.uint32),
+        "peak_name": np.array(block.sequences.names),
+    }
 
 
 def chrombpnet(blocks: Blocks, folder: Path) -> Written:

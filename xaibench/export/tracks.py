@@ -76,9 +76,7 @@ def bigwig(
     def values(placed: PlacedScores) -> Iterator[tuple[str, int, int, float]]:
         # pybigtools prints what its iterator raises, and ends the file as if that were all
         try:
-            for stretch in mean_scores(placed, counts):
-                for start, value in zip(*stretch.known, strict=True):
-                    yield stretch.chromosome, start, start + 1, value
+            yield from _positions(placed, counts)
         except BaseException as error:
             failed.append(error)
 
@@ -88,6 +86,13 @@ def bigwig(
         if failed:
             raise failed[0]
     return Written((path,), _notes(placed, counts))
+
+
+def _positions(placed: PlacedScores, counts: Counter[str]) -> Iterator[tuple[str, int, int, float]]:
+    """Chromosome, start, end and score of every position that has one, in order."""
+    for stretch in mean_scores(placed, counts):
+        for start, value in zip(*stretch.known, strict=True):
+            yield stretch.chromosome, start, start + 1, value
 
 
 def bedgraph(blocks: Blocks, folder: Path) -> Written:

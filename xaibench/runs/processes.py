@@ -49,23 +49,14 @@ def in_processes(
 
     UsageError where processes end again and again before they have begun.
     """
-    waiting, workers, early = deque(tasks), list[_Worker](), 0
+    waiting, workers = deque(tasks), list[_Worker]()
+
+    def start() -> None:
+        while waiting and len(workers) < count:
+            workers.append(_started(begin, given, waiting.popleft(), imports))
+
     try:
-        while waiting or any(worker.is_busy for worker in workers):
-            while waiting and len(workers) < count:
-                workers.append(_started(begin, given, waiting.popleft(), imports))
-            for worker in _ready(workers):
-                kind, content = worker.message()
-                if kind == "progress":
-                    hear(*content)
-                    continue
-                if kind == "died":
-                    workers.remove(worker)
-                early = early + 1 if kind == "died" and not worker.has_begun else 0
-                _require_a_beginning(early, content)
-                if kind != "begun" and worker.is_busy:
-                    yield worker.task, content
-                worker.goes_on(kind, waiting)
+        yield from _outcomes(workers, waiting, start, hear)
     finally:
         for worker in workers:
             worker.end()
@@ -151,6 +142,30 @@ def _ready(workers: Sequence[_Worker]) -> list[_Worker]:
     """Those that have said something, or have ended."""
     heard = set(wait([end for w in workers for end in (w.connection, w.process.sentinel)]))
     return [w for w in workers if {w.connection, w.process.sentinel} & heard]
+
+
+def _outcomes(
+    workers: list[_Worker],
+    waiting: deque[Any],
+    start: Callable[[], None],
+    hear: Callable[..., None],
+) -> Iterator[tuple[Any, Any]]:
+    """Tasks with their outcomes until none is left; ``start`` begins processes where some lack."""
+    early = 0
+    while waiting or any(worker.is_busy for worker in workers):
+        start()
+        for worker in _ready(workers):
+            kind, content = worker.message()
+            if kind == "progress":
+                hear(*content)
+                continue
+            if kind == "died":
+                workers.remove(worker)
+            early = early + 1 if kind == "died" and not worker.has_begun else 0
+            _require_a_beginning(early, content)
+            if kind != "begun" and worker.is_busy:
+                yield worker.task, content
+            worker.goes_on(kind, waiting)
 
 
 def _started(

@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 
 from xaibench.errors import UsageError
@@ -80,8 +81,9 @@ def _sweep(store: Path) -> None:
             shutil.rmtree(unfinished, ignore_errors=True)
         else:
             unfinished.unlink(missing_ok=True)
-    for pattern in (f"{TEMPORARY}*", f"*/{TEMPORARY}*"):
-        for unfinished in store.parent.glob(pattern):
-            with suppress(OSError):  # gone meanwhile, or a folder
-                if time.time() - unfinished.lstat().st_mtime > _ABANDONED_AFTER:
-                    unfinished.unlink()
+    for unfinished in chain.from_iterable(
+        store.parent.glob(pattern) for pattern in (f"{TEMPORARY}*", f"*/{TEMPORARY}*")
+    ):
+        with suppress(OSError):  # gone meanwhile, or a folder
+            if time.time() - unfinished.lstat().st_mtime > _ABANDONED_AFTER:
+                unfinished.unlink()

@@ -403,24 +403,32 @@ def fasta_records(text: TextIO) -> Iterator[tuple[str, str]]:
 
 
 def _records(text: TextIO) -> Iterator[tuple[str, str]]:
-    """Headers and letters; lines that begin with ; are comments."""
+    """Headers and letters."""
     header = ""
     letters: list[str] = []
-    for block in iter(lambda: text.read(_BLOCK) + text.readline(), ""):
-        if header and ">" not in block and ";" not in block:
-            letters.append(block)  # inside of a chromosome no line needs to be parsed
-            continue
-        for line in filter(None, map(str.strip, block.split("\n"))):
-            if line.startswith(">"):
-                if header:
-                    yield header, _without_blanks(letters)
-                header, letters = line, []
-            elif header and not line.startswith(";"):
-                letters.append(line)
-            elif not line.startswith(";"):
-                raise ValueError(f"a FASTA file that begins with {line[:20]!r}, not with '>'")
+    for piece in _pieces(text):
+        if piece.startswith(">"):
+            if header:
+                yield header, _without_blanks(letters)
+            header, letters = piece, []
+        elif header:
+            letters.append(piece)
+        else:
+            line = piece.split("\n", 1)[0]
+            raise ValueError(f"a FASTA file that begins with {line[:20]!r}, not with '>'")
     if header:
         yield header, _without_blanks(letters)
+
+
+def _pieces(text: TextIO) -> Iterator[str]:
+    """Headers, and letters of a line or, inside of a chromosome, where no line needs to be parsed,
+    of many; lines that begin with ; are comments."""
+    for block in iter(lambda: text.read(_BLOCK) + text.readline(), ""):
+        if ">" in block or ";" in block:
+            lines = filter(None, map(str.strip, block.split("\n")))
+            yield from (line for line in lines if not line.startswith(";"))
+        elif letters := block.strip():
+            yield letters
 
 
 def _without_blanks(letters: list[str]) -> str:
