@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from small_run import LEAN, finished
 
-from xaibench.cli import loading
+from xaibench.cli.run import loading
 
 SLOW = ("captum", "matplotlib", "pandas", "rich", "scipy.special", "scipy.stats", "sklearn")
 

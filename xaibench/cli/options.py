@@ -1,0 +1,20 @@
+"""What several commands share: an option, and how one ends that could not do all."""
+
+from typing import Annotated
+
+import typer
+
+from xaibench.terminal import echo
+
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", help="A file or module whose functions are plug-ins. Repeatable."),
+]
+
+
+def fail(failures: list[str]) -> None:
+    """Exit code 1 with a line for each thing that failed, if anything did."""
+    for failure in failures:
+        echo(f"failed: {failure}", err=True)
+    if failures:
+        raise typer.Exit(1)
