@@ -14,6 +14,7 @@ PACKAGES = [
     ".analysis.claims",
     ".api",
     ".artefacts",
+    ".cli",
     ".comparison",
     ".data",
     ".data.audit",
