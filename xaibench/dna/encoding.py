@@ -87,15 +87,18 @@ def to_letters(codes: Codes) -> list[str]:
     >>> to_letters(np.array([[0, 1, 2, 3], [4, 0, 2, 4]], np.uint8))
     ['ACGT', 'NAG']
     """
-    rows = zip(_LETTER_OF[codes], lengths(codes), strict=True)
-    return [row[:length].tobytes().decode() for row, length in rows]
+    text, width = _LETTER_OF[codes].tobytes().decode(), codes.shape[1]
+    ends = enumerate(lengths(codes).tolist())
+    return [text[row * width : row * width + length] for row, length in ends]
 
 
 def lengths(codes: Codes) -> NDArray[np.intp]:
     """``(sequence,)``: positions up to the last known base; 0 where none is known."""
-    ends = np.where(codes < N, np.arange(1, codes.shape[1] + 1), 0)
-    last: NDArray[np.intp] = ends.max(axis=1, initial=0)
-    return last
+    if not codes.shape[1]:
+        return np.zeros(len(codes), np.intp)
+    backwards = codes[:, ::-1] < N
+    unknown = backwards.argmax(axis=1)  # N behind the last base; 0 too where all are
+    return np.where(backwards.any(axis=1), codes.shape[1] - unknown, 0)
 
 
 def reverse_complement(codes: Codes) -> Codes:

@@ -35,6 +35,9 @@ from xaibench.randomness import identity, stream, streams
 from xaibench.shapes import Codes, Labels, Logits, Scores
 from xaibench.values import Attribution, N, Sequences
 
+_SUPPLIED = ("codes", "valid", "references", "generators", "test_split")
+"""Keywords that a method's signature may ask for."""
+
 _BATCHES_LENT = 16
 """For so many batches the model is lent and looked over together; a block of them is computed again
 where the device runs out of memory."""
@@ -111,6 +114,9 @@ def explain(
     where half precision leaves nothing to promise.
     """
     device, name = device_of(model), method_name(method)
+    asked = frozenset(each for each in _SUPPLIED if asks_for(method, each))
+    if "references" in asked and references is None:
+        raise ValueError(f"references: {name} asks for them, got None")
     batch_size = batch_size or explained_rows(codes.shape[1], device)
     view, facts = ExplainedView(model), method_facts(method)
     promised = facts.completeness
@@ -130,8 +136,8 @@ def explain(
             view.counting(),
         ):
             inputs = encoded(model, codes[rows]).requires_grad_()
-            supplied = _supplied(method, model, codes[rows], own, seed, component)
-            if asks_for(method, "test_split"):
+            supplied = _supplied(asked, model, codes[rows], own, seed, component)
+            if "test_split" in asked:
                 supplied["test_split"] = _required_split(test_split, name)
             passed = _float32(view.first_pass(inputs)) if facts.single_pass else None
             classes = _targets_of_batch(targets, rows, passed)
@@ -321,7 +327,7 @@ def _seeded_batch(seed: int, component: str, codes: Codes) -> Iterator[None]:
 
 
 def _supplied(
-    method: Callable[..., Any],
+    asked: frozenset[str],
     model: Any,
     codes: Codes,
     references: Codes | None,
@@ -330,15 +336,13 @@ def _supplied(
 ) -> dict[str, Any]:
     """The keywords of this batch that the method's signature asks for, on the model's device."""
     supplied: dict[str, Any] = {}
-    if asks_for(method, "codes"):
+    if "codes" in asked:
         supplied["codes"] = moved(codes, device_of(model))
-    if asks_for(method, "valid"):
+    if "valid" in asked:
         supplied["valid"] = moved(codes, device_of(model)) < N
-    if asks_for(method, "generators"):
+    if "generators" in asked:
         supplied["generators"] = list(streams(seed, component, codes))
-    if asks_for(method, "references"):
-        if references is None:
-            raise ValueError(f"references: {method_name(method)} asks for them, got None")
+    if "references" in asked and references is not None:
         sequences, count, length = references.shape
         given = encoded(model, references.reshape(sequences * count, length))
         supplied["references"] = given.reshape(sequences, count, *given.shape[1:])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from xaibench.artefacts.artefact import Memory, arrays_in, as_files, identified, print_of
 from xaibench.artefacts.explanations import (
@@ -27,7 +28,7 @@ from xaibench.explanation.guards import GUARDED, guarded
 from xaibench.explanation.method_call import Explanation, asks_for
 from xaibench.nn.checks.steadiness import steady
 from xaibench.nn.checks.units import caution_of
-from xaibench.nn.inference import logits
+from xaibench.nn.inference import batch_rows, device_of, logits
 from xaibench.nn.outputs import OF_OTHERS
 from xaibench.plan.schema import Plan
 from xaibench.progress import announce
@@ -238,7 +239,8 @@ def _block(explaining: Explaining, target: str | int, *, check: bool) -> dict[st
     if _is_of_one_pass(explaining):
         # for such a method a pass of its own, to predict, would be a third of all that is computed
         given = None if target == "predicted" else targets_of(target, labels, None)
-        explanation = _explained(explaining, codes, given)
+        together = rows_of_one_pass(codes.shape[1], device_of(explaining.classifier))
+        explanation = _explained(explaining, codes, given, together=together)
         outputs = explanation.outputs
         assert outputs is not None  # for the type checker
         targets = targets_of(target, labels, outputs)
@@ -254,6 +256,17 @@ def _block(explaining: Explaining, target: str | int, *, check: bool) -> dict[st
     arrays = {"scores": explanation.scores, "targets": targets, "outputs": outputs}
     bases = explanation.hypothetical
     return arrays if bases is None else {**arrays, "hypothetical": bases}
+
+
+def rows_of_one_pass(length: int, device: torch.device) -> int:
+    """How many sequences of a length a method of one pass explains together: as many as go through
+    the model together, in equal parts of a block. What is done per batch is done less often.
+
+    >>> rows_of_one_pass(200, torch.device("cpu"))
+    147
+    """
+    most = batch_rows(length, device)
+    return -(-BLOCK // -(-BLOCK // most))
 
 
 def _is_of_one_pass(explaining: Explaining) -> bool:

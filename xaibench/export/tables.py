@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
@@ -19,6 +18,9 @@ from .values import Blocks, Explanations, Origin, Written, spans
 
 _REPEATED = ("target", "predicted", "chromosome", "strand")
 """Columns of few words; a dictionary of numbers or letters costs time and saves nothing."""
+
+_RANGED = ("name", "target", "predicted", "output", "chromosome", "start", "end", "strand")
+"""Columns whose range in a row group a reader can skip by; nobody looks for scores by theirs."""
 
 
 def scores(blocks: Blocks, folder: Path) -> Written:
@@ -63,7 +65,9 @@ def parquet(blocks: Blocks, folder: Path) -> Written:
     schema = pa.schema([(name, _arrow_types()[name]) for name in columns], metadata)
     with (
         replacing(path) as file,
-        pq.ParquetWriter(file, schema, use_dictionary=list(_REPEATED)) as writer,
+        pq.ParquetWriter(
+            file, schema, use_dictionary=list(_REPEATED), write_statistics=list(_RANGED)
+        ) as writer,
     ):
         for block in chain([first], each):
             writer.write_table(pa.Table.from_pydict(_columns(block), schema=schema))
@@ -82,29 +86,34 @@ def _arrow_types() -> dict[str, Any]:
     return {**texts, **places, "output": pa.float32(), "outputs": floats, "scores": floats}
 
 
-def _columns(block: Explanations) -> dict[str, list[Any]]:
-    """One list per column of the table, with one element per sequence."""
+def _columns(block: Explanations) -> dict[str, Any]:
+    """One list or array per column of the table, with one element per sequence."""
     names = np.array(block.origin.target_names, dtype=object)
     known = block.outputs is not None
     outputs = block.outputs if known else np.full((len(block), 0), np.nan, np.float32)
     assert outputs is not None  # for the type checker
     classes = outputs.shape[1] > 1
     rows = np.arange(len(block))
-    columns: dict[str, list[Any]] = {
+    columns: dict[str, Any] = {
         "name": list(block.sequences.names),
         "sequence": to_letters(block.sequences.codes),
         "target": names[block.targets].tolist(),
         "predicted": names[outputs.argmax(1)].tolist() if classes else [None] * len(block),
         "output": outputs[rows, block.targets].tolist() if known else [None] * len(block),
         "outputs": outputs.tolist() if known else [None] * len(block),
-        "scores": list(_without_padding(block)),
+        "scores": _without_padding(block),
     }
     return {**columns, **_places(block)}
 
 
-def _without_padding(block: Explanations) -> Iterator[Any]:
-    for row, length in zip(block.scores, lengths(block.sequences.codes), strict=True):
-        yield row[:length]
+def _without_padding(block: Explanations) -> Any:
+    """A list of scores per sequence, as Arrow has them: numbers, and where each list ends."""
+    import pyarrow as pa
+
+    ends = lengths(block.sequences.codes)
+    known = block.scores[np.arange(block.scores.shape[1]) < ends[:, None]]
+    offsets = np.concatenate([[0], ends.cumsum()]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(known, pa.float32()))
 
 
 def _places(block: Explanations) -> dict[str, list[Any]]:

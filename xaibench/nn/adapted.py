@@ -8,6 +8,7 @@ makes K numbers of what the module returns.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Any, get_args
 
 import torch
@@ -127,7 +128,8 @@ class AdaptedModel(nn.Module):
 
 def _dtype_of(network: nn.Module) -> torch.dtype:
     """The type of a network's numbers: its first parameter in floating point says."""
-    for parameter in (*network.parameters(), *network.buffers()):
+    # one after the other: what all are is asked with every batch
+    for parameter in chain(network.parameters(), network.buffers()):
         if parameter.is_floating_point():
             return parameter.dtype
     return torch.float32

@@ -1,5 +1,8 @@
 """Probabilities are told from logits, and only they."""
 
+import sys
+from importlib.abc import MetaPathFinder
+
 import numpy as np
 import pytest
 import torch
@@ -56,3 +59,18 @@ def test_log_probabilities_need_no_caution_and_probabilities_do():
     assert caution_of("log-softmax", 3) is None
     assert "at most 0.73" in str(caution_of("softmax", 2))
     assert "(a sigmoid)" in str(caution_of("sigmoid", 3))
+
+
+class _NoCompiler(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.startswith("torch._dynamo"):
+            raise ImportError(name)
+        return None
+
+
+def test_the_trace_of_a_model_does_not_import_the_compiler(monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("torch._dynamo")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [_NoCompiler(), *sys.meta_path])
+    _, trace = traced(lambda: torch.relu(RAW))  # would be empty where the pass cannot be traced
+    assert trace.last == "relu"

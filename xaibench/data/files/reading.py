@@ -444,18 +444,31 @@ def _header(line: str, label: str, number: int = 0) -> dict[str, str]:
     >>> _header(">peak7 1 split=test", "label")
     {'name': 'peak7', 'label': '1', 'split': 'test'}
     """
-    name, *fields = re.sub(r";(?=\w+=)", " ", line[1:]).split() or [""]
-    lone = [word for word in fields if "=" not in word]
-    keyed = [word.split("=", 1) for word in fields if "=" in word]
+    name, lone, keyed = _header_words(line)
     columns = ["name", *(key.casefold() for key, _ in keyed)]
-    _require_few(len(columns))
-    twice = [key for key, count in Counter(columns).items() if count > 1]
-    if twice:
-        raise ValueError(f"{shortened(repr(twice[0]))} twice in the header of row {number}")
+    if keyed:
+        _require_different_keys(columns, number)
     row = {"name": name}
     if label and len(lone) == 1 and label.casefold() not in columns:
         row[label] = lone[0]
     return row | dict(keyed)
+
+
+def _header_words(line: str) -> tuple[str, list[str], list[list[str]]]:
+    """The name, the words without and those with a =, as key and value."""
+    if "=" not in line:  # of most files, and of ten thousands of lines
+        name, *lone = line[1:].split() or [""]
+        return name, lone, []
+    name, *fields = re.sub(r";(?=\w+=)", " ", line[1:]).split() or [""]
+    keyed = [word.split("=", 1) for word in fields if "=" in word]
+    return name, [word for word in fields if "=" not in word], keyed
+
+
+def _require_different_keys(columns: list[str], number: int) -> None:
+    _require_few(len(columns))
+    twice = [key for key, count in Counter(columns).items() if count > 1]
+    if twice:
+        raise ValueError(f"{shortened(repr(twice[0]))} twice in the header of row {number}")
 
 
 def _bed(path: Path) -> pd.DataFrame:
