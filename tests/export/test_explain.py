@@ -2,12 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from elsewhere import Elsewhere
 from explained import npz_of
 from safetensors.numpy import load_file
 from safetensors.torch import save_file
@@ -17,7 +19,9 @@ from xaibench.artefacts.artefact import arrays_of
 from xaibench.artefacts.explanations import explained_spec
 from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.dna.encoding import to_codes
+from xaibench.errors import UsageError
 from xaibench.export import computing
+from xaibench.export.request import _on_device
 
 LENGTH = 12
 
@@ -143,6 +147,18 @@ def test_a_method_that_does_not_apply_is_a_line_and_the_others_are_written(place
     assert "failed: linear, weights fold0, attention: the model has no attention" in err
 
 
+def test_all_is_computed_on_the_device_that_is_named(place, call):
+    words = (*OWN, "--weights", "fold0.safetensors", "--format", "scores", "-o", "out")
+    with Elsewhere() as device:
+        code, _, err = call(*words, "--device", "cuda")
+    assert code == 0, err
+    assert device.sent["pinned"] == device.sent["uint8"] > 0
+    assert device.sent["stayed"] == 0  # nothing is computed on the CPU
+    read = npz_of("out/scores.npz")
+    assert read["scores"] == pytest.approx(contributions("fold0.safetensors"), abs=1e-5)
+    assert json.loads(Path("out/about.json").read_text())["device"] == "cuda (Pretended)"
+
+
 def test_a_model_that_draws_numbers_is_not_explained(place, call):
     torch.manual_seed(0)
     save_file(
@@ -185,6 +201,10 @@ def test_a_model_that_draws_numbers_is_not_explained(place, call):
             "--genome FILE",
         ),
         ((*OWN[:-1], "sality", "--weights", "fold0.safetensors"), "did you mean 'saliency'"),
+        (
+            (*OWN, "--weights", "fold0.safetensors", "--device", "cuda:1"),
+            "device: torch has no 'cuda:1' on this machine, which has cpu; name one of these",
+        ),
         (("explain", "."), "expected the folder of a run, got one without plan.yaml"),
     ],
 )
@@ -207,6 +227,14 @@ def test_a_target_that_does_not_exist_is_answered_with_those_that_do(place, call
 
 
 # Of a run
+
+
+def test_a_run_of_a_device_that_is_not_there_is_explained_on_another(run_folder):
+    job = run_folder.job
+    there = replace(job, plan=job.plan.model_copy(update={"device": "cuda"}))
+    with pytest.raises(UsageError, match=r"tiny: the run has the device: .* as --device cpu"):
+        _on_device(there, None)
+    assert _on_device(there, "cpu").plan == job.plan
 
 
 @pytest.fixture(scope="module")
@@ -285,6 +313,7 @@ def test_other_sequences_are_explained_by_the_models_of_a_run(run_folder, call, 
         (("--method", "lrp"), "--method lrp: not in the run; known: deeplift"),
         (("--weights", "a.pt"), "is a run and has its own"),
         (("--target", "label"), "the run explained what is predicted"),
+        (("--device", "cuda"), "torch has no 'cuda' on this machine, which has cpu"),
         (("--set", "attribution.deeplift.strands=both"), "expected sequences to explain, got none"),
     ],
 )

@@ -53,6 +53,10 @@ def explain(
     ] = None,
     plugins: Plugins = None,
     threads: Annotated[int, typer.Option(min=1, max=1000, help="Torch threads.")] = 1,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Where all is computed: cuda, cuda:1, mps [cpu, or that of RUN]."),
+    ] = None,
 ) -> None:
     """Explain sequences with a model of your own or of a run, into files that other tools read."""
     from xaibench.export.explain import explain_into
@@ -70,6 +74,7 @@ def explain(
         tuple(seeds or ()),
         tuple(changes or ()),
         tuple(plugins or ()),
+        device,
     )
     failures: list[str] = []
     notes: dict[str, None] = {}

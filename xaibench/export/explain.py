@@ -16,6 +16,7 @@ import numpy as np
 from xaibench.artefacts.subsets import subset
 from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.errors import Missing, NotApplicable, UsageError, described, message_of
+from xaibench.nn.devices import described_device
 from xaibench.plugins.registry import Plugin
 from xaibench.progress import Progress, progress_of
 from xaibench.storage.artefacts import Store
@@ -132,6 +133,7 @@ def _blocks(
         "target": subject.target,
         "options": plan.attribution[pair.method].options,
         "data_seed": plan.data_seed,
+        "device": described_device(plan.device),
     }
     if not subject.of_run:
         return computed(pair, Store(export.folder / PARTS), done), facts

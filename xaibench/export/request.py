@@ -15,6 +15,7 @@ from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.data.files.reading import holds_intervals
 from xaibench.data.loading import load_splits
 from xaibench.errors import UsageError
+from xaibench.nn.devices import device_named
 from xaibench.plan.changes import assign
 from xaibench.plan.schema import Plan, of_mapping
 from xaibench.plugins.registry import nearest
@@ -32,7 +33,8 @@ class Request:
 
     ``source`` is the folder of a run or the name of a model; ``weights`` are of the latter.
     ``models`` and ``seeds`` choose among those of a run. ``changes`` are ``key=value``, the keys
-    those of a plan.
+    those of a plan. ``device`` is where all is computed; where it is not given the CPU, or the
+    device of the run.
     """
 
     source: str
@@ -45,6 +47,7 @@ class Request:
     seeds: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,10 @@ def _of_own_model(request: Request) -> Explainable:
             raise UsageError(f"{option}: is for a run; {request.source} is a model by its name")
     written = _written(request)
     written["models"] = {request.source: {"weights": list(request.weights)}}
+    if request.device:
+        written["device"] = request.device
     plan = _changed_plan(written, request)
+    device_named(plan.device)
     with announce_if_slow("reading the data"):
         work = prepare(Job(plan, "", request.plugins, Path()))
     trained = tuple(TrainedModel(request.source, seed) for seed in seeds_of(plan, request.source))
@@ -156,7 +162,7 @@ def _say_left_out(train: Sequences) -> None:
 
 
 def _of_run(request: Request, folder: Path) -> Explainable:
-    job = job_of_folder(folder, request.plugins)
+    job = _on_device(job_of_folder(folder, request.plugins), request.device)
     plan = job.plan
     models = _chosen(request.models, tuple(plan.models), "--model")
     trained = tuple(each for model in models for each in _replicates(plan, model, request.seeds))
@@ -181,6 +187,18 @@ def _of_run(request: Request, folder: Path) -> Explainable:
     work = replace(work, job=replace(job, plan=changed))
     sequences = _relabelled(splits.test, work.splits.test.class_names)
     return Explainable(work, sequences, trained, tuple(given.attribution), request.target)
+
+
+def _on_device(job: Job, name: str | None) -> Job:
+    """The job of a run, on a device of this machine; the training is what it was."""
+    if name is None:
+        try:
+            device_named(job.plan.device)
+        except UsageError as error:
+            raise UsageError(f"{job.folder}: the run has the {error}, as --device cpu") from None
+        return job
+    device_named(name)
+    return replace(job, plan=job.plan.model_copy(update={"device": name}))
 
 
 def _of_run_itself(request: Request, job: Job, trained: tuple[TrainedModel, ...]) -> Explainable:
