@@ -114,8 +114,8 @@ def explain(
     where half precision leaves nothing to promise.
     """
     device, name = device_of(model), method_name(method)
-    wanted = frozenset(each for each in _SUPPLIED if asks_for(method, each))
-    if "references" in wanted and references is None:
+    keywords = frozenset(each for each in _SUPPLIED if asks_for(method, each))
+    if "references" in keywords and references is None:
         raise ValueError(f"references: {name} asks for them, got None")
     batch_size = batch_size or explained_rows(codes.shape[1], device)
     view, facts = ExplainedView(model), method_facts(method)
@@ -136,8 +136,8 @@ def explain(
             view.counting(),
         ):
             inputs = encoded(model, codes[rows]).requires_grad_()
-            supplied = _supplied(wanted, model, codes[rows], own, seed, component)
-            if "test_split" in wanted:
+            supplied = _supplied(keywords, model, codes[rows], own, seed, component)
+            if "test_split" in keywords:
                 supplied["test_split"] = _required_split(test_split, name)
             passed = _float32(view.first_pass(inputs)) if facts.single_pass else None
             classes = _targets_of_batch(targets, rows, passed)
@@ -327,7 +327,7 @@ def _seeded_batch(seed: int, component: str, codes: Codes) -> Iterator[None]:
 
 
 def _supplied(
-    wanted: frozenset[str],
+    keywords: frozenset[str],
     model: Any,
     codes: Codes,
     references: Codes | None,
@@ -336,13 +336,13 @@ def _supplied(
 ) -> dict[str, Any]:
     """The keywords of this batch that the method's signature asks for, on the model's device."""
     supplied: dict[str, Any] = {}
-    if "codes" in wanted:
+    if "codes" in keywords:
         supplied["codes"] = moved(codes, device_of(model))
-    if "valid" in wanted:
+    if "valid" in keywords:
         supplied["valid"] = moved(codes, device_of(model)) < N
-    if "generators" in wanted:
+    if "generators" in keywords:
         supplied["generators"] = list(streams(seed, component, codes))
-    if "references" in wanted and references is not None:
+    if "references" in keywords and references is not None:
         sequences, count, length = references.shape
         given = encoded(model, references.reshape(sequences * count, length))
         supplied["references"] = given.reshape(sequences, count, *given.shape[1:])
