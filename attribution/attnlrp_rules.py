@@ -26,7 +26,6 @@ import inspect
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,7 +40,7 @@ from . import eager_attention
 from .attnlrp_gradients import Absorbed, LayerNorm, Proportional, Softmax
 from .graph import REARRANGING, depends_on_input, operation
 from .lrp_rules import Propagation
-from .rules import OperationCall, out_of_place, without
+from .rules import OperationCall, of_one_input, out_of_place, signature, without
 
 
 class Operations(TorchFunctionMode):
@@ -101,14 +100,9 @@ def _elementwise(operations: Operations, call: OperationCall) -> Any:
     """All relevance is handed on, but for what the function is at 0."""
     if len(call.tensors()) > 1:
         return call.run()  # bounds that are tensors
-    function = out_of_place(call.function)
-    in_place = function is not call.function or bool(call.keywords.get("inplace"))
-    values, *others = call.arguments or (call.keywords["input"],)
-    keywords = without(call.keywords, "input", "inplace")
+    values, function, in_place = of_one_input(call)
     with operations.ruled():
-        output = Proportional.apply(  # type: ignore[no-untyped-call]
-            lambda values: function(values, *others, **keywords), operations.absorbed, values
-        )
+        output = Proportional.apply(function, operations.absorbed, values)  # type: ignore[no-untyped-call]
     return values.copy_(output) if in_place else output
 
 
@@ -270,12 +264,9 @@ def _bound(call: OperationCall, function: Any) -> SimpleNamespace:
     if call.function is not function:
         name = function.__name__
         raise NotApplicable(f"lrp: expected {name} of torch.nn.functional, got another {name}")
-    bound = _signature(function).bind(*call.arguments, **call.keywords)
+    bound = signature(function).bind(*call.arguments, **call.keywords)
     bound.apply_defaults()
     return SimpleNamespace(**bound.arguments)
-
-
-_signature = cache(inspect.signature)
 
 
 def _added_product(operations: Operations, call: OperationCall) -> Any:

@@ -13,13 +13,11 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from xaibench.errors import NotApplicable
@@ -29,7 +27,8 @@ from xaibench.nn.view import ExplainedView
 from xaibench.protocols import method
 from xaibench.values import Attribution
 
-from .deeplift_rules import DEEPLIFT_RULES, LINEAR, DeepLiftRule, bilinear
+from .deeplift_functions import Functions
+from .deeplift_rules import DEEPLIFT_RULES, LINEAR, DeepLiftRule
 from .graph import depends_on_input, has_parts, nonlinear, on_the_way, operation
 from .references import constant_reference, hypothetical
 from .rules import ModuleCall, class_of, module_label, no_rule, outermost_labels
@@ -143,23 +142,23 @@ def _by_rules(model: Any, shape: tuple[int, ...], rules: DeepLiftRules) -> Itera
     """In this context gradients pass the modules of a model by their rules; ``shape``
     ``(input, row)`` is how its rows are grouped."""
     whole = model.classifier if isinstance(model, ExplainedView) else model
-    products = _Products(shape)
+    functions = Functions(shape, _ByRule.apply)
     with explainable(whole), ExitStack() as hooks:
-        for handle in _hooks(whole, rules, products):
+        for handle in _hooks(whole, rules, functions):
             hooks.enter_context(handle)
-        hooks.enter_context(products)
+        hooks.enter_context(functions)
         yield
 
 
-def _hooks(whole: nn.Module, rules: DeepLiftRules, products: _Products) -> Iterator[Any]:
+def _hooks(whole: nn.Module, rules: DeepLiftRules, functions: Functions) -> Iterator[Any]:
     """Handles of the hooks, put in one after the other, that make every module one with a rule, one
     that is refused, or one whose gradient passes."""
     for path, module in on_the_way(whole, "deeplift"):
         rule = _rule_of(path, module, rules)
         if rule is not None:
-            yield from _hook_rule(path, module, rule, products)
+            yield from _hook_rule(path, module, rule, functions)
         elif module is not whole and not _passes(module):
-            refuse = partial(_refuse, path, products)
+            refuse = partial(_refuse, path, functions)
             yield module.register_forward_pre_hook(refuse, with_kwargs=True)
 
 
@@ -184,8 +183,15 @@ def _layers_without_rule(model: nn.Module) -> list[str]:
 deeplift.layers_without_rule = _layers_without_rule  # type: ignore[attr-defined]
 
 
-_CONTAINERS = frozenset({nn.Sequential, nn.ModuleList, nn.ModuleDict})
-"""Of torch's own modules that are made of others, those that compute nothing themselves."""
+_CONTAINERS = frozenset(
+    {
+        *(nn.Sequential, nn.ModuleList, nn.ModuleDict),
+        *(nn.MultiheadAttention, nn.Transformer, nn.TransformerEncoder, nn.TransformerDecoder),
+        *(nn.TransformerEncoderLayer, nn.TransformerDecoderLayer),
+    }
+)
+"""Of torch's own modules that are made of others, those that compute nothing themselves, or by
+functions that have a rule alone."""
 
 
 def _passes(module: nn.Module) -> bool:
@@ -198,50 +204,14 @@ def _passes(module: nn.Module) -> bool:
 
 
 def _refuse(
-    path: str, products: _Products, module: nn.Module, arguments: Any, keywords: Any
+    path: str, functions: Functions, module: nn.Module, arguments: Any, keywords: Any
 ) -> None:
     """NotApplicable where something that depends on the input comes to a module without a rule."""
-    if not products.depth and any(map(depends_on_input, tree_leaves((arguments, keywords)))):
+    if not functions.depth and any(map(depends_on_input, tree_leaves((arguments, keywords)))):
         raise no_rule("deeplift", path, module)
 
 
-class _Products(TorchFunctionMode):
-    """Products of two tensors that depend on the input have their rule outside of modules too:
-    gates and attention are mostly written so.
-
-    ``depth`` counts the modules with a rule that run now: what runs within one is its rule's.
-    """
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        super().__init__()
-        self.shape = shape
-        self.depth = 0
-
-    def __torch_function__(
-        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        output = function(*args, **(kwargs or {}))
-        name = getattr(function, "__name__", "")
-        if self.depth or name not in _PRODUCTS or "out" in (kwargs or {}):
-            return output
-        # By name too (``input`` sorts before ``mat2`` and ``other``), or in a list, as for einsum.
-        leaves = tree_leaves((args, [value for _, value in sorted((kwargs or {}).items())]))
-        factors = [each for each in leaves if isinstance(each, Tensor)]
-        equation = [each for each in leaves if isinstance(each, str)]
-        if len(factors) != 2 or not all(map(depends_on_input, factors)):
-            return output
-        if any(len(each) % math.prod(self.shape) for each in (*factors, output)):
-            return output  # no rows of sequences and references: completeness will tell
-        module = SimpleNamespace(forward=partial(function, *equation))
-        return _ByRule.apply(bilinear, module, self.shape, output, *factors)  # type: ignore[no-untyped-call]
-
-
-_PRODUCTS = frozenset(
-    {"mul", "__mul__", "__rmul__", "multiply", "matmul", "__matmul__", "bmm", "einsum"}
-)
-
-
-def _hook_rule(path: str, module: nn.Module, rule: DeepLiftRule, products: _Products) -> list[Any]:
+def _hook_rule(path: str, module: nn.Module, rule: DeepLiftRule, functions: Functions) -> list[Any]:
     """Run a module off the graph, and put its rule in the place of its gradient.
 
     A module may run more than once, and in place: then it rewrites what it was given, as it would
@@ -252,8 +222,8 @@ def _hook_rule(path: str, module: nn.Module, rule: DeepLiftRule, products: _Prod
     running: list[tuple[Tensor, ...]] = []  # the arguments of calls that have not returned yet
 
     def before(module: nn.Module, arguments: Any, keywords: Any) -> Any:
-        products.depth += 1
-        if products.depth > 1:
+        functions.depth += 1
+        if functions.depth > 1:
             running.append(())
             return None
         bound = signature.bind(*arguments, **keywords)
@@ -266,8 +236,8 @@ def _hook_rule(path: str, module: nn.Module, rule: DeepLiftRule, products: _Prod
     def after(module: nn.Module, arguments: Any, output: Any) -> Any:
         inputs = running.pop()
         if any(each.requires_grad for each in inputs):  # else it does not depend on the input
-            output = _with_rule(path, module, rule, products.shape, inputs, output)
-        products.depth -= 1  # not before: functions that the rule calls are its own
+            output = _with_rule(path, module, rule, functions.shape, inputs, output)
+        functions.depth -= 1  # not before: functions that the rule calls are its own
         return output
 
     before_it = module.register_forward_pre_hook(before, with_kwargs=True)

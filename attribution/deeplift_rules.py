@@ -118,6 +118,24 @@ def adaptive_max_pool(call: ModuleCall) -> Backward:
     return _to_winners(call, winners, axes=2 if is_2d else 1)
 
 
+def maximum(call: ModuleCall) -> Backward:
+    """The maximum over an axis, ``module.dim`` (``_to_winners``), whether it is left with one place
+    or not; where several sites have it, the first wins."""
+    (values,), axis = call.inputs, _axis_of(call)
+    sites_last = values.movedim(axis, -1)
+    shape = call.output.shape
+    one_site = ModuleCall(None, (sites_last,), sites_last.amax(-1, keepdim=True))
+    backward = _to_winners(one_site, sites_last.argmax(-1, keepdim=True), axes=1)
+
+    def moved_back(multipliers: Tensor) -> tuple[Tensor, ...]:
+        if len(shape) == values.ndim:
+            multipliers = multipliers.squeeze(axis)
+        (of_sites,) = backward(multipliers.unsqueeze(-1))
+        return (of_sites.movedim(-1, axis),)
+
+    return moved_back
+
+
 def _to_winners(call: ModuleCall, winners: Tensor, *, axes: int) -> Backward:
     """The multiplier of a maximum goes to the one site that won where the maximum is larger.
 

@@ -3,8 +3,10 @@ there is none."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import torch
@@ -79,6 +81,27 @@ def out_of_place(function: Any) -> Any:
 def without(keywords: dict[str, Any], *names: str) -> dict[str, Any]:
     """Keywords but for those of these names."""
     return {name: each for name, each in keywords.items() if name not in names}
+
+
+def of_one_input(call: OperationCall) -> tuple[Tensor, Callable[[Tensor], Tensor], bool]:
+    """The first argument of a call, the call as a function of it that works on no argument in
+    place, and whether the call does."""
+    function = out_of_place(call.function)
+    if getattr(function, "__module__", "") == "torch.nn.functional":
+        bound = signature(function).bind(*call.arguments, **call.keywords)
+        bound.apply_defaults()
+        keywords = bound.arguments
+        values = keywords.pop(next(iter(keywords)))
+        in_place = bool(keywords.get("inplace"))
+        keywords.update({"inplace": False} if in_place else {})
+        return values, lambda values: function(values, **keywords), in_place
+    values, *others = call.arguments or (call.keywords["input"],)
+    keywords = without(call.keywords, "input")
+    in_place = function is not call.function
+    return values, lambda values: function(values, *others, **keywords), in_place
+
+
+signature = cache(inspect.signature)
 
 
 def module_label(path: str, module: Any) -> str:

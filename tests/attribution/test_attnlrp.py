@@ -124,6 +124,7 @@ OPERATIONS: dict[str, tuple[Any, Any]] = {
     "GELU": (nn.GELU(), _handed_on),
     "SiLU": (F.silu, _handed_on),
     "SiLU in place": (lambda x: F.silu(x * 1, inplace=True), _handed_on),
+    "ELU in place": (lambda x: nn.ELU(inplace=True)(x * 1), _handed_on),
     "tanh": (torch.tanh, _handed_on),
     "tanh in place": (lambda x: (x * 1).tanh_(), _handed_on),
     "sigmoid": (torch.sigmoid, _sigmoid),

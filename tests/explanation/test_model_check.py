@@ -289,11 +289,7 @@ KINDS: dict[str, Kind] = {
     "sigmoid of a number": Kind(
         OneProbability, {"classes": 1}, {"units": (None, "ends in a sigmoid")}
     ),
-    "functions for modules": Kind(
-        Functional,
-        {},
-        {**SOUND, "deeplift": (None, "max_pool1d.*, relu, called outside|relu.*module")},
-    ),
+    "functions for modules": Kind(Functional, {}, EVERY),
     "encodes (N, L, 4)": Kind(EncodesPositionsFirst, {}, EVERY),
     "dict": Kind(InDict, {}, {"output": (False, "a dict of.*say explain.output=logits")}),
     "part of a dict": Kind(InDict, {"explain": {"output": "logits"}}, EVERY),
@@ -406,7 +402,6 @@ TASKS = {"length": 600}
 PROFILE = {"output": "profile", "reduce": "profile"}
 AT = {"output": ["profile", 1], "position": [20, 30], "reduce": "sum"}
 NUMBER = {**SOUND, "output": (True, "one number per sequence")}
-WITHOUT_RULE = {**SOUND, "deeplift": (None, "no rule for")}
 
 OUTSIDE: dict[str, Kind] = {
     "heads in a dict": Kind(
@@ -428,8 +423,8 @@ OUTSIDE: dict[str, Kind] = {
     "profile without a reduction": Kind(
         outside.ProfileAndCounts, {"explain": {"output": 0}}, {"output": (False, "say reduce: sum")}
     ),
-    "batch norm and functions": Kind(outside.Normalised, {}, WITHOUT_RULE),
-    "logits in a dict": Kind(outside.InDict, {"explain": {"output": "logits"}}, WITHOUT_RULE),
+    "batch norm and functions": Kind(outside.Normalised, {}, EVERY),
+    "logits in a dict": Kind(outside.InDict, {"explain": {"output": "logits"}}, EVERY),
     "five tasks": Kind(outside.FiveTasks, {**TASKS, "explain": {"output": 3}}, NUMBER),
     "five tasks as classes": Kind(
         outside.FiveTasks,
@@ -449,16 +444,13 @@ OUTSIDE: dict[str, Kind] = {
         outside.Recurrent,
         {},
         {
-            **WITHOUT_RULE,
+            **SOUND,
+            "deeplift": (None, "no rule for"),
             "deeplift rules": (None, r"lstm \(LSTM\).*rules=\{CLASS: function\}"),
         },
     ),
-    "self-attention": Kind(
-        outside.Attending,
-        {},
-        {**WITHOUT_RULE, "deeplift rules": (None, r"attend \(MultiheadAttention\): a method")},
-    ),
-    "positions first": Kind(outside.PositionsFirst, {"layout": "NL4"}, WITHOUT_RULE),
+    "self-attention": Kind(outside.Attending, {}, EVERY),
+    "positions first": Kind(outside.PositionsFirst, {"layout": "NL4"}, EVERY),
     "positions first, not said": Kind(
         outside.PositionsFirst, {}, {"input": (False, "runs with layout=NL4")}
     ),
