@@ -10,8 +10,7 @@ from scipy import stats
 from sklearn import metrics
 
 from xaibench.statistics.classification_intervals import auroc_interval, wilson_interval
-from xaibench.statistics.classification_measures import of_seeds
-from xaibench.statistics.discrimination import MEASURES, difference, estimate
+from xaibench.statistics.discrimination import MEASURES, difference, estimate, of_seeds
 from xaibench.statistics.resampling import draw
 
 SEEDS, SEQUENCES = 3, 61

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import mean_squared_error
 
-from xaibench.statistics.discrimination import regression, regression_difference
+from xaibench.statistics.discrimination import difference, estimate
 from xaibench.statistics.regression_measures import REGRESSION
 from xaibench.statistics.resampling import shared_draws
 
@@ -35,7 +35,7 @@ def test_the_correlation_with_a_constant_is_undefined(measure):
     # a third is no sum of powers of two: the mean of equal numbers is rounded
     assert np.isnan(REGRESSION[measure](np.full(40, 1 / 3), RESPONSES, whole)).all()
     drawing = shared_draws(0, "regression", resamples=20, flips=0)
-    found = regression(measure, np.full((2, 40), 1 / 3), RESPONSES, drawing)
+    found = estimate(measure, np.full((2, 40), 1 / 3), RESPONSES, drawing)
     assert (np.isnan(found.mean), found.reason) == (True, "predictions or responses are constant")
 
 
@@ -43,7 +43,7 @@ def test_the_correlation_with_a_constant_is_undefined(measure):
 def test_intervals_hold_the_mean_and_retraining_is_the_wider_one(measure):
     seeds = np.stack([PREDICTIONS, PREDICTIONS + GENERATOR.normal(size=40)])
     drawing = shared_draws(0, "regression", resamples=200, flips=0)
-    found = regression(measure, seeds, RESPONSES, drawing)
+    found = estimate(measure, seeds, RESPONSES, drawing)
     own = [ORACLES[measure](each, RESPONSES) for each in seeds]
     assert found.mean == pytest.approx(np.mean(own))
     assert found.low < found.sequences_low < found.mean < found.sequences_high < found.high
@@ -53,7 +53,7 @@ def test_intervals_hold_the_mean_and_retraining_is_the_wider_one(measure):
 def test_what_is_not_finite_is_said():
     drawing = shared_draws(0, "regression", resamples=20, flips=0)
     lost = np.where(np.arange(40) == 3, np.nan, RESPONSES)
-    found = regression("mse", PREDICTIONS[None], lost, drawing)
+    found = estimate("mse", PREDICTIONS[None], lost, drawing)
     assert "not finite" in found.reason
 
 
@@ -61,17 +61,17 @@ def test_what_is_not_finite_is_said():
 def test_a_difference_is_that_of_the_measures_and_paired(measure):
     near, far = PREDICTIONS[None], PREDICTIONS[None] + 3 * GENERATOR.normal(size=(1, 40))
     drawing = shared_draws(0, "regression", resamples=200, flips=0)
-    found = regression_difference(measure, near, far, RESPONSES, drawing)
-    own = [regression(measure, each, RESPONSES, drawing).mean for each in (near, far)]
+    found = difference(measure, near, far, RESPONSES, drawing)
+    own = [estimate(measure, each, RESPONSES, drawing).mean for each in (near, far)]
     assert found.mean == pytest.approx(own[0] - own[1])
-    same = regression_difference(measure, near, near, RESPONSES, drawing)
+    same = difference(measure, near, near, RESPONSES, drawing)
     assert (same.mean, same.sequences_low, same.sequences_high) == (0, 0, 0)
 
 
 def test_a_difference_to_what_is_constant_is_undefined_and_shapes_are_checked():
     drawing = shared_draws(0, "regression", resamples=20, flips=0)
     constant = np.full((1, 40), 2.0)
-    found = regression_difference("pearson", PREDICTIONS[None], constant, RESPONSES, drawing)
+    found = difference("pearson", PREDICTIONS[None], constant, RESPONSES, drawing)
     assert (np.isnan(found.mean), found.reason) == (True, "predictions or responses are constant")
     with pytest.raises(ValueError, match="expected the shape of first"):
-        regression_difference("mse", PREDICTIONS[None], constant[:, :3], RESPONSES, drawing)
+        difference("mse", PREDICTIONS[None], constant[:, :3], RESPONSES, drawing)

@@ -14,10 +14,7 @@ from xaibench.analysis.certainty.classification import (
     predicted,
     shared_measures,
 )
-from xaibench.shapes import Float
-from xaibench.statistics.classification_measures import of_seeds
-from xaibench.statistics.discrimination import MEASURES, PASSES, Discrimination
-from xaibench.statistics.regression_measures import REGRESSION
+from xaibench.statistics.discrimination import PASSES, Discrimination, of_seeds
 from xaibench.statistics.resampling import Drawing, shared_draws
 from xaibench.values import Estimate
 
@@ -83,7 +80,7 @@ def _row_of_measure(
         one, other = first.under(seeds), second.under(seeds)
         better = (second, first) if measure != LOWER else (first, second)
         estimated = difference_under(seeds, measure, *better, drawing)
-        of_runs = [_of_seeds(measure, each, first) for each in (one, other)]
+        of_runs = [of_seeds(measure, each, first.truth) for each in (one, other)]
         means = (float(of_runs[0].mean()), float(of_runs[1].mean()))
         exactly = np.array_equal(one, other)
         alike = exactly or bool((np.abs(of_runs[0] - of_runs[1]) <= SAME).all())
@@ -96,12 +93,3 @@ def _row_of_measure(
         **{"first_seeds": len(seeds), "second_seeds": len(seeds)},
         **{"equal": alike, "rounding": alike and not exactly},
     }
-
-
-def _of_seeds(measure: str, logits: Float, of: Predicted) -> Float:
-    """``(seed,)`` of logits ``(seed, sequence, class)``."""
-    if measure in MEASURES:
-        return of_seeds(measure, logits, of.labels)
-    assert of.responses is not None  # ``shared_measures`` says so
-    whole = np.ones((1, len(of.responses)))
-    return np.array([REGRESSION[measure](each[:, 0], of.responses, whole)[0] for each in logits])

@@ -13,9 +13,9 @@ number is computed from weights ``(draw, sequence)``; all ones give the number i
 Of two classes AUPRC is that of the second; of more, AUROC and AUPRC are the mean over classes of
 each against the rest (macro). NaN where a class has no sequence.
 
->>> logits = np.array([[[0.0, 1.0], [0.0, 3.0], [0.0, 2.0], [0.0, 4.0]]])
->>> labels = np.array([0, 0, 1, 1])
->>> float(of_seeds("auroc", logits, labels)[0])
+>>> logits = np.array([[0.0, 1.0], [0.0, 3.0], [0.0, 2.0], [0.0, 4.0]])
+>>> labels, whole = np.array([0, 0, 1, 1]), np.ones((1, 4))
+>>> float(MEASURE["auroc"](logits, labels, whole)[0])
 0.75
 """
 
@@ -29,12 +29,6 @@ from numpy.typing import NDArray
 from scipy import special
 
 from xaibench.shapes import Float, Labels
-
-
-def of_seeds(measure: str, logits: Float, labels: Labels) -> Float:
-    """``(seed,)``: a measure of logits ``(seed, sequence, class)`` under each seed."""
-    whole = np.ones((1, len(labels)))
-    return np.array([MEASURE[measure](each, labels, whole)[0] for each in logits])
 
 
 def log_odds(logits: Float) -> Float:

@@ -1,27 +1,38 @@
 """How well scores discriminate between classes: AUROC, AUPRC and MCC with their intervals; and how
 well single outputs predict measured numbers.
 
-These are no means over sequences, so they have no ``Estimate``. Logits are ``(seed, sequence,
-class)`` of one model under several seeds, on the same sequences with the same labels.
+These are no means over sequences, so they have no ``Estimate``. Predictions are those of one model
+under several seeds on the same sequences: of ``MEASURES`` logits ``(seed, sequence, class)``, whose
+``truth`` ``(sequence,)`` is the labels; of ``REGRESSION`` numbers ``(seed, sequence)``, whose truth
+is the measured responses.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from xaibench.shapes import Float, Labels
 
 from .classification_intervals import from_counts
-from .classification_measures import MEASURE, of_seeds
+from .classification_measures import MEASURE
 from .crossed import UNDEFINED, Interval
 from .regression_measures import REGRESSION
 from .resampling import Clusters, Drawing, Draws
 
+_Truth = NDArray[Any]
+"""Labels or responses, as the measure asks."""
+
 MEASURES = tuple(MEASURE)
+
+_FUNCTIONS: dict[str, Callable[[Float, Any, Float], Float]] = {**MEASURE, **REGRESSION}
+"""``(predictions, truth, weights (draw, sequence)) -> (draw,)``, of one seed."""
 
 _RANGES = {
     **{"auroc": (0.0, 1.0), "auprc": (0.0, 1.0), "mcc": (-1.0, 1.0)},
@@ -62,10 +73,16 @@ class _Bootstrapped:
     by_counts: Interval
 
 
+def of_seeds(measure: str, predictions: Float, truth: _Truth) -> Float:
+    """``(seed,)``: a measure of the predictions under each seed."""
+    whole = np.ones((1, len(truth)))
+    return np.array([_FUNCTIONS[measure](each, truth, whole)[0] for each in predictions])
+
+
 def estimate(
     measure: str,
-    logits: Float,
-    labels: Labels,
+    predictions: Float,
+    truth: _Truth,
     drawing: Drawing,
     *,
     clusters: Clusters | None = None,
@@ -79,128 +96,64 @@ def estimate(
     sequence is classified right. That is *Newcombe 2006*'s fifth for AUROC, Wilson's with as many
     trials as the class has sequences for AUPRC (after *Boyd et al. 2013*), and for the MCC of two
     classes Wilson's for the share of each class that is right, combined (MOVER, *Zou and Donner
-    2008*). For retraining, its reach and that of t over the seeds add as squares, as those of
-    independent parts do.
+    2008*). ``REGRESSION`` has the bootstrap alone. For retraining, its reach and that of t over the
+    seeds add as squares, as those of independent parts do.
     """
-    problem = _problem(logits, labels)
-    if problem:
-        return Discrimination(np.nan, reason=problem)
-    draws = _draws(logits, drawing, clusters)
-    bootstrapped = _bootstrapped(measure, logits, labels, draws, level)
-    return _with_intervals(bootstrapped, draws, level, _RANGES[measure], logits.shape[1])
-
-
-def regression(
-    measure: str,
-    predictions: Float,
-    responses: Float,
-    drawing: Drawing,
-    *,
-    clusters: Clusters | None = None,
-    level: float = 0.95,
-) -> Discrimination:
-    """A measure of ``REGRESSION`` of predictions ``(seed, sequence)`` beside the measured responses
-    ``(sequence,)``, the mean over the seeds; intervals as ``estimate`` has them, those for these
-    models from the bootstrap alone."""
-    problem = _problem_of_numbers(measure, predictions, responses)
+    problem = _problem(measure, predictions, truth)
     if problem:
         return Discrimination(np.nan, reason=problem)
     draws = _draws(predictions, drawing, clusters)
-    bootstrapped = _bootstrapped_numbers(measure, predictions, responses, draws)
-    return _with_intervals(bootstrapped, draws, level, _RANGES[measure], len(responses))
-
-
-def regression_difference(
-    measure: str,
-    first: Float,
-    second: Float,
-    responses: Float,
-    drawing: Drawing,
-    *,
-    clusters: Clusters | None = None,
-    level: float = 0.95,
-) -> Discrimination:
-    """A measure of the predictions ``first`` ``(seed, sequence)`` minus that of ``second``, paired
-    by seed and sequence."""
-    if first.shape != second.shape:
-        raise ValueError(f"second: expected the shape of first {first.shape}, got {second.shape}")
-    problems = (_problem_of_numbers(measure, each, responses) for each in (first, second))
-    problem = next(filter(None, problems), "")
-    if problem:
-        return Discrimination(np.nan, reason=problem)
-    draws = _draws(first, drawing, clusters)
-    one, two = (_bootstrapped_numbers(measure, each, responses, draws) for each in (first, second))
-    bootstrapped = _Bootstrapped(one.own - two.own, one.drawn - two.drawn, UNDEFINED)
-    lowest, highest = _RANGES[measure]
-    within = lowest - highest, highest - lowest
-    return _with_intervals(bootstrapped, draws, level, within, len(responses))
-
-
-def _problem_of_numbers(measure: str, predictions: Float, responses: Float) -> str:
-    """Why nothing can be said of these predictions; nothing where something can."""
-    if not predictions.size:
-        return "no predictions"
-    if not (np.isfinite(predictions).all() and np.isfinite(responses).all()):
-        return "some predictions or responses are not finite"
-    if np.isnan(_own_numbers(measure, predictions, responses)).any():
-        return "predictions or responses are constant"
-    return ""
-
-
-def _own_numbers(measure: str, predictions: Float, responses: Float) -> Float:
-    """``(seed,)``."""
-    whole = np.ones((1, len(responses)))
-    return np.array([REGRESSION[measure](each, responses, whole)[0] for each in predictions])
-
-
-def _bootstrapped_numbers(
-    measure: str, predictions: Float, responses: Float, draws: Draws
-) -> _Bootstrapped:
-    """A measure of ``REGRESSION`` of every seed and bootstrap sample."""
-    function, counts = REGRESSION[measure], draws.sequence_counts
-    rows = max(_WEIGHTS_AT_ONCE // len(responses), 1)
-    parts = [counts[start : start + rows] for start in range(0, len(counts), rows)]
-    drawn = [
-        np.concatenate([function(each, responses, part.astype(np.float64)) for part in parts])
-        for each in predictions
-    ]
-    own = _own_numbers(measure, predictions, responses)
-    return _Bootstrapped(own, np.stack(drawn, axis=1), UNDEFINED)
+    bootstrapped = _bootstrapped(measure, predictions, truth, draws, level)
+    return _with_intervals(bootstrapped, draws, level, _RANGES[measure], len(truth))
 
 
 def difference(
     measure: str,
     first: Float,
     second: Float,
-    labels: Labels,
+    truth: _Truth,
     drawing: Drawing,
     *,
     clusters: Clusters | None = None,
     level: float = 0.95,
 ) -> Discrimination:
-    """A measure of ``first`` minus that of ``second``, paired by seed and sequence.
+    """A measure of the predictions ``first`` minus that of ``second``, paired by seed and sequence.
 
     The interval that the counts alone allow is made of those of both models and of the correlation
     that the bootstrap finds between them (MOVER, *Zou and Donner 2008*).
     """
     if first.shape != second.shape:
         raise ValueError(f"second: expected the shape of first {first.shape}, got {second.shape}")
-    problem = _problem(first, labels) or _problem(second, labels)
+    problem = _problem(measure, first, truth) or _problem(measure, second, truth)
     if problem:
         return Discrimination(np.nan, reason=problem)
     draws = _draws(first, drawing, clusters)
-    one, two = (_bootstrapped(measure, logits, labels, draws, level) for logits in (first, second))
+    one, two = (_bootstrapped(measure, each, truth, draws, level) for each in (first, second))
     own, drawn = one.own - two.own, one.drawn - two.drawn
     bootstrapped = _Bootstrapped(own, drawn, _difference_by_counts(one, two))
     lowest, highest = _RANGES[measure]
     differences = lowest - highest, highest - lowest
-    return _with_intervals(bootstrapped, draws, level, differences, first.shape[1])
+    return _with_intervals(bootstrapped, draws, level, differences, len(truth))
 
 
-def _problem(logits: Float, labels: Labels) -> str:
+def _problem(measure: str, predictions: Float, truth: _Truth) -> str:
     """Why nothing can be said of these predictions; nothing where something can."""
-    if not logits.size:
+    if not predictions.size:
         return "no predictions"
+    if measure in REGRESSION:
+        return _problem_of_numbers(measure, predictions, truth)
+    return _problem_of_classes(predictions, truth)
+
+
+def _problem_of_numbers(measure: str, predictions: Float, responses: Float) -> str:
+    if not (np.isfinite(predictions).all() and np.isfinite(responses).all()):
+        return "some predictions or responses are not finite"
+    if np.isnan(of_seeds(measure, predictions, responses)).any():
+        return "predictions or responses are constant"
+    return ""
+
+
+def _problem_of_classes(logits: Float, labels: Labels) -> str:
     if logits.shape[2] == 1 or np.isnan(logits[:, :, 1:]).all():
         return "a model gives one number per sequence and no classes"
     if not np.isfinite(logits).all():
@@ -211,11 +164,11 @@ def _problem(logits: Float, labels: Labels) -> str:
     return ""
 
 
-def _draws(logits: Float, drawing: Drawing, clusters: Clusters | None) -> Draws:
+def _draws(predictions: Float, drawing: Drawing, clusters: Clusters | None) -> Draws:
     """The draws for so many seeds and sequences."""
     if clusters is None:
-        return drawing(*logits.shape[:2])
-    return drawing(*logits.shape[:2], clusters=clusters)
+        return drawing(*predictions.shape[:2])
+    return drawing(*predictions.shape[:2], clusters=clusters)
 
 
 def _with_intervals(
@@ -244,19 +197,21 @@ def _with_intervals(
 
 
 def _bootstrapped(
-    measure: str, logits: Float, labels: Labels, draws: Draws, level: float
+    measure: str, predictions: Float, truth: _Truth, draws: Draws, level: float
 ) -> _Bootstrapped:
     """A measure of every seed and bootstrap sample."""
-    function, counts = MEASURE[measure], draws.sequence_counts
+    function, counts = _FUNCTIONS[measure], draws.sequence_counts
     # draws by blocks: weights of all at once would be draws x sequences doubles
-    rows = max(_WEIGHTS_AT_ONCE // len(labels), 1)
+    rows = max(_WEIGHTS_AT_ONCE // len(truth), 1)
     parts = [counts[start : start + rows] for start in range(0, len(counts), rows)]
     drawn = [
-        np.concatenate([function(each, labels, part.astype(np.float64)) for part in parts])
-        for each in logits
+        np.concatenate([function(each, truth, part.astype(np.float64)) for part in parts])
+        for each in predictions
     ]
-    own = of_seeds(measure, logits, labels)
-    by_counts = from_counts(measure, logits, labels, float(own.mean()), level)
+    own = of_seeds(measure, predictions, truth)
+    by_counts = UNDEFINED
+    if measure in MEASURE:
+        by_counts = from_counts(measure, predictions, truth, float(own.mean()), level)
     return _Bootstrapped(own, np.stack(drawn, axis=1), by_counts)
 
 

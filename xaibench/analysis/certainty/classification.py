@@ -18,8 +18,6 @@ from xaibench.statistics.discrimination import (
     Discrimination,
     difference,
     estimate,
-    regression,
-    regression_difference,
 )
 from xaibench.statistics.regression_measures import REGRESSION
 from xaibench.statistics.resampling import Clusters, Drawing, shared_draws
@@ -47,9 +45,28 @@ class Predicted:
         first."""
         return self.logits.shape[2] > 1 and not bool(np.isnan(self.logits[:, :, 1:]).all())
 
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """How well they predict is said by these: of classes, or of numbers beside responses."""
+        if self.has_classes:
+            return MEASURES
+        return () if self.responses is None else tuple(REGRESSION)
+
+    @property
+    def outputs(self) -> NDArray[np.float64]:
+        """Logits, or ``(seed, sequence)`` of a single output."""
+        return self.logits if self.has_classes else self.logits[:, :, 0]
+
+    @property
+    def truth(self) -> NDArray[np.int64] | NDArray[np.float64]:
+        """``(sequence,)``: the labels, or the measured responses."""
+        if self.has_classes or self.responses is None:
+            return self.labels
+        return self.responses
+
     def under(self, seeds: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The logits under these seeds, which are some of its own, in their order."""
-        return self.logits[[int(np.flatnonzero(self.seeds == seed)[0]) for seed in seeds]]
+        """The outputs under these seeds, which are some of its own, in their order."""
+        return self.outputs[[int(np.flatnonzero(self.seeds == seed)[0]) for seed in seeds]]
 
 
 def predicted(table: pd.DataFrame) -> dict[str, Predicted]:
@@ -77,37 +94,18 @@ def classification(
     """
     drawing = shared_draws(data_seed, "classification", resamples=PASSES, flips=0)
     models = predicted(predictions)
-    rows = [
-        *_measure_rows(models, groups, drawing),
-        *_regression_rows(models, groups, drawing),
-        *_difference_rows(models, groups, drawing),
-    ]
+    rows = [*_measure_rows(models, groups, drawing), *_difference_rows(models, groups, drawing)]
     return pd.DataFrame(rows, columns=columns_of("classification"))
 
 
 def _measure_rows(
     models: Mapping[str, Predicted], groups: Mapping[str, str] | None, drawing: Drawing
 ) -> Iterator[dict[str, Any]]:
-    for model, own in models.items():
-        if not own.has_classes:
-            continue
-        clusters = clusters_of(own, groups)
-        for measure in MEASURES:
-            estimated = estimate(measure, own.logits, own.labels, drawing, clusters=clusters)
-            yield _measure_row(Question.VALUE, model, "", measure, estimated)
-
-
-def _regression_rows(
-    models: Mapping[str, Predicted], groups: Mapping[str, str] | None, drawing: Drawing
-) -> Iterator[dict[str, Any]]:
-    for model, own in models.items():
-        if own.has_classes or own.responses is None:
-            continue
-        clusters = clusters_of(own, groups)
-        for measure in REGRESSION:
-            estimated = regression(
-                measure, own.logits[:, :, 0], own.responses, drawing, clusters=clusters
-            )
+    """The models with classes first."""
+    for model, own in sorted(models.items(), key=lambda item: not item[1].has_classes):
+        clusters = clusters_of(own, groups) if own.measures else None
+        for measure in own.measures:
+            estimated = estimate(measure, own.outputs, own.truth, drawing, clusters=clusters)
             yield _measure_row(Question.VALUE, model, "", measure, estimated)
 
 
@@ -127,11 +125,7 @@ def _difference_rows(
 
 def shared_measures(first: Predicted, second: Predicted) -> tuple[str, ...]:
     """What two models can be compared by: those of classes, or of numbers beside responses."""
-    if first.has_classes != second.has_classes:
-        return ()
-    if first.has_classes:
-        return MEASURES
-    return tuple(REGRESSION) if first.responses is not None else ()
+    return first.measures if first.has_classes == second.has_classes else ()
 
 
 def difference_under(
@@ -145,11 +139,7 @@ def difference_under(
     """A measure of the first minus that of the second, under the same seeds on the same
     sequences."""
     one, other = first.under(seeds), second.under(seeds)
-    if measure in MEASURES:
-        return difference(measure, one, other, first.labels, drawing, clusters=clusters)
-    assert first.responses is not None  # ``shared_measures`` says so
-    numbers = one[:, :, 0], other[:, :, 0]
-    return regression_difference(measure, *numbers, first.responses, drawing, clusters=clusters)
+    return difference(measure, one, other, first.truth, drawing, clusters=clusters)
 
 
 def clusters_of(own: Predicted, groups: Mapping[str, str] | None) -> Clusters | None:
