@@ -38,15 +38,20 @@ def explained(name, model):
     plugin = load("attribution", name)
     options = typed(plugin, resolve(plugin, {}, where=name))
     options = {key: each for key, each in options.items() if key not in ("strands", "sequences")}
+    return called(plugin.call, model, options=options)
+
+
+def called(method, model, *, options=None):
+    """The method's answer on ``CODES``, with what it asks for."""
     return explain(
-        plugin.call,
+        method,
         model.eval(),
         CODES,
         np.array([0, 1, 1]),
-        options=options,
+        options=options or {},
         seed=0,
-        component=name,
-        references=random_references(CODES) if asks_for(plugin.call, "references") else None,
+        component="",
+        references=random_references(CODES) if asks_for(method, "references") else None,
     )
 
 
@@ -81,16 +86,7 @@ def test_codes_valid_and_references_are_where_the_model_is():
         return inputs
 
     with Elsewhere():
-        explain(
-            looks,
-            made(attngen).to("cuda").eval(),
-            CODES,
-            np.array([0, 1, 1]),
-            options={},
-            seed=0,
-            component="",
-            references=random_references(CODES),
-        )
+        called(looks, made(attngen).to("cuda"))
         assert {each.device for each in seen.values()} == {DEVICE}
         assert (seen["codes"].cpu().numpy() == CODES).all()
         assert (seen["valid"].cpu().numpy() == (CODES < 4)).all()
@@ -105,14 +101,6 @@ def test_attributions_are_computed_without_tf32():
 
     torch.backends.cudnn.conv.fp32_precision = "tf32"
     with Elsewhere():
-        explain(
-            looks,
-            made(attngen).to("cuda").eval(),
-            CODES,
-            np.array([0, 1, 1]),
-            options={},
-            seed=0,
-            component="",
-        )
+        called(looks, made(attngen).to("cuda"))
     assert set(seen) == {"ieee"}
     assert torch.backends.cudnn.conv.fp32_precision == "tf32"
