@@ -49,6 +49,15 @@ reports: [markdown]
 """The same models with few questions, for tests that end a run again and again: most of their time
 is that of its tables and reports."""
 
+BRIEF = LEAN.replace("[markdown]", "[brief]")
+"""With the report of ``BRIEF_REPORT``: the page of Markdown takes half of the time of a run that
+goes on, and says the same in most tests."""
+
+BRIEF_REPORT = """
+def brief(results):
+    return {"report.txt": f"{len(results.records)} records"}
+"""
+
 
 def work_of(folder, *, text=PLAN, changes=(), plugins=()):
     path = folder.parent / f"{folder.name}.yaml"

@@ -59,8 +59,15 @@ def own(model, inputs, target):
 
 def large(results):
     return {"large.txt": "x" * 200_000}
+
+def brief(results):
+    return {"report.md": f"{len(results.records)} records\\n" * 9}
 """
-"""A method, and a report that is larger than any table."""
+"""A method, a report that is larger than any table, and one that costs nothing."""
+
+BRIEF = LEAN.replace("[markdown]", "[brief]")
+"""For tests of what is stored, which are not about the report: the page of Markdown would take half
+of the time of a run that goes on."""
 
 COMMAND = "xaibench run tiny.yaml"
 
@@ -112,11 +119,19 @@ def moved(folder: Path, place: Path) -> Path:
 
 def lean(factory: pytest.TempPathFactory) -> Path:
     """A copy of the finished run of ``LEAN``."""
+    return _finished_once(factory, "lean", LEAN)
 
+
+def brief(factory: pytest.TempPathFactory) -> Path:
+    """A copy of the finished run of ``BRIEF``."""
+    return _finished_once(factory, "brief", BRIEF)
+
+
+def _finished_once(factory: pytest.TempPathFactory, name: str, plan_text: str) -> Path:
     def make(place: Path) -> None:
-        assert finished(place / "run", LEAN).failures == []
+        assert finished(place / "run", plan_text).failures == []
 
-    return moved(made_once(factory, "lean", make) / "run", factory.mktemp("lean"))
+    return moved(made_once(factory, name, make) / "run", factory.mktemp(name))
 
 
 def lean_halfway(factory: pytest.TempPathFactory) -> Path:

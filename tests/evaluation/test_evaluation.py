@@ -1,5 +1,6 @@
 """Every metric, operator and control through the harness, on one small plan."""
 
+import json
 import shutil
 
 import numpy as np
@@ -48,7 +49,6 @@ attribution:
   attention: {}
   saliency: {}
   deeplift: {}
-  smooth_grad: {draws: 4}
 sequences: 9
 controlled: 5
 fractions: [0, 0.1, 0.25, 0.5, 0.75, 1]
@@ -94,6 +94,10 @@ metrics:
   entropy: {}
   effective_positions: {}
 """
+
+
+SMALL = "models={cnn: {filters: [6], kernels: [19]}}"
+"""One model, as small as that of the plan."""
 
 
 def work_of(folder, *, text=PLAN, changes=(), plugins=()):
@@ -144,8 +148,11 @@ def test_what_cannot_be_is_not_applicable_and_says_why(whole):
 
 def test_motifs_that_nobody_knows_and_a_single_seed_are_not_applicable(tmp_path):
     text = PLAN.replace("name: planted, ", "name: composition, ")
-    only = "metrics={deletion: {}, auprc: {}, seed_agreement: {}}"
-    _, outcome, records = finished(tmp_path / "few", text=text, changes=(only, "seeds=[0]"))
+    changes = (
+        *("metrics={deletion: {}, auprc: {}, seed_agreement: {}}", "attribution=[deeplift]"),
+        *(SMALL, "operators=[n]", "controls=[]", "seeds=[0]"),
+    )
+    _, outcome, records = finished(tmp_path / "few", text=text, changes=changes)
     assert outcome.failures == []
     for name, reason in (
         ("auprc", "motif positions"),
@@ -286,7 +293,7 @@ def test_tables_stand_beside_the_records(whole):
     agreement = table_of(work, "agreement.csv")
     same = agreement[agreement.method == agreement.other]
     assert set(agreement.measure) == {"spearman", "overlap"}
-    assert len(same) == 2 * (3 + 4)
+    assert len(same) == 2 * (2 + 3)
 
 
 def test_the_oracle_beats_random_when_the_model_has_learnt(tmp_path):
@@ -314,7 +321,10 @@ def test_the_oracle_beats_random_when_the_model_has_learnt(tmp_path):
 
 
 def test_the_oracle_and_the_controls_can_be_left_out(tmp_path):
-    changes = ("controlled=0", "metrics=[deletion, auprc]", "seeds=[0]", "models=[cnn]")
+    changes = (
+        *("controlled=0", "metrics=[deletion, auprc]", "operators=[uniform]"),
+        *("seeds=[0]", SMALL, "attribution=[saliency, deeplift]"),
+    )
     work, outcome, records = finished(tmp_path / "without", changes=changes)
     assert outcome.failures == []
     assert set(records.control) == {""}
@@ -324,7 +334,10 @@ def test_the_oracle_and_the_controls_can_be_left_out(tmp_path):
 
 
 def test_bfloat16_is_asked_for_and_kept_apart(tmp_path):
-    changes = ("models=[cnn]", "metrics=[deletion]", "attribution=[saliency]", "seeds=[0]")
+    changes = (
+        *(SMALL, "metrics=[deletion]", "attribution=[saliency]", "seeds=[0]"),
+        *("operators=[uniform]", "controls=[]"),
+    )
     one, _, exact = finished(tmp_path / "both", changes=changes)
     other, outcome, rough = finished(tmp_path / "both", changes=(*changes, "precision=bfloat16"))
     assert outcome.computed > 0
@@ -343,14 +356,14 @@ import numpy as np
 from dataclasses import replace
 
 def mine(*, data_seed, turned: bool = False):
-    splits = planted(data_seed=data_seed, train=600, test=9, length=40)
+    splits = planted(data_seed=data_seed, train=120, test=9, length=40)
     order = np.arange(9)[:: -1 if turned else 1]
     return replace(splits, test=splits.test.take(order))
 """
 
 FEWER = (
-    "dataset.train=600",
-    "training.epochs=3",
+    "training.epochs=2",
+    "attribution.smooth_grad={draws: 4}",
     "models=[attngen]",
     "models.attngen={filters: [5], kernels: [19]}",
     "operators=[uniform, background]",
@@ -361,6 +374,17 @@ FEWER = (
     "substitution_agreement: {}, shift_consistency: {}, cascading_randomisation: {}, "
     "settings_sensitivity: {}, lipschitz: {}}",
 )
+
+
+def fewer(folder, *changes, turned=False):
+    """The records of fewer questions, on sequences in this or the other order."""
+    plugin = folder.with_name("own_data.py")
+    plugin.write_text(REVERSED)
+    dataset = f"dataset={{name: mine, turned: {str(turned).lower()}}}"
+    changes = (*FEWER, dataset, *changes)
+    _, outcome, records = finished(folder, changes=changes, plugins=(str(plugin),))
+    assert outcome.failures == []
+    return keyed(records)
 
 
 def keyed(records):
@@ -375,20 +399,30 @@ OF_RANKS = ("shift_consistency", "cascading_randomisation")
 
 @pytest.fixture(scope="module")
 def whole_batches(tmp_path_factory):
-    """The records of fewer questions, answered with batches as large as they go."""
-    return finished(tmp_path_factory.mktemp("batches") / "run", changes=FEWER)[2]
+    """Answered with batches as large as they go."""
+    return fewer(tmp_path_factory.mktemp("batches") / "run")
 
 
-@pytest.mark.parametrize("rows", [1, 7])
-def test_records_do_not_depend_on_the_batch(whole_batches, tmp_path, monkeypatch, rows):
+@pytest.mark.parametrize(
+    ("rows", "left_out"),
+    [
+        # each method by itself: tests/attribution/test_every_method.py
+        (1, ("attention", "deeplift")),
+        (7, ()),
+    ],
+)
+def test_records_do_not_depend_on_the_batch(whole_batches, tmp_path, monkeypatch, rows, left_out):
     for module, name in (
         (inference, "batch_rows"),
         (outputs, "batch_rows"),
         (method_call, "explained_rows"),
     ):
         monkeypatch.setattr(module, name, lambda *_: rows)
-    _, _, few = finished(tmp_path / "other", changes=FEWER)
-    first, second = keyed(whole_batches), keyed(few)
+    methods = {"attention": {}, "saliency": {}, "deeplift": {}, "smooth_grad": {"draws": 4}}
+    some = {name: options for name, options in methods.items() if name not in left_out}
+    second = fewer(tmp_path / "other", f"attribution={json.dumps(some)}")
+    of_others = whole_batches.index.get_level_values("method").isin(left_out)
+    first = whole_batches[~of_others]
     assert first.index.equals(second.index)
     # two scores of attention may be so near that rounding swaps their ranks, on some machines
     ranked = first.index.get_level_values("metric").isin(OF_RANKS)
@@ -399,23 +433,16 @@ def test_records_do_not_depend_on_the_batch(whole_batches, tmp_path, monkeypatch
     assert not (apart > 0.01).any()
 
 
-def test_records_do_not_depend_on_the_order_of_the_sequences(tmp_path):
-    plugin = tmp_path / "own_data.py"
-    plugin.write_text(REVERSED)
-    tables = []
-    for turned in ("false", "true"):
-        changes = (*FEWER, f"dataset={{name: mine, turned: {turned}}}")
-        _, outcome, records = finished(tmp_path / turned, changes=changes, plugins=(str(plugin),))
-        assert outcome.failures == []
-        tables.append(keyed(records))
-    assert tables[0].index.equals(tables[1].index)
-    assert tables[1].to_numpy() == pytest.approx(tables[0].to_numpy(), abs=1e-5, nan_ok=True)
+def test_records_do_not_depend_on_the_order_of_the_sequences(whole_batches, tmp_path):
+    other = fewer(tmp_path / "turned", turned=True)
+    assert whole_batches.index.equals(other.index)
+    assert other.to_numpy() == pytest.approx(whole_batches.to_numpy(), abs=1e-5, nan_ok=True)
 
 
 def test_an_oracle_that_is_lost_is_made_again(tmp_path):
     changes = (
-        *("models=[cnn]", "metrics=[deletion]", "attribution=[saliency]", "seeds=[0]"),
-        "operators=[uniform]",
+        *(SMALL, "metrics=[deletion]", "attribution=[saliency]", "seeds=[0]"),
+        *("operators=[uniform]", "controls=[]"),
     )
     work, _, first = finished(tmp_path / "run", changes=changes)
     task = Task(TrainedModel("cnn", 0), TaskKind.ORACLE)
@@ -470,7 +497,10 @@ def test_sequences_without_a_motif_of_their_class_are_not_applicable(tmp_path):
             "    return replace(",
         )
     )
-    changes = ("dataset=mine", "metrics=[auprc]", "models=[cnn]", "seeds=[0]")
+    changes = (
+        *("dataset=mine", "metrics=[auprc]", SMALL, "seeds=[0]"),
+        *("attribution=[deeplift]", "controls=[]"),
+    )
     _, outcome, records = finished(tmp_path / "run", changes=changes, plugins=(str(plugin),))
     assert outcome.failures == []
     rows = records[(records.metric == "auprc") & (records.method == "deeplift")]
@@ -485,7 +515,10 @@ def test_a_run_that_was_cut_after_a_retry_tells_of_the_retry(tmp_path, monkeypat
         "    return inputs[:, 0] + 2 * inputs[:, 1]\n"
     )
     options = {
-        "changes": ("models=[cnn]", "metrics=[deletion]", "attribution=[flaky]", "seeds=[0]"),
+        "changes": (
+            *(SMALL, "metrics=[deletion]", "attribution=[flaky]", "seeds=[0]"),
+            *("operators=[uniform]", "controls=[]"),
+        ),
         "plugins": (str(plugin),),
     }
     monkeypatch.setenv("FLAKY", "yes")

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn import metrics
-from small_run import LEAN, finished, work_of
+from small_run import BRIEF, BRIEF_REPORT, LEAN, finished, work_of
 
 from xaibench import progress
 from xaibench.artefacts.explanations import explained_spec
@@ -51,7 +51,7 @@ def whole(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lean(tmp_path_factory):
-    """The folder of a finished run of the lean plan."""
+    """The folder of a finished run of the brief plan."""
     folder = tmp_path_factory.mktemp("run") / "lean"
     assert ended(folder).failures == []
     return folder
@@ -62,9 +62,11 @@ def copy(lean, tmp_path):
     return Path(shutil.copytree(lean, tmp_path / "copy"))
 
 
-def ended(folder, *, text=LEAN, **options):
-    """The outcome of the lean plan, in a folder where it may be finished already."""
-    return finished(folder, text=text, **options)[1]
+def ended(folder, *, text=BRIEF, plugins=(), **options):
+    """The outcome of the brief plan, in a folder where it may be finished already."""
+    report = folder.parent / "brief.py"
+    report.write_text(BRIEF_REPORT)
+    return finished(folder, text=text, plugins=(*plugins, str(report)), **options)[1]
 
 
 def test_a_run_leaves_every_file_and_no_failure(whole):
@@ -179,13 +181,13 @@ def test_two_processes_give_the_same_tables_as_one_to_the_bit(whole, tmp_path):
         assert (tmp_path / "two" / name).read_bytes() == (whole[2] / name).read_bytes(), name
 
 
-def test_one_process_makes_the_same_tables_from_the_same_artefacts_as_several(whole, tmp_path):
+def test_one_process_makes_the_same_tables_from_the_same_artefacts_as_several(lean, tmp_path):
     for jobs in (1, 2):
-        folder = Path(shutil.copytree(whole[2], tmp_path / f"jobs{jobs}"))
+        folder = Path(shutil.copytree(lean, tmp_path / f"jobs{jobs}"))
         (folder / "estimates.csv").unlink()
-        assert finished(folder, jobs=jobs, changes=("reports=[markdown]",))[1].computed == 0
-        for name in sorted({*OUTPUTS} - {"plan.yaml", "environment.json"}):
-            assert (folder / name).read_bytes() == (whole[2] / name).read_bytes(), (jobs, name)
+        assert ended(folder, jobs=jobs).computed == 0
+        for name in sorted({*OUTPUTS} - {"environment.json"}):
+            assert (folder / name).read_bytes() == (lean / name).read_bytes(), (jobs, name)
 
 
 def test_a_changed_plan_extends_the_run(copy):
@@ -196,7 +198,7 @@ def test_a_changed_plan_extends_the_run(copy):
 
 
 def test_a_new_metric_runs_no_model(copy):
-    text = LEAN.replace("  deletion: {}\n", "  deletion: {}\n  deletion again: {use: deletion}\n")
+    text = BRIEF.replace("  deletion: {}\n", "  deletion: {}\n  deletion again: {use: deletion}\n")
     outcome = ended(copy, text=text)
     assert outcome.computed == 0
     assert "deletion again_accuracy" in set(records_of(copy).metric)
@@ -206,7 +208,7 @@ def test_a_plugin_that_raises_is_a_failed_record_and_the_rest_goes_on(copy, tmp_
     plugin = tmp_path / "centre.py"
     plugin.write_text(CENTRE)
     changes = ("attribution.centre={}", "attribution.careless={}")
-    outcome = ended(copy, changes=changes, plugins=(str(plugin),))
+    outcome = ended(copy, text=LEAN, changes=changes, plugins=(str(plugin),))
     assert len(outcome.failures) == 4
     assert "careless" in outcome.failures[0]
     assert "RuntimeError: no such luck" in outcome.failures[0]
@@ -252,7 +254,7 @@ def test_an_installed_plugin_runs_like_our_own(copy):
 
 def test_one_seed_has_no_seed_interval_and_says_so(tmp_path):
     changes = ("seeds=[0]", "metrics.seed_agreement={}")
-    outcome = ended(tmp_path / "one", changes=changes)
+    outcome = ended(tmp_path / "one", text=LEAN, changes=changes)
     assert outcome.failures == []
     records = records_of(tmp_path / "one")
     agreement = records[records.metric == "seed_agreement"]
@@ -312,21 +314,21 @@ def test_a_plan_without_curves_runs(tmp_path):
 
 
 def test_a_run_that_was_stopped_while_it_rendered_renders_again(copy):
-    (copy / "report.md").unlink()
+    (copy / "report.txt").unlink()
     outcome = ended(copy)
     assert outcome.computed == 0
-    assert (copy / "report.md").is_file()
+    assert (copy / "report.txt").is_file()
 
 
 def test_a_report_that_raises_fails_alone_and_is_tried_again(copy, tmp_path):
     plugin = tmp_path / "own_report.py"
     plugin.write_text("def bad(results):\n    raise RuntimeError('boom')\n")
-    changes = ("reports=[bad, markdown]",)
+    changes = ("reports=[bad, brief]",)
     for _ in range(2):
-        (copy / "report.md").unlink()
+        (copy / "report.txt").unlink()
         outcome = ended(copy, changes=changes, plugins=(str(plugin),))
         assert outcome.failures == ["report bad: RuntimeError: boom"]
-        assert (copy / "report.md").is_file()
+        assert (copy / "report.txt").is_file()
 
 
 def test_an_edited_metric_is_measured_again(copy, tmp_path):
@@ -401,7 +403,7 @@ def test_a_training_that_failed_is_tried_again_with_all_that_hangs_on_it(
 
 
 def test_a_model_that_is_broken_fails_alone(copy, models):
-    outcome = ended(copy, changes=("models.Broken={}",), plugins=models)
+    outcome = ended(copy, text=LEAN, changes=("models.Broken={}",), plugins=models)
     assert len(outcome.failures) == 2
     assert "Broken, 0, training, RuntimeError: no such layer" in outcome.failures[0]
     records = records_of(copy)
@@ -429,7 +431,7 @@ def test_a_dataset_that_raises_is_refused_in_one_line(tmp_path):
 def test_a_donor_that_is_no_dna_is_a_failed_record(copy, tmp_path):
     plugin = tmp_path / "own_operator.py"
     plugin.write_text("def seven(codes, generator):\n    return codes * 0 + 7\n")
-    outcome = ended(copy, changes=("operators=[seven, n]",), plugins=(str(plugin),))
+    outcome = ended(copy, text=LEAN, changes=("operators=[seven, n]",), plugins=(str(plugin),))
     assert "expected a donor of codes 0 to 4" in outcome.failures[0]
     records = records_of(copy)
     assert set(records[(records.operator == "n") & (records.method == "saliency")].status) == {"ok"}
@@ -490,7 +492,7 @@ def test_what_is_done_where_no_task_is_is_said_and_only_then(copy, capsys):
         "xaibench: what trivial models reach",
         "xaibench: measuring",
         "xaibench: tables",
-        "xaibench: reports (markdown)",
+        "xaibench: reports (brief)",
     ]
     ended(copy)
     assert capsys.readouterr().err == ""

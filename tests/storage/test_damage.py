@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stopped_run import COMMAND, LEAN, finished, lean, lean_halfway, own, work_of
+from stopped_run import BRIEF, COMMAND, LEAN, brief, finished, lean, lean_halfway, own, work_of
 
 from xaibench.comparison.side_by_side import compare
 from xaibench.errors import UsageError
@@ -81,7 +81,7 @@ ARTEFACTS = {
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    return lean(tmp_path_factory)
+    return brief(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +94,8 @@ def copy(whole, tmp_path):
     return Path(shutil.copytree(whole, tmp_path / "run"))
 
 
-def again(folder: Path):
-    outcome = finished(folder, LEAN)
+def again(folder: Path, plan_text: str = BRIEF):
+    outcome = finished(folder, plan_text)
     assert outcome.failures == []
     return outcome
 
@@ -204,7 +204,7 @@ def test_a_damaged_table_or_report_is_made_again(copy, whole, name, damage):
     damage(copy / name)
     assert again(copy).computed == 0
     same(copy, whole)
-    assert is_rendered(work_of(copy, LEAN), OUTPUTS)
+    assert is_rendered(work_of(copy, BRIEF), OUTPUTS)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"digests": {"a": 1}}', None])
@@ -308,7 +308,9 @@ def test_what_cannot_be_read_in_a_folder_of_the_first_version_is_made_again(copy
 # A report beside a run
 
 
-def test_a_report_that_a_run_overtakes_leaves_its_tables(halfway, whole, tmp_path, monkeypatch):
+def test_a_report_that_a_run_overtakes_leaves_its_tables(
+    halfway, tmp_path, tmp_path_factory, monkeypatch
+):
     """The run comes to its end between the records and the first table of a report of it."""
     folder = Path(shutil.copytree(halfway, tmp_path / "run"))
     written, done = running.write_file, []
@@ -316,20 +318,20 @@ def test_a_report_that_a_run_overtakes_leaves_its_tables(halfway, whole, tmp_pat
     def late(path, content, **options):
         if not done and "check" in options:
             done.append(1)
-            assert again(folder).computed > 0
+            assert again(folder, LEAN).computed > 0
         written(path, content, **options)
 
     monkeypatch.setattr(running, "write_file", late)
     _, failures = report(folder, own(halfway))
     assert failures == []
-    same(folder, whole)
+    same(folder, lean(tmp_path_factory))
     assert "unfinished" not in json.loads((folder / "environment.json").read_text())
     assert "Unfinished" not in (folder / "report.md").read_text()
-    assert again(folder).computed == 0
+    assert again(folder, LEAN).computed == 0
 
 
 def test_tables_of_an_unfinished_report_are_not_believed(copy, whole):
-    work = work_of(copy, LEAN)
+    work = work_of(copy, BRIEF)
     mark(work, {"command": COMMAND})
     shutil.rmtree(next((copy / "store").glob("curve-*")))
     rendered = (copy / "store" / "rendered.json").read_bytes()

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from stopped_run import COMMAND, LEAN, finished, own, work_of
+from stopped_run import BRIEF, COMMAND, finished, own, work_of
 
 from xaibench.errors import Halted, UsageError
 from xaibench.runs import workers
 from xaibench.runs.pipeline import OUTPUTS, run
 from xaibench.runs.reporting import report
 
-PLAN = LEAN.replace("[markdown]", "[markdown, large]")
+PLAN = BRIEF.replace("[brief]", "[brief, large]")
 SAME = ("results.parquet", "estimates.csv", "tests.csv", "examples.json")
 
 
