@@ -78,7 +78,7 @@ def test_p_of_a_ratio_is_of_none_and_agrees_with_its_interval() -> None:
         assert np.isnan(found.effect)
 
 
-@pytest.mark.parametrize("ratio", [0, 0.6, 1.2])
+@pytest.mark.parametrize("ratio", [0, 1.2])  # those between: test_coverage.py
 @pytest.mark.parametrize("deviations", [(0.2, 1, 1), (0.2, 0.1, 0.1)])
 def test_the_headline_covers_the_ratio_of_means_under_five_seeds(ratio, deviations) -> None:
     runs, covered = 300, 0

@@ -20,6 +20,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import optimize, special
 
 from xaibench.shapes import Float
@@ -78,10 +79,10 @@ def crossed(values: Float, clusters: Clusters | None = None) -> Spread:
     negative (*Searle, Casella & McCulloch 1992*).
     """
     contributions, means = _contributions(values)
-    seeds = len(means)
+    seeds, groups = len(means), _groups(clusters)
     between = Component(float(means.var(ddof=1)) / seeds if seeds > 1 else 0.0, seeds - 1.0)
-    totals, freedom = _by_unit(contributions.sum(axis=0), clusters)
-    rest = _of_the_rest(contributions, values, clusters) if seeds > 1 else 0.0
+    totals, freedom = _by_unit(contributions.sum(axis=0), groups)
+    rest = _of_the_rest(contributions, values, groups) if seeds > 1 else 0.0
     within = Component(max(_variance(totals) - rest, 0.0), freedom)
     spread = Spread(float(means.mean()), between, within, _skewness(totals), len(totals))
     return _without_rounding(spread, values)
@@ -97,7 +98,7 @@ def of_these_models(values: Float, clusters: Clusters | None = None) -> Spread:
     """
     contributions, means = _contributions(values)
     scaled, most = _for_few(contributions, values, clusters)
-    totals, freedom = _by_unit(scaled.sum(axis=0), clusters)
+    totals, freedom = _by_unit(scaled.sum(axis=0), _groups(clusters))
     within = Component(_variance(totals), min(freedom, most))
     given = Component(0.0, np.inf)
     spread = Spread(float(means.mean()), given, within, _skewness(totals), len(totals))
@@ -256,27 +257,35 @@ def _for_few(contributions: Float, values: Float, clusters: Clusters | None) -> 
     return scaled, float(parts.sum()) ** 2 / shared if shared else np.inf
 
 
-def _by_unit(contributions: Float, clusters: Clusters | None) -> tuple[Float, float]:
+class _Groups(NamedTuple):
+    """The cluster of each sequence, and how many sequences each cluster has."""
+
+    members: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+
+
+def _groups(clusters: Clusters | None) -> _Groups | None:
+    if clusters is None:
+        return None
+    _, members, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
+    return _Groups(members, sizes)
+
+
+def _by_unit(contributions: Float, groups: _Groups | None) -> tuple[Float, float]:
     """The contributions of each sequence, or of each cluster together, and the degrees of freedom
     of their variance.
 
-    A large cluster pulls the mean towards itself and so seems to differ from it by too little. Each
-    counts as what leaving it out would move the mean by (the jackknife, *Bell & McCaffrey 2002*):
-    its total by 1 / (1 - w), w being its share of the sequences, less the factor that clusters of
-    even size have in common.
-
     Of clusters of uneven size the sum of squares is a quadratic form K with
-    K[g, h] = w[g] w[h] ((g = h) - w[g] - w[h] + sum of w^2), and its degrees of freedom are
-    tr(K)^2 / tr(K^2) (*Bell & McCaffrey 2002*); of even size, their number less 1.
+    K[g, h] = w[g] w[h] ((g = h) - w[g] - w[h] + sum of w^2), w being the clusters' shares of the
+    sequences, and its degrees of freedom are tr(K)^2 / tr(K^2) (*Bell & McCaffrey 2002*); of even
+    size, their number less 1.
     """
-    if clusters is None:
-        return contributions, len(contributions) - 1.0
-    _, members, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
-    totals = np.bincount(members, weights=contributions).astype(np.float64)
+    totals = _totals(contributions, groups)
+    if groups is None:
+        return totals, len(totals) - 1.0
     if len(totals) < 2:
         return totals, 0.0
-    shares = sizes / sizes.sum()
-    totals *= (1 - 1 / len(totals)) / (1 - shares)
+    shares = groups.sizes / groups.sizes.sum()
     two, three, four, five = (float((shares**power).sum()) for power in (2, 3, 4, 5))
     trace = two - 2 * three + two**2
     of_square = two**4 + 2 * four * two - 4 * two**2 * three + 2 * three**2
@@ -284,7 +293,23 @@ def _by_unit(contributions: Float, clusters: Clusters | None) -> tuple[Float, fl
     return totals, max(trace**2 / of_square, 1.0)
 
 
-def _of_the_rest(contributions: Float, values: Float, clusters: Clusters | None) -> float:
+def _totals(contributions: Float, groups: _Groups | None) -> Float:
+    """The contributions of each sequence, or of each cluster together.
+
+    A large cluster pulls the mean towards itself and so seems to differ from it by too little. Each
+    counts as what leaving it out would move the mean by (the jackknife, *Bell & McCaffrey 2002*):
+    its total by 1 / (1 - w), w being its share of the sequences, less the factor that clusters of
+    even size have in common.
+    """
+    if groups is None:
+        return contributions
+    totals = np.bincount(groups.members, weights=contributions).astype(np.float64)
+    if len(totals) > 1:
+        totals *= (1 - 1 / len(totals)) / (1 - groups.sizes / groups.sizes.sum())
+    return totals
+
+
+def _of_the_rest(contributions: Float, values: Float, groups: _Groups | None) -> float:
     """E / (S Q), the part of the sequences' variance that interactions and noise make.
 
     Each contribution minus the mean of its sequence's over the seeds, which takes b_q out, has
@@ -294,7 +319,7 @@ def _of_the_rest(contributions: Float, values: Float, clusters: Clusters | None)
     known = ~np.isnan(values)
     shared = contributions.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     left = np.where(known, contributions - shared, 0)
-    return sum(_variance(_by_unit(row, clusters)[0]) for row in left) * seeds / (seeds - 1)
+    return sum(_variance(_totals(row, groups)) for row in left) * seeds / (seeds - 1)
 
 
 def _variance(totals: Float) -> float:
