@@ -46,10 +46,10 @@ def texts_of(panel):
 
 def overlapping(boxes):
     """Pairs of named boxes that share a point, all compared at once: a heat map has hundreds."""
-    x0, y0, x1, y1 = np.array([box.extents for _, box in boxes]).reshape(-1, 4).T
-    across = (x0 <= x1[:, None]) & (x0[:, None] <= x1)
-    up = (y0 <= y1[:, None]) & (y0[:, None] <= y1)
-    pairs = np.argwhere(np.triu(across & up, k=1))
+    corners = np.array([box.get_points() for _, box in boxes]).reshape(-1, 2, 2)
+    low, high = corners.min(axis=1), corners.max(axis=1)
+    shared = ((low <= high[:, None]) & (low[:, None] <= high)).all(axis=2)
+    pairs = np.argwhere(np.triu(shared, k=1))
     return [(boxes[one][0], boxes[other][0]) for one, other in pairs]
 
 
