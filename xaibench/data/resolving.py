@@ -11,7 +11,8 @@ from xaibench.data.audit.deep_text import deep_lines
 from xaibench.data.audit.letters import as_read, as_written
 from xaibench.data.audit.summary import Audit, audit_splits
 from xaibench.data.audit.text import describe_audit, describe_intervals
-from xaibench.data.files.reading import bed_folder, holds_intervals, read_table, sequence_folder
+from xaibench.data.files.folder_reading import bed_folder, sequence_folder
+from xaibench.data.files.reading import holds_intervals, read_table
 from xaibench.data.genomic_benchmarks.benchmark_sets import SETS
 from xaibench.errors import UsageError, shortened
 from xaibench.plan.changes import assign

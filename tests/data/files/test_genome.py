@@ -152,7 +152,7 @@ def test_a_bgzipped_genome_gives_the_same(bed, genome, tmp_path):
 @pytest.mark.parametrize("name", ["long.fa", "long.fa.gz"])
 @pytest.mark.parametrize("block", [100, 10_000, 2**22])
 def test_long_chromosomes_are_read_across_blocks(monkeypatch, tmp_path, write, name, block):
-    monkeypatch.setattr("xaibench.data.files.reading._BLOCK", block)
+    monkeypatch.setattr("xaibench.data.files.fasta._BLOCK", block)
     generator = np.random.default_rng(0)
     sizes = {"a": 200_003, "b": 65_280, "c": 7}  # 65,280 is what bgzip puts into a block
     letters = {key: "".join(generator.choice([*"ACGTacgtN"], size)) for key, size in sizes.items()}

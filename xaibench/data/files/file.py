@@ -30,7 +30,8 @@ from .columns import (
     unread_splits,
     with_plain_names,
 )
-from .reading import LEFT_OUT, read_sequences, read_table, sequence_folder
+from .folder_reading import LEFT_OUT, read_sequences, sequence_folder
+from .reading import read_table
 from .sites import evidence, sites
 from .targets import DEFAULT_LABEL, require_one_target, share_of_test, targets
 

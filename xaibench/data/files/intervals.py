@@ -30,15 +30,9 @@ from .columns import (
     with_plain_names,
 )
 from .content import beginning, reason, text_stream
-from .reading import (
-    LEFT_OUT,
-    READING_ERRORS,
-    bed_folder,
-    fasta_records,
-    is_bed,
-    read_bed_folder,
-    read_intervals,
-)
+from .fasta import fasta_records
+from .folder_reading import LEFT_OUT, bed_folder, read_bed_folder
+from .reading import READING_ERRORS, is_bed, read_intervals
 from .targets import (
     DEFAULT_LABEL,
     Targets,

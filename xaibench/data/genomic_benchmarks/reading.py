@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xaibench.data.files.columns import SPLIT_WORDS, split_by_kind
-from xaibench.data.files.reading import LEFT_OUT
+from xaibench.data.files.folder_reading import LEFT_OUT
 from xaibench.data.packing import cached_splits, file_key, key_of
 from xaibench.dna.encoding import ambiguities, to_codes
 from xaibench.errors import Absent, UsageError, shortened

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xaibench.data.files.columns import classes, require, require_filled
-from xaibench.data.files.reading import read_sequences
+from xaibench.data.files.folder_reading import read_sequences
 from xaibench.dna.encoding import to_codes
 from xaibench.dna.shuffling import shuffles
 from xaibench.errors import UsageError
