@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from xaibench.errors import ModelError, UsageError
-from xaibench.nn.adapted import LAYOUTS, adapted
+from xaibench.nn.adapted import LAYOUTS, adapted, require_weights
 from xaibench.plugins.fence import fenced
 from xaibench.plugins.harness_options import Explain
 from xaibench.plugins.registry import nearest
@@ -59,6 +59,7 @@ class Takes:
             raise UsageError(f"model: expected a torch.nn.Module, got a {type(model).__name__}")
         assert choice is None or isinstance(choice, Explain)  # for the type checker
         with as_usage(), fenced():
+            require_weights(model)
             return adapted(
                 model,
                 classes=classes,

@@ -70,9 +70,9 @@ def explain(
     strands
         ``both``: the mean with the explanation of the reverse complement.
     layout, alphabet, explain
-        What the model takes (``N4L``, ``NL4``, ``N41L``; the bases in the order of its channels)
-        and which number of what it returns is explained: ``{"output": "counts", "reduce": "sum"}``,
-        or a function of it to ``(N,)``.
+        What the model takes (``N4L``, ``NL4``, ``N41L`` ...; the bases in the order of its
+        channels) and which number of what it returns is explained: ``{"output": "counts", "reduce":
+        "sum"}``, or a function of it to ``(N,)``.
     classes
         How many there are; by default those of the labels. Without labels one output is a number,
         two are explained by the second less the first, more are classes. With 2 a single output is

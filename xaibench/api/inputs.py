@@ -117,17 +117,26 @@ def _codes_of_one_hot(array: NDArray[Any], layout: str, alphabet: str) -> Codes:
 
 def _channels_first(array: NDArray[Any], layout: str) -> NDArray[Any]:
     """``(N, 4, L)`` of a layout that is named, or that the shape leaves no doubt of."""
-    if array.ndim == 4 and array.shape[2] == 1:
-        array = array[:, :, 0]
+    if array.ndim == 4:
+        array = array.squeeze(_axis_of_one(array, layout))
     fits = {"N4L": array.ndim == 3 and array.shape[1] == 4, "NL4": array.shape[-1:] == (4,)}
     fits["NL4"] &= array.ndim == 3
-    if layout == "NL4" and fits["NL4"]:
+    if layout.replace("1", "") == "NL4" and fits["NL4"]:
         return array.transpose(0, 2, 1)
     if fits["N4L"]:
         return array
     if fits["NL4"]:
         return array.transpose(0, 2, 1)
     raise UsageError(f"sequences: expected {ACCEPTED}, got an array {array.shape}")
+
+
+def _axis_of_one(array: NDArray[Any], layout: str) -> int:
+    """The axis of size 1 that two-dimensional convolutions have besides."""
+    axes = [layout.index("1")] if "1" in layout else [2, 1, 3]
+    fitting = [axis for axis in axes if array.shape[axis] == 1]
+    if not fitting:
+        raise UsageError(f"sequences: expected {ACCEPTED}, got an array {array.shape}")
+    return fitting[0]
 
 
 def _labelled(sequences: Sequences, labels: Any) -> Sequences:

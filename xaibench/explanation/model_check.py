@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from xaibench.dna.encoding import to_codes
-from xaibench.errors import UsageError
-from xaibench.nn.adapted import LAYOUTS
+from xaibench.errors import ModelError, UsageError
+from xaibench.nn.adapted import LAYOUTS, require_weights
 from xaibench.nn.checks.steadiness import CHECKED_SEQUENCES
 from xaibench.nn.explained_output import UNSAID, classes_of
 from xaibench.nn.restore import left_as_found
@@ -79,6 +79,10 @@ def check_model(
         "explained": _choice(explain),
         "function": function,
     }
+    try:
+        require_weights(model)
+    except ModelError as error:
+        return ModelCheck((ModelFinding("input", False, str(error)),), data.description)
     with _left_as_it_was(model), fenced():
         findings = tuple(_findings(model, data, options, (methods, plugins, seconds)))
     return ModelCheck(findings, data.description)

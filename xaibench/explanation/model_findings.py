@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from xaibench.dna.encoding import lengths
 from xaibench.errors import ModelError, NotFinite, described, message_of
-from xaibench.nn.adapted import AdaptedModel, adapted
+from xaibench.nn.adapted import LAYOUTS, AdaptedModel, adapted
 from xaibench.nn.checks.arrangements import running_arrangement
 from xaibench.nn.checks.changes import by_channel_order, by_n, by_strand
 from xaibench.nn.checks.choices import choice_hint, output_text
 from xaibench.nn.checks.gradients import input_gradient
 from xaibench.nn.checks.inputs import explainable_inputs, taken
+from xaibench.nn.checks.mends import mend_of
 from xaibench.nn.checks.padding import padding_of
 from xaibench.nn.checks.steadiness import (
     Answers,
@@ -104,7 +105,9 @@ def _input(model: nn.Module, codes: Codes, options: Options) -> tuple[Any, Any, 
         outputs = network(given)
     except Exception as error:
         raised = f"{described(error)} (raised by forward, given {shape})"
-        remedy = _arrangement_text(network, codes, options) if adapts else _OTHER_INPUT
+        remedy = mend_of(error)
+        if not remedy:
+            remedy = _arrangement_text(network, codes, options) if adapts else _OTHER_INPUT
         return None, None, ModelFinding("input", False, f"{raised}; {remedy}")
     how = "one-hot, " if adapts else "by its own encode, "
     letters = f"channels {options['alphabet'] or 'ACGT'}, " if adapts else ""
@@ -117,7 +120,10 @@ _OTHER_INPUT = "is it made for sequences of another length, or with other option
 def _arrangement_text(network: nn.Module, codes: Codes, options: Options) -> str:
     runs = running_arrangement(network, codes, options["layout"])
     if runs is None:
-        return f"{_OTHER_INPUT} Say layout=NL4 or N41L, alphabet=ACGTN where it takes that"
+        return (
+            f"{_OTHER_INPUT} Say layout={' or '.join(LAYOUTS[1:])}, alphabet=ACGTN "
+            "where it takes that"
+        )
     return f"it runs with {runs}: is that what it takes?"
 
 

@@ -8,11 +8,13 @@ makes K numbers of what the module returns.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from itertools import chain
 from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from xaibench.errors import ModelError
 from xaibench.plugins.harness_options import Explain, Layout
@@ -25,6 +27,16 @@ LAYOUTS: tuple[str, ...] = get_args(Layout)
 
 _DELEGATED = ("attention", "attentions")
 """What a network may have beside ``forward``, of the same input."""
+
+
+def require_weights(network: nn.Module) -> None:
+    """ModelError where a lazy module waits for its first batch to make its weights."""
+    waiting = [name for name, parameter in network.named_parameters() if is_lazy(parameter)]
+    if waiting:
+        raise ModelError(
+            f"{waiting[0]!r} has no weights yet, as lazy modules have none before their first "
+            "batch; load a state dict, or call the network once"
+        )
 
 
 def alphabet_table(alphabet: str) -> Tensor:
@@ -41,6 +53,25 @@ def alphabet_table(alphabet: str) -> Tensor:
             f"with N, got {alphabet!r}"
         )
     return torch.tensor([[float(letter == base) for letter in letters] for base in "ACGTN"])
+
+
+def in_layout(channels: Tensor, layout: str) -> Tensor:
+    """``(N, C, L)`` with its axes as a layout names them; 1 is an axis of that size.
+
+    >>> in_layout(torch.zeros(3, 4, 7), "N1L4").shape
+    torch.Size([3, 1, 7, 4])
+    """
+    axes = layout.replace("1", "")
+    arranged = channels.transpose(1, 2) if axes == "NL4" else channels
+    return arranged.unsqueeze(layout.index("1")) if "1" in layout else arranged
+
+
+def from_layout(given: Tensor, layout: str) -> Tensor:
+    """``(N, C, L)`` of what is in a layout; ValueError where its shape is another."""
+    if given.ndim != len(layout) or ("1" in layout and given.shape[layout.index("1")] != 1):
+        raise ValueError(f"expected {layout}, got {tuple(given.shape)}")
+    arranged = given.squeeze(layout.index("1")) if "1" in layout else given
+    return arranged.transpose(1, 2) if layout.replace("1", "") == "NL4" else arranged
 
 
 class AdaptedModel(nn.Module):
@@ -86,13 +117,12 @@ class AdaptedModel(nn.Module):
     def arranged(self, inputs: Tensor) -> Tensor:
         """One-hot ``(N, 4, L)`` as the network takes it."""
         if self._plain:
-            return inputs.contiguous()  # nothing to multiply, and nothing to round
+            # nothing to multiply, and nothing to round; a copy, for a network may write to it
+            return inputs.clone(memory_format=torch.contiguous_format)
         table = self._table.to(inputs)
         given = torch.einsum("nbl,bc->ncl", inputs, table[:N] - table[N]) + table[N][:, None]
-        if self.layout == "NL4":
-            given = given.transpose(1, 2)
         # contiguous, as batches of training are: ``view`` in a network relies on that
-        return (given.unsqueeze(2) if self.layout == "N41L" else given).contiguous()
+        return in_layout(given, self.layout).contiguous()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """One-hot ``(N, 4, L)`` -> logits ``(N, class)``, or one number ``(N, 1)``."""
@@ -203,10 +233,9 @@ def _table_of(encode: Callable[[Tensor], Any], length: int) -> tuple[Tensor, str
 def _arrangements(given: Tensor, length: int) -> list[tuple[str, Tensor]]:
     """The features ``(5, channel, length)`` by each layout that the shape allows."""
     arrangements = []
-    if given.ndim == 3 and given.shape[::2] == (5, length):
-        arrangements.append(("N4L", given))
-    if given.ndim == 3 and given.shape[:2] == (5, length):
-        arrangements.append(("NL4", given.transpose(1, 2)))
-    if given.ndim == 4 and given.shape[::3] == (5, length) and given.shape[2] == 1:
-        arrangements.append(("N41L", given.squeeze(2)))
+    for layout in LAYOUTS:
+        with suppress(ValueError):
+            features = from_layout(given, layout)
+            if features.shape[::2] == (5, length):
+                arrangements.append((layout, features))
     return arrangements

@@ -30,16 +30,21 @@ def left_as_found(model: nn.Module) -> Iterator[None]:
     """Restore the mode of every module, its hooks, and each parameter's gradient and
     ``requires_grad``, also on an error. Weights are not copied."""
     modes = [(module, module.training) for module in model.modules()]
-    hooks = [(vars(m)[name], dict(vars(m)[name])) for m in model.modules() for name in _HOOKS]
+    hooks = [
+        (module, type(module), vars(module)[name], dict(vars(module)[name]))
+        for module in model.modules()
+        for name in _HOOKS
+    ]
     gradients = [(p, p.requires_grad, p.grad) for p in model.parameters()]
     try:
         yield
     finally:
         for module, training in modes:
             module.training = training
-        for registered, before in hooks:
-            registered.clear()
-            registered.update(before)
+        for module, kind, registered, before in hooks:
+            if type(module) is kind:  # a lazy module drops its hooks when it becomes another
+                registered.clear()
+                registered.update(before)
         for parameter, wants_gradient, gradient in gradients:
             parameter.requires_grad_(wants_gradient)
             parameter.grad = gradient

@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 from xaibench.errors import UsageError, message_of
 
@@ -27,7 +28,8 @@ _LISTED = 3
 
 _MODULE_MEND = (
     "load it where you made it, and save its weights: model = torch.load(FILE, "
-    "weights_only=False); torch.save(model.state_dict(), 'weights.pt')"
+    "weights_only=False); torch.save(model.state_dict(), 'weights.pt'); of a checkpoint "
+    "model['state_dict'] in place of model.state_dict()"
 )
 
 
@@ -96,12 +98,13 @@ def _state_in(read: Any, name: str) -> StateDict:
     if state is not None:
         return state
     if isinstance(read, Mapping):
-        for holder in _HOLDERS:
-            state = _tensors(read.get(holder))
-            if state is not None:
-                return state
+        held = {key: state for key, each in read.items() if (state := _tensors(each)) is not None}
+        known = [holder for holder in _HOLDERS if holder in held] or [*held]
+        if len(held) == 1 or known[:1] in ([holder] for holder in _HOLDERS):
+            return held[known[0]]
         listed = ", ".join(map(repr, list(read)[:8]))
-        raise UsageError(f"{name}: expected a state dict, got a checkpoint of {listed} without one")
+        what = "several state dicts" if held else "without one"
+        raise UsageError(f"{name}: expected a state dict, got a checkpoint of {listed}, {what}")
     kind = type(read).__name__
     raise UsageError(f"{name}: expected a state dict, got a {kind}: save model.state_dict()")
 
@@ -137,6 +140,8 @@ def load_into(network: Any, state: StateDict, name: str) -> None:
         hint = _prefix_hint(own, state)
         raise UsageError(f"{name}: does not fit the model: {'; '.join(filter(None, lists))}{hint}")
     for key, tensor in own.items():
+        if is_lazy(tensor):  # it takes the shape of the file
+            continue
         if isinstance(tensor, Tensor) and tensor.shape != state[key].shape:
             raise UsageError(
                 f"{name}: does not fit the model: {key!r} is {tuple(state[key].shape)} in the file "

@@ -168,7 +168,7 @@ def _of_kind(kind: MetricKind) -> Fields:
     return _CURVE_OPTIONS.get(kind.curve, {}) if isinstance(kind, OfCurves) else {}
 
 
-Layout = Literal["N4L", "NL4", "N41L"]
+Layout = Literal["N4L", "NL4", "N41L", "N4L1", "N14L", "N1L4"]
 """The axes of what a module takes: sequences, channels of bases, positions; or positions before
 channels; or an axis of size 1 between them, as convolutions in two dimensions have it."""
 

@@ -55,7 +55,7 @@ class Output:
         ({"logits": LOGITS}, r"got a dict of 'logits': float32 \(N, 2\)"),
         ({}, r"got a dict of nothing"),
         (ModelOutput(logits=LOGITS), r"got a ModelOutput of 'logits'"),
-        (Output(LOGITS), r"got a Output: return the tensor of logits in it"),
+        (Output(LOGITS), r"got a Output: choose the tensor of logits in it"),
         (LOGITS.numpy(), r"got a ndarray, which is no torch tensor"),
         (0.5, r"got a float: return a torch tensor"),
         ("yes", r"got a str: return a torch tensor"),

@@ -37,7 +37,7 @@ def choice_hint(outputs: Any, rows: int, classes: int) -> str:
     >>> choice_hint(torch.zeros(3, 5), 3, 2)
     'say explain.output=0 (to 4) for one of them, or classes 5 where they are logits of 5 classes'
     """
-    names = [name for name, _ in _parts(outputs)]
+    names = [name for name, part in _parts(outputs) if isinstance(part, Tensor) or _parts(part)]
     if names:
         others = f" (or {', '.join(names[1:])})" if names[1:] else ""
         return f"say explain.output={names[0]}{others}"

@@ -12,6 +12,8 @@ from torch import Tensor
 from xaibench.errors import ModelError, NotApplicable, NotFinite, RuleError, described
 from xaibench.nn.blocks import is_out_of_memory
 
+from .mends import is_about_shapes, mend_of
+
 NO_CLASSES = "gives one number per sequence and no classes"
 """Why what needs classes does not apply to a model."""
 
@@ -30,13 +32,20 @@ def forward_logits(model: Any, inputs: Any, rows: int, *, classes: int | None = 
         mode = "training" if model.training else "evaluation"
         raise ModelError(
             f"{described(error)} (raised by forward in {mode} mode, given "
-            f"{_shape_text(inputs, rows)}, N = {rows})"
+            f"{_shape_text(inputs, rows)}, N = {rows}){_mend_text(error)}"
         ) from error
     if getattr(model, "chooses", False) and tuple(getattr(outputs, "shape", ())) == (rows, 1):
         classes = None
     if getattr(model, "single_output", False):
         classes = 1
     return valid_logits(outputs, rows, classes=classes, device=getattr(inputs, "device", None))
+
+
+def _mend_text(error: Exception) -> str:
+    mend = mend_of(error)
+    if not mend and is_about_shapes(error):
+        mend = "check-model names the layout, alphabet or length that it runs with"
+    return f"; {mend}" if mend else ""
 
 
 def valid_logits(
@@ -94,6 +103,9 @@ def _shape_text(value: Any, rows: int) -> str:
     return f"{str(value.dtype).removeprefix('torch.')} {_axes_text(value, rows)}"
 
 
+_OF_PARTS = "choose the tensor of logits in it by explain: {output: NAME}, or return it alone"
+
+
 def _description(outputs: Any, rows: int) -> str:
     """What was returned instead of a tensor, and what to return."""
     name = type(outputs).__name__
@@ -101,12 +113,12 @@ def _description(outputs: Any, rows: int) -> str:
         return "None: forward returns nothing"
     if isinstance(outputs, Mapping):
         parts = ", ".join(f"{key!r}: {_shape_text(part, rows)}" for key, part in outputs.items())
-        return f"a {name} of {parts or 'nothing'}: return the tensor of logits in it"
+        return f"a {name} of {parts or 'nothing'}: {_OF_PARTS}"
     if isinstance(outputs, Sequence) and not isinstance(outputs, str):
         parts = ", ".join(_shape_text(part, rows) for part in outputs)
-        return f"a {name} of {parts or 'nothing'}: return the tensor of logits in it"
+        return f"a {name} of {parts or 'nothing'}: {_OF_PARTS}"
     if is_dataclass(outputs) or hasattr(outputs, "logits"):
-        return f"a {name}: return the tensor of logits in it"
+        return f"a {name}: {_OF_PARTS}"
     if hasattr(outputs, "__array__"):
         return f"a {name}, which is no torch tensor and has no gradient: compute with torch"
     return f"a {name}: return a torch tensor"
