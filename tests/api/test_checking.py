@@ -34,5 +34,5 @@ def test_arrays_are_taken_and_a_function_chooses_what_is_explained():
 def test_the_wrong_layout_is_a_finding_and_an_unknown_one_a_mistake():
     named = {"explain": {"output": "score"}, "methods": ["random"]}
     assert not xaibench.check_model(Turned(), ["ACGTTGCAGT"] * 3, **named).sound
-    with pytest.raises(UsageError, match="layout: expected one of N4L, NL4, N41L, got 'NLA'"):
+    with pytest.raises(UsageError, match=r"layout: expected one of N4L, NL4, .*, got 'NLA'"):
         xaibench.check_model(Turned(), ["ACGTTGCAGT"] * 3, layout="NLA", **named)

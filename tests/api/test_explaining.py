@@ -191,7 +191,7 @@ def test_the_model_is_left_as_found(net):
         ({"target": 3}, "target: expected an output below 3, got 3"),
         ({"target": [0, 1]}, "target: expected 1 or 5, got 2"),
         ({"target": "predcted"}, "did you mean 'predicted'"),
-        ({"layout": "N4"}, "layout: expected one of N4L, NL4, N41L, got 'N4'"),
+        ({"layout": "N4"}, "layout: expected one of N4L, NL4, N41L, N4L1, N14L, N1L4, got 'N4'"),
         ({"alphabet": "ACG"}, "alphabet: expected the letters A, C, G and T"),
         ({"explain": {"outpt": 1}}, "unknown key 'outpt'; did you mean 'output'"),
         ({"explain": {"output": 7}}, "no output 7 in a tensor"),

@@ -567,7 +567,7 @@ def test_findings_are_looked_up_by_name():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"layout": "NLC"}, "layout: expected one of N4L, NL4, N41L, got 'NLC'"),
+        ({"layout": "NLC"}, "layout: expected one of N4L, NL4, N41L, N4L1, N14L, N1L4, got 'NLC'"),
         ({"length": 0}, "length: expected 1 or more"),
         ({"explain": {"outputs": 1}}, "explain: unknown key 'outputs'; did you mean 'output'"),
         ({"sequences": ["ACGT", "AXGT"]}, "expected the letters"),

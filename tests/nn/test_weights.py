@@ -6,9 +6,12 @@ import warnings
 
 import pytest
 import torch
+from safetensors.torch import load as load_safetensors
 from safetensors.torch import save
 from torch import nn
 
+from tests import unusual_models as unusual
+from xaibench.artefacts.networks import saved_weights
 from xaibench.errors import UsageError
 from xaibench.nn.weights import load_into, program_kind, read_state, without_prefix
 
@@ -41,6 +44,8 @@ def saved(value, **options) -> bytes:
         saved({"epoch": 7, "state_dict": STATE, "optimizer": {"lr": 0.1}}),
         saved({"model_state_dict": STATE}),
         saved({"model": STATE, "step": 3}),
+        saved({"epoch": 2, "generator": STATE, "optimizer": {"state": {}, "param_groups": []}}),
+        saved({"ema": {"mean": torch.zeros(3)}, "state_dict": STATE}),
     ],
 )
 def test_a_state_dict_is_read_from_every_file_that_holds_one(content):
@@ -140,3 +145,43 @@ def test_shapes_that_do_not_fit_are_said():
     other = {**STATE, "head.weight": torch.zeros(5, 6)}
     with pytest.raises(UsageError, match=r"'head.weight' is \(5, 6\) in the file and \(2, 6\) in"):
         load_into(Net(), other, "fold0.pt")
+
+
+def test_of_several_unknown_state_dicts_none_is_chosen():
+    content = saved({"generator": STATE, "critic": STATE})
+    with pytest.raises(UsageError, match="a checkpoint of 'generator', 'critic', several state"):
+        read_state(content, "fold0.pt")
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.", "net.encoder."])
+def test_the_prefix_of_a_wrapper_is_named_and_taken_off(prefix):
+    wrapped = {prefix + name: tensor for name, tensor in STATE.items()}
+    with pytest.raises(UsageError, match=f"strip_prefix: '{prefix}'"):
+        load_into(Net(), wrapped, "fold0.pt")
+    load_into(network := Net(), without_prefix(wrapped, prefix, "fold0.pt"), "fold0.pt")
+    assert torch.equal(network.conv.weight, STATE["conv.weight"])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        unusual.Lazy,
+        unusual.TiedLayers,
+        unusual.Parametrised,
+        unusual.HookedNorms,
+        unusual.NonPersistentBuffer,
+        unusual.InTrainingMode,
+        lambda: unusual.Plain().double(),
+        lambda: unusual.Plain().half(),
+    ],
+)
+def test_unusual_networks_are_the_same_after_their_weights_went_through_files(make):
+    network, inputs = make(), torch.eye(4)[torch.arange(2 * unusual.LENGTH).view(2, -1) % 4]
+    inputs = inputs.transpose(1, 2).to(next(iter(network.state_dict().values())).dtype)
+    network(inputs)  # a lazy one has its weights from here on
+    expected = network.eval()(inputs)
+    read = make()
+    load_into(read, read_state(saved(network.state_dict()), "fold0.pt"), "fold0.pt")
+    stored = make()  # as a run keeps and restores it
+    stored.load_state_dict(load_safetensors(saved_weights(read)))
+    assert torch.equal(stored.eval()(inputs), expected)

@@ -49,7 +49,7 @@ class Output:
         (LOGITS.to_sparse(), r"dense tensor, got a sparse one"),
         (LOGITS.to("meta"), r"on cpu, got meta"),
         (None, r"got None: forward returns nothing"),
-        ((LOGITS, None), r"got a tuple of float32 \(N, 2\), NoneType: return the tensor"),
+        ((LOGITS, None), r"got a tuple of float32 \(N, 2\), NoneType: choose the tensor"),
         ([LOGITS], r"got a list of float32 \(N, 2\)"),
         (Named(LOGITS, 3), r"got a Named of float32 \(N, 2\), int"),
         ({"logits": LOGITS}, r"got a dict of 'logits': float32 \(N, 2\)"),
