@@ -18,8 +18,8 @@ from xaibench.nn.checks.changes import by_channel_order, by_n, by_strand
 from xaibench.nn.checks.choices import choice_hint, output_text
 from xaibench.nn.checks.gradients import input_gradient
 from xaibench.nn.checks.inputs import explainable_inputs, taken
-from xaibench.nn.checks.mends import mend_of
 from xaibench.nn.checks.padding import padding_of
+from xaibench.nn.checks.raised import remedy_of
 from xaibench.nn.checks.steadiness import (
     Answers,
     answering,
@@ -105,7 +105,7 @@ def _input(model: nn.Module, codes: Codes, options: Options) -> tuple[Any, Any, 
         outputs = network(given)
     except Exception as error:
         raised = f"{described(error)} (raised by forward, given {shape})"
-        remedy = mend_of(error)
+        remedy = remedy_of(error)
         if not remedy:
             remedy = _arrangement_text(network, codes, options) if adapts else _OTHER_INPUT
         return None, None, ModelFinding("input", False, f"{raised}; {remedy}")

@@ -12,7 +12,7 @@ from torch import Tensor
 from xaibench.errors import ModelError, NotApplicable, NotFinite, RuleError, described
 from xaibench.nn.blocks import is_out_of_memory
 
-from .mends import is_about_shapes, mend_of
+from .raised import is_about_shapes, remedy_of
 
 NO_CLASSES = "gives one number per sequence and no classes"
 """Why what needs classes does not apply to a model."""
@@ -32,7 +32,7 @@ def forward_logits(model: Any, inputs: Any, rows: int, *, classes: int | None = 
         mode = "training" if model.training else "evaluation"
         raise ModelError(
             f"{described(error)} (raised by forward in {mode} mode, given "
-            f"{_shape_text(inputs, rows)}, N = {rows}){_mend_text(error)}"
+            f"{_shape_text(inputs, rows)}, N = {rows}){_remedy_text(error)}"
         ) from error
     if getattr(model, "chooses", False) and tuple(getattr(outputs, "shape", ())) == (rows, 1):
         classes = None
@@ -41,11 +41,11 @@ def forward_logits(model: Any, inputs: Any, rows: int, *, classes: int | None = 
     return valid_logits(outputs, rows, classes=classes, device=getattr(inputs, "device", None))
 
 
-def _mend_text(error: Exception) -> str:
-    mend = mend_of(error)
-    if not mend and is_about_shapes(error):
-        mend = "check-model names the layout, alphabet or length that it runs with"
-    return f"; {mend}" if mend else ""
+def _remedy_text(error: Exception) -> str:
+    remedy = remedy_of(error)
+    if not remedy and is_about_shapes(error):
+        remedy = "check-model names the layout, alphabet or length that it runs with"
+    return f"; {remedy}" if remedy else ""
 
 
 def valid_logits(

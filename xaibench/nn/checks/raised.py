@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_MENDS = (
+_REMEDIES = (
     (
         TypeError,
         "missing .* required",
@@ -33,19 +33,19 @@ _MENDS = (
 _SHAPES = "shape|size|channel|dimension|einsum|axis|index out of range"
 
 
-def mend_of(error: Exception) -> str:
+def remedy_of(error: Exception) -> str:
     """How to mend what a forward pass raised; empty where nobody knows.
 
-    >>> mend_of(TypeError("forward() missing 1 required positional argument: 'signal'"))[:44]
+    >>> remedy_of(TypeError("forward() missing 1 required positional argument: 'signal'"))[:44]
     'forward is called with the sequences alone: '
     """
     text = str(error)
-    for kind, pattern, mend in _MENDS:
+    for kind, pattern, remedy in _REMEDIES:
         if isinstance(error, kind) and re.search(pattern, text):
-            return mend
+            return remedy
     return ""
 
 
 def is_about_shapes(error: Exception) -> bool:
-    """Whether another layout, alphabet or length may mend an error."""
+    """Whether another layout, alphabet or length may remedy an error."""
     return re.search(_SHAPES, str(error)) is not None
