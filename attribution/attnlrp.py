@@ -40,8 +40,8 @@ def lrp_by_operation(
 ) -> Attribution:
     """Relevance ``(N, C, S)`` of the input by AttnLRP, with ``constant_attention`` by CP-LRP.
 
-    ``completeness_error`` is what relevance and what constants absorbed miss of what is explained;
-    of the sequences of one pass, no more than they miss together.
+    ``completeness_error`` is what relevance and what constants absorbed miss of what is explained,
+    beyond rounding; of the sequences of one pass, no more than they miss together.
     """
     parts = []
     for of_inputs, of_target in in_calls(inputs, target):

@@ -76,13 +76,15 @@ class Proportional(torch.autograd.Function):
         ctx: Any, function: Callable[[Tensor], Tensor], absorbed: Absorbed, values: Tensor
     ) -> Tensor:
         output = function(values)
-        at_zero, slope = _at_zero(function, values)
+        at_zero = function(values.new_zeros(1)).item()
         if at_zero:
             # The quotient is off by about eps / x.
-            apart = values.abs() > (1e-10 if values.dtype == torch.float64 else 1e-6)
-            factor = torch.where(apart, (output - at_zero) / values, slope)
+            at_limit = values.abs() <= (1e-10 if values.dtype == torch.float64 else 1e-6)
         else:
-            factor = (output / values).masked_fill_(values == 0, slope)
+            at_limit = values == 0
+        factor = (output - at_zero) / values if at_zero else output / values
+        if bool(at_limit.any()):
+            factor.masked_fill_(at_limit, _slope_at_zero(function, values))
         ctx.save_for_backward(factor)
         ctx.absorbed, ctx.at_zero = absorbed, at_zero
         return output
@@ -95,13 +97,12 @@ class Proportional(torch.autograd.Function):
         return None, None, gradient * factor
 
 
-def _at_zero(function: Callable[[Tensor], Tensor], like: Tensor) -> tuple[float, float]:
-    """``f(0)`` and ``f'(0)``."""
+def _slope_at_zero(function: Callable[[Tensor], Tensor], like: Tensor) -> float:
+    """``f'(0)``."""
     with torch.enable_grad():
         zero = like.new_zeros(1).requires_grad_()
-        output = function(zero)
-        (slope,) = torch.autograd.grad(output.sum(), zero)
-    return output.item(), slope.item()
+        (slope,) = torch.autograd.grad(function(zero).sum(), zero)
+    return slope.item()
 
 
 class Softmax(torch.autograd.Function):

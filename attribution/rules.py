@@ -128,8 +128,14 @@ def class_of(module: nn.Module) -> type[nn.Module]:
 
 def no_rule(method: str, path: str, module: nn.Module) -> NotApplicable:
     """The error of a module without a rule, which says how to give one."""
+    by_operation = method == "lrp" and class_of(module) in BY_OPERATION
+    another = ", or take rule: attnlrp or cp_lrp, which have rules for its operations"
     return NotApplicable(
         f"{method} has no rule for {module_label(path, module)}; in a method of your own, "
         f"{method}(..., rules={{{class_of(module).__name__!r}: ...}}) gives it one "
-        "(docs/attribution.md)"
+        f"(docs/attribution.md){another if by_operation else ''}"
     )
+
+
+BY_OPERATION = (nn.MultiheadAttention, nn.Softmax, nn.LogSoftmax, nn.GLU, nn.GroupNorm)
+"""What AttnLRP and CP-LRP explain, and LRP by a rule for linear maps does not."""

@@ -4,6 +4,7 @@ refusal."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 import toy
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from xaibench.attribution.attnlrp import head_relevance, layer_relevance
 from xaibench.attribution.lrp import lrp
@@ -470,6 +472,16 @@ def test_what_has_no_rule_is_refused_by_name(name: str) -> None:
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
 
 
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")  # it is run without
+@pytest.mark.parametrize(
+    ("reentrant", "message"), [(True, "no rule for checkpointfunction"), (False, "lrp promises")]
+)
+def test_what_is_computed_a_second_time_has_no_rules_then(reentrant: bool, message: str) -> None:
+    again = partial(checkpoint, use_reentrant=reentrant)
+    with pytest.raises((NotApplicable, ValueError), match=message):
+        by_harness(seeded(Between(lambda x: again(torch.sigmoid, x))), rule="attnlrp")
+
+
 def test_a_module_without_a_rule_is_refused_with_its_operation() -> None:
     class Recurrent(nn.Module):
         def __init__(self) -> None:
@@ -482,6 +494,12 @@ def test_a_module_without_a_rule_is_refused_with_its_operation() -> None:
 
     with pytest.raises(NotApplicable, match=r"in lstm \(LSTM\)"):
         explained(seeded(Recurrent()), rule="attnlrp")
+
+
+def test_attention_that_a_rule_for_linear_maps_refuses_names_those_that_explain_it() -> None:
+    model = seeded(Attending(needs_weights=True))
+    with pytest.raises(NotApplicable, match=r"attend \(Multi.* or take rule: attnlrp or cp_lrp"):
+        explained(model, rule="gamma")
 
 
 class Cosine(nn.Module):
