@@ -49,11 +49,12 @@ def _with_weights(model: Any, pool: nn.Module, inputs: Tensor) -> tuple[Tensor, 
 
 @method(signed=False)
 def last_layer_attention(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
-    """What each site receives in the last layer of self-attention, ``(N, S)``: the mean over heads
-    and over the sites that attend; not negative, sum 1; the same for every target."""
+    """What each site receives in the last layer of self-attention, ``(N, S)``: the mean over heads,
+    from the site that the logits are read from (``[CLS]``), or the mean over all where there is
+    none; not negative, sum 1; the same for every target."""
     with torch.no_grad():
         layers: Tensor = model.attentions(inputs)
-    return layers[:, -1].mean((1, 2))
+    return _received(model, layers[:, -1].mean(1))
 
 
 @method(signed=False)
@@ -61,8 +62,8 @@ def attention_rollout(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
     """Attention through all layers, ``(N, S)`` (*Abnar and Zuidema 2020*).
 
     With ``A_l`` the mean over the heads of layer ``l`` and the identity for the residual
-    connection, it is ``(A_n + I) / 2 ... (A_1 + I) / 2``, averaged over the sites of the last
-    layer. Not negative, sum 1.
+    connection, it is ``(A_n + I) / 2 ... (A_1 + I) / 2``, of the site that the logits are read from
+    (``[CLS]``), or averaged over the sites of the last layer. Not negative, sum 1.
     """
     with torch.no_grad():
         layers: Tensor = model.attentions(inputs)
@@ -71,4 +72,10 @@ def attention_rollout(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
     rolled = steps[:, 0]  # layers nearer to the output from the left
     for layer in range(1, steps.shape[1]):
         rolled = steps[:, layer] @ rolled
-    return rolled.mean(1)
+    return _received(model, rolled)
+
+
+def _received(model: Any, weights: Tensor) -> Tensor:
+    """Of what each site pays to each ``(N, S, S)``, what each receives ``(N, S)``."""
+    pooled: int | None = getattr(model, "pooled_site", None)
+    return weights.mean(1) if pooled is None else weights[:, pooled]

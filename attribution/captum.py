@@ -22,7 +22,7 @@ from xaibench.plugins.registry import nearest
 from xaibench.protocols import method
 
 from .captum_hooks import HOOKED, refuse_what_hooks_miss
-from .gradient import corrected_gradient
+from .gradient import corrected_gradient, of_tokens
 
 _REFUSED = {
     "DeepLift": "it is wrong where nonlinear modules adjoin; the method deeplift is exact",
@@ -150,6 +150,8 @@ def _captum_contributions(
         warnings.simplefilter("ignore")  # that it sets hooks; what it misses, the guards see
         answer: Tensor = explainer.attribute(inputs, target=target, **options)
     raw = isinstance(explainer, GradientAttribution) and not explainer.multiplies_by_inputs
+    if raw and of_tokens(explainer.forward_func):
+        return answer * inputs
     return corrected_gradient(answer) * inputs if raw else answer
 
 

@@ -19,8 +19,14 @@ def corrected_gradient(gradient: Tensor) -> Tensor:
 
     Columns of a one-hot input sum to 1, so no input differs from another along ``(1, 1, 1, 1)``,
     and what training leaves in the gradient there is arbitrary (*Majdandzic et al. 2023*).
+    Embeddings of tokens lie on no simplex: their gradients stay as they are.
     """
     return gradient - gradient.mean(1, keepdim=True)
+
+
+def of_tokens(model: Any) -> bool:
+    """Whether the inputs of a model are embeddings of tokens, whose channels are no bases."""
+    return bool(getattr(model, "has_tokens", False))
 
 
 @method(signed=False, single_pass=True)
@@ -42,7 +48,7 @@ def _gradient(model: Any, inputs: Tensor, target: Tensor, *, correct: bool) -> T
     """``(N, 4, S)``: with its sign, corrected or as it is."""
     explained = model(inputs).gather(1, target.unsqueeze(1))
     (gradient,) = torch.autograd.grad(explained.sum(), inputs)
-    return corrected_gradient(gradient) if correct else gradient
+    return corrected_gradient(gradient) if correct and not of_tokens(model) else gradient
 
 
 @method()
@@ -63,6 +69,8 @@ def smooth_grad(
     copies are off the simplex. Corrected unless ``correct`` is false.
     """
     known = inputs.detach().sum(1, keepdim=True) > 0
+    if of_tokens(model):
+        known = torch.ones_like(known)
     shape = (draws, *inputs.shape[1:])
     drawn = np.stack([generator.normal(0, noise, shape) for generator in generators])
     copies = inputs.detach().unsqueeze(1) + torch.from_numpy(drawn).to(inputs) * known.unsqueeze(1)

@@ -17,6 +17,7 @@ from torch import Tensor
 from xaibench.protocols import method
 from xaibench.values import Attribution
 
+from .gradient import of_tokens
 from .quadrature import gradients_at, path_integral
 from .references import ConstantReference, constant_reference, hypothetical
 
@@ -48,15 +49,16 @@ def integrated_gradients(
 
     The ``uniform`` reference has 1/4 of every base, which makes this the corrected gradient; with
     ``zero`` nothing is corrected, since that would break completeness. What is unknown (N,
-    padding: a zero column) is unknown in both references too, and contributes nothing.
+    padding: a zero column) is unknown in both references too, and contributes nothing. Of tokens
+    the ``uniform`` reference is the mean embedding, and special ones stay as they are.
     """
     inputs = inputs.detach()
-    start = constant_reference(inputs, reference)
+    start = constant_reference(inputs, reference, model)
     paths = model, inputs, start.unsqueeze(1), target
     multipliers, missed, change = path_integral(*paths, steps)
     return Attribution(
         contributions=multipliers[:, 0] * (inputs - start),
-        hypothetical=hypothetical(multipliers, start.unsqueeze(1)),
+        hypothetical=None if of_tokens(model) else hypothetical(multipliers, start.unsqueeze(1)),
         completeness_error=missed[:, 0].abs(),
         output_change=change[:, 0].abs(),
     )

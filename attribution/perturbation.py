@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -11,12 +12,18 @@ from torch.nn import functional
 
 from xaibench.errors import NotApplicable
 from xaibench.nn.inference import batch_rows
+from xaibench.nn.layers import one_hot
 from xaibench.protocols import method
-from xaibench.values import Attribution
+from xaibench.shapes import Codes
+from xaibench.values import Attribution, N
+
+from .gradient import of_tokens
 
 
-@method()
-def in_silico_mutagenesis(model: Any, inputs: Tensor, target: Tensor) -> Attribution:
+@method(of_nucleotides=True)
+def in_silico_mutagenesis(
+    model: Any, inputs: Tensor, target: Tensor, *, codes: Tensor | None = None
+) -> Attribution:
     """Every single substitution and what it does to the output (*Alipanahi et al. 2015*; *Zhou and
     Troyanskaya 2015*).
 
@@ -27,8 +34,11 @@ def in_silico_mutagenesis(model: Any, inputs: Tensor, target: Tensor) -> Attribu
 
     tangermeme's ``saturation_mutagenesis`` has the same sign and centre, but also writes the four
     bases into an unknown position; CREsted's ``mutagenesis`` is not centred: ours minus ours at
-    the observed base. NotApplicable where sites are not nucleotides.
+    the observed base. Where sites are tokens the edited ``codes`` ``(N, L)`` are tokenised again,
+    which changes tokens beside the substitution too. NotApplicable to any other sites.
     """
+    if of_tokens(model):
+        return _of_edited_codes(model, target, codes)
     inputs = _nucleotides(inputs)
     hypothetical = torch.stack(
         [_of_substitutions(model, *each) for each in zip(inputs, target, strict=True)]
@@ -45,12 +55,41 @@ def _of_substitutions(model: Any, sequence: Tensor, target: Tensor) -> Tensor:
     return effects - effects.mean(0)
 
 
-@method()
+def _of_edited_codes(model: Any, target: Tensor, codes: Tensor | None) -> Attribution:
+    """Substitutions in sequences ``(N, L)`` that are tokenised again."""
+    assert codes is not None  # supplied by the harness
+    each = zip(codes.cpu().numpy(), target.tolist(), strict=True)
+    scores = torch.stack([_of_substituted_codes(model, *one) for one in each]).to(codes.device)
+    return Attribution(contributions=scores * one_hot(codes), hypothetical=scores)
+
+
+def _of_substituted_codes(model: Any, sequence: Codes, target: int) -> Tensor:
+    """Of one sequence ``(L,)``, the hypothetical scores ``(4, L)``."""
+    bases = np.arange(4)[:, None]
+    at, positions = np.nonzero((sequence < N) & (sequence != bases))
+    edited = np.tile(sequence, (len(at) + 1, 1))
+    edited[np.arange(1, len(edited)), positions] = at
+    effects = torch.zeros(4, len(sequence))
+    effects[at, positions] = _effects_of_codes(model, edited, target)
+    return effects - effects.mean(0)
+
+
+def _effects_of_codes(model: Any, edited: Codes, target: int) -> Tensor:
+    """``f(edited) - f(first)`` ``(E - 1,)`` of sequences ``(E, L)``, the first of which is not
+    edited, on the CPU."""
+    rows = batch_rows(edited.shape[1])
+    parts = [model.of_codes(edited[start : start + rows]) for start in range(0, len(edited), rows)]
+    explained = torch.cat(parts)[:, target].float().cpu()
+    return explained[1:] - explained[0]
+
+
+@method(of_nucleotides=True)
 def occlusion(
     model: Any,
     inputs: Tensor,
     target: Tensor,
     *,
+    codes: Tensor | None = None,
     window: Annotated[int, Field(ge=1)] = 7,
     stride: Annotated[int, Field(ge=1)] = 1,
     fill: Literal["mean", "zero"] = "mean",
@@ -68,20 +107,23 @@ def occlusion(
     which is N). Unknown positions stay unknown and have 0. With ``window`` 1 a linear model gets
     the corrected ``input_x_gradient`` from ``mean``, the uncorrected one from ``zero``.
 
+    Where sites are tokens the window of ``codes`` ``(N, L)`` becomes N and is tokenised again
+    (``zero``); there are no tokens of a fourth of every base, so ``mean`` is not applicable.
+
     ValueError where ``stride`` leaves positions between windows, which have no score. NotApplicable
-    where sites are not nucleotides, or fewer than ``window``: longer sequences may suit the plan.
+    to any other sites, and to fewer than ``window``: longer sequences may suit the plan.
     """
     if stride > window:
         raise ValueError(
             f"stride: expected at most the window of {window}, got {stride}, "
             "which leaves positions that no window covers"
         )
+    if of_tokens(model):
+        assert codes is not None  # supplied by the harness
+        _require_window(window, codes.shape[1])
+        return _occluded_codes(model, codes, target, window, stride, fill)
     inputs = _nucleotides(inputs)
-    if window > inputs.shape[2]:
-        raise NotApplicable(
-            f"expected a window of at most the {inputs.shape[2]} positions of a sequence, "
-            f"got {window}"
-        )
+    _require_window(window, inputs.shape[2])
     column = torch.full((4, 1), 0.25 if fill == "mean" else 0.0).to(inputs)
     each = zip(inputs, target, strict=True)
     return torch.stack([_occluded(model, *one, window, stride, column) for one in each])
@@ -100,6 +142,36 @@ def _occluded(
     # (window, position): 1 where a window covers a known position; its mean is over these.
     covers = sequence.new_zeros(len(starts), len(known)).scatter(1, sites, occluded)
     return shares @ covers / covers.sum(0).clamp(min=1)
+
+
+def _require_window(window: int, length: int) -> None:
+    if window > length:
+        raise NotApplicable(
+            f"expected a window of at most the {length} positions of a sequence, got {window}"
+        )
+
+
+def _occluded_codes(
+    model: Any, codes: Tensor, target: Tensor, window: int, stride: int, fill: str
+) -> Tensor:
+    """``(N, L)``: each window of a sequence becomes N, and the sequence is tokenised again."""
+    if fill != "zero":
+        raise NotApplicable(
+            "tokens have no fourth of every base; occlude by N, of every model alike: fill: zero"
+        )
+    scores = []
+    for sequence, each in zip(codes.cpu(), target.tolist(), strict=True):
+        known = sequence < N
+        starts, width = _windows_with_bases(known, window, stride)
+        covered = torch.zeros(len(starts), len(sequence), dtype=torch.bool)
+        covered.scatter_(1, starts[:, None] + torch.arange(width), True)
+        covered &= known
+        edited = torch.cat([sequence[None], sequence.masked_fill(covered, N)])
+        losses = -_effects_of_codes(model, edited.numpy(), each)
+        covers = covered.float()
+        shares = losses / covers.sum(1)
+        scores.append(shares @ covers / covers.sum(0).clamp(min=1))
+    return torch.stack(scores)
 
 
 def _windows_with_bases(known: Tensor, window: int, stride: int) -> tuple[Tensor, int]:

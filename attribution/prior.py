@@ -10,7 +10,7 @@ from torch import Tensor
 from xaibench.protocols import method
 
 
-@method(signed=False)
+@method(signed=False, of_nucleotides=True)
 def position_prior(model: Any, inputs: Tensor, target: Tensor, *, valid: Tensor) -> Tensor:
     """``1 - |position - middle| / reach``, ``(N, L)``: 1 in the middle of the known positions, and
     falling linearly to 0 one position outside of them.

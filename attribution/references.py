@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -10,11 +10,15 @@ from torch import Tensor
 ConstantReference = Literal["uniform", "zero"]
 
 
-def constant_reference(inputs: Tensor, kind: ConstantReference) -> Tensor:
+def constant_reference(inputs: Tensor, kind: ConstantReference, model: Any = None) -> Tensor:
     """A reference that is no sequence ``(N, C, S)``: the same share of every base (``uniform``), or
-    nothing (``zero``). What is unknown in the inputs is zero in both."""
+    nothing (``zero``). What is unknown in the inputs is zero in both. Of a ``model`` that has
+    tokens, ``uniform`` is what it says itself."""
     if kind == "zero":
         return torch.zeros_like(inputs)
+    if getattr(model, "has_tokens", False):
+        reference: Tensor = model.reference(inputs)
+        return reference
     known = inputs.sum(1, keepdim=True)  # 1, and 0 where the base is unknown
     return (known / inputs.shape[1]).expand_as(inputs)
 

@@ -16,6 +16,7 @@ from xaibench.errors import ModelError, NotFinite
 from xaibench.nn.checks.outputs import forward_logits, valid_logits
 from xaibench.nn.devices import device_named, moved, multiplying
 from xaibench.nn.inference import keep_freed_memory, logits
+from xaibench.nn.sites import padded_sites
 from xaibench.shapes import Codes, Mask
 from xaibench.values import N, Sequences, Splits
 
@@ -272,7 +273,10 @@ def _logits_of_heads(model: Any, codes: Codes, setting: Setting) -> list[Tensor]
     if hasattr(model, "training_logits"):
         heads = [valid_logits(each, rows) for each in model.training_logits(inputs)]
     else:
-        heads = [forward_logits(model, inputs, rows)]
+        # a pass per number of tokens would be of a few sequences each
+        valid = padded_sites(model, codes)
+        valid = None if valid is None else valid.to(setting.device)
+        heads = [forward_logits(model, inputs, rows, valid=valid)]
     if not heads[0].requires_grad:
         raise ModelError(
             "expected logits that depend on the weights, got a tensor without a gradient: "

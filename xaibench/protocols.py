@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from xaibench.shapes import Codes
-    from xaibench.values import Attribution, Splits
+    from xaibench.values import Attribution, Splits, TokenSites
 
 # fmt: off
 ChangeKind = Literal[
@@ -55,6 +55,27 @@ class Classifier(Protocol):
 
 
 @runtime_checkable
+class HasTokens(Protocol):
+    """A classifier whose sites are tokens: stretches of nucleotides, and tokens of none such as
+    ``[CLS]``. Methods see its sites, everything that looks at scores sees nucleotides.
+
+    The harness gives it batches of sequences that have equally many sites, but for training, where
+    ``valid`` says which sites of a batch are no padding.
+    """
+
+    def token_sites(self, codes: Tensor) -> TokenSites:
+        """``(N, L)`` uint8 codes -> the sites of each sequence and what they cover, in the order of
+        those of ``encode``."""
+
+    def reference(self, inputs: Tensor) -> Tensor:
+        """``(N, C, S)`` -> the same, where every token of nucleotides is one that says nothing,
+        such as the mean of all; what methods that compare with a reference begin from."""
+
+    def __call__(self, inputs: Tensor, valid: Tensor | None = None) -> Tensor:
+        """``(N, C, S)``, and perhaps ``(N, S)`` bool -> logits ``(N, class)``."""
+
+
+@runtime_checkable
 class HasAttention(Protocol):
     """A classifier that weighs its sites."""
 
@@ -64,7 +85,8 @@ class HasAttention(Protocol):
 
 @runtime_checkable
 class HasAttentions(Protocol):
-    """A classifier with layers of self-attention."""
+    """A classifier with layers of self-attention; ``pooled_site`` is an attribute of one that reads
+    its logits from a single site, the number of that."""
 
     def attentions(self, inputs: Tensor) -> Tensor:
         """``(N, C, S)`` -> ``(N, layer, head, site, site)``; what a site pays to each; sum 1."""
@@ -106,12 +128,14 @@ class MethodFacts:
     weights or of the sequences. Of a fixed method a plan may say ``signed`` by an option of that
     name, and of an option that is several files each is of one replicate. ``single_pass``: the
     method calls the model once, with the very inputs that it was given and no hooks of its own, so
-    that the pass which predicts the target may serve it."""
+    that the pass which predicts the target may serve it. ``of_nucleotides``: the scores are of
+    nucleotides ``(N, L)``, also where the sites of the model are tokens."""
 
     signed: bool = True
     completeness: float | None = None
     fixed: bool = False
     single_pass: bool = False
+    of_nucleotides: bool = False
 
 
 Quantity = Literal["logit_difference", "probability", "accuracy", "kept"]
@@ -260,9 +284,10 @@ def method(
     completeness: float | None = None,
     fixed: bool = False,
     single_pass: bool = False,
+    of_nucleotides: bool = False,
 ) -> Callable[[Function], Function]:
     """Attach facts to an attribution method."""
-    return _attach(MethodFacts(signed, completeness, fixed, single_pass))
+    return _attach(MethodFacts(signed, completeness, fixed, single_pass, of_nucleotides))
 
 
 def metric(

@@ -6,7 +6,7 @@ import pandas as pd
 
 from xaibench.results.reading import Results
 
-from ..format.numbers import TIMES, number, scientific
+from ..format.numbers import ABSENT, TIMES, number, scientific
 from ..format.replicates import replicate_terms
 from .table import Cell, Table, heads
 
@@ -41,17 +41,20 @@ def guards(results: Results) -> Table | None:
     """What the guards measured of every method: the largest over seeds."""
     if results.cost.empty:
         return None
+    has_tokens = "outside" in results.cost
     body = tuple(
         (
             *_name_cells(model, method),
             Cell(scientific(rows["completeness_error"].max()), note="no completeness is promised"),
             Cell(scientific(rows["difference"].max())),
             Cell(f"{number(100 * rows['flat'].mean(), 1)} %"),
+            *([_outside_cell(rows)] if has_tokens else []),
             _counts_cell(rows),
         )
         for (model, method), rows in results.cost.groupby(["model", "method"], sort=False)
     )
-    measured = ("Completeness error", "Batch difference", "Flat maps")
+    more = ("On special tokens",) if has_tokens else ()
+    measured = ("Completeness error", "Batch difference", "Flat maps", *more)
     header = ("Model", "Method", *measured, replicate_terms(results).counted)
     return Table("What the guards measured", heads(*header, prose=(0, 1)), body, folded=True)
 
@@ -65,6 +68,13 @@ def _means_per_sequence(rows: pd.DataFrame, keys: str | list[str]) -> pd.DataFra
 
 def _name_cells(model: object, method: object) -> tuple[Cell, Cell]:
     return Cell(str(model)), Cell(str(method), method=str(method))
+
+
+def _outside_cell(rows: pd.DataFrame) -> Cell:
+    """The share of a map on tokens of no nucleotide, which its scores leave out."""
+    share = rows["outside"].mean()
+    text = number(100 * share, 1)
+    return Cell(text if text == ABSENT else f"{text} %", note="sites are nucleotides")
 
 
 def _counts_cell(rows: pd.DataFrame) -> Cell:

@@ -148,8 +148,14 @@ def cost(work: Work) -> pd.DataFrame:
             measured = [*arrays["cost"].tolist(), *arrays["guards"].tolist()]
             numbers = dict(zip(columns, measured, strict=True))
             where = {"model": trained.name, "seed": trained.seed, "method": method}
-            rows.append({**where, **numbers, "sequences": len(arrays["scores"])})
-    return pd.DataFrame(rows, columns=columns_of("cost"))
+            row = {**where, **numbers, "sequences": len(arrays["scores"])}
+            outside = arrays.get(explanations.OUTSIDE_SHARE)
+            if outside is not None:
+                known = outside[~np.isnan(outside)]  # of a flat map there is no share
+                row["outside"] = known.mean() if len(known) else np.nan
+            rows.append(row)
+    more = ["outside"] if any("outside" in row for row in rows) else []
+    return pd.DataFrame(rows, columns=[*columns_of("cost"), *more])
 
 
 def _explanation(work: Work, trained: TrainedModel, method: str) -> Arrays | None:

@@ -17,6 +17,7 @@ from xaibench.explanation.method_call import explain as call_method
 from xaibench.export.values import Origin
 from xaibench.nn.explained_output import EVERY_OUTPUT, UNSAID, classes_of
 from xaibench.nn.inference import logits
+from xaibench.plugins.harness_options import TRANSFER, of_harness
 from xaibench.plugins.options import resolve
 from xaibench.plugins.registry import Plugin, nearest
 from xaibench.plugins.signatures import typed
@@ -115,6 +116,7 @@ def explain(
                 seed=seed,
                 component=plugin.name,
                 batch_size=batch_size,
+                transfer=of_harness(plugin, chosen)[TRANSFER],
             ),
             given.codes,
             targets,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from inspect import isclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,10 @@ from xaibench.explanation.guards import GUARDED, guarded
 from xaibench.explanation.method_call import Explanation, asks_for, explain, on_both_strands
 from xaibench.nn.inference import logits
 from xaibench.nn.outputs import OF_OTHERS
+from xaibench.nn.sites import has_tokens
+from xaibench.plugins.harness_options import TRANSFER, of_harness
 from xaibench.plugins.registry import Plugin
+from xaibench.plugins.registry import load as plugin_of
 from xaibench.randomness import stream
 from xaibench.shapes import Codes, Labels, Logits, Scores
 from xaibench.storage.artefacts import Spec, key
@@ -52,6 +56,10 @@ REFERENCE_COUNT = 20
 OF_LABEL = "scores_of_label"
 """The array of the scores for the label; absent of a fixed method that has none."""
 
+OUTSIDE_SHARE = "outside"
+"""The array of the share of each map on tokens of no nucleotide; absent where a method scores
+nucleotides."""
+
 FINENESS = ("steps", "samples", "draws", "window")
 """Options of methods that say how finely they sample: halved to see what depends on them."""
 
@@ -66,7 +74,7 @@ def explained_spec(
     spec = {
         "kind": "explained",
         "model": key(model_spec(work, trained)),
-        "method": identified(work, "attribution", use_for(work, trained, method)),
+        "method": _identified(work, trained, method),
         "sequences": print_of(sequences.codes),
         "target": plan.target,
         "data_seed": plan.data_seed,
@@ -76,6 +84,17 @@ def explained_spec(
     extents = {"extent": change.extent, "layer": change.layer}
     spec |= {name: extent for name, extent in extents.items() if extent}
     return {**spec, **what_is_explained(work)}
+
+
+def _identified(work: Work, trained: TrainedModel, method: str) -> dict[str, Any]:
+    """What a method is, without the rule from tokens to nucleotides where the model is of a class
+    that has no tokens."""
+    known = identified(work, "attribution", use_for(work, trained, method))
+    made_by = plugin_of("models", work.plan.models[trained.name].use, work.job.plugins).call
+    if isclass(made_by) and not has_tokens(made_by):
+        options = {name: each for name, each in known["options"].items() if name != TRANSFER}
+        return {**known, "options": options}
+    return known
 
 
 def explained_artefacts(work: Work, trained: TrainedModel, method: str) -> Iterator[Artefact]:
@@ -155,6 +174,8 @@ def _unchanged(explaining: Explaining) -> Arrays:
     by_label = _by_label(explaining, explanation.scores, targets, labels)
     if by_label is not None:
         scores[OF_LABEL] = by_label
+    if explanation.outside is not None:
+        scores[OUTSIDE_SHARE] = explanation.outside
     return {**scores, "cost": sum_costs([explanation]), "guards": np.array(guards)}
 
 
@@ -287,7 +308,8 @@ def explained_by(
     """One method on one model, on one strand or both as the plan says."""
     require_made_for(explaining.work, explaining.trained, explaining.method)
     plugin, _ = explaining.plugin
-    both = explaining.work.plan.attribution[explaining.method].options["strands"] == "both"
+    ours = of_harness(plugin, explaining.work.plan.attribution[explaining.method].options)
+    both, transfer = ours["strands"] == "both", ours["transfer"]
     if both:
         require_not_fixed(explaining.work, explaining.method, "the other strand (strands: both)")
 
@@ -303,6 +325,7 @@ def explained_by(
             references=references,
             test_split=explaining.work.splits.test,
             batch_size=together,
+            transfer=transfer,
         )
 
     if both:

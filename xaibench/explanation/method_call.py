@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from xaibench.dna import tokens
 from xaibench.dna.encoding import reverse_complement, unreverse, unreverse_bases
 from xaibench.errors import ModelError, NotApplicable, message_of
 from xaibench.nn.blocks import halved, in_blocks
@@ -27,13 +28,14 @@ from xaibench.nn.restore import (
     narrow_of,
     unchanged,
 )
+from xaibench.nn.sites import buckets, has_tokens, token_sites
 from xaibench.nn.trace import parts_of
 from xaibench.nn.view import ExplainedView, encoded
 from xaibench.plugins.fence import fenced
 from xaibench.protocols import method_facts
 from xaibench.randomness import identity, stream, streams
 from xaibench.shapes import Codes, Labels, Logits, Scores
-from xaibench.values import Attribution, N, Sequences
+from xaibench.values import Attribution, N, Sequences, TokenSites
 
 _SUPPLIED = ("codes", "valid", "references", "generators", "test_split")
 """Keywords that a method's signature may ask for."""
@@ -65,7 +67,8 @@ class Explanation:
     root mean square of ``f(input) - f(reference)`` over them; NaN where the method measures none,
     or where nothing changes. ``hypothetical`` is ``(sequence, base, position)`` where the method
     gives it, ``outputs`` ``(sequence, class)`` are the model's where its only pass is of the
-    sequences.
+    sequences. ``outside`` ``(sequence,)``, of a model that has tokens, is the share of ``|score|``
+    on those of no nucleotide, which ``scores`` leave out.
     """
 
     scores: Scores
@@ -75,6 +78,7 @@ class Explanation:
     completeness_error: float
     hypothetical: NDArray[np.float32] | None = None
     outputs: Logits | None = None
+    outside: NDArray[np.float64] | None = None
 
     def with_scores(self, scores: Scores) -> Explanation:
         """The same with other scores, as of other positions; the hypothetical ones are left out."""
@@ -87,6 +91,7 @@ class _Batch(NamedTuple):
     changes: NDArray[np.float64]
     hypothetical: NDArray[np.float32] | None
     outputs: Logits | None = None
+    outside: NDArray[np.float64] | None = None
 
 
 def explain(
@@ -101,12 +106,14 @@ def explain(
     references: Codes | None = None,
     test_split: Sequences | None = None,
     batch_size: int | None = None,
+    transfer: tokens.ToNucleotides = "equal",
 ) -> Explanation:
     """Explain every sequence of ``codes`` ``(N, L)`` for its target with one method.
     ``targets`` may be None for a method of a single pass: then what the model predicts.
 
     ``references`` ``(N, K, L)`` are codes too; ``test_split`` is what the sequences are from, for
-    methods that ask for it; ``seed`` and ``component`` name the random streams.
+    methods that ask for it; ``seed`` and ``component`` name the random streams. Scores of tokens
+    become scores of nucleotides by ``transfer`` (``dna.tokens``).
     All is computed where the model is, which is left as found. One in half precision is explained
     in single precision, by the same weights. ValueError where the scores have another shape, are
     not finite, or are less complete than the method promises (WithoutRule where a function explains
@@ -117,6 +124,11 @@ def explain(
     keywords = frozenset(each for each in _SUPPLIED if asks_for(method, each))
     if "references" in keywords and references is None:
         raise ValueError(f"references: {name} asks for them, got None")
+    if "references" in keywords and has_tokens(model):
+        raise NotApplicable(
+            f"{name} compares with other sequences site by site, and these have other tokens at "
+            "other places"
+        )
     batch_size = batch_size or explained_rows(codes.shape[1], device)
     view, facts = ExplainedView(model), method_facts(method)
     promised = facts.completeness
@@ -127,6 +139,11 @@ def explain(
         raise ValueError(f"targets: {name} makes other passes than that of the inputs, got None")
     if promised is not None or narrow_of(model):
         _reject_half_precision(model, codes[:1], name, promises=promised is not None)
+
+    by_sites = buckets(model, codes)
+    codes = by_sites.sorted(codes)
+    targets = None if targets is None else by_sites.sorted(targets)
+    references = None if references is None else by_sites.sorted(references)
 
     def explained(rows: slice) -> _Batch:
         own = None if references is None else references[rows]
@@ -143,13 +160,17 @@ def explain(
             classes = _targets_of_batch(targets, rows, passed)
             target = torch.from_numpy(classes).to(inputs.device, torch.int64)
             answer = method(view, inputs, target, **supplied, **options)
-            return _checked(answer, codes[rows].shape, name)._replace(outputs=passed)
+            if not view.has_tokens or facts.of_nucleotides or facts.fixed:
+                batch = _checked(answer, codes[rows].shape, name)
+            else:
+                sites = token_sites(model, codes[rows])
+                batch = _checked(answer, sites.valid.shape, name)
+                batch = _on_nucleotides(batch, sites, codes.shape[1], transfer)
+            return batch._replace(outputs=passed)
 
     def explained_together(block: slice) -> list[_Batch]:
-        rows = halved(batch_size)
-        starts = range(block.start, block.stop, rows)
         with _lent(model, name):
-            return [explained(slice(start, min(start + rows, block.stop))) for start in starts]
+            return [explained(rows) for rows in by_sites.batches(block, halved(batch_size))]
 
     clock = clock_of(device)
     started = clock()
@@ -169,18 +190,34 @@ def explain(
             view.without_rule,
         )
     none = np.empty((0, codes.shape[1]), np.float32)
+
+    def joined(parts: list[NDArray[Any] | None]) -> NDArray[Any] | None:
+        together = _joined(parts)
+        return None if together is None else by_sites.restored(together)
+
     return Explanation(
-        np.concatenate([none, *(batch.scores for batch in batches)]),
+        by_sites.restored(np.concatenate([none, *(batch.scores for batch in batches)])),
         view.forwards,
         view.backwards,
         seconds,
         error / change if change else float("nan"),
-        _joined([batch.hypothetical for batch in batches]),
-        _joined([batch.outputs for batch in batches]),
+        joined([batch.hypothetical for batch in batches]),
+        joined([batch.outputs for batch in batches]),
+        joined([batch.outside for batch in batches]),
     )
 
 
-def _joined(parts: list[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
+def _on_nucleotides(
+    batch: _Batch, sites: TokenSites, length: int, rule: tokens.ToNucleotides
+) -> _Batch:
+    """Scores of sites as scores of nucleotides; what a method says of each channel of an embedding
+    is nothing of bases."""
+    scores = tokens.to_nucleotides(batch.scores, sites.spans, length, rule=rule)
+    outside = tokens.share_outside(batch.scores, sites.spans)
+    return batch._replace(scores=scores.astype(np.float32), hypothetical=None, outside=outside)
+
+
+def _joined(parts: list[NDArray[Any] | None]) -> NDArray[Any] | None:
     """What all batches have, one after the other; None where one has none."""
     known = [part for part in parts if part is not None]
     return np.concatenate(known) if known and len(known) == len(parts) else None
@@ -233,7 +270,14 @@ def on_both_strands(
         one.seconds + other.seconds,
         float(np.fmax(one.completeness_error, other.completeness_error)),
         bases,
+        outside=_mean_of(one.outside, other.outside),
     )
+
+
+def _mean_of(
+    one: NDArray[np.float64] | None, other: NDArray[np.float64] | None
+) -> NDArray[np.float64] | None:
+    return None if one is None or other is None else (one + other) / 2
 
 
 def other_strands(references: Codes) -> Codes:

@@ -31,6 +31,7 @@ from xaibench.nn.checks.units import caution_of
 from xaibench.nn.inference import logits
 from xaibench.nn.outputs import explained_outputs
 from xaibench.nn.restore import narrow_of
+from xaibench.nn.sites import commonest, has_tokens
 from xaibench.plugins.harness_options import Explain
 from xaibench.shapes import Codes, Labels
 from xaibench.values import N
@@ -95,7 +96,9 @@ def _input(model: nn.Module, codes: Codes, options: Options) -> tuple[Any, Any, 
     """The inputs, what the network makes of them, and whether it takes them."""
     adapts, given, outputs = isinstance(model, AdaptedModel), None, None
     try:
-        inputs = explainable_inputs(taken(model, codes), codes)
+        if has_tokens(model):  # a batch has one number of them
+            codes = codes[commonest(model, codes)]
+        inputs = explainable_inputs(taken(model, codes), codes, model)
         given = model.arranged(inputs) if isinstance(model, AdaptedModel) else inputs
         network = model.network if isinstance(model, AdaptedModel) else model
     except ModelError as error:

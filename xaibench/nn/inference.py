@@ -33,6 +33,7 @@ from xaibench.shapes import Codes, Logits
 
 from .blocks import halved, in_blocks
 from .devices import CPU, moved, multiplying, positions_of
+from .sites import buckets
 
 ROWS = 512
 """The most sequences in one pass of a model on the CPU."""
@@ -45,6 +46,10 @@ EXPLAINED_ROWS = 64
 
 POSITIONS = 2**15
 """The most positions in one pass: what a layer of 256 features makes of them is 32 MiB."""
+
+_CHANNELS = 32
+"""Wider inputs, which embeddings are, count as so many times more positions in passes that keep
+what a gradient needs."""
 
 _LARGEST_KEPT_BLOCK = 2**25
 """Bytes: the largest block that glibc can be made to keep when it is freed (M_MMAP_THRESHOLD)."""
@@ -76,9 +81,11 @@ def explained_rows(length: int, device: torch.device) -> int:
 def in_calls(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Tensors that share their rows, as many rows at a time as go through a model together.
 
-    Their number follows from the length of the first, its last axis, and from its device.
+    Their number follows from the sites of the first ``(N, C, S)``, from its channels where they are
+    many, and from its device.
     """
-    rows = batch_rows(tensors[0].shape[-1], tensors[0].device)
+    channels, sites = tensors[0].shape[-2:]
+    rows = batch_rows(sites * max(1, channels // _CHANNELS), tensors[0].device)
     return zip(*(torch.split(tensor, rows) for tensor in tensors), strict=True)
 
 
@@ -118,7 +125,8 @@ def logits(
 ) -> Logits:
     """Logits ``(sequence, class)`` of sequences ``(sequence, position)``, in float32.
 
-    They are computed where the model is, and come back to the CPU.
+    They are computed where the model is, and come back to the CPU. Passes of a model that has
+    tokens are of sequences with equally many.
 
     ``bfloat16`` keeps 8 bits of every factor, so logits differ in the third digit. It is faster on
     a processor that multiplies it (``avx512_bf16``, ``amx_bf16``) and slower on any other. ``tf32``
@@ -132,12 +140,13 @@ def logits(
     computing = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
     multiplied = multiplying(device, tf32=precision == "tf32")
     outputs: Logits = np.empty((0, 0), np.float32)
+    by_sites = buckets(model, codes)
+    codes = by_sites.sorted(codes)
 
     def passed(block: slice) -> Logits:
-        given = moved(codes[block], device)
-        part = finite(forward_logits(model, model.encode(given), len(given), classes=classes))
-        logits: Logits = part.float().cpu().numpy()
-        return logits
+        batches = by_sites.batches(block, block.stop - block.start)
+        parts = [_passed(model, codes[batch], classes) for batch in batches]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     start = 0
     with fenced(), evaluating(model), computing, multiplied:
@@ -148,4 +157,24 @@ def logits(
             outputs[start : start + len(part)] = part
             start += len(part)
             del part  # small blocks kept between large ones would make the heap grow by the pass
-    return outputs
+    return by_sites.restored(outputs)
+
+
+def _passed(model: Any, codes: Codes, classes: int | None) -> Logits:
+    """Of sequences that have equally many sites."""
+    given = moved(codes, device_of(model))
+    part = finite(forward_logits(model, model.encode(given), len(given), classes=classes))
+    logits: Logits = part.float().cpu().numpy()
+    return logits
+
+
+def forward_codes(model: Any, codes: Codes, *, classes: int | None = None) -> Tensor:
+    """Logits ``(N, class)`` of sequences ``(N, L)``, of any values, with the gradient that the mode
+    of the caller keeps; one pass per number of sites. ModelError as of ``forward_logits``."""
+    by_sites, device = buckets(model, codes), device_of(model)
+    codes = by_sites.sorted(codes)
+    parts = []
+    for rows in by_sites.batches(slice(0, len(codes)), max(1, len(codes))):
+        given = moved(codes[rows], device)
+        parts.append(forward_logits(model, model.encode(given), len(given), classes=classes))
+    return parts[0] if len(parts) == 1 else by_sites.restored(torch.cat(parts))

@@ -14,9 +14,10 @@ from xaibench.nn.checks.outputs import finite, forward_logits
 from xaibench.shapes import Codes
 
 from .devices import moved
-from .inference import device_of
+from .inference import device_of, forward_codes
 from .outputs import explained_outputs
 from .restore import is_narrow
+from .sites import has_tokens
 
 
 class ExplainedView(nn.Module):
@@ -24,13 +25,16 @@ class ExplainedView(nn.Module):
 
     ``forwards`` and ``backwards`` count rows: of inputs that went through the model, and of outputs
     that a gradient came back to. ``rounding`` is the spacing of numbers at the largest logit seen:
-    no change of the output can be known better. ``without_rule`` is for methods that have rules:
+    no change of the output can be known better. ``has_tokens``: its sites are tokens and its inputs
+    embeddings, not bases. ``without_rule`` is for methods that have rules:
     the operations outside of modules that may keep contributions from adding up.
     """
 
     def __init__(self, classifier: Any) -> None:
         super().__init__()
         self.classifier = classifier
+        self.has_tokens = has_tokens(classifier)
+        self.pooled_site: int | None = getattr(classifier, "pooled_site", None)
         self.forwards = 0
         self.backwards = 0
         self.rounding = 0.0
@@ -49,6 +53,22 @@ class ExplainedView(nn.Module):
         if explained.requires_grad:
             explained.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
         return explained
+
+    def of_codes(self, codes: Codes) -> Tensor:
+        """``(N, L)`` -> what ``forward`` gives for these sequences, ``(N, class)``, without a
+        gradient: for methods that edit the nucleotides of a model that has tokens."""
+        self.forwards += len(codes)
+        with torch.no_grad():
+            logits = finite(forward_codes(self.classifier, codes))
+        self._note_rounding(logits)
+        return explained_outputs(logits.float() if is_narrow(logits.dtype) else logits)
+
+    def reference(self, inputs: Tensor) -> Tensor:
+        """``(N, C, S)`` -> the same without what tokens of nucleotides say, of a model that has
+        tokens."""
+        with torch.no_grad():
+            start: Tensor = self.classifier.reference(inputs)
+        return start
 
     @contextmanager
     def counting(self) -> Iterator[None]:

@@ -117,6 +117,10 @@ class Explain(BaseModel):
         return {name for name in fields if getattr(self, name) != fields[name].default}
 
 
+TRANSFER = "transfer"
+"""The option of a method that says how the score of a token is given to its nucleotides:
+``dna.tokens``."""
+
 LIMITS = {
     "attribution": ("sequences",),
     "models": ("sequences", "seeds", "weights"),
@@ -143,7 +147,12 @@ def harness_fields(plugin: Plugin) -> Fields:
     """The options that the harness itself understands, of every dataset, method and metric."""
     if plugin.kind == "attribution":
         fixed = {"of": (str, "")} if method_facts(plugin.call).fixed else {}
-        return {"strands": (Literal["forward", "both"], "forward"), "sequences": _AT_MOST, **fixed}
+        return {
+            "strands": (Literal["forward", "both"], "forward"),
+            TRANSFER: (Literal["equal", "broadcast"], "equal"),
+            "sequences": _AT_MOST,
+            **fixed,
+        }
     if plugin.kind == "operators":
         return {"sequences": _AT_MOST}
     if plugin.kind == "models":
@@ -196,10 +205,11 @@ UNWRITTEN: dict[str, dict[str, Any]] = {
         name: default
         for name, (_, default) in _MODEL_OPTIONS.items()
         if name not in ("sequences", "seeds")
-    }
+    },
+    "attribution": {TRANSFER: "equal"},
 }
 """Options of the harness, with their defaults, that a resolved plan holds only where they were
-given: of a network that xaibench trains they say nothing."""
+given: of a network that xaibench trains, and of a model without tokens, they say nothing."""
 
 _CHANGE_OPTIONS: dict[str, Fields] = {
     "substitutions": {"draws": (_DRAW_COUNT, 5)},

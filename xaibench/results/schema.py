@@ -654,6 +654,7 @@ TABLES = (
             number_column("flat", "[0, 1]", "the share of maps that score every position the same"),
             integer_column("sequences", "count", "sequences that were explained"),
         ),
+        more="outside",
     ),
 )
 

@@ -7,14 +7,17 @@ weights.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xaibench.nn.layers import WeightedSum, one_hot
 from xaibench.shapes import Codes
+from xaibench.values import N, TokenSites
 
 LENGTH = 23
 
@@ -117,6 +120,66 @@ class Count(Toy):
     def forward(self, inputs: Tensor) -> Tensor:
         logits: Tensor = self.classify(self.body(inputs).sum(2))
         return logits
+
+
+class RunTokens(nn.Module):
+    """A model whose sites are tokens: runs of one base, between a token that begins and one that
+    ends. The logits are ``classify`` of the sum of the embeddings of all tokens, so that the score
+    of a token is known: its embedding times the difference of the weights. Embeddings of padding
+    are not zero."""
+
+    longest = 4  # of a run that has a token of its own; longer ones share the last
+
+    def __init__(self, channels: int = 3) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.embed = nn.Embedding(5 * self.longest + 3, channels)
+            self.classify = nn.Linear(channels, 2, bias=False)
+
+    def token_sites(self, codes: Tensor) -> TokenSites:
+        """The runs, as spans."""
+        return self._tokenised(codes)[1]
+
+    def encode(self, codes: Tensor) -> Tensor:
+        """``(N, L)`` codes -> embeddings ``(N, C, S)``."""
+        ids = torch.from_numpy(self._tokenised(codes)[0]).to(codes.device)
+        embedded: Tensor = self.embed(ids).transpose(1, 2)
+        return embedded
+
+    def reference(self, inputs: Tensor) -> Tensor:
+        """The mean embedding of all runs, in place of every run."""
+        start = inputs.detach().clone()
+        start[:, :, 1:-1] = self.embed.weight[:-3].mean(0)[:, None]
+        return start
+
+    def forward(self, inputs: Tensor, valid: Tensor | None = None) -> Tensor:
+        """``(N, C, S)`` -> ``(N, class)``."""
+        known = inputs if valid is None else inputs * valid.unsqueeze(1)
+        logits: Tensor = self.classify(known.sum(2))
+        return logits
+
+    def _tokenised(self, codes: Tensor) -> tuple[NDArray[np.int64], TokenSites]:
+        rows = [self._runs(row) for row in codes.cpu().numpy()]
+        begins, ends, pads = range(5 * self.longest, 5 * self.longest + 3)
+        size = max((len(each) for each in rows), default=0) + 2
+        ids = np.full((len(rows), size), pads)
+        spans = np.zeros((len(rows), size, 2), np.int64)
+        for row, runs in enumerate(rows):
+            ids[row, 0], ids[row, len(runs) + 1] = begins, ends
+            for site, (base, start, end) in enumerate(runs, start=1):
+                ids[row, site] = base * self.longest + min(end - start, self.longest) - 1
+                spans[row, site] = start, end
+        return ids, TokenSites(spans, ids != pads)
+
+    @staticmethod
+    def _runs(sequence: Codes) -> list[tuple[int, int, int]]:
+        """``(base, start, end)`` of every run but the padding."""
+        known = np.flatnonzero(sequence < N)
+        sequence = sequence[: known[-1] + 1 if len(known) else 0]
+        edges = [0, *(np.flatnonzero(np.diff(sequence)) + 1).tolist(), len(sequence)]
+        pairs = pairwise(edges) if len(sequence) else ()
+        return [(int(sequence[start]), start, end) for start, end in pairs]
 
 
 def weighted() -> Toy:

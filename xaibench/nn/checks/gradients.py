@@ -11,6 +11,7 @@ from torch import Tensor
 from xaibench.nn.checks.outputs import forward_logits
 from xaibench.nn.outputs import explained_outputs
 from xaibench.nn.restore import explainable, in_single_precision
+from xaibench.nn.sites import commonest
 from xaibench.nn.view import encoded
 from xaibench.plugins.fence import fenced
 from xaibench.shapes import Codes, Labels
@@ -32,6 +33,8 @@ class InputGradient:
 def input_gradient(model: Any, codes: Codes, targets: Labels) -> InputGradient:
     """The gradient of what is explained of each sequence's target with respect to its one-hot."""
     with fenced(), explainable(model), in_single_precision(model), torch.enable_grad():
+        rows = commonest(model, codes)
+        codes, targets = codes[rows], targets[rows]
         inputs = encoded(model, codes).requires_grad_()
         explained = explained_outputs(forward_logits(model, inputs, len(codes)))
         target = torch.from_numpy(targets).to(explained.device)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from xaibench.errors import ModelError, described
 from xaibench.nn.devices import moved
 from xaibench.nn.inference import device_of
+from xaibench.nn.sites import has_tokens, token_sites
 from xaibench.shapes import Codes
 
 
@@ -31,14 +32,17 @@ def taken(model: Any, codes: Codes) -> Any:
         ) from error
 
 
-def explainable_inputs(inputs: Any, codes: Codes) -> Tensor:
-    """The same inputs, if scores of their sites are scores of positions; else ModelError."""
+def explainable_inputs(inputs: Any, codes: Codes, model: Any = None) -> Tensor:
+    """The same inputs, if scores of their sites are scores of positions, or of the tokens that the
+    model says it has; else ModelError."""
     rows, length = codes.shape
+    if has_tokens(model):
+        length = token_sites(model, codes).valid.shape[1]
     expected = f"expected inputs (N, channels, {length}) in floating point from encode"
     hint = (
         "methods score positions of a continuous input, so embed tokens in forward, from "
-        "one-hot DNA (xaibench.nn.layers.one_hot); with `sequences: 0` the model is trained and "
-        "tested alone"
+        "one-hot DNA (xaibench.nn.layers.one_hot), or say by token_sites which nucleotides each "
+        "covers; with `sequences: 0` the model is trained and tested alone"
     )
     if not isinstance(inputs, Tensor):
         raise ModelError(f"{expected}, got a {type(inputs).__name__}: {hint}")

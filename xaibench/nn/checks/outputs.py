@@ -18,12 +18,15 @@ NO_CLASSES = "gives one number per sequence and no classes"
 """Why what needs classes does not apply to a model."""
 
 
-def forward_logits(model: Any, inputs: Any, rows: int, *, classes: int | None = None) -> Tensor:
+def forward_logits(
+    model: Any, inputs: Any, rows: int, *, classes: int | None = None, valid: Tensor | None = None
+) -> Tensor:
     """The logits ``(N, class)`` of a forward pass of so many rows, of any values; ModelError where
     it raises or gives something else. A model whose output was chosen may give ``(N, 1)``,
-    and one with ``single_output = True`` gives nothing else."""
+    and one with ``single_output = True`` gives nothing else. ``valid`` is for a model that has
+    tokens: which of its sites are no padding."""
     try:
-        outputs = model(inputs)
+        outputs = model(inputs) if valid is None else model(inputs, valid)
     except (ModelError, NotApplicable, RuleError):  # the rules of a method run within this call
         raise
     except Exception as error:

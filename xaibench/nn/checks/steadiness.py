@@ -13,6 +13,8 @@ from torch import Tensor
 
 from xaibench.errors import ModelError, NotFinite
 from xaibench.nn.devices import seeded
+from xaibench.nn.inference import forward_codes
+from xaibench.nn.sites import has_tokens
 from xaibench.shapes import Codes, Logits
 
 from .inputs import explainable_inputs, taken
@@ -77,8 +79,8 @@ def first_answers(
 
     inputs = taken(model, codes)
     if explained:
-        explainable_inputs(inputs, codes)
-    outputs, trace = traced(lambda: forward_logits(model, inputs, len(codes), classes=classes))
+        explainable_inputs(inputs, codes, model)
+    outputs, trace = traced(lambda: _forward(model, codes, inputs, classes))
     return Answers(_numbers(outputs), trace)
 
 
@@ -106,7 +108,15 @@ def _numbers(outputs: Tensor) -> Logits:
 
 def _logits_again(model: Any, codes: Codes, classes: int) -> Logits:
     """Of as many classes as the first time."""
-    return _numbers(forward_logits(model, taken(model, codes), len(codes), classes=classes))
+    return _numbers(_forward(model, codes, taken(model, codes), classes))
+
+
+def _forward(model: Any, codes: Codes, inputs: Any, classes: int | None) -> Tensor:
+    """The logits of the inputs that ``encode`` made of the codes; of a model that has tokens by
+    their number."""
+    if has_tokens(model):
+        return forward_codes(model, codes, classes=classes)
+    return forward_logits(model, inputs, len(codes), classes=classes)
 
 
 def require_same_again(model: Any, codes: Codes, answers: Answers) -> None:
