@@ -1,0 +1,118 @@
+"""A tokenizer of letters, as the library tokenizers writes it, for DNA."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xaibench.dna.encoding import to_letters
+from xaibench.errors import ModelError, UsageError, message_of
+from xaibench.shapes import Codes
+from xaibench.values import TokenSites
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+TOKENIZER_FILE = "tokenizer.json"
+
+_PAD = "[PAD]"
+
+_EVERY_BASE = "ACGT"
+
+
+@dataclass(frozen=True, slots=True)
+class DNATokenizer:
+    """``size`` is the number of tokens that it knows, ``padding`` the identifier of ``[PAD]``. A
+    sequence has at most ``longest`` tokens, ``[CLS]`` and ``[SEP]`` among them. Of a longer one
+    the last are left out where it ``truncates``; else it is refused."""
+
+    library: Tokenizer
+    size: int
+    padding: int
+    longest: int
+    truncates: bool
+
+
+def read_tokenizer(path: Path, *, longest: int, truncate: bool) -> DNATokenizer:
+    """The tokenizer of a file ``tokenizer.json``, or of a folder that holds one.
+
+    UsageError, one line with the mend, where the library is not installed, the file is none of its
+    tokenizers, or a sequence does not get a token of its own before and after those of its bases.
+    """
+    file = path / TOKENIZER_FILE if path.is_dir() else path
+    library = _library()
+    try:
+        tokenizer = library.from_str(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"tokenizer: {path} holds no {TOKENIZER_FILE}") from None
+    except Exception as error:  # the library raises nothing more special
+        raise UsageError(
+            f"tokenizer: {file.name} is no tokenizer of the library tokenizers "
+            f"({message_of(error)[:120]}); expected the {TOKENIZER_FILE} of the model"
+        ) from None
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    padding = tokenizer.token_to_id(_PAD)
+    if padding is None:
+        raise UsageError(f"tokenizer: {file.name} has no token {_PAD}; is it that of the model?")
+    _require_marks(tokenizer, file.name)
+    if truncate:
+        tokenizer.enable_truncation(longest)
+    # identifiers may leave gaps
+    size = max(tokenizer.get_vocab().values()) + 1
+    return DNATokenizer(tokenizer, size, padding, longest, truncate)
+
+
+def _library() -> Any:
+    """The class of the library, which is slow to import and no part of a plain installation."""
+    # threads would make a worker process, which is a fork, wait for ever or warn
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        raise UsageError(
+            "a model that reads tokens needs the library tokenizers: pip install 'xaibench[glm]'"
+        ) from None
+    return Tokenizer
+
+
+def _require_marks(tokenizer: Tokenizer, name: str) -> None:
+    """UsageError unless bases are tokens between a first and a last one that are special."""
+    encoding = tokenizer.encode(_EVERY_BASE)
+    special = encoding.special_tokens_mask
+    inside = encoding.offsets[1:-1]
+    reached = [place for start, end in inside for place in range(start, end)]
+    if special[:1] + special[-1:] != [1, 1] or any(special[1:-1]) or reached != [*range(4)]:
+        raise UsageError(
+            f"tokenizer: {name} makes {' '.join(encoding.tokens)} of {_EVERY_BASE}; expected "
+            "tokens that cover each base once, between [CLS] and [SEP]"
+        )
+
+
+def tokenised(tokenizer: DNATokenizer, codes: Codes) -> tuple[NDArray[np.int64], TokenSites]:
+    """Sequences ``(N, L)`` -> the identifiers of their tokens ``(N, S)`` and what these cover.
+
+    N at the end is padding and has no token; elsewhere it has what the tokenizer makes of it
+    (``[UNK]``). ModelError where a sequence has too many tokens and is not to be truncated.
+    """
+    encodings = tokenizer.library.encode_batch(to_letters(codes))
+    counts = np.array([len(each) for each in encodings], np.intp)
+    if counts.max(initial=0) > tokenizer.longest:
+        raise ModelError(
+            f"expected at most {tokenizer.longest} tokens per sequence, got {counts.max()}: "
+            "shorten the sequences, or say longest or truncate: true"
+        )
+    valid = np.arange(counts.max(initial=0)) < counts[:, None]
+    ids = np.full(valid.shape, tokenizer.padding)
+    # the lists of all sequences in one go: an array for each takes longer than tokenising
+    ids[valid] = np.fromiter(chain.from_iterable(each.ids for each in encodings), np.int64)
+    offsets = chain.from_iterable(each.offsets for each in encodings)
+    spans = np.zeros((*valid.shape, 2), np.int64)
+    spans[valid] = np.fromiter(chain.from_iterable(offsets), np.int64).reshape(-1, 2)
+    return ids, TokenSites(spans, valid)

@@ -1,0 +1,34 @@
+"""A byte-pair tokenizer of DNA of a few tokens, as that of DNABERT-2 is built."""
+
+from pathlib import Path
+
+SPECIAL = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
+WORDS = ["AC", "GT", "ACGT", "TT", "TTT", "GC", "ACG"]
+
+
+def write_tokenizer(path: Path, *, size: int = 0, marks: bool = True, special=SPECIAL) -> Path:
+    """The file; unused tokens fill it up to ``size``, and without ``marks`` nothing stands around a
+    sequence."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    words = [*special, *"ACGT", *WORDS]
+    words += [f"unused{number}" for number in range(size - len(words))]
+    merges = [
+        ("A", "C"),
+        ("G", "T"),
+        ("AC", "GT"),
+        ("T", "T"),
+        ("TT", "T"),
+        ("G", "C"),
+        ("AC", "G"),
+    ]
+    vocabulary = {word: place for place, word in enumerate(words)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, unk_token="[UNK]"))
+    tokenizer.add_special_tokens([*special])
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    if marks:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
+        )
+    tokenizer.save(str(path))
+    return path
