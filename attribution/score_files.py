@@ -1,4 +1,4 @@
-"""Files of scores as other tools write them: NumPy, HDF5, Parquet, bigWig."""
+"""Files of scores as other tools write them: NumPy, torch, HDF5, Parquet, bigWig."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from xaibench.dna.encoding import LETTERS, to_codes
 from xaibench.errors import UsageError
+from xaibench.nn.restore import is_narrow
 from xaibench.shapes import Codes, Scores
 from xaibench.values import Intervals, N
 
@@ -66,7 +68,7 @@ class ScoreTable:
 
 
 def read_score_table(path: Path, reading: Reading, known: Codes) -> ScoreTable:
-    """The table in a file that holds rows: ``.npz``, ``.npy``, ``.h5``, ``.parquet``.
+    """The table in a file that holds rows: ``.npz``, ``.npy``, ``.pt``, ``.h5``, ``.parquet``.
 
     ``known`` are the sequences of the test split, for a file that holds none of its own and has a
     row for each. ScoresError where the file cannot be read or holds something else.
@@ -76,7 +78,7 @@ def read_score_table(path: Path, reading: Reading, known: Codes) -> ScoreTable:
     with _arrays(path) as arrays:
         name = _name_of_scores(arrays, reading, path)
         codes = _codes(arrays, reading, path, apart=name)
-        values = arrays[name]
+        values = _of_one_output(arrays[name], f"{path.name}: {name}")
         layout = _layout_of(values.shape, reading, f"{path.name}: {name}")
         rows = len(known) if codes is None else len(codes)
         if len(values) != rows:
@@ -148,6 +150,20 @@ def _npy(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 @contextmanager
+def _torch(path: Path) -> Iterator[Mapping[str, Any]]:
+    """A tensor, or a dict of tensors, as ``torch.save`` writes it; nothing in it is executed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is no such file torch warns before it raises
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    tensors = held if isinstance(held, dict) else {"arr_0": held}
+    known = {str(name): each for name, each in tensors.items() if isinstance(each, torch.Tensor)}
+    yield {
+        name: (each.float() if is_narrow(each.dtype) else each).numpy()
+        for name, each in known.items()
+    }
+
+
+@contextmanager
 def _hdf5(path: Path) -> Iterator[Mapping[str, Any]]:
     h5py = _library("h5py", "HDF5")
     with h5py.File(path, "r") as file:
@@ -155,10 +171,25 @@ def _hdf5(path: Path) -> Iterator[Mapping[str, Any]]:
         file.visititems(
             lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None
         )
-        yield {name: file[name] for name in names}
+        datasets = {name: file[name] for name in names}
+        if not all(map(_can_be_decompressed, datasets.values())):
+            # ChromBPNet compresses by blosc, which HDF5 itself does not know; imported, it does
+            _library("hdf5plugin", "HDF5 that is compressed as ChromBPNet does")
+        yield datasets
 
 
-_ARRAYS = {".npz": _npz, ".npy": _npy, ".h5": _hdf5, ".hdf5": _hdf5}
+def _can_be_decompressed(dataset: Any) -> bool:
+    from h5py import h5z
+
+    stored = dataset.id.get_create_plist()
+    filters = [stored.get_filter(number)[0] for number in range(stored.get_nfilters())]
+    return all(map(h5z.filter_avail, filters))
+
+
+_ARRAYS = {
+    **{".npz": _npz, ".npy": _npy, ".h5": _hdf5, ".hdf5": _hdf5},
+    **{".pt": _torch, ".pth": _torch},
+}
 
 
 def _library(name: str, what: str) -> Any:
@@ -197,6 +228,18 @@ def _name_of_scores(arrays: Mapping[str, Any], reading: Reading, path: Path) -> 
     if known or len(numbers) == 1:
         return (known or numbers)[0]
     raise _no_array("no array that is clearly the scores", arrays, path)
+
+
+def _of_one_output(values: Any, where: str) -> Any:
+    """Without the last axis of the outputs of a model, as shap has it, where there is one."""
+    if values.ndim != 4:
+        return values
+    if values.shape[3] != 1:
+        raise ScoresError(
+            f"{where}: expected scores of one output, got {tuple(values.shape)}, the last axis "
+            "those of several; save one of them, such as values[..., 1]"
+        )
+    return values[..., 0]
 
 
 def _no_array(what: str, arrays: Mapping[str, Any], path: Path) -> ScoresError:

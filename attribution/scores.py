@@ -51,7 +51,7 @@ def scores(
 ) -> Tensor:
     """The scores in a file ``(N, L)``, found for each sequence by its letters or its interval.
 
-    ``path`` is one file, or one per replicate of the model: ``.npz``, ``.npy``, ``.h5``,
+    ``path`` is one file, or one per replicate of the model: ``.npz``, ``.npy``, ``.pt``, ``.h5``,
     ``.parquet``, ``.bw``. ``array`` names its scores; ``one_hot`` is a file with the sequences that
     they are of, where ``path`` has none. ``match: order`` takes row i for sequence i of the test
     split; it is never guessed.
