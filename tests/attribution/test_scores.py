@@ -409,7 +409,9 @@ def test_a_library_that_is_missing_is_named(tmp_path, monkeypatch, library, writ
 def test_another_suffix_is_refused(tmp_path):
     path = tmp_path / "scores.txt"
     path.write_text("1")
-    with pytest.raises(ValueError, match=r"ends in .npz, .npy, .h5, .hdf5, .parquet, .bw or .big"):
+    with pytest.raises(
+        ValueError, match=r"ends in .npz, .npy, .h5, .hdf5, .pt, .pth, .parquet, .bw"
+    ):
         imported(path, three(), target="any")
 
 
