@@ -5,11 +5,14 @@ import re
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-TABLE = (ROOT / "docs" / "design.md").read_text().partition("## The house")[2]
+PAGE = (ROOT / "docs" / "design.md").read_text()
+TABLE = PAGE.partition("## The house")[2]
+STOPS = PAGE.partition("## How one sequence becomes a number")[2].partition("\n## ")[0]
 ROWS = [
     ([name.rstrip("/") for name in re.findall(r"`([a-z_]+)/?`", rooms)], allowed)
     for rooms, _, allowed in re.findall(
@@ -72,3 +75,12 @@ def test_no_circle_leads_from_room_to_room():
 
 def test_about_ten_files_are_loose():
     assert len(list((ROOT / "xaibench").glob("*.py"))) <= 10
+
+
+def test_a_sequence_becomes_a_number_by_at_most_twenty_stops_that_exist():
+    stops = re.findall(r"^\d+\. `([\w.]+)`", STOPS, re.MULTILINE)
+    assert 10 < len(stops) <= 20
+    files = {".csv", ".parquet"}
+    named = re.findall(r"`([a-z_]+(?:\.\w+)+)`", STOPS)
+    for name in (name for name in named if Path(name).suffix not in files):
+        assert resolve_name(f"xaibench.{name}")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
-
-import pandas as pd
 
 from xaibench.results.reading import Results
 from xaibench.results.schema import Question
@@ -13,7 +11,7 @@ from xaibench.results.schema import Question
 from ..format.numbers import LEVEL, MINUS, counts, decimals_of
 from ..format.replicates import replicate_terms
 from ..format.select import TableRow, matching
-from .table import Cell, Head, Table, estimated, heads
+from .table import Cell, Table, estimated, heads
 
 NAMES = {"auroc": "AUROC", "auprc": "AUPRC", "mcc": "MCC"}
 
@@ -32,78 +30,49 @@ LACKING = (
 def discrimination(results: Results) -> Table | None:
     """How well the models separate the classes; None where a run did not save it."""
     caption = "AUROC, AUPRC and MCC on the test sequences"
-    return _measured(results, NAMES, caption, _measure_heads(results, "Model"))
+    return _measured(results, Question.VALUE, caption, headings(results))
 
 
 def regression_table(results: Results) -> Table | None:
     """How well single outputs predict measured numbers; None where no model has one."""
     caption = "Predicted beside measured numbers on the test sequences"
-    measures = (f"{name} {LEVEL}" for name in OF_NUMBERS.values())
-    header = heads("Model", *measures, replicate_terms(results).counted)
-    return _measured(results, OF_NUMBERS, caption, header)
-
-
-def _measured(
-    results: Results, measures: Iterable[str], caption: str, header: tuple[Head, ...]
-) -> Table | None:
-    """A row per model with its value of each measure; None where none was saved."""
-    rows, names = results.classification, [*measures]
-    values = rows[(rows["question"] == Question.VALUE) & rows["metric"].isin(names)]
-    if values.empty:
-        return None
-    decimals = max(decimals_of(values), 3)
-    body = tuple(
-        (
-            Cell(str(model)),
-            *(_discrimination_cell(own, measure, decimals) for measure in names),
-            Cell(counts(own.iloc[0])),
-        )
-        for model, own in values.groupby("model", sort=False)
-    )
-    return Table(caption, header, body)
+    return _measured(results, Question.VALUE, caption, OF_NUMBERS)
 
 
 def discrimination_differences(results: Results) -> Table | None:
     """How much the models differ in these; None with one model."""
     caption = "Differences in AUROC, AUPRC and MCC, paired by sequence"
-    return _differences(results, NAMES, caption, _measure_heads(results, "Models"))
+    return _measured(results, Question.BETWEEN_MODELS, caption, headings(results))
 
 
 def regression_differences(results: Results) -> Table | None:
     """How much single outputs differ in how well they predict; None with one model."""
     caption = "Differences in Pearson, Spearman and MSE, paired by sequence"
-    measures = (f"{name} {LEVEL}" for name in OF_NUMBERS.values())
-    header = heads("Models", *measures, replicate_terms(results).counted)
-    return _differences(results, OF_NUMBERS, caption, header)
+    return _measured(results, Question.BETWEEN_MODELS, caption, OF_NUMBERS)
 
 
-def _differences(
-    results: Results, measures: Iterable[str], caption: str, header: tuple[Head, ...]
+def _measured(
+    results: Results, question: Question, caption: str, measures: Mapping[str, str]
 ) -> Table | None:
-    """A row per pair of models with the difference of each measure."""
-    rows, names = results.classification, [*measures]
-    of_pairs = rows[(rows["question"] == Question.BETWEEN_MODELS) & rows["metric"].isin(names)]
-    if of_pairs.empty:
+    """A row per model, or pair of models, with its value of each of the ``measures``, by the name
+    that heads its column; None where none was saved."""
+    rows = results.classification
+    answers = rows[(rows["question"] == question) & rows["metric"].isin([*measures])]
+    if answers.empty:
         return None
-    decimals = max(decimals_of(of_pairs), 3)
+    decimals = max(decimals_of(answers), 3)
     body = tuple(
         (
-            Cell(f"{model} {MINUS} {other}"),
-            *(_discrimination_cell(own, measure, decimals) for measure in names),
+            Cell(f"{model} {MINUS} {other}" if other else str(model)),
+            *(estimated(own[own["metric"] == name].iloc[0], decimals) for name in measures),
             Cell(counts(own.iloc[0])),
         )
-        for (model, other), own in of_pairs.groupby(["model", "other"], sort=False)
+        for (model, other), own in answers.groupby(["model", "other"], sort=False)
     )
-    return Table(caption, header, body)
-
-
-def _measure_heads(results: Results, first: str) -> tuple[Head, ...]:
-    measures = (f"{name} {LEVEL}" for name in headings(results).values())
-    return heads(first, *measures, replicate_terms(results).counted)
-
-
-def _discrimination_cell(rows: pd.DataFrame, measure: str, decimals: int) -> Cell:
-    return estimated(rows[rows["metric"] == measure].iloc[0], decimals)
+    columns = (f"{name} {LEVEL}" for name in measures.values())
+    first = "Model" if question == Question.VALUE else "Models"
+    counted = replicate_terms(results).counted
+    return Table(caption, heads(first, *columns, counted), body)
 
 
 def headings(results: Results) -> dict[str, str]:

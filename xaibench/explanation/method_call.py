@@ -28,7 +28,7 @@ from xaibench.nn.restore import (
     narrow_of,
     unchanged,
 )
-from xaibench.nn.sites import buckets, has_tokens, token_sites
+from xaibench.nn.sites import Buckets, buckets, has_tokens, token_sites
 from xaibench.nn.trace import parts_of
 from xaibench.nn.view import ExplainedView, encoded
 from xaibench.plugins.fence import fenced
@@ -120,57 +120,35 @@ def explain(
     it), unless the model says by ``adds_up`` that its gradient leaves a part out; NotApplicable
     where half precision leaves nothing to promise.
     """
-    device, name = device_of(model), method_name(method)
+    device, name, facts = device_of(model), method_name(method), method_facts(method)
     keywords = frozenset(each for each in _SUPPLIED if asks_for(method, each))
-    if "references" in keywords and references is None:
-        raise ValueError(f"references: {name} asks for them, got None")
-    if "references" in keywords and has_tokens(model):
-        raise NotApplicable(
-            f"{name} compares with other sequences site by site, and these have other tokens at "
-            "other places"
-        )
-    batch_size = batch_size or explained_rows(codes.shape[1], device)
-    view, facts = ExplainedView(model), method_facts(method)
+    _require_what_is_asked_for(name, model, keywords, references)
+    if targets is None and not facts.single_pass:
+        raise ValueError(f"targets: {name} makes other passes than that of the inputs, got None")
     promised = facts.completeness
     adds_up = promised is None or getattr(model, "adds_up", True)
     if not adds_up:
         promised = None  # a gradient that leaves a part out sums to no change
-    if targets is None and not facts.single_pass:
-        raise ValueError(f"targets: {name} makes other passes than that of the inputs, got None")
     if promised is not None or narrow_of(model):
         _reject_half_precision(model, codes[:1], name, promises=promised is not None)
-
     by_sites = buckets(model, codes)
-    codes = by_sites.sorted(codes)
-    targets = None if targets is None else by_sites.sorted(targets)
-    references = None if references is None else by_sites.sorted(references)
-
-    def explained(rows: slice) -> _Batch:
-        own = None if references is None else references[rows]
-        with (
-            _without_gradient(name),
-            _seeded_batch(seed, component, codes[rows.start]),
-            view.counting(),
-        ):
-            inputs = encoded(model, codes[rows]).requires_grad_()
-            supplied = _supplied(keywords, model, codes[rows], own, seed, component)
-            if "test_split" in keywords:
-                supplied["test_split"] = _required_split(test_split, name)
-            passed = _float32(view.first_pass(inputs)) if facts.single_pass else None
-            classes = _targets_of_batch(targets, rows, passed)
-            target = torch.from_numpy(classes).to(inputs.device, torch.int64)
-            answer = method(view, inputs, target, **supplied, **options)
-            if not view.has_tokens or facts.of_nucleotides or facts.fixed:
-                batch = _checked(answer, codes[rows].shape, name)
-            else:
-                sites = token_sites(model, codes[rows])
-                batch = _checked(answer, sites.valid.shape, name)
-                batch = _on_nucleotides(batch, sites, codes.shape[1], transfer)
-            return batch._replace(outputs=passed)
+    call = _Call(
+        method,
+        options,
+        keywords,
+        ExplainedView(model),
+        by_sites.sorted(codes),
+        None if targets is None else by_sites.sorted(targets),
+        None if references is None else by_sites.sorted(references),
+        test_split,
+        (seed, component),
+        transfer,
+    )
+    batch_size = batch_size or explained_rows(codes.shape[1], device)
 
     def explained_together(block: slice) -> list[_Batch]:
         with _lent(model, name):
-            return [explained(rows) for rows in by_sites.batches(block, halved(batch_size))]
+            return [_batch_of(call, rows) for rows in by_sites.batches(block, halved(batch_size))]
 
     clock = clock_of(device)
     started = clock()
@@ -179,32 +157,99 @@ def explain(
         blocks = in_blocks(model, len(codes), many, explained_together, device=device)
         batches = [batch for block in blocks for batch in block]
     seconds = clock() - started
-    if not adds_up and view.without_rule:
+    if not adds_up and call.view.without_rule:
         raise _less_complete(
-            f"{name}: no sum can show here whether its contributions are right.", view.without_rule
-        )
-    error, change = _completeness_of(batches)
-    if promised is not None and error > promised * change + _ALLOWED_ROUNDINGS * view.rounding:
-        raise _less_complete(
-            f"{_broken_promise(name, promised, error, change)} {parts_of(model, codes[:1])}",
-            view.without_rule,
+            f"{name}: no sum can show here whether its contributions are right.",
+            call.view.without_rule,
         )
     none = np.empty((0, codes.shape[1]), np.float32)
-
-    def joined(parts: list[NDArray[Any] | None]) -> NDArray[Any] | None:
-        together = _joined(parts)
-        return None if together is None else by_sites.restored(together)
-
     return Explanation(
         by_sites.restored(np.concatenate([none, *(batch.scores for batch in batches)])),
-        view.forwards,
-        view.backwards,
+        call.view.forwards,
+        call.view.backwards,
         seconds,
-        error / change if change else float("nan"),
-        joined([batch.hypothetical for batch in batches]),
-        joined([batch.outputs for batch in batches]),
-        joined([batch.outside for batch in batches]),
+        _required_completeness(call, batches, promised),
+        _joined([batch.hypothetical for batch in batches], by_sites),
+        _joined([batch.outputs for batch in batches], by_sites),
+        _joined([batch.outside for batch in batches], by_sites),
     )
+
+
+def _require_what_is_asked_for(
+    name: str, model: Any, keywords: frozenset[str], references: Codes | None
+) -> None:
+    if "references" not in keywords:
+        return
+    if references is None:
+        raise ValueError(f"references: {name} asks for them, got None")
+    if has_tokens(model):
+        raise NotApplicable(
+            f"{name} compares with other sequences site by site, and these have other tokens at "
+            "other places"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What ``explain`` is called with, sequences in the order in which they are batched;
+    ``keywords`` are what the method's signature asks for, ``random`` the seed and the component
+    that name its streams."""
+
+    method: Callable[..., Any]
+    options: Mapping[str, Any]
+    keywords: frozenset[str]
+    view: ExplainedView
+    codes: Codes
+    targets: Labels | None
+    references: Codes | None
+    test_split: Sequences | None
+    random: tuple[int, str]
+    transfer: tokens.ToNucleotides
+
+    @property
+    def name(self) -> str:
+        return method_name(self.method)
+
+
+def _batch_of(call: _Call, rows: slice) -> _Batch:
+    """The explanations of some of the sequences, together."""
+    view, codes, facts = call.view, call.codes[rows], method_facts(call.method)
+    model = view.classifier
+    own = None if call.references is None else call.references[rows]
+    with (
+        _without_gradient(call.name),
+        _seeded_batch(*call.random, call.codes[rows.start]),
+        view.counting(),
+    ):
+        inputs = encoded(model, codes).requires_grad_()
+        supplied = _supplied(call.keywords, model, codes, own, *call.random)
+        if "test_split" in call.keywords:
+            supplied["test_split"] = _required_split(call.test_split, call.name)
+        passed = _float32(view.first_pass(inputs)) if facts.single_pass else None
+        classes = _targets_of_batch(call.targets, rows, passed)
+        target = torch.from_numpy(classes).to(inputs.device, torch.int64)
+        answer = call.method(view, inputs, target, **supplied, **call.options)
+        if not view.has_tokens or facts.of_nucleotides or facts.fixed:
+            batch = _checked(answer, codes.shape, call.name)
+        else:
+            sites = token_sites(model, codes)
+            batch = _checked(answer, sites.valid.shape, call.name)
+            batch = _on_nucleotides(batch, sites, codes.shape[1], call.transfer)
+        return batch._replace(outputs=passed)
+
+
+def _required_completeness(call: _Call, batches: list[_Batch], promised: float | None) -> float:
+    """The completeness error; ValueError where it is larger than the method promises."""
+    error, change = _completeness_of(batches)
+    view = call.view
+    if promised is not None and error > promised * change + _ALLOWED_ROUNDINGS * view.rounding:
+        raise _less_complete(
+            f"{call.name} promises contributions that sum to the change of the output within "
+            f"{promised:g} of its root mean square; the largest error is {error:.3g}, the root "
+            f"mean square {change:.3g}. {parts_of(view.classifier, call.codes[:1])}",
+            view.without_rule,
+        )
+    return error / change if change else float("nan")
 
 
 def _on_nucleotides(
@@ -217,10 +262,12 @@ def _on_nucleotides(
     return batch._replace(scores=scores.astype(np.float32), hypothetical=None, outside=outside)
 
 
-def _joined(parts: list[NDArray[Any] | None]) -> NDArray[Any] | None:
-    """What all batches have, one after the other; None where one has none."""
+def _joined(parts: list[NDArray[Any] | None], by_sites: Buckets) -> NDArray[Any] | None:
+    """What all batches have, in the order of the sequences; None where one has none."""
     known = [part for part in parts if part is not None]
-    return np.concatenate(known) if known and len(known) == len(parts) else None
+    if not known or len(known) < len(parts):
+        return None
+    return by_sites.restored(np.concatenate(known))
 
 
 def _targets_of_batch(targets: Labels | None, rows: slice, outputs: Logits | None) -> Labels:
@@ -230,14 +277,6 @@ def _targets_of_batch(targets: Labels | None, rows: slice, outputs: Logits | Non
     assert outputs is not None  # for the type checker
     predicted: Labels = outputs.argmax(axis=1).astype(np.int64)
     return predicted
-
-
-def _broken_promise(name: str, promised: float, error: float, change: float) -> str:
-    return (
-        f"{name} promises contributions that sum to the change of the output within {promised:g} "
-        f"of its root mean square; the largest error is {error:.3g}, the root mean square "
-        f"{change:.3g}."
-    )
 
 
 def _less_complete(message: str, without_rule: set[str]) -> ValueError:

@@ -198,6 +198,20 @@ def whole_numbers(column: pd.Series[str], where: str) -> NDArray[np.int64]:
     return numbers.astype(np.int64)
 
 
+def starts_and_ends(table: pd.DataFrame, path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The columns start and end of intervals, 0-based and half-open; UsageError where one is
+    empty."""
+    starts = whole_numbers(table["start"], f"{path}: column 'start'")
+    ends = whole_numbers(table["end"], f"{path}: column 'end'")
+    invalid = np.flatnonzero((starts < 0) | (starts >= ends))
+    if len(invalid):
+        row = invalid[0]
+        raise UsageError(
+            f"{path}: row {row}: expected 0 <= start < end, got {starts[row]} and {ends[row]}"
+        )
+    return starts, ends
+
+
 def places(table: pd.DataFrame, *, one_based: bool = False) -> pd.DataFrame | None:
     """The columns chromosome, start, end and strand (1, -1, NaN where it is another word).
 

@@ -26,7 +26,7 @@ from .columns import (
     require_classes,
     split_by_column,
     split_by_kind,
-    whole_numbers,
+    starts_and_ends,
     with_plain_names,
 )
 from .content import beginning, reason, text_stream
@@ -224,14 +224,7 @@ def _intervals_of_table(
             f"{path}: column 'strand': expected +, - or ., got {table['strand'].iloc[row]!r} "
             f"in row {row}"
         )
-    starts = whole_numbers(place_table["start"], f"{path}: column 'start'")
-    ends = whole_numbers(place_table["end"], f"{path}: column 'end'")
-    invalid = np.flatnonzero((starts < 0) | (starts >= ends))
-    if len(invalid):
-        row = invalid[0]
-        raise UsageError(
-            f"{path}: row {row}: expected 0 <= start < end, got {starts[row]} and {ends[row]}"
-        )
+    starts, ends = starts_and_ends(place_table, path)
     if length is not None:
         starts = (starts + ends - length) // 2
         ends = starts + length

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.data.files.columns import require, require_distinct, require_filled, whole_numbers
+from xaibench.data.files.columns import require, require_distinct, require_filled, starts_and_ends
 from xaibench.data.files.reading import read_table
 from xaibench.errors import UsageError
 from xaibench.values import Intervals
@@ -62,14 +62,7 @@ def _located(path: Path) -> Located:
     require(table, path, ["id", "region", "start", "end"])
     require_distinct(table, path, "id")
     require_filled(table, path, "region")
-    starts = whole_numbers(table["start"], f"{path}: column 'start'")
-    ends = whole_numbers(table["end"], f"{path}: column 'end'")
-    invalid = np.flatnonzero((starts < 0) | (starts >= ends))
-    if len(invalid):
-        row = invalid[0]
-        raise UsageError(
-            f"{path}: row {row}: expected 0 <= start < end, got {starts[row]} and {ends[row]}"
-        )
+    starts, ends = starts_and_ends(table, path)
     return tuple(table["id"]), Intervals(
         tuple(table["region"]), starts, ends, _strands(table, path)
     )
