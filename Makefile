@@ -8,8 +8,9 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --no-compil
 COMPILE := $(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib \
 	xaibench models attribution reports || true
 
-# Files are tested side by side; a file stays together with the models that it trains once.
-PYTEST := -n auto --maxprocesses 4 --dist loadfile
+# Files are tested side by side; a file stays together with the models that it trains once. Those
+# that take longest come first, as tests/conftest.py orders them.
+PYTEST := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test lint types tests wheel clean
 
@@ -42,11 +43,12 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(COMPILE)
 	touch $@
 
-# The plug-in is built from a copy: pip leaves build/ beside the sources it builds.
-$(VENV)/installed-for-tests: $(VENV)/installed tests/plugin/pyproject.toml tests/plugin/*.py
-	$(PIP) -e '.[test]'
+# With what `make demo` needs: one look for what fits together, not two. The plug-in is built from a
+# copy: pip leaves build/ beside the sources it builds.
+$(VENV)/installed-for-tests: pyproject.toml constraints.txt tests/plugin/pyproject.toml tests/plugin/*.py
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	rm -rf $(VENV)/plugin
 	cp -r tests/plugin $(VENV)/plugin
-	$(PIP) $(VENV)/plugin
+	$(PIP) -e '.[test]' $(VENV)/plugin
 	$(COMPILE)
-	touch $@
+	touch $(VENV)/installed $@

@@ -25,7 +25,7 @@ PLAN = {
     "random_draws": 2,
     "controlled": 4,
     "controls": ["rotated"],
-    "reports": ["html", "markdown"],
+    "reports": ["markdown"],
 }
 OWN = '''
 from torch import nn

@@ -1,6 +1,7 @@
 """Models that come with their weights: one file per replicate, known by its bytes."""
 
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -56,7 +57,7 @@ fractions: [0, 0.5, 1]
 random_draws: 2
 controlled: 3
 controls: []
-reports: [markdown, html]
+reports: [markdown]
 """
 
 
@@ -77,13 +78,25 @@ def network(seed: int) -> nn.Module:
     return Net()
 
 
+def brought(place):
+    """The files of somebody who brings a module and three sets of weights."""
+    (place / "mine.py").write_text(CODE)
+    save_file(network(0).state_dict(), place / "fold0.safetensors")
+    for seed in (1, 2):
+        torch.save(network(seed).state_dict(), place / f"fold{seed}.pt")
+    return place
+
+
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "mine.py").write_text(CODE)
-    save_file(network(0).state_dict(), tmp_path / "fold0.safetensors")
-    for seed in (1, 2):
-        torch.save(network(seed).state_dict(), tmp_path / f"fold{seed}.pt")
-    return tmp_path
+    return brought(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """The work of the plan, with both reports, and how it ended."""
+    work = work_in(brought(tmp_path_factory.mktemp("ran")), changes=("reports=[markdown, html]",))
+    return work, finish(work)
 
 
 def work_in(folder, *, name="run", text=PLAN, changes=()):
@@ -94,9 +107,8 @@ def finish(work):
     return run(work, jobs=0, threads=1, command="")
 
 
-def test_the_weights_in_a_file_are_those_of_the_model(folder):
-    work = work_in(folder)
-    finish(work)
+def test_the_weights_in_a_file_are_those_of_the_model(ran):
+    work, _ = ran
     codes = work.chosen.codes
     for seed in (0, 1):
         with torch.inference_mode():
@@ -106,18 +118,17 @@ def test_the_weights_in_a_file_are_those_of_the_model(folder):
         np.testing.assert_allclose(got[:, 1] - got[:, 0], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_nothing_is_trained_and_metrics_of_training_do_not_apply(folder):
-    work = work_in(folder)
-    outcome = finish(work)
+def test_nothing_is_trained_and_metrics_of_training_do_not_apply(ran):
+    work, outcome = ran
     assert outcome.failures == []
-    records = (folder / "run" / "report.md").read_text()
+    records = (work.job.folder / "report.md").read_text()
     assert "is not trained here" in records
     assert "| Method | fold0 | fold1 |" in records
-    assert len((folder / "run" / "training.csv").read_text().splitlines()) == 1
+    assert len((work.job.folder / "training.csv").read_text().splitlines()) == 1
 
 
-def test_a_file_that_is_added_computes_only_itself(folder):
-    finish(work_in(folder))
+def test_a_file_that_is_added_computes_only_itself(ran, folder):
+    shutil.copytree(ran[0].job.folder, folder / "run")
     changes = ("models.mine.weights=[fold2.pt, fold0.safetensors, fold1.pt]",)
     work = work_in(folder, changes=changes)
     outcome = finish(work)

@@ -43,6 +43,10 @@ attribution: {integrated_gradients: {}, deeplift: {}, lrp: {}, saliency: {}}
 sequences: 6
 controlled: 2
 metrics: {deletion: {}}
+operators: [uniform]
+fractions: [0, 0.5, 1]
+random_draws: 2
+controls: []
 reports: [markdown]
 """
 

@@ -13,12 +13,12 @@ from xaibench.runs.pipeline import begin, run
 PLAN = """
 dataset: {name: planted, train: 64, test: 20, length: 40}
 seeds: [0, 3]
-training: {epochs: 2, batch_size: 16}
+training: {epochs: 1, batch_size: 32}
 models: {cnn: {filters: [4], kernels: [19]}}
 attribution: [saliency, random]
-metrics: [deletion]
-operators: [uniform]
-sequences: 5
+metrics: [auprc]
+sequences: 3
+random_draws: 2
 controlled: 0
 reports: [markdown]
 """

@@ -21,6 +21,7 @@ sequences: 6
 controlled: 3
 fractions: [0, 0.5, 1]
 random_draws: 2
+controls: [rotated]
 reports: [markdown]
 operators: {uniform: {}}
 metrics: {deletion: {}, auprc: {}, cross_model_deletion: {}}

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from shared import made_once
 
+from xaibench.plugins.registry import load
 from xaibench.results.reading import Results, read_results
 from xaibench.results.schema import COLUMNS
 
@@ -494,6 +496,16 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def run(run_folder: Path) -> Results:
     return read_results(run_folder)
+
+
+@pytest.fixture(scope="session")
+def run_page(run: Results, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The HTML report of ``run``, rendered once for all files of tests."""
+
+    def make(place: Path) -> None:
+        (place / "report.html").write_text(load("reports", "html").call(run)["report.html"])
+
+    return (made_once(tmp_path_factory, "page", make) / "report.html").read_text()
 
 
 @pytest.fixture

@@ -60,8 +60,8 @@ def parsed(page):
 
 
 @pytest.fixture(scope="module")
-def page(run):
-    return html(run)["report.html"]
+def page(run_page):
+    return run_page
 
 
 @pytest.fixture(scope="module")
@@ -193,13 +193,6 @@ def test_a_run_without_controls_is_a_report(make):
     assert not any(
         word in reader.text for word in ("negated oracle", "Normalised,", "control maps")
     )
-
-
-def test_forty_methods_with_long_names_are_a_report(make):
-    quality = tuple((f"{LONG}{k}", k / 40) for k in range(40))
-    results = make(models=("cnn",), quality=quality, operators=("n",), sequences=5, seeds=(1, 2))
-    reader = parsed(html(results)["report.html"])
-    assert all(name in reader.text for name, _ in quality)
 
 
 def test_of_too_many_curves_those_of_the_leaderboards_operator_are_whole(make):

@@ -46,6 +46,8 @@ models: {{cnn: {{filters: [4], kernels: [19]}}}}
 attribution: [{", ".join(DOES)}, saliency]
 metrics: [deletion]
 operators: [uniform]
+fractions: [0, 0.5, 1]
+random_draws: 2
 sequences: 5
 controlled: 0
 reports: [markdown]

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from small_run import work_of
+from small_run import BRIEF_REPORT, work_of
 
 from xaibench.artefacts.artefact import Cost, Memory, ensure
 from xaibench.artefacts.retraining import NOTHING_REMOVED, retrained_artefacts
@@ -51,7 +51,14 @@ reports: [markdown]
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
     """The forecast of a run, and its work before anything was computed."""
-    work = work_of(tmp_path_factory.mktemp("told") / "tiny", text=PLAN)
+    folder = tmp_path_factory.mktemp("told")
+    (folder / "brief.py").write_text(BRIEF_REPORT)
+    work = work_of(
+        folder / "tiny",
+        text=PLAN,
+        changes=("reports=[brief]",),
+        plugins=(str(folder / "brief.py"),),
+    )
     return work, forecast(work, jobs=2)
 
 

@@ -27,6 +27,7 @@ sequences: 9
 controlled: 5
 fractions: [0, 0.1, 0.5, 1]
 random_draws: 3
+controls: [rotated, mean map]
 reports: [markdown]
 operators: {uniform: {}, n: {sequences: 6}}
 metrics:

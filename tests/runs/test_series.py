@@ -21,8 +21,11 @@ models: {cnn: {filters: [4], kernels: [7]}}
 attribution: [saliency, random]
 metrics: [deletion]
 operators: [uniform]
+fractions: [0, 0.5, 1]
+random_draws: 2
 sequences: 7
 controlled: 5
+controls: []
 reports: [markdown]
 """
 

@@ -15,7 +15,7 @@ seeds: [0, 3]
 target: label
 training: {epochs: 1, batch_size: 32}
 models: {cnn: {filters: [5], kernels: [7]}}
-attribution: {saliency: {}, input_x_gradient: {}}
+attribution: [input_x_gradient]
 sequences: 30
 controlled: 30
 fractions: [0, 0.25, 0.5, 1]
@@ -82,7 +82,7 @@ def test_a_class_of_one_sequence_fails_no_metric_of_any_control(tmp_path, explai
         for name, label in zip(work.chosen.names, work.chosen.labels, strict=True)
         if explained[work.chosen.class_names[label]] == 1
     }
-    measured = records[(records.method == "saliency") & records.metric.isin(EFFECTS)]
+    measured = records[(records.method == "input_x_gradient") & records.metric.isin(EFFECTS)]
     assert set(measured.control) == {"", *CONTROLS}
     for (metric, control), rows in measured.groupby(["metric", "control"], observed=True):
         lacking = single if control in ("another sequence", "mean map") else set()

@@ -25,7 +25,12 @@ training: waiting
 models: {cnn: {filters: [4], kernels: [19]}}
 attribution: [saliency, random]
 metrics: [deletion]
+operators: [uniform]
+fractions: [0, 0.5, 1]
 sequences: 5
+random_draws: 2
+controlled: 3
+controls: []
 reports: [markdown]
 """
 TASKS = 2 * (1 + 2 + 2)

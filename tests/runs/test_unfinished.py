@@ -86,7 +86,7 @@ def test_a_run_that_is_under_way_reports_what_there_is(halfway, tmp_path):
 
 @pytest.mark.usefixtures("nothing_computed")
 def test_what_was_not_computed_is_said_and_did_not_fail(halfway):
-    report(halfway, own(halfway))
+    report(halfway, own(halfway), formats=("markdown",))
     records = read_results(halfway).records
     assert {"ok", "not computed"} <= set(records["status"]) <= SAID
     lacking = records[records["status"] == "not computed"]
@@ -128,7 +128,7 @@ def test_the_run_goes_on_after_a_report_and_ends_as_one_that_was_not_stopped(
     tmp_path, halfway, whole
 ):
     folder = moved(halfway, tmp_path)
-    report(folder, own(folder))
+    report(folder, own(folder), formats=("markdown",))
     outcome = finished(folder)
     assert (outcome.computed, outcome.tasks, outcome.failures) == (TASKS - 7, TASKS, [])
     assert begun_in(folder) is None

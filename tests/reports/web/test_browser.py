@@ -26,9 +26,9 @@ def chromium():
 
 
 @pytest.fixture(scope="module")
-def address(run, tmp_path_factory):
+def address(run_page, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(html(run)["report.html"], encoding="utf-8")
+    path.write_text(run_page, encoding="utf-8")
     return path.as_uri()
 
 
