@@ -99,6 +99,18 @@ def replicate_names(plan: Plan, model: str) -> tuple[str, ...]:
     return tuple(f"{path.parent.name}/{path.stem}" for path in paths)
 
 
+def replicate_name(plan: Plan, trained: TrainedModel) -> str:
+    """The seed of a trained model, or the stem of its file of weights."""
+    seeds = seeds_of(plan, trained.name)
+    return replicate_names(plan, trained.name)[seeds.index(trained.seed)]
+
+
+def described_model(plan: Plan, trained: TrainedModel) -> str:
+    """A trained model in words: ``cnn, seed 0`` or ``mine, weights fold0``."""
+    kind = "seed" if is_trained(plan, trained.name) else "weights"
+    return f"{trained.name}, {kind} {replicate_name(plan, trained)}"
+
+
 def require_different_weights(work: Work) -> None:
     """UsageError where a model is given the same file twice: copies are no replicates."""
     for model in work.plan.models:

@@ -12,6 +12,7 @@ from xaibench.plugins.fence import fenced
 from xaibench.storage.artefacts import NOT_APPLICABLE, NOT_COMPUTED, OK, Spec, key
 
 from .artefact import Artefact, Cost, Memory, is_stored
+from .given_weights import described_model
 from .job import Work, is_explained
 from .models import model_artefact, model_spec
 from .networks import WEIGHTS, few
@@ -151,5 +152,6 @@ def unusable_models(work: Work) -> list[str]:
         if len(reasons) == len(replicates):
             sentences.append(f"{model} is left out: {next(iter(reasons.values()))}")
         else:
-            sentences += [f"{each} is left out: {why}" for each, why in reasons.items()]
+            named = {described_model(work.plan, each): why for each, why in reasons.items()}
+            sentences += [f"{model} is left out: {why}" for model, why in named.items()]
     return sentences

@@ -17,8 +17,8 @@ from xaibench.artefacts.explanations import (
     explained_spec,
     what_is_explained,
 )
-from xaibench.artefacts.given_weights import replicate_names
-from xaibench.artefacts.job import is_trained, seeds_of
+from xaibench.artefacts.given_weights import described_model
+from xaibench.artefacts.job import is_trained
 from xaibench.artefacts.models import model_artefact, model_spec
 from xaibench.artefacts.networks import few
 from xaibench.artefacts.trained_models import TrainedModel
@@ -30,7 +30,6 @@ from xaibench.nn.checks.steadiness import steady
 from xaibench.nn.checks.units import caution_of
 from xaibench.nn.inference import batch_rows, device_of, logits
 from xaibench.nn.outputs import OF_OTHERS
-from xaibench.plan.schema import Plan
 from xaibench.progress import announce
 from xaibench.protocols import method_facts
 from xaibench.shapes import Codes, Labels, Logits
@@ -101,18 +100,6 @@ def classifier_of(subject: Explainable, trained: TrainedModel) -> Any:
             raise Missing(status, f"{trained} is not in the run ({reason}); run its command again")
         return artefact.load(work.store)
     return artefact.read(artefact.make(Memory(work)).__getitem__)
-
-
-def replicate_name(plan: Plan, trained: TrainedModel) -> str:
-    """The seed of a trained model, or the stem of its file of weights."""
-    seeds = seeds_of(plan, trained.name)
-    return replicate_names(plan, trained.name)[seeds.index(trained.seed)]
-
-
-def described_model(plan: Plan, trained: TrainedModel) -> str:
-    """A trained model in words: ``cnn, seed 0`` or ``mine, weights fold0``."""
-    kind = "seed" if is_trained(plan, trained.name) else "weights"
-    return f"{trained.name}, {kind} {replicate_name(plan, trained)}"
 
 
 def origin_of(pair: MethodOnModel, outputs: int) -> Origin:

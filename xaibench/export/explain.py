@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from xaibench.artefacts.given_weights import described_model, replicate_name
 from xaibench.artefacts.subsets import subset
 from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.errors import Missing, NotApplicable, UsageError, described, message_of
@@ -26,8 +27,6 @@ from .computing import (
     MethodOnModel,
     classifier_of,
     computed,
-    described_model,
-    replicate_name,
     stored_in_run,
 )
 from .formats import DEFAULT_FORMATS, formats_by_name, write_formats

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter, process_time
 
 from xaibench.artefacts.artefact import Cost, ModelSizes, total
-from xaibench.artefacts.job import Work, seeds_of
+from xaibench.artefacts.job import Work, is_trained, seeds_of
 
 from .pipeline import planned
 from .tasks import Task, artefacts_of
@@ -115,8 +115,9 @@ def _what(work: Work, foreseen: Forecast) -> Iterator[str]:
     """The plan, the tasks and the passes."""
     plan, todo = work.plan, foreseen.todo
     seeds = {len(seeds_of(plan, model)) for model in plan.models}
+    replicates = "seeds" if all(is_trained(plan, model) for model in plan.models) else "replicates"
     yield (
-        f"{len(plan.models)} models x {max(seeds)} seeds, {len(plan.attribution)} methods, "
+        f"{len(plan.models)} models x {max(seeds)} {replicates}, {len(plan.attribution)} methods, "
         f"{len(work.chosen)} sequences explained"
     )
     trainings = sum(amount.trainings for amount in todo.values())

@@ -9,6 +9,7 @@ from xaibench.artefacts.artefact import Artefact, Epoch, Memory, ensure
 from xaibench.artefacts.curves import curve_artefacts
 from xaibench.artefacts.effects import effects_artefacts
 from xaibench.artefacts.explanations import explained_artefacts
+from xaibench.artefacts.given_weights import described_model
 from xaibench.artefacts.job import Work, is_explained, is_trained
 from xaibench.artefacts.model_checks import behaviour_artefact, usable
 from xaibench.artefacts.models import model_artefacts, predictions_artefact
@@ -43,6 +44,11 @@ class Task:
 
     def __str__(self) -> str:
         return f"{self.trained}, {self.method or self.kind}"
+
+    def described(self, plan: Plan) -> str:
+        """The task in words, with the file of weights that it is about."""
+        model = described_model(plan, self.trained)
+        return model if self.kind == TaskKind.WEIGHTS else f"{model}, {self.method or self.kind}"
 
     @property
     def trains(self) -> bool:

@@ -41,7 +41,7 @@ def perform(
             _settle(work, task, attempt(work, task, threads, progress.epoch), progress)
         return
     for task, died in _computed(work, tasks, jobs, threads, progress):
-        announce(f"{task}: {died}; tried once more, alone")
+        announce(f"{task.described(work.plan)}: {died}; tried once more, alone")
         for _, again in _computed(work, [task], 1, threads, progress):
             _settle(work, task, again, progress)
 
@@ -134,10 +134,10 @@ def _settle(work: Work, task: Task, outcome: TaskOutcome, progress: Progress) ->
     if isinstance(outcome, UsageError | OSError):
         raise outcome
     if isinstance(outcome, Exception):
-        announce(f"{task}: {described(outcome)}")
+        announce(f"{task.described(work.plan)}: {described(outcome)}")
         for artefact in list(lacking(work, task)):
             save_failure(work, artefact.spec, outcome)
-    progress.done(str(task), outcome if isinstance(outcome, float) else 0.0)
+    progress.done(task.described(work.plan), outcome if isinstance(outcome, float) else 0.0)
 
 
 @contextmanager
