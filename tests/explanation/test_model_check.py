@@ -555,6 +555,8 @@ def test_the_page_has_a_line_per_finding_and_the_frame_a_row():
     frame = check.to_frame().set_index("name")
     assert frame.loc["units", "held"] is False
     assert frame.loc["explained", "held"] is None
+    assert repr(check) == str(check)
+    assert check._repr_html_().count("<tr") == len(check.findings) + 1
 
 
 def test_findings_are_looked_up_by_name():

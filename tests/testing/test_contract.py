@@ -16,7 +16,7 @@ from xaibench.errors import UsageError
 from xaibench.plugins.registry import available
 from xaibench.protocols import method
 from xaibench.testing.contract import (
-    Check,
+    Checks,
     check_attribution,
     check_by_name,
     describe_checks,
@@ -69,7 +69,7 @@ def promising(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
     return gradient(model, inputs, target)
 
 
-def broken(checks: list[Check]) -> dict[str, str]:
+def broken(checks: Checks) -> dict[str, str]:
     return {check.name: check.detail for check in checks if check.held is False}
 
 
@@ -138,3 +138,12 @@ def test_a_method_is_checked_by_name_with_its_options() -> None:
     assert any("promised 0.01" in line for line in lines)
     with pytest.raises(UsageError, match=r"integrated_gradients: unknown key 'step'; .*'steps'"):
         check_by_name("integrated_gradients", changes=["step=20"], plugins=())
+
+
+def test_the_contract_is_a_table_too():
+    checks = check_by_name("saliency", changes=(), plugins=())
+    assert checks.held
+    assert checks.to_frame()["held"].tolist() == [each.held for each in checks]
+    assert checks._repr_html_().count("<tr") == len(checks) + 1
+    assert repr(checks).splitlines()[0].startswith("held")
+    assert not Checks([checks[0]._replace(held=False)]).held

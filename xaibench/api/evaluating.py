@@ -99,6 +99,13 @@ def evaluate(
 
     UsageError (one line) for what the caller can mend. What fails of one method or metric is in
     ``missing``.
+
+    >>> network = nn.Sequential(nn.Conv1d(4, 3, 5), nn.Flatten(), nn.Linear(3 * 6, 2))
+    >>> measured = evaluate(network, ["ACGTTGCAGT", "TTTACGCATC"], ["saliency"],
+    ...                     metrics=["effective_positions"], controlled=0)
+    >>> frame = measured.to_frame()
+    >>> sorted(frame["method"]), frame["sequences"].tolist()
+    (['random control', 'saliency'], [2, 2])
     """
     takes = Takes(layout, alphabet, explain)
     models = [*model] if isinstance(model, list | tuple) else [model]

@@ -79,6 +79,19 @@ def run(
         Print nothing on the way.
 
     UsageError (one line) for what the caller can mend.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> planned = {
+    ...     "dataset": {"name": "planted", "train": 20, "test": 10, "length": 40},
+    ...     "training": {"epochs": 1}, "seeds": [0],
+    ...     "models": {"cnn": {"kernels": [5], "filters": [2]}},
+    ...     "attribution": ["saliency"], "metrics": ["effective_positions"], "controlled": 0,
+    ...     "reports": ["markdown"],
+    ... }
+    >>> with TemporaryDirectory() as folder:
+    ...     finished = run(planned, folder=folder, quiet=True)
+    ...     finished.report.name, finished.failures
+    ('report.md', ())
     """
     functions: list[Plugin] = []
     if isinstance(plan, Mapping):

@@ -24,7 +24,7 @@ class ModelFinding(NamedTuple):
     of: Literal["model", "method"] = "model"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ModelCheck:
     """The findings about a model; ``sequences`` says in words on which sequences."""
 
@@ -63,3 +63,11 @@ class ModelCheck:
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+    __repr__ = __str__  # the page, at a prompt too
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        table = self.to_frame().replace({"held": _MARKS})
+        return f"<p>on {escape(self.sequences)}</p>{table.to_html(index=False)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from xaibench.values import NO_CLASS, Explained, Sequences
 
 from .toy_models import MODELS, MOTIF, random_references, sequences
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 SCORE_TOLERANCE = 1e-5
 """How much batch and order may change a score, as a share of the largest of its model."""
 
@@ -33,9 +36,33 @@ class Check(NamedTuple):
     detail: str
 
 
+class Checks(tuple[Check, ...]):
+    """The lines of the contract, and as a table."""
+
+    __slots__ = ()
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing that is required is broken."""
+        return all(each.held is not False for each in self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row per line: ``name``, ``held`` (None where nothing is required), ``detail``."""
+        import pandas as pd
+
+        return pd.DataFrame([*self], columns=list(Check._fields)).astype({"held": object})
+
+    def __repr__(self) -> str:
+        return "\n".join(describe_checks(self))
+
+    def _repr_html_(self) -> str:
+        table: str = self.to_frame().replace({"held": _HELD}).to_html(index=False)
+        return table
+
+
 def check_attribution(
     method: Callable[..., Any], *, options: Mapping[str, Any] | None = None
-) -> list[Check]:
+) -> Checks:
     """The contract of every attribution method, checked on models with known answers.
 
     It runs; a second call gives the same scores; neither the size of a batch nor the order of the
@@ -46,14 +73,14 @@ def check_attribution(
     >>> from torch import linspace
     >>> def centre(model, inputs, target):
     ...     return -linspace(-1, 1, inputs.shape[2]).abs().expand(len(inputs), -1)
-    >>> all(check.held is not False for check in check_attribution(centre))
+    >>> check_attribution(centre).held
     True
     """
     subject = _Subject(method, dict(options or {}))
     explained, ran = _ran(subject)
     if not explained:
-        return [ran]
-    return [
+        return Checks([ran])
+    lines = [
         ran,
         _same_scores("the same again is the same", explained, lambda name: subject(name).scores, 0),
         _same_scores("one at a time", explained, lambda name: subject(name, size=1).scores),
@@ -66,9 +93,10 @@ def check_attribution(
         _depends_on_the_target(subject, explained),
         _finds_the_motif(subject, explained),
     ]
+    return Checks(lines)
 
 
-def check_by_name(name: str, *, changes: Iterable[str], plugins: tuple[str, ...]) -> list[Check]:
+def check_by_name(name: str, *, changes: Iterable[str], plugins: tuple[str, ...]) -> Checks:
     """``check_attribution`` of a method by its name; ``changes`` are ``key=value``, its options."""
     plugin = load("attribution", name, plugins)
     if method_facts(plugin.call).fixed:
