@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from xaibench.errors import UsageError
 from xaibench.nn.layers import MatrixProduct
+from xaibench.nn.weights import load_into, read_state, without_prefix
 from xaibench.values import TokenSites
 
 from .masking import NONE
@@ -34,8 +35,12 @@ class DNABert2(nn.Module):
     of which two are ``[CLS]`` and ``[SEP]``; ``truncate`` leaves out what is beyond, which then has
     no score.
 
-    ``tokenizer`` is a ``tokenizer.json`` or a folder with one. Written from the description of the
-    architecture and the names of its tensors; no code is run that comes with a checkpoint.
+    ``tokenizer`` is a ``tokenizer.json`` or a folder with one. ``pretrained`` is a file of weights
+    to begin from, such as the public checkpoint, which predicts masked tokens: what it has for that
+    is left out, and the head for classes begins at random, as does the pooler where it has none.
+
+    Written from the description of the architecture and the names of its tensors; no code is run
+    that comes with a checkpoint.
     """
 
     masking = NONE
@@ -53,6 +58,7 @@ class DNABert2(nn.Module):
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
         longest: Annotated[int, Field(ge=3, le=1_000_000)] = 512,
         truncate: bool = False,
+        pretrained: Path | None = None,
     ) -> None:
         super().__init__()
         if width % heads:
@@ -62,6 +68,8 @@ class DNABert2(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(width, classes)
         self.apply(_initialise)
+        if pretrained is not None:
+            _begin_from(self.bert, pretrained)
 
     def token_sites(self, codes: Tensor) -> TokenSites:
         """``(N, L)`` codes -> the tokens of each sequence and the nucleotides that each covers."""
@@ -277,6 +285,16 @@ def alibi_slopes(heads: int) -> list[float]:
     if lower == heads:
         return series
     return series + alibi_slopes(2 * lower)[::2][: heads - lower]
+
+
+def _begin_from(bert: Bert, file: Path) -> None:
+    """Give the layers the weights of a checkpoint; UsageError where they do not fit."""
+    state = read_state(file.read_bytes(), file.name)
+    inside = {name: each for name, each in state.items() if name.startswith("bert.")}
+    given = without_prefix(inside, "bert.", file.name) if inside else state
+    known = bert.state_dict()
+    pooler = {name: each for name, each in known.items() if name.startswith("pooler.")}
+    load_into(bert, {**pooler, **given}, file.name)
 
 
 def _initialise(module: nn.Module) -> None:

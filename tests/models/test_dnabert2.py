@@ -13,10 +13,12 @@ import torch
 from safetensors.torch import save
 
 from xaibench.attribution.attention import attention_rollout, last_layer_attention
+from xaibench.attribution.lrp import lrp
 from xaibench.dna.encoding import to_codes, to_letters
 from xaibench.errors import ModelError, UsageError
 from xaibench.models.dnabert2 import DNABert2, alibi_slopes
 from xaibench.models.tokenizer import read_tokenizer
+from xaibench.models.training import supervised
 from xaibench.nn.checks.steadiness import steady
 from xaibench.nn.inference import logits
 from xaibench.nn.reinitialise import layers, reinitialised
@@ -24,6 +26,7 @@ from xaibench.nn.sites import token_sites
 from xaibench.nn.view import ExplainedView
 from xaibench.nn.weights import load_into, read_state
 from xaibench.protocols import HasAttentions, HasTokens
+from xaibench.values import Sequences, Splits
 
 pytest.importorskip("tokenizers")
 
@@ -295,6 +298,62 @@ def test_weights_of_another_tokenizer_and_a_file_cut_short_are_one_line(tokenize
         read_state(content[:-100], "short.safetensors")
     assert "\n" not in str(raised.value)
     load_into(model, read_state(content, "whole.safetensors"), "whole.safetensors")
+
+
+def test_a_training_begins_from_a_checkpoint_of_masked_tokens(tokenizer, tmp_path, model):
+    state = {**model.state_dict(), "cls.predictions.decoder.bias": torch.zeros(16)}
+    masked = {name: each for name, each in state.items() if "pooler" not in name}
+    del masked["classifier.weight"], masked["classifier.bias"]
+    for file, content in {"masked": masked, "whole": state}.items():
+        (tmp_path / f"{file}.safetensors").write_bytes(save(content))
+        made = DNABert2(
+            classes=2, tokenizer=tokenizer, **SIZES, pretrained=tmp_path / f"{file}.safetensors"
+        )
+        same = {name for name, each in made.state_dict().items() if torch.equal(each, state[name])}
+        others = set(made.state_dict()) - same
+        heads = {"classifier.weight", "classifier.bias"}
+        pooler = {"bert.pooler.dense.weight", "bert.pooler.dense.bias"}
+        assert others == heads | (pooler if file == "masked" else set())
+    del masked["bert.encoder.layer.1.mlp.wo.bias"]
+    (tmp_path / "masked.safetensors").write_bytes(save(masked))
+    with pytest.raises(UsageError, match=r"missing 'encoder.layer.1.mlp.wo.bias'"):
+        DNABert2(
+            classes=2, tokenizer=tokenizer, **SIZES, pretrained=tmp_path / "masked.safetensors"
+        )
+
+
+# Training, and relevance
+
+
+def test_a_small_one_learns_what_bases_sequences_are_made_of(tokenizer):
+    def drawn(count, seed):
+        draw = np.random.default_rng(seed)
+        labels = np.arange(count) % 2
+        shares = np.array([[0.3, 0.2, 0.2, 0.3], [0.2, 0.3, 0.3, 0.2]])
+        codes = [draw.choice(4, 40, p=shares[label]) for label in labels]
+        names = tuple(map(str, range(count)))
+        return Sequences(np.array(codes, np.uint8), labels, names, ("AT", "GC"))
+
+    splits = Splits(drawn(320, 0), drawn(2, 1), drawn(200, 2))
+    torch.manual_seed(0)
+    model = DNABert2(classes=2, tokenizer=tokenizer, **SIZES)
+    rate = {"epochs": 6, "batch_size": 16, "learning_rate": 1e-2}
+    history = supervised(model, splits, seed=0, progress=lambda *row: None, **rate)
+    assert max(row["validation_accuracy"] for row in history) > 0.75
+
+
+def test_without_biases_relevance_of_cp_lrp_sums_to_the_output(model):
+    model = model.double()
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias") or "token_type" in name:
+            parameter.data.zero_()
+    inputs = model.encode(torch.from_numpy(CODES[[0, 1]].copy())[:, :9]).detach()
+    view, target = ExplainedView(model), torch.tensor([0, 1])
+    answer = lrp(view, inputs.requires_grad_(), target, rule="cp_lrp")
+    total = answer.contributions.sum((1, 2))
+    output = view(inputs).gather(1, target[:, None])[:, 0]
+    torch.testing.assert_close(total, output, rtol=1e-10, atol=0)
+    assert output.abs().min() > 0.01
 
 
 # The real tokenizer
