@@ -44,10 +44,7 @@ def main() -> None:
     few = codes[: given.passed]
     logits(model, few[:8])
     passes = min(_seconds(lambda: logits(model, few)) for _ in range(2))
-    # once to count tokens, once to embed them
-    tokens = min(
-        _seconds(lambda: (buckets(model, few), model.encode(moved(few, CPU)))) for _ in "123"
-    )
+    tokens = min(_seconds(lambda: _tokenised(model, few)) for _ in range(3))
     print(f"tokenising is {100 * tokens / passes:.2f} % of the passes of {len(few)} sequences")
     padded = min(_seconds(lambda: _padded(model, few)) for _ in range(2))
     print(f"passes of one number of tokens take {passes / padded:.2f} x a padded pass")
