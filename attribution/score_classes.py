@@ -71,11 +71,16 @@ class ClassesOfRows:
                 return model(inputs).argmax(1).cpu().numpy()  # type: ignore[no-any-return]
         if self.target in names:
             return np.full(len(rows), names.index(self.target))
-        if not self.target:
-            return np.full(len(rows), _UNKNOWN)
+        require_known_target(self.target, self.split, self.path)
+        return np.full(len(rows), _UNKNOWN)
+
+
+def require_known_target(target: str, split: Sequences, path: Path) -> None:
+    """ScoresError where a target is neither a class, a rule, nor left out."""
+    if target not in ("", PREDICTED, LABEL, ANY, *split.class_names):
         raise ScoresError(
-            f"{self.path.name}: expected target: {PREDICTED}, {LABEL}, {ANY} or one of the classes "
-            f"{', '.join(names)}, got {self.target!r}"
+            f"{path.name}: expected target: {PREDICTED}, {LABEL}, {ANY} or one of the classes "
+            f"{', '.join(split.class_names)}, got {target!r}"
         )
 
 

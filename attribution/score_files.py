@@ -232,7 +232,7 @@ def _name_of_scores(arrays: Mapping[str, Any], reading: Reading, path: Path) -> 
 
 def _of_one_output(values: Any, where: str) -> Any:
     """Without the last axis of the outputs of a model, as shap has it, where there is one."""
-    if values.ndim != 4:
+    if values.ndim != 4 or 4 not in values.shape[1:3]:
         return values
     if values.shape[3] != 1:
         raise ScoresError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,12 +14,12 @@ from torch import Tensor
 
 from xaibench.plugins.harness_options import ClassName
 from xaibench.protocols import method
-from xaibench.shapes import Scores
+from xaibench.shapes import Codes, Scores
 from xaibench.values import N, Sequences
 
-from .score_classes import ClassesOfRows, signs_for_explained
+from .score_classes import ClassesOfRows, require_known_target, signs_for_explained
 from .score_files import Reading, ScoreLayout, ScoresError, ScoreTable
-from .score_rows import ByIdentity, Match, matched_file, stamp_of
+from .score_rows import ByIdentity, Match, MatchedFile, matched_file, stamp_of
 
 
 def _four_bases(alphabet: str) -> str:
@@ -70,8 +71,7 @@ def scores(
     assert isinstance(path, Path)  # for the type checker: the harness chose one
     assert not isinstance(one_hot, tuple)
     reading = Reading(array, one_hot, layout, alphabet, bases)
-    matched = matched_file(path, stamp_of(path, one_hot), reading, match, ByIdentity(test_split))
-    _require_sign(matched.table, signed, path)
+    matched = _matched(path, reading, match, test_split, signed=signed)
     batch = codes.cpu().numpy()
     rows = matched.rows_of(batch, path)
     classes = explained.cpu().numpy()
@@ -82,6 +82,30 @@ def scores(
     )
     values = matched.take(rows, picks, batch) * signs[:, None]
     return torch.from_numpy(_without_gaps(values, batch < N, fill, path))
+
+
+def _require_fit(codes: Codes, test_split: Sequences, options: Mapping[str, Any]) -> None:
+    """ScoresError where the file of these options of ``scores`` cannot be read, is not of the
+    sequences ``(N, L)`` that are explained, or lacks a score at a base of theirs."""
+    names = ("array", "one_hot", "layout", "alphabet", "bases")
+    reading, path = Reading(*(options[name] for name in names)), options["path"]
+    matched = _matched(path, reading, options["match"], test_split, signed=options["signed"])
+    require_known_target(options["target"], test_split, path)
+    rows = matched.rows_of(codes, path)
+    picks = np.array([matched.rows[row][0] for row in rows], np.intp)
+    _without_gaps(matched.take(rows, picks, codes), codes < N, options["fill"], path)
+
+
+scores.require_fit = _require_fit  # type: ignore[attr-defined]
+
+
+def _matched(
+    path: Path, reading: Reading, match: Match, test_split: Sequences, *, signed: bool
+) -> MatchedFile:
+    stamp = stamp_of(path, reading.one_hot)
+    matched = matched_file(path, stamp, reading, match, ByIdentity(test_split))
+    _require_sign(matched.table, signed, path)
+    return matched
 
 
 def _require_sign(table: ScoreTable, signed: bool, path: Path) -> None:

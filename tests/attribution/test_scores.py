@@ -612,6 +612,7 @@ def test_the_report_says_that_scores_are_from_a_file(folder, with_theirs):
         ("path: [predicted0.npz]", "expected one file, or 2, one per replicate of mine, got 1"),
         ("path: predicted0.npz, of: yours", r"expected a model of the plan \(mine\), got 'yours'"),
         ("path: predicted7.npz", "no file 'predicted7.npz'"),
+        ("path: predicted0.npz, target: maybe", "expected target: predicted, .* got 'maybe'"),
         ("path: predicted0.npz, layout: LN4", "layout"),
         ("path: predicted0.npz, alphabet: AACG", "alphabet"),
         ("array: scores", "path"),
@@ -630,27 +631,60 @@ def test_other_content_is_another_explanation(folder, tmp_path):
     path = tmp_path / "theirs.npz"
     digests = set()
     for number in range(2):
-        np.savez(path, scores=np.full((2, 3), number))
-        work = work_in(folder, "digest", f"attribution.theirs={{use: scores, path: {path}}}")
+        np.savez(path, scores=np.full((20, 40), number))
+        change = f"attribution.theirs={{use: scores, path: {path}, match: order, target: any}}"
+        work = work_in(folder, "digest", change)
         spec = explained_spec(work, TrainedModel("mine", 0), "theirs")
         digests.add(spec["method"]["options"]["path"])
         assert spec["method"]["options"]["path"] == digest_of_file(path)[:20]
     assert len(digests) == 2
 
 
-def test_scores_that_do_not_fit_fail_alone(folder):
-    path = folder / "others.npz"
-    np.savez(path, codes=np.zeros((2, 40), np.uint8), scores=np.zeros((2, 40)))
-    changes = (
-        "metrics={deletion: {}}",
-        "attribution.theirs={use: scores, path: others.npz, target: label}",
-        "attribution.both={use: scores, path: label0.npz, target: label, strands: both}",
-    )
-    work = work_in(folder, "failing", *changes)
-    failures = run(work, jobs=0, threads=1, command="").failures
-    assert failures
-    assert all("has scores of 0 of the 20 sequences" in each for each in failures)
-    records = records_of(folder, "failing")
+def test_the_other_strand_of_scores_does_not_apply(folder):
+    change = "attribution.both={use: scores, path: label0.npz, target: label, strands: both}"
+    work = work_in(folder, "both", "metrics={deletion: {}}", change)
+    run(work, jobs=0, threads=1, command="")
+    records = records_of(folder, "both")
     assert set(of(records, "input_x_gradient", "deletion_logit_difference")["status"]) == {"ok"}
     both = of(records, "both", "deletion_logit_difference")
     assert both["reason"].str.contains("cannot follow the other strand").all()
+
+
+def other_sequences(path, content, arrays):
+    np.savez(path, codes=np.zeros((2, 40), np.uint8), scores=np.zeros((2, 40)))
+
+
+def cut_off(path, content, arrays):
+    path.write_bytes(content[: len(content) // 2])
+
+
+def another_shape(path, content, arrays):
+    np.savez(path, codes=arrays["codes"], scores=arrays["scores"][:, :30])
+
+
+def a_gap(path, content, arrays):
+    np.savez(path, codes=arrays["codes"], scores=nan_at(arrays["scores"], slice(None), 3))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (other_sequences, "has scores of 0 of the 20 sequences of the test split, and lacks 6 of"),
+        (cut_off, r"cannot be read \(.*write it again"),
+        (another_shape, "scores: expected scores of 40 positions, as its sequences have, got 30"),
+        (a_gap, "6 scores of 6 sequences are NaN, infinite or missing"),
+    ],
+)
+def test_a_file_of_scores_that_does_not_fit_is_named_before_anything_is_computed(
+    folder, spoil, reason
+):
+    """Also where it is that of the last replicate, behind others that fit."""
+    path = folder / f"{spoil.__name__}.npz"
+    with np.load(folder / "predicted1.npz") as archive:
+        arrays = dict(archive)
+    spoil(path, (folder / "predicted1.npz").read_bytes(), arrays)
+    change = f"{{use: scores, path: [predicted0.npz, {path.name}], target: predicted}}"
+    with pytest.raises(UsageError, match=rf"^attribution.theirs: {path.name}.*{reason}") as caught:
+        work_in(folder, "refused", f"attribution.theirs={change}")
+    assert "\n" not in str(caught.value)
+    assert not (folder / "refused").exists()

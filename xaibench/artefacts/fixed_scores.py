@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from xaibench.errors import NotApplicable, UsageError
+from xaibench.errors import NotApplicable, UsageError, message_of
 from xaibench.plan.schema import Use
 from xaibench.plugins.harness_options import harness_fields
 from xaibench.plugins.options import is_path
@@ -14,7 +14,8 @@ from xaibench.plugins.signatures import own_fields
 from xaibench.protocols import MethodFacts, method_facts
 
 from .artefact import identified
-from .job import Work, remembered, seeds_of
+from .job import Work, plugin_and_options, remembered, seeds_of
+from .subsets import subset
 from .trained_models import TrainedModel
 
 
@@ -78,6 +79,30 @@ def require_made_for(work: Work, trained: TrainedModel, method: str) -> None:
     if not _is_made_for(work, trained, method):
         of = work.plan.attribution[method].options["of"]
         raise NotApplicable(f"the scores are of {of}, not of {trained.name}")
+
+
+def require_scores_fit(work: Work) -> None:
+    """UsageError, before anything is computed, where a file of scores made elsewhere is damaged or
+    not of the sequences that are explained; a method says so by its ``require_fit``."""
+    for method in work.plan.attribution:
+        check = getattr(_plugin(work, method).call, "require_fit", None)
+        for trained in _replicates(work) if check is not None else ():
+            if _is_made_for(work, trained, method):
+                _require_fit(work, trained, method, check)
+
+
+def _replicates(work: Work) -> list[TrainedModel]:
+    plan = work.plan
+    return [TrainedModel(name, seed) for name in plan.models for seed in seeds_of(plan, name)]
+
+
+def _require_fit(work: Work, trained: TrainedModel, method: str, check: Any) -> None:
+    use = use_for(work, trained, method)
+    _, options = plugin_and_options(work, "attribution", use)
+    try:
+        check(subset(work, trained.name, method).codes, work.splits.test, options)
+    except ValueError as error:
+        raise UsageError(f"attribution.{method}: {message_of(error)}") from None
 
 
 def _is_made_for(work: Work, trained: TrainedModel, method: str) -> bool:

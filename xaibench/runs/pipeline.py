@@ -14,6 +14,7 @@ from typing import Any
 from xaibench.analysis.clusters import group_counts, groups_of
 from xaibench.artefacts import effects, retraining
 from xaibench.artefacts.artefact import is_stored
+from xaibench.artefacts.fixed_scores import require_scores_fit
 from xaibench.artefacts.given_weights import require_different_weights
 from xaibench.artefacts.job import Job, Work, prepare
 from xaibench.artefacts.model_checks import of_padding, unusable_models
@@ -85,6 +86,7 @@ def begin(job: Job) -> Work:
     for caution in dataset_cautions(work.splits):
         announce(caution)
     require_different_weights(work)
+    require_scores_fit(work)
     for model in job.plan.models:
         _check_model(work, model)
     for check in (retraining.retrainings, effects.effects_keys, groups_of):
