@@ -18,6 +18,8 @@ from xaibench.export.values import Blocks, Explanations, Written, spans
 from xaibench.storage.files import write_file
 from xaibench.terminal import visible
 
+from .figures.window import fullest_window
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -74,7 +76,7 @@ def logos(blocks: Blocks, folder: Path, *, most: PositiveCount = 20) -> Written:
     written = []
     (folder / "logos").mkdir(exist_ok=True)
     for shown in islice(_shown(blocks), most):
-        name = f"{shown.number:03d}-{_plain(shown.name)}"
+        name = f"{shown.number:03d}-{_file_name(shown.name)}"
         for kind, content in saved(sheet(shown), ("svg", "png")).items():
             path = folder / "logos" / f"{name}.{kind}"
             write_file(path, content)
@@ -128,7 +130,7 @@ def _shown_row(block: Explanations, row: int, number: int, *, placed: bool) -> S
     codes, names = block.sequences.codes[row], block.origin.target_names
     length = max(int(lengths(codes[None])[0]), 1)  # a sequence without a base is an N
     scores = np.where(codes < 4, block.scores[row], 0.0)[:length]
-    start = _richest(scores)
+    start = fullest_window(np.abs(scores), min(LONGEST_LOGO, length))
     end = min(start + LONGEST_LOGO, length)
     target, where = int(block.targets[row]), block.sequences.intervals
     place = ""
@@ -149,14 +151,6 @@ def _shown_row(block: Explanations, row: int, number: int, *, placed: bool) -> S
         "".join(LETTERS[code] for code in codes[start:end]),
         scores[start:end].astype(np.float64),
     )
-
-
-def _richest(scores: NDArray[np.float64]) -> int:
-    """Where the window of ``LONGEST_LOGO`` positions starts that holds most absolute score."""
-    if len(scores) <= LONGEST_LOGO:
-        return 0
-    held = np.convolve(np.abs(scores), np.ones(LONGEST_LOGO), mode="valid")
-    return int(held.argmax())
 
 
 def sheet(shown: Shown) -> Figure:
@@ -194,10 +188,10 @@ def logo_figure(explanations: Explanations, row: int) -> Figure:
     return sheet(_shown_row(explanations, row, row + 1, placed=placed))
 
 
-def _plain(name: str) -> str:
+def _file_name(name: str) -> str:
     """A name of a file that every system takes.
 
-    >>> _plain("chr1:5-9(+)/x")
+    >>> _file_name("chr1:5-9(+)/x")
     'chr1-5-9-x'
     """
     return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:60] or "sequence"

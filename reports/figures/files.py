@@ -55,16 +55,16 @@ def named_panels(results: Results) -> Iterator[tuple[str, Panel]]:
         "scores": score_panels(results),
         **_curves(results),
         "ranks": rank_panels(results),
-        **{f"training_{_plain(axis)}": own for axis, own in training_panels(results).items()},
+        **{f"training_{_file_name(axis)}": own for axis, own in training_panels(results).items()},
         "operators": operator_panels(results),
         "agreement": agreement_panels(results),
         "cost": cost_panels(results),
     }
     for group, panels in groups.items():
         for number, panel in enumerate(panels, start=1):
-            yield f"{group}_{number}_{_plain(panel.model or panel.title)}", panel
+            yield f"{group}_{number}_{_file_name(panel.model or panel.title)}", panel
     for (number, place), panel in curve_panels_of_examples(results).items():
-        yield f"example_{number}_{place}_{_plain(panel.model)}", panel
+        yield f"example_{number}_{place}_{_file_name(panel.model)}", panel
     for (number, place), panel in logo_panels(results).items():
         yield f"logos_{number}_{place}", panel
 
@@ -102,16 +102,16 @@ def _curves(results: Results) -> dict[str, list[Panel]]:
     panels = {}
     for order, operator, quantity in curves_drawn(results):
         number = operators.index(operator) + 1 if operator in operators else 0
-        area = ORDERS.get(order, _plain(order))
-        name = f"{area}_{quantity}_{number}_{_plain(operator)}"
+        area = ORDERS.get(order, _file_name(order))
+        name = f"{area}_{quantity}_{number}_{_file_name(operator)}"
         panels[name] = curve_panels(results, operator, quantity, order)
     return panels
 
 
-def _plain(name: str) -> str:
+def _file_name(name: str) -> str:
     """A name of a file that every system takes.
 
-    >>> _plain("a/b <c>")
+    >>> _file_name("a/b <c>")
     'a-b-c'
     """
     return re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.")[:40].lower() or "x"

@@ -149,14 +149,14 @@ def _blocks(
 def place_of(subject: Explainable, trained: TrainedModel, method: str) -> str:
     """The folder of one of several explanations.
 
-    >>> _plain("LRP (epsilon)/x")
+    >>> _file_name("LRP (epsilon)/x")
     'LRP-epsilon-x'
     """
     parts = (trained.name, replicate_name(subject.work.plan, trained), method)
-    return "/".join(map(_plain, parts))
+    return "/".join(map(_file_name, parts))
 
 
-def _plain(name: str) -> str:
+def _file_name(name: str) -> str:
     return re.sub(r"[^\w.+-]+", "-", name).strip("-.") or "x"
 
 
