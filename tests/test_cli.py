@@ -22,16 +22,19 @@ attribution: [saliency, random]
 metrics: [deletion, auprc]
 sequences: 7
 """
+FEW = "fractions: [0, 0.5, 1]\nrandom_draws: 2\ncontrolled: 3\ncontrols: [rotated]\n"
+"""In place of what a plan says that says nothing of them."""
 
 
 @pytest.fixture
 def plan(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "small.yaml").write_text(PLAN)
+    (tmp_path / "small.yaml").write_text(PLAN + FEW)
     return "small.yaml"
 
 
 def test_a_plan_runs_from_end_to_end_and_the_second_time_computes_nothing(call, plan, tmp_path):
+    (tmp_path / plan).write_text(PLAN)
     code, out, err = call("run", plan, "--jobs", 1)
     assert (code, out.splitlines()[-1]) == (0, "runs/small/report.html")
     assert "[3/15] cnn, seed 2, training" in err
