@@ -41,7 +41,9 @@ def save(state: State, folder: Path) -> None:
 
     The folder around it must exist: where a run's folder was deleted, nobody makes it again.
     """
-    folder.mkdir(exist_ok=True)
+    if not folder.is_dir():
+        folder.mkdir()
+        files.sync(folder.parent)
     moments = state.optimiser.state_dict()
     tensors = {
         **_with_prefix("model", state.model.state_dict()),

@@ -105,7 +105,7 @@ def test_a_format_that_fails_does_not_keep_the_others(folder, call):
     words = ("--plugin", "own.py", "--format", "broken", "--format", "words")
     code, out, err = call("report", "run", *words)
     assert (code, out.split()) == (1, ["run/own/words.txt", "run/own/bytes.bin"])
-    assert err == "failed: report broken: RuntimeError: no such luck\n"
+    assert err == "failed: report broken: run: RuntimeError: no such luck\n"
 
 
 # What is no run, or none that this version can read

@@ -203,7 +203,7 @@ def test_a_run_on_data_that_changed_is_refused(halfway, tmp_path):
 def test_a_spoilt_mark_is_told_in_one_line(halfway, tmp_path):
     folder = moved(halfway, tmp_path)
     (folder / "store" / "begun.json").write_text("{")
-    with pytest.raises(UsageError, match=r"begun.json: unreadable, run the command .* again"):
+    with pytest.raises(UsageError, match=r"begun.json: unreadable, .*; run the command .* again"):
         report(folder, own(folder))
 
 

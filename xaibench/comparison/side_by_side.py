@@ -78,7 +78,7 @@ def _naming(runs: Sequence[ComparedRun]) -> Iterator[None]:
     """In here an error without a meaning is one line: what the folders hold may be a stranger's."""
     try:
         yield
-    except (UsageError, OSError):
+    except (UsageError, OSError, ImportError, MemoryError):  # none is of the folders
         raise
     except Exception as error:
         folders = ", ".join(str(run.folder) for run in runs)

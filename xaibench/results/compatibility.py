@@ -49,15 +49,13 @@ def check_store(folder: Path) -> None:
 
 
 def hint(folder: Path) -> str:
-    """The end of a message about a table that is not as this version knows it.
-
-    Nothing where the folder does not say which version made it.
-    """
+    """The end of a message about a file that is not as this version knows it: who made it, where
+    the folder says so, and what to do."""
     versions = _read_environment(folder).get("versions")
     maker = versions.get("xaibench") if isinstance(versions, dict) else None
-    if maker is None:
-        return ""
     again = "run its command again"
+    if not isinstance(maker, str):
+        return f"; {again}"
     if maker == __version__:
         return f"; made by xaibench {maker}, as this is: {again}"
     return f"; made by xaibench {maker}, this is {__version__}: report it with that, or {again}"

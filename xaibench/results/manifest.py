@@ -11,12 +11,19 @@ from secrets import token_hex
 from typing import Any
 
 from xaibench.artefacts.job import Job, Work
-from xaibench.errors import Unknown, UsageError
+from xaibench.errors import Unknown, UsageError, described
 from xaibench.plan.paths import presets
 from xaibench.plan.schema import Plan, Use, dump, read_back, trains
 from xaibench.plan.sections import PLUGIN_SECTIONS
 from xaibench.plugins.registry import FILE_MODULE_PREFIX, load
-from xaibench.storage.files import digest_of_file, read_file, remove_file, write_file
+from xaibench.storage.files import (
+    digest_of_file,
+    read_file,
+    remove_file,
+    sync,
+    with_rights,
+    write_file,
+)
 
 from .compatibility import BEGUN, RENDERED, check_store
 
@@ -119,6 +126,7 @@ def _changed_names(before: dict[str, str], now: dict[str, str]) -> list[str]:
 def unmark(work: Work) -> None:
     """The tables of the whole run are written."""
     remove_file(work.job.folder / BEGUN)
+    sync(work.store.root)
 
 
 def stage_of(folder: Path) -> tuple[str, str]:
@@ -140,14 +148,18 @@ def begun_in(folder: Path) -> Begun | None:
     except FileNotFoundError:
         return None  # the run has just come to its end
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UsageError(f"{path}: unreadable, run the command of the run again: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else described(error)
+        raise UsageError(
+            f"{path}: unreadable, {reason}; run the command of the run again"
+        ) from None
 
 
 def job_of_folder(folder: Path, plugins: tuple[str, ...] = ()) -> Job:
     """The job of the run in a folder, finished or not, with the ``plugins`` given again."""
-    if not (folder / "plan.yaml").is_file():
-        raise UsageError(f"{folder}: expected the folder of a run, got one without plan.yaml")
-    begun, own = begun_in(folder), str(folder / "plan.yaml")
+    with with_rights(folder):
+        if not (folder / "plan.yaml").is_file():
+            raise UsageError(f"{folder}: expected the folder of a run, got one without plan.yaml")
+        begun, own = begun_in(folder), str(folder / "plan.yaml")
     source = (_path_of(begun.source, folder) if begun else None) or own
     try:
         plan = read_back(own, source=source, plugins=plugins)

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from xaibench.errors import UsageError
+from xaibench.errors import UsageError, shortened
 from xaibench.plan.bounds import check_counts, check_text
 from xaibench.storage import files
 
 from .columns import TableSchema, problem
 from .compatibility import BEGUN, RENDERED, check_run_folder, hint
+from .environment import check_types
 from .schema import OF_FILE, TABLES
 
 SECTIONS = ("models", "attribution", "reports")
@@ -61,11 +62,12 @@ class Results(_Tables):
 
 def read_results(folder: Path) -> Results:
     """The results in a run folder; UsageError (one line) where it holds no run that can be read."""
-    check_run_folder(folder, OF_FILE)
+    with files.with_rights(folder):
+        check_run_folder(folder, OF_FILE)
     results = Results(
         plan=_plan(folder),
-        environment=_content(folder, "environment.json", _json, dict),
-        examples=_content(folder, "examples.json", _json, list),
+        environment=_checked_json(folder, "environment.json", dict),
+        examples=_checked_json(folder, "examples.json", list),
         **{table.name: _table(folder, table) for table in TABLES},
     )
     _reject_changed(folder)  # after what cannot be read at all, of which the message says more
@@ -98,11 +100,12 @@ def _plan(folder: Path) -> dict[str, Any]:
         if not isinstance(plan.get(section), dict):
             got = type(plan[section]).__name__ if section in plan else "no such key"
             expected = f"expected the plan of a run, with a mapping under {section!r}"
-            raise UsageError(f"{folder / 'plan.yaml'}: {expected}, got {got}")
+            raise UsageError(f"{folder / 'plan.yaml'}: {expected}, got {got}{hint(folder)}")
     for report, options in plan["reports"].items():
         if not isinstance(options, dict) or not isinstance(options.get("use"), str):
             expected = f"expected use: NAME under reports.{report}"
-            raise UsageError(f"{folder / 'plan.yaml'}: {expected}, got {options!r}")
+            got = f"{shortened(repr(options))}{hint(folder)}"
+            raise UsageError(f"{folder / 'plan.yaml'}: {expected}, got {got}")
     _check_counts(folder / "plan.yaml", plan)
     return plan
 
@@ -126,14 +129,26 @@ def _content(folder: Path, name: str, parse: Callable[[Path], Any], kind: type) 
     try:
         content = parse(path)
     except FileNotFoundError as error:
-        missing = f"{folder}: no run of xaibench here, {name} is missing{hint(folder)}"
+        # every run begins with its plan
+        mend = "; expected the folder of a run" if name == "plan.yaml" else hint(folder)
+        missing = f"{folder}: no run of xaibench here, {name} is missing{mend}"
         raise UsageError(missing) from error
     except Exception as error:
         # each reader has its own family of errors, and to a user they all mean this
         raise UsageError(f"{path}: unreadable, {_one_line(error)}{hint(folder)}") from error
     if not isinstance(content, kind):
         got = type(content).__name__
-        raise UsageError(f"{path}: expected a {kind.__name__} at the top, got {got}")
+        expected = f"expected a {kind.__name__} at the top, got {got}"
+        raise UsageError(f"{path}: {expected}{hint(folder)}")
+    return content
+
+
+def _checked_json(folder: Path, name: str, kind: type) -> Any:
+    content = _content(folder, name, _json, kind)
+    try:
+        check_types(name, content)
+    except UsageError as error:
+        raise UsageError(f"{folder / name}: {error}{hint(folder)}") from None
     return content
 
 

@@ -42,7 +42,7 @@ def render_reports(
             with fenced():
                 texts = dict(plugin.call(results, **options))
         except Exception as error:
-            failures.append(f"report {label}: {described(error)}")
+            failures.append(f"report {label}: {folder}: {described(error)}")
             continue
         try:
             for name, text in texts.items():

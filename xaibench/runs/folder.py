@@ -1,6 +1,7 @@
 """A run folder before a run goes on in it: whose it is, what of it is whole, what is made again."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ from xaibench.plugins.registry import load
 from xaibench.progress import announce
 from xaibench.results.compatibility import BEGUN, RENDERED, check_store
 from xaibench.storage.artefacts import DAMAGED, MARK_FILE, unwritable
-from xaibench.storage.files import digest_of_file, read_file, write_file
+from xaibench.storage.files import digest_of_file, read_file, with_rights, write_file
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What reading JSON that may be anything ends in."""
@@ -35,13 +36,19 @@ def check_folder(work: Work) -> None:
 
     Where ``data.json`` or the whole store is gone, what else the run left names its data.
     """
-    folder = work.job.folder
+    with with_rights(work.job.folder):
+        _check_folder(work, work.job.folder)
+
+
+def _check_folder(work: Work, folder: Path) -> None:
     if not _is_text(folder):
         raise UsageError(f"{folder}: expected a path in UTF-8, for weights are stored in no other")
     try:
         others = sorted({path.name for path in folder.iterdir()} - {"store"})
     except FileNotFoundError:
         return
+    except PermissionError:
+        raise
     except OSError as error:
         raise UsageError(
             f"{folder}: cannot be used as the folder of a run: {error.strerror}"
@@ -111,6 +118,13 @@ def stamp(work: Work) -> str:
     return blake2b(content.encode(), digest_size=16).hexdigest()
 
 
+def mark_written(folder: Path, tables: Iterable[str]) -> None:
+    """Say how each table reads, before the run has ended: after a loss of power, in which a table
+    may be lost, be empty or be an older one, no report takes it for that of the run."""
+    digests = {name: digest_of_file(folder / name) for name in tables}
+    write_file(folder / RENDERED, json.dumps({"digests": digests}), durable=True)
+
+
 def mark_rendered(
     work: Work, tables: Iterable[str], reports: Iterable[Path], failures: Iterable[str]
 ) -> None:
@@ -125,10 +139,11 @@ def mark_rendered(
 def is_rendered(work: Work, tables: Iterable[str]) -> bool:
     """Whether tables and reports of this work are all there, as the run wrote them.
 
-    Not where the folder is of version 0.1.0, which stored no digests.
+    Not where the folder is of version 0.1.0, which stored no digests, nor where a run has not come
+    to its end, whatever was written before it began.
     """
     folder = work.job.folder
-    known = _rendered(folder)
+    known = {} if os.path.lexists(folder / BEGUN) else _rendered(folder)
     digests = known.get("digests")
     if not isinstance(digests, dict) or not {*tables} <= {*digests}:
         return False

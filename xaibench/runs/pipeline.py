@@ -58,6 +58,7 @@ from .folder import (
     is_rendered,
     mark_folder,
     mark_rendered,
+    mark_written,
     set_damaged_aside,
 )
 from .from_artefacts import FromArtefacts, from_artefacts, import_ahead
@@ -149,6 +150,7 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
                 _write_tables(work, called, jobs=jobs, threads=threads)
                 environment = _environment(work, {**called, "date": _now(), "seconds": keep()})
                 write_file(folder / "environment.json", environment)
+                mark_written(folder, OUTPUTS)
                 unmark(work)
                 return Outcome(len(todo), len(every), _render(work))
         # tables are slow to read
@@ -245,7 +247,7 @@ def _naming_store(folder: Path) -> Iterator[None]:
     to that a stranger made, with their digests, has no end."""
     try:
         yield
-    except (UsageError, Escaped, OSError):
+    except (UsageError, Escaped, OSError, ImportError, MemoryError):  # none is of the store
         raise
     except Exception as error:
         raise UsageError(

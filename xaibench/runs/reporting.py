@@ -7,6 +7,7 @@ from pathlib import Path
 from xaibench.errors import UsageError
 from xaibench.results.manifest import RunContinued, begun_in, stage_of
 from xaibench.results.rendering import render_reports
+from xaibench.storage.files import with_rights
 from xaibench.storage.lock import busy
 
 
@@ -20,7 +21,8 @@ def report(
     """
     for _ in range(2):
         try:
-            return _report(folder, plugins, formats)
+            with with_rights(folder):
+                return _report(folder, plugins, formats)
         except RunContinued as error:  # most likely to its end; then all of it is reported
             went_on = error
         except OSError as error:

@@ -8,10 +8,11 @@ from xaibench.artefacts.job import Job
 from xaibench.errors import Halted, UsageError
 from xaibench.plan.schema import Plan
 from xaibench.storage.files import write_file
+from xaibench.terminal import visible
 
 from . import forecast
 from . import pipeline as running
-from .series_folder import MARK, is_series, overview
+from .series_folder import MARK, is_series, overview, refuse_link
 from .workers import processes_for
 
 Say = Callable[[str], None]
@@ -37,6 +38,7 @@ def run(
     absent = dict.fromkeys(each, "")
     for label, job in each.items():
         try:
+            refuse_link(job.folder)
             work = running.begin(job)
             _mark(folder, name, absent)
             outcome = running.run(work, jobs=jobs, threads=threads, command=command)
@@ -61,6 +63,7 @@ def foresee(each: Mapping[str, Job], *, jobs: int, threads: int, say: Say) -> li
     forecasts = []
     for label, job in each.items():
         try:
+            refuse_link(job.folder)
             work = running.begin(job)
         except UsageError as error:
             absent[label] = str(error)
@@ -76,7 +79,8 @@ def foresee(each: Mapping[str, Job], *, jobs: int, threads: int, say: Say) -> li
 def _mark(folder: Path, name: str, absent: Mapping[str, str]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_file(folder / MARK, json.dumps({"name": name, "datasets": absent}, indent=1))
+        reasons = {label: visible(reason) for label, reason in absent.items()}
+        write_file(folder / MARK, json.dumps({"name": name, "datasets": reasons}, indent=1))
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written: {error.strerror}") from None
 

@@ -17,7 +17,7 @@ from safetensors.numpy import load
 
 from xaibench.errors import Halted, UsageError
 
-from .files import TEMPORARY, read_file, sync, write_file
+from .files import TEMPORARY, no_right, read_file, sync, write_file
 
 Spec = Mapping[str, Any]
 """What an artefact is and what it came from, as JSON; its ``kind`` begins the folder's name."""
@@ -33,7 +33,9 @@ DAMAGED = ".damaged"
 """The folder of a store into which damaged artefacts are moved; it may be deleted at any time."""
 
 _SPEC = "spec.json"
-_FOLDER_NAME = re.compile(r".+-[0-9a-f]{20}")
+_FOLDER_NAME = re.compile(r"[^.].*-[0-9a-f]{20}")
+"""Of an artefact; a hidden one is a checkpoint, or not whole yet."""
+
 _FILES = {
     "model": ("card.json", "weights.safetensors"),
     "floor": ("floor.json",),
@@ -193,8 +195,7 @@ def _seal(folder: Path, record: dict[str, Any]) -> None:
     # as it will be read back: JSON knows no tuples, and text alone for keys
     record = json.loads(json.dumps({**record, "name": key(record["spec"]), "files": held}))
     record["digest"] = _blake2(_canonical(record))
-    write_file(folder / _SPEC, json.dumps(record, indent=1), durable=True)
-    sync(folder)
+    write_file(folder / _SPEC, json.dumps(record, indent=1), durable=True)  # and the folder
 
 
 def _file_of(path: Path) -> dict[str, Any]:
@@ -214,10 +215,7 @@ def _record_of(path: Path) -> dict[str, Any]:
         times = (status.st_mtime_ns, status.st_ctime_ns)
         record = _sound(folder, status.st_ino, status.st_size, *times)
     except PermissionError as error:
-        raise UsageError(
-            f"{error.filename}: {error.strerror}; whoever made the run can let others read it: "
-            f"chmod -R g+rwX {path.parent.parent}"
-        ) from None
+        raise no_right(error, path.parent.parent) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _Damaged(f"{_SPEC} is damaged") from None
     for name, held in (record.get("files") or {}).items():
@@ -230,6 +228,8 @@ def _require_folder(path: str) -> None:
     """_Damaged where there is none, or a link to one."""
     try:
         mode = os.lstat(path).st_mode
+    except PermissionError as error:
+        raise no_right(error, Path(path).parent.parent) from None
     except OSError:
         raise _Damaged(NOT_COMPUTED) from None
     if not S_ISDIR(mode):

@@ -25,6 +25,23 @@ _LARGE = 2**30
 """Bytes; a smaller file is read whether it is sparse or not."""
 
 
+def no_right(error: OSError, folder: Path) -> UsageError:
+    """The error of one who may not read, or write, in the folder of a run."""
+    return UsageError(
+        f"{error.filename or folder}: {error.strerror}; whoever made the run can let others read "
+        f"and write it: chmod -R g+rwX {folder}"
+    )
+
+
+@contextmanager
+def with_rights(folder: Path) -> Iterator[None]:
+    """In here the lack of a right in a run folder is a UsageError, for it is no damage."""
+    try:
+        yield
+    except PermissionError as error:
+        raise no_right(error, folder) from None
+
+
 def read_file(path: Path) -> bytes:
     """The content of a regular file; OSError for a link, a folder, a pipe or a device."""
     with regular(path, os.O_RDONLY) as handle, os.fdopen(handle, "rb", closefd=False) as file:
@@ -70,8 +87,9 @@ def replacing(
     without an error: a reader meets the old content or the new, nothing between.
 
     A link of this name is replaced, not followed. The temporary name belongs to this call alone.
-    With ``durable`` the file survives a loss of power. ``check`` is called right before the new
-    content takes its place, and raises where it must not.
+    With ``durable`` it survives a loss of power: the new content where this has returned, else the
+    old one or the new. ``check`` is called right before the new content takes its place, and raises
+    where it must not.
     """
     # x follows no link either; others may read the file
     with replacing_path(path, check=check) as making, making.open("xb") as file:
@@ -79,6 +97,8 @@ def replacing(
         if durable:
             file.flush()
             os.fsync(file.fileno())
+    if durable:
+        sync(path.parent)
 
 
 @contextmanager
@@ -116,6 +136,14 @@ def remove_file(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         raise OSError(errno.EISDIR, _FOLDER, str(path))
     path.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it where there are none; they survive a loss of power."""
+    made = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for each in made:
+        sync(each.parent)
 
 
 def write_below(

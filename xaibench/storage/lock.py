@@ -10,7 +10,7 @@ from pathlib import Path
 
 from xaibench.errors import UsageError
 
-from .files import TEMPORARY, regular
+from .files import TEMPORARY, make_folder, regular
 
 _ABANDONED_AFTER = 3600
 """Seconds after which a temporary file is abandoned: the process that wrote it was killed."""
@@ -25,7 +25,7 @@ def alone(store: Path) -> Iterator[None]:
     """
     with ExitStack() as opened:
         try:
-            store.mkdir(parents=True, exist_ok=True)
+            make_folder(store)
             lock = opened.enter_context(regular(store / "lock", os.O_RDWR | os.O_CREAT))
         except OSError as error:
             lock_file = str(store / "lock")
