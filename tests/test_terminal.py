@@ -154,6 +154,15 @@ def test_streams_take_everything_where_nobody_reads(monkeypatch):
         assert failures == []
 
 
+def test_an_output_that_is_closed_is_written_to_nowhere(monkeypatch):
+    """As ``>&-`` of a shell: Python has no such stream then."""
+    monkeypatch.setattr(sys, "stdout", None)
+    with lasting() as failures:
+        echo("x")
+    assert failures == []
+    assert sys.stdout is None
+
+
 PRESSING = """
 import os, signal, sys, threading, time
 from xaibench.__main__ import main

@@ -1,6 +1,7 @@
 """A plan that explodes is refused in seconds, with the number that came, before anything starts."""
 
 import json
+import os
 import time
 
 import pytest
@@ -76,6 +77,47 @@ def test_what_explodes_is_refused_with_the_number_that_came(name, tmp_path):
         read_any(str(path))
     assert len(str(refused.value)) < 3000
     assert time.monotonic() - began < SECONDS
+
+
+FILES = {
+    **{f"{name}.yaml": PLANS[name][0].encode() for name in ("lists", "itself", "levels", "a seed")},
+    "tag.yaml": b"dataset: planted\nx: !!python/object/apply:os.mkdir [PWNED]\n",
+    "extends_a_pipe.yaml": b"extends: pipe.yaml\n",
+    "data_are_a_pipe.yaml": b"dataset: {name: file, path: pipe.yaml}\nmodels: [cnn]\n",
+    "null.yaml": b"a: \0",
+    "latin.yaml": b"dataset: caf\xe9",
+    "empty.yaml": b"",
+    **dict.fromkeys(["pipe.yaml", "folder.yaml", "loop.yaml", "dangling.yaml", "sparse.yaml"], b""),
+}
+COMMANDS = [("run", "--dry-run"), ("data", "audit"), ("check-model", "cnn", "--sequences")]
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hostile")
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content)
+    for name in ("pipe", "folder", "loop", "dangling"):
+        (folder / f"{name}.yaml").unlink()
+    os.mkfifo(folder / "pipe.yaml")
+    (folder / "folder.yaml").mkdir()
+    (folder / "loop.yaml").symlink_to("loop.yaml")
+    (folder / "dangling.yaml").symlink_to("absent.yaml")
+    with (folder / "sparse.yaml").open("wb") as file:
+        file.truncate(2**40)
+    return folder
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("name", FILES)
+def test_a_hostile_plan_is_one_line_for_every_command_that_reads_it(
+    hostile, call, monkeypatch, name, command
+):
+    monkeypatch.chdir(hostile)
+    code, out, err = call(*command, name)
+    assert (code, out) == (2, "")
+    assert len([line for line in err.splitlines() if "reading the data" not in line]) == 1
+    assert {path.name for path in hostile.iterdir()} == {*FILES}
 
 
 def test_plans_that_extend_each_other_twice_are_not_read_for_ever(tmp_path):

@@ -1,7 +1,9 @@
 """Whatever a plug-in does to its process, the run goes on, names it, and exits with 1."""
 
 import os
+import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from xaibench.artefacts.job import Job
 from xaibench.errors import Died
 from xaibench.plan.schema import read_plan
 from xaibench.results.reading import read_results
+from xaibench.runs import workers
 from xaibench.runs.pipeline import begin, run
 from xaibench.runs.processes import in_processes
 
@@ -24,6 +27,7 @@ DOES = {
     "warns": ("warnings.simplefilter('error'); warnings.warn('w')", "UserWarning: w"),
     "dies": ("os.kill(os.getpid(), 9)", "the worker died: signal 9 (SIGKILL)"),
     "crashes": ("ctypes.string_at(0)", "the worker died: signal 11 (SIGSEGV)"),
+    "dies_once": ("os.path.exists(MARK) or (open(MARK, 'w'), os.kill(os.getpid(), 9))", None),
     "moves": ("os.chdir('/')", None),
     "widens": ("torch.set_default_dtype(torch.float64)", None),
 }
@@ -32,6 +36,8 @@ DOES = {
 HEAD = """
 import ctypes, os, sys, warnings
 import torch
+
+MARK = os.path.join(os.path.dirname(__file__), "died")
 
 class Silent(Exception):
     def __str__(self):
@@ -105,6 +111,14 @@ def test_a_run_that_failed_can_be_had_again_and_ends(both, tmp_path):
     failing = [reason for _, reason in DOES.values() if reason]
     assert again.computed == len(failing)
     assert len(again.failures) == len(failing)
+
+
+def test_what_warnings_do_is_put_back_after_a_task(monkeypatch):
+    monkeypatch.setattr(workers, "compute", lambda *_: warnings.simplefilter("ignore"))
+    before = [*warnings.filters]
+    work = SimpleNamespace(plan=SimpleNamespace(device="cpu"))
+    assert isinstance(workers.attempt(work, None, 1, lambda *_: None), float)
+    assert warnings.filters == before
 
 
 def doubling():

@@ -175,6 +175,8 @@ def _own_mapping(source: str) -> dict[str, Any]:
             text = Path(source).read_text()
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{source}: cannot be read: {error}") from None
+    elif os.path.lexists(source):  # a folder, a pipe, a link that leads nowhere
+        raise UsageError(f"{source}: is no file, expected a plan in YAML")
     else:
         raise UsageError(
             f"no plan or preset {shortened(repr(source))}; {nearest(source, presets())}"

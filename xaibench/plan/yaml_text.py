@@ -68,4 +68,7 @@ def parsed_file(path: Path) -> dict[str, Any]:
     try:
         return parsed_text(read_file(path).decode(), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from None
+        reason = (isinstance(error, OSError) and error.strerror) or message_of(error)
+        raise UsageError(
+            f"{path}: cannot be read: {reason}; run the command of the run again"
+        ) from None
