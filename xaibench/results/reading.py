@@ -130,8 +130,8 @@ def _content(folder: Path, name: str, parse: Callable[[Path], Any], kind: type) 
         content = parse(path)
     except FileNotFoundError as error:
         # every run begins with its plan
-        mend = "; expected the folder of a run" if name == "plan.yaml" else hint(folder)
-        missing = f"{folder}: no run of xaibench here, {name} is missing{mend}"
+        advice = "; expected the folder of a run" if name == "plan.yaml" else hint(folder)
+        missing = f"{folder}: no run of xaibench here, {name} is missing{advice}"
         raise UsageError(missing) from error
     except Exception as error:
         # each reader has its own family of errors, and to a user they all mean this
