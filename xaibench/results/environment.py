@@ -6,24 +6,24 @@ from pydantic import BaseModel, Field, InstanceOf, TypeAdapter, ValidationError
 
 from xaibench.errors import UsageError, message_of, shortened
 
-Text = InstanceOf[str]
+_Text = InstanceOf[str]
 """Also one that is no UTF-8, as a name on a disk."""
 
 
 class _Dataset(BaseModel):
-    name: Text | None = None
-    note: Text | None = None
-    facts: dict[Text, Any] | None = None
-    sizes: dict[Text, int] | None = None
+    name: _Text | None = None
+    note: _Text | None = None
+    facts: dict[_Text, Any] | None = None
+    sizes: dict[_Text, int] | None = None
     length: int | None = None
-    class_names: list[Text] | None = None
+    class_names: list[_Text] | None = None
     test_counts: list[int] | None = None
     groups: bool | None = None
     inside_motif: float | None = None
 
 
 class _Baseline(BaseModel):
-    name: Text | None = None
+    name: _Text | None = None
     accuracy: float | None = None
     auroc: float | None = None
     auprc: float | None = None
@@ -31,9 +31,9 @@ class _Baseline(BaseModel):
 
 
 class _Facts(BaseModel):
-    family: Text
-    better: Text
-    definition: Text | None = None
+    family: _Text
+    better: _Text
+    definition: _Text | None = None
 
 
 class _Unfinished(BaseModel):
@@ -41,40 +41,40 @@ class _Unfinished(BaseModel):
     tasks: int
 
 
-class Environment(BaseModel):
+class _Environment(BaseModel):
     """How a run was made, and on what; versions before this one have fewer keys. What a reader may
     do without is null where it is not known."""
 
-    command: Text | None = None
-    plugins: list[Text] | None = None
-    date: Text | None = None
+    command: _Text | None = None
+    plugins: list[_Text] | None = None
+    date: _Text | None = None
     jobs: int | None = None
     threads: int | None = None
-    device: Text | None = None
+    device: _Text | None = None
     seconds: float | None = None
-    tables: list[Text] | None = None
-    versions: dict[Text, Text] | None = None
-    processor: Text | None = None
+    tables: list[_Text] | None = None
+    versions: dict[_Text, _Text] | None = None
+    processor: _Text | None = None
     cores: int | None = None
-    trained_with: dict[Text, int] | None = None
-    data: Text | None = None
+    trained_with: dict[_Text, int] | None = None
+    data: _Text | None = None
     dataset: _Dataset | None = None
     floor: list[_Baseline] | None = None
-    parameters: dict[Text, int] | None = None
-    replicates: dict[Text, list[Text]] | None = None
-    signed: dict[Text, bool | None] | None = None
-    metrics: dict[Text, _Facts] | None = None
-    operators: dict[Text, Text] | None = None
-    chance: dict[Text, float | None] | None = None
-    explained: Text | None = None
-    single_output: list[Text] | None = None
-    cautions: list[Text] | None = None
-    clusters: dict[Text, int] | None = None
+    parameters: dict[_Text, int] | None = None
+    replicates: dict[_Text, list[_Text]] | None = None
+    signed: dict[_Text, bool | None] | None = None
+    metrics: dict[_Text, _Facts] | None = None
+    operators: dict[_Text, _Text] | None = None
+    chance: dict[_Text, float | None] | None = None
+    explained: _Text | None = None
+    single_output: list[_Text] | None = None
+    cautions: list[_Text] | None = None
+    clusters: dict[_Text, int] | None = None
     unfinished: _Unfinished | None = None
 
 
 class _Predicted(BaseModel):
-    predicted: Text | None = None
+    predicted: _Text | None = None
     probability: float | None = None
     output: float | None = None
 
@@ -86,30 +86,30 @@ class _Bands(BaseModel):
 
 
 class _Curves(BaseModel):
-    operator: Text | None = None
+    operator: _Text | None = None
     fractions: list[float] | None = None
-    methods: dict[Text, list[float | None]] | None = None
+    methods: dict[_Text, list[float | None]] | None = None
     random: _Bands | None = None
 
 
-class Example(BaseModel):
+class _Example(BaseModel):
     """One sequence with its maps and curves."""
 
-    name: Text
-    chosen: Text | None = None
-    letters: Text
-    label: Text | None = None
-    models: dict[Text, _Predicted] | None = None
+    name: _Text
+    chosen: _Text | None = None
+    letters: _Text
+    label: _Text | None = None
+    models: dict[_Text, _Predicted] | None = None
     motif: list[Annotated[list[int], Field(min_length=2, max_length=2)]] | None = None
-    evidence: list[Annotated[list[int | Text], Field(min_length=3, max_length=3)]] | None = None
-    scores: dict[Text, dict[Text, list[float | None]]] | None = None
-    curves: dict[Text, _Curves | None] | None = None
-    signed: dict[Text, bool] | None = None
+    evidence: list[Annotated[list[int | _Text], Field(min_length=3, max_length=3)]] | None = None
+    scores: dict[_Text, dict[_Text, list[float | None]]] | None = None
+    curves: dict[_Text, _Curves | None] | None = None
+    signed: dict[_Text, bool] | None = None
 
 
 _SCHEMAS: dict[str, TypeAdapter[Any]] = {
-    "environment.json": TypeAdapter(Environment),
-    "examples.json": TypeAdapter(list[Example]),
+    "environment.json": TypeAdapter(_Environment),
+    "examples.json": TypeAdapter(list[_Example]),
 }
 
 
