@@ -73,6 +73,9 @@ METHODS = {
 }
 """Plug-in of attribution -> where it comes from."""
 
+LRP_RULES = {"attnlrp": ("Achtibat et al. 2024",), "cp_lrp": ("Ali et al. 2022",)}
+"""Rule of ``lrp`` -> where it comes from, where that is elsewhere."""
+
 METRICS = {
     "deletion": ("Petsiuk et al. 2018",),
     "insertion": ("Petsiuk et al. 2018",),

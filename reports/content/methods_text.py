@@ -28,7 +28,16 @@ from ..format.select import (
     without_classes,
 )
 from ..tables.table import Cell, Table, heads
-from .citations import CORRECTED, METHODS, METRICS, SHUFFLED, Publication, cited, works
+from .citations import (
+    CORRECTED,
+    LRP_RULES,
+    METHODS,
+    METRICS,
+    SHUFFLED,
+    Publication,
+    cited,
+    works,
+)
 
 
 def account(results: Results) -> str:
@@ -114,7 +123,7 @@ def _not_explained(results: Results) -> str:
 def _explained_text(results: Results) -> str:
     """What was explained, by which methods, with what references."""
     used = _used(results, "attribution")
-    named = [cited(_readable(name), METHODS.get(plug_in, ())) for name, plug_in in used.items()]
+    named = [cited(_readable(name), _sources(results, name, used[name])) for name in used]
     counts = _explained_counts(results)
     many = f" of {_number_range(counts)} test sequences" if counts else ""
     target = "true" if results.plan.get("target") == "label" else "predicted"
@@ -274,6 +283,14 @@ def _used(results: Results, section: str) -> dict[str, str]:
     planned = results.plan.get(section)
     options: dict[str, Any] = planned if isinstance(planned, dict) else {}
     return {name: str((own or {}).get("use", name)) for name, own in options.items()}
+
+
+def _sources(results: Results, name: str, plug_in: str) -> tuple[str, ...]:
+    """Where a method comes from, by its plug-in, and of LRP by its rule."""
+    planned = results.plan.get("attribution")
+    options = (planned.get(name) if isinstance(planned, dict) else None) or {}
+    of_rule = LRP_RULES.get(options.get("rule", ""), ()) if plug_in == "lrp" else ()
+    return of_rule or METHODS.get(plug_in, ())
 
 
 def _readable(name: str) -> str:

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
-from xaibench.reports.content.citations import METHODS, METRICS, works
+from xaibench.reports.content.citations import LRP_RULES, METHODS, METRICS, works
 from xaibench.reports.content.methods_text import account, works_cited
 
 
 def test_every_source_is_a_work_that_is_shown_in_full():
-    cited = {work for table in (METHODS, METRICS) for each in table.values() for work in each}
+    cited = {
+        work for table in (METHODS, METRICS, LRP_RULES) for each in table.values() for work in each
+    }
     assert cited <= set(works())
     keys = [work.key for work in works().values()]
     assert keys == sorted(set(keys))
@@ -35,6 +37,14 @@ def test_methods_and_metrics_are_cited_by_what_is_behind_their_label(run):
     assert "explained by mine (Shrikumar et al. 2017; Lundberg and Lee 2017) and noise." in said
     assert "measured by AUPRC (Davis and Goadrich 2006) and holes (Rong et al. 2022)." in said
     assert "Petsiuk" not in said
+
+
+def test_lrp_is_cited_by_its_rule(run):
+    rules = {"lrp": {}, "attnlrp": {"use": "lrp", "rule": "attnlrp"}, "cp": {"use": "lrp"}}
+    rules["cp"]["rule"] = "cp_lrp"
+    text = account(replace(run, plan=run.plan | {"attribution": rules}))
+    assert "lrp (Bach et al. 2015; Montavon et al. 2019), attnlrp (Achtibat et al. 2024)" in text
+    assert "cp (Ali et al. 2022)" in text
 
 
 def test_what_was_done_is_shown_with_its_sizes_and_versions(run):
