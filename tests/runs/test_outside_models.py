@@ -63,7 +63,7 @@ OUTSIDE: dict[str, Outside] = {
 
 PLAN = """
 dataset: {{name: file, path: {folder}/test.fa, test_fraction: 1}}
-attribution: [input_x_gradient, deeplift, lrp]
+attribution: {{input_x_gradient: , deeplift: , lrp: , attnlrp: {{use: lrp, rule: attnlrp}}}}
 sequences: 3
 metrics: [deletion]
 operators: [n]
@@ -135,7 +135,7 @@ def test_explain_gives_the_scores_of_the_run(run_of_all, name):
     assert explained.outputs.shape == (SEQUENCES, 1)
 
 
-@pytest.mark.parametrize("method", ["deeplift", "lrp"])
+@pytest.mark.parametrize("method", ["deeplift", "lrp", "attnlrp"])
 def test_what_cannot_be_explained_soundly_says_by_name_why_and_how_it_could(run_of_all, method):
     _, records = run_of_all
     measured = records["metric"] == "deletion_logit_difference"
@@ -146,8 +146,8 @@ def test_what_cannot_be_explained_soundly_says_by_name_why_and_how_it_could(run_
         assert method in reason, name
         assert any(mend in reason for mend in ("module", "rules=", "profile")), (name, reason)
     assert "one_logit" not in refused.index
-    if method == "deeplift":  # of nothing with functions for layers
-        assert {"normalised", "five_tasks", "lstm", "attention"} <= {*refused.index}
+    if method != "lrp":  # functions have rules
+        assert {*refused.index} == {"lstm"}
 
 
 def test_deeplift_sums_to_the_change_from_its_references(run_of_all):
