@@ -73,7 +73,7 @@ METHODS = {
 }
 """Plug-in of attribution -> where it comes from."""
 
-LRP_RULES = {"attnlrp": ("Achtibat et al. 2024",), "cp_lrp": ("Ali et al. 2022",)}
+BY_LRP_RULE = {"attnlrp": ("Achtibat et al. 2024",), "cp_lrp": ("Ali et al. 2022",)}
 """Rule of ``lrp`` -> where it comes from, where that is elsewhere."""
 
 METRICS = {

@@ -29,8 +29,8 @@ from ..format.select import (
 )
 from ..tables.table import Cell, Table, heads
 from .citations import (
+    BY_LRP_RULE,
     CORRECTED,
-    LRP_RULES,
     METHODS,
     METRICS,
     SHUFFLED,
@@ -289,7 +289,7 @@ def _sources(results: Results, name: str, plug_in: str) -> tuple[str, ...]:
     """Where a method comes from, by its plug-in, and of LRP by its rule."""
     planned = results.plan.get("attribution")
     options = (planned.get(name) if isinstance(planned, dict) else None) or {}
-    of_rule = LRP_RULES.get(options.get("rule", ""), ()) if plug_in == "lrp" else ()
+    of_rule = BY_LRP_RULE.get(options.get("rule", ""), ()) if plug_in == "lrp" else ()
     return of_rule or METHODS.get(plug_in, ())
 
 

@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 
-from xaibench.reports.content.citations import LRP_RULES, METHODS, METRICS, works
+from xaibench.reports.content.citations import BY_LRP_RULE, METHODS, METRICS, works
 from xaibench.reports.content.methods_text import account, works_cited
 
 
 def test_every_source_is_a_work_that_is_shown_in_full():
     cited = {
-        work for table in (METHODS, METRICS, LRP_RULES) for each in table.values() for work in each
+        work
+        for table in (METHODS, METRICS, BY_LRP_RULE)
+        for each in table.values()
+        for work in each
     }
     assert cited <= set(works())
     keys = [work.key for work in works().values()]
