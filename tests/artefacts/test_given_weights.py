@@ -193,6 +193,7 @@ def test_weights_that_do_not_fit_fail_alone(folder, weights, reason):
     outcome = finish(work_in(folder))
     assert len(outcome.failures) >= 1
     assert re.search(reason, " ".join(outcome.failures))
+    assert outcome.failures[0].startswith("mine, weights fold1, ")  # it was never trained
     assert (folder / "run" / "report.md").exists()
 
 

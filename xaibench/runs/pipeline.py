@@ -15,8 +15,8 @@ from xaibench.analysis.clusters import group_counts, groups_of
 from xaibench.artefacts import effects, retraining
 from xaibench.artefacts.artefact import is_stored
 from xaibench.artefacts.fixed_scores import require_scores_fit
-from xaibench.artefacts.given_weights import require_different_weights
-from xaibench.artefacts.job import Job, Work, prepare
+from xaibench.artefacts.given_weights import described_model, require_different_weights
+from xaibench.artefacts.job import Job, Work, is_trained, prepare
 from xaibench.artefacts.model_checks import of_padding, unusable_models
 from xaibench.artefacts.models import (
     card,
@@ -25,7 +25,7 @@ from xaibench.artefacts.models import (
     trivial_baselines_of,
 )
 from xaibench.artefacts.networks import build
-from xaibench.artefacts.trained_models import trained_models
+from xaibench.artefacts.trained_models import TrainedModel, trained_models
 from xaibench.data.audit.cautions import dataset_cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
 from xaibench.errors import Escaped, UsageError, described
@@ -155,7 +155,7 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
                 return Outcome(len(todo), len(every), _render(work))
         # tables are slow to read
         known = failures_of(folder)
-        return Outcome(0, len(every), _failures(folder) if known is None else known)
+        return Outcome(0, len(every), _failures(work) if known is None else known)
 
 
 def _say_other_kernels(work: Work, todo: list[Task], threads: int) -> None:
@@ -202,7 +202,7 @@ def _say_of_models(work: Work) -> None:
 
 def _render(work: Work) -> list[str]:
     """Write the reports of the plan; a line for each thing of the run that failed."""
-    folder, failed = work.job.folder, _failures(work.job.folder)
+    folder, failed = work.job.folder, _failures(work)
     announce(f"reports ({', '.join(work.plan.reports)})")
     written, failures = render_reports(folder, work.job.plugins)
     if not failures:
@@ -303,14 +303,27 @@ def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _failures(folder: Path) -> list[str]:
+def _failures(work: Work) -> list[str]:
     """One line for each thing that failed, from the records."""
     import pandas as pd
 
-    records = pd.read_parquet(folder / "results.parquet", filters=[("status", "==", FAILED)])
+    path = work.job.folder / "results.parquet"
+    records = pd.read_parquet(path, filters=[("status", "==", FAILED)])
     columns = ["model", "seed", "method", "metric", "reason"]
     rows = records[columns].astype(str).drop_duplicates(["model", "seed", "method", "reason"])
-    return [", ".join(filter(None, row)) for row in rows.itertuples(index=False)]
+    return [
+        ", ".join(filter(None, _of_failure(work, *row))) for row in rows.itertuples(index=False)
+    ]
+
+
+def _of_failure(
+    work: Work, model: str, seed: str, method: str, metric: str, reason: str
+) -> tuple[str, ...]:
+    """The parts of a line; a model with weights of its own was never trained."""
+    if model not in work.plan.models or is_trained(work.plan, model):
+        return model, seed, method, metric, reason
+    named = described_model(work.plan, TrainedModel(model, int(seed)))
+    return named, method, "" if metric == "training" else metric, reason
 
 
 def conclusion(work: Work, outcome: Outcome) -> str:

@@ -146,5 +146,8 @@ def _hint(outputs: Tensor, rows: int, classes: int | None) -> str:
         most = outputs.shape[1] - 1
         return f"choose the one that is explained, as explain: {{output: 0}} (0 to {most})"
     if outputs.ndim == 2:
-        return "end in one output per class; `classes`, an argument of the model, is their number"
+        return (
+            "end in one output per class (`classes`, an argument of the model, is their number), "
+            "or choose one, as explain: {output: 0}"
+        )
     return "return one number per class of each sequence"
