@@ -105,6 +105,19 @@ def test_each_replicate_and_method_has_a_folder_of_its_own(place, call):
     assert read["scores"] == pytest.approx(contributions("fold1.safetensors"), abs=1e-5)
 
 
+def test_a_note_names_the_method_it_is_about(place, call):
+    words = ("--weights", "fold0.safetensors", "-o", "out", "--format", "modisco")
+    projected = "modisco: the method gives no hypothetical contributions"
+    _, _, err = call(
+        *OWN, *words, "--method", "deeplift", "--set", "attribution.deeplift.strands=both"
+    )
+    (line,) = (line for line in err.splitlines() if line.startswith(projected))
+    assert line.endswith(" (linear/fold0/input_x_gradient)")
+    _, _, err = call(*OWN, *words)
+    (line,) = (line for line in err.splitlines() if line.startswith(projected))
+    assert line.endswith("at the other three")
+
+
 @pytest.mark.parametrize("target", [0, 2])
 def test_an_output_is_explained_by_its_number(place, call, target):
     several = ("--weights", "three.safetensors", "--set", "models.linear.outputs=3")

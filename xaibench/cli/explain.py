@@ -77,15 +77,18 @@ def explain(
         device,
     )
     failures: list[str] = []
-    notes: dict[str, None] = {}
+    notes: dict[str, list[str]] = {}
+    exports = 0
     with on_threads(threads):
         for outcome in explain_into(request, folder, formats=tuple(formats or ())):
             if isinstance(outcome, str):
                 failures.append(outcome)
                 continue
+            exports += 1
             for name, written in outcome.written.items():
-                notes |= {f"{name}: {note}": None for note in written.notes}
+                for note in written.notes:
+                    notes.setdefault(f"{name}: {note}", []).append(outcome.name)
             echo(outcome.folder)
-    for note in notes:
-        echo(note, err=True)
+    for note, names in notes.items():
+        echo(note if len(names) == exports else f"{note} ({', '.join(names)})", err=True)
     fail(failures)
