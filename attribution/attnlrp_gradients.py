@@ -120,8 +120,10 @@ class Softmax(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
         logits, weights = ctx.saved_tensors
-        # Some rows at a time stay in the cache for what else is made of them.
-        rows = max(1, _CACHED // max(1, logits[0].numel()))
+        # Some rows at a time stay in the cache for what else is made of them; those over which it
+        # is normalised stay together.
+        over_rows = ctx.dim % logits.ndim == 0
+        rows = len(logits) if over_rows else max(1, _CACHED // max(1, logits[0].numel()))
         blocks = zip(*(each.split(rows) for each in (gradient, weights, logits)), strict=True)
         of_logits, absorbed = zip(
             *(_through_softmax(ctx.dim, *each) for each in blocks), strict=True

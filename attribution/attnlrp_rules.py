@@ -477,4 +477,4 @@ OPERATION_RULES: dict[str, OperationRule] = {
     "multi_head_attention_forward": _multi_head_attention,
 }
 """By the name of the function; what is not in it passes its gradient, or is refused
-(``operations_without_rule``)."""
+(``linear_maps.unproportional``)."""

@@ -158,7 +158,7 @@ def _torch(path: Path) -> Iterator[Mapping[str, Any]]:
     tensors = held if isinstance(held, dict) else {"arr_0": held}
     known = {str(name): each for name, each in tensors.items() if isinstance(each, torch.Tensor)}
     yield {
-        name: (each.float() if is_narrow(each.dtype) else each).numpy()
+        name: (each.float() if is_narrow(each.dtype) else each).detach().numpy()
         for name, each in known.items()
     }
 

@@ -92,6 +92,9 @@ def _require_fit(codes: Codes, test_split: Sequences, options: Mapping[str, Any]
     matched = _matched(path, reading, options["match"], test_split, signed=options["signed"])
     require_known_target(options["target"], test_split, path)
     rows = matched.rows_of(codes, path)
+    # of several rows of a sequence, which are of classes, only one is read: which, is not known yet
+    single = np.array([len(matched.rows[row]) == 1 for row in rows], bool)
+    rows, codes = rows[single], codes[single]
     picks = np.array([matched.rows[row][0] for row in rows], np.intp)
     _without_gaps(matched.take(rows, picks, codes), codes < N, options["fill"], path)
 

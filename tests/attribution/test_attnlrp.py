@@ -13,6 +13,7 @@ from slow_relevance import Values
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from xaibench.attribution import attnlrp_gradients
 from xaibench.attribution.lrp import lrp
 
 SEQUENCES, FEATURES, SITES, HEADS = 3, 8, 5, 2
@@ -190,6 +191,22 @@ def test_relevance_of_a_unit_at_0_is_the_limit_beside_it() -> None:
     )
     torch.testing.assert_close(at_zero, beside, rtol=0, atol=1e-7)
     assert at_zero.abs().max() > 0.1
+
+
+def test_a_softmax_over_the_first_axis_is_that_over_another_also_of_many_numbers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Such as over sites that stand before sequences."""
+    monkeypatch.setattr(attnlrp_gradients, "_CACHED", 2 * SEQUENCES * FEATURES)  # two rows
+
+    def sites_first(tokens: Tensor) -> Tensor:
+        return tokens.transpose(0, 1).softmax(0).transpose(0, 1)
+
+    first, second = (
+        lrp(ReadOut(each).double(), inputs(), TARGET, rule="attnlrp").contributions
+        for each in (sites_first, lambda tokens: tokens.softmax(1))
+    )
+    torch.testing.assert_close(first, second, rtol=0, atol=1e-12)
 
 
 # Products

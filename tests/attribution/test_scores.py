@@ -251,6 +251,18 @@ def test_of_several_rows_of_a_sequence_that_of_the_class_is_taken(tmp_path):
     np.testing.assert_array_equal(got, expected(block) * np.array([[10], [1], [10]]))
 
 
+def test_a_gap_in_the_row_of_a_class_that_may_not_be_read_is_no_reason_to_refuse_a_file(tmp_path):
+    block, options = whole(), {"array": "", "one_hot": None, "layout": "", "alphabet": "ACGT"}
+    options |= {"bases": "observed", "match": "", "signed": True, "target": "any", "fill": None}
+    codes, with_gap = block.sequences.codes, nan_at(block.scores, 0, 1)
+    rows = {"codes": np.concatenate([codes] * 2), "scores": np.concatenate([with_gap] * 2)}
+    path = by_hand(tmp_path, **rows)
+    scores.require_fit(codes, block.sequences, {**options, "path": path})
+    path = by_hand(tmp_path, codes=codes, scores=with_gap)
+    with pytest.raises(ValueError, match="1 scores of 1 sequences are NaN"):
+        scores.require_fit(codes, block.sequences, {**options, "path": path})
+
+
 def test_scores_without_a_sign_are_not_negated(tmp_path):
     block = whole()
     path = codes_and(tmp_path, block)

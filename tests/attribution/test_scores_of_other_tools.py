@@ -87,7 +87,7 @@ def test_attributions_of_tangermeme(theirs, ours, tmp_path, suffix):
 
 def test_tensors_in_half_precision_and_in_files_of_their_own(theirs, ours, tmp_path):
     codes, _, inputs, hypothetical, _ = theirs
-    torch.save(hypothetical.bfloat16(), tmp_path / "attr.pt")
+    torch.save(hypothetical.bfloat16().requires_grad_(), tmp_path / "attr.pt")  # not detached
     torch.save(inputs.to(torch.int8), tmp_path / "ohe.pt")
     got = imported(tmp_path / "attr.pt", codes, one_hot=tmp_path / "ohe.pt")
     np.testing.assert_allclose(got, ours, rtol=1e-2)

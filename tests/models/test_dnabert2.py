@@ -162,7 +162,7 @@ def test_logits_are_those_of_slow_loops(model):
         torch.testing.assert_close(model(inputs)[0], slowly(model, inputs[0].T), rtol=0, atol=1e-12)
 
 
-def test_padding_and_company_change_no_logit(model):
+def test_padding_and_the_other_sequences_of_a_batch_change_no_logit(model):
     inputs, sites = model.encode(torch.from_numpy(CODES)), token_sites(model, CODES)
     assert len(set(sites.counts)) > 3
     with torch.no_grad():

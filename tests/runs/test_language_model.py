@@ -38,7 +38,6 @@ SMALL = [
     + ", ".join(f"{name}: {size}" for name, size in SIZES.items())
     + "}",
     "attribution.deeplift={}",
-    "models.cnn={filters: [4], kernels: [5]}",
 ]
 
 

@@ -99,7 +99,7 @@ def data_of_network(work: Work) -> dict[str, int]:
     and in the shortest sequence."""
     splits = [each for each in (work.splits.train, work.splits.test) if len(each)]
     return {
-        "classes": classes_of(splits[0], None) or 1,
+        "classes": classes_of(splits[0]) or 1,
         "length": splits[0].codes.shape[1],
         "shortest": min(int(encoding.lengths(each.codes).min()) for each in splits),
     }

@@ -99,9 +99,9 @@ def _state_in(read: Any, name: str) -> StateDict:
         return state
     if isinstance(read, Mapping):
         held = {key: state for key, each in read.items() if (state := _tensors(each)) is not None}
-        known = [holder for holder in _HOLDERS if holder in held] or [*held]
-        if len(held) == 1 or known[:1] in ([holder] for holder in _HOLDERS):
-            return held[known[0]]
+        named = [holder for holder in _HOLDERS if holder in held]
+        if named or len(held) == 1:
+            return held[named[0] if named else next(iter(held))]
         listed = ", ".join(map(repr, list(read)[:8]))
         what = "several state dicts" if held else "without one"
         raise UsageError(f"{name}: expected a state dict, got a checkpoint of {listed}, {what}")
