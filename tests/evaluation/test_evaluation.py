@@ -517,7 +517,7 @@ def test_a_run_that_was_cut_after_a_retry_tells_of_the_retry(tmp_path, monkeypat
     options = {
         "changes": (
             *(SMALL, "metrics=[deletion]", "attribution=[flaky]", "seeds=[0]"),
-            *("operators=[uniform]", "controls=[]"),
+            *("operators=[uniform]", "controls=[]", "sequences=2"),
         ),
         "plugins": (str(plugin),),
     }
