@@ -120,7 +120,7 @@ def explain(
     it), unless the model says by ``adds_up`` that its gradient leaves a part out; NotApplicable
     where half precision leaves nothing to promise.
     """
-    device, name, facts = device_of(model), method_name(method), method_facts(method)
+    name, facts = method_name(method), method_facts(method)
     keywords = frozenset(each for each in _SUPPLIED if asks_for(method, each))
     _require_what_is_asked_for(name, model, keywords, references)
     if targets is None and not facts.single_pass:
@@ -144,19 +144,8 @@ def explain(
         (seed, component),
         transfer,
     )
-    batch_size = batch_size or explained_rows(codes.shape[1], device)
-
-    def explained_together(block: slice) -> list[_Batch]:
-        with _lent(model, name):
-            return [_batch_of(call, rows) for rows in by_sites.batches(block, halved(batch_size))]
-
-    clock = clock_of(device)
-    started = clock()
-    with multiplying(device):
-        many = batch_size * _BATCHES_LENT
-        blocks = in_blocks(model, len(codes), many, explained_together, device=device)
-        batches = [batch for block in blocks for batch in block]
-    seconds = clock() - started
+    rows = batch_size or explained_rows(codes.shape[1], device_of(model))
+    batches, seconds = _timed_batches(call, by_sites, rows)
     if not adds_up and call.view.without_rule:
         raise _less_complete(
             f"{name}: no sum can show here whether its contributions are right.",
@@ -209,6 +198,24 @@ class _Call:
     @property
     def name(self) -> str:
         return method_name(self.method)
+
+
+def _timed_batches(call: _Call, by_sites: Buckets, batch_size: int) -> tuple[list[_Batch], float]:
+    """Every sequence explained, by batches of at most so many rows, and the seconds it took."""
+    model = call.view.classifier
+    device = device_of(model)
+
+    def explained_together(block: slice) -> list[_Batch]:
+        with _lent(model, call.name):
+            return [_batch_of(call, rows) for rows in by_sites.batches(block, halved(batch_size))]
+
+    clock = clock_of(device)
+    started = clock()
+    with multiplying(device):
+        many = batch_size * _BATCHES_LENT
+        blocks = in_blocks(model, len(call.codes), many, explained_together, device=device)
+        batches = [batch for block in blocks for batch in block]
+    return batches, clock() - started
 
 
 def _batch_of(call: _Call, rows: slice) -> _Batch:
