@@ -162,7 +162,7 @@ def test_the_model_of_the_page_runs(tmp_path, monkeypatch):
         command_line()
 
 
-def test_the_snippets_for_python_run_one_after_the_other(tmp_path, monkeypatch, capsys):
+def test_the_snippets_for_python_run_one_after_the_other(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     page = tmp_path / "page.py"  # functions are known by their source
     page.write_text("\n".join(blocks("python", "python.md")))
@@ -172,7 +172,8 @@ def test_the_snippets_for_python_run_one_after_the_other(tmp_path, monkeypatch, 
     assert set(found["measured"].to_frame()["method"]) >= {"deeplift", "mine"}
     assert len(found["run"].leaderboard) == 2
     assert found["run"].report == Path("runs/small/report.html")
-    assert "runs True" in capsys.readouterr().out
+    assert found["contract"].held
+    assert found["contract"].to_frame()["name"].tolist()[0] == "runs"
 
 
 def test_every_metric_and_operator_stands_on_the_page() -> None:
