@@ -209,6 +209,19 @@ def test_values_of_any_kind_are_one_line_or_text(unchecked, whole, place, name, 
     place.check()
 
 
+@pytest.mark.parametrize("change", [{"training": 7}, {"models": {"cnn": 7}}])
+def test_what_only_a_comparison_trips_over_is_one_line_that_names_the_runs(
+    unchecked, whole, place, change
+):
+    def damage(path: Path, _: Path) -> None:
+        path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **change}))
+
+    copy = place.damaged(unchecked, "plan.yaml", damage)
+    line = line_of(lambda: compare([whole, copy]))
+    assert line.startswith(f"{whole}, {copy}: cannot be compared, for one of them is not as")
+    assert line.endswith("; run their commands again")
+
+
 @pytest.mark.parametrize("damage", NO_FILES.values(), ids=NO_FILES)
 def test_a_store_that_is_no_folder_is_refused_and_not_written_through(whole, place, damage):
     if damage in IN_THE_WAY.values():
