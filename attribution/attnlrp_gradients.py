@@ -78,8 +78,8 @@ class Proportional(torch.autograd.Function):
         output = function(values)
         at_zero = function(values.new_zeros(1)).item()
         if at_zero:
-            # The quotient is off by about eps / x.
-            at_limit = values.abs() <= (1e-10 if values.dtype == torch.float64 else 1e-6)
+            # The quotient is off by about eps / x, the limit by about x.
+            at_limit = values.abs() <= torch.finfo(values.dtype).eps ** 0.5
         else:
             at_limit = values == 0
         factor = (output - at_zero) / values if at_zero else output / values

@@ -209,6 +209,17 @@ def test_a_softmax_over_the_first_axis_is_that_over_another_also_of_many_numbers
     torch.testing.assert_close(first, second, rtol=0, atol=1e-12)
 
 
+def test_a_function_that_is_not_0_at_0_hands_on_what_it_should_near_0() -> None:
+    values = torch.logspace(-8, -1, 300, dtype=torch.float32).requires_grad_()
+    absorbed = attnlrp_gradients.Absorbed(torch.zeros(1))
+    output = attnlrp_gradients.Proportional.apply(F.softplus, absorbed, values)
+    (factor,) = torch.autograd.grad(output.sum(), values)
+    exact = values.detach().double()
+    expected = (exact.exp().log1p() - np.log(2)) / exact
+    # half a unit in the last place of 0.7, over the root of eps, is 1e-4
+    torch.testing.assert_close(factor.double(), expected, rtol=5e-4, atol=0)
+
+
 # Products
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xaibench.dna.tokens import covered, share_outside, to_nucleotides, to_tokens
+from xaibench.dna.tokens import share_outside, to_nucleotides, to_tokens
 from xaibench.values import TokenSites
 
 LENGTH = 11
@@ -83,7 +83,6 @@ def test_a_token_where_the_map_says_nothing_is_split_equally():
 def test_truncated_nucleotides_have_nothing():
     for rule in ("equal", "broadcast"):
         assert not to_nucleotides(SCORES, SPANS, LENGTH, rule=rule)[1, 9:].any()
-    assert covered(SPANS, LENGTH).sum(1).tolist() == [11, 9]
 
 
 def test_the_signed_maximum_keeps_the_sign_and_of_equal_ones_the_first():

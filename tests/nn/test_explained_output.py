@@ -193,5 +193,5 @@ def test_deeplift_of_a_profile_needs_a_rule_for_every_function():
             return self.profile(self.conv(inputs).cummax(2).values)
 
     model = adapted(Functional(), classes=1, length=POSITIONS, explained=Explain(reduce="profile"))
-    with pytest.raises(WithoutRule, match="no rule for cummax there; make that a torch module"):
+    with pytest.raises(WithoutRule, match="no rule for cummax there; call it by a module"):
         explained_by("deeplift", model)

@@ -110,15 +110,6 @@ def share_outside(scores: NDArray[np.floating], spans: TokenSpans) -> Float:
     return share
 
 
-def covered(spans: TokenSpans, length: int) -> NDArray[np.bool_]:
-    """``(N, length)``: the nucleotides that some token covers; truncation leaves the last ones
-    out."""
-    pairs = _pairs(np.empty(spans.shape[:2]), spans, length)
-    inside = np.zeros((len(spans), length), np.bool_)
-    inside[pairs.sequences, pairs.positions] = True
-    return inside
-
-
 def _pairs(scores: NDArray[np.floating], spans: TokenSpans, length: int) -> _Pairs:
     if scores.shape != spans.shape[:2] or spans.shape[2:] != (2,):
         raise ValueError(

@@ -48,6 +48,13 @@ _ALLOWED_ROUNDINGS = 32
 """Errors up to so many roundings of an output break no promise of completeness."""
 
 
+RULE_MEND = (
+    "call it by a module: torch's own, as nn.ReLU for relu, or one that you give a rule "
+    "(docs/attribution.md, Rules of your own)"
+)
+"""What helps where a method has no rule for a function."""
+
+
 class WithoutRule(NotApplicable, ValueError):
     """Contributions are less complete than promised, and the model calls functions that the method
     has no rule for, ``functions`` by their names."""
@@ -291,8 +298,9 @@ def _less_complete(message: str, without_rule: set[str]) -> ValueError:
     if not without_rule:
         return ValueError(message)
     functions = tuple(sorted(without_rule))
-    ending = f"It has no rule for {', '.join(functions)} there; make that a torch module."
-    return WithoutRule(f"{message} {ending}", functions)
+    return WithoutRule(
+        f"{message} It has no rule for {', '.join(functions)} there; {RULE_MEND}", functions
+    )
 
 
 def on_both_strands(

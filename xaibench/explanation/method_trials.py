@@ -21,7 +21,7 @@ from xaibench.shapes import Codes, Labels
 
 from .findings import ModelFinding
 from .guards import guarded
-from .method_call import Explanation, WithoutRule, asks_for, explain
+from .method_call import RULE_MEND, Explanation, WithoutRule, asks_for, explain
 
 TRIED = 2
 """So many sequences."""
@@ -160,10 +160,7 @@ def _plain(error: Exception, name: str) -> str:
     """The reason, without the name of the method that stands before it already."""
     if isinstance(error, WithoutRule):
         names = ", ".join(error.functions)
-        return (
-            f"has no rule for {names}, called outside of modules; make each a module in __init__, "
-            "as nn.ReLU is one of relu"
-        )
+        return f"has no rule for {names}, called outside of modules; {RULE_MEND}"
     known = isinstance(error, NotApplicable) or type(error) is ValueError
     text = message_of(error) if known else described(error)
     return text.removeprefix(f"{name}: ").removeprefix(f"{name} ")
