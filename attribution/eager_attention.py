@@ -60,11 +60,14 @@ def _softmax(logits: Tensor, mask: Tensor | None) -> Tensor:
     """Over keys; ``mask`` is added, or true at the keys that a query sees."""
     if mask is None:
         return logits.softmax(-1)
-    if mask.dtype != torch.bool:
-        return (logits + mask).softmax(-1)
-    blind = ~mask.any(-1, keepdim=True)  # softmax over nothing is NaN
-    weights = logits.masked_fill(~(mask | blind), -torch.inf).softmax(-1)
-    return weights.masked_fill(blind, 0) if bool(blind.any()) else weights
+    hidden = mask.isneginf() if mask.dtype != torch.bool else ~mask
+    blind = hidden.all(-1, keepdim=True)  # softmax over nothing is NaN
+    has_blind = bool(blind.any())
+    if mask.dtype == torch.bool:
+        weights = logits.masked_fill(hidden & ~blind, -torch.inf).softmax(-1)
+    else:
+        weights = (logits + (mask.masked_fill(blind, 0) if has_blind else mask)).softmax(-1)
+    return weights.masked_fill(blind, 0) if has_blind else weights
 
 
 _SIGNATURE = inspect.signature(functional.multi_head_attention_forward)

@@ -31,6 +31,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "causal": {"is_causal": True},
     "visible keys": {"attn_mask": VISIBLE},
     "added": {"attn_mask": drawn(HEADS, QUERIES, KEYS, seed=4)},
+    "added, no key left": {
+        "attn_mask": drawn(SEQUENCES, 1, QUERIES, KEYS, seed=4).masked_fill(~VISIBLE, -torch.inf)
+    },
 }
 
 
