@@ -262,7 +262,7 @@ def test_one_seed_has_no_seed_interval_and_says_so(tmp_path):
     estimates = pd.read_csv(tmp_path / "one" / "estimates.csv")
     row = estimates[(estimates.metric == "accuracy") & (estimates.question == "value")].iloc[0]
     assert np.isnan(row.low)
-    assert "one seed" in row.reason
+    assert "one replicate" in row.reason
     assert row.sequences_low <= row["mean"] <= row.sequences_high
 
 
@@ -327,7 +327,7 @@ def test_a_report_that_raises_fails_alone_and_is_tried_again(copy, tmp_path):
     for _ in range(2):
         (copy / "report.txt").unlink()
         outcome = ended(copy, changes=changes, plugins=(str(plugin),))
-        assert outcome.failures == ["report bad: RuntimeError: boom"]
+        assert outcome.failures == [f"report bad: {copy}: RuntimeError: boom"]
         assert (copy / "report.txt").is_file()
 
 

@@ -155,7 +155,7 @@ def test_sequences_of_a_file_are_taken_with_their_labels(checked, folder):
         ("raising", "raising(width=6) raises RuntimeError: no such width, expected a torch.nn"),
         ("nothing", "expected it to return a torch.nn.Module, got a dict"),
         ("buidl", "no models named 'buidl'; did you mean 'build'?"),
-        ("build --set layout=NLC", "build.layout: input should be '', 'N4L', 'NL4' or 'N41L'"),
+        ("build --set layout=NLC", "build.layout: input should be '', 'N4L', 'NL4', 'N41L'"),
         ("build --set explain.outputs=1", "unknown key 'outputs'; did you mean 'output'?"),
         ("build --set explain.function=third", "no models named 'third'"),
         ("build --set width=wide", "build.width: input should be a valid integer"),
