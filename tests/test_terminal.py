@@ -1,6 +1,7 @@
 """Whatever a plug-in, a key, a reader or the system does, the command line says one line."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from xaibench.cli import main
+from xaibench.cli.ending import _ends_in_order
+from xaibench.errors import Interrupted
 from xaibench.terminal import echo, lasting, silent, visible
 
 COMMAND = [sys.executable, "-m", "xaibench"]
@@ -188,3 +191,23 @@ def test_keys_pressed_again_and_again_are_one_line(after, tmp_path):
     said = [line for line in ended.stderr.splitlines() if "reading the data" not in line]
     assert len(said) == 1
     assert said[0].startswith("xaibench: stopped")
+
+
+def test_another_key_does_not_interrupt_what_the_first_one_ends():
+    ended, before = [], signal.getsignal(signal.SIGINT)
+
+    def run():
+        with _ends_in_order():
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            finally:
+                os.kill(os.getpid(), signal.SIGINT)  # while processes are being ended
+                ended.append("processes")
+
+    try:
+        with pytest.raises(Interrupted):
+            run()
+        os.kill(os.getpid(), signal.SIGINT)  # and while the line is written
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended == ["processes"]
