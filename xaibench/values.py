@@ -112,7 +112,7 @@ class Sequences:
         """The sequences at these rows, in their order."""
 
         def rows_of(column: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(column[row] for row in rows)
+            return tuple([column[row] for row in rows.tolist()])
 
         return Sequences(
             self.codes[rows],

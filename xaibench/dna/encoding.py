@@ -42,8 +42,12 @@ def to_codes(sequences: Sequence[str], *, names: Sequence[str] | None = None) ->
     # one byte per letter, also where a letter is no ASCII: positions stay those of the text
     letters = "".join(sequences).encode("ascii", errors="replace")
     known = _CODE_OF[np.frombuffer(letters, np.uint8)]
-    codes = np.full((len(sequences), lengths.max(initial=0)), N, np.uint8)
-    codes[np.arange(codes.shape[1]) < lengths[:, None]] = known
+    shape = len(sequences), int(lengths.max(initial=0))
+    if len(known) == shape[0] * shape[1]:  # no padding: nothing to scatter
+        codes = known.reshape(shape)
+    else:
+        codes = np.full(shape, N, np.uint8)
+        codes[np.arange(shape[1]) < lengths[:, None]] = known
     if _NO_CODE in known:
         row, position = np.argwhere(codes == _NO_CODE)[0]
         name = f"sequence {row}" if names is None else names[row]

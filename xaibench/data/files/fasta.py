@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, TextIO
 
 from xaibench.errors import shortened
@@ -27,8 +28,11 @@ def fasta_rows(text: TextIO, sequence: str, label: str) -> pd.DataFrame:
         fields = _header(header, label, len(rows))
         if sequence in fields:
             raise ValueError(f"{shortened(repr(sequence))} in the header of row {len(rows)}")
-        rows.append(fields | {sequence: letters})
-    return pd.DataFrame(rows, dtype=str)
+        fields[sequence] = letters
+        rows.append(fields)
+    # by columns, of which pandas makes a table in half the time
+    columns = dict.fromkeys(chain.from_iterable(rows))
+    return pd.DataFrame({name: [row.get(name, "") for row in rows] for name in columns}, dtype=str)
 
 
 def fasta_records(text: TextIO) -> Iterator[tuple[str, str]]:
@@ -61,7 +65,8 @@ def _pieces(text: TextIO) -> Iterator[str]:
     for block in iter(lambda: text.read(_BLOCK) + text.readline(), ""):
         if ">" in block or ";" in block:
             lines = filter(None, map(str.strip, block.split("\n")))
-            yield from (line for line in lines if not line.startswith(";"))
+            commented = ";" in block
+            yield from (line for line in lines if line[0] != ";") if commented else lines
         elif letters := block.strip():
             yield letters
 
@@ -86,7 +91,7 @@ def _header(line: str, label: str, number: int = 0) -> dict[str, str]:
     row = {"name": name}
     if label and len(lone) == 1 and label.casefold() not in columns:
         row[label] = lone[0]
-    return row | dict(keyed)
+    return row | dict(keyed) if keyed else row
 
 
 def _header_words(line: str) -> tuple[str, list[str], list[list[str]]]:
