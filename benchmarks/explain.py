@@ -91,8 +91,8 @@ def _measure(codes: np.ndarray, format: str, rounds: int) -> None:
         cpu, wall = np.median(whole / bare, axis=0)
         least, _ = whole.min(0) / bare.min(0)
         print(
-            f"target {target}: {cpu:.2f} x the bare passes (by the clock {wall:.2f} x), the least of "
-            f"either {least:.2f} x"
+            f"target {target}: {cpu:.2f} x the bare passes (by the clock {wall:.2f} x), the least "
+            f"of either {least:.2f} x"
         )
 
 
