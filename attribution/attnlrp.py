@@ -244,8 +244,7 @@ def layer_relevance(
     """
     held = rule == "cp_lrp"
     passed = _passed(model, inputs, target, rules or {}, constant_attention=held, layers=layers)
-    outputs = {path: each.outputs for path, each in passed.layers.items()}
-    return dict(zip(outputs, _relevance_of(passed, outputs, "run"), strict=True))
+    return _relevance_of(passed, {p: each.outputs for p, each in passed.layers.items()}, "run")
 
 
 def head_relevance(
@@ -267,10 +266,12 @@ def head_relevance(
     held = rule == "cp_lrp"
     passed = _passed(model, inputs, target, rules or {}, constant_attention=held, layers=layers)
     heads = {path: each.heads for path, each in passed.layers.items()}
-    return dict(zip(heads, _relevance_of(passed, heads, "compute attention"), strict=True))
+    return _relevance_of(passed, heads, "compute attention")
 
 
-def _relevance_of(passed: _Passed, tensors: dict[str, list[Tensor]], verb: str) -> list[Tensor]:
+def _relevance_of(
+    passed: _Passed, tensors: dict[str, list[Tensor]], verb: str
+) -> dict[str, Tensor]:
     for path, each in tensors.items():
         if len(each) != 1:
             raise ValueError(f"layers: expected {path!r} to {verb} once, got {len(each)} times")
@@ -278,4 +279,5 @@ def _relevance_of(passed: _Passed, tensors: dict[str, list[Tensor]], verb: str) 
     gradients = torch.autograd.grad(
         passed.explained.sum(), values, allow_unused=True, materialize_grads=True
     )
-    return [value.detach() * gradient for value, gradient in zip(values, gradients, strict=True)]
+    relevance = (value.detach() * each for value, each in zip(values, gradients, strict=True))
+    return dict(zip(tensors, relevance, strict=True))

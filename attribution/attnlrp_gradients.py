@@ -49,7 +49,7 @@ class Absorbed:
 
     def add_constant(self, gradient: Tensor, constant: Tensor) -> None:
         """The relevance of a finite constant among the addends of an output with this gradient."""
-        if len(gradient) == self._sequences and constant.ndim < gradient.ndim:
+        if gradient.ndim and len(gradient) == self._sequences and constant.ndim < gradient.ndim:
             # The same for all sequences: one product, without a tensor of the output's size.
             addend = constant.expand(gradient.shape[1:]).reshape(-1)
             self.add(gradient.reshape(len(gradient), -1) @ addend.to(gradient.dtype))

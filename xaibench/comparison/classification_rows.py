@@ -14,6 +14,7 @@ from xaibench.analysis.certainty.classification import (
     predicted,
     shared_measures,
 )
+from xaibench.analysis.orientation import sign_of_measure
 from xaibench.statistics.discrimination import PASSES, Discrimination, of_seeds
 from xaibench.statistics.resampling import Drawing, shared_draws
 from xaibench.values import Estimate
@@ -22,9 +23,6 @@ from .runs import ComparedRun
 
 SAME = 1e-6
 """Measures that differ by no more count as equal: rounding of float32 logits reorders sequences."""
-
-LOWER = "mse"
-"""The measure that is better the lower it is."""
 
 _NO_SHARED_SEED = "the runs share no seed: no difference by seed"
 
@@ -73,12 +71,13 @@ def _same_predictions(first: Predicted, second: Predicted) -> tuple[Predicted, P
 def _row_of_measure(
     measure: str, first: Predicted, second: Predicted, drawing: Drawing
 ) -> dict[str, Any]:
+    sign = sign_of_measure(measure)
     seeds = np.intersect1d(first.seeds, second.seeds)
     estimated = Discrimination(np.nan, reason=_NO_SHARED_SEED)
     means, alike, exactly = (np.nan, np.nan), False, False
     if len(seeds) and len(first.labels):
         one, other = first.under(seeds), second.under(seeds)
-        better = (second, first) if measure != LOWER else (first, second)
+        better = (second, first) if sign > 0 else (first, second)
         estimated = difference_under(seeds, measure, *better, drawing)
         of_runs = [of_seeds(measure, each, first.truth) for each in (one, other)]
         means = (float(of_runs[0].mean()), float(of_runs[1].mean()))
@@ -88,7 +87,7 @@ def _row_of_measure(
     return {
         **{**known, "undefined": 0},
         **{"family": "model", "method": "", "operator": ""},
-        "better": "lower" if measure == LOWER else "higher",
+        "better": "higher" if sign > 0 else "lower",
         **{"compared": "value", "first_mean": means[0], "second_mean": means[1]},
         **{"first_seeds": len(seeds), "second_seeds": len(seeds)},
         **{"equal": alike, "rounding": alike and not exactly},

@@ -74,3 +74,6 @@ REGRESSION: dict[str, Callable[[Float, Float, Float], Float]] = {
     "spearman": _spearman,
     "mse": _mse,
 }
+
+ERRORS = frozenset({"mse"})
+"""Those that are better the lower they are."""
