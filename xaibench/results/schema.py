@@ -146,7 +146,7 @@ TABLES = (
                 "low",
                 "unit of `mean`",
                 "lower end of the headline interval, for retraining",
-                "one seed, or no mean",
+                "one replicate, or no mean",
             ),
             number_column("high", "unit of `mean`", "its upper end", "as `low`"),
             number_column(
@@ -167,7 +167,7 @@ TABLES = (
                 "(0, 1]",
                 "two-sided p for retraining on other sequences, below .05 where `low, high` "
                 "excludes 0",
-                "no difference is asked, or one seed",
+                "no difference is asked, or one replicate",
             ),
             number_column(
                 "p_sequences",
@@ -179,7 +179,7 @@ TABLES = (
                 "p_seeds",
                 "(0, 1]",
                 "two-sided p for retraining on exactly these sequences: t over seed means",
-                "no difference is asked, one seed, or seeds that agree",
+                "no difference is asked, one replicate, or seeds that agree",
             ),
             integer_column("sequences", "count", "sequences with a value"),
             integer_column("seeds", "count", "seeds with a value"),
@@ -403,7 +403,7 @@ TABLES = (
                 "low",
                 "as `mean`",
                 "lower end of the interval for retraining",
-                "as `mean`, or one seed",
+                "as `mean`, or one replicate",
             ),
             number_column("high", "as `mean`", "its upper end", "as `low`"),
             number_column(
@@ -457,7 +457,7 @@ TABLES = (
                 "the run has no numbers for it",
             ),
             number_column(
-                "low", "unit of `mean`", "lower end of its interval", "as `mean`, or one seed"
+                "low", "unit of `mean`", "lower end of its interval", "as `mean`, or one replicate"
             ),
             number_column("high", "unit of `mean`", "its upper end", "as `low`"),
             integer_column("seeds", "count", "seeds behind it"),
@@ -525,7 +525,7 @@ TABLES = (
                 "low",
                 "unit of `mean`",
                 "lower end of its interval, for retraining",
-                "one seed, one sequence, or one cluster where clusters are resampled",
+                "one replicate, one sequence, or one cluster where clusters are resampled",
             ),
             number_column("high", "unit of `mean`", "its upper end", "as `low`"),
             integer_column("sequences", "count", "sequences behind it"),
@@ -551,7 +551,9 @@ TABLES = (
             number_column("fraction", "(0, 1]", "the share of positions replaced, drawn at random"),
             number_column("mean", "unit of the quantity", "its change from the intact sequence"),
             number_column(
-                "low", "unit of `mean`", "lower end of the interval; with one seed over sequences"
+                "low",
+                "unit of `mean`",
+                "lower end of the interval; with one replicate over sequences",
             ),
             number_column("high", "unit of `mean`", "its upper end"),
             integer_column("sequences", "count", "sequences behind it"),
@@ -602,7 +604,7 @@ TABLES = (
             number_column(
                 "low",
                 "as the measure",
-                "lower end of the interval; with one seed over sequences",
+                "lower end of the interval; with one replicate over sequences",
                 "as `mean`",
             ),
             number_column("high", "as the measure", "its upper end", "as `mean`"),
