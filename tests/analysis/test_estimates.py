@@ -406,7 +406,7 @@ def test_one_seed_has_no_headline_and_says_so(records) -> None:
         .all(axis=None)
     )
     assert found["sequences_low"].notna().all()
-    assert found["reason"].str.contains("one replicate|one seed").all()
+    assert found["reason"].str.contains("one replicate|compare seeds").all()
 
 
 def test_an_estimate_does_not_depend_on_the_order_of_the_records(records, frame) -> None:
