@@ -204,7 +204,7 @@ def test_a_report_that_raises_is_exit_code_1(call, plan, tmp_path):
     own = ("--plugin", "own.py", "--jobs", 1)
     code, out, err = call("run", plan, "--set", "reports=[bad, markdown]", *own)
     assert (code, out.splitlines()[-1]) == (1, "runs/small/report.md")
-    assert "failed: report bad: RuntimeError: boom" in err
+    assert "failed: report bad: runs/small: RuntimeError: boom" in err
     assert call("report", "runs/small", "--plugin", "own.py")[0] == 1
 
 

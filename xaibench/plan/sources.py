@@ -109,7 +109,7 @@ def _below(names: Any, source: str) -> list[str]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UsageError(f"extends: expected a preset or file, or a list of them, got {names!r}")
     beside = folder_of_source(source)  # joined to an absolute path it falls away
-    return [name if name in presets() else str(beside / name) for name in names]
+    return [name if not name or name in presets() else str(beside / name) for name in names]
 
 
 def _laid_over(below: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
