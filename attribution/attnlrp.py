@@ -127,17 +127,19 @@ def _module_rules(
     running: list[nn.Module] = []
     with ExitStack() as hooks:
         for path, module in on_the_way(whole, "lrp"):
-            custom = user_rule(rules, module)
-            rule: LrpRule | None = None
-            if custom is not None:
-                rule = partial(lrp_by_user_rule, UserRule(custom, "lrp", path, module))
-            elif class_of(module).__name__ in WRITTEN_OUT:
-                rule = activation
-            for handle in (
-                () if rule is None else hook_rule(path, module, rule, propagation, running)
-            ):
+            rule = _rule_of(path, module, rules)
+            handles = [] if rule is None else hook_rule(path, module, rule, propagation, running)
+            for handle in handles:
                 hooks.enter_context(handle)
         yield
+
+
+def _rule_of(path: str, module: nn.Module, rules: Mapping[LayerKey, LrpRule]) -> LrpRule | None:
+    """A user's own rule of the module, or that of an activation written out."""
+    custom = user_rule(rules, module)
+    if custom is not None:
+        return partial(lrp_by_user_rule, UserRule(custom, "lrp", path, module))
+    return activation if class_of(module).__name__ in WRITTEN_OUT else None
 
 
 WRITTEN_OUT = frozenset(
