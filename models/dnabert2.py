@@ -19,7 +19,7 @@ from .tokenizer import read_tokenizer, tokenised
 
 _TOKEN_TYPES = 2  # of two sentences, of which DNA is always the first
 
-_EPSILON = 1e-12  # of LayerNorm, as in BERT
+EPSILON = 1e-12  # of LayerNorm, as in BERT
 
 _HIDDEN_BY_PADDING = -10_000.0
 
@@ -67,7 +67,7 @@ class DNABert2(nn.Module):
         self.bert = Bert(self.tokenizer.size, width, layers, heads, hidden, dropout)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(width, classes)
-        self.apply(_initialise)
+        self.apply(initialise)
         if pretrained is not None:
             _begin_from(self.bert, pretrained)
 
@@ -126,7 +126,7 @@ class Embeddings(nn.Module):
         super().__init__()
         self.word_embeddings = nn.Embedding(vocabulary, width)
         self.token_type_embeddings = nn.Embedding(_TOKEN_TYPES, width)
-        self.LayerNorm = nn.LayerNorm(width, eps=_EPSILON)
+        self.LayerNorm = nn.LayerNorm(width, eps=EPSILON)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, embedded: Tensor) -> Tensor:
@@ -233,7 +233,7 @@ class AttentionOutput(nn.Module):
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.dense = nn.Linear(width, width)
-        self.LayerNorm = nn.LayerNorm(width, eps=_EPSILON)
+        self.LayerNorm = nn.LayerNorm(width, eps=EPSILON)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, attended: Tensor, sites: Tensor) -> Tensor:
@@ -251,7 +251,7 @@ class GatedNetwork(nn.Module):
         self.act = nn.GELU()
         self.wo = nn.Linear(hidden, width)
         self.dropout = nn.Dropout(dropout)
-        self.layernorm = nn.LayerNorm(width, eps=_EPSILON)
+        self.layernorm = nn.LayerNorm(width, eps=EPSILON)
 
     def forward(self, sites: Tensor) -> Tensor:
         gate, plain = self.gated_layers(sites).chunk(2, dim=-1)
@@ -297,7 +297,7 @@ def _begin_from(bert: Bert, file: Path) -> None:
     load_into(bert, {**pooler, **given}, file.name)
 
 
-def _initialise(module: nn.Module) -> None:
+def initialise(module: nn.Module) -> None:
     """As BERT begins: normal with standard deviation 0.02, biases 0."""
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=0.02)

@@ -49,6 +49,7 @@ SEVERAL = {
     "compare": "the command, and the comparison behind it",
     "check_model": "the command, what Python code calls, and the check behind both",
     "report": "the command, and the reports behind it",
+    "pretrain": "the command, and the plug-in behind it",
     "main": "the console script, and the command line that it imports once it can be interrupted",
     "Explanations": "as they are exported, and the same with what Python code does with them",
     "scores": "a plug-in that reads scores as a method, and one that exports them",

@@ -12,6 +12,7 @@ from xaibench.terminal import echo
 from .data import audit, fetch, list_sets
 from .explain import explain
 from .plugins import check, check_model, list_
+from .pretrain import pretrain
 from .reports import compare, report
 from .run import run
 
@@ -40,6 +41,7 @@ _add(app, compare)
 _add(app, list_, "list")
 _add(app, check)
 _add(app, check_model)
+_add(app, pretrain)
 
 _add(data, list_sets, "list")
 _add(data, fetch)

@@ -25,7 +25,7 @@ from .validation import Schema, validate
 
 Fields = dict[str, tuple[Any, Any]]
 
-POSITIONAL = {"attribution": 3, "operators": 2, "reports": 1, "training": 2}
+POSITIONAL = {"attribution": 3, "operators": 2, "reports": 1, "training": 2, "pretraining": 2}
 """How many parameters of a plug-in come first and are no options; a metric's facts tell its own."""
 
 SUPPLIED = {
