@@ -3,7 +3,7 @@
 import numpy as np
 from statsmodels.stats.multitest import multipletests
 
-from xaibench.statistics.corrections import holm
+from xaibench.statistics.corrections import benjamini_hochberg, holm
 
 
 def test_adjusted_p_are_those_of_statsmodels_and_undefined_stays() -> None:
@@ -39,3 +39,13 @@ def test_holm_lets_through_one_false_finding_in_twenty_families() -> None:
         false += (holm(p) <= 0.05)[:nulls].any()
     # two standard errors of 2000 families at 1 in 20
     assert false / runs <= 0.05 + 0.01
+
+
+def test_benjamini_hochberg_by_its_definition():
+    p = np.array([0.02, 0.001, np.nan, 0.9, 0.03, 0.03])
+    known = np.sort(p[np.isfinite(p)])
+    by_hand = [min(5 * known[j] / (j + 1) for j in range(i, 5)) for i in range(5)]
+    adjusted = benjamini_hochberg(p)
+    assert np.isnan(adjusted[2])
+    np.testing.assert_allclose(np.sort(adjusted[np.isfinite(p)]), by_hand)
+    assert np.isnan(benjamini_hochberg([np.nan])).all()
