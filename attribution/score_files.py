@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xaibench.data.files.bigwig import bigwig_values
 from xaibench.dna.encoding import LETTERS, to_codes
 from xaibench.errors import UsageError
 from xaibench.nn.restore import is_narrow
@@ -94,31 +95,11 @@ def read_score_table(path: Path, reading: Reading, known: Codes) -> ScoreTable:
         )
 
 
-def is_track(path: Path) -> bool:
-    """Whether a file holds scores by their place in a genome."""
-    return path.suffix.lower() in (".bw", ".bigwig")
-
-
 def read_track(path: Path, intervals: Intervals, rows: NDArray[np.intp], length: int) -> Scores:
-    """``(interval, position)``: the values of a bigWig at these rows of the intervals, in the
-    direction of their strands; NaN where it has none, and behind the end of an interval."""
-    open_track = _library("pybigtools", "bigWig").open
-    scores = np.full((len(intervals), length), np.nan, np.float32)
-    with _whole(path), warnings.catch_warnings():
-        # pybigtools warns that positions without a value are NaN since 0.3, which is what we want
-        warnings.simplefilter("ignore", DeprecationWarning)
-        track = open_track(str(path))
-        sizes = track.chroms()
-        for row in rows.tolist():
-            chromosome, start, end = _place(intervals, row)
-            if chromosome in sizes and end <= sizes[chromosome]:
-                values = np.asarray(track.values(chromosome, start, end), np.float32)
-                scores[row, : end - start] = values[:: int(intervals.strands[row])]
-    return scores
-
-
-def _place(intervals: Intervals, row: int) -> tuple[str, int, int]:
-    return intervals.chromosomes[row], int(intervals.starts[row]), int(intervals.ends[row])
+    """``(interval, position)``: the values of a bigWig (``bigwig.bigwig_values``); ScoresError
+    where it cannot be read."""
+    with _whole(path):
+        return bigwig_values(path, intervals, rows, length)
 
 
 # Arrays by name
@@ -208,6 +189,8 @@ def _whole(path: Path) -> Iterator[None]:
         yield
     except ScoresError:
         raise
+    except UsageError as error:
+        raise ScoresError(str(error)) from None
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         remedy = (

@@ -12,12 +12,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from xaibench.data.files.bigwig import is_bigwig
 from xaibench.dna.encoding import lengths, reverse_complement
 from xaibench.errors import NotApplicable
 from xaibench.shapes import Codes, Scores
 from xaibench.values import Intervals, Sequences
 
-from .score_files import Reading, ScoresError, ScoreTable, is_track, read_score_table, read_track
+from .score_files import Reading, ScoresError, ScoreTable, read_score_table, read_track
 
 Match = Literal["", "sequence", "interval", "order"]
 
@@ -109,7 +110,7 @@ def matched_file(
     by_letters: dict[bytes, int] = {}
     for row, letters in enumerate(_letters(split.codes)):
         by_letters.setdefault(letters, row)
-    if is_track(path):
+    if is_bigwig(path):
         table, rows, reverse = _along_genome(path, split)
         return MatchedFile(table, rows, reverse, by_letters, "interval")
     table = read_score_table(path, reading, split.codes)

@@ -93,6 +93,11 @@ class DNABert2(nn.Module):
         sites = self.bert.embeddings(inputs.transpose(1, 2))
         return torch.stack(self.bert.encoder.weights(sites), dim=1)
 
+    def output_projections(self) -> list[nn.Module]:
+        """What the outputs of the heads of each layer enter."""
+        layers = (layer for layer in self.bert.encoder.layer if isinstance(layer, Layer))
+        return [layer.attention.output.dense for layer in layers]
+
     def forward(self, inputs: Tensor, valid: Tensor | None = None) -> Tensor:
         """Embeddings ``(N, width, S)`` -> logits ``(N, class)``; ``valid`` ``(N, S)`` is False at
         tokens that are padding."""

@@ -72,6 +72,10 @@ class Transformer(nn.Module):
             sites = layer(sites)
         return torch.stack(weights, dim=1)
 
+    def output_projections(self) -> list[nn.Module]:
+        """What the outputs of the heads of each layer enter."""
+        return [layer.gather for layer in self.layers if isinstance(layer, EncoderLayer)]
+
     def forward(self, inputs: Tensor) -> Tensor:
         features = self._features(inputs)
         attended = self.attend(self._weights(features), features)

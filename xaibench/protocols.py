@@ -92,6 +92,15 @@ class HasAttentions(Protocol):
         """``(N, C, S)`` -> ``(N, layer, head, site, site)``; what a site pays to each; sum 1."""
 
 
+@runtime_checkable
+class HasHeads(HasAttentions, Protocol):
+    """A classifier whose heads can be taken out one by one."""
+
+    def output_projections(self) -> list[Any]:
+        """The module of each layer whose input ``(N, site, head x width)`` is what its heads put
+        out, side by side, in the order of those of ``attentions``."""
+
+
 class Method(Protocol):
     """``(model, inputs, target, *, options) -> scores (N, S) or contributions (N, C, S)``.
 

@@ -185,7 +185,7 @@ def _heat_map(
     width, height = max(left + across + beside, PANEL_WIDTH), above + down + 34
     with canvas(width, height) as figure:
         axes = add_axes(figure, Margins(left, above, width - left - across, 34))
-        _draw_cells(axes, table)
+        draw_cells(axes, table)
         box = axes.get_window_extent()
         for k, name in enumerate(rows):
             write(figure, (left - AIR, box.y1 - ROW * (k + 0.5)), name, ha="right")
@@ -201,7 +201,8 @@ def _heat_map(
     return figure, axes
 
 
-def _draw_cells(axes: Axes, table: pd.DataFrame) -> None:
+def draw_cells(axes: Axes, table: pd.DataFrame) -> None:
+    """Numbers in [-1, 1] and their colours, a cell each."""
     values = table.to_numpy(float)
     texts = np.array([[number(value, 2) for value in row] for row in values])
     small = {"fontsize": SMALL, "color": INK}

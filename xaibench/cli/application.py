@@ -11,6 +11,7 @@ from xaibench.terminal import echo
 
 from .data import audit, fetch, list_sets
 from .explain import explain
+from .heads import attention_heads
 from .plugins import check, check_model, list_
 from .pretrain import pretrain
 from .reports import compare, report
@@ -36,6 +37,7 @@ def _add(commands: typer.Typer, function: Callable[..., Any], name: str | None =
 
 _add(app, run)
 _add(app, explain)
+_add(app, attention_heads, "heads")
 _add(app, report)
 _add(app, compare)
 _add(app, list_, "list")

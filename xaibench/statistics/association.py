@@ -51,7 +51,8 @@ _FLAT = 1e-3
 """Below this ``w`` the difference of ``1/v`` and ``1/w`` is lost in rounding, and next to none."""
 
 _NOTHING_LEFT = 1e-9
-"""The part of their length that ranks must keep when what goes with the nuisance is taken out."""
+"""The part of their length that ranks must keep when what goes with the nuisance is taken out, and
+of a variance: less is rounding."""
 
 _CELLS = 30_000_000
 """Correlations of shifts that are in memory together: 240 MB."""
@@ -73,8 +74,8 @@ class Associations(NamedTuple):
     ``mean`` is the mean over sequences of Spearman's correlation, in [-1, 1], ``low, high`` its
     95 % interval (*Student's* t over sequences), and ``sequences`` how many have one: both vary in
     it. ``p_shift`` and ``p_exchange`` are two-sided, of the circular shifts and of the exchange,
-    and NaN with fewer than ``FEWEST_SEQUENCES`` sequences. Exchanged are sequences with as many places, all
-    of them known.
+    and NaN with fewer than ``FEWEST_SEQUENCES`` sequences. Exchanged are sequences with as many
+    places, all of them known.
     """
 
     mean: Float
@@ -194,7 +195,7 @@ def _correlations(ranked: _Ranked) -> Float:
         products = ranked.first[:, :, 0] @ ranked.second.transpose(0, 2, 1)
     else:
         products = np.einsum("nfpt,npt->nfp", ranked.first, ranked.second)
-    varies = ranked.first.any(axis=3) & ranked.second.any(axis=2)[:, None]
+    varies = np.any(ranked.first != 0, axis=3) & np.any(ranked.second != 0, axis=2)[:, None]
     correlations: Float = np.where(varies, products, np.nan)
     return correlations
 
@@ -334,7 +335,9 @@ def _p_of_exchange(ranked: list[_Ranked]) -> Float:
             exchanged[number] += rows.sum()
     with np.errstate(divide="ignore", invalid="ignore"):
         p = 2 * special.ndtr(-np.abs(excess) / np.sqrt(variance))
-    tested: Float = np.where((variance > 0) & (exchanged >= FEWEST_SEQUENCES), p, np.nan)
+    tested: Float = np.where(
+        (variance > _NOTHING_LEFT) & (exchanged >= FEWEST_SEQUENCES), p, np.nan
+    )
     return tested
 
 

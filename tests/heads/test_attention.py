@@ -1,0 +1,216 @@
+"""What heads attend to, tracks along sites, and which heads follow which."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from xaibench.dna.encoding import to_codes
+from xaibench.errors import NotApplicable, UsageError
+from xaibench.heads.association import associations_of
+from xaibench.heads.attention import HeadScores, head_scores
+from xaibench.heads.summary import sentence
+from xaibench.heads.tracks import Track, require_different, track_along_tokens, track_named
+from xaibench.nn.layers import one_hot
+from xaibench.values import Intervals, Sequences, TokenSites
+
+MOTIF = "TATAAA"
+
+
+def sequences_of(letters, **columns):
+    codes = to_codes(letters)
+    labels = np.arange(len(codes)) % 2
+    names = tuple(f"s{row}" for row in range(len(codes)))
+    return Sequences(codes, labels, names, ("a", "b"), **columns)
+
+
+class Attending(nn.Module):
+    """One layer of four heads: the third attends to TATAAA, the others to places and distances."""
+
+    def encode(self, codes):
+        return one_hot(codes)
+
+    def forward(self, inputs):
+        return inputs[:, :2].mean(2)
+
+    def attentions(self, inputs):
+        count, _, length = inputs.shape
+        place = torch.arange(length, dtype=torch.float32)
+        wanted = one_hot(torch.from_numpy(to_codes([MOTIF])))
+        start = (torch.conv1d(inputs, wanted) == len(MOTIF)).float()
+        inside = torch.conv_transpose1d(start, torch.ones(1, 1, len(MOTIF)))[:, 0]
+        energies = torch.stack(
+            [
+                (-(place[:, None] - place).abs() / 4).expand(count, -1, -1),
+                torch.sin(place / 3).expand(count, length, -1),
+                (3 * inside[:, None] + torch.cos(place / 2)).expand(-1, length, -1),
+                -(place / 20).expand(count, length, -1),
+            ],
+            dim=1,
+        )
+        return torch.softmax(energies, dim=3)[:, None]
+
+
+class Tokens(nn.Module):
+    """Three tokens between [CLS] and [SEP], of which the last covers an unknown base alone."""
+
+    pooled_site = 0
+
+    def __init__(self, weights):
+        super().__init__()
+        self.given = weights
+
+    def encode(self, codes):
+        return codes[:, None, :5].float()
+
+    def forward(self, inputs, valid=None):
+        return inputs[:, 0, :2]
+
+    def reference(self, inputs):
+        return inputs
+
+    def token_sites(self, codes):
+        spans = np.array([[0, 0], [0, 2], [2, 5], [5, 6], [0, 0]])
+        every = np.broadcast_to(spans, (len(codes), 5, 2))
+        return TokenSites(every, np.ones(every.shape[:2], np.bool_))
+
+    def attentions(self, inputs):
+        return self.given.expand(len(inputs), *self.given.shape)
+
+
+def test_what_a_token_receives_by_hand():
+    paid = torch.tensor(
+        [
+            [0.2, 0.1, 0.3, 0.2, 0.2],
+            [0.5, 0.1, 0.3, 0.1, 0.0],  # of what it pays to tokens: 1/4 and 3/4
+            [0.1, 0.4, 0.4, 0.1, 0.0],  # 1/2 and 1/2
+            [0.1, 0.9, 0.0, 0.0, 0.0],
+            [0.1, 0.9, 0.0, 0.0, 0.0],
+        ]
+    )
+    model, codes = Tokens(paid[None, None]), to_codes(["ACGTAN"])
+    expected = {
+        "maximum": [0.5, 0.75],
+        "mean": [0.375, 0.625],
+        "pooled": [0.25, 0.75],
+    }
+    for received, scores in expected.items():
+        (measured,) = head_scores(model, codes, received=received)
+        np.testing.assert_allclose(measured.scores[0, 0], scores, rtol=1e-6)
+        assert measured.spans.tolist() == [[0, 2], [2, 5]]
+
+
+def test_a_model_without_attention_is_not_asked():
+    with pytest.raises(NotApplicable, match="eager attention"):
+        next(head_scores(nn.Linear(1, 1), to_codes(["ACGT"])))
+    with pytest.raises(NotApplicable, match="no single site"):
+        next(head_scores(Attending(), to_codes(["ACGT"]), received="pooled"))
+
+
+def test_tracks_by_hand():
+    sequences = sequences_of(["ACGTN", "GGC"])
+    nan = np.nan
+    expected = {
+        "gc": [[0, 1, 1, 0, nan], [1, 1, 1, nan, nan]],
+        "cpg": [[0, 1, 1, 0, nan], [0, 0, 0, nan, nan]],
+        "position": [[0, 1, 2, 3, nan], [0, 1, 2, nan, nan]],
+        "centre": [[1.5, 0.5, 0.5, 1.5, nan], [1, 0, 1, nan, nan]],
+    }
+    for name, values in expected.items():
+        np.testing.assert_array_equal(track_named(name, sequences).values, values)
+    motif = track_named("box=TATAAA", sequences_of(["CCTATAAACC", "GTTTATAGGG"]))
+    assert motif.name == "box"
+    assert motif.values.astype(int).tolist() == [
+        [0, 0, 1, 1, 1, 1, 1, 1, 0, 0],
+        [0, 1, 1, 1, 1, 1, 1, 0, 0, 0],  # on the other strand
+    ]
+
+
+def test_a_track_of_intervals_is_in_the_direction_of_the_strand(tmp_path):
+    places = Intervals(
+        ("chr1", "chr1"), np.array([10, 10]), np.array([16, 16]), np.array([1, -1], np.int8)
+    )
+    sequences = sequences_of(["ACGTAC", "GTACGT"], intervals=places)
+    bed = tmp_path / "sites.bed"
+    bed.write_text("chr1\t12\t13\nchr1\t15\t90\n")
+    values = track_named(str(bed), sequences).values
+    assert values.astype(int).tolist() == [[0, 0, 1, 0, 0, 1], [1, 0, 0, 1, 0, 0]]
+
+
+def test_a_token_has_the_mean_of_what_is_known():
+    track = Track("t", np.array([[1.0, np.nan, 3.0, 5.0, np.nan]]))
+    spans = np.array([[[0, 0], [0, 2], [1, 4], [4, 5]]])
+    np.testing.assert_array_equal(track_along_tokens(track, spans), [[np.nan, 1, 4, np.nan]])
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("nonsense", "expected gc, cpg, position, centre, truth, a motif"),
+        ("truth", "does not say where its motifs are"),
+        ("missing.bed", "no file"),
+        ("values.bigWig", "no file"),
+    ],
+)
+def test_what_is_no_track_is_named_in_one_line(named, message):
+    with pytest.raises(UsageError, match=message) as raised:
+        track_named(named, sequences_of(["ACGTACGT"]))
+    assert "\n" not in str(raised.value)
+
+
+def test_two_tracks_of_one_name_are_refused():
+    twice = [Track("gc", np.zeros((1, 1)))] * 2
+    with pytest.raises(UsageError, match="expected each name once"):
+        require_different(twice)
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """A hundred sequences of 40, each with one TATAAA."""
+    generator = np.random.default_rng(0)
+    codes = generator.integers(0, 4, (100, 40)).astype(np.uint8)
+    for row, start in enumerate(generator.integers(0, 34, 100)):
+        codes[row, start : start + 6] = to_codes([MOTIF])[0]
+    return Sequences(codes, np.zeros(100, np.int64), tuple(map(str, range(100))), ("a", "b"))
+
+
+def test_the_one_head_that_attends_to_a_motif_is_found_alone(planted):
+    generator = np.random.default_rng(1)
+    noise = generator.normal(size=(20, 100, 44))
+    smooth = np.lib.stride_tricks.sliding_window_view(noise, 5, axis=2).mean(axis=3)
+    random = [Track(f"noise {number}", values) for number, values in enumerate(smooth)]
+    motif = track_named(MOTIF, planted)
+    shuffled = [
+        Track(f"shuffled {number}", motif.values[generator.permutation(100)])
+        for number in range(20)
+    ]
+    table = associations_of(head_scores(Attending(), planted.codes), [motif, *random, *shuffled])
+    found = table[table["associated"]]
+    assert found[["layer", "head", "track"]].to_numpy().tolist() == [[0, 2, MOTIF]]
+    assert found["mean"].item() > 0.4
+    assert len(table) == 4 * 41
+    ordered = sentence(table[(table["head"] == 2)])
+    assert ordered.startswith(f"attends to {MOTIF} (rho 0.")
+    assert sentence(table[table["head"] == 0]) == "goes with none of 41 tracks"
+
+
+def test_a_track_by_position_alone_has_no_exchange(planted):
+    table = associations_of(
+        head_scores(Attending(), planted.codes), [track_named("position", planted)]
+    )
+    assert table["p_exchange"].isna().all()
+    assert not table["associated"].any()
+    assert (table["p_shift"].fillna(1) < 0.01).any()
+
+
+def test_nuisance_tracks_are_taken_out():
+    generator = np.random.default_rng(2)
+    values = generator.random((30, 20))
+    track, other = Track("t", values + 0.1 * generator.random((30, 20))), Track("gc", values)
+    spans = np.stack([np.arange(20), np.arange(1, 21)], axis=1)
+    scores = [
+        HeadScores(row, spans, (values[row] + 0.1 * generator.random(20))[None, None])
+        for row in range(30)
+    ]
+    assert associations_of(scores, [track])["mean"].item() > 0.9
+    assert abs(associations_of(scores, [track], [other])["mean"].item()) < 0.3

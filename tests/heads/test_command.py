@@ -1,0 +1,59 @@
+"""``xaibench heads`` on a run."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+PAGE = (Path(__file__).parents[2] / "docs" / "heads.md").read_text()
+
+PLAN = """
+dataset: {name: planted, train: 40, test: 30, length: 40}
+seeds: [0, 1]
+training: {epochs: 1}
+models:
+  transformer: {width: 6, heads: 2, layers: 1, hidden: 4, kernel: 5}
+  cnn: {filters: [2], kernels: [7]}
+attribution: [saliency]
+metrics: [effective_positions]
+sequences: 2
+controlled: 0
+reports: [markdown]
+"""
+
+
+def test_a_run_to_tables_pages_and_maps(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(PLAN)
+    assert call("run", "mine.yaml", "--jobs", 1)[0] == 0
+    (command,) = re.findall(r"^xaibench (heads .*)$", PAGE, flags=re.MULTILINE)
+    code, out, err = call(*command.split())
+    assert code == 1  # the CNN has no heads, and says so
+    assert "failed: cnn, seed 0: the model does not give its attention" in err
+    folder = tmp_path / "runs" / "mine" / "heads"
+    heads = pd.read_csv(folder / "heads.csv", dtype={"replicate": str})
+    assert heads[["model", "replicate", "layer", "head", "track"]].to_numpy().tolist() == [
+        ["transformer", seed, 0, head, track]
+        for seed in ("0", "1")
+        for head in (0, 1)
+        for track in ("gc", "TATAAA", "truth")
+    ]
+    assert (heads["sequences"] <= 30).all()
+    assert heads["mean"].abs().max() <= 1
+    tests = pd.read_csv(folder / "ablation_tests.csv")
+    assert set(tests["heads"]) == {1}
+    assert set(tests.loc[tests["by"] == "strength", "replicates"]) == {2}
+    page = (folder / "heads.md").read_text()
+    assert page.count("\n- transformer, ") == 4
+    written = {path.name for path in folder.iterdir()}
+    assert {"ablations.csv", "head_map_6.svg", "head_map_6.png"} <= written
+    assert {line.rpartition("/")[2] for line in out.splitlines()} == written
+    again = (folder / "ablations.csv").read_bytes()
+    call(*command.split(), "--model", "transformer")
+    assert (folder / "ablations.csv").read_bytes() == again
+
+
+def test_what_cannot_be_is_one_line_before_anything_is_computed(call, tmp_path):
+    code, out, err = call("heads", tmp_path / "nothing")
+    assert (code, out) == (2, "")
+    assert len(err.strip().splitlines()) == 1

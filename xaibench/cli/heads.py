@@ -1,0 +1,66 @@
+"""``xaibench heads``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xaibench.heads.options import RANDOM_SETS, Fill, HeadOptions, Received
+from xaibench.terminal import echo
+
+from .options import Plugins, fail
+
+
+def attention_heads(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    tracks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--track",
+            help="gc, cpg, position, centre, truth, a motif (TBP, MA0139.1, TATAAA), a .bed or "
+            ".bigWig file [gc, cpg, and truth where it is known]. Repeatable.",
+        ),
+    ] = None,
+    nuisance: Annotated[
+        list[str] | None,
+        typer.Option(help="A track that is taken out of heads and tracks first. Repeatable."),
+    ] = None,
+    received: Annotated[
+        Received, typer.Option(help="Attention of a site: maximum or mean over sites, or pooled.")
+    ] = "maximum",
+    ablate: Annotated[
+        list[float] | None,
+        typer.Option(min=0, max=100, help="Percent of the heads to take out. Repeatable."),
+    ] = None,
+    fill: Annotated[Fill, typer.Option(help="What stands for a lost head: zero or mean.")] = "zero",
+    draws: Annotated[int, typer.Option(min=20, help="Random sets of heads.")] = RANDOM_SETS,
+    sequences: Annotated[int, typer.Option(min=1, help="Of the test split at most.")] = 1000,
+    models: Annotated[
+        list[str] | None, typer.Option("--model", help="One of RUN [all]. Repeatable.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Where the files go [RUN/heads].")
+    ] = None,
+    plugins: Plugins = None,
+    threads: Annotated[int, typer.Option(min=1, max=1000, help="Torch threads.")] = 1,
+) -> None:
+    """Ask which attention heads follow what is known of a sequence, and what their loss does."""
+    from xaibench.heads.analysis import heads_of_run
+    from xaibench.heads.writing import written
+    from xaibench.runs.workers import on_threads
+
+    options = HeadOptions(
+        tracks=tuple(tracks or ()),
+        nuisance=tuple(nuisance or ()),
+        received=received,
+        shares=tuple(percent / 100 for percent in ablate or ()),
+        fill=fill,
+        draws=draws,
+        sequences=sequences,
+        models=tuple(models or ()),
+    )
+    with on_threads(threads):
+        tables = heads_of_run(run, options, plugins=tuple(plugins or ()))
+    for path in written(tables, folder or run / "heads"):
+        echo(path)
+    fail(list(tables.failures))

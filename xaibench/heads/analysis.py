@@ -1,0 +1,146 @@
+"""The heads of the models of a run, against tracks: from its folder to tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from xaibench.artefacts.given_weights import described_model, replicate_name
+from xaibench.artefacts.job import Work, prepare
+from xaibench.artefacts.models import model_artefact, stored_classifier
+from xaibench.artefacts.trained_models import TrainedModel, trained_models
+from xaibench.errors import Missing, ModelError, NotApplicable, UsageError, message_of
+from xaibench.nn.devices import device_named
+from xaibench.progress import announce_if_slow
+from xaibench.results.manifest import job_of_folder
+from xaibench.shapes import Float
+from xaibench.storage.artefacts import OK
+from xaibench.values import Sequences
+
+from .ablation import ablation_tests, ablations
+from .association import associations_of
+from .attention import head_scores
+from .options import HeadOptions
+from .tracks import TRUTH_TRACK, Track, require_different, track_named
+
+
+@dataclass(frozen=True, slots=True)
+class HeadTables:
+    """What the functions of these names make, with the columns ``model`` and ``replicate`` (the
+    seed, or the file of weights); ``failures`` are a line each."""
+
+    associations: pd.DataFrame
+    ablations: pd.DataFrame
+    ablation_tests: pd.DataFrame
+    failures: tuple[str, ...]
+
+
+def heads_of_run(
+    folder: Path, options: HeadOptions, *, plugins: tuple[str, ...] = ()
+) -> HeadTables:
+    """The tables of every trained model of a run that gives its attention.
+
+    UsageError, one line, before anything is computed, where the folder, a track or a model is none.
+    """
+    job = job_of_folder(folder, plugins)
+    device_named(job.plan.device)
+    with announce_if_slow("reading the data"):
+        work = prepare(job)
+    sequences = _first(work.splits.test, options.sequences)
+    tracks, nuisance = (
+        [track_named(each, sequences, source=job.source) for each in named]
+        for named in (options.tracks or _known_tracks(sequences), options.nuisance)
+    )
+    require_different(tracks)
+    tables: dict[str, list[pd.DataFrame]] = {"associations": [], "ablations": []}
+    failures = []
+    for trained in _chosen_models(work, options.models):
+        about = {"model": trained.name, "replicate": replicate_name(job.plan, trained)}
+        try:
+            classifier = _classifier(work, trained)
+            tables_of_model = _tables(classifier, sequences, tracks, nuisance, options)
+        except (Missing, ModelError, NotApplicable) as error:
+            failures.append(f"{described_model(job.plan, trained)}: {message_of(error)}")
+            continue
+        for name, table in tables_of_model.items():
+            tables[name].append(table.assign(**about))
+    whole = {name: _joined(parts) for name, parts in tables.items()}
+    compared = [
+        ablation_tests(part).assign(model=model)
+        for model, part in (whole["ablations"].groupby("model") if len(whole["ablations"]) else ())
+    ]
+    return HeadTables(whole["associations"], whole["ablations"], _joined(compared), tuple(failures))
+
+
+def _known_tracks(sequences: Sequences) -> tuple[str, ...]:
+    return ("gc", "cpg") if sequences.evidence is None else ("gc", "cpg", TRUTH_TRACK)
+
+
+def _tables(
+    classifier: Any,
+    sequences: Sequences,
+    tracks: Sequence[Track],
+    nuisance: Sequence[Track],
+    options: HeadOptions,
+) -> dict[str, pd.DataFrame]:
+    """Of one trained model."""
+    scores = head_scores(classifier, sequences.codes, received=options.received)
+    associated = associations_of(scores, tracks, nuisance)
+    if not options.shares:
+        return {"associations": associated}
+    ablated = ablations(
+        classifier,
+        sequences,
+        strengths(associated),
+        options.shares,
+        fill=options.fill,
+        draws=options.draws,
+    )
+    return {"associations": associated, "ablations": ablated}
+
+
+def strengths(associated: pd.DataFrame) -> dict[str, Float]:
+    """By track the mean correlation of each head ``(layer, head)``; a track that is known of no
+    head is left out."""
+    tables = {
+        str(track): part.pivot(index="layer", columns="head", values="mean").to_numpy(float)
+        for track, part in associated.groupby("track", sort=False)
+    }
+    return {track: table for track, table in tables.items() if np.isfinite(table).any()}
+
+
+def _classifier(work: Work, trained: TrainedModel) -> Any:
+    status, reason = work.store.outcome(model_artefact(work, trained).spec)
+    if status != OK:
+        raise Missing(status, f"it is not in the run ({reason}); run its command again")
+    return stored_classifier(work, trained)
+
+
+def _chosen_models(work: Work, models: tuple[str, ...]) -> Iterator[TrainedModel]:
+    for name in models:
+        if name not in work.plan.models:
+            known = ", ".join(work.plan.models)
+            raise UsageError(f"--model {name}: not in the run, which has {known}")
+    for trained in trained_models(work.plan):
+        if not models or trained.name in models:
+            yield trained
+
+
+def _first(sequences: Sequences, count: int) -> Sequences:
+    """Evenly over all of them, for classes often come in blocks."""
+    rows = np.linspace(0, len(sequences) - 1, min(count, len(sequences)))
+    return sequences.take(rows.astype(np.intp))
+
+
+def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """One table, which model and replicate in front."""
+    if not parts:
+        return pd.DataFrame()
+    whole = pd.concat(parts, ignore_index=True)
+    front = [name for name in ("model", "replicate") if name in whole]
+    return whole[[*front, *(name for name in whole if name not in front)]]

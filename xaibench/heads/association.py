@@ -1,0 +1,79 @@
+"""Which heads follow which tracks: a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from xaibench.errors import NotApplicable
+from xaibench.shapes import Float
+from xaibench.statistics.association import FEWEST_SEQUENCES, Along, associations
+from xaibench.statistics.corrections import benjamini_hochberg
+
+from .attention import HeadScores
+from .tracks import Track, track_along_tokens
+
+FALSE_DISCOVERIES = 0.05
+"""Of the false discovery rate."""
+
+
+def associations_of(
+    scores: Iterable[HeadScores], tracks: Sequence[Track], nuisance: Sequence[Track] = ()
+) -> pd.DataFrame:
+    """A row per layer, head and track: ``mean`` (of Spearman's correlation within sequences, in
+    [-1, 1]), ``low, high``, ``sequences``, ``p_shift``, ``q_shift``, ``p_exchange``,
+    ``q_exchange``, ``associated``, ``reason``.
+
+    Tracks are the means over the nucleotides of a site. ``nuisance`` is taken out of both first.
+    ``q`` is Benjamini and Hochberg's, over all rows; ``associated`` where both are below
+    ``FALSE_DISCOVERIES``.
+    """
+    sequences, shape = [], (0, 0)
+    for each in scores:
+        shape = each.scores.shape[:2]
+        sequences.append(
+            Along(
+                each.scores.reshape(-1, each.scores.shape[2]),
+                _along(tracks, each),
+                _known(_along(nuisance, each)) if nuisance else None,
+            )
+        )
+    if not sequences:
+        raise NotApplicable("expected sequences, got none")
+    measured = associations(sequences)
+    layers, heads = np.indices(shape).reshape(2, -1)
+    count = len(tracks)
+    columns = {name: np.ravel(values) for name, values in measured._asdict().items()}
+    q_shift, q_exchange = (benjamini_hochberg(columns[name]) for name in ("p_shift", "p_exchange"))
+    return pd.DataFrame(
+        {
+            "layer": np.repeat(layers, count),
+            "head": np.repeat(heads, count),
+            "track": [track.name for track in tracks] * len(layers),
+            **columns,
+            "q_shift": q_shift,
+            "q_exchange": q_exchange,
+            "associated": (q_shift < FALSE_DISCOVERIES) & (q_exchange < FALSE_DISCOVERIES),
+            "reason": np.where(
+                columns["sequences"] < FEWEST_SEQUENCES,
+                f"head and track vary in fewer than {FEWEST_SEQUENCES} sequences",
+                "",
+            ),
+        }
+    )
+
+
+def _along(tracks: Sequence[Track], scores: HeadScores) -> Float:
+    """``(track, S)``: the tracks along the sites of one sequence."""
+    spans = scores.spans[None]
+    rows = [track._replace(values=track.values[scores.row][None]) for track in tracks]
+    return np.concatenate([track_along_tokens(row, spans) for row in rows])
+
+
+def _known(nuisance: Float) -> Float:
+    """What is unknown of a nuisance is its mean: it takes nothing out there."""
+    with np.errstate(invalid="ignore"):
+        means = np.nan_to_num(np.nanmean(nuisance, axis=1, keepdims=True))
+    return np.where(np.isnan(nuisance), means, nuisance)

@@ -1,0 +1,92 @@
+"""What each head of a model attends to, per site of a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xaibench.dna.tokens import TokenSpans
+from xaibench.errors import NotApplicable
+from xaibench.nn.inference import device_of, evaluating, explained_rows
+from xaibench.nn.sites import buckets, has_tokens, token_sites
+from xaibench.nn.view import encoded
+from xaibench.plugins.fence import fenced
+from xaibench.protocols import HasAttentions
+from xaibench.shapes import Codes, Float
+from xaibench.values import N
+
+from .options import Received
+
+
+class HeadScores(NamedTuple):
+    """One sequence: ``row`` is its number, ``spans`` ``(S, 2)`` what each site covers in
+    nucleotides, and ``scores`` ``(layer, head, S)`` what it receives, in [0, 1]."""
+
+    row: int
+    spans: NDArray[np.int64]
+    scores: Float
+
+
+def head_scores(
+    model: Any, codes: Codes, *, received: Received = "maximum"
+) -> Iterator[HeadScores]:
+    """The scores of every head, per sequence, not in their order.
+
+    Sites that cover no known nucleotide (``[CLS]``, ``[SEP]``, padding) are left out, and what a
+    site pays to the others sums to 1 again. NotApplicable where the model gives no attention
+    between its sites, or reads its logits from none of them and ``pooled`` is asked for.
+    """
+    if not isinstance(model, HasAttentions):
+        raise NotApplicable(
+            "the model does not give its attention: expected attentions(inputs) -> (N, layer, "
+            "head, site, site); load a network of transformers with eager attention"
+        )
+    pooled = getattr(model, "pooled_site", None)
+    if received == "pooled" and pooled is None:
+        raise NotApplicable("the model reads its logits from no single site, as [CLS] is one")
+    for rows, weights, spans in _batches(model, codes):
+        for row, layers, covered in zip(rows.tolist(), weights, spans, strict=True):
+            inside = _covers_a_base(codes[row], covered)
+            yield HeadScores(row, covered[inside], _received(layers, inside, received, pooled))
+
+
+def _batches(
+    model: Any, codes: Codes
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32], TokenSpans]]:
+    """The rows of a batch, its attention ``(n, layer, head, S, S)``, and its spans."""
+    by_sites = buckets(model, codes)
+    order = by_sites.sorted(np.arange(len(codes)))
+    most = explained_rows(codes.shape[1], device_of(model))
+    for batch in by_sites.batches(slice(0, len(codes)), most):
+        part = codes[order[batch]]
+        spans = token_sites(model, part).spans if has_tokens(model) else _of_nucleotides(part)
+        with fenced(), evaluating(model):
+            weights = model.attentions(encoded(model, part))
+        yield order[batch], weights.float().cpu().numpy(), spans[:, : weights.shape[-1]]
+
+
+def _of_nucleotides(codes: Codes) -> TokenSpans:
+    starts = np.arange(codes.shape[1])
+    return np.broadcast_to(np.stack([starts, starts + 1], axis=1), (*codes.shape, 2))
+
+
+def _covers_a_base(codes: Codes, spans: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """``(S,)``: whether a known nucleotide is among those of the site."""
+    known = np.concatenate([[0], np.cumsum(codes != N)])
+    covers: NDArray[np.bool_] = known[spans[:, 1]] > known[spans[:, 0]]
+    return covers
+
+
+def _received(
+    layers: NDArray[np.float32], inside: NDArray[np.bool_], received: Received, pooled: int | None
+) -> Float:
+    """``(layer, head, S)`` of the attention ``(layer, head, S, S)`` of one sequence."""
+    paid = layers[..., inside].astype(np.float64)
+    paying = inside if pooled is None or received != "pooled" else np.array([pooled])
+    paid = paid[:, :, paying]
+    paid /= np.maximum(paid.sum(axis=3, keepdims=True), np.finfo(np.float64).tiny)
+    scores: Float = paid.max(axis=2) if received == "maximum" else paid.mean(axis=2)
+    return scores

@@ -1,0 +1,31 @@
+"""What may be asked of heads; without torch, for the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Received = Literal["maximum", "mean", "pooled"]
+"""What makes one number of the attention that a site receives: its maximum over the sites that pay
+it (*Consens et al. 2025*), its mean, or what the site pays from which the logits are read."""
+
+Fill = Literal["zero", "mean"]
+"""What stands in for the output of a head."""
+
+RANDOM_SETS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class HeadOptions:
+    """``tracks`` (none: what is known without a file) and ``nuisance`` as ``track_named`` reads
+    them; ``shares`` of heads that are taken
+    out, none for no ablation; of at most ``sequences`` test sequences."""
+
+    tracks: tuple[str, ...] = ()
+    nuisance: tuple[str, ...] = ()
+    received: Received = "maximum"
+    shares: tuple[float, ...] = ()
+    fill: Fill = "zero"
+    draws: int = RANDOM_SETS
+    sequences: int = 1000
+    models: tuple[str, ...] = ()
