@@ -175,3 +175,13 @@ def test_the_largest_sum_has_a_p_that_is_not_too_small():
     rises = np.arange(6.0)[None]
     measured = associations([Along(rises, rises)] * 12)
     assert 6.0**-12 <= measured.p_shift.item() < 1e-7
+
+
+def test_places_that_are_counted_six_times_are_no_evidence():
+    """As those of overlapping 6-mers are, which would be six times as many where all are pooled."""
+    sequences = drawn(10)
+    repeated = [Along(*(np.repeat(each, 6, axis=1) for each in along[:2])) for along in sequences]
+    once, often = associations(sequences), associations(repeated)
+    np.testing.assert_allclose(often.mean, once.mean, atol=1e-12)
+    np.testing.assert_allclose(often.low, once.low, atol=1e-12)
+    assert (often.p_shift > once.p_shift**1.5 / 10).all()
