@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from xaibench.errors import NotApplicable
 from xaibench.nn.layers import WeightedSum
 from xaibench.protocols import method
+
+from .eager_attention import scaled_dot_product_attention
 
 
 @method(signed=False)
@@ -22,22 +25,27 @@ def attention(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
 
 @method()
 def attention_x_gradient(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
-    """The pooling weight of each site times the gradient of what is explained with respect to it,
-    ``(N, S)``, signed (after *Serrano and Smith 2019*).
+    """The weight of each site times the gradient of what is explained with respect to it, ``(N,
+    S)``, signed (after *Serrano and Smith 2019*).
 
-    NotApplicable for a model that does not pool by ``xaibench.nn.layers.WeightedSum``, or more than
-    once.
+    Weights are those of the model's one pool (``xaibench.nn.layers.WeightedSum``), or of its last
+    layer of self-attention: the mean over heads of what each site receives, from the site that the
+    logits are read from, or averaged over all where there is none. NotApplicable for a model with
+    several pools, and for one without a softmax over sites.
     """
     pools = [module for module in model.modules() if isinstance(module, WeightedSum)]
-    if len(pools) != 1:
+    if len(pools) > 1:
         raise NotApplicable(f"expected one WeightedSum in the model, got {len(pools)}")
-    weights, explained = _with_weights(model, pools[0], inputs)
+    recording = _with_weights if pools else _with_self_attention
+    weights, explained = recording(model, inputs)
     chosen = explained.gather(1, target.unsqueeze(1)).sum()
-    return weights.detach() * torch.autograd.grad(chosen, weights)[0]
+    product = weights.detach() * torch.autograd.grad(chosen, weights)[0]
+    return product if pools else _received(model, product.mean(1))
 
 
-def _with_weights(model: Any, pool: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """The weights ``(N, S)`` that a pool is given, on the graph, and the outputs of the model."""
+def _with_weights(model: Any, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """The weights ``(N, S)`` that the pool is given, on the graph, and the outputs of the model."""
+    pool = next(module for module in model.modules() if isinstance(module, WeightedSum))
     weights: list[Tensor] = []
     handle = pool.register_forward_pre_hook(lambda module, arguments: weights.append(arguments[0]))
     try:
@@ -45,6 +53,43 @@ def _with_weights(model: Any, pool: nn.Module, inputs: Tensor) -> tuple[Tensor, 
     finally:
         handle.remove()
     return weights[0], explained
+
+
+def _with_self_attention(model: Any, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """The weights ``(N, head, S, S)`` of the last layer, on the graph, and the outputs of the
+    model."""
+    with SelfAttention() as recorded:
+        explained: Tensor = model(inputs)
+    if recorded.weights is None:
+        raise NotApplicable("expected a WeightedSum or a softmax of self-attention, got neither")
+    return recorded.weights, explained
+
+
+class SelfAttention(TorchFunctionMode):
+    """In this context the last weights of self-attention are kept: what a softmax, or
+    ``scaled_dot_product_attention``, made of ``(N, head, S, S)``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights: Tensor | None = None
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        name = getattr(function, "__name__", "")
+        if name == "scaled_dot_product_attention":
+            attended = scaled_dot_product_attention(*args, **(kwargs or {}))
+            self._keep(attended.weights)
+            return attended.output
+        output = function(*args, **(kwargs or {}))
+        if name == "softmax":
+            self._keep(output)
+        return output
+
+    def _keep(self, weights: Tensor | None) -> None:
+        is_square = weights is not None and weights.ndim == 4 and len({*weights.shape[2:]}) == 1
+        if is_square and weights is not None and weights.requires_grad:
+            self.weights = weights
 
 
 @method(signed=False)
