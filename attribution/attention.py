@@ -58,14 +58,14 @@ def _with_weights(model: Any, inputs: Tensor) -> tuple[Tensor, Tensor]:
 def _with_self_attention(model: Any, inputs: Tensor) -> tuple[Tensor, Tensor]:
     """The weights ``(N, head, S, S)`` of the last layer, on the graph, and the outputs of the
     model."""
-    with SelfAttention() as recorded:
+    with LastAttention() as recorded:
         explained: Tensor = model(inputs)
     if recorded.weights is None:
         raise NotApplicable("expected a WeightedSum or a softmax of self-attention, got neither")
     return recorded.weights, explained
 
 
-class SelfAttention(TorchFunctionMode):
+class LastAttention(TorchFunctionMode):
     """In this context the last weights of self-attention are kept: what a softmax, or
     ``scaled_dot_product_attention``, made of ``(N, head, S, S)``."""
 

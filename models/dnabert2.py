@@ -50,7 +50,9 @@ class DNABert2(nn.Module):
         self,
         *,
         classes: int,
-        tokenizer: Path,
+        tokenizer: Annotated[
+            Path, Field(description="a tokenizer.json, or a folder that holds one")
+        ],
         width: Annotated[int, Field(ge=1, le=10_000)] = 768,
         layers: Annotated[int, Field(ge=1, le=100)] = 12,
         heads: Annotated[int, Field(ge=1, le=1000)] = 12,

@@ -23,6 +23,7 @@ from ..tables.discrimination import (
 from ..tables.failures import unmeasured
 from ..tables.leaderboard import by_seed, leaderboard, standings
 from ..tables.metrics import between_models, gaps, randomisation, stability
+from ..tables.model_agreement import model_agreements
 from ..tables.operators import agreement_of_operators, distances, least_agreement
 from ..tables.pairs import pairs
 from ..tables.pareto import score_and_cost
@@ -286,6 +287,20 @@ REPORT = (
         (compared_by_agreement,),
         per_model(matrices),
         figures=("agreement",),
+    ),
+    PlannedSection(
+        "model-agreement",
+        "Are two models explained alike?",
+        "Alike",
+        (
+            "Maps of the same sequences on two models, for the true label. They are alike beyond "
+            "what a position tells where they are more so than with the map of another sequence "
+            "of the class, and as alike as can be where they are as much so as the maps of two "
+            "trainings of one model. Scores of tokens are the same over several nucleotides, "
+            "which no map of single nucleotides is.",
+        ),
+        model_agreements,
+        folded=False,
     ),
     PlannedSection(
         "cost",

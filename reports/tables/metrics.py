@@ -128,6 +128,10 @@ def between_models(results: Results, model: str, other: str) -> Table | None:
         )
         for pair in pairs
     ]
+    described = [(metric, "") for metric in metrics_of(results, "complexity")]
+    columns += [
+        Measure(metric_under_operator(*pair), _rows_of_pair(rows, pair)) for pair in described
+    ]
     caption = f"{model} {MINUS} {other}: above 0, the method is better on {model}"
     table = grid(caption, columns, methods_of(results), terms=replicate_terms(results))
     return None if table is None else replace(table, folded=True)

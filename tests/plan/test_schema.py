@@ -103,7 +103,15 @@ def each_of(plan):
 @pytest.mark.parametrize("preset", presets())
 def test_every_preset_has_seeds_enough_for_intervals(preset):
     source = f"demo+{preset}" if preset in SIZES else preset
-    assert all(len(plan.seeds) >= 3 for plan in each_of(read_any(source)))
+    given = {"attnlrp": (f"models.dnabert2.tokenizer={__file__}",)}
+    plans = each_of(read_any(source, changes=given.get(preset, ())))
+    assert all(len(plan.seeds) >= 3 for plan in plans)
+
+
+def test_a_preset_that_needs_a_file_says_what_to_give():
+    expected = "models.dnabert2.tokenizer: field required: a tokenizer.json, or a folder that hol"
+    with pytest.raises(UsageError, match=expected):
+        read_plan("attnlrp")
 
 
 @pytest.mark.parametrize("preset", presets())

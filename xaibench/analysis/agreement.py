@@ -22,14 +22,14 @@ from xaibench.shapes import Mask, Scores
 from .summaries import mean_columns
 
 Compare = Callable[[list[Scores], Mask], NDArray[np.float64]]
-_MEASURES: dict[str, Compare] = {"spearman": pairwise_spearman, "overlap": pairwise_overlap}
+COMPARISONS: dict[str, Compare] = {"spearman": pairwise_spearman, "overlap": pairwise_overlap}
 
 
 def agreement(work: Work) -> pd.DataFrame:
     """How alike the maps of two methods are on the same model and seed, and on the diagonal those
     of one method under two seeds."""
     rows: list[dict[str, Any]] = []
-    for model, measure in product(work.plan.models, _MEASURES):
+    for model, measure in product(work.plan.models, COMPARISONS):
         rows += _between_methods(work, model, measure)
         rows += _between_seeds(work, model, measure)
     return pd.DataFrame(rows, columns=columns_of("agreement"))
@@ -37,7 +37,7 @@ def agreement(work: Work) -> pd.DataFrame:
 
 def _between_methods(work: Work, model: str, measure: str) -> Iterator[dict[str, Any]]:
     maps_of = {
-        method: _scores_by_seed(work, model, method, "scores") for method in work.plan.attribution
+        method: scores_by_seed(work, model, method, "scores") for method in work.plan.attribution
     }
     similarities: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
     for seed in seeds_of(work.plan, model):
@@ -46,7 +46,7 @@ def _between_methods(work: Work, model: str, measure: str) -> Iterator[dict[str,
             continue
         shared = min(len(maps_of[method][seed]) for method in methods)
         maps = [maps_of[method][seed][:shared] for method in methods]
-        matrix = _MEASURES[measure](maps, work.chosen.valid[:shared])
+        matrix = COMPARISONS[measure](maps, work.chosen.valid[:shared])
         for row, column in zip(*np.tril_indices(len(methods), -1), strict=True):
             pair = methods[column], methods[row]
             similarities.setdefault(pair, []).append(matrix[row, column])
@@ -60,17 +60,17 @@ def _between_seeds(work: Work, model: str, measure: str) -> Iterator[dict[str, A
     for method in work.plan.attribution:
         if replicates_share_scores(work, model, method):
             continue
-        maps = list(_scores_by_seed(work, model, method, OF_LABEL).values())
+        maps = list(scores_by_seed(work, model, method, OF_LABEL).values())
         if len(maps) < 2:
             continue
-        matrix = _MEASURES[measure](maps, work.chosen.valid[: len(maps[0])])
+        matrix = COMPARISONS[measure](maps, work.chosen.valid[: len(maps[0])])
         others = ~np.eye(len(maps), dtype=bool)
         values = np.stack([matrix[row][others[row]].mean(axis=0) for row in range(len(maps))])
         where = {"model": model, "method": method, "other": method, "measure": measure}
         yield {**where, **mean_columns(work, values, over_sequences=True)}
 
 
-def _scores_by_seed(work: Work, model: str, method: str, name: str) -> dict[int, Scores]:
+def scores_by_seed(work: Work, model: str, method: str, name: str) -> dict[int, Scores]:
     """By seed, the stored scores of a method."""
     replicates = replicates_of(work.plan, model)
     specs = {trained.seed: explained_spec(work, trained, method) for trained in replicates}

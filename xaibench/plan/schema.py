@@ -100,7 +100,7 @@ class Plan(BaseModel):
     device: str = DEFAULT_DEVICE
     controls: tuple[ControlName, ...] = tuple(CONTROLS)
     controlled: Annotated[int, Field(ge=0)] = 100
-    claims: Literal["attngen"] | None = None
+    claims: Literal["attngen", "attnlrp"] | None = None
     clusters: bool = False
     reference: str | None = None
     reports: Parts

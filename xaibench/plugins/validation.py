@@ -89,9 +89,17 @@ def _first_mistake(error: ValidationError, schema: Schema, where: str) -> str:
         place = ".".join(filter(None, [where, *outer])) or "plan"
         return f"{place}: unknown key {name!r}; {nearest(name, known)}"
     message = first["msg"].removeprefix("Value error, ")
-    if first["type"] in {"missing", "value_error"}:
+    if first["type"] == "missing":
+        return f"{key}: field required{_described(schema, [*map(str, first['loc'])])}"
+    if first["type"] == "value_error":
         return f"{key}: {message[0].lower()}{message[1:]}"
     return f"{key}: {message[0].lower()}{message[1:]}, got {first['input']!r}"
+
+
+def _described(schema: Schema, path: list[str]) -> str:
+    """What the field at ``path`` is, where it has a description."""
+    field = _inside(schema, path[:-1]).model_fields.get(path[-1])
+    return f": {field.description}" if field is not None and field.description else ""
 
 
 def _inside(schema: Schema, path: list[str]) -> Schema:

@@ -49,6 +49,16 @@ def one_of(name: str, allowed: Sequence[str], meaning: str, empty: str = "never"
 ANSWERS = ("yes", "no", "unknown")
 """Of a check of the self-test."""
 
+COMPARED = (
+    "same sequence",
+    "another sequence",
+    "random map",
+    "seeds of model",
+    "seeds of other_model",
+)
+"""Which maps ``model_agreement.csv`` compares: those of two models, what they are above where two
+models agree, and what two trainings of either reach."""
+
 TABLES = (
     TableSchema(
         name="records",
@@ -611,6 +621,48 @@ TABLES = (
             integer_column("sequences", "count", "sequences behind it"),
             integer_column("seeds", "count", "seeds behind it"),
         ),
+    ),
+    TableSchema(
+        name="model_agreement",
+        file="model_agreement.csv",
+        holds="how alike the maps of two models are on the same sequences",
+        row="one comparison of one method on one model with one on another",
+        made_by="xaibench.analysis.model_agreement:model_agreement",
+        columns=(
+            text_column("model", "label", "one model"),
+            text_column("method", "label", "the method that explains it"),
+            text_column("other_model", "label", "the other model"),
+            text_column("other", "label", "the method that explains that one"),
+            text_column(
+                "measure",
+                "`spearman` ([-1, 1]), `overlap` ([0, 1])",
+                "rank correlation, or shared share of the top positions",
+            ),
+            one_of(
+                "compared",
+                COMPARED,
+                "the maps of both on the same sequence; that of `model` with that of `other_model` "
+                "on another sequence of the class, or with a random one; those of two trainings of "
+                "`model`, or of `other_model`",
+            ),
+            number_column(
+                "mean",
+                "as the measure",
+                "the mean over sequences and seeds",
+                "undefined everywhere (flat maps)",
+            ),
+            number_column(
+                "low",
+                "as the measure",
+                "lower end of the interval, for retraining; with one replicate, and between the "
+                "seeds of a model, over sequences",
+                "as `mean`",
+            ),
+            number_column("high", "as the measure", "its upper end", "as `mean`"),
+            integer_column("sequences", "count", "sequences behind it"),
+            integer_column("seeds", "count", "seeds behind it"),
+        ),
+        later=True,
     ),
     TableSchema(
         name="training",

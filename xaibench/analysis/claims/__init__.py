@@ -11,10 +11,13 @@ from xaibench.artefacts.job import Work
 from xaibench.results.schema import columns_of
 from xaibench.statistics.corrections import holm
 
-from . import attngen
+from . import attngen, attnlrp
 from .finding import Finding
 
-CLAIMS: dict[str, Callable[[Work, pd.DataFrame], Iterator[Finding]]] = {"attngen": attngen.findings}
+CLAIMS: dict[str, Callable[[Work, pd.DataFrame], Iterator[Finding]]] = {
+    "attngen": attngen.findings,
+    "attnlrp": attnlrp.attnlrp_findings,
+}
 """By the name that a plan gives under ``claims``: what a paper claims, as a run finds it."""
 
 

@@ -17,8 +17,6 @@ from scipy import stats
 
 from xaibench.analysis.convergence import History, convergence
 from xaibench.artefacts.job import Work
-from xaibench.artefacts.models import trivial_baselines_of
-from xaibench.data.loading import STANDS_IN
 from xaibench.explanation.controls import RANDOM
 from xaibench.plan.primary import PRIMARY
 from xaibench.results.leaderboard import leaderboard_operator
@@ -37,6 +35,7 @@ from .arms import (
 )
 from .deletion import near_chance
 from .finding import (
+    ABOVE,
     FAILS,
     HOLDS,
     UNDECIDED,
@@ -47,6 +46,7 @@ from .finding import (
     of_estimate,
     over_seeds,
 )
+from .floor import composition_alone, stand_in
 
 BETTER = "96.73 % against 95.83 % (validation, one number each)"
 FASTER = ("AttnGen converges faster than the CNN", "faster (no number)")
@@ -57,7 +57,6 @@ BEST_RATIOS = (0.1, 0.2)
 Of = Callable[[History], float]
 """A number of a history, more being better; NaN where it was never reached or is undefined."""
 
-ABOVE = "holds if the interval is above 0, does not if its upper end is below 0"
 ABOVE_BY = "holds if the interval is above 0, does not if its upper end is below 0.2 points"
 OPTIMUM = "holds if the best ratio on validation is in [.10, .20] in at least 4 of 5 seeds (80 %); "
 OPTIMUM += "does not if it is elsewhere in as many; a seed with a tie of in and out is neither"
@@ -92,16 +91,9 @@ def findings(work: Work, estimates: pd.DataFrame) -> Iterator[Finding]:
 
 def _about_the_data(work: Work) -> str:
     """A caveat of every claim: other data than the paper's, and what composition alone reaches."""
-    every = trivial_baselines_of(work)
-    composition = "what composition alone reaches is not known"
-    if every:
-        best = max(every, key=lambda trivial: float(trivial["accuracy"]))
-        composition = f"composition alone reaches {best['accuracy']:.3f} ({best['name']})"
-    instead = work.splits.facts.get(STANDS_IN)
-    if instead:
-        return f"on a stand-in for {instead}; {composition}"
     named = work.plan.dataset.options.get("dataset") == "demo_human_or_worm"
-    return composition if named else f"on other data than the paper's; {composition}"
+    other = "" if named else "on other data than the paper's"
+    return "; ".join(filter(None, (stand_in(work) or other, composition_alone(work))))
 
 
 # Accuracy

@@ -16,6 +16,8 @@ HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "cannot be told at this n"
 
 CROSSED = "crossed t over seeds and sequences"
 OVER_SEEDS = "paired t over seeds, on exactly these sequences"
+ABOVE = "holds if the interval is above 0, does not if its upper end is below 0"
+"""The rule of ``above``."""
 
 
 class Claim(NamedTuple):
@@ -81,6 +83,17 @@ def above(low: float, high: float, *, least: float = 0.0) -> str:
     if low > 0:
         return HOLDS
     return FAILS if high < least else UNDECIDED
+
+
+def within(low: float, high: float, margin: float) -> str:
+    """Holds where the whole interval is within ``margin`` of 0, fails where all of it is outside.
+
+    >>> within(-0.05, 0.08, 0.1), within(0.12, 0.3, 0.1), within(-0.05, 0.3, 0.1)
+    ('holds', 'does not hold', 'cannot be told at this n')
+    """
+    if -margin <= low and high <= margin:
+        return HOLDS
+    return FAILS if low > margin or high < -margin else UNDECIDED
 
 
 def all_of(verdicts: Sequence[str]) -> str:
