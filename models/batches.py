@@ -26,6 +26,8 @@ class Setting:
     both_strands: bool
     in_bfloat16: bool
     device: torch.device
+    gradient_norm: float | None = None
+    recompute: bool = False
 
     def autocast(self) -> Any:
         """A context in which layers compute in the precision that the plan asks for."""

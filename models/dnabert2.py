@@ -45,6 +45,7 @@ class DNABert2(nn.Module):
 
     masking = NONE
     pooled_site = 0
+    head = ("bert.pooler", "classifier")
 
     def __init__(
         self,

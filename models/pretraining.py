@@ -46,13 +46,13 @@ from .masked_tokens import (
     unigram_figures,
     vocabulary_of,
 )
-from .schedules import linear_schedule
+from .schedules import scheduled
 from .tokenizer import TOKENIZER_FILE, DNATokenizer, read_tokenizer, tokenised
 
 WEIGHTS, CONFIG, HISTORY, CARD = "model.safetensors", "config.json", "history.csv", "card.json"
 
 _UNDER_WAY = ".pretraining"
-"""In the folder of a pre-training that has not ended: what was request for, and the checkpoint."""
+"""In the folder of a pre-training that has not ended: the request, and the checkpoint."""
 
 _REQUEST = "request.json"
 
@@ -157,7 +157,7 @@ def pretrain(
             optimiser = torch.optim.AdamW(
                 model.parameters(), learning_rate, weight_decay=weight_decay
             )
-            state = State(model, optimiser, linear_schedule(optimiser, steps, warm_up))
+            state = State(model, optimiser, scheduled(optimiser, "linear", steps, warm_up))
             checkpoint = folder / _UNDER_WAY / "state"
             _train(state, (train, held_out_part), frequencies, setting, checkpoint, epochs)
         _write(folder, state, tokens, {"request": request, "sequences": counts}, options)
@@ -171,7 +171,7 @@ def _digest(codes: Codes) -> str:
 
 
 def _is_done(folder: Path, request: dict[str, Any]) -> bool:
-    """Whether a folder holds what is request for; UsageError where it holds something else."""
+    """Whether a folder holds what is requested; UsageError where it holds something else."""
     if not (folder / CARD).is_file():
         return False
     card = _read_json(folder / CARD)

@@ -23,7 +23,10 @@ from xaibench.values import N, Sequences, Splits
 from . import checkpoints, masks
 from .batches import Batch, Setting, batches_of_epoch, batches_per_epoch, mask_on_strands
 from .checkpoints import EpochRow, State, TrainingHistory
+from .low_rank import LowRank, low_rank_adapted
 from .masking import NONE
+from .recompute import recomputed
+from .schedules import Schedule, scheduled
 from .speed import faster
 
 Selection = Literal["best", "best_masked", "last"]
@@ -40,7 +43,11 @@ def supervised(
     batch_size: Annotated[int, Field(ge=2)] = 128,
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3,
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2,
-    schedule: Literal["one_cycle", "constant"] = "one_cycle",
+    schedule: Literal["one_cycle", "linear", "constant"] = "one_cycle",
+    warm_up: Annotated[float, Field(ge=0, lt=1)] | None = None,
+    gradient_norm: Annotated[float, Field(gt=0)] | None = None,
+    lora: LowRank | None = None,
+    recompute: bool = False,
     keep: Literal["best", "best_masked", "last"] = "best",
     patience: Annotated[int, Field(ge=1)] | None = None,
     reverse_complement: bool = False,
@@ -49,8 +56,13 @@ def supervised(
 ) -> TrainingHistory:
     """Train in place with AdamW; a model with ``masking`` sees what that leaves of a sequence.
 
-    The rate follows one cosine cycle over all epochs with a short warm-up, or is ``constant``. The
-    weights that the model has in the end, its selected ones, are those of the lowest validation
+    The rate rises in the share ``warm_up`` of all steps (a tenth, but none where it is
+    ``constant``) and then follows one cosine cycle, falls to 0 linearly, or stays. Gradients of a
+    norm above ``gradient_norm`` are scaled to it. With ``lora`` few numbers are learnt beside
+    weights that stay (``LowRank``); they end up in plain weights. ``recompute`` keeps less in
+    memory, and computes every layer once more (``recomputed``).
+
+    The weights that the model has in the end, its selected ones, are those of the lowest validation
     loss (``best``), of the lowest among the epochs with the whole mask ratio (``best_masked``;
     where none has it, among those with the highest), or the ``last``. With ``patience`` training
     stops after so many epochs without another selection. With ``reverse_complement`` each sequence
@@ -70,8 +82,8 @@ def supervised(
     ``mask_ratio`` (by the schedule), ``masked`` (the share of valid positions),
     ``masked_in_motif`` (of the masked ones, the share inside motifs; NaN where none is masked or
     known), ``seconds``, ``masks`` (of the first sequences, a text for ``masks.read``; absent where
-    nothing is masked),
-    and ``kept``, 1 for the epoch whose weights are selected.
+    nothing is masked), ``learnt`` with ``lora`` (how many parameters are learnt), and ``kept``, 1
+    for the epoch whose weights are selected.
     ``progress`` is called with each row but its masks, and the ``seconds_left``. Batches and draws
     of an epoch come from ``stream(seed, "training", epoch from 0)``, and masks from these, the
     weights and ``masked_positions``: an epoch repeated from its checkpoint repeats its masks.
@@ -81,7 +93,16 @@ def supervised(
     keep_freed_memory()
     masking = getattr(model, "masking", NONE)
     place = device_named(device)
-    setting = Setting(masking, seed, batch_size, reverse_complement, precision == "bfloat16", place)
+    setting = Setting(
+        masking,
+        seed,
+        batch_size,
+        reverse_complement,
+        precision == "bfloat16",
+        place,
+        gradient_norm,
+        recompute,
+    )
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ModelError(
             "expected parameters to train, got none that wants a gradient; a plug-in `training` "
@@ -89,34 +110,44 @@ def supervised(
         )
     model.to(device)
     steps = epochs * batches_per_epoch(len(splits.train), batch_size)
-    state = State(model, *_optimiser(model, steps, learning_rate, weight_decay, schedule))
-    if checkpoint is not None:
-        checkpoints.restore(state, checkpoint)
-    while len(state.history) < epochs and not _out_of_patience(state.history, patience, keep):
-        with multiplying(place, tf32=precision == "tf32"):
-            row = _epoch(state, splits.train, splits.validation, setting)
-        state.history.append(row)
-        if keep == "last" or _is_best(state.history, keep):
-            # clones: training goes on in place
-            state.selected = {name: each.clone() for name, each in model.state_dict().items()}
+    with low_rank_adapted(model, lora):
+        state = State(
+            model, *_optimiser(model, steps, learning_rate, weight_decay, schedule, warm_up)
+        )
         if checkpoint is not None:
-            checkpoints.save(state, checkpoint)
-        progress(len(state.history), epochs, _for_progress(state.history, epochs))
-    model.load_state_dict(state.selected)
+            checkpoints.restore(state, checkpoint)
+        while len(state.history) < epochs and not _out_of_patience(state.history, patience, keep):
+            with multiplying(place, tf32=precision == "tf32"):
+                row = _epoch(state, splits.train, splits.validation, setting)
+            state.history.append(row if lora is None else {**row, "learnt": _learnt(model)})
+            if keep == "last" or _is_best(state.history, keep):
+                # clones: training goes on in place
+                state.selected = {name: each.clone() for name, each in model.state_dict().items()}
+            if checkpoint is not None:
+                checkpoints.save(state, checkpoint)
+            progress(len(state.history), epochs, _for_progress(state.history, epochs))
+        model.load_state_dict(state.selected)
     model.cpu()
     return _with_selected(state.history, keep)
 
 
 def _optimiser(
-    model: Any, steps: int, rate: float, weight_decay: float, schedule: str
+    model: Any,
+    steps: int,
+    rate: float,
+    weight_decay: float,
+    schedule: Schedule,
+    warm_up: float | None = None,
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """AdamW, and the schedule of its rate, a step per batch."""
-    optimiser = torch.optim.AdamW(model.parameters(), rate, weight_decay=weight_decay)
-    if schedule == "constant":
-        return optimiser, torch.optim.lr_scheduler.ConstantLR(optimiser, 1.0)
-    # OneCycleLR cannot divide 10 steps or fewer into a tenth, the warm-up, and the rest
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, max(steps, 11), pct_start=0.1)
-    return optimiser, cycle
+    parameters = [each for each in model.parameters() if each.requires_grad]
+    optimiser = torch.optim.AdamW(parameters, rate, weight_decay=weight_decay)
+    return optimiser, scheduled(optimiser, schedule, steps, warm_up)
+
+
+def _learnt(model: Any) -> int:
+    """How many parameters are learnt."""
+    return sum(each.numel() for each in model.parameters() if each.requires_grad)
 
 
 def _out_of_patience(history: TrainingHistory, patience: int | None, keep: Selection) -> bool:
@@ -167,7 +198,10 @@ def _epoch(state: State, train: Sequences, validation: Sequences, setting: Setti
     ratio = setting.masking.ratio_at(epoch, state.history)
     tallies, recorded = [], np.zeros_like(train.codes[: masks.RECORDED], np.bool_)
     # What is faster was measured on CPUs: on other devices layers are as they are.
-    with faster(model) if setting.device.type == "cpu" else nullcontext():
+    with (
+        faster(model) if setting.device.type == "cpu" else nullcontext(),
+        recomputed(model) if setting.recompute else nullcontext(),
+    ):
         for batch in batches_of_epoch(model, train, epoch, ratio, setting):
             tallies.append(_step(state, batch, setting))
             _record_masks(recorded, batch, train.codes)
@@ -227,6 +261,8 @@ def _step(state: State, batch: Batch, setting: Setting) -> tuple[float, float, i
     state.optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     _require_gradients(state.model)
+    if setting.gradient_norm is not None:
+        torch.nn.utils.clip_grad_norm_(state.model.parameters(), setting.gradient_norm)
     state.optimiser.step()
     state.schedule.step()
     accuracy = (outputs.detach().argmax(1) == labels).float().mean().item()
