@@ -16,12 +16,14 @@ when it is made again is taken off. Processor seconds (all threads together, of 
 and seconds of the clock; the latter mean something on a machine that does nothing else. Ratios are
 medians over rounds; on a machine that does other work too, that of the least seconds of either says
 more, since other work only adds.
-Then the peak memory (MiB) of the command for a tenth of the sequences, for all, and for ten times
-as many. Linux.
+Then the peak memory (MiB) of the command, each in a process of its own, for a tenth of the
+sequences, for all, and for ten times as many, from FASTA, from CSV, and from BED with a genome; the
+codes of the sequences, a byte per base, and their names are all that may grow. Linux.
 """
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -48,6 +50,22 @@ def network() -> nn.Module:
 
 TARGETS = ("1", "predicted")
 WEIGHTS = "weights.safetensors"
+COMMAND = """
+import atexit
+from pathlib import Path
+from xaibench.__main__ import main
+
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    Path("peak").write_text(next(line for line in lines if line.startswith("VmHWM")))
+
+atexit.register(peak)
+main()
+"""
+"""The command, and the peak of its own memory: ``ru_maxrss`` has that of the process it came of."""
+
+GENOME, GENOME_LENGTH = "genome.fa", 5_000_000
+SUFFIXES = {"_sequences": ".fa", "_table": ".csv", "_intervals": ".bed"}
 
 
 def main() -> None:
@@ -68,10 +86,22 @@ def main() -> None:
         _measure(codes, given.format, given.rounds)
         if given.without_memory:
             return
-        for count in (given.sequences // 10, given.sequences, 10 * given.sequences):
-            _sequences(count, given.length, "many.fa")
-            _, peak = _command("many.fa", given.format)
-            print(f"{count:>9,} sequences: {peak:,} MiB at most", flush=True)
+        for write in (_sequences, _table, _intervals):
+            _measure_memory(write, given.sequences, given.length, given.format)
+
+
+def _measure_memory(write: Callable[[int, int, str], object], count: int, length: int, format: str):
+    """The peaks of a kind of file, for a tenth, one and ten times as many sequences."""
+    name = f"many{SUFFIXES[write.__name__]}"
+    peaks = []
+    for many in (count // 10, count, 10 * count):
+        write(many, length, name)
+        _, peak = _command(name, format)
+        peaks.append(peak)
+        print(f"{name}, {many:>9,} sequences: {peak:,} MiB at most", flush=True)
+    codes = 9 * count * length / 2**20
+    more = peaks[2] - peaks[1]
+    print(f"{name}: {more} MiB more for ten times as many, whose codes take {codes:.0f} more")
 
 
 def _measure(codes: np.ndarray, format: str, rounds: int) -> None:
@@ -120,6 +150,22 @@ def _sequences(count: int, length: int, name: str) -> np.ndarray:
         for row, each in enumerate(letters):
             file.write(f">{row}\n{each.tobytes().decode()}\n")
     return codes
+
+
+def _table(count: int, length: int, name: str) -> None:
+    _sequences(count, length, "rows.fa")
+    with open("rows.fa") as records, open(name, "w") as file:
+        file.write("name,sequence\n")
+        file.writelines(f"{header.strip()[1:]},{next(records)}" for header in records)
+
+
+def _intervals(count: int, length: int, name: str) -> None:
+    """Anywhere in a genome of ``GENOME``, on both strands, each with a name."""
+    _sequences(1, GENOME_LENGTH, GENOME)
+    starts = np.random.default_rng(1).integers(0, GENOME_LENGTH - length, count)
+    with open(name, "w") as file:
+        for row, start in enumerate(starts):
+            file.write(f"0\t{start}\t{start + length}\tpeak{row}\t0\t{'+-'[row % 2]}\n")
 
 
 def _timed(work: Callable[[], None]) -> np.ndarray:
@@ -172,16 +218,20 @@ def _command(sequences: str, format: str) -> tuple[np.ndarray, int]:
     """Seconds of the processor and of the clock, and peak memory, of one call."""
     words = f"explain network {sequences} --plugin own.py --weights {WEIGHTS} --target 1".split()
     words += ["--method", "input_x_gradient", "--format", format, "-o", "out"]
+    words += ["--genome", GENOME] if sequences.endswith(".bed") else []
+    shutil.rmtree("out", ignore_errors=True)  # blocks that are there would not be computed
     started = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "xaibench", *words],
+        [sys.executable, "-c", COMMAND, *words],
+        env={**os.environ, "XAIBENCH_CACHE": "cache"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     _, status, used = os.wait4(process.pid, 0)
     assert status == 0, "the command failed"
     wall = time.perf_counter() - started
-    return np.array([used.ru_utime + used.ru_stime, wall]), used.ru_maxrss // 1024
+    peak = int(Path("peak").read_text().split()[1]) // 1024
+    return np.array([used.ru_utime + used.ru_stime, wall]), peak
 
 
 if __name__ == "__main__":

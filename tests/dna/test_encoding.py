@@ -43,7 +43,7 @@ def test_another_letter_is_named_with_its_sequence_and_position(letter):
     ):
         encoding.to_codes(["ACGTACG", f"AC{letter}GT", "ACX"])
     with pytest.raises(UsageError, match=r"^peak b: expected the letters A C G T N or an IUPAC"):
-        encoding.to_codes(["ACGTACG", f"AC{letter}GT"], names=["peak a", "peak b"])
+        encoding.to_codes(["ACGTACG", f"AC{letter}GT"], name=["peak a", "peak b"].__getitem__)
 
 
 def test_length_ends_at_the_last_known_base():

@@ -1,5 +1,6 @@
 """A dataset by name: its splits, without what leaks and with what is known of its motifs."""
 
+import sys
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
@@ -87,9 +88,18 @@ def _call_plugin(plugin: Plugin, options: dict[str, object], data_seed: int) -> 
         raise UsageError(f"dataset {plugin.name!r}: {reason}") from error
     except Exception as error:
         raise UsageError(f"dataset {plugin.name!r}: {described(error)}") from error
+    finally:
+        _release_tables()
     if not isinstance(splits, Splits):
         raise UsageError(f"dataset {plugin.name!r}: expected Splits, got {type(splits).__name__}")
     return splits
+
+
+def _release_tables() -> None:
+    """Give the memory of the tables that were read back to the system, which Arrow does not while
+    it is idle; what runs next would come on top of it."""
+    if arrow := sys.modules.get("pyarrow"):
+        arrow.default_memory_pool().release_unused()
 
 
 def _check_splits(splits: Splits) -> None:

@@ -23,7 +23,7 @@ from xaibench.plan.paths import expanded
 from xaibench.storage.files import TEMPORARY, replacing
 from xaibench.values import Intervals, Sequences, Splits
 
-_FORMAT = "3"
+_FORMAT = "4"
 """Part of every key: changes when what is packed changes."""
 
 _KEY_BYTES = 12

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from xaibench.errors import UsageError
 from xaibench.randomness import stream
-from xaibench.values import Sequences, Splits
+from xaibench.values import N, Sequences, Splits
 
 VALIDATION_SHARE = 0.1
 
@@ -110,7 +110,8 @@ def choose(test: Sequences, count: int, data_seed: int) -> Sequences:
     The choice of 100 is the beginning of the choice of 500. Sequences without a known base, which
     genomic-benchmarks has, are left out: there is nothing to explain.
     """
-    rows = stream(data_seed, "choose").permutation(np.flatnonzero(test.valid.any(axis=1)))
+    known = test.codes.min(axis=1, initial=N) < N
+    rows = stream(data_seed, "choose").permutation(np.flatnonzero(known))
     return test.take(rows[:count])
 
 

@@ -4,7 +4,7 @@ Padding stands at the end. The length of a sequence is that up to its last known
 are padding too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 
 import numpy as np
@@ -26,52 +26,78 @@ _LETTER_OF = np.frombuffer(LETTERS.encode(), np.uint8)
 _COMPLEMENT = np.array([3, 2, 1, 0, N], np.uint8)
 
 
-def to_codes(sequences: Sequence[str], *, names: Sequence[str] | None = None) -> Codes:
+_BLOCK = 4096
+"""Sequences that are looked up together: some at a time take no more memory than their codes."""
+
+
+def to_codes(
+    sequences: Sequence[str], *, name: Callable[[int], str] = "sequence {}".format
+) -> Codes:
     """Letters, upper or lower case -> ``(sequence, position)``, padded to the longest.
 
     U is T, and an IUPAC code of ambiguity is N. Raises ``UsageError`` for any other letter; it says
-    which sequence by its name, or by its row where there are no ``names``. Rows and positions count
-    from 0.
+    which sequence by its ``name``, a function of the row. Rows and positions count from 0.
 
     >>> to_codes(["ACGU", "nay"])
     array([[0, 1, 2, 3],
            [4, 0, 4, 4]], dtype=uint8)
     """
-    lengths = np.array([len(sequence) for sequence in sequences], np.intp)
-    _require_like_lengths(lengths, names)
+    lengths = np.fromiter(map(len, sequences), np.intp, len(sequences))
+    require_like_lengths(lengths, name)
+    codes = np.empty((len(sequences), int(lengths.max(initial=0))), np.uint8)
+    for start in range(0, len(sequences), _BLOCK):
+        block = sequences[start : start + _BLOCK]
+        codes[start : start + _BLOCK] = known = codes_of_letters(block, codes.shape[1])
+        if (row := first_unreadable(known)) is not None:
+            require_readable(block[row], name(start + row))
+    return codes
+
+
+def codes_of_letters(sequences: Sequence[str], width: int) -> Codes:
+    """``(sequence, position)``, padded to ``width``, which none is longer than; letters without a
+    code, which ``first_unreadable`` finds, are left for ``require_readable``."""
+    lengths = np.fromiter(map(len, sequences), np.intp, len(sequences))
     # one byte per letter, also where a letter is no ASCII: positions stay those of the text
     letters = "".join(sequences).encode("ascii", errors="replace")
     known = _CODE_OF[np.frombuffer(letters, np.uint8)]
-    shape = len(sequences), int(lengths.max(initial=0))
-    if len(known) == shape[0] * shape[1]:  # no padding: nothing to scatter
-        codes = known.reshape(shape)
-    else:
-        codes = np.full(shape, N, np.uint8)
-        codes[np.arange(shape[1]) < lengths[:, None]] = known
-    if _NO_CODE in known:
-        row, position = np.argwhere(codes == _NO_CODE)[0]
-        name = f"sequence {row}" if names is None else names[row]
+    if len(known) == len(sequences) * width:  # no padding: nothing to scatter
+        return known.reshape(len(sequences), width)
+    codes = np.full((len(sequences), width), N, np.uint8)
+    codes[np.arange(width) < lengths[:, None]] = known
+    return codes
+
+
+def first_unreadable(codes: Codes) -> int | None:
+    """The first row of ``codes_of_letters`` with a letter that has no code."""
+    if _NO_CODE not in codes:
+        return None
+    return int((codes == _NO_CODE).any(axis=1).argmax())
+
+
+def require_readable(sequence: str, name: str) -> None:
+    """UsageError that says which letter has no code, and where."""
+    codes = codes_of_letters([sequence], len(sequence))[0]
+    if _NO_CODE in codes:
+        position = int((codes == _NO_CODE).argmax())
         raise UsageError(
             f"{name}: expected the letters A C G T N or an IUPAC code of ambiguity, "
-            f"got {sequences[row][position]!r} at position {position}"
+            f"got {sequence[position]!r} at position {position}"
         )
-    return codes
 
 
 _LONG, _OUTLYING = 100_000, 1000
 """A sequence longer than this, and this many times as long as the median, is rejected."""
 
 
-def _require_like_lengths(lengths: NDArray[np.intp], names: Sequence[str] | None) -> None:
+def require_like_lengths(lengths: NDArray[np.intp], name: Callable[[int], str]) -> None:
     """All are padded to the longest: one chromosome among reads would fill memory and time."""
     longest = int(lengths.max(initial=0))
     if longest <= _LONG or longest <= _OUTLYING * (median := float(np.median(lengths))):
         return
     row = int(lengths.argmax())
-    name = f"sequence {row}" if names is None else names[row]
     raise UsageError(
-        f"{name}: expected sequences of like lengths, since all are padded to the longest, got "
-        f"{longest:,} letters among others of {median:,.0f} (median); leave it out, or cut it"
+        f"{name(row)}: expected sequences of like lengths, since all are padded to the longest, "
+        f"got {longest:,} letters among others of {median:,.0f} (median); leave it out, or cut it"
     )
 
 
@@ -81,8 +107,9 @@ def ambiguities(sequences: Sequence[str]) -> int:
     >>> ambiguities(["ACGTN", "ryKA"])
     3
     """
-    letters = "".join(sequences)
-    return sum(map(letters.count, AMBIGUITIES + AMBIGUITIES.lower()))
+    blocks = range(0, len(sequences), _BLOCK)
+    texts = ("".join(sequences[start : start + _BLOCK]) for start in blocks)
+    return sum(sum(map(text.count, AMBIGUITIES + AMBIGUITIES.lower())) for text in texts)
 
 
 def to_letters(codes: Codes) -> list[str]:
@@ -98,11 +125,14 @@ def to_letters(codes: Codes) -> list[str]:
 
 def lengths(codes: Codes) -> NDArray[np.intp]:
     """``(sequence,)``: positions up to the last known base; 0 where none is known."""
+    ends = np.zeros(len(codes), np.intp)
     if not codes.shape[1]:
-        return np.zeros(len(codes), np.intp)
-    backwards = codes[:, ::-1] < N
-    unknown = backwards.argmax(axis=1)  # N behind the last base; 0 too where all are
-    return np.where(backwards.any(axis=1), codes.shape[1] - unknown, 0)
+        return ends
+    for start in range(0, len(codes), _BLOCK):
+        backwards = codes[start : start + _BLOCK, ::-1] < N
+        unknown = backwards.argmax(axis=1)  # N behind the last base; 0 too where all are
+        ends[start : start + _BLOCK] = np.where(backwards.any(axis=1), codes.shape[1] - unknown, 0)
+    return ends
 
 
 def reverse_complement(codes: Codes) -> Codes:

@@ -237,6 +237,15 @@ def test_names_are_those_of_the_file_where_they_tell_rows_apart(write, genome):
     assert intervals(path=path, **options).test.names == ("chr2:2-9(-)", "chr2:0-16(+)")
 
 
+def test_the_names_of_peaks_in_a_bed_file_are_those_of_the_sequences(write, genome):
+    rows = [f"chr1\t{row}\t{row + 7}\tpeak {row}\n" for row in range(3)]
+    splits = intervals(data_seed=0, path=write("peaks.bed", "".join(rows)), genome=genome)
+    assert splits.test.names == ("peak 0", "peak 1", "peak 2")
+    rows[1] = rows[1].replace("peak 1", ".")
+    splits = intervals(data_seed=0, path=write("others.bed", "".join(rows)), genome=genome)
+    assert splits.test.names == ("chr1:0-7(+)", "chr1:1-8(+)", "chr1:2-9(+)")
+
+
 def test_an_interval_may_stand_twice_and_has_two_names(write, genome):
     rows = "chr1\t0\t9\topen\nchr1\t0\t9\tshut\nchr2\t0\t9\topen\nchr2\t1\t9\tshut\n"
     splits = intervals(

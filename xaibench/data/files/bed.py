@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from .content import beginning, text_stream
+from .packed_rows import blocks_of_rows, packed_table
 from .tables import require_few_columns
 
 if TYPE_CHECKING:
@@ -18,20 +18,28 @@ _BED_COLUMNS = ("chrom", "start", "end", "name", "score", "strand")
 
 def bed_table(path: Path) -> pd.DataFrame:
     """A row per interval, all of as many columns; ValueError where they differ."""
-    import pandas as pd
-
     with text_stream(path) as text:
         beginning(text)
-        rows = list(bed_rows(text))
-    widths = [width for width, _ in groupby(map(len, rows))]
-    if len(widths) > 1:
-        odd = next(row for row, fields in enumerate(rows) if len(fields) != widths[0])
-        raise ValueError(f"{widths[0]} columns in row 0 and {widths[1]} in row {odd}")
-    width = widths[0] if widths else 0
+        return packed_table(map(_by_columns, blocks_of_rows(_like_rows(text))))
+
+
+def _like_rows(text: TextIO) -> Iterator[list[str]]:
+    """``bed_rows``, all of as many fields."""
+    width = 0
+    for number, fields in enumerate(bed_rows(text)):
+        width = width or len(fields)
+        if len(fields) != width:
+            raise ValueError(f"{width} columns in row 0 and {len(fields)} in row {number}")
+        yield fields
+
+
+def _by_columns(rows: list[list[str]]) -> dict[str, tuple[str, ...]]:
+    width = len(rows[0])
     require_few_columns(width)
-    if 0 < width < 3:
+    if width < 3:
         raise ValueError(f"{width} column{'s' if width > 1 else ''}, not chrom, start and end")
-    return pd.DataFrame(rows, columns=[*_BED_COLUMNS, *map(str, range(7, width + 1))][:width])
+    names = [*_BED_COLUMNS, *map(str, range(7, width + 1))][:width]
+    return dict(zip(names, zip(*rows, strict=True), strict=True))
 
 
 def bed_rows(text: TextIO) -> Iterator[list[str]]:

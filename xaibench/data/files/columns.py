@@ -66,10 +66,16 @@ def with_plain_names(
 def unread_splits(table: pd.DataFrame) -> dict[str, str]:
     """A column that holds train and test, of a table whose splits are read from none."""
     for name in table:
-        kinds = table[name].str.strip().str.lower().map(SPLIT_WORDS)
+        if _split_named(table[name].iloc[0]) is None:  # sequences, say, of which there may be many
+            continue
+        kinds = table[name].map(_split_named)
         if not kinds.isna().any() and {"train", "test"} <= {*kinds}:
             return {f"column {name!r}": "holds splits and is not read (option split)"}
     return {}
+
+
+def _split_named(word: str) -> str | None:
+    return SPLIT_WORDS.get(word.strip().lower())
 
 
 def require(table: pd.DataFrame, path: Path, columns: list[str]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from xaibench.errors import shortened
 
+from .packed_rows import blocks_of_rows, packed_table
 from .tables import require_few_columns
 
 if TYPE_CHECKING:
@@ -21,18 +22,22 @@ _BLOCK = 2**22
 
 def fasta_rows(text: TextIO, sequence: str, label: str) -> pd.DataFrame:
     """A row per record: what its header says, and its letters in the column ``sequence``."""
-    import pandas as pd
+    return packed_table(map(_by_columns, blocks_of_rows(_rows(text, sequence, label))))
 
-    rows: list[dict[str, str]] = []
-    for header, letters in _records(text):
-        fields = _header(header, label, len(rows))
+
+def _rows(text: TextIO, sequence: str, label: str) -> Iterator[dict[str, str]]:
+    for number, (header, letters) in enumerate(_records(text)):
+        fields = _header(header, label, number)
         if sequence in fields:
-            raise ValueError(f"{shortened(repr(sequence))} in the header of row {len(rows)}")
+            raise ValueError(f"{shortened(repr(sequence))} in the header of row {number}")
         fields[sequence] = letters
-        rows.append(fields)
-    # by columns, of which pandas makes a table in half the time
+        yield fields
+
+
+def _by_columns(rows: list[dict[str, str]]) -> dict[str, list[str]]:
+    """An absent field is empty."""
     columns = dict.fromkeys(chain.from_iterable(rows))
-    return pd.DataFrame({name: [row.get(name, "") for row in rows] for name in columns}, dtype=str)
+    return {name: [row.get(name, "") for row in rows] for name in columns}
 
 
 def fasta_records(text: TextIO) -> Iterator[tuple[str, str]]:

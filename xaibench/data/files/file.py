@@ -31,6 +31,7 @@ from .columns import (
     with_plain_names,
 )
 from .folder_reading import LEFT_OUT, read_sequences, sequence_folder
+from .packed_rows import PackedLetters
 from .reading import read_table
 from .sites import evidence, sites
 from .targets import DEFAULT_LABEL, require_one_target, share_of_test, targets
@@ -151,7 +152,7 @@ def letters_of_rows(
     """The letters as they are written, by the names that ``file`` gives the sequences."""
     table = read_sequences(path, sequence=sequence, label=label)
     name = id if id in table else _first_column(table, _NAMES)
-    names = table[name] if name else [f"row {row}" for row in range(len(table))]
+    names = table[name] if name else _numbered(len(table))
     return dict(zip(names, table[sequence], strict=True))
 
 
@@ -175,9 +176,7 @@ def _read_rows(
     if columns.group != "region" or region is None:
         return table, columns
     # a row of another form is a group of its own
-    group_names = table["region"].where(
-        table["region"] != "", [f"row {row}" for row in range(len(table))]
-    )
+    group_names = table["region"].where(table["region"] != "", _numbered(len(table)))
     chromosomes = region["chromosome"].where(region["chromosome"] != "", group_names)
     return table.assign(chromosome=chromosomes), columns._replace(group="chromosome")
 
@@ -242,22 +241,20 @@ def _all_sequences(
     if table[columns.sequence].str.len().median() > _SHORT:
         require_known(table, path, columns.sequence, "")
     known = targets(table, path, label=columns.label, response=columns.response)
-    letters = table[columns.sequence].tolist()
-    rows = [f"row {row}" for row in range(len(table))]
-    codes = to_codes(letters, names=[f"{path}: {row}" for row in rows])
+    letters = PackedLetters(table[columns.sequence])
+    codes = to_codes(letters, name=lambda row: f"{path}: row {row}")
     if columns.name:
         require_distinct(table, path, columns.name)
     if columns.group:
         require_known(table, path, columns.group, ", or name the group otherwise")
-    intervals, facts = _intervals_of_rows(
-        table, _letter_counts(table[columns.sequence]), one_based=one_based
-    )
+    counts = _letter_counts(table[columns.sequence])
+    intervals, facts = _intervals_of_rows(table, counts, one_based=one_based)
     if count := ambiguities(letters):
         facts["letters of ambiguity read as N"] = count
     sequences = Sequences(
         codes,
         known.labels,
-        tuple(table[columns.name].tolist() if columns.name else rows),
+        tuple(table[columns.name].tolist() if columns.name else _numbered(len(table))),
         known.class_names,
         tuple(table[columns.group].tolist()) if columns.group else None,
         intervals=intervals,
@@ -267,7 +264,12 @@ def _all_sequences(
 
 
 def _letter_counts(sequences: pd.Series[str]) -> NDArray[np.int64]:
-    return np.array([*map(len, sequences.tolist())], np.int64)  # iterated over, a third slower
+    return np.fromiter(map(len, PackedLetters(sequences)), np.int64, len(sequences))
+
+
+def _numbered(count: int) -> list[str]:
+    """The names of rows that have none."""
+    return [f"row {row}" for row in range(count)]
 
 
 def _intervals_of_rows(
@@ -305,9 +307,8 @@ def _intervals_of_rows(
         )
         if apart:
             return None, facts
-    alone = [f"row {row}" for row in range(len(fit))]
     return Intervals(
-        tuple(np.where(fit, place_table["chromosome"], alone).tolist()),
+        tuple(np.where(fit, place_table["chromosome"], _numbered(len(fit))).tolist()),
         np.where(fit, starts, 0).astype(np.int64),
         np.where(fit, ends, lengths).astype(np.int64),
         np.where(fit, strands, 1).astype(np.int8),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -13,10 +14,17 @@ from pydantic import Field
 
 from xaibench.data.packing import cached_splits, file_key, key_of
 from xaibench.data.splitting import all_test, cut
-from xaibench.dna.encoding import ambiguities, to_codes
+from xaibench.dna.encoding import (
+    ambiguities,
+    codes_of_letters,
+    first_unreadable,
+    require_like_lengths,
+    require_readable,
+)
 from xaibench.errors import UsageError, shortened
 from xaibench.plugins.harness_options import Word
 from xaibench.randomness import stream
+from xaibench.shapes import Codes
 from xaibench.values import Intervals, Sequences, Splits
 
 from .columns import (
@@ -32,6 +40,7 @@ from .columns import (
 from .content import beginning, reason, text_stream
 from .fasta import fasta_records
 from .folder_reading import LEFT_OUT, bed_folder, read_bed_folder
+from .packed_rows import blocks_of_rows
 from .reading import READING_ERRORS, is_bed, read_intervals
 from .targets import (
     DEFAULT_LABEL,
@@ -94,7 +103,7 @@ def intervals(
     the classes: the name in a BED file, else ``label``. Without it, with one class alone, and where
     the names of a BED file all differ, as those of peaks do, there are sequences to explain and no
     classes; ``response`` is a column of measured numbers instead. Groups are the chromosomes. Names
-    are the column ``name`` where it is not the label and tells the rows apart, else
+    are the column ``name`` where it holds no classes and tells the rows apart, else
     chr1:200-300(+).
 
     The test is ``test_chromosomes``, or what the column ``split`` says (the one of that name where
@@ -149,11 +158,10 @@ def _load(
     require(table, path, [*filter(None, [label, known_by.response, cutting.split])])
     known = _interval_targets(table, path, known_by._replace(label=label), stated=known_by.label)
     where = _intervals_of_table(table, path, length, one_based=one_based)
-    letters = _letters(where, path, genome, length)
-    written = _interval_names(where)
-    codes = to_codes(letters, names=[f"{genome}: {name}" for name in written])
-    named = "name" in table and label != "name" and table["name"].is_unique
-    names = tuple(table["name"]) if named else _unique_names(written)
+    codes, ambiguous = _codes(where, path, genome, length)
+    of_class = label == "name" and known.class_names[1:]
+    names = _own_names(table) if not of_class else None
+    names = names or _unique_names(_interval_names(where))
     sequences = Sequences(
         *(codes, known.labels, names, known.class_names, where.chromosomes, None, where),
         responses=known.responses,
@@ -166,8 +174,8 @@ def _load(
         **known.facts,
         **region_facts(table, one_based=one_based),
     }
-    if count := ambiguities(letters):
-        facts["letters of ambiguity read as N"] = count
+    if ambiguous:
+        facts["letters of ambiguity read as N"] = ambiguous
     if path.is_dir() and (left_out := bed_folder(path).left_out):
         facts[LEFT_OUT] = shortened(", ".join(left_out))
     return Splits(splits.train, splits.test, splits.validation, note, facts)
@@ -228,35 +236,65 @@ def _intervals_of_table(
     if length is not None:
         starts = (starts + ends - length) // 2
         ends = starts + length
-    return Intervals(tuple(place_table["chromosome"]), starts, ends, strands.astype(np.int8))
+    chromosomes = tuple(map(sys.intern, place_table["chromosome"].tolist()))
+    return Intervals(chromosomes, starts, ends, strands.astype(np.int8))
 
 
 def letters_of_intervals(where: Intervals, genome: Path) -> list[str]:
     """Of every interval as the genome writes them, lower case for repeats perhaps."""
-    return _letters(where, genome, genome, None)
+    letters = [""] * len(where)
+    for rows, block in _letters(where, genome, genome, None):
+        for row, each in zip(rows, block, strict=True):
+            letters[row] = each
+    return letters
 
 
-def _letters(where: Intervals, path: Path, genome: Path, length: int | None) -> list[str]:
-    """Of every interval, as it reads on its strand."""
+def _codes(where: Intervals, path: Path, genome: Path, length: int | None) -> tuple[Codes, int]:
+    """Of every interval, ``(sequence, position)``, and how many letters of ambiguity there are."""
+
+    def name(row: int) -> str:
+        return f"{genome}: {_interval_names(where.take(np.array([row])))[0]}"
+
+    lengths = where.ends - where.starts
+    require_like_lengths(lengths, name)
+    codes = np.empty((len(where), int(lengths.max())), np.uint8)
+    ambiguous, unreadable = 0, dict[int, str]()
+    for rows, letters in _letters(where, path, genome, length):
+        codes[rows] = block = codes_of_letters(letters, codes.shape[1])
+        ambiguous += ambiguities(letters)
+        if (first := first_unreadable(block)) is not None:
+            unreadable[rows[first]] = letters[first]
+    if unreadable:
+        row = min(unreadable)
+        require_readable(unreadable[row], name(row))
+    return codes, ambiguous
+
+
+def _letters(
+    where: Intervals, path: Path, genome: Path, length: int | None
+) -> Iterator[tuple[list[int], list[str]]]:
+    """Of every interval, as it reads on its strand: rows in the order of the genome, some at a
+    time, and their letters. UsageError at the end where an interval is not in the genome."""
     import pandas as pd
 
-    letters = [""] * len(where)
     groups = pd.Series(where.chromosomes).groupby(list(where.chromosomes)).indices
-    by_chromosome = {str(name): rows for name, rows in groups.items()}
+    by_chromosome = {str(name): np.asarray(rows).tolist() for name, rows in groups.items()}
     sizes: dict[str, int] = {}
     try:
         for chromosome, whole in _chromosomes(genome):
             sizes[chromosome] = len(whole)
-            for row in by_chromosome.get(chromosome, ()):
-                letters[row] = whole[max(where.starts[row], 0) : where.ends[row]]
+            for rows in blocks_of_rows(by_chromosome.get(chromosome, [])):
+                yield rows, [_letters_of_row(whole, where, row) for row in rows]
     except READING_ERRORS as error:
         raise UsageError(
             f"{genome}: expected a genome in FASTA, got: {reason(genome, error)}"
         ) from error
     _require_inside_genome(where, sizes, path, genome, length)
-    for row in np.flatnonzero(where.strands < 0):
-        letters[row] = letters[row][::-1].translate(_OTHER_STRAND)
-    return letters
+
+
+def _letters_of_row(chromosome: str, where: Intervals, row: int) -> str:
+    letters = chromosome[max(where.starts[row], 0) : where.ends[row]]
+    return letters if where.strands[row] > 0 else letters[::-1].translate(_OTHER_STRAND)
 
 
 def _require_inside_genome(
@@ -291,6 +329,13 @@ def _chromosome_hint(chromosome: str, known: Iterable[str]) -> str:
             return f"there it is called {other!r}"
     more = ", ..." if names[5:] else ""
     return f"there are {', '.join(map(repr, names[:5]))}{more}"
+
+
+def _own_names(table: pd.DataFrame) -> tuple[str, ...] | None:
+    """The column ``name`` where there is one that tells all rows apart; BED has . for no name."""
+    if "name" not in table or not table["name"].is_unique or table["name"].isin(["", "."]).any():
+        return None
+    return tuple(table["name"].tolist())
 
 
 def _interval_names(where: Intervals) -> list[str]:

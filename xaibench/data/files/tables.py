@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from xaibench.errors import shortened
+
+from .packed_rows import blocks_of_rows, packed_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,17 +33,19 @@ csv.field_size_limit(2**31 - 1)  # a sequence may be longer than 128 KiB
 
 def read_delimited(text: TextIO) -> pd.DataFrame:
     """Rows of a table in text: the header shows the separator."""
-    import pandas as pd
-
     separator = _separator(text)
     reader = csv.reader(text, delimiter=separator, strict=True, skipinitialspace=separator == " ")
     filled = (row for row in reader if any(map(str.strip, row)))
     try:
         names = _column_names(next(filled, []))
-        rows = [_padded_row(row, number, len(names)) for number, row in enumerate(filled)]
+        rows = (_padded_row(row, number, len(names)) for number, row in enumerate(filled))
+        return packed_table(map(partial(_by_columns, names), blocks_of_rows(rows)), names)
     except csv.Error as error:
         raise ValueError(f"{error} (line {reader.line_num})") from error
-    return pd.DataFrame(rows, columns=names, dtype=str)
+
+
+def _by_columns(names: list[str], rows: list[list[str]]) -> dict[str, tuple[str, ...]]:
+    return dict(zip(names, zip(*rows, strict=True), strict=True))
 
 
 def _separator(text: TextIO) -> str:
@@ -97,7 +102,6 @@ def read_parquet(path: Path) -> pd.DataFrame:
 
     Columns of lists and records are left out: they are nobody's label.
     """
-    import pandas as pd
     import pyarrow as arrow
     from pyarrow import compute, parquet
 
@@ -106,11 +110,12 @@ def read_parquet(path: Path) -> pd.DataFrame:
         require_few_columns(len(opened.schema_arrow.names))
         table = opened.read()
     _require_different_names([name.strip() for name in table.column_names])
-    texts = {}
+    texts: dict[str, arrow.ChunkedArray] = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         if arrow.types.is_nested(column.type):
             continue
         if arrow.types.is_floating(column.type):
             column = compute.if_else(compute.is_nan(column), None, column)
-        texts[name.strip()] = column.cast(arrow.string()).to_pylist()
-    return pd.DataFrame(texts, dtype=str)
+        texts[name.strip()] = column.cast(arrow.large_string())
+    rows: pd.DataFrame = arrow.table(texts).to_pandas()
+    return rows

@@ -13,6 +13,7 @@ from xaibench.shapes import Codes
 
 from .columns import SPLIT_WORDS, require, require_filled, with_plain_names
 from .folder_reading import read_sequences
+from .packed_rows import PackedLetters
 from .targets import DEFAULT_LABEL
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ def unlabelled_codes(path: Path) -> Codes:
     table = with_plain_names(table, path, keep=(_SEQUENCE,))
     require(table, path, [_SEQUENCE])
     require_filled(table, path, _SEQUENCE)
-    names = np.array([f"{path}: row {row}" for row in range(len(table))])
     rows = _rows_of_train(table, path)
     if not len(rows):
         raise UsageError(f"{path}: expected sequences of train to learn from, got none")
-    return to_codes(table[_SEQUENCE].iloc[rows].tolist(), names=names[rows].tolist())
+    letters = PackedLetters(table[_SEQUENCE].iloc[rows])
+    return to_codes(letters, name=lambda row: f"{path}: row {rows[row]}")
 
 
 def _rows_of_train(table: pd.DataFrame, path: Path) -> np.ndarray:

@@ -163,7 +163,7 @@ def _read_set(folder: Path, tables: Path | None, *, partial: bool) -> Splits:
     facts = _facts_of_set(folder, partial=partial)
     texts = list(_text_files(folder))
     letters = [letters_of_file(text.path) for text in texts]
-    codes = to_codes(letters, names=[text.path for text in texts])
+    codes = to_codes(letters, name=lambda row: texts[row].path)
     if count := ambiguities(letters):
         facts["letters of ambiguity read as N"] = count
     where = None if tables is None else _set_intervals(tables, texts, [*map(len, letters)])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from xaibench.data.files.columns import classes, require, require_filled
 from xaibench.data.files.folder_reading import read_sequences
+from xaibench.data.files.packed_rows import PackedLetters
 from xaibench.dna.encoding import to_codes
 from xaibench.dna.shuffling import shuffles
 from xaibench.errors import UsageError
@@ -206,5 +207,4 @@ def _sequence_table(path: Path, label: str) -> DataFrame:
 
 
 def _codes(table: DataFrame, path: Path) -> Codes:
-    letters = table["sequence"].tolist()
-    return to_codes(letters, names=[f"{path}: row {row}" for row in range(len(letters))])
+    return to_codes(PackedLetters(table["sequence"]), name=lambda row: f"{path}: row {row}")
