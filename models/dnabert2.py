@@ -87,8 +87,17 @@ class DNABert2(nn.Module):
 
     def reference(self, inputs: Tensor) -> Tensor:
         """The mean embedding of all tokens in place of all but ``[CLS]`` and ``[SEP]``."""
+        return self._between_marks(inputs, self.bert.embeddings.word_embeddings.weight.mean(0))
+
+    def filled(self, inputs: Tensor, token: str) -> Tensor:
+        """The embedding of a special token in place of all but ``[CLS]`` and ``[SEP]``;
+        NotApplicable where the tokenizer has no such token."""
+        table = self.bert.embeddings.word_embeddings.weight
+        return self._between_marks(inputs, table[self.tokenizer.identifier(token)])
+
+    def _between_marks(self, inputs: Tensor, embedding: Tensor) -> Tensor:
         start = inputs.detach().clone()
-        start[:, :, 1:-1] = self.bert.embeddings.word_embeddings.weight.detach().mean(0)[:, None]
+        start[:, :, 1:-1] = embedding.detach()[:, None]
         return start
 
     def attentions(self, inputs: Tensor) -> Tensor:

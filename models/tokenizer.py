@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xaibench.dna.encoding import to_letters
-from xaibench.errors import ModelError, UsageError, message_of
+from xaibench.errors import ModelError, NotApplicable, UsageError, message_of
 from xaibench.shapes import Codes
 from xaibench.values import TokenSites
 
@@ -37,6 +37,13 @@ class DNATokenizer:
     padding: int
     longest: int
     truncates: bool
+
+    def identifier(self, token: str) -> int:
+        """Of a special token; NotApplicable where the tokenizer has none of that name."""
+        known: int | None = self.library.token_to_id(token)
+        if known is None:
+            raise NotApplicable(f"the tokenizer of the model has no token {token}")
+        return known
 
 
 def read_tokenizer(path: Path, *, longest: int, truncate: bool) -> DNATokenizer:

@@ -76,6 +76,15 @@ class HasTokens(Protocol):
 
 
 @runtime_checkable
+class HasSpecialTokens(Protocol):
+    """A classifier that has tokens, of which some stand for what is hidden or unknown."""
+
+    def filled(self, inputs: Tensor, token: str) -> Tensor:
+        """``(N, C, S)`` -> the same, where every token of nucleotides is ``token``, ``[MASK]`` or
+        ``[UNK]``; NotApplicable where the tokenizer has no such token."""
+
+
+@runtime_checkable
 class HasAttention(Protocol):
     """A classifier that weighs its sites."""
 
@@ -127,6 +136,23 @@ class Operator(Protocol):
     """
 
     def __call__(self, codes: Codes, generator: np.random.Generator) -> Codes: ...
+
+
+class TokenOperator(Protocol):
+    """``(model, inputs) -> inputs`` of the same shape ``(N, C, S)``: what replaced tokens take, of
+    a model that has tokens. Marked by ``@operator(of_tokens=True)``.
+
+    Tokens of no known nucleotide, such as ``[CLS]``, are never replaced, whatever it gives there.
+    """
+
+    def __call__(self, model: Any, inputs: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorFacts:
+    """``of_tokens``: it replaces the tokens of a model (``TokenOperator``), not nucleotides."""
+
+    of_tokens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +325,11 @@ def method(
     return _attach(MethodFacts(signed, completeness, fixed, single_pass, of_nucleotides))
 
 
+def operator(*, of_tokens: bool = False) -> Callable[[Function], Function]:
+    """Attach facts to an operator."""
+    return _attach(OperatorFacts(of_tokens))
+
+
 def metric(
     *,
     family: str,
@@ -351,6 +382,11 @@ def _attach(facts: object) -> Callable[[Function], Function]:
 def method_facts(function: Any) -> MethodFacts:
     """The facts of a method; the defaults where its author gave none."""
     return getattr(function, "facts", MethodFacts())
+
+
+def operator_facts(function: Any) -> OperatorFacts:
+    """The facts of an operator; the defaults where its author gave none."""
+    return getattr(function, "facts", OperatorFacts())
 
 
 def metric_facts(function: Any) -> MetricFacts:

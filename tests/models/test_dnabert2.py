@@ -15,7 +15,7 @@ from safetensors.torch import save
 from xaibench.attribution.attention import attention_rollout, last_layer_attention
 from xaibench.attribution.lrp import lrp
 from xaibench.dna.encoding import to_codes, to_letters
-from xaibench.errors import ModelError, UsageError
+from xaibench.errors import ModelError, NotApplicable, UsageError
 from xaibench.models.dnabert2 import DNABert2, alibi_slopes
 from xaibench.models.tokenizer import read_tokenizer
 from xaibench.models.training import supervised
@@ -225,6 +225,17 @@ def test_the_reference_is_the_mean_word_between_the_marks(model):
     mean = model.bert.embeddings.word_embeddings.weight.mean(0)
     torch.testing.assert_close(start[:, :, 1:-1], mean[None, :, None].expand(1, -1, 4))
     torch.testing.assert_close(start[:, :, [0, -1]], inputs[:, :, [0, -1]])
+
+
+def test_special_tokens_stand_between_the_marks_and_one_that_is_none_does_not_apply(model):
+    inputs = model.encode(torch.from_numpy(CODES[:1].copy()))
+    for token, place in {"[UNK]": 0, "[MASK]": 4}.items():
+        masked = model.filled(inputs, token)
+        word = model.bert.embeddings.word_embeddings.weight[place]
+        torch.testing.assert_close(masked[:, :, 1:-1], word[None, :, None].expand(1, -1, 4))
+        torch.testing.assert_close(masked[:, :, [0, -1]], inputs[:, :, [0, -1]])
+    with pytest.raises(NotApplicable, match=r"has no token \[HIDDEN\]"):
+        model.filled(inputs, "[HIDDEN]")
 
 
 def test_every_layer_can_be_initialised_again_and_a_copy_reads_the_same_tokens(model):

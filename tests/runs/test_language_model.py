@@ -10,7 +10,12 @@ import torch
 from safetensors.torch import save_file
 from small_run import finished
 
+from xaibench.artefacts.artefact import Memory, arrays_of
+from xaibench.artefacts.curve_keys import CurveKey
+from xaibench.artefacts.curves import curve_spec
 from xaibench.artefacts.explanations import explained_spec
+from xaibench.artefacts.models import model_artefact
+from xaibench.artefacts.oracle import Oracle, oracle_spec
 from xaibench.artefacts.trained_models import TrainedModel
 
 pytest.importorskip("tokenizers")
@@ -18,7 +23,9 @@ pytest.importorskip("tokenizers")
 from small_tokenizer import write_tokenizer
 
 from xaibench.models.dnabert2 import DNABert2
+from xaibench.models.tokenizer import tokenised
 from xaibench.nn.inference import logits
+from xaibench.nn.sites import token_sites
 
 PAGE = Path(__file__).parents[2] / "docs" / "language-models.md"
 
@@ -26,7 +33,12 @@ SIZES = {"width": 8, "layers": 2, "heads": 2, "hidden": 8}
 
 SMALL = [
     *("dataset.train=60", "dataset.test=20", "dataset.length=40", "seeds=[0]", "sequences=3"),
-    *("training={epochs: 1}", "operators=[n]", "fractions=[0, 0.5, 1]", "random_draws=2"),
+    *(
+        "training={epochs: 1}",
+        "operators=[n, mask_tokens]",
+        "fractions=[0, 0.5, 1]",
+        "random_draws=2",
+    ),
     *(
         "controlled=2",
         "controls=[]",
@@ -60,6 +72,8 @@ def test_what_does_not_apply_says_why_and_nothing_fails(work):
     results = pd.read_parquet(work.job.folder / "results.parquet")
     assert "failed" not in set(results["status"])
     refused = results[results["status"] == "not applicable"]
+    of_tokens = (refused["operator"] == "mask_tokens") & (refused["model"] == "cnn")
+    refused = refused[~of_tokens]
     pairs = refused.groupby(["model", "method"], observed=True)["reason"].first()
     assert set(pairs.index) == {
         ("cnn", "attention_rollout"),
@@ -72,6 +86,67 @@ def test_what_does_not_apply_says_why_and_nothing_fails(work):
     planned = set(work.plan.attribution)
     assert planned - methods["dnabert2"] == {"deeplift"}
     assert planned - methods["cnn"] == {"attention_rollout"}
+
+
+def test_tokens_are_masked_beside_nucleotides_that_are_edited(work):
+    results = pd.read_parquet(work.job.folder / "results.parquet")
+    masked = results[results["operator"] == "mask_tokens"]
+    on_cnn = masked[masked["model"] == "cnn"]
+    assert set(on_cnn["status"]) == {"not applicable"}
+    assert on_cnn["reason"].str.contains("what this model reads are nucleotides").any()
+    for model in ("dnabert2", "given"):
+        done = results[(results["model"] == model) & (results["status"] == "ok")]
+        by_operator = done.groupby("operator", observed=True)["method"].unique().map(set)
+        assert by_operator["mask_tokens"] == by_operator["n"] >= {"oracle", "random control"}
+    tau = pd.read_csv(work.job.folder / "rankings.csv")
+    assert {("n", "mask_tokens")} == set(zip(tau["operator"], tau["other"], strict=True))
+    shifts = pd.read_csv(work.job.folder / "operators.csv")
+    of_letters = shifts[shifts["quantity"] == "log_likelihood"]["operator"]
+    assert set(of_letters) == {"n"}
+    assert "mask_tokens" in set(shifts["operator"])
+    report = (work.job.folder / "report.md").read_text()
+    assert "[MASK] in place of whole tokens" in report.replace("`", "")
+
+
+def logits_of_masked(model, row, masked):
+    """Of one sequence with the identifiers of some of its tokens put to [MASK]."""
+    ids, _ = tokenised(model.tokenizer, row[None])
+    ids[0, masked] = model.tokenizer.library.token_to_id("[MASK]")
+    embedded = model.bert.embeddings.word_embeddings(torch.from_numpy(ids))
+    with torch.no_grad():
+        return model(embedded.transpose(1, 2))[0].numpy()
+
+
+def test_curves_of_masked_tokens_are_those_of_a_loop_over_identifiers(work):
+    trained = TrainedModel("given", 0)
+    model = Memory(work).value(model_artefact(work, trained))
+    chosen = work.chosen
+    maps = arrays_of(work, explained_spec(work, trained, "in_silico_mutagenesis"))["scores"]
+    curve = CurveKey("in_silico_mutagenesis", "mask_tokens")
+    got = arrays_of(work, curve_spec(work, trained, curve))["logits"][0]
+    oracle = arrays_of(work, oracle_spec(work, trained, Oracle("mask_tokens", "predicted")))
+    for row, codes in enumerate(chosen.codes):
+        sites = token_sites(model, codes[None])
+        inside = range(1, sites.counts[0] - 1)
+        spans = {site: sites.spans[0, site] for site in inside}
+        means = {site: maps[row, start:end].mean() for site, (start, end) in spans.items()}
+        order, done = sorted(inside, key=lambda site: -means[site]), 0
+        masked = []
+        for site in order:  # half of the 40 nucleotides are the budget
+            if done + np.ptp(spans[site]) / 2 <= 20:
+                masked.append(site)
+            done += np.ptp(spans[site])
+        for step, each in enumerate(([], masked, order)):
+            expected = logits_of_masked(model, codes, each)
+            np.testing.assert_allclose(got[step, row], expected, atol=1e-5)
+        if row < len(oracle["scores"]):
+            intact = logits_of_masked(model, codes, [])
+            sign = 1 if intact[1] > intact[0] else -1
+            for site, (start, end) in spans.items():
+                change = intact - logits_of_masked(model, codes, [site])
+                lost = sign * (change[1] - change[0]) / (end - start)
+                np.testing.assert_allclose(oracle["scores"][row, start:end], lost, atol=1e-5)
+    assert np.abs(got[0] - got[1]).min() > 1e-3
 
 
 def test_what_falls_on_special_tokens_is_reported(work):

@@ -12,7 +12,7 @@ import pandas as pd
 from xaibench.artefacts.artefact import arrays_of, is_stored
 from xaibench.artefacts.curve_keys import CurveKey, orders
 from xaibench.artefacts.curves import curve_spec
-from xaibench.artefacts.donors import donor_of
+from xaibench.artefacts.donors import donor_of, replaces_tokens
 from xaibench.artefacts.job import Work, facts_of_metric
 from xaibench.artefacts.trained_models import replicates_of
 from xaibench.dna import replacement
@@ -52,6 +52,8 @@ def _likelihoods(work: Work) -> Iterator[dict[str, Any]]:
         scores, chosen.valid, streams(seed, "ties", chosen.codes)
     )
     for operator in work.plan.operators:
+        if replaces_tokens(work, operator):
+            continue  # which leaves the letters as they are
         try:
             donor = donor_of(work, operator, chosen.codes)
         except Exception:

@@ -33,13 +33,14 @@ from .artefact import (
     print_of,
 )
 from .curve_keys import CurveKey, curve_keys, curve_subset, evaluators, require_other_models
-from .donors import donor_of
+from .donors import donor_of, replaces_tokens
 from .explanations import explained_artefact, explained_spec, scores_of_label
 from .job import Work, remembered
 from .model_checks import unusable, usable
 from .models import model_artefact, model_spec
 from .oracle import Oracle, oracle_artefact, oracle_spec
 from .subsets import subset
+from .token_steps import TokenSteps
 from .trained_models import TrainedModel
 
 AXES = "path, step, sequence, class"
@@ -191,6 +192,7 @@ class Start:
     def __init__(self, work: Work, sequences: Sequences, classifier: Any) -> None:
         self.work, self.sequences, self.classifier = work, sequences, classifier
         self._replaced: dict[str, Replaced] = {}
+        self._tokens: dict[str, TokenSteps] = {}
 
     @cached_property
     def intact(self) -> Logits:
@@ -211,6 +213,14 @@ class Start:
             self._replaced[operator] = Replaced(donor, end)
         return self._replaced[operator]
 
+    def tokens(self, operator: str) -> TokenSteps:
+        """By one of the plan's operators that replace tokens."""
+        if operator not in self._tokens:
+            self._tokens[operator] = TokenSteps(
+                self.work, operator, self.classifier, self.sequences, self.intact
+            )
+        return self._tokens[operator]
+
 
 def _start_of(memory: Memory, trained: TrainedModel, sequences: Sequences) -> Start:
     """One model before all or the first of the sequences; ModelError where it cannot be used."""
@@ -227,6 +237,8 @@ def _start_of(memory: Memory, trained: TrainedModel, sequences: Sequences) -> St
 
 def _along(start: Start, scores: Scores, curve: CurveKey) -> Logits:
     """Logits ``(step, sequence, class)`` in the order of one map."""
+    if replaces_tokens(start.work, curve.operator):
+        return start.tokens(curve.operator).along(scores, curve)
     plan, sequences = start.work.plan, start.sequences
     codes, valid = sequences.codes, sequences.valid
     steps = replacement.replacement_counts(plan.fractions, valid)

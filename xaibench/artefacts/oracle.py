@@ -1,4 +1,5 @@
-"""The oracle: what a model loses when one position alone takes another base."""
+"""The oracle: what a model loses when one position alone takes another base, or one token alone is
+replaced."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -26,11 +27,12 @@ from .artefact import (
     print_of,
 )
 from .curve_keys import CurveKey, curve_keys
-from .donors import donor_of
+from .donors import donor_of, replaces_tokens
 from .explanations import explained_targets, what_is_explained
 from .job import Work, remembered
 from .models import model_artefact, model_spec
 from .subsets import subset
+from .token_steps import TokenSteps
 from .trained_models import TrainedModel
 
 SINGLE = 2**13
@@ -84,15 +86,21 @@ def oracle_artefacts(work: Work, trained: TrainedModel) -> Iterator[Artefact]:
 
 
 def oracle_artefact(work: Work, trained: TrainedModel, oracle: Oracle) -> Artefact:
-    """What is lost when one position takes the donor's base ``(sequence, position)``."""
+    """What is lost when one position takes the donor's base, or one token is replaced,
+    ``(sequence, position)``."""
     sequences = _sequences_of(work, trained.name, oracle)
 
     def make(memory: Memory) -> Arrays:
         classifier = memory.value(model_artefact(work, trained))
         outputs = logits(classifier, sequences.codes)
         targets = explained_targets(oracle.target, sequences.labels, outputs)
-        donor = donor_of(work, oracle.operator, sequences.codes)
-        scores = drops_by_donor(classifier, sequences, donor, targets)
+        if replaces_tokens(work, oracle.operator):
+            scores = TokenSteps(work, oracle.operator, classifier, sequences, outputs).drops(
+                targets
+            )
+        else:
+            donor = donor_of(work, oracle.operator, sequences.codes)
+            scores = drops_by_donor(classifier, sequences, donor, targets)
         return {"scores": scores.astype(np.float32)}
 
     def cost(_: ModelSizes) -> Cost:

@@ -33,9 +33,10 @@ TokenSpans = NDArray[np.int64]
 ToNucleotides = Literal["equal", "broadcast", "proportional"]
 """How the score of a token is given to its nucleotides."""
 
-ToTokens = Literal["sum", "mean", "signed_maximum"]
+ToTokens = Literal["sum", "mean", "signed_maximum", "first"]
 """How the scores of its nucleotides become that of a token: ``signed_maximum`` is the one with the
-largest absolute value, with its sign, the first of several."""
+largest absolute value, with its sign, the first of several; ``first`` that of the first nucleotide,
+which makes of independent scores independent ones, whatever the lengths of tokens."""
 
 
 class _Pairs(NamedTuple):
@@ -89,6 +90,8 @@ def to_tokens(scores: NDArray[np.floating], spans: TokenSpans, *, rule: ToTokens
     values = scores[pairs.sequences, pairs.positions].astype(np.float64)
     widths = (spans[..., 1] - spans[..., 0]).ravel()
     cells = pairs.sequences * spans.shape[1] + pairs.tokens
+    if rule == "first":
+        values, cells = _first_of_each(values, cells)
     if rule == "signed_maximum":
         return _largest(values, cells, widths).reshape(spans.shape[:2])
     summed: Float = np.bincount(cells, values, minlength=len(widths)).astype(np.float64)
@@ -150,6 +153,11 @@ def _largest(values: Float, cells: NDArray[np.int64], widths: NDArray[np.int64])
     order = np.lexsort((-np.arange(len(values)), np.abs(values)))
     taken[cells[order]] = values[order]
     return taken
+
+
+def _first_of_each(values: Float, cells: NDArray[np.int64]) -> tuple[Float, NDArray[np.int64]]:
+    first = np.diff(cells, prepend=-1) > 0
+    return values[first], cells[first]
 
 
 def _require_rule(rule: str, known: tuple[str, ...]) -> None:

@@ -120,6 +120,20 @@ def device_of(model: Any) -> torch.device:
     return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
+@contextmanager
+def predicting(model: Any, precision: Precision = "float32") -> Iterator[None]:
+    """Passes of a model without a gradient, in a precision of convolutions and matrix products.
+
+    ``bfloat16`` keeps 8 bits of every factor, so logits differ in the third digit. It is faster on
+    a processor that multiplies it (``avx512_bf16``, ``amx_bf16``) and slower on any other. ``tf32``
+    keeps 10 bits on a CUDA device, and is ``float32`` elsewhere.
+    """
+    device = device_of(model)
+    computing = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+    with fenced(), evaluating(model), computing, multiplying(device, tf32=precision == "tf32"):
+        yield
+
+
 def logits(
     model: Any, codes: Codes, *, rows: int | None = None, precision: Precision = "float32"
 ) -> Logits:
@@ -128,17 +142,12 @@ def logits(
     They are computed where the model is, and come back to the CPU. Passes of a model that has
     tokens are of sequences with equally many.
 
-    ``bfloat16`` keeps 8 bits of every factor, so logits differ in the third digit. It is faster on
-    a processor that multiplies it (``avx512_bf16``, ``amx_bf16``) and slower on any other. ``tf32``
-    keeps 10 bits on a CUDA device, and is ``float32`` elsewhere.
-
-    ModelError where the model gives anything but finite logits, one per class of each sequence.
+    ``precision`` is that of ``predicting``. ModelError where the model gives anything but finite
+    logits, one per class of each sequence.
     """
     classes: int | None = None
     device = device_of(model)
     rows = rows or batch_rows(codes.shape[1], device)
-    computing = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
-    multiplied = multiplying(device, tf32=precision == "tf32")
     outputs: Logits = np.empty((0, 0), np.float32)
     by_sites = buckets(model, codes)
     codes = by_sites.sorted(codes)
@@ -149,7 +158,7 @@ def logits(
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     start = 0
-    with fenced(), evaluating(model), computing, multiplied:
+    with predicting(model, precision):
         for part in in_blocks(model, len(codes), rows, passed, device=device):
             if start == 0:
                 classes = part.shape[1]

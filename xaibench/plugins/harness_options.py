@@ -20,6 +20,7 @@ from xaibench.protocols import (
     OfEffects,
     method_facts,
     metric_facts,
+    operator_facts,
 )
 
 from .registry import Plugin
@@ -154,7 +155,8 @@ def harness_fields(plugin: Plugin) -> Fields:
             **fixed,
         }
     if plugin.kind == "operators":
-        return {"sequences": _AT_MOST}
+        of_tokens = operator_facts(plugin.call).of_tokens
+        return {"sequences": _AT_MOST, **(_TOKEN_ORDER if of_tokens else {})}
     if plugin.kind == "models":
         return _MODEL_OPTIONS
     if plugin.kind == "datasets":
@@ -187,6 +189,10 @@ _DRAW_COUNT = Annotated[int, Field(ge=1, le=10_000)]
 
 _AT_MOST = (_COUNT | None, None)
 """At most so many; None is all that the plan has."""
+
+_TOKEN_ORDER: Fields = {"order_by": (Literal["mean", "sum", "signed_maximum"], "mean")}
+"""Of an operator that replaces tokens: how the scores of its nucleotides become the one by which a
+token is replaced earlier or later (``dna.tokens``)."""
 
 _MODEL_OPTIONS: Fields = {
     "sequences": (Annotated[int, Field(ge=0)] | None, None),

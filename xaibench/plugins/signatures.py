@@ -17,6 +17,7 @@ from xaibench.errors import UsageError
 from xaibench.protocols import (
     MethodFacts,
     MetricFacts,
+    OperatorFacts,
     metric_facts,
 )
 
@@ -65,14 +66,15 @@ def supplied(call: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, A
 
 
 def fits(plugin: Plugin) -> bool:
-    """Whether nothing speaks against this kind: a class is a model, facts belong to methods or
-    to metrics, and every kind is called with so many positional arguments."""
+    """Whether nothing speaks against this kind: a class is a model, facts belong to methods, to
+    metrics or to operators, and every kind is called with so many positional arguments."""
     call = plugin.call
     facts = getattr(call, "facts", None)
     if inspect.isclass(call) and plugin.kind != "models":
         return False
-    if isinstance(facts, MethodFacts | MetricFacts):
-        return plugin.kind == ("metrics" if isinstance(facts, MetricFacts) else "attribution")
+    of_kind = {MethodFacts: "attribution", MetricFacts: "metrics", OperatorFacts: "operators"}
+    if type(facts) in of_kind:
+        return plugin.kind == of_kind[type(facts)]
     by_name = SUPPLIED[plugin.kind] if plugin.kind in {"datasets", "models"} else set()
     positional = [
         parameter
