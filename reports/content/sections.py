@@ -13,7 +13,7 @@ from ..tables.agreement import matrices
 from ..tables.certainty import can_show, certainty
 from ..tables.claims import claims_tables, rules
 from ..tables.controls import controls
-from ..tables.cost import cost_table, guards
+from ..tables.cost import cost_table, guards, on_special_tokens
 from ..tables.discrimination import (
     discrimination,
     discrimination_differences,
@@ -277,7 +277,7 @@ REPORT = (
             "sequences move, as a share of the largest, when they are explained in a different "
             "batch; flat maps score every position the same.",
         ),
-        every(overall(failures, guards, outcomes), per_model(comparisons)),
+        every(overall(failures, guards, on_special_tokens, outcomes), per_model(comparisons)),
         figures=("selftest",),
     ),
     PlannedSection(

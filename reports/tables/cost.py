@@ -41,22 +41,48 @@ def guards(results: Results) -> Table | None:
     """What the guards measured of every method: the largest over seeds."""
     if results.cost.empty:
         return None
-    has_tokens = "outside" in results.cost
     body = tuple(
         (
             *_name_cells(model, method),
             Cell(scientific(rows["completeness_error"].max()), note="no completeness is promised"),
             Cell(scientific(rows["difference"].max())),
             Cell(f"{number(100 * rows['flat'].mean(), 1)} %"),
-            *([_outside_cell(rows)] if has_tokens else []),
             _counts_cell(rows),
         )
         for (model, method), rows in results.cost.groupby(["model", "method"], sort=False)
     )
-    more = ("On special tokens",) if has_tokens else ()
-    measured = ("Completeness error", "Batch difference", "Flat maps", *more)
+    measured = ("Completeness error", "Batch difference", "Flat maps")
     header = ("Model", "Method", *measured, replicate_terms(results).counted)
     return Table("What the guards measured", heads(*header, prose=(0, 1)), body, folded=True)
+
+
+_ON_TOKENS = {
+    "outside_before": "Before (as [CLS])",
+    "outside_after": "After (as [SEP])",
+    "on_unknown": "Unknown (as [UNK])",
+    "truncated": "Sequences truncated",
+    "unread": "Nucleotides unread",
+}
+
+
+def on_special_tokens(results: Results) -> Table | None:
+    """Of models that read tokens, the shares of relevance on tokens that are no words of known
+    nucleotides, and how much is not read: means over seeds."""
+    if not set(_ON_TOKENS) & set(results.cost):
+        return None
+    shares = results.cost.reindex(columns=[*results.cost, *_ON_TOKENS.keys() - {*results.cost}])
+    of_tokens = shares[shares[[*_ON_TOKENS]].notna().any(axis=1)]
+    body = tuple(
+        (
+            *_name_cells(model, method),
+            *(_share_cell(rows[column]) for column in _ON_TOKENS),
+            _counts_cell(rows),
+        )
+        for (model, method), rows in of_tokens.groupby(["model", "method"], sort=False)
+    )
+    header = ("Model", "Method", *_ON_TOKENS.values(), replicate_terms(results).counted)
+    caption = "Relevance on special tokens, which reaches no nucleotide, and what is not read"
+    return Table(caption, heads(*header, prose=(0, 1)), body, folded=True)
 
 
 def _means_per_sequence(rows: pd.DataFrame, keys: str | list[str]) -> pd.DataFrame:
@@ -70,11 +96,10 @@ def _name_cells(model: object, method: object) -> tuple[Cell, Cell]:
     return Cell(str(model)), Cell(str(method), method=str(method))
 
 
-def _outside_cell(rows: pd.DataFrame) -> Cell:
-    """The share of a map on tokens of no nucleotide, which its scores leave out."""
-    share = rows["outside"].mean()
-    text = number(100 * share, 1)
-    return Cell(text if text == ABSENT else f"{text} %", note="sites are nucleotides")
+def _share_cell(shares: pd.Series) -> Cell:
+    """The mean of shares over seeds."""
+    text = number(100 * shares.mean(), 1)
+    return Cell(text if text == ABSENT else f"{text} %", note="scores are of nucleotides at once")
 
 
 def _counts_cell(rows: pd.DataFrame) -> Cell:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xaibench.dna.tokens import share_outside, to_nucleotides, to_tokens
+from xaibench.dna.tokens import relevance_shares, to_nucleotides, to_tokens, unread_share
 from xaibench.values import TokenSites
 
 LENGTH = 11
@@ -93,10 +93,26 @@ def test_the_signed_maximum_keeps_the_sign_and_of_equal_ones_the_first():
     assert to_tokens(scores, spans, rule="mean").tolist() == [[0.75, -0.25, 0.0]]
 
 
-def test_the_share_outside_is_that_of_special_tokens():
-    expected = np.abs(SCORES[:, [0, -1]]).sum(1) / np.abs(SCORES).sum(1)
-    np.testing.assert_allclose(share_outside(SCORES, SPANS), expected)
-    assert np.isnan(share_outside(np.zeros((1, 5)), SPANS[:1])).all()
+def test_relevance_on_special_tokens_is_told_apart():
+    known = np.ones((2, LENGTH), bool)
+    known[0, 6:9], known[1, 9:] = False, False  # of a token a part, and what is truncated
+    sizes = np.abs(SCORES) / np.abs(SCORES).sum(1, keepdims=True)
+    shares = relevance_shares(SCORES, SPANS, known)
+    np.testing.assert_allclose(shares["before"], sizes[:, 0])
+    np.testing.assert_allclose(shares["after"], sizes[:, 4])
+    np.testing.assert_allclose(shares["outside"], sizes[:, 0] + sizes[:, 4])
+    np.testing.assert_allclose(shares["on_unknown"], [sizes[0, 3], 0])
+    flat = relevance_shares(np.zeros((1, 5)), SPANS[:1], known[:1])
+    assert all(np.isnan(share).all() for share in flat.values())
+
+
+def test_nucleotides_that_no_token_covers_are_unread():
+    present = np.ones((2, LENGTH), bool)
+    np.testing.assert_allclose(unread_share(SPANS, present), [0, 2 / LENGTH])
+    present[1, 10:] = False
+    np.testing.assert_allclose(unread_share(SPANS, present), [0, 1 / 10])
+    assert not unread_share(KMERS, present).any()
+    assert unread_share(SPANS[:1], np.zeros((1, LENGTH), bool)).tolist() == [0]
 
 
 @pytest.mark.parametrize("spans", [SPANS - 1, SPANS[..., ::-1], SPANS + 5])

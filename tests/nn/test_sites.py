@@ -10,6 +10,7 @@ from xaibench.attribution.integrated import integrated_gradients
 from xaibench.attribution.perturbation import in_silico_mutagenesis, occlusion
 from xaibench.attribution.prior import position_prior
 from xaibench.attribution.random import random
+from xaibench.dna.encoding import reverse_complement
 from xaibench.errors import ModelError, NotApplicable
 from xaibench.explanation.method_call import explain, on_both_strands
 from xaibench.nn.checks.steadiness import steady
@@ -103,12 +104,17 @@ def test_gradient_x_input_of_tokens_is_known_and_reaches_nucleotides(transfer, t
         input_x_gradient, MODEL, CODES, TARGETS, transfer=transfer, batch_size=together, **DEFAULTS
     )
     expected, outside = np.zeros(CODES.shape), []
+    has_n = [(row[: np.flatnonzero(row < 4)[-1]] == 4).any() for row in CODES]
     for row, (spans, scores) in enumerate(of_tokens(CODES, TARGETS)):
         for (start, end), score in zip(spans, scores, strict=True):
             expected[row, start:end] = score / max(1, end - start if transfer == "equal" else 1)
         outside.append(np.abs(scores[[0, -1]]).sum() / np.abs(scores).sum())
     np.testing.assert_allclose(explained.scores, expected, atol=1e-5)
-    np.testing.assert_allclose(explained.outside, outside, rtol=1e-4)
+    shares = explained.token_shares
+    np.testing.assert_allclose(shares["outside"], outside, rtol=1e-4)
+    np.testing.assert_allclose(shares["before"] + shares["after"], outside, rtol=1e-4)
+    assert np.array_equal(shares["on_unknown"] > 0, has_n)
+    assert not shares["unread"].any()
     assert explained.hypothetical is None
     assert explained.scores.dtype == np.float32
 
@@ -123,7 +129,7 @@ def test_integrated_gradients_sum_to_the_change_from_the_mean_token():
         expected = (scores - float((toward @ mean).detach()))[inside].sum()
         assert explained.scores[row].sum() == pytest.approx(expected, abs=1e-4)
     assert explained.completeness_error < 1e-5
-    assert np.allclose(explained.outside, 0)
+    assert np.allclose(explained.token_shares["outside"], 0)
 
 
 def test_mutagenesis_edits_nucleotides_and_tokenises_again():
@@ -141,7 +147,7 @@ def test_mutagenesis_edits_nucleotides_and_tokenises_again():
         observed = expected[CODES[row, position]]
         assert explained.scores[row, position] == pytest.approx(observed, abs=1e-5)
     assert not explained.scores[CODES[:2] == 4].any()
-    assert explained.outside is None
+    assert explained.token_shares.keys() == {"unread"}
 
 
 def test_occlusion_writes_n_and_tokenises_again():
@@ -168,7 +174,7 @@ def test_there_are_no_tokens_of_a_fourth_of_every_base():
 def test_a_method_sees_sites_and_scores_are_of_nucleotides(each):
     explained = explain(each, MODEL, CODES, TARGETS, **DEFAULTS)
     assert explained.scores.shape == CODES.shape
-    assert (explained.outside is None) == (each is position_prior)
+    assert ("outside" in explained.token_shares) == (each is not position_prior)
 
 
 def test_methods_that_compare_with_other_sequences_do_not_apply_to_tokens():
@@ -196,9 +202,10 @@ def test_on_both_strands_the_share_outside_is_the_mean():
         return explain(input_x_gradient, MODEL, codes, TARGETS, **DEFAULTS)
 
     both = on_both_strands(on_one, CODES, None)
-    one = on_one(CODES, None).outside
-    assert both.outside.shape == one.shape
-    assert not np.allclose(both.outside, one)
+    one = on_one(CODES, None).token_shares["outside"]
+    other = on_one(reverse_complement(CODES), None).token_shares["outside"]
+    np.testing.assert_allclose(both.token_shares["outside"], (one + other) / 2)
+    assert not np.allclose(both.token_shares["outside"], one)
 
 
 def test_a_model_with_tokens_is_steady_and_one_that_looks_at_its_batch_is_not():

@@ -26,6 +26,7 @@ from xaibench.models.dnabert2 import DNABert2
 from xaibench.models.tokenizer import tokenised
 from xaibench.nn.inference import logits
 from xaibench.nn.sites import token_sites
+from xaibench.results.schema import TOKEN_COLUMNS
 
 PAGE = Path(__file__).parents[2] / "docs" / "language-models.md"
 
@@ -50,6 +51,7 @@ SMALL = [
     + ", ".join(f"{name}: {size}" for name, size in SIZES.items())
     + "}",
     "attribution.deeplift={}",
+    *("models.dnabert2.longest=22", "models.dnabert2.truncate=true"),
 ]
 
 
@@ -149,13 +151,31 @@ def test_curves_of_masked_tokens_are_those_of_a_loop_over_identifiers(work):
     assert np.abs(got[0] - got[1]).min() > 1e-3
 
 
-def test_what_falls_on_special_tokens_is_reported(work):
-    cost = pd.read_csv(work.job.folder / "cost.csv").set_index(["model", "method"])["outside"]
-    assert cost["cnn"].isna().all()
-    assert cost["given"][["in_silico_mutagenesis", "occlusion"]].isna().all()
-    assert cost["given", "integrated_gradients"] == 0
-    assert cost["given", "input_x_gradient"] == cost["given", "by_broadcast"] > 0.01
-    assert "On special tokens" in (work.job.folder / "report.md").read_text()
+def test_what_falls_on_special_tokens_and_is_not_read_is_reported(work):
+    cost = pd.read_csv(work.job.folder / "cost.csv").set_index(["model", "method"])
+    assert cost.loc["cnn", [*TOKEN_COLUMNS]].isna().all(axis=None)
+    of_nucleotides = cost.loc["given"].loc[["in_silico_mutagenesis", "occlusion"]]
+    assert of_nucleotides[[*TOKEN_COLUMNS][:4]].isna().all(axis=None)
+    assert cost["outside"]["given", "integrated_gradients"] == 0
+    gradient = cost.loc["given"].loc["input_x_gradient"]
+    assert gradient["outside"] == cost["outside"]["given", "by_broadcast"] > 0.01
+    marks = gradient[["outside_before", "outside_after"]]
+    assert marks.sum() == pytest.approx(gradient["outside"])
+    assert (marks > 0).all()
+    assert gradient["on_unknown"] == 0
+    # the longest of the sequences has more tokens than are read
+    cut = cost.loc["dnabert2"]
+    codes = work.chosen.codes
+    spans = token_sites(
+        Memory(work).value(model_artefact(work, TrainedModel("dnabert2", 0))), codes
+    )
+    unread = 1 - np.ptp(spans.spans, axis=2).sum(1) / codes.shape[1]
+    assert 0 < cut["truncated"].iloc[0] == (unread > 0).mean()
+    assert cut["unread"].to_numpy() == pytest.approx(np.full(len(cut), unread.mean()))
+    assert (cost.loc["given"][["truncated", "unread"]] == 0).all(axis=None)
+    report = (work.job.folder / "report.md").read_text()
+    assert "Relevance on special tokens" in report
+    assert "Nucleotides unread" in report
 
 
 def test_the_rule_is_part_of_what_an_explanation_is_where_there_are_tokens(work):

@@ -22,7 +22,7 @@ from xaibench.explanation.controls import RANDOM
 from xaibench.explanation.guards import Guards
 from xaibench.plan.schema import Plan
 from xaibench.protocols import QUANTITIES, Quantity
-from xaibench.results.schema import columns_of
+from xaibench.results.schema import TOKEN_COLUMNS, columns_of
 from xaibench.statistics.means import bands, of_values
 from xaibench.statistics.resampling import Resampling
 
@@ -149,13 +149,21 @@ def cost(work: Work) -> pd.DataFrame:
             numbers = dict(zip(columns, measured, strict=True))
             where = {"model": trained.name, "seed": trained.seed, "method": method}
             row = {**where, **numbers, "sequences": len(arrays["scores"])}
-            outside = arrays.get(explanations.OUTSIDE_SHARE)
-            if outside is not None:
-                known = outside[~np.isnan(outside)]  # of a flat map there is no share
-                row["outside"] = known.mean() if len(known) else np.nan
-            rows.append(row)
-    more = ["outside"] if any("outside" in row for row in rows) else []
+            rows.append(row | _token_columns(arrays))
+    more = [name for name in TOKEN_COLUMNS if any(name in row for row in rows)]
     return pd.DataFrame(rows, columns=[*columns_of("cost"), *more])
+
+
+def _token_columns(arrays: Arrays) -> dict[str, float]:
+    """Of a model that reads tokens, means over sequences."""
+    row = {}
+    for name in explanations.TOKEN_SHARES.values():
+        if name in arrays:
+            share = arrays[name][~np.isnan(arrays[name])]  # of a flat map there is no share
+            row[name] = float(share.mean()) if len(share) else np.nan
+    if "unread" in arrays and len(arrays["unread"]):
+        row["truncated"] = float((arrays["unread"] > 0).mean())
+    return row
 
 
 def _explanation(work: Work, trained: TrainedModel, method: str) -> Arrays | None:

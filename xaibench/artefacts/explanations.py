@@ -56,9 +56,15 @@ REFERENCE_COUNT = 20
 OF_LABEL = "scores_of_label"
 """The array of the scores for the label; absent of a fixed method that has none."""
 
-OUTSIDE_SHARE = "outside"
-"""The array of the share of each map on tokens of no nucleotide; absent where a method scores
-nucleotides."""
+TOKEN_SHARES = {
+    "outside": "outside",
+    "before": "outside_before",
+    "after": "outside_after",
+    "on_unknown": "on_unknown",
+    "unread": "unread",
+}
+"""The shares of relevance and of nucleotides that a model with tokens has (``method_call``), by the
+names of their arrays; absent where a method scores nucleotides, or none is a token."""
 
 FINENESS = ("steps", "samples", "draws", "window")
 """Options of methods that say how finely they sample: halved to see what depends on them."""
@@ -174,8 +180,8 @@ def _unchanged(explaining: Explaining) -> Arrays:
     by_label = _by_label(explaining, explanation.scores, targets, labels)
     if by_label is not None:
         scores[OF_LABEL] = by_label
-    if explanation.outside is not None:
-        scores[OUTSIDE_SHARE] = explanation.outside
+    for name, share in explanation.token_shares.items():
+        scores[TOKEN_SHARES[name]] = share
     return {**scores, "cost": sum_costs([explanation]), "guards": np.array(guards)}
 
 

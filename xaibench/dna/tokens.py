@@ -14,8 +14,8 @@ them. Tokens may overlap, as k-mers do, and need not cover every nucleotide.
 =================  ============================================================================
 
 Nucleotides of no token have 0, and tokens of no nucleotide (``[CLS]``, ``[SEP]``) give none:
-``share_outside`` says how much of the relevance that leaves out. Which rule *Kurth et al. (2026)*
-took is not known; these are ours.
+``relevance_shares`` says how much of the relevance that leaves out. Which rule *Kurth et al.
+(2026)* took is not known; these are ours.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from xaibench.shapes import Float
+from xaibench.shapes import Float, Mask
 
 TokenSpans = NDArray[np.int64]
 """``(sequence, token, 2)``: ``start, end`` of what each token covers, half-open."""
@@ -99,18 +99,49 @@ def to_tokens(scores: NDArray[np.floating], spans: TokenSpans, *, rule: ToTokens
     return taken.reshape(spans.shape[:2])
 
 
-def share_outside(scores: NDArray[np.floating], spans: TokenSpans) -> Float:
-    """``(N,)``: the share of the sum of ``|score|`` on tokens that cover no nucleotide, in [0, 1];
-    NaN where all scores are 0.
+def relevance_shares(
+    scores: NDArray[np.floating], spans: TokenSpans, known: Mask
+) -> dict[str, Float]:
+    """Which part of the sum of ``|score|`` of each sequence ``(N,)`` lies on tokens that are not of
+    known nucleotides alone, in [0, 1]; NaN where all scores are 0.
 
-    >>> share_outside(np.array([[1.0, -3.0]]), np.array([[[0, 0], [0, 5]]]))
-    array([0.25])
+    ``outside`` on those of no nucleotide, of which ``before`` on those before the first that
+    has some (``[CLS]``) and ``after`` on those behind (``[SEP]``); ``on_unknown`` on those with an
+    unknown nucleotide (``[UNK]``). ``known`` ``(N, L)`` is False at N. Padded tokens have 0.
+
+    >>> scores, spans = np.array([[1.0, -3.0, 4.0]]), np.array([[[0, 0], [0, 4], [4, 5]]])
+    >>> shares = relevance_shares(scores, spans, np.array([[True] * 4 + [False]]))
+    >>> {name: share.item() for name, share in shares.items()}
+    {'outside': 0.125, 'before': 0.125, 'after': 0.0, 'on_unknown': 0.5}
     """
     sizes = np.abs(scores).astype(np.float64)
     total = sizes.sum(axis=1)
-    outside = (sizes * (spans[..., 0] == spans[..., 1])).sum(axis=1)
-    share: Float = np.divide(outside, total, out=np.full(len(sizes), np.nan), where=total > 0)
-    return share
+    inside = spans[..., 0] < spans[..., 1]
+    begun = np.cumsum(inside, axis=1) > 0
+    on_tokens = {
+        "outside": ~inside,
+        "before": ~inside & ~begun,
+        "after": ~inside & begun,
+        "on_unknown": to_tokens((~known).astype(np.float64), spans, rule="sum") > 0,
+    }
+    undefined = np.full(len(sizes), np.nan)
+    return {
+        name: np.divide((sizes * where).sum(1), total, out=undefined.copy(), where=total > 0)
+        for name, where in on_tokens.items()
+    }
+
+
+def unread_share(spans: TokenSpans, present: Mask) -> Float:
+    """``(N,)``: the share of the nucleotides of a sequence that no token covers, in [0, 1], as
+    where the last ones are left out; ``present`` ``(N, L)`` is False at padding.
+
+    >>> unread_share(np.array([[[0, 0], [0, 3], [3, 4]]]), np.array([[True] * 5 + [False]]))
+    array([0.2])
+    """
+    widths = (spans[..., 1] - spans[..., 0]).astype(np.float64)
+    covered = to_nucleotides(widths, spans, present.shape[1], rule="equal") > 0.5
+    unread: Float = (present & ~covered).sum(1) / np.maximum(present.sum(1), 1)
+    return unread
 
 
 def _pairs(scores: NDArray[np.floating], spans: TokenSpans, length: int) -> _Pairs:

@@ -6,7 +6,8 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xaibench.dna import tokens
-from xaibench.dna.encoding import reverse_complement, unreverse, unreverse_bases
+from xaibench.dna.encoding import lengths, reverse_complement, unreverse, unreverse_bases
 from xaibench.errors import ModelError, NotApplicable, message_of
 from xaibench.nn.blocks import halved, in_blocks
 from xaibench.nn.checks.outputs import forward_logits
@@ -35,7 +36,7 @@ from xaibench.plugins.fence import fenced
 from xaibench.protocols import method_facts
 from xaibench.randomness import identity, stream, streams
 from xaibench.shapes import Codes, Labels, Logits, Scores
-from xaibench.values import Attribution, N, Sequences, TokenSites
+from xaibench.values import Attribution, N, Sequences
 
 _SUPPLIED = ("codes", "valid", "references", "generators", "test_split")
 """Keywords that a method's signature may ask for."""
@@ -74,8 +75,8 @@ class Explanation:
     root mean square of ``f(input) - f(reference)`` over them; NaN where the method measures none,
     or where nothing changes. ``hypothetical`` is ``(sequence, base, position)`` where the method
     gives it, ``outputs`` ``(sequence, class)`` are the model's where its only pass is of the
-    sequences. ``outside`` ``(sequence,)``, of a model that has tokens, is the share of ``|score|``
-    on those of no nucleotide, which ``scores`` leave out.
+    sequences. ``token_shares``, of a model that has tokens, are by name ``(sequence,)``:
+    ``unread``, of the nucleotides, and where sites are scored those of ``tokens.relevance_shares``.
     """
 
     scores: Scores
@@ -85,7 +86,7 @@ class Explanation:
     completeness_error: float
     hypothetical: NDArray[np.float32] | None = None
     outputs: Logits | None = None
-    outside: NDArray[np.float64] | None = None
+    token_shares: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def with_scores(self, scores: Scores) -> Explanation:
         """The same with other scores, as of other positions; the hypothetical ones are left out."""
@@ -98,7 +99,7 @@ class _Batch(NamedTuple):
     changes: NDArray[np.float64]
     hypothetical: NDArray[np.float32] | None
     outputs: Logits | None = None
-    outside: NDArray[np.float64] | None = None
+    token_shares: Mapping[str, NDArray[np.float64]] = MappingProxyType({})
 
 
 def explain(
@@ -167,7 +168,7 @@ def explain(
         _required_completeness(call, batches, promised),
         _joined([batch.hypothetical for batch in batches], by_sites),
         _joined([batch.outputs for batch in batches], by_sites),
-        _joined([batch.outside for batch in batches], by_sites),
+        _shares_of(batches, by_sites),
     )
 
 
@@ -243,12 +244,10 @@ def _batch_of(call: _Call, rows: slice) -> _Batch:
         classes = _targets_of_batch(call.targets, rows, passed)
         target = torch.from_numpy(classes).to(inputs.device, torch.int64)
         answer = call.method(view, inputs, target, **supplied, **call.options)
-        if not view.has_tokens or facts.of_nucleotides or facts.fixed:
+        if not view.has_tokens:
             batch = _checked(answer, codes.shape, call.name)
         else:
-            sites = token_sites(model, codes)
-            batch = _checked(answer, sites.valid.shape, call.name)
-            batch = _on_nucleotides(batch, sites, codes.shape[1], call.transfer)
+            batch = _of_token_model(call, answer, codes)
         return batch._replace(outputs=passed)
 
 
@@ -266,14 +265,26 @@ def _required_completeness(call: _Call, batches: list[_Batch], promised: float |
     return error / change if change else float("nan")
 
 
-def _on_nucleotides(
-    batch: _Batch, sites: TokenSites, length: int, rule: tokens.ToNucleotides
-) -> _Batch:
+def _of_token_model(call: _Call, answer: Any, codes: Codes) -> _Batch:
     """Scores of sites as scores of nucleotides; what a method says of each channel of an embedding
     is nothing of bases."""
-    scores = tokens.to_nucleotides(batch.scores, sites.spans, length, rule=rule)
-    outside = tokens.share_outside(batch.scores, sites.spans)
-    return batch._replace(scores=scores.astype(np.float32), hypothetical=None, outside=outside)
+    facts, sites = method_facts(call.method), token_sites(call.view.classifier, codes)
+    present = np.arange(codes.shape[1]) < lengths(codes)[:, None]
+    shares = {"unread": tokens.unread_share(sites.spans, present)}
+    if facts.of_nucleotides or facts.fixed:
+        return _checked(answer, codes.shape, call.name)._replace(token_shares=shares)
+    batch = _checked(answer, sites.valid.shape, call.name)
+    scores = tokens.to_nucleotides(batch.scores, sites.spans, codes.shape[1], rule=call.transfer)
+    shares |= tokens.relevance_shares(batch.scores, sites.spans, codes < N)
+    return batch._replace(scores=scores.astype(np.float32), hypothetical=None, token_shares=shares)
+
+
+def _shares_of(batches: list[_Batch], by_sites: Buckets) -> dict[str, NDArray[np.float64]]:
+    names = batches[0].token_shares if batches else ()
+    return {
+        name: by_sites.restored(np.concatenate([each.token_shares[name] for each in batches]))
+        for name in names
+    }
 
 
 def _joined(parts: list[NDArray[Any] | None], by_sites: Buckets) -> NDArray[Any] | None:
@@ -324,14 +335,10 @@ def on_both_strands(
         one.seconds + other.seconds,
         float(np.fmax(one.completeness_error, other.completeness_error)),
         bases,
-        outside=_mean_of(one.outside, other.outside),
+        token_shares={
+            name: (share + other.token_shares[name]) / 2 for name, share in one.token_shares.items()
+        },
     )
-
-
-def _mean_of(
-    one: NDArray[np.float64] | None, other: NDArray[np.float64] | None
-) -> NDArray[np.float64] | None:
-    return None if one is None or other is None else (one + other) / 2
 
 
 def other_strands(references: Codes) -> Codes:

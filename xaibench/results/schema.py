@@ -59,6 +59,17 @@ COMPARED = (
 """Which maps ``model_agreement.csv`` compares: those of two models, what they are above where two
 models agree, and what two trainings of either reach."""
 
+TOKEN_COLUMNS = (
+    "outside",
+    "outside_before",
+    "outside_after",
+    "on_unknown",
+    "truncated",
+    "unread",
+)
+"""Of ``cost.csv`` where a model reads tokens: shares of relevance, of sequences and of
+nucleotides, empty for models of nucleotides."""
+
 TABLES = (
     TableSchema(
         name="records",
@@ -708,7 +719,7 @@ TABLES = (
             number_column("flat", "[0, 1]", "the share of maps that score every position the same"),
             integer_column("sequences", "count", "sequences that were explained"),
         ),
-        more="outside",
+        more="|".join(TOKEN_COLUMNS),
     ),
 )
 
