@@ -29,6 +29,7 @@ from xaibench.values import Attribution
 
 from .deeplift_functions import Functions
 from .deeplift_rules import DEEPLIFT_RULES, LINEAR, DeepLiftRule
+from .gradient import of_tokens
 from .graph import depends_on_input, has_parts, nonlinear, on_the_way, operation
 from .references import constant_reference, hypothetical
 from .rules import ModuleCall, class_of, module_label, no_rule, outermost_labels
@@ -43,7 +44,7 @@ def deeplift(
     inputs: Tensor,
     target: Tensor,
     *,
-    references: Tensor,
+    references: Tensor | None = None,
     reference: Literal["shuffles", "uniform", "zero"] = "shuffles",
     rules: DeepLiftRules | None = None,
 ) -> Attribution:
@@ -54,7 +55,9 @@ def deeplift(
     ``zero`` it is the one that ``integrated_gradients`` starts from. ``contributions`` are the
     ``hypothetical`` scores at the observed base, so a zero column (N, padding) contributes nothing,
     nor does a base that all references have: shuffles keep the first and the last base of every
-    stretch of known ones. NotApplicable where a module has no rule.
+    stretch of known ones. Of tokens ``uniform`` is the model's own reference, and contributions are
+    the multipliers times what differs from it; shuffles, which have other tokens at other places,
+    do not apply. NotApplicable where a module has no rule.
 
     ``rules`` is no option of a plan: it is for layers of a user's own, from Python and from
     plug-ins that call this (docs/attribution.md). RuleError, with rule and layer, where one of them
@@ -62,14 +65,19 @@ def deeplift(
     """
     inputs = inputs.detach()
     if reference != "shuffles":
-        references = constant_reference(inputs, reference).unsqueeze(1)
+        references = constant_reference(inputs, reference, model).unsqueeze(1)
+    if references is None:
+        raise NotApplicable(
+            "deeplift: shuffled sequences have other tokens at other places; with reference: "
+            "uniform it compares with the model's own reference"
+        )
     multipliers, changes = rescale(model, inputs, target, references, rules)
-    explained = (multipliers * (inputs.unsqueeze(1) - references)).sum((2, 3))
-    of_bases = hypothetical(multipliers, references)
+    contributions = multipliers * (inputs.unsqueeze(1) - references)
+    of_bases = None if of_tokens(model) else hypothetical(multipliers, references)
     return Attribution(
-        contributions=of_bases * inputs,
+        contributions=contributions.mean(1) if of_bases is None else of_bases * inputs,
         hypothetical=of_bases,
-        completeness_error=(explained - changes).abs().amax(1),
+        completeness_error=(contributions.sum((2, 3)) - changes).abs().amax(1),
         output_change=changes.square().mean(1).sqrt(),
     )
 

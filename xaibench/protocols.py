@@ -118,8 +118,9 @@ class Method(Protocol):
     ``target`` is int64 ``(N,)``. Keyword-only parameters of these names are supplied: ``codes``
     ``(N, L)``, ``valid`` ``(N, L)`` bool, ``references`` ``(N, K, C, S)``, ``generators`` (a NumPy
     one per sequence), ``test_split`` (all test sequences, with their names, labels and intervals).
-    All other keywords are options. Raise ``NotApplicable`` where the method has
-    no meaning for the model.
+    All other keywords are options. Models that have tokens have no ``references``: a method that
+    gives them a default is called without, any other does not apply. Raise ``NotApplicable`` where
+    the method has no meaning for the model.
     """
 
     def __call__(

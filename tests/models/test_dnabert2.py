@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save
 
 from xaibench.attribution.attention import attention_rollout, last_layer_attention
+from xaibench.attribution.deeplift import deeplift
 from xaibench.attribution.lrp import lrp
 from xaibench.dna.encoding import to_codes, to_letters
 from xaibench.errors import ModelError, NotApplicable, UsageError
@@ -365,6 +366,18 @@ def test_without_biases_relevance_of_cp_lrp_sums_to_the_output(model):
     output = view(inputs).gather(1, target[:, None])[:, 0]
     torch.testing.assert_close(total, output, rtol=1e-10, atol=0)
     assert output.abs().min() > 0.01
+
+
+@pytest.mark.parametrize("reference", ["uniform", "zero"])
+def test_deeplift_from_a_reference_sums_to_the_change_of_the_output(model, reference):
+    inputs = model.encode(torch.from_numpy(CODES[:1].copy())).detach()
+    view, target = ExplainedView(model), torch.tensor([1])
+    answer = deeplift(view, inputs, target, reference=reference)
+    start = model.reference(inputs) if reference == "uniform" else torch.zeros_like(inputs)
+    changed = (view(inputs) - view(start))[:, 1]
+    torch.testing.assert_close(answer.contributions.sum((1, 2)), changed, rtol=1e-4, atol=1e-5)
+    assert changed.abs().min() > 0.01
+    assert answer.hypothetical is None
 
 
 # The real tokenizer

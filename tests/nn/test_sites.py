@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from xaibench.api.checking import check_model
+from xaibench.attribution.deeplift import deeplift
 from xaibench.attribution.gradient import input_x_gradient, saliency, smooth_grad
 from xaibench.attribution.integrated import integrated_gradients
 from xaibench.attribution.perturbation import in_silico_mutagenesis, occlusion
@@ -132,6 +133,19 @@ def test_integrated_gradients_sum_to_the_change_from_the_mean_token():
     assert np.allclose(explained.token_shares["outside"], 0)
 
 
+@pytest.mark.parametrize("reference", ["uniform", "zero"])
+def test_deeplift_from_a_reference_of_the_model_is_integrated_gradients_where_all_is_linear(
+    reference,
+):
+    given = {**DEFAULTS, "options": {"reference": reference}}
+    references = np.repeat(CODES[:, None], 2, axis=1)
+    explained = explain(deeplift, MODEL, CODES, TARGETS, references=references, **given)
+    expected = explain(integrated_gradients, MODEL, CODES, TARGETS, **given)
+    np.testing.assert_allclose(explained.scores, expected.scores, atol=1e-5)
+    assert explained.completeness_error < 1e-5
+    assert explained.hypothetical is None
+
+
 def test_mutagenesis_edits_nucleotides_and_tokenises_again():
     explained = explain(in_silico_mutagenesis, MODEL, CODES[:2], TARGETS[:2], **DEFAULTS)
     bases = explained.hypothetical
@@ -184,6 +198,8 @@ def test_methods_that_compare_with_other_sequences_do_not_apply_to_tokens():
     references = np.repeat(CODES[:, None], 2, axis=1)
     with pytest.raises(NotApplicable, match="compares compares with other sequences"):
         explain(compares, MODEL, CODES, TARGETS, references=references, **DEFAULTS)
+    with pytest.raises(NotApplicable, match=r"shuffled sequences have other tokens .* uniform"):
+        explain(deeplift, MODEL, CODES, TARGETS, references=references, **DEFAULTS)
 
 
 def test_scores_of_nucleotides_from_a_method_that_says_nothing_are_refused():

@@ -130,7 +130,8 @@ def explain(
     """
     name, facts = method_name(method), method_facts(method)
     keywords = frozenset(each for each in _SUPPLIED if asks_for(method, each))
-    _require_what_is_asked_for(name, model, keywords, references)
+    if "references" in keywords:
+        keywords = _with_references(method, model, keywords, references)
     if targets is None and not facts.single_pass:
         raise ValueError(f"targets: {name} makes other passes than that of the inputs, got None")
     promised = facts.completeness
@@ -172,18 +173,22 @@ def explain(
     )
 
 
-def _require_what_is_asked_for(
-    name: str, model: Any, keywords: frozenset[str], references: Codes | None
-) -> None:
-    if "references" not in keywords:
-        return
+def _with_references(
+    method: Callable[..., Any], model: Any, keywords: frozenset[str], references: Codes | None
+) -> frozenset[str]:
+    """What is supplied to a method that takes references. Of a model that has tokens there are
+    none: NotApplicable where the method has no default for them."""
+    name = method_name(method)
     if references is None:
         raise ValueError(f"references: {name} asks for them, got None")
-    if has_tokens(model):
+    if not has_tokens(model):
+        return keywords
+    if inspect.signature(method).parameters["references"].default is inspect.Parameter.empty:
         raise NotApplicable(
             f"{name} compares with other sequences site by site, and these have other tokens at "
             "other places"
         )
+    return keywords - {"references"}
 
 
 @dataclass(frozen=True, slots=True)
