@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,8 @@ from xaibench.dna.encoding import to_letters
 from xaibench.errors import ModelError, NotApplicable, UsageError, message_of
 from xaibench.shapes import Codes
 from xaibench.values import TokenSites
+
+from .token_memory import TokenMemory, Tokens
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -28,11 +32,13 @@ _EVERY_BASE = "ACGT"
 
 @dataclass(frozen=True, slots=True)
 class DNATokenizer:
-    """``size`` is the number of tokens that it knows, ``padding`` the identifier of ``[PAD]``. A
-    sequence has at most ``longest`` tokens, ``[CLS]`` and ``[SEP]`` among them. Of a longer one
-    the last are left out where it ``truncates``; else it is refused."""
+    """``split`` makes tokens of sequences; ``size`` is the number of tokens that it knows,
+    ``padding`` the identifier of ``[PAD]``. A sequence has at most ``longest`` tokens, ``[CLS]``
+    and ``[SEP]`` among them. Of a longer one the last are left out where it ``truncates``; else it
+    is refused."""
 
     library: Tokenizer
+    split: Callable[[Codes], Tokens]
     size: int
     padding: int
     longest: int
@@ -73,7 +79,8 @@ def read_tokenizer(path: Path, *, longest: int, truncate: bool) -> DNATokenizer:
         tokenizer.enable_truncation(longest)
     # identifiers may leave gaps
     size = max(tokenizer.get_vocab().values()) + 1
-    return DNATokenizer(tokenizer, size, padding, longest, truncate)
+    split = partial(_split_by_library, tokenizer, _widths(tokenizer, size), padding)
+    return DNATokenizer(tokenizer, TokenMemory(split, padding), size, padding, longest, truncate)
 
 
 def _library() -> Any:
@@ -108,18 +115,45 @@ def tokenised(tokenizer: DNATokenizer, codes: Codes) -> tuple[NDArray[np.int64],
     N at the end is padding and has no token; elsewhere it has what the tokenizer makes of it
     (``[UNK]``). ModelError where a sequence has too many tokens and is not to be truncated.
     """
-    encodings = tokenizer.library.encode_batch(to_letters(codes))
-    counts = np.array([len(each) for each in encodings], np.intp)
+    ids, spans, counts = tokenizer.split(codes)
     if counts.max(initial=0) > tokenizer.longest:
         raise ModelError(
             f"expected at most {tokenizer.longest} tokens per sequence, got {counts.max()}: "
             "shorten the sequences, or say longest or truncate: true"
         )
+    return ids, TokenSites(spans, np.arange(ids.shape[1]) < counts[:, None])
+
+
+def _split_by_library(
+    library: Tokenizer, widths: NDArray[np.int64], padding: int, codes: Codes
+) -> Tokens:
+    """The library is faster where it need not say what tokens cover. That follows from the
+    ``widths`` of all tokens where those of a sequence sum to its length; others, as truncated
+    ones, are tokenised again."""
+    letters = to_letters(codes)
+    encodings = library.encode_batch_fast(letters)
+    counts = np.array([len(each) for each in encodings], np.intp)
     valid = np.arange(counts.max(initial=0)) < counts[:, None]
-    ids = np.full(valid.shape, tokenizer.padding)
+    ids = np.full(valid.shape, padding)
     # the lists of all sequences in one go: an array for each takes longer than tokenising
     ids[valid] = np.fromiter(chain.from_iterable(each.ids for each in encodings), np.int64)
-    offsets = chain.from_iterable(each.offsets for each in encodings)
-    spans = np.zeros((*valid.shape, 2), np.int64)
-    spans[valid] = np.fromiter(chain.from_iterable(offsets), np.int64).reshape(-1, 2)
-    return ids, TokenSites(spans, valid)
+    covered = widths[ids] * valid
+    ends = covered.cumsum(axis=1)
+    spans = np.stack([ends - covered, ends], axis=-1) * (covered > 0)[..., None]
+    others = np.flatnonzero(covered.sum(axis=1) != [len(each) for each in letters])
+    for row, encoding in zip(
+        others, library.encode_batch([letters[row] for row in others]), strict=True
+    ):
+        spans[row, : counts[row]] = encoding.offsets
+    return Tokens(ids, spans, counts)
+
+
+def _widths(library: Tokenizer, size: int) -> NDArray[np.int64]:
+    """``(token,)``: the letters of each, none of special ones, one of what is unknown."""
+    widths = np.zeros(size, np.int64)
+    for word, identifier in library.get_vocab().items():
+        widths[identifier] = len(word)
+    for identifier, added in library.get_added_tokens_decoder().items():
+        unknown = added.content == getattr(library.model, "unk_token", None)
+        widths[identifier] = 1 if unknown else 0
+    return widths
