@@ -29,6 +29,7 @@ from ..tables.pairs import pairs
 from ..tables.pareto import score_and_cost
 from ..tables.selftest import comparisons, failures, outcomes
 from ..tables.training import converged, masked
+from ..tables.transfers import transfers
 from .about import about, command, models_table, plan_text
 from .document import Listing, Section
 from .glossary import glossary
@@ -285,7 +286,7 @@ REPORT = (
         "Do the methods agree?",
         "Agreement",
         (compared_by_agreement,),
-        per_model(matrices),
+        per_model(matrices, transfers),
         figures=("agreement",),
     ),
     PlannedSection(

@@ -14,6 +14,7 @@ from .table import EMPTY, Cell, Table, heads
 SIMILARITIES = {
     "spearman": "Spearman correlation of two methods' maps",
     "overlap": "Jaccard overlap of two methods' top tenths",
+    "spearman of tokens": "Spearman correlation of two methods' sums over tokens",
 }
 """What an agreement is measured by -> what a reader calls it."""
 

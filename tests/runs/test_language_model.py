@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
+from scipy.stats import spearmanr
 from small_run import finished
 
 from xaibench.artefacts.artefact import Memory, arrays_of
@@ -176,6 +177,49 @@ def test_what_falls_on_special_tokens_and_is_not_read_is_reported(work):
     report = (work.job.folder / "report.md").read_text()
     assert "Relevance on special tokens" in report
     assert "Nucleotides unread" in report
+
+
+def test_labels_that_differ_in_the_rule_alone_are_compared_by_every_metric(work):
+    estimates = pd.read_csv(work.job.folder / "estimates.csv")
+    between = estimates[estimates["question"] == "between transfers"]
+    assert set(between["model"]) == {"dnabert2", "given"}
+    assert set(zip(between["method"], between["other"], strict=True)) == {
+        ("input_x_gradient", "by_broadcast")
+    }
+    results = pd.read_parquet(work.job.folder / "results.parquet")
+    own = results[(results["status"] == "ok") & (results["control"] == "")]
+    for row in between[between["metric"] == "deletion_probability"].itertuples():
+        cells = own[
+            (own["model"] == row.model)
+            & (own["metric"] == row.metric)
+            & (own["operator"] == row.operator)
+        ]
+        means = cells.groupby("method", observed=True)["value"].mean()
+        # lower is better
+        assert row.mean == pytest.approx(means[row.other] - means[row.method], abs=1e-9)
+    assert {"n", "mask_tokens"} <= set(between["operator"])
+    report = (work.job.folder / "report.md").read_text()
+    assert "how much the transfer from tokens to nucleotides matters" in report
+    assert "by_broadcast (broadcast)" in report
+
+
+def test_methods_are_compared_in_the_space_of_tokens_too(work):
+    agreement = pd.read_csv(work.job.folder / "agreement.csv")
+    of_tokens = agreement[agreement["measure"] == "spearman of tokens"]
+    assert set(of_tokens["model"]) == {"dnabert2", "given"}
+    pairs = of_tokens[of_tokens["model"] == "given"].set_index(["method", "other"])["mean"]
+    # sums over tokens undo the equal split, and a broadcast one weighs them by their lengths
+    trained = TrainedModel("given", 0)
+    arrays = arrays_of(work, explained_spec(work, trained, "input_x_gradient"))
+    broadcast = arrays_of(work, explained_spec(work, trained, "by_broadcast"))
+    expected = []
+    for row, spans in enumerate(arrays["spans"]):
+        sums = [
+            [each["scores"][row, start:end].sum() for start, end in spans if end > start]
+            for each in (arrays, broadcast)
+        ]
+        expected.append(spearmanr(*sums).statistic)
+    assert pairs["input_x_gradient", "by_broadcast"] == pytest.approx(np.mean(expected), abs=1e-6)
 
 
 def test_the_rule_is_part_of_what_an_explanation_is_where_there_are_tokens(work):

@@ -10,6 +10,8 @@
 - ``against best``: the paired difference of a ranked method to the one with the best mean. The
   same data choose it, so the difference is somewhat larger than on new data.
 - ``against reference``: to the method that the plan names.
+- ``between transfers``: the paired difference of two labels of one method that differ alone in how
+  the scores of tokens reach nucleotides.
 
 A positive difference means that the first is better: the method, ``model``, or ``method`` in the
 self-test. Rows of one panel are paired by seed and sequence.
@@ -17,11 +19,11 @@ self-test. Rows of one panel are paired by seed and sequence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from itertools import chain, combinations
-from typing import Any
+from itertools import chain, combinations, product
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -41,6 +43,9 @@ from .panels import CrossedValues, PanelKey, aligned, joined, minus
 from .ranking import apart, boards, cells_of, corrected, families, ranked
 from .run_values import RunValues
 
+if TYPE_CHECKING:
+    from .transfers import TransferPair
+
 _CORRECTED_AND_RANK = ("p_holm", "p_sequences_holm", "p_seeds_holm", "rank")
 """The columns that are filled once all rows are there."""
 
@@ -50,18 +55,21 @@ def estimates(
     *,
     signed: Mapping[str, bool] | None = None,
     reference: str | None = None,
+    transfers: Sequence[TransferPair] = (),
 ) -> pd.DataFrame:
     """Every question that the records answer, one row each.
 
     A question without values is a row of NaN with the reason. ``signed`` says which methods give
     signed scores: the others have a family of their own under metrics of the least relevant first.
     Nothing is ranked by a metric that fails its self-test on the model, and what has no rank is
-    compared neither with the best nor with the ``reference``. Neither the order of the records nor
+    compared neither with the best nor with the ``reference``. ``transfers`` are labels that differ
+    in that option alone. Neither the order of the records nor
     other rows change an estimate.
     """
     questions = (
         *(_values, _against_random, _against_control, _normalised),
         *(_between_models, _normalised_between_models, _self_test),
+        partial(_between_transfers, transfers),
     )
     frame = _frame(chain.from_iterable(question(run) for question in questions))
     alone = apart(frame, run, signed or {})
@@ -230,6 +238,14 @@ def _between_models(run: RunValues) -> Iterator[Row]:
             yes_no = run.yes_no(cell, cell._replace(model=other))
             estimate = _estimate_of(cell, gap, of_differences, run, yes_no=yes_no)
             yield _row_of(Question.BETWEEN_MODELS, cell, other, estimate)
+
+
+def _between_transfers(transfers: Sequence[TransferPair], run: RunValues) -> Iterator[Row]:
+    for (model, method, other), cell in product(transfers, run.panels):
+        compared = cell._replace(method=other)
+        own = (cell.model, cell.method, cell.control) == (model, method, "")
+        if own and compared in run.panels and run.facts[cell.metric] is not None:
+            yield _difference_row(Question.BETWEEN_TRANSFERS, cell, compared, run)
 
 
 def between(

@@ -14,7 +14,7 @@ from xaibench.explanation.guards import GUARDED, guarded
 from xaibench.explanation.method_call import Explanation, asks_for, explain, on_both_strands
 from xaibench.nn.inference import logits
 from xaibench.nn.outputs import OF_OTHERS
-from xaibench.nn.sites import has_tokens
+from xaibench.nn.sites import has_tokens, token_sites
 from xaibench.plugins.harness_options import TRANSFER, of_harness
 from xaibench.plugins.registry import Plugin
 from xaibench.plugins.registry import load as plugin_of
@@ -55,6 +55,10 @@ REFERENCE_COUNT = 20
 
 OF_LABEL = "scores_of_label"
 """The array of the scores for the label; absent of a fixed method that has none."""
+
+SPANS = "spans"
+"""The array ``(sequence, token, 2)`` of what each token covers; absent where sites are
+nucleotides."""
 
 TOKEN_SHARES = {
     "outside": "outside",
@@ -180,6 +184,9 @@ def _unchanged(explaining: Explaining) -> Arrays:
     by_label = _by_label(explaining, explanation.scores, targets, labels)
     if by_label is not None:
         scores[OF_LABEL] = by_label
+    if has_tokens(explaining.classifier):
+        spans = token_sites(explaining.classifier, sequences.codes).spans
+        scores[SPANS] = spans.astype(np.int32)
     for name, share in explanation.token_shares.items():
         scores[TOKEN_SHARES[name]] = share
     return {**scores, "cost": sum_costs([explanation]), "guards": np.array(guards)}

@@ -21,7 +21,7 @@ from xaibench.errors import ModelError, NotApplicable, message_of
 from xaibench.nn.blocks import halved, in_blocks
 from xaibench.nn.checks.outputs import forward_logits
 from xaibench.nn.devices import clock_of, moved, multiplying, seeded
-from xaibench.nn.inference import device_of, explained_rows
+from xaibench.nn.inference import device_of, explained_rows, logits
 from xaibench.nn.restore import (
     explainable,
     in_single_precision,
@@ -33,7 +33,8 @@ from xaibench.nn.sites import Buckets, buckets, has_tokens, token_sites
 from xaibench.nn.trace import parts_of
 from xaibench.nn.view import ExplainedView, encoded
 from xaibench.plugins.fence import fenced
-from xaibench.protocols import method_facts
+from xaibench.plugins.registry import load
+from xaibench.protocols import MethodFacts, method_facts
 from xaibench.randomness import identity, stream, streams
 from xaibench.shapes import Codes, Labels, Logits, Scores
 from xaibench.values import Attribution, N, Sequences
@@ -121,7 +122,8 @@ def explain(
 
     ``references`` ``(N, K, L)`` are codes too; ``test_split`` is what the sequences are from, for
     methods that ask for it; ``seed`` and ``component`` name the random streams. Scores of tokens
-    become scores of nucleotides by ``transfer`` (``dna.tokens``).
+    become scores of nucleotides by ``transfer`` (``dna.tokens``), ``proportional`` to those of in
+    silico mutagenesis of the same model for the same targets, which costs as much again.
     All is computed where the model is, which is left as found. One in half precision is explained
     in single precision, by the same weights. ValueError where the scores have another shape, are
     not finite, or are less complete than the method promises (WithoutRule where a function explains
@@ -141,6 +143,9 @@ def explain(
     if promised is not None or narrow_of(model):
         _reject_half_precision(model, codes[:1], name, promises=promised is not None)
     by_sites = buckets(model, codes)
+    within = None
+    if transfer == "proportional" and has_tokens(model) and not _scores_nucleotides(facts):
+        within = _mutagenesis(model, codes, targets, seed, batch_size)
     call = _Call(
         method,
         options,
@@ -152,6 +157,7 @@ def explain(
         test_split,
         (seed, component),
         transfer,
+        None if within is None else by_sites.sorted(within.scores),
     )
     rows = batch_size or explained_rows(codes.shape[1], device_of(model))
     batches, seconds = _timed_batches(call, by_sites, rows)
@@ -161,7 +167,7 @@ def explain(
             call.view.without_rule,
         )
     none = np.empty((0, codes.shape[1]), np.float32)
-    return Explanation(
+    made = Explanation(
         by_sites.restored(np.concatenate([none, *(batch.scores for batch in batches)])),
         call.view.forwards,
         call.view.backwards,
@@ -171,6 +177,7 @@ def explain(
         _joined([batch.outputs for batch in batches], by_sites),
         _shares_of(batches, by_sites),
     )
+    return made if within is None else _with_costs(made, within)
 
 
 def _with_references(
@@ -207,6 +214,7 @@ class _Call:
     test_split: Sequences | None
     random: tuple[int, str]
     transfer: tokens.ToNucleotides
+    within: Scores | None
 
     @property
     def name(self) -> str:
@@ -252,7 +260,7 @@ def _batch_of(call: _Call, rows: slice) -> _Batch:
         if not view.has_tokens:
             batch = _checked(answer, codes.shape, call.name)
         else:
-            batch = _of_token_model(call, answer, codes)
+            batch = _of_token_model(call, answer, rows)
         return batch._replace(outputs=passed)
 
 
@@ -270,18 +278,53 @@ def _required_completeness(call: _Call, batches: list[_Batch], promised: float |
     return error / change if change else float("nan")
 
 
-def _of_token_model(call: _Call, answer: Any, codes: Codes) -> _Batch:
+def _of_token_model(call: _Call, answer: Any, rows: slice) -> _Batch:
     """Scores of sites as scores of nucleotides; what a method says of each channel of an embedding
     is nothing of bases."""
-    facts, sites = method_facts(call.method), token_sites(call.view.classifier, codes)
+    codes = call.codes[rows]
+    sites = token_sites(call.view.classifier, codes)
     present = np.arange(codes.shape[1]) < lengths(codes)[:, None]
     shares = {"unread": tokens.unread_share(sites.spans, present)}
-    if facts.of_nucleotides or facts.fixed:
+    if _scores_nucleotides(method_facts(call.method)):
         return _checked(answer, codes.shape, call.name)._replace(token_shares=shares)
     batch = _checked(answer, sites.valid.shape, call.name)
-    scores = tokens.to_nucleotides(batch.scores, sites.spans, codes.shape[1], rule=call.transfer)
+    within = None if call.within is None else call.within[rows]
+    scores = tokens.to_nucleotides(
+        batch.scores, sites.spans, codes.shape[1], rule=call.transfer, within=within
+    )
     shares |= tokens.relevance_shares(batch.scores, sites.spans, codes < N)
     return batch._replace(scores=scores.astype(np.float32), hypothetical=None, token_shares=shares)
+
+
+def _scores_nucleotides(facts: MethodFacts) -> bool:
+    """Whether the scores are of nucleotides, also where sites are tokens."""
+    return facts.of_nucleotides or facts.fixed
+
+
+def _mutagenesis(
+    model: Any, codes: Codes, targets: Labels | None, seed: int, batch_size: int | None
+) -> Explanation:
+    """What each nucleotide of a token is worth to the model, for ``proportional``."""
+    if targets is None:
+        targets = logits(model, codes).argmax(axis=1).astype(np.int64)
+    name = "in_silico_mutagenesis"
+    method = load("attribution", name).call
+    return explain(
+        *(method, model, codes, targets),
+        options={},
+        seed=seed,
+        component=name,
+        batch_size=batch_size,
+    )
+
+
+def _with_costs(made: Explanation, other: Explanation) -> Explanation:
+    return replace(
+        made,
+        forwards=made.forwards + other.forwards,
+        backwards=made.backwards + other.backwards,
+        seconds=made.seconds + other.seconds,
+    )
 
 
 def _shares_of(batches: list[_Batch], by_sites: Buckets) -> dict[str, NDArray[np.float64]]:

@@ -150,7 +150,7 @@ def harness_fields(plugin: Plugin) -> Fields:
         fixed = {"of": (str, "")} if method_facts(plugin.call).fixed else {}
         return {
             "strands": (Literal["forward", "both"], "forward"),
-            TRANSFER: (Literal["equal", "broadcast"], "equal"),
+            TRANSFER: (Literal["equal", "broadcast", "proportional"], "equal"),
             "sequences": _AT_MOST,
             **fixed,
         }

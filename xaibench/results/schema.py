@@ -26,6 +26,7 @@ class Question(StrEnum):
     SELF_TEST = "self-test"
     BETWEEN_MODELS = "between models"
     NORMALISED_BETWEEN_MODELS = "normalised between models"
+    BETWEEN_TRANSFERS = "between transfers"
 
 
 def text_column(name: str, unit: str, meaning: str, empty: str = "never") -> Column:
@@ -613,8 +614,9 @@ TABLES = (
             text_column("other", "label", "another, or the same: then two seeds are compared"),
             text_column(
                 "measure",
-                "`spearman` ([-1, 1]), `overlap` ([0, 1])",
-                "rank correlation, or shared share of the top positions",
+                "`spearman` ([-1, 1]), `overlap` ([0, 1]), `spearman of tokens` ([-1, 1])",
+                "rank correlation, shared share of the top positions, or, where a model reads "
+                "tokens, rank correlation of the sums over its tokens",
             ),
             number_column(
                 "mean",

@@ -17,14 +17,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from xaibench.analysis.run_values import RunValues
+    from xaibench.analysis.transfers import TransferPair
 
 
 class Ingredients:
     """What the functions that make tables may ask for, by the names of their parameters.
 
     The other tables, each made once, and what is here: ``work``, ``run`` (the values, and how
-    to resample them), ``signed`` (which methods give signed scores), ``groups`` (those that
-    are resampled whole), ``reference`` and ``data_seed`` of the plan.
+    to resample them), ``signed`` (which methods give signed scores), ``transfers`` (labels that
+    differ in that option alone), ``groups`` (those that are resampled whole), ``reference`` and
+    ``data_seed`` of the plan.
     """
 
     def __init__(self, work: Work, made: Mapping[str, pd.DataFrame]) -> None:
@@ -53,6 +55,12 @@ class Ingredients:
         from xaibench.analysis.summaries import signed_methods
 
         return signed_methods(self.work)
+
+    @cached_property
+    def transfers(self) -> list[TransferPair]:
+        from xaibench.analysis.transfers import transfer_pairs
+
+        return transfer_pairs(self.work)
 
     @cached_property
     def groups(self) -> Mapping[str, str] | None:
