@@ -21,11 +21,12 @@ from xaibench.nn.restore import explainable
 from xaibench.nn.view import ExplainedView
 from xaibench.values import Attribution
 
+from .attnlrp_gradients import Proportional
 from .attnlrp_rules import Operations
-from .graph import current_number, on_the_way, operation
+from .graph import current_number, depends_on_input, on_the_way, operation
 from .linear_maps import unproportional
 from .lrp_hooks import hook_rule
-from .lrp_rules import LrpRule, Propagation, activation
+from .lrp_rules import LrpRule, Propagation
 from .rules import class_of, module_label
 from .user_rules import ROUNDINGS, LayerKey, UserRule, lrp_by_user_rule, user_rule
 
@@ -106,7 +107,7 @@ def _passed(
     propagation = Propagation(1, 1, 0.0, bias_unit)
     operations = Operations(propagation, constant_attention=constant_attention)
     whole = model.classifier if isinstance(model, ExplainedView) else model
-    with explainable(whole), _module_rules(whole, propagation, rules):
+    with explainable(whole), _module_rules(whole, operations, rules):
         with _recording(whole, layers, operations) as recorded, operations:
             explained: Tensor = model(inputs).gather(1, target.unsqueeze(1))[:, 0]
         if unproportional(explained, propagation.ruled):
@@ -121,25 +122,45 @@ def _passed(
 
 @contextmanager
 def _module_rules(
-    whole: nn.Module, propagation: Propagation, rules: Mapping[LayerKey, LrpRule]
+    whole: nn.Module, operations: Operations, rules: Mapping[LayerKey, LrpRule]
 ) -> Iterator[None]:
-    """In this context modules have rules of a user's own, and activations written out their own."""
+    """In this context modules have rules of a user's own, and activations written out that of one
+    function."""
     running: list[nn.Module] = []
     with ExitStack() as hooks:
         for path, module in on_the_way(whole, "lrp"):
-            rule = _rule_of(path, module, rules)
-            handles = [] if rule is None else hook_rule(path, module, rule, propagation, running)
-            for handle in handles:
+            for handle in _hooked(path, module, operations, rules, running):
                 hooks.enter_context(handle)
         yield
 
 
-def _rule_of(path: str, module: nn.Module, rules: Mapping[LayerKey, LrpRule]) -> LrpRule | None:
-    """A user's own rule of the module, or that of an activation written out."""
+def _hooked(
+    path: str,
+    module: nn.Module,
+    operations: Operations,
+    rules: Mapping[LayerKey, LrpRule],
+    running: list[nn.Module],
+) -> list[Any]:
     custom = user_rule(rules, module)
     if custom is not None:
-        return partial(lrp_by_user_rule, UserRule(custom, "lrp", path, module))
-    return activation if class_of(module).__name__ in WRITTEN_OUT else None
+        rule = partial(lrp_by_user_rule, UserRule(custom, "lrp", path, module))
+        return hook_rule(path, module, rule, operations.propagation, running)
+    return _hook_activation(module, operations) if class_of(module).__name__ in WRITTEN_OUT else []
+
+
+def _hook_activation(module: nn.Module, operations: Operations) -> list[Any]:
+    """Put the function that a module computes in the place of its operations."""
+
+    def leave(module: nn.Module, arguments: Any, output: Any) -> Tensor:
+        (values,) = arguments
+        if depends_on_input(values):
+            output = Proportional.apply(module.forward, operations.absorbed, values)  # type: ignore[no-untyped-call]
+        operations.propagation.ruled.leave()
+        answer: Tensor = output
+        return answer
+
+    enter = module.register_forward_pre_hook(lambda *call: operations.propagation.ruled.enter())
+    return [enter, module.register_forward_hook(leave)]
 
 
 WRITTEN_OUT = frozenset(
