@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from xaibench.errors import UsageError
 from xaibench.nn.layers import MatrixProduct
-from xaibench.nn.weights import load_into, read_state, without_prefix
+from xaibench.nn.weights import load_into, read_weights, without_prefix
 from xaibench.values import TokenSites
 
 from .masking import NONE
@@ -36,8 +36,9 @@ class DNABert2(nn.Module):
     no score.
 
     ``tokenizer`` is a ``tokenizer.json`` or a folder with one. ``pretrained`` is a file of weights
-    to begin from, such as the public checkpoint, which predicts masked tokens: what it has for that
-    is left out, and the head for classes begins at random, as does the pooler where it has none.
+    to begin from, or a folder with one, such as the public checkpoint, which predicts masked
+    tokens: what it has for that is left out, and the head for classes begins at random, as does the
+    pooler where it has none.
 
     Written from the description of the architecture and the names of its tensors; no code is run
     that comes with a checkpoint.
@@ -67,6 +68,11 @@ class DNABert2(nn.Module):
         if width % heads:
             raise UsageError(f"heads: expected a divisor of the width {width}, got {heads}")
         self.tokenizer = read_tokenizer(tokenizer, longest=longest, truncate=truncate)
+        if (self.tokenizer.before, self.tokenizer.after) != (1, 1):
+            raise UsageError(
+                f"tokenizer: expected one special token before those of nucleotides and one after "
+                f"them, as [CLS] and [SEP], got {self.tokenizer.before} and {self.tokenizer.after}"
+            )
         self.bert = Bert(self.tokenizer.size, width, layers, heads, hidden, dropout)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(width, classes)
@@ -306,7 +312,7 @@ def alibi_slopes(heads: int) -> list[float]:
 
 def _begin_from(bert: Bert, file: Path) -> None:
     """Give the layers the weights of a checkpoint; UsageError where they do not fit."""
-    state = read_state(file.read_bytes(), file.name)
+    state = read_weights(file)
     inside = {name: each for name, each in state.items() if name.startswith("bert.")}
     given = without_prefix(inside, "bert.", file.name) if inside else state
     known = bert.state_dict()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from xaibench.errors import ModelError, UsageError
-from xaibench.nn.weights import load_into, read_state, without_prefix
+from xaibench.nn.weights import load_into, read_weights, without_prefix
 from xaibench.plan.paths import locate
 from xaibench.plan.schema import Plan
 from xaibench.plugins.harness_options import of_harness
@@ -56,11 +56,9 @@ def given_artefact(work: Work, trained: TrainedModel) -> Artefact:
     spec = given_spec(work, trained)
 
     def read_in(memory: Memory) -> Files:
-        file = _file_of(work, trained)
-        content = locate(file, work.job.source).read_bytes()
-        name = PurePath(file).name
         try:
-            return _files(work, trained.name, content, name, spec)
+            path = locate(_file_of(work, trained), work.job.source)
+            return _files(work, trained.name, path, spec)
         except UsageError as error:  # of one model: the others go on
             raise ModelError(str(error)) from None
 
@@ -72,17 +70,18 @@ def given_artefact(work: Work, trained: TrainedModel) -> Artefact:
     )
 
 
-def _files(work: Work, model: str, content: bytes, name: str, spec: Spec) -> Files:
+def _files(work: Work, model: str, path: Path, spec: Spec) -> Files:
     """The weights, or the program, and a card that says what they are."""
-    program = is_program(work, model)
-    classifier = build(work, model, program=content if program else None)
-    if not program:
+    content = path.read_bytes() if is_program(work, model) else None
+    classifier = build(work, model, program=content)
+    if content is None:
         plugin = load("models", work.plan.models[model].use, work.job.plugins)
         prefix = of_harness(plugin, work.plan.models[model].options)["strip_prefix"]
-        load_into(classifier, without_prefix(read_state(content, name), prefix, name), name)
-    made_from = {"model": spec["model"], "weights": spec["weights"], "file": name}
+        state = without_prefix(read_weights(path), prefix, path.name)
+        load_into(classifier, state, path.name)
+    made_from = {"model": spec["model"], "weights": spec["weights"], "file": path.name}
     card: dict[str, Any] = card_of(classifier, made_from, history=[])
-    files = {PROGRAM: content} if program else {WEIGHTS: saved_weights(classifier)}
+    files = {WEIGHTS: saved_weights(classifier)} if content is None else {PROGRAM: content}
     return {**files, CARD: json.dumps(card, indent=1).encode()}
 
 

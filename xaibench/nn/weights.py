@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from collections.abc import Mapping
+from pathlib import Path, PurePath
 from typing import Any
 
 import torch
@@ -31,6 +33,38 @@ _MODULE_MEND = (
     "weights_only=False); torch.save(model.state_dict(), 'weights.pt'); of a checkpoint "
     "model['state_dict'] in place of model.state_dict()"
 )
+
+
+_WHOLE = ("model.safetensors", "pytorch_model.bin")
+"""Files of all weights in a folder, the first that is there; with ``.index.json`` behind it the
+list of their parts."""
+
+
+def read_weights(path: Path) -> StateDict:
+    """The weights of a file, or of a folder as the library transformers writes it, in one file or
+    in parts. UsageError as of ``read_state``, and where a part is not there."""
+    if not path.is_dir():
+        return read_state(path.read_bytes(), path.name)
+    for name in _WHOLE:
+        if (path / name).is_file():
+            return read_state((path / name).read_bytes(), name)
+        if (path / f"{name}.index.json").is_file():
+            return _parts(path, f"{name}.index.json")
+    raise UsageError(f"{path.name}: holds no weights; expected {' or '.join(_WHOLE)}")
+
+
+def _parts(folder: Path, index: str) -> StateDict:
+    try:
+        listed = json.loads((folder / index).read_text(encoding="utf-8"))["weight_map"]
+        files = sorted({str(file) for file in listed.values()})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{index}: expected a weight_map ({message_of(error)[:120]})") from None
+    state: StateDict = {}
+    for file in files:
+        if PurePath(file).name != file or not (folder / file).is_file():
+            raise UsageError(f"{index}: lists {file!r}, which is not in the folder")
+        state |= read_state((folder / file).read_bytes(), file)
+    return state
 
 
 def read_state(content: bytes, name: str) -> StateDict:
@@ -131,13 +165,16 @@ def without_prefix(state: StateDict, prefix: str, name: str) -> StateDict:
 
 def load_into(network: Any, state: StateDict, name: str) -> None:
     """Give a network these weights; UsageError where names or shapes do not fit, with the first of
-    them."""
+    them. A network with a method ``as_named(state, name)`` says there what it calls the weights of
+    a file that others wrote."""
+    if callable(named := getattr(network, "as_named", None)):
+        state = named(state, name)
     own: Mapping[str, Any] = network.state_dict()
     missing = [key for key in own if key not in state]
     unexpected = [key for key in state if key not in own]
     if missing or unexpected:
         lists = [_listed("missing", missing), _listed("unexpected", unexpected)]
-        hint = _prefix_hint(own, state)
+        hint = _prefix_hint(own, state) or _head_hint(unexpected)
         raise UsageError(f"{name}: does not fit the model: {'; '.join(filter(None, lists))}{hint}")
     for key, tensor in own.items():
         if is_lazy(tensor):  # it takes the shape of the file
@@ -155,6 +192,17 @@ def _listed(what: str, names: list[str]) -> str:
         return ""
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return f"{what} {', '.join(map(repr, names[:_LISTED]))}{more}"
+
+
+_OF_TOKENS = ("cls.", "lm_head.")
+"""How names of a head that predicts tokens begin."""
+
+
+def _head_hint(unexpected: list[str]) -> str:
+    """What to do with weights that were trained on tokens, not on classes."""
+    if any(each.startswith(_OF_TOKENS) for each in unexpected):
+        return "; it predicts tokens and no classes, so begin a training from it: pretrained: FILE"
+    return ""
 
 
 def _prefix_hint(own: Mapping[str, Any], state: StateDict) -> str:

@@ -17,7 +17,7 @@ from xaibench.errors import UsageError, described
 from xaibench.explanation.model_check import ModelCheck, check_model
 from xaibench.nn.devices import device_named
 from xaibench.nn.explained_output import classes_of
-from xaibench.nn.weights import load_into, read_state, without_prefix
+from xaibench.nn.weights import load_into, read_weights, without_prefix
 from xaibench.plan.changes import assign
 from xaibench.plan.paths import locate
 from xaibench.plugins.harness_options import of_harness
@@ -45,12 +45,12 @@ class _OwnModel:
             if self.is_program:
                 raise UsageError(f"{self.plugin.name}: expects --weights FILE, the program itself")
             return self._built(None)
-        content, name = locate(file, "").read_bytes(), PurePath(file).name
+        path = locate(file, "")
         if self.is_program:
-            return self._built(content)
+            return self._built(path.read_bytes())
         network = self._built(None)
         prefix = of_harness(self.plugin, self.options)["strip_prefix"]
-        load_into(network, without_prefix(read_state(content, name), prefix, name), name)
+        load_into(network, without_prefix(read_weights(path), prefix, path.name), path.name)
         return network
 
     def _built(self, program: bytes | None) -> nn.Module:
