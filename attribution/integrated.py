@@ -14,6 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from xaibench.errors import NotApplicable
 from xaibench.protocols import method
 from xaibench.values import Attribution
 
@@ -51,7 +52,13 @@ def integrated_gradients(
     ``zero`` nothing is corrected, since that would break completeness. What is unknown (N,
     padding: a zero column) is unknown in both references too, and contributes nothing. Of tokens
     the ``uniform`` reference is the mean embedding, and special ones stay as they are.
+    NotApplicable to a model whose output jumps.
     """
+    if reason := getattr(model, "jumps", ""):
+        raise NotApplicable(
+            f"integrated_gradients: gradients on a path do not add up to the change of an output "
+            f"that jumps ({reason})"
+        )
     inputs = inputs.detach()
     start = constant_reference(inputs, reference, model)
     paths = model, inputs, start.unsqueeze(1), target

@@ -60,7 +60,9 @@ class HasTokens(Protocol):
     ``[CLS]``. Methods see its sites, everything that looks at scores sees nucleotides.
 
     The harness gives it batches of sequences that have equally many sites, but for training, where
-    ``valid`` says which sites of a batch are no padding.
+    ``valid`` says which sites of a batch are no padding. Where its output jumps on the way from one
+    embedding to another, an attribute ``jumps`` says why, in a few words: a path of gradients does
+    not add up there.
     """
 
     def token_sites(self, codes: Tensor) -> TokenSites:

@@ -26,7 +26,8 @@ class ExplainedView(nn.Module):
     ``forwards`` and ``backwards`` count rows: of inputs that went through the model, and of outputs
     that a gradient came back to. ``rounding`` is the spacing of numbers at the largest logit seen:
     no change of the output can be known better. ``has_tokens``: its sites are tokens and its inputs
-    embeddings, not bases. ``without_rule`` is for methods that have rules:
+    embeddings, not bases. ``jumps``, of the classifier, says why its output is no continuous
+    function of its inputs. ``without_rule`` is for methods that have rules:
     the operations outside of modules that may keep contributions from adding up.
     """
 
@@ -35,6 +36,7 @@ class ExplainedView(nn.Module):
         self.classifier = classifier
         self.has_tokens = has_tokens(classifier)
         self.pooled_site: int | None = getattr(classifier, "pooled_site", None)
+        self.jumps: str = getattr(classifier, "jumps", "")
         self.forwards = 0
         self.backwards = 0
         self.rounding = 0.0
