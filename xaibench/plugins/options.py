@@ -59,12 +59,18 @@ def _plain_value(checked: BaseModel, name: str, where: str) -> Any:
 def with_paths(
     plugin: Plugin, options: Mapping[str, Any], change: Callable[[str], Any]
 ) -> dict[str, Any]:
-    """The options with every path that is given changed."""
+    """The options with every path that is given changed.
+
+    A plug-in may have an attribute ``fetched``, by option a function that brings here what a name
+    stands for that is no path, and gives its folder; None where the name is none of its own.
+    """
+    fetched = getattr(plugin.call, "fetched", {})
     changed = dict(options)
     for name, (hint, _) in {**harness_fields(plugin), **own_fields(plugin)}.items():
         given = options.get(name)
         if is_path(hint) and isinstance(given, str):
-            changed[name] = str(change(given))
+            folder = fetched[name](given) if name in fetched else None
+            changed[name] = str(change(given if folder is None else str(folder)))
         elif is_path(hint) and isinstance(given, Sequence):
             changed[name] = [str(change(each)) for each in given]
     truth = changed.get("truth")
