@@ -1,9 +1,9 @@
-"""A tokenizer of letters, as the library tokenizers writes it, for DNA."""
+"""Tokenizers of DNA: what a sequence is to a language model, and the nucleotides of each token."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -25,38 +25,45 @@ if TYPE_CHECKING:
 
 TOKENIZER_FILE = "tokenizer.json"
 
-_PAD = "[PAD]"
+_PADS = ("[PAD]", "<pad>")
 
-_EVERY_BASE = "ACGT"
+_EVERY_BASE, _BACKWARDS = "ACGT", "TGCA"
 
 
 @dataclass(frozen=True, slots=True)
 class DNATokenizer:
-    """``split`` makes tokens of sequences; ``size`` is the number of tokens that it knows,
-    ``padding`` the identifier of ``[PAD]``. A sequence has at most ``longest`` tokens, ``[CLS]``
-    and ``[SEP]`` among them. Of a longer one the last are left out where it ``truncates``; else it
-    is refused."""
+    """``split`` makes tokens of sequences ``(N, L)``; ``size`` is one more than the largest
+    identifier that it gives, ``padding`` the one that fills up a batch, and ``special`` those of
+    special tokens by their names. ``before`` and ``after`` are how many of these stand around the
+    tokens of nucleotides. A sequence has at most ``longest`` tokens, special ones among them. Of a
+    longer one the last are left out where it ``truncates``; else it is refused. ``library`` is the
+    tokenizer of the library tokenizers, None where it is no such."""
 
-    library: Tokenizer
     split: Callable[[Codes], Tokens]
     size: int
     padding: int
+    special: Mapping[str, int]
+    before: int
+    after: int
     longest: int
     truncates: bool
+    library: Any = None
 
     def identifier(self, token: str) -> int:
-        """Of a special token; NotApplicable where the tokenizer has none of that name."""
-        known: int | None = self.library.token_to_id(token)
-        if known is None:
-            raise NotApplicable(f"the tokenizer of the model has no token {token}")
-        return known
+        """Of a special token; ``[MASK]`` may be ``<mask>``. NotApplicable where the tokenizer has
+        none of that name."""
+        for name in (token, f"<{token.strip('[]').lower()}>"):
+            if name in self.special:
+                return self.special[name]
+        raise NotApplicable(f"the tokenizer of the model has no token {token}")
 
 
 def read_tokenizer(path: Path, *, longest: int, truncate: bool) -> DNATokenizer:
-    """The tokenizer of a file ``tokenizer.json``, or of a folder that holds one.
+    """The tokenizer of a file ``tokenizer.json``, or of a folder that holds one; its ``padding`` is
+    ``[PAD]``, or the first token where there is no such.
 
     UsageError, one line with the mend, where the library is not installed, the file is none of its
-    tokenizers, or a sequence does not get a token of its own before and after those of its bases.
+    tokenizers, or tokens do not cover each base once and tell bases apart.
     """
     file = path / TOKENIZER_FILE if path.is_dir() else path
     library = _library()
@@ -71,16 +78,26 @@ def read_tokenizer(path: Path, *, longest: int, truncate: bool) -> DNATokenizer:
         ) from None
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    padding = tokenizer.token_to_id(_PAD)
-    if padding is None:
-        raise UsageError(f"tokenizer: {file.name} has no token {_PAD}; is it that of the model?")
-    _require_marks(tokenizer, file.name)
+    before, after = _special_tokens_around(tokenizer, file.name)
     if truncate:
         tokenizer.enable_truncation(longest)
+    vocabulary, added = tokenizer.get_vocab(), tokenizer.get_added_tokens_decoder().values()
+    special = {each.content: vocabulary[each.content] for each in added if each.special}
+    padding = next((vocabulary[each] for each in _PADS if each in vocabulary), 0)
     # identifiers may leave gaps
-    size = max(tokenizer.get_vocab().values()) + 1
+    size = max(vocabulary.values()) + 1
     split = partial(_split_by_library, tokenizer, _widths(tokenizer, size), padding)
-    return DNATokenizer(tokenizer, TokenMemory(split, padding), size, padding, longest, truncate)
+    return DNATokenizer(
+        TokenMemory(split, padding),
+        size,
+        padding,
+        special,
+        before,
+        after,
+        longest,
+        truncate,
+        library=tokenizer,
+    )
 
 
 def _library() -> Any:
@@ -96,17 +113,24 @@ def _library() -> Any:
     return Tokenizer
 
 
-def _require_marks(tokenizer: Tokenizer, name: str) -> None:
-    """UsageError unless bases are tokens between a first and a last one that are special."""
+def _special_tokens_around(tokenizer: Tokenizer, name: str) -> tuple[int, int]:
+    """How many special tokens stand before and after those of nucleotides; UsageError where these
+    do not cover each base once, or are the same whatever the bases."""
     encoding = tokenizer.encode(_EVERY_BASE)
-    special = encoding.special_tokens_mask
-    inside = encoding.offsets[1:-1]
-    reached = [place for start, end in inside for place in range(start, end)]
-    if special[:1] + special[-1:] != [1, 1] or any(special[1:-1]) or reached != [*range(4)]:
+    bases = [place for place, mark in enumerate(encoding.special_tokens_mask) if not mark]
+    inside = range(min(bases, default=0), max(bases, default=-1) + 1)
+    reached = [base for place in inside for base in range(*encoding.offsets[place])]
+    if bases != [*inside] or reached != [*range(len(_EVERY_BASE))]:
         raise UsageError(
             f"tokenizer: {name} makes {' '.join(encoding.tokens)} of {_EVERY_BASE}; expected "
-            "tokens that cover each base once, between [CLS] and [SEP]"
+            "tokens that cover each base once, between special ones such as [CLS] and [SEP]"
         )
+    if encoding.ids == tokenizer.encode(_BACKWARDS).ids:
+        raise UsageError(
+            f"tokenizer: {name} makes {' '.join(encoding.tokens)} of {_EVERY_BASE} and of "
+            f"{_BACKWARDS}; is it a tokenizer of DNA in capital letters?"
+        )
+    return inside.start, len(encoding.tokens) - inside.stop
 
 
 def tokenised(tokenizer: DNATokenizer, codes: Codes) -> tuple[NDArray[np.int64], TokenSites]:

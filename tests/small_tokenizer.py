@@ -6,12 +6,12 @@ SPECIAL = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
 WORDS = ["AC", "GT", "ACGT", "TT", "TTT", "GC", "ACG"]
 
 
-def write_tokenizer(path: Path, *, size: int = 0, marks: bool = True, special=SPECIAL) -> Path:
-    """The file; unused tokens fill it up to ``size``, and without ``marks`` nothing stands around a
-    sequence."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+def write_tokenizer(path: Path, *, size: int = 0, marks: bool = True, lower: bool = False) -> Path:
+    """The file; unused tokens fill it up to ``size``, without ``marks`` nothing stands around a
+    sequence, and one that makes letters ``lower`` knows none of them."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-    words = [*special, *"ACGT", *WORDS]
+    words = [*SPECIAL, *"ACGT", *WORDS]
     words += [f"unused{number}" for number in range(size - len(words))]
     merges = [
         ("A", "C"),
@@ -24,7 +24,9 @@ def write_tokenizer(path: Path, *, size: int = 0, marks: bool = True, special=SP
     ]
     vocabulary = {word: place for place, word in enumerate(words)}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, unk_token="[UNK]"))
-    tokenizer.add_special_tokens([*special])
+    tokenizer.add_special_tokens([*SPECIAL])
+    if lower:
+        tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     if marks:
         tokenizer.post_processor = processors.TemplateProcessing(

@@ -31,7 +31,7 @@ from xaibench.values import Sequences, Splits
 
 pytest.importorskip("tokenizers")
 
-from small_tokenizer import SPECIAL, write_tokenizer
+from small_tokenizer import write_tokenizer
 
 SIZES = {"width": 12, "layers": 2, "heads": 3, "hidden": 10}
 CODES = to_codes(["ACGTTTTGCAC", "TTTTTTTTTTT", "GCGNNATC", "ACGTACGTACG", "C", "N"])
@@ -273,10 +273,14 @@ def wrong_files(folder: Path) -> dict[str, Path]:
     files["text"].write_text("no tokenizer")
     files["other"].write_text(json.dumps({"model": {"type": "none"}}))
     files["folder"] = folder
-    files["marks"] = write_tokenizer(folder / "marks.json", marks=False)
-    padless = [each for each in SPECIAL if each != "[PAD]"]
-    files["pad"] = write_tokenizer(folder / "pad.json", special=padless)
+    files["lower"] = write_tokenizer(folder / "lower.json", lower=True)
     return files
+
+
+def test_without_special_tokens_there_is_nothing_to_read_the_class_from(tmp_path):
+    file = write_tokenizer(tmp_path / "tokenizer.json", marks=False)
+    with pytest.raises(UsageError, match=r"expected one special token before .* got 0 and 0"):
+        DNABert2(classes=2, tokenizer=file, **SIZES)
 
 
 @pytest.mark.parametrize(
@@ -285,8 +289,7 @@ def wrong_files(folder: Path) -> dict[str, Path]:
         ("text", "text.json is no tokenizer of the library tokenizers"),
         ("other", "other.json is no tokenizer of the library tokenizers"),
         ("folder", "holds no tokenizer.json"),
-        ("marks", r"marks.json makes ACGT of ACGT; expected tokens that cover .* between \[CLS\]"),
-        ("pad", r"pad.json has no token \[PAD\]"),
+        ("lower", r"lower.json makes \[CLS\] (\[UNK\] )+\[SEP\] of ACGT and of TGCA; is it a"),
     ],
 )
 def test_a_file_that_is_no_tokenizer_of_dna_is_one_line(name, message, tmp_path):
@@ -326,6 +329,8 @@ def test_a_training_begins_from_a_checkpoint_of_masked_tokens(tokenizer, tmp_pat
         heads = {"classifier.weight", "classifier.bias"}
         pooler = {"bert.pooler.dense.weight", "bert.pooler.dense.bias"}
         assert others == heads | (pooler if file == "masked" else set())
+    with pytest.raises(UsageError, match="tokens and no classes, so begin a training from it: pre"):
+        load_into(model, masked, "masked")
     del masked["bert.encoder.layer.1.mlp.wo.bias"]
     (tmp_path / "masked.safetensors").write_bytes(save(masked))
     with pytest.raises(UsageError, match=r"missing 'encoder.layer.1.mlp.wo.bias'"):
