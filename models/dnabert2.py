@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -14,6 +14,7 @@ from xaibench.nn.layers import MatrixProduct
 from xaibench.nn.weights import load_into, read_weights, without_prefix
 from xaibench.values import TokenSites
 
+from .hub import from_hub
 from .masking import NONE
 from .tokenizer import read_tokenizer, tokenised
 
@@ -38,7 +39,7 @@ class DNABert2(nn.Module):
     ``tokenizer`` is a ``tokenizer.json`` or a folder with one. ``pretrained`` is a file of weights
     to begin from, or a folder with one, such as the public checkpoint, which predicts masked
     tokens: what it has for that is left out, and the head for classes begins at random, as does the
-    pooler where it has none.
+    pooler where it has none. Either may be ``hub:owner/name``.
 
     Written from the description of the architecture and the names of its tensors; no code is run
     that comes with a checkpoint.
@@ -47,6 +48,7 @@ class DNABert2(nn.Module):
     masking = NONE
     pooled_site = 0
     head = ("bert.pooler", "classifier")
+    fetched: ClassVar = {"tokenizer": from_hub, "pretrained": from_hub}
 
     def __init__(
         self,

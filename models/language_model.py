@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,11 @@ from .masking import NONE
 from .tokenizer import DNATokenizer, tokenised
 
 _PROBE = np.array([[0, 1, 2, 3, 3, 2, 0, 1, 1, 3, 0, 2, 2, 1, 3, 0]], np.uint8)
+
+_PROJECTIONS = (
+    *("attention.output.dense", "self_attn.o_proj", "attn.c_proj", "attention.out_lin", "attn.Wo"),
+)
+"""How names end of what maps the heads of a layer to its output."""
 
 _CLOSE = 1e-4
 """Over the largest logit: rounding, where embeddings do what the numbers of tokens do."""
@@ -53,6 +59,10 @@ class LanguageModel(nn.Module):
         self._padding = config.pad_token_id
         self._any_token = next(i for i in range(table.num_embeddings) if i not in special)
         self.jumps = _jumps(config)
+        self.head = _head(network)
+        for module in network.modules():
+            if [*module.parameters(recurse=False)] and not hasattr(module, "reset_parameters"):
+                module.reset_parameters = partial(_reset, network, module)
         self.pooled_site = None if table.weight.is_meta else _pooled_site(self)
 
     def token_sites(self, codes: Tensor) -> TokenSites:
@@ -97,6 +107,17 @@ class LanguageModel(nn.Module):
             raise NotApplicable(f"{kind} gives no attention of every token to every token")
         return torch.stack(weights, dim=1)
 
+    def output_projections(self) -> list[nn.Module]:
+        """What maps the heads of each layer, side by side, to its output; NotApplicable where it
+        has a name that is not known."""
+        projections = [
+            each for name, each in self.network.named_modules() if name.endswith(_PROJECTIONS)
+        ]
+        if len(projections) != self.network.config.num_hidden_layers:
+            kind = self.network.config.model_type
+            raise NotApplicable(f"{kind}: it is not known which modules its heads enter")
+        return projections
+
     def as_named(self, state: StateDict, name: str) -> StateDict:
         """Weights of a file as transformers or this class writes them, under the names of this
         class; UsageError where they do not fit or have no head for classes."""
@@ -125,6 +146,25 @@ class LanguageModel(nn.Module):
             return network(input_ids=numbers, return_dict=True, **options)
         finally:
             handle.remove()
+
+
+def _head(network: Any) -> tuple[str, ...]:
+    """The modules that a checkpoint of a model of tokens does not have: what classifies, and the
+    pooler before it."""
+    base = network.base_model_prefix
+    parts = [
+        name for name, each in network.named_children() if name != base and [*each.parameters()]
+    ]
+    pooler = getattr(network.base_model, "pooler", None)
+    pooled = [f"{base}.pooler"] if isinstance(pooler, nn.Module) else []
+    return tuple(f"network.{name}" for name in [*pooled, *parts])
+
+
+def _reset(network: Any, module: nn.Module) -> None:
+    """Draw the parameters of a module of transformers anew, as the network's own rule does."""
+    for parameter in module.parameters(recurse=False):
+        parameter._is_hf_initialized = False  # type: ignore[attr-defined]  # else it is left alone
+    network._init_weights(module)
 
 
 def _jumps(config: Any) -> str:

@@ -6,12 +6,14 @@ SPECIAL = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
 WORDS = ["AC", "GT", "ACGT", "TT", "TTT", "GC", "ACG"]
 
 
-def write_tokenizer(path: Path, *, size: int = 0, marks: bool = True, lower: bool = False) -> Path:
+def write_tokenizer(
+    path: Path, *, size: int = 0, marks: bool = True, special=SPECIAL, lower: bool = False
+) -> Path:
     """The file; unused tokens fill it up to ``size``, without ``marks`` nothing stands around a
     sequence, and one that makes letters ``lower`` knows none of them."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-    words = [*SPECIAL, *"ACGT", *WORDS]
+    words = [*special, *"ACGT", *WORDS]
     words += [f"unused{number}" for number in range(size - len(words))]
     merges = [
         ("A", "C"),
@@ -24,7 +26,7 @@ def write_tokenizer(path: Path, *, size: int = 0, marks: bool = True, lower: boo
     ]
     vocabulary = {word: place for place, word in enumerate(words)}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, unk_token="[UNK]"))
-    tokenizer.add_special_tokens([*SPECIAL])
+    tokenizer.add_special_tokens([*special])
     if lower:
         tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()

@@ -22,6 +22,7 @@ from xaibench.dna.encoding import to_codes
 from xaibench.errors import ModelError, NotApplicable, UsageError
 from xaibench.models import hub
 from xaibench.models.huggingface import huggingface
+from xaibench.nn.heads import AttentionHead, without_heads
 from xaibench.nn.inference import logits
 from xaibench.nn.restore import unchanged
 from xaibench.nn.sites import token_sites
@@ -177,6 +178,29 @@ def test_a_mixture_of_experts_jumps_and_no_path_of_gradients_adds_up(folders):
     with pytest.raises(NotApplicable, match=r"jumps \(each token goes to 2 of 3 experts\)"):
         integrated_gradients(ExplainedView(model), inputs, torch.tensor([1]))
     assert not huggingface(classes=2, path=folders["bert"][0]).jumps
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_layer_without_its_heads_puts_out_what_its_projection_makes_of_nothing(name, folders):
+    model = huggingface(classes=2, path=folders[name][0]).eval()
+    projections = model.output_projections()
+    assert len(projections) == 2
+    heads = [AttentionHead(1, head) for head in range(3)]
+    given = []
+    handle = projections[1].register_forward_hook(lambda *call: given.append(call[2]))
+    with without_heads(model, heads, count=3), torch.no_grad():
+        model(model.encode(torch.from_numpy(CODES[:1])))
+    handle.remove()
+    bias = getattr(projections[1], "bias", None)
+    expected = torch.zeros_like(given[0]) if bias is None else bias.expand_as(given[0])
+    torch.testing.assert_close(given[0], expected)
+
+
+def test_a_network_whose_projections_are_called_otherwise_says_so(folders):
+    model = huggingface(classes=2, path=folders["bert"][0])
+    model.network.config.num_hidden_layers = 3
+    with pytest.raises(NotApplicable, match="bert: it is not known which modules its heads enter"):
+        model.output_projections()
 
 
 def test_asking_for_attention_leaves_the_model_as_it_was_found(folders):

@@ -59,7 +59,7 @@ SMALL = [
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
     folder = tmp_path_factory.mktemp("language")
-    (page,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    page, *_ = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     write_tokenizer(folder / "tokenizer.json")
     torch.manual_seed(5)
     given = DNABert2(classes=2, tokenizer=folder / "tokenizer.json", **SIZES)
