@@ -59,6 +59,7 @@ def test_every_claim_has_a_row_with_its_rule_or_a_reason(claims):
     assert ((claims["rule"] != "") == measured).all()
     assert claims["caveat"].str.contains("reader began from random weights; accuracy: plain").all()
     assert claims["caveat"].str.contains("composition alone reaches").all()
+    assert claims["caveat"].str.contains("reader is not above that").all()
     for claim in (attnlrp.RELIABLE, attnlrp.KNOWN, attnlrp.LIKE_A_CNN):
         assert (claims["claim"] == claim[0]).any()
         assert claims["claim"].str.startswith(claim[0]).sum() > 1

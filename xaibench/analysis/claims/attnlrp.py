@@ -29,7 +29,7 @@ from xaibench.statistics.ratios import of_ratio
 from xaibench.statistics.resampling import Resampling
 
 from .finding import ABOVE, CROSSED, Claim, Finding, above, not_measured, of_estimate, within
-from .floor import composition_alone, stand_in
+from .floor import best_accuracy, composition_alone, stand_in
 from .language_arms import LanguageArms, language_arms
 
 RELIABLE = ("AttnLRP gives reliable explanations", "reliable (no number)")
@@ -63,7 +63,7 @@ def attnlrp_findings(work: Work, estimates: pd.DataFrame) -> Iterator[Finding]:
         *_matches_what_is_known(estimates, arms),
         *_like_a_cnn(work, estimates, arms),
     )
-    about = "; ".join(filter(None, (_about_the_models(estimates, arms), _about_the_data(work))))
+    about = "; ".join(filter(None, (_about_the_models(work, estimates, arms), stand_in(work))))
     for finding in every:
         yield replace(finding, caveat="; ".join(filter(None, (finding.caveat, about))))
 
@@ -74,20 +74,21 @@ def _missing(arms: LanguageArms) -> str:
     return "the plan has no method lrp with rule: attnlrp"
 
 
-def _about_the_models(estimates: pd.DataFrame, arms: LanguageArms) -> str:
+def _about_the_models(work: Work, estimates: pd.DataFrame, arms: LanguageArms) -> str:
     """What the models reach, and what the language model began with."""
-    rows = _rows(estimates, Question.VALUE, metric="accuracy")
-    reached = [
-        f"{model} {row['mean']:.3f}"
-        for model in filter(None, (arms.cnn, arms.language))
-        for _, row in rows[rows["model"] == model].iterrows()
-    ]
-    began = f"{arms.language} began {arms.began}"
-    return f"{began}; accuracy: {', '.join(reached)}" if reached else began
-
-
-def _about_the_data(work: Work) -> str:
-    return "; ".join(filter(None, (stand_in(work), composition_alone(work))))
+    rows = _rows(estimates, Question.VALUE, metric="accuracy").set_index("model")["mean"]
+    known = [model for model in (arms.cnn, arms.language) if model in rows.index]
+    reached = ", ".join(f"{model} {rows[model]:.3f}" for model in known)
+    floor = best_accuracy(work)
+    below = [model for model in known if floor is not None and rows[model] <= floor]
+    return "; ".join(
+        [
+            f"{arms.language} began {arms.began}",
+            *([f"accuracy: {reached}"] if known else []),
+            composition_alone(work),
+            *(f"{model} is not above that, and so is hardly worth explaining" for model in below),
+        ]
+    )
 
 
 def _rows(estimates: pd.DataFrame, question: Question, **values: str) -> pd.DataFrame:
