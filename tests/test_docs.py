@@ -181,3 +181,12 @@ def test_every_metric_and_operator_stands_on_the_page() -> None:
     ours = [*available("metrics"), *available("operators")]
     missing = [name for name in ours if "package" not in name and f"`{name}`" not in page]
     assert missing == []
+
+
+@pytest.mark.skipif("XAIBENCH_DATA" not in os.environ, reason="XAIBENCH_DATA is not set")
+@pytest.mark.parametrize(
+    "plan", sorted((DOCS / "results").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_the_plan_of_a_page_of_results_can_be_read(plan):
+    pytest.importorskip("tokenizers")
+    assert read_plan(str(plan)).models
