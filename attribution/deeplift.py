@@ -32,7 +32,7 @@ from .deeplift_rules import DEEPLIFT_RULES, LINEAR, DeepLiftRule
 from .gradient import of_tokens
 from .graph import depends_on_input, has_parts, nonlinear, on_the_way, operation
 from .references import constant_reference, hypothetical
-from .rules import ModuleCall, class_of, module_label, no_rule, outermost_labels
+from .rules import BY_FUNCTIONS, ModuleCall, class_of, module_label, no_rule, outermost_labels
 from .user_rules import LayerKey, UserRule, deeplift_by_user_rule, require_rules, user_rule
 
 DeepLiftRules = Mapping[LayerKey, DeepLiftRule]
@@ -63,6 +63,10 @@ def deeplift(
     plug-ins that call this (docs/attribution.md). RuleError, with rule and layer, where one of them
     fails or does not keep the sum.
     """
+    if reason := getattr(model, "jumps", ""):
+        raise NotApplicable(
+            f"deeplift: no slope leads from a reference to an output that jumps ({reason})"
+        )
     inputs = inputs.detach()
     if reference != "shuffles":
         references = constant_reference(inputs, reference, model).unsqueeze(1)
@@ -203,10 +207,13 @@ functions that have a rule alone."""
 
 
 def _passes(module: nn.Module) -> bool:
-    """Whether backpropagation may pass as it is: containers and linear maps."""
+    """Whether backpropagation may pass as it is: containers, linear maps, and what is known to
+    compute by functions, which have rules of their own."""
     kind = class_of(module)
     if kind in LINEAR:
         return not (isinstance(module, _BatchNorm) and module.running_mean is None)
+    if kind.__module__.startswith(BY_FUNCTIONS):
+        return True
     of_torch = kind.__module__.startswith("torch.nn.") and kind not in _CONTAINERS
     return has_parts(module) and not of_torch
 

@@ -128,7 +128,9 @@ def class_of(module: nn.Module) -> type[nn.Module]:
 
 def no_rule(method: str, path: str, module: nn.Module) -> NotApplicable:
     """The error of a module without a rule, which says how to give one."""
-    by_operation = method == "lrp" and class_of(module) in BY_OPERATION
+    kind = class_of(module)
+    known = kind in BY_OPERATION or kind.__module__.startswith(BY_FUNCTIONS)
+    by_operation = method == "lrp" and known
     another = ", or take rule: attnlrp or cp_lrp, which have rules for its operations"
     return NotApplicable(
         f"{method} has no rule for {module_label(path, module)}; in a method of your own, "
@@ -136,6 +138,10 @@ def no_rule(method: str, path: str, module: nn.Module) -> NotApplicable:
         f"(docs/attribution.md){another if by_operation else ''}"
     )
 
+
+BY_FUNCTIONS = "transformers."
+"""The package whose modules are written in functions, activations and normalisation among them:
+what has rules for functions needs none for them."""
 
 BY_OPERATION = (nn.MultiheadAttention, nn.Softmax, nn.LogSoftmax, nn.GLU, nn.GroupNorm)
 """What AttnLRP and CP-LRP explain, and LRP by a rule for linear maps does not."""
