@@ -138,7 +138,7 @@ class LanguageModel(nn.Module):
 
     def _passed(self, network: Any, inputs: Tensor, valid: Tensor | None, **options: Any) -> Any:
         """What the network, or its part without the head, makes of embeddings."""
-        embedded = inputs.transpose(1, 2)
+        embedded = inputs.transpose(1, 2).contiguous()  # what a table makes of numbers is
         numbers = torch.full(embedded.shape[:2], self._any_token, device=inputs.device)
         if valid is not None:
             numbers = numbers.masked_fill(~valid, self._padding)
