@@ -10,10 +10,11 @@ from typing import Any
 import yaml
 
 from xaibench.results.reading import Results
+from xaibench.results.replicates import given_weights
 
 from ..format.numbers import ABSENT
 from ..format.replicates import replicate_terms
-from ..format.select import given_weights, methods_of, models_of, seeds_with_records
+from ..format.select import methods_of, models_of, seeds_with_records
 from ..tables.table import Cell, Table, heads
 
 

@@ -13,6 +13,8 @@ from xaibench.comparison.gates import GATE_LEVEL as SIGNIFICANT
 from xaibench.comparison.gates import OF_THE_MODEL, GateResult
 from xaibench.comparison.side_by_side import Comparison, Pair
 from xaibench.explanation.controls import RANDOM
+from xaibench.results.reading import Results
+from xaibench.results.replicates import given_weights
 
 from ..format.names import first_upper, label
 from ..format.numbers import (
@@ -34,7 +36,7 @@ from ..format.numbers import (
 )
 from ..format.paths import last_part, without_folders
 from ..format.replicates import ReplicateTerms, shared_terms
-from ..format.select import TableRow, given_weights, rows_of
+from ..format.select import TableRow, replicates_of_run, rows_of
 from ..tables.table import Cell, Table, heads
 from .document import Document, Section, Verdict
 
@@ -179,14 +181,15 @@ def _pairing(pair: Pair) -> str:
     shared = pair.shared
     count = f"{shared.sequences:,} explained sequence{'' if shared.sequences == 1 else 's'}"
     terms = _terms(pair)
-    both = [listed(map(str, seeds)) for seeds in (shared.first_seeds, shared.second_seeds)]
+    runs = (pair.first, shared.first_seeds), (pair.second, shared.second_seeds)
+    both = [listed(replicates_of_run(run.results, seeds)) for run, seeds in runs]
     if not shared.paired:
         return (
             f"{count} are shared, the {terms.nouns} are not ({both[0]}; {both[1]}): differences "
             f"are paired by sequence alone. In interval and p {terms.over} the {terms.nouns} of "
             "each run vary apart."
         )
-    seeds = _numbered_seeds(shared.seeds, terms.noun)
+    seeds = _named_seeds(pair.first.results, shared.seeds, terms.noun)
     paired = f"{count} and {seeds} are shared, and differences are paired by both."
     alone = " and ".join(_seeds_left_out(pair))
     return f"{paired} Left out: {alone}." if alone else paired
@@ -198,15 +201,15 @@ def _seeds_left_out(pair: Pair) -> Iterator[str]:
     for run, seeds in ((pair.first, shared.first_seeds), (pair.second, shared.second_seeds)):
         alone = [seed for seed in seeds if seed not in shared.seeds]
         if alone:
-            yield f"{_numbered_seeds(alone, _terms(pair).noun)} of {run.letter}"
+            yield f"{_named_seeds(run.results, alone, _terms(pair).noun)} of {run.letter}"
 
 
 def _terms(pair: Pair) -> ReplicateTerms:
     return shared_terms(pair.first.results, pair.second.results)
 
 
-def _numbered_seeds(seeds: Sequence[int], noun: str) -> str:
-    return f"{noun}{'' if len(seeds) == 1 else 's'} {listed(map(str, seeds))}"
+def _named_seeds(results: Results, seeds: Sequence[int], noun: str) -> str:
+    return f"{noun}{'' if len(seeds) == 1 else 's'} {listed(replicates_of_run(results, seeds))}"
 
 
 def _trained(pair: Pair) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
+from xaibench.results.replicates import given_weights
 from xaibench.results.schema import Question
 
 from ..format.names import first_upper, label
@@ -17,7 +18,6 @@ from ..format.numbers import listed
 from ..format.replicates import SEEDS, replicate_terms
 from ..format.select import (
     estimates_of,
-    given_weights,
     has_classes,
     has_train,
     models_of,

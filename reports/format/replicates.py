@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xaibench.results.reading import Results
+from xaibench.results.replicates import given_weights
 
 from .numbers import TIMES
-from .select import given_weights, models_of
+from .select import models_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -13,6 +13,7 @@ from xaibench.explanation.controls import ORACLE, PRIORS, RANDOM
 from xaibench.plan.primary import PRIMARY
 from xaibench.results import leaderboard
 from xaibench.results.reading import Results
+from xaibench.results.replicates import given_weights
 from xaibench.results.schema import Question
 
 REFERENCE_MAPS = (RANDOM, ORACLE, *PRIORS)
@@ -51,12 +52,18 @@ def replicate(results: Results, model: str, seed: int) -> str:
     return files[seed] if 0 <= seed < len(files) else f"Seed {seed}"
 
 
-def given_weights(results: Results) -> dict[str, list[str]]:
-    """What the files are called of the models that came with their weights."""
-    named = results.environment.get("replicates")
-    if not isinstance(named, dict):
-        return {}
-    return {str(model): [*map(str, files)] for model, files in named.items() if files}
+def replicates_of_run(results: Results, seeds: Iterable[int]) -> list[str]:
+    """What the replicates with these numbers are called in a sentence: seeds, or the files of the
+    models' weights, with a stroke between where those of several models differ."""
+    given = given_weights(results)
+    trained = bool({*models_of(results)} - {*given})
+
+    def named(seed: int) -> str:
+        files = [files[seed] for files in given.values() if 0 <= seed < len(files)]
+        seeds = [f"seed {seed}" if files else str(seed)] if trained or not files else []
+        return "/".join(dict.fromkeys([*files, *seeds]))
+
+    return [named(seed) for seed in seeds]
 
 
 def models_of(results: Results) -> list[str]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from xaibench.results.reading import Results
+from xaibench.results.replicates import given_weights
 from xaibench.results.schema import Question
 
 from ..format.numbers import (
@@ -22,8 +23,7 @@ from ..format.replicates import replicate_terms
 from ..format.select import (
     estimates_of,
     has_classes,
-    models_of,
-    replicate,
+    replicates_of_run,
     rows_of,
     seeds_with_records,
 )
@@ -55,11 +55,10 @@ def accuracy(results: Results) -> Table | None:
 
 
 def _replicates(results: Results, seeds: Sequence[int]) -> list[str]:
-    """The heads of the replicates: their names where those of all models are the same."""
-    models = models_of(results)
-    names = [{replicate(results, model, seed) for model in models} for seed in seeds]
-    same = all(len(each) == 1 for each in names)
-    return [each.pop() for each in names] if same else [f"Replicate {seed}" for seed in seeds]
+    """The heads of the replicates: files of weights, with a stroke between where those of several
+    models differ."""
+    trained = not given_weights(results)
+    return [f"Seed {name}" if trained else name for name in replicates_of_run(results, seeds)]
 
 
 def baselines(results: Results) -> Table | None:

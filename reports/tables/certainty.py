@@ -31,6 +31,7 @@ from ..format.select import (
     operator_of,
     random_of,
     ranking,
+    replicates_of_run,
     rows_of,
 )
 from .leader import leading, to_best
@@ -161,7 +162,8 @@ def _of_tests(results: Results, caption: str, rows: pd.DataFrame) -> Table | Non
         own = matching(rows, **key)
         body.append((Cell(_contrast(**key)), *_p_cells(own), *_effect_sizes(own)))
     for row in rows_of(rows[rows["test"] == "McNemar"]):
-        name = f"accuracy, McNemar, {terms.noun} {number(row['seed'], 0)}"
+        (name,) = replicates_of_run(results, [int(row["seed"])])
+        name = f"accuracy, McNemar, {terms.noun} {name}"
         blank = [EMPTY] * (len(_TESTS) - 1)
         delta = Cell(number(row["delta"], 2))
         body.append((Cell(name), *blank, _corrected_p(row), EMPTY, EMPTY, delta))

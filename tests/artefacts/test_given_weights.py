@@ -181,6 +181,23 @@ def test_replicates_are_called_by_their_files(folder):
 
 
 @pytest.mark.parametrize(
+    "pattern", ["fold*.pt", "fold{seed}.pt", "[fold1.pt, 'fold[!1]*.pt', fold10.pt]"]
+)
+def test_files_that_match_a_pattern_are_replicates_in_the_order_of_their_numbers(folder, pattern):
+    torch.save(network(3).state_dict(), folder / "fold10.pt")
+    (folder / "fold10_last.txt").write_text("fold{seed}.pt and fold*.pt are no such file")
+    given = pattern if pattern.startswith("[") else f"'{pattern}'"
+    plan = work_in(folder, changes=(f"models.mine.weights={given}",)).plan
+    assert replicate_names(plan, "mine")[-2:] == ("fold2", "fold10")
+    assert "fold10_last" not in replicate_names(plan, "mine")
+
+
+def test_a_pattern_that_matches_no_file_is_named(folder):
+    with pytest.raises(UsageError, match=r"^models.mine.weights: no file matches 'rs\{seed\}.pt'"):
+        work_in(folder, changes=("models.mine.weights='rs{seed}.pt'",))
+
+
+@pytest.mark.parametrize(
     ("weights", "reason"),
     [
         ({"other": torch.zeros(3)}, "missing 'conv.weight', 'conv.bias', 'head.weight' and 1 more"),

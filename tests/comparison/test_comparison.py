@@ -368,6 +368,19 @@ def test_seeds_are_paired_where_two_or_all_of_a_run_are_shared(compared, first, 
     assert pair.shared.paired is paired
 
 
+def test_replicates_are_paired_by_the_files_of_their_weights(compared):
+    """In the second run the same three stand in another order, and behind a fourth that failed."""
+    first = {model: ["a", "b", "c"] for model in ("cnn", "attngen")}
+    second = {model: ["d", "c", "a", "b"] for model in ("cnn", "attngen")}
+    (pair,) = compared(
+        {"environment": {"replicates": first}},
+        {"seeds": (2, 3, 1), "environment": {"replicates": second}},
+    ).pairs
+    assert pair.shared.second_seeds == (0, 1, 2)
+    assert pair.rows["equal"].all()
+    assert pair.second.results.environment["replicates"]["cnn"] == ["a", "b", "c", "d"]
+
+
 def test_without_shared_seeds_averages_are_compared_by_sequence(compared):
     found = compared({}, {"seeds": (3, 4, 5, 6), "noise": 1})
     compared_row = row(found, "auprc", "saliency")

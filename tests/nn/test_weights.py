@@ -3,6 +3,7 @@
 import io
 import pickle
 import warnings
+import zipfile
 
 import pytest
 import torch
@@ -32,6 +33,14 @@ STATE = Net().state_dict()
 def saved(value, **options) -> bytes:
     file = io.BytesIO()
     torch.save(value, file, **options)
+    return file.getvalue()
+
+
+def archive(*names: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as opened:
+        for name in names:
+            opened.writestr(name, "")
     return file.getvalue()
 
 
@@ -83,6 +92,11 @@ def test_a_safetensors_file_may_begin_as_a_pickle_does():
         (saved(STATE)[:-200], "cannot be read as torch.save writes it; is it cut short"),
         (save(STATE)[:-5], "got neither, or a file cut short"),
         (b"", "got neither, or a file cut short"),
+        (
+            b"\x89HDF\r\n\x1a\n" + bytes(9),
+            "is a file of Keras, .* KERAS_BACKEND=torch",
+        ),
+        (archive("config.json", "model.weights.h5"), "is a file of Keras"),
         (saved(torch.ones(3)), "expected a state dict, got a Tensor: save model.state_dict"),
     ],
 )

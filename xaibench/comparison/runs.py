@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
@@ -15,6 +15,7 @@ from xaibench.errors import UsageError
 from xaibench.protocols import MetricFacts, metric_kind
 from xaibench.results.compatibility import hint
 from xaibench.results.reading import Results, read_results
+from xaibench.results.replicates import numbered_alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,14 @@ def read_runs(folders: Sequence[Path]) -> tuple[ComparedRun, ...]:
         other = known.setdefault(_resolved(folder), folder)
         if other is not folder:
             raise UsageError(f"compare: {other} and {folder} are the same folder")
-    return tuple(
+    runs = [
         _run(letter, name, folder)
         for letter, name, folder in zip(
             ascii_uppercase, _folder_names(folders), folders, strict=False
         )
-    )
+    ]
+    alike = numbered_alike([run.results for run in runs])
+    return tuple(replace(run, results=one) for run, one in zip(runs, alike, strict=True))
 
 
 def _resolved(folder: Path) -> Path:

@@ -19,7 +19,7 @@ from xaibench.errors import UsageError, message_of
 
 StateDict = dict[str, Tensor]
 
-_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
+_ZIP, _PICKLE, _HDF5 = b"PK\x03\x04", b"\x80", b"\x89HDF"
 """How files of ``torch.save`` begin; safetensors begin with a number, which may be any."""
 
 _HOLDERS = ("state_dict", "model_state_dict", "model", "weights", "net", "ema")
@@ -67,6 +67,13 @@ def _parts(folder: Path, index: str) -> StateDict:
     return state
 
 
+_KERAS_MEND = (
+    "is a file of Keras, whose models are torch modules where the environment says "
+    "KERAS_BACKEND=torch (Keras 3): model = keras.saving.load_model(FILE); "
+    "torch.save(model.state_dict(), 'weights.pt'); let the plug-in build that model there too"
+)
+
+
 def read_state(content: bytes, name: str) -> StateDict:
     """The weights in a file, by their names, on the CPU: safetensors, or what ``torch.save`` made
     of a state dict or of a checkpoint that holds one.
@@ -74,6 +81,8 @@ def read_state(content: bytes, name: str) -> StateDict:
     UsageError, one line with the mend, of anything else: a pickled module, which would run code, a
     TorchScript or exported program, a file cut short.
     """
+    if _is_of_keras(content):
+        raise UsageError(f"{name}: {_KERAS_MEND}")
     if content.startswith(_ZIP):
         return _state_in(_read_torch(content, name), name)
     try:
@@ -85,6 +94,21 @@ def read_state(content: bytes, name: str) -> StateDict:
             f"{name}: expected weights as safetensors or as torch.save writes a state dict, got "
             f"neither, or a file cut short ({message_of(error)})"
         ) from None
+
+
+def _is_of_keras(content: bytes) -> bool:
+    """HDF5, or the zip archive of ``.keras``, which holds such a file."""
+    return content.startswith(_HDF5) or any(
+        name.endswith(".weights.h5") for name in _archive_names(content)
+    )
+
+
+def _archive_names(content: bytes) -> list[str]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return archive.namelist()
+    except zipfile.BadZipFile:
+        return []
 
 
 def _read_torch(content: bytes, name: str) -> Any:
@@ -114,12 +138,7 @@ def _global_in(text: str) -> str:
 
 def program_kind(content: bytes) -> str:
     """``torchscript`` or ``exported_program`` where a file is one; else empty."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            names = archive.namelist()
-    except zipfile.BadZipFile:
-        return ""
-    parts = [name.split("/", 1)[-1] for name in names]
+    parts = [name.split("/", 1)[-1] for name in _archive_names(content)]
     if any(part.startswith("code/") for part in parts):
         return "torchscript"
     exported = ("serialized_exported_program.json", "models/model.json")

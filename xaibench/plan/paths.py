@@ -12,14 +12,24 @@ def locate(path: str, source: str) -> Path:
 
     Here is the current folder: from where a run began, the ``plan.yaml`` in its folder runs too.
     """
-    data = os.environ.get("XAIBENCH_DATA")
-    folders = [folder_of_source(source), *([Path(data)] if data else []), Path()]
-    for folder in folders:
+    for folder in folders_of(source):
         located = folder / expanded(path)
         if os.path.exists(located):  # False also where a name is longer than a disk allows
             return located
-    where = ", in XAIBENCH_DATA and here" if data else " and here; XAIBENCH_DATA is not set"
-    raise Absent(f"no file {shortened(repr(path))} (looked beside the plan{where})")
+    raise Absent(f"no file {shortened(repr(path))} ({where_looked()})")
+
+
+def folders_of(source: str) -> list[Path]:
+    """Where the files are looked for that a plan names: beside it, in ``XAIBENCH_DATA``, here."""
+    data = os.environ.get("XAIBENCH_DATA")
+    return [folder_of_source(source), *([Path(data)] if data else []), Path()]
+
+
+def where_looked() -> str:
+    """``folders_of`` in words."""
+    given = os.environ.get("XAIBENCH_DATA")
+    where = ", in XAIBENCH_DATA and here" if given else " and here; XAIBENCH_DATA is not set"
+    return f"looked beside the plan{where}"
 
 
 def expanded(path: str | Path) -> Path:

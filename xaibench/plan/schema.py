@@ -26,6 +26,7 @@ from .bounds import check_tasks
 from .paths import locate
 from .sections import DEFAULTS, PLUGIN_SECTIONS, by_label, datasets_of, use_of
 from .sources import MAPPING, check_datasets, mapping_from, mapping_of
+from .weight_files import weight_files
 from .yaml_text import parsed_file
 
 FRACTIONS = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1)
@@ -271,7 +272,7 @@ def _with_options(plan: Plan, source: str, plugins: tuple[str, ...]) -> Plan:
     """The plan with each plug-in loaded and its options checked against its signature."""
 
     def fill(kind: str, use: Use, where: str) -> Use:
-        filled = _use_with_options(use, kind, where, plugins)
+        filled = _with_weights(_use_with_options(use, kind, where, plugins), source, where)
         _check_paths(filled, kind, source, plugins)
         return filled
 
@@ -287,6 +288,15 @@ def _with_options(plan: Plan, source: str, plugins: tuple[str, ...]) -> Plan:
     filled = plan.model_copy(update={**sections, "dataset": dataset, "training": training})
     _check_metrics(filled, plugins)
     return filled
+
+
+def _with_weights(use: Use, source: str, where: str) -> Use:
+    """The files that match in place of patterns in the option ``weights`` of a model."""
+    given = use.options.get("weights")
+    if not given:
+        return use
+    files = weight_files(given, source, where=f"{where}.weights")
+    return use.model_copy(update={"options": {**use.options, "weights": files}})
 
 
 def _on_device(plan: Plan, plugins: tuple[str, ...]) -> Use:

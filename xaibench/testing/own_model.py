@@ -20,6 +20,7 @@ from xaibench.nn.explained_output import classes_of
 from xaibench.nn.weights import load_into, read_weights, without_prefix
 from xaibench.plan.changes import assign
 from xaibench.plan.paths import locate
+from xaibench.plan.weight_files import weight_files
 from xaibench.plugins.harness_options import of_harness
 from xaibench.plugins.options import resolve
 from xaibench.plugins.registry import Plugin, load
@@ -126,8 +127,8 @@ def check_models_by_name(
 
 def _files(weights: Sequence[str], options: Mapping[str, Any]) -> list[str | None]:
     """The files of the command line, else those of the option ``weights``, else none."""
-    of_option = options.get("weights") or []
-    return [*(weights or ([of_option] if isinstance(of_option, str) else of_option))] or [None]
+    files = weight_files(weights or options.get("weights") or (), "", where="weights")
+    return [files] if isinstance(files, str) else [*files] or [None]
 
 
 def _about(data: Sequences | None, length: int, classes: int | None) -> dict[str, int]:
