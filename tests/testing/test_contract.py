@@ -69,6 +69,20 @@ def promising(model: Any, inputs: Tensor, target: Tensor) -> Tensor:
     return gradient(model, inputs, target)
 
 
+@method(of_nucleotides=True)
+def of_sites(model: Any, inputs: Tensor, target: Tensor, *, codes: Tensor) -> Tensor:
+    """Ignores what tokens cover: the score of a site stands at the position of its number."""
+    scores = torch.zeros(codes.shape, dtype=inputs.dtype)
+    of_inputs = gradient(model, inputs, target).sum(1)[:, : codes.shape[1]]
+    scores[:, : of_inputs.shape[1]] = of_inputs
+    return scores
+
+
+def of_letters(model: Any, inputs: Tensor, target: Tensor, *, codes: Tensor) -> Tensor:
+    """Nucleotides, and does not say so."""
+    return codes.double()
+
+
 def broken(checks: Checks) -> dict[str, str]:
     return {check.name: check.detail for check in checks if check.held is False}
 
@@ -90,6 +104,7 @@ def test_every_method_that_can_be_named_keeps_the_contract(name: str) -> None:
         (of_place, {"one at a time", "three at a time", "in another order"}),
         (flat, {"tells positions apart"}),
         (promising, {"completeness"}),
+        (of_sites, {"finds the token"}),
     ],
 )
 def test_what_breaks_the_contract_is_named(method: Callable[..., Any], names: set[str]) -> None:
@@ -107,6 +122,7 @@ def test_chance_without_a_stream_is_not_the_same_again() -> None:
         (without_number, "scores are not finite"),
         (of_another_shape, "expected scores"),
         (raising, "RuntimeError: on purpose"),
+        (of_letters, "sites are tokens, and its channels no bases: raise NotApplicable"),
     ],
 )
 def test_a_method_that_does_not_run_says_why(method: Callable[..., Any], message: str) -> None:
@@ -126,6 +142,7 @@ def test_a_method_that_applies_to_no_model_is_neither_held_nor_broken() -> None:
 def test_methods_that_know_the_motif_find_it_and_random_does_not() -> None:
     found = {check.name: check.detail for check in check_attribution(gradient)}
     assert found["finds the motif"].startswith("AUPRC 1.00, chance 0.2")
+    assert found["finds the token"].startswith("AUPRC 1.00, chance 0.2")
     assert found["depends on the target"] == "yes"
     lost = {check.name: check.detail for check in check_attribution(random)}
     assert lost["depends on the target"] == "no"

@@ -15,17 +15,29 @@ from xaibench.plugins.options import resolve
 from xaibench.plugins.registry import load
 from xaibench.plugins.signatures import typed
 from xaibench.protocols import method_facts
-from xaibench.shapes import Codes, Labels, Scores
+from xaibench.shapes import Codes, Labels, Mask, Scores
 from xaibench.terminal import aligned_rows
 from xaibench.values import NO_CLASS, Explained, Sequences
 
-from .toy_models import MODELS, MOTIF, random_references, sequences
+from .toy_models import MODELS, MOTIF, TOKEN_MODELS, random_references, sequences
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCORE_TOLERANCE = 1e-5
 """How much batch and order may change a score, as a share of the largest of its model."""
+
+
+_MODELS = {**MODELS, **TOKEN_MODELS}
+
+_FOUND = 0.9
+"""A method with an AUPRC above this on a motif of nucleotides is to find a token too."""
+
+
+_OF_TOKENS = (
+    "; its sites are tokens, and its channels no bases: raise NotApplicable where the method has "
+    "no meaning for them"
+)
 
 
 class Check(NamedTuple):
@@ -67,8 +79,9 @@ def check_attribution(
 
     It runs; a second call gives the same scores; neither the size of a batch nor the order of the
     sequences matters; positions have different scores; the promised completeness holds. The model
-    must be the same afterwards. Two last lines describe the method without a requirement: whether
-    it depends on the target, and how well it finds a motif.
+    must be the same afterwards. Two lines describe the method without a requirement: whether it
+    depends on the target, and how well it finds a motif. One that finds it is to find a token too,
+    on a model that reads such.
 
     >>> from torch import linspace
     >>> def centre(model, inputs, target):
@@ -91,7 +104,7 @@ def check_attribution(
         _tells_positions_apart(explained),
         _check_completeness(method, explained),
         _depends_on_the_target(subject, explained),
-        _finds_the_motif(subject, explained),
+        *_finds_the_motif(subject, explained),
     ]
     return Checks(lines)
 
@@ -127,7 +140,7 @@ class _Subject(NamedTuple):
     ) -> Explanation:
         codes = sequences(7)
         targets = np.arange(len(codes)) % 2 if target is None else np.full(len(codes), target)
-        return self.explain(MODELS[name](), codes, targets.astype(np.int64), size, order)
+        return self.explain(_MODELS[name](), codes, targets.astype(np.int64), size, order)
 
     def explain(
         self, model: Any, codes: Codes, targets: Labels, size: int = 64, order: int = 1
@@ -149,15 +162,16 @@ def _ran(subject: _Subject) -> tuple[dict[str, Explanation], Check]:
     """The explanations of the models that the method applies to; none where it failed on one."""
     explained = {}
     absent: dict[str, list[str]] = {}
-    for name in MODELS:
+    for name in _MODELS:
         try:
             explained[name] = subject(name)
         except NotApplicable as reason:
             absent.setdefault(message_of(reason), []).append(name)
         except Exception as error:  # whatever a stranger's method raises
-            return {}, Check("runs", False, f"{name}: {described(error)}")
+            advice = _OF_TOKENS if name in TOKEN_MODELS else ""
+            return {}, Check("runs", False, f"{name}: {described(error)}{advice}")
     reasons = [f"not on {'; '.join(names)} ({reason})" for reason, names in absent.items()]
-    ran = [f"on {len(explained)} of {len(MODELS)} models, which it leaves as found"]
+    ran = [f"on {len(explained)} of {len(_MODELS)} models, which it leaves as found"]
     return explained, Check("runs", True if explained else None, "; ".join(ran + reasons))
 
 
@@ -183,6 +197,9 @@ def _same_scores(
 
 def _tells_positions_apart(explained: Mapping[str, Explanation]) -> Check:
     known = sequences(7) < 4
+    # of tokens, those of other lengths have other shares
+    nucleotides = {model: explained[model] for model in explained if model not in TOKEN_MODELS}
+    explained = nucleotides or explained
     flat = [
         model
         for model, each in explained.items()
@@ -211,20 +228,67 @@ def _depends_on_the_target(subject: _Subject, explained: Mapping[str, Explanatio
     return Check("depends on the target", None, depends)
 
 
-def _finds_the_motif(subject: _Subject, explained: Mapping[str, Explanation]) -> Check:
-    if "motif count" not in explained:
-        return Check("finds the motif", None, "not applicable to motif count")
+def _finds_the_motif(subject: _Subject, explained: Mapping[str, Explanation]) -> Iterable[Check]:
+    """Of a motif of nucleotides and of a token, of which no method must find the first."""
+    names = {"finds the motif": "motif count", "finds the token": "token count"}
+    precisions = {
+        line: _precision(subject, model) for line, model in names.items() if model in explained
+    }
+    for line, model in names.items():
+        if line not in precisions:
+            yield Check(line, None, f"not applicable to {model}")
+            continue
+        precision, chance = precisions[line]
+        yield Check(
+            line,
+            None if line == "finds the motif" else _held_of_token(precisions),
+            f"AUPRC {precision:.2f}, chance {chance:.2f}",
+        )
+
+
+def _held_of_token(precisions: Mapping[str, tuple[float, float]]) -> bool | None:
+    """Whether a method that finds what nucleotides make up finds it where a token is it: one that
+    puts the score of a token beside its nucleotides does not."""
+    precision, chance = precisions["finds the token"]
+    finds_motif = precisions.get("finds the motif", (0.0, 0.0))[0] > _FOUND
+    return precision > (1 + chance) / 2 if finds_motif else None
+
+
+def _precision(subject: _Subject, model: str) -> tuple[float, float]:
+    """The mean AUPRC on sequences with what the model counts, and that of a random order."""
+    of_token = model == "token count"
     codes = np.where(sequences(9) == 4, 3, sequences(9)).astype(np.uint8)
+    planted = _TOKEN if of_token else MOTIF
     for row in range(len(codes)):
-        codes[row, 2 * row : 2 * row + len(MOTIF)] = MOTIF
-    evidence = np.full(codes.shape, NO_CLASS, np.int8)
-    windows = np.lib.stride_tricks.sliding_window_view(codes, len(MOTIF), axis=1)
-    for row, start in np.argwhere((windows == MOTIF).all(axis=2)):
-        evidence[row, start : start + len(MOTIF)] = 1
+        codes[row, 2 * row : 2 * row + len(planted)] = planted
+    inside = _token_inside(codes) if of_token else _motif_inside(codes)
+    evidence = np.where(inside, 1, NO_CLASS).astype(np.int8)
     labels: Labels = np.ones(len(codes), np.int64)
-    scores = subject.explain(MODELS["motif count"](), codes, labels).scores
+    scores = subject.explain(_MODELS[model](), codes, labels).scores
     names = tuple(map(str, range(len(codes))))
     known = Sequences(codes, labels, names, ("no motif", "motif"), evidence=evidence)
     value = auprc(Explained(known, scores, labels, method_facts(subject.method).signed))
-    chance = chance_auprc(len(MOTIF), codes.shape[1])
-    return Check("finds the motif", None, f"AUPRC {np.mean(value):.2f}, chance {float(chance):.2f}")
+    planted_alone = 2 if of_token else len(MOTIF)
+    return float(np.mean(value)), float(chance_auprc(planted_alone, codes.shape[1]))
+
+
+_TOKEN = (0, 1, 1, 0)
+"""A run of two C, which is a token, between A."""
+
+
+def _motif_inside(codes: Codes) -> Mask:
+    inside = np.zeros(codes.shape, bool)
+    windows = np.lib.stride_tricks.sliding_window_view(codes, len(MOTIF), axis=1)
+    for row, start in np.argwhere((windows == MOTIF).all(axis=2)):
+        inside[row, start : start + len(MOTIF)] = True
+    return inside
+
+
+def _token_inside(codes: Codes) -> Mask:
+    """Where runs of exactly two C are."""
+    is_c = np.pad(codes == 1, ((0, 0), (2, 2)))
+    begins = is_c[:, 2:-2] & ~is_c[:, 1:-3]
+    whole = begins & is_c[:, 3:-1] & ~is_c[:, 4:]
+    inside: Mask = whole.copy()
+    inside[:, 1:] |= whole[:, :-1]
+    return inside

@@ -182,6 +182,22 @@ class RunTokens(nn.Module):
         return [(int(sequence[start]), start, end) for start, end in pairs]
 
 
+class CountedToken(RunTokens):
+    """The logit of class 1 is how many tokens are a run of two C; that of class 0 is 0."""
+
+    def __init__(self) -> None:
+        super().__init__(channels=2)
+        with torch.no_grad():
+            self.embed.weight.copy_(torch.tensor([-1.0, 1.0]).expand_as(self.embed.weight))
+            self.embed.weight[self.longest + 1] = torch.tensor([1.0, 1.0])
+            self.classify.weight.copy_(torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
+        self.relu = nn.ReLU()
+
+    def forward(self, inputs: Tensor, valid: Tensor | None = None) -> Tensor:
+        """``(N, C, S)`` -> ``(N, class)``."""
+        return super().forward(self.relu(inputs), valid)
+
+
 def weighted() -> Toy:
     """A linear model with a different weight for every base and position."""
     return linear(torch.arange(2.0 * 4 * LENGTH).sin().reshape(2, 4, LENGTH))
@@ -224,6 +240,13 @@ MODELS: dict[str, Callable[[], Any]] = {
         *(nn.ReLU(), nn.Dropout(0.5)),
     ),
 }
+
+
+TOKEN_MODELS: dict[str, Callable[[], Any]] = {
+    "sum of tokens": RunTokens,
+    "token count": CountedToken,
+}
+"""Models whose sites are tokens."""
 
 
 def sequences(count: int = 3, length: int = LENGTH, *, seed: int = 1) -> Codes:
