@@ -66,6 +66,11 @@ def configured(config: Mapping[str, Any], *, classes: int) -> Any:
             f"{CONFIG_FILE}: names code of its own (auto_map), and no code of a checkpoint is "
             f"run{native}"
         )
+    if config.get("quantization_config"):
+        raise UsageError(
+            f"{CONFIG_FILE}: its weights are quantised, and nothing can be explained through "
+            "those; name a checkpoint in 16 or 32 bits"
+        )
     if kind not in library.CONFIG_MAPPING:
         raise UsageError(f"{CONFIG_FILE}: transformers {library.__version__} has no {kind!r}")
     known = library.CONFIG_MAPPING[kind]

@@ -10,13 +10,17 @@ from small_run import LEAN, finished
 
 from xaibench.cli.run import loading
 
-SLOW = ("captum", "matplotlib", "pandas", "rich", "scipy.special", "scipy.stats", "sklearn")
+SLOW = (
+    *("captum", "matplotlib", "pandas", "rich", "scipy.special", "scipy.stats", "sklearn"),
+    *("tokenizers", "transformers"),
+)
 
 
 def test_what_is_slow_to_import_is_imported_where_it_is_used() -> None:
-    """Neither by the command nor by the plug-ins of the demo."""
+    """Neither by the command, nor by the plug-ins of the demo and the models of tokens."""
     words = (
         "import xaibench.cli, xaibench.runs.pipeline, xaibench.runs.series, xaibench.runs.forecast"
+        ", xaibench.models.dnabert2, xaibench.models.families"
         "; from xaibench.plan.schema import read_any as read"
         "; read('demo', changes=(), plugins=(), limit=None)"
     )

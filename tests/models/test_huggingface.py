@@ -143,6 +143,14 @@ def test_weights_may_be_a_pickle_of_tensors_or_in_parts(form, bert):
     assert np.array_equal(logits(huggingface(classes=2, path=bert).eval(), CODES), expected)
 
 
+@pytest.mark.parametrize("option", ["attn_implementation", "_attn_implementation"])
+def test_a_configuration_chooses_no_code_for_attention(option, bert):
+    """The library would fetch it from the Hub, and run it."""
+    change_config(bert, **{option: "some/kernel"})
+    model = huggingface(classes=2, path=bert)
+    assert model.network.config._attn_implementation == "eager"
+
+
 def test_a_head_for_classes_that_is_not_there_begins_at_random_and_that_is_said(
     folders, tmp_path, capsys
 ):
@@ -250,6 +258,10 @@ WRONG = {
     "code of its own": (
         lambda folder: change_config(folder, auto_map={"AutoModel": "bert_layers.BertModel"}),
         r"names code of its own \(auto_map\), and no code .* name it with use: dnabert2",
+    ),
+    "quantised": (
+        lambda folder: change_config(folder, quantization_config={"quant_method": "gptq"}),
+        "config.json: its weights are quantised, and nothing can be explained through those",
     ),
     "wrong sizes": (
         lambda folder: change_config(folder, num_attention_heads=5),

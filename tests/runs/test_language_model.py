@@ -48,7 +48,7 @@ SMALL = [
         "models.cnn={filters: [4], kernels: [5]}",
     ),
     *(f"models.dnabert2.{name}={size}" for name, size in SIZES.items()),
-    "models.given={use: dnabert2, tokenizer: tokenizer.json, weights: given.safetensors, "
+    "models.given={use: dnabert2, tokenizer: tokenizer.json, weights: given, "
     + ", ".join(f"{name}: {size}" for name, size in SIZES.items())
     + "}",
     "attribution.deeplift={}",
@@ -65,7 +65,8 @@ def work(tmp_path_factory):
     given = DNABert2(classes=2, tokenizer=folder / "tokenizer.json", **SIZES)
     for parameter in given.parameters():
         parameter.data += torch.randn(parameter.shape)
-    save_file(given.state_dict(), folder / "given.safetensors")
+    (folder / "given").mkdir()
+    save_file(given.state_dict(), folder / "given" / "model.safetensors")
     made, outcome = finished(folder / "run", text=page, changes=SMALL)
     assert outcome.failures == []
     return made
