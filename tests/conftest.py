@@ -1,8 +1,12 @@
 """What every test needs before torch or matplotlib is imported; passed on to child processes."""
 
+import gc
 import os
 import signal
 import sys
+from collections import Counter
+from itertools import chain
+from pathlib import Path
 
 import pytest
 
@@ -30,9 +34,41 @@ os.environ["MPLBACKEND"] = "Agg"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_configure():
+    """No test but that of storage/test_power.py, which has a disk of its own, loses power: none
+    waits for the disk."""
+    os.fsync = lambda _: None
+
+
 def pytest_collection_modifyitems(items):
     places = {f"tests/{name}.py": place for place, name in enumerate(SLOWEST)}
+    missing = [name for name in places if not (Path(__file__).parents[1] / name).is_file()]
+    if missing:
+        raise pytest.UsageError(f"SLOWEST of tests/conftest.py: no {', '.join(missing)}")
     items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+
+
+def pytest_collection_finish():
+    """What was imported and collected stays; looking through it for cycles again and again took a
+    twentieth of the time."""
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Name the files that took longer than one of SLOWEST did: they belong there."""
+    seconds = Counter()
+    for report in chain(*terminalreporter.stats.values()):
+        if isinstance(report, pytest.TestReport):
+            seconds[report.nodeid.partition("::")[0]] += report.duration
+    listed = {f"tests/{name}.py" for name in SLOWEST}
+    if not listed <= {*seconds}:
+        return  # not all tests ran
+    for name, taken in seconds.most_common(len(listed)):
+        if name not in listed:
+            terminalreporter.write_line(
+                f"{name} took {taken:.0f} s, longer than some of SLOWEST in tests/conftest.py"
+            )
 
 
 @pytest.fixture(autouse=True)
