@@ -27,9 +27,8 @@ INTEGER = 2**63
 LABEL = 100
 """Characters of a label, which is shown in tables, in figures and in the names of files."""
 
-_PARSERS: tuple[Any, ...] = (getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.SafeLoader)
-"""Give the events of a text; the one in C takes seconds for a million of them, and gives up where
-they are deep."""
+PARSERS: tuple[Any, ...] = (getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.SafeLoader)
+"""Safe ones; the one in C takes seconds for a million events, and gives up where they are deep."""
 
 
 def check_text(text: str, where: str) -> None:
@@ -42,7 +41,7 @@ def check_text(text: str, where: str) -> None:
     if not _is_utf8(text):
         raise UsageError(f"{where}: expected text in UTF-8, got {shortened(ascii(text))}")
     values = 0
-    for parser in _PARSERS:
+    for parser in PARSERS:
         with suppress(yaml.YAMLError):
             values = _count_values(yaml.parse(text, Loader=parser), where)
             break
