@@ -13,12 +13,12 @@ the share of it that reaches the input is printed: neither method promises any.
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import torch
+from interleaved import cpu_seconds, ratio
 from torch import Tensor, nn
 
 from xaibench.attribution.gradient import input_x_gradient
@@ -81,8 +81,8 @@ def main() -> None:
         view = ExplainedView(network.eval().requires_grad_(False))
         print(name)
         _report_shares(view, inputs, target)
-        rounds = [_round(view, inputs, target) for _ in range(1 + given.rounds)][1:]
-        _report_times(dict(zip(METHODS, zip(*rounds, strict=True), strict=True)))
+        calls = {name: partial(call, view, inputs, target) for name, call in METHODS.items()}
+        _report_times(cpu_seconds(calls, given.rounds))
 
 
 def _report_shares(view: ExplainedView, inputs: Tensor, target: Tensor) -> None:
@@ -99,24 +99,12 @@ def _report_shares(view: ExplainedView, inputs: Tensor, target: Tensor) -> None:
         )
 
 
-def _round(view: ExplainedView, inputs: Tensor, target: Tensor) -> list[float]:
-    """The CPU seconds of each method."""
-    seconds = []
-    for explain in METHODS.values():
-        began = time.process_time()
-        explain(view, inputs, target)
-        seconds.append(time.process_time() - began)
-    return seconds
-
-
-def _report_times(seconds: dict[str, tuple[float, ...]]) -> None:
+def _report_times(seconds: dict[str, list[float]]) -> None:
     plain = seconds["gradient x input"]
     for name, column in seconds.items():
-        ratios = [each / beside for each, beside in zip(column, plain, strict=True)]
         print(
             f"  {name:<17} {statistics.median(column):.3f} CPU-s, "
-            f"{statistics.median(ratios):.3f} x gradient x input "
-            f"({min(ratios):.3f} to {max(ratios):.3f})"
+            f"{ratio(column, plain)} x gradient x input"
         )
 
 

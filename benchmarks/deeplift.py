@@ -17,15 +17,16 @@ scores depend on the batch. It is timed without the copies, which favours it.
 
 import argparse
 import statistics
-import time
 import warnings
 from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import torch
 from captum.attr import DeepLiftShap
+from interleaved import cpu_seconds, ratio
 from tangermeme.deep_lift_shap import deep_lift_shap, hypothetical_attributions
 from torch import Tensor, nn
 
@@ -59,11 +60,12 @@ def main() -> None:
     print(network)
     _compare(network, inputs, references, within=1e-5)
     _compare(deepcopy(network).double(), inputs.double(), references.double(), within=1e-10)
-    rounds = [_round(network, inputs, references) for _ in range(1 + given.rounds)][1:]
-    for name, column in zip(CONTENDERS, zip(*rounds, strict=True), strict=True):
+    calls = {name: partial(call, network, inputs, references) for name, call in CONTENDERS.items()}
+    seconds = cpu_seconds(calls, given.rounds)
+    for name, column in seconds.items():
         print(f"{name:<10} {statistics.median(column):.3f} CPU-s (median of {given.rounds})")
-    _print_ratio("tangermeme over ours", [theirs / ours for ours, theirs, _ in rounds])
-    _print_ratio("Captum over ours", [theirs / ours for ours, _, theirs in rounds])
+    for name in ("tangermeme", "Captum"):
+        print(f"{name} over ours: {ratio(seconds[name], seconds['ours'])}")
 
 
 def _network(filters: list[int], length: int) -> nn.Sequential:
@@ -134,27 +136,12 @@ def _compare(network: nn.Sequential, inputs: Tensor, references: Tensor, *, with
         print(f"{name} differ by at most {relative:.1e} of the largest, in {inputs.dtype}")
 
 
-def _print_ratio(name: str, ratios: list[float]) -> None:
-    median = statistics.median(ratios)
-    print(f"{name}: {median:.3f} (median; {min(ratios):.3f} to {max(ratios):.3f})")
-
-
 CONTENDERS: dict[str, Callable[[nn.Module, Tensor, Tensor], Tensor]] = {
     "ours": _ours,
     "tangermeme": _tangermeme,
     "Captum": _captum,
 }
 """Network, inputs ``(N, 4, L)``, references ``(N, K, 4, L)`` -> hypothetical scores."""
-
-
-def _round(network: nn.Module, inputs: Tensor, references: Tensor) -> list[float]:
-    """The CPU seconds of each."""
-    seconds = []
-    for explain in CONTENDERS.values():
-        began = time.process_time()
-        explain(network, inputs, references)
-        seconds.append(time.process_time() - began)
-    return seconds
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ without) and nothing else. CPU seconds, one thread, the two interleaved.
 """
 
 import argparse
-import statistics
-import time
+from functools import partial
 
 import torch
+from interleaved import cpu_seconds, ratio
 from torch import Tensor, nn
 
 from xaibench.attribution.integrated import integrated_gradients
@@ -35,18 +35,13 @@ def main() -> None:
     inputs = nn.functional.one_hot(codes, 4).transpose(1, 2).float()
     target = torch.zeros(given.sequences, dtype=torch.int64)
 
-    ratios = []
-    for _ in range(1 + given.rounds):
-        view.forwards = view.backwards = 0
-        began = time.process_time()
-        integrated_gradients(view, inputs, target, steps=STEPS)
-        ours = time.process_time() - began
-        backwards, ends = view.backwards, view.forwards - view.backwards
-        began = time.process_time()
-        _bare(view, inputs, backwards, ends)
-        ratios.append(ours / (time.process_time() - began))
+    ours = partial(integrated_gradients, view, inputs, target, steps=STEPS)
+    ours()
+    backwards, ends = view.backwards, view.forwards - view.backwards
+    contenders = {"ours": ours, "bare": partial(_bare, view, inputs, backwards, ends)}
+    seconds = cpu_seconds(contenders, given.rounds)
     print(f"{backwards} rows forwards and backwards, {ends} rows forwards")
-    print(f"integrated gradients / bare passes: {statistics.median(ratios[1:]):.2f}")
+    print(f"integrated gradients / bare passes: {ratio(seconds['ours'], seconds['bare'])}")
 
 
 def _bare(view: ExplainedView, inputs: Tensor, backwards: int, ends: int) -> None:
