@@ -16,6 +16,12 @@ SLOW = (
 )
 
 
+def answered(code: str) -> list[str]:
+    """The words that a process of its own prints."""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return done.stdout.split()
+
+
 def test_what_is_slow_to_import_is_imported_where_it_is_used() -> None:
     """Neither by the command, nor by the plug-ins of the demo and the models of tokens."""
     words = (
@@ -25,8 +31,7 @@ def test_what_is_slow_to_import_is_imported_where_it_is_used() -> None:
         "; read('demo', changes=(), plugins=(), limit=None)"
     )
     ask = f"{words}; import sys; print(*sorted({{*{SLOW}}} & {{*sys.modules}}))"
-    done = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
-    assert done.stdout.split() == []
+    assert answered(ask) == []
 
 
 def test_garbage_is_looked_for_again_after_loading_also_after_an_error():
@@ -44,8 +49,7 @@ def test_importing_xaibench_waits_for_nothing_slow_and_offers_its_functions() ->
         "print(sorted(slow), all(hasattr(xaibench, name) for name in xaibench.__all__), "
         "set(xaibench.__all__) <= set(dir(xaibench)), 'matplotlib' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
-    assert done.stdout.split() == ["[]", "True", "True", "False"]
+    assert answered(ask) == ["[]", "True", "True", "False"]
 
 
 def test_what_xaibench_does_not_offer_is_an_error_of_python() -> None:
@@ -63,8 +67,7 @@ def test_metrics_and_statistics_are_made_without_torch() -> None:
         "for room in rooms]; [*map(importlib.import_module, sum(names, []))]; "
         "print(*(len(each) > 3 for each in names), 'torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
-    assert done.stdout.split() == ["True", "True", "False"]
+    assert answered(ask) == ["True", "True", "False"]
 
 
 def test_the_report_of_a_finished_run_imports_no_torch(tmp_path: Path) -> None:
@@ -87,5 +90,4 @@ def test_a_model_is_traced_without_the_compiler_of_torch() -> None:
         "_, trace = traced(lambda: torch.ones(2).sigmoid()); "
         "print(trace.last, 'torch._dynamo' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
-    assert done.stdout.split() == ["sigmoid", "False"]
+    assert answered(ask) == ["sigmoid", "False"]
