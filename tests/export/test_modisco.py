@@ -18,12 +18,12 @@ h5py = pytest.importorskip("h5py")
 pytest.importorskip("modiscolite")
 
 TEXT = """
-dataset: {name: planted, train: 3000, test: 500}
+dataset: {name: planted, train: 2500, test: 300}
 seeds: [0]
 training: {epochs: 4}
 models: {cnn: {filters: [16, 32, 32]}}
 attribution: [deeplift]
-sequences: 300
+sequences: 150
 metrics: [auprc]
 operators: [n]
 fractions: [0, 1]
@@ -58,7 +58,7 @@ def folder(work, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
     (exported,) = explain_into(Request(str(work.job.folder)), folder, formats=("modisco", "finemo"))
     assert exported.folder == folder
-    words = ["-s", "ohe.npz", "-a", "shap.npz", "-n", "2000", "-w", "200", "-o", "motifs.h5"]
+    words = ["-s", "ohe.npz", "-a", "shap.npz", "-n", "1000", "-w", "200", "-o", "motifs.h5"]
     called("modiscolite.cli:cli", "motifs", *words, folder=folder)
     return folder
 

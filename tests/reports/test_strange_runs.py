@@ -67,6 +67,13 @@ def changed(name: str, change: Callable[[pd.DataFrame], pd.DataFrame], **about: 
     return make
 
 
+def one_curve(curves: pd.DataFrame) -> pd.DataFrame:
+    """Per model: each takes a while to draw."""
+    return curves[
+        (curves["quantity"] == "logit_difference") & (curves["order"] == "most relevant first")
+    ]
+
+
 def all_undefined(estimates: pd.DataFrame) -> pd.DataFrame:
     """One metric came out NaN everywhere."""
     gone = estimates["metric"] == "auprc"
@@ -105,14 +112,20 @@ def unfinished(write: Writer, folder: Path) -> Path:
 
 STRANGE: dict[str, Folder] = {
     "names that are code": nasty,
-    "one of everything": made(
-        models=("cnn",), quality=(("one", 0.9),), seeds=(3,), sequences=1, motifs=False
+    "one of everything": changed(
+        "curves.csv",
+        one_curve,
+        models=("cnn",),
+        quality=(("one", 0.9),),
+        seeds=(3,),
+        sequences=1,
+        motifs=False,
     ),
     "forty methods": made(models=("cnn",), quality=few(40, LONG), seeds=(0, 4), sequences=7),
-    "twelve models": changed(  # one curve per model and order: each takes a while to draw
+    "nine models": changed(  # more than there are colours
         "curves.csv",
-        lambda rows: rows[rows["quantity"] == "logit_difference"],
-        models=tuple(f"model {k}" for k in range(12)),
+        one_curve,
+        models=tuple(f"model {k}" for k in range(9)),
         quality=few(2),
         seeds=(0,),
         sequences=7,
@@ -240,11 +253,12 @@ def of_another_process(folder: Path, *formats: str) -> str:
 
 @of("names that are code", "one of everything")
 def test_another_process_gives_the_same_bytes_in_every_form(strange):
-    """Figures as files too, of the run with the fewest of them."""
+    """Figures as files of the run with the fewest of them."""
     name, folder, files = strange
-    drawn = ("figures",) if name == "one of everything" else ()
-    again = of_another_process(folder, *FORMATS, *drawn)
-    assert again == digest({**files, **files_of(folder, drawn)})
+    if name == "one of everything":
+        assert of_another_process(folder, "figures") == digest(files_of(folder, ("figures",)))
+    else:
+        assert of_another_process(folder, *FORMATS) == digest(files)
 
 
 @of("forty methods")

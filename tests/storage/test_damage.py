@@ -25,10 +25,12 @@ BITS = [name for name in OUTPUTS if name not in ("environment.json", "cost.csv",
 
 
 def flip(path: Path) -> None:
-    """One bit in the middle, with size and times kept."""
+    """One bit in the middle, with size and times kept; of a digit, so that a table stays one."""
     times = path.stat()
     content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
+    middle = len(content) // 2
+    digits = (k for k in range(middle, len(content)) if content[k] in b"0123456789")
+    content[next(digits, middle)] ^= 1
     path.write_bytes(content)
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
@@ -259,7 +261,7 @@ def test_a_report_names_what_is_damaged_and_tells_the_rest(halfway, tmp_path):
 @pytest.mark.parametrize("damage", [flip, truncate, cut_at_the_top])
 def test_a_table_that_is_not_as_its_run_wrote_it_is_not_read(copy, whole, name, damage):
     damage(copy / name)
-    for use in (report, lambda folder: compare([whole, folder])):
+    for use in (report, lambda folder: compare([folder, whole])):
         with pytest.raises(UsageError, match=rf"{copy / name}: .*(makes it|run its command) again"):
             use(copy)
     (copy / "store" / "rendered.json").unlink()
