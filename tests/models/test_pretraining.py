@@ -3,7 +3,9 @@
 import inspect
 import json
 import re
+import shlex
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,7 +27,11 @@ from xaibench.models.masked_tokens import (
 )
 from xaibench.models.pretraining import Corpus, pretrain
 from xaibench.models.tokenizer import read_tokenizer, tokenised
+from xaibench.models.training import supervised
 from xaibench.nn.weights import read_state
+from xaibench.plan.schema import read_plan
+from xaibench.plugins.registry import load
+from xaibench.plugins.signatures import typed
 
 pytest.importorskip("tokenizers")
 
@@ -342,3 +348,40 @@ def test_the_command_writes_a_folder_and_its_help_says_the_defaults(
         if parameter.default is not parameter.empty:
             option = f"--{parameter.name.replace('_', '-')}"
             assert f"[{parameter.default}]" in text.partition(option)[2].partition(" --")[0]
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "language-models.md"
+
+
+def test_the_commands_of_the_page_give_weights_that_its_plan_begins_from(
+    table, tokenizer, tmp_path, call, monkeypatch
+):
+    text = PAGE.read_text().partition("## Pre-training")
+    plan = re.findall(r"^```yaml\n(.*?)^```$", text[0], re.MULTILINE | re.DOTALL)[0]
+    first, second = re.findall(r"^xaibench (.*)$", text[2].partition("\n## ")[0], re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    pd.read_csv(table).to_csv("sequences.csv.gz", index=False)
+    Path("tokenizer.json").write_bytes(tokenizer.read_bytes())
+    Path("plan.yaml").write_text(plan)
+    assert call(*shlex.split(first), "--epochs", 1)[:2] == (0, "pretrained\n")
+    command, name, option, change = shlex.split(second)
+    assert (command, option) == ("run", "--set")
+    options = read_plan(name, changes=[change]).models["dnabert2"].options
+    model = typed(load("models", "dnabert2"), options)
+    words = DNABert2(classes=2, **model).bert.embeddings.word_embeddings.weight
+    state = load_file("pretrained/model.safetensors")
+    assert torch.equal(words, state["bert.embeddings.word_embeddings.weight"])
+
+
+def test_the_page_names_the_options_of_fine_tuning_and_the_files_of_the_folder(done):
+    text = PAGE.read_text()
+    section = text.partition("## Fine-tuning")[2].partition("\n## ")[0]
+    named = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+        for name in re.findall(r"`(\w+):", row)
+    }
+    assert named <= {*inspect.signature(supervised).parameters}
+    assert {"lora", "warm_up", "gradient_norm", "recompute"} <= named
+    folder = text.partition("## Pre-training")[2].partition("## Fine-tuning")[0]
+    assert all(f"`{path.name}`" in folder for path in done.iterdir())
