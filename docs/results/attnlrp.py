@@ -9,6 +9,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -180,8 +181,8 @@ def methods(run: Path) -> Iterator[str]:
     return rows(("method", *columns), *body)
 
 
-def similarity(run: Path) -> pd.DataFrame:
-    every = table(run, "model_agreement").query("measure == 'spearman'")
+def similarity(run: Path, measure: str = "spearman") -> pd.DataFrame:
+    every = table(run, "model_agreement").query("measure == @measure")
     return every.set_index(["method", "other", "compared"])
 
 
@@ -189,12 +190,13 @@ def agreement(runs: dict[str, Path]) -> Iterator[str]:
     """Of every pair of methods, what the maps of both models are alike by."""
     first = similarity(next(iter(runs.values())))
     compared = dict.fromkeys(first.index.get_level_values("compared"))
-    lines = [("data", f"on {CNN}", f"on {LANGUAGE}", *compared)]
-    for data, run in runs.items():
-        every = similarity(run)
+    lines = [("data", "of", f"on {CNN}", f"on {LANGUAGE}", *compared)]
+    for (data, run), measure in product(runs.items(), ("spearman", "spearman of tokens")):
+        every = similarity(run, measure)
+        of = "tokens" if "tokens" in measure else "nucleotides"
         for method, other in every.index.droplevel(2).unique():
             cells = (interval(every.loc[(method, other, each)]) for each in compared)
-            lines.append((data, method, other, *cells))
+            lines.append((data, of, method, other, *cells))
     return rows(*lines)
 
 

@@ -17,6 +17,7 @@ from .table import EMPTY, Cell, Table, heads
 MODEL_SIMILARITIES = {
     "spearman": "Spearman correlation of the maps of two models",
     "overlap": "Jaccard overlap of the top tenths of two models' maps",
+    "spearman of tokens": "Spearman correlation of two models' sums over tokens",
 }
 """What an agreement is measured by -> what a reader calls it."""
 
@@ -58,7 +59,7 @@ def _table(results: Results, model: str, other: str, measure: str, rows: pd.Data
     )
     header = heads(f"On {model}", f"On {other}", *measured.values(), prose=(0, 1))
     caption = f"{model} and {other}: {MODEL_SIMILARITIES[measure]} ({usual})"
-    return Table(caption, header, body, narrow=True, folded=measure != "spearman")
+    return Table(caption, header, body, narrow=True, folded=measure == "overlap")
 
 
 def _cell(row: TableRow | None, usual: str) -> Cell:

@@ -10,9 +10,9 @@ pytest.importorskip("tokenizers")
 from token_run import token_run
 
 from xaibench.analysis import model_agreement as module
-from xaibench.analysis.agreement import scores_by_seed
+from xaibench.analysis.agreement import OF_TOKENS, arrays_by_seed, scores_by_seed
 from xaibench.analysis.model_agreement import ExplainedBy, model_agreement, similarities
-from xaibench.artefacts.explanations import OF_LABEL
+from xaibench.artefacts.explanations import OF_LABEL, SPANS
 from xaibench.results.reading import read_results
 from xaibench.results.schema import COMPARED
 
@@ -83,7 +83,24 @@ def test_the_table_has_a_row_for_each_comparison_of_methods_of_one_kind(work):
         ("plain", "input_x_gradient", "reader", "input_x_gradient"),
     ]
     assert set(table["compared"]) == set(COMPARED)
-    assert len(table) == len(pairs) * 2 * len(COMPARED)
+    assert len(table) == len(pairs) * 3 * len(COMPARED)
+
+
+def test_sums_over_tokens_are_compared_where_one_model_has_tokens(work, monkeypatch):
+    """The map of nucleotides that has the sums of a map of tokens is that map, to tokens."""
+    spans = arrays_by_seed(work, *SECOND, SPANS)[0]
+    tokens = np.random.default_rng(0).random(spans.shape[:2])
+    first, second = np.zeros((2, *work.chosen.codes.shape))
+    for row, column in zip(*np.nonzero(spans[:, :, 1] > spans[:, :, 0]), strict=True):
+        at = slice(*spans[row, column])
+        first[row, at.start] = tokens[row, column]
+        second[row, at] = tokens[row, column] / (at.stop - at.start)
+    told(monkeypatch, {"plain": {0: first}, "reader": {0: second}})
+    assert similarities(work, FIRST, SECOND, "spearman").same_sequence.mean() < 0.9
+    measured = similarities(work, FIRST, SECOND, OF_TOKENS)
+    np.testing.assert_allclose(measured.same_sequence, 1, atol=0.01)
+    alone = ExplainedBy("plain", "by epsilon")
+    assert similarities(work, alone, alone, OF_TOKENS) is None
 
 
 def test_two_settings_of_one_network_of_nucleotides_are_no_pair(work):

@@ -24,9 +24,12 @@ from xaibench.shapes import Mask, Scores
 from .summaries import mean_columns
 
 Compare = Callable[[list[Scores], Mask], NDArray[np.float64]]
-COMPARISONS: dict[str, Compare] = {"spearman": pairwise_spearman, "overlap": pairwise_overlap}
 OF_TOKENS = "spearman of tokens"
-_MEASURES = {**COMPARISONS, OF_TOKENS: pairwise_spearman}
+COMPARISONS: dict[str, Compare] = {
+    "spearman": pairwise_spearman,
+    "overlap": pairwise_overlap,
+    OF_TOKENS: pairwise_spearman,
+}
 """By name; ``OF_TOKENS`` is of the sums over tokens, of models that have such."""
 
 
@@ -34,7 +37,7 @@ def agreement(work: Work) -> pd.DataFrame:
     """How alike the maps of two methods are on the same model and seed, and on the diagonal those
     of one method under two seeds."""
     rows: list[dict[str, Any]] = []
-    for model, measure in product(work.plan.models, _MEASURES):
+    for model, measure in product(work.plan.models, COMPARISONS):
         rows += _between_methods(work, model, measure)
         rows += _between_seeds(work, model, measure)
     return pd.DataFrame(rows, columns=columns_of("agreement"))
@@ -46,7 +49,7 @@ def _between_methods(work: Work, model: str, measure: str) -> Iterator[dict[str,
     }
     spans_of: dict[int, Any] = {}
     for method in work.plan.attribution:
-        spans_of = _arrays_by_seed(work, model, method, SPANS) | spans_of
+        spans_of = arrays_by_seed(work, model, method, SPANS) | spans_of
     similarities: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
     for seed in seeds_of(work.plan, model):
         methods = [method for method, maps in maps_of.items() if seed in maps]
@@ -54,7 +57,7 @@ def _between_methods(work: Work, model: str, measure: str) -> Iterator[dict[str,
             continue
         shared = min(len(maps_of[method][seed]) for method in methods)
         maps = [maps_of[method][seed][:shared] for method in methods]
-        matrix = _MEASURES[measure](*_in_space(work, maps, measure, spans_of.get(seed)))
+        matrix = COMPARISONS[measure](*in_space(work, maps, measure, spans_of.get(seed)))
         for row, column in zip(*np.tril_indices(len(methods), -1), strict=True):
             pair = methods[column], methods[row]
             similarities.setdefault(pair, []).append(matrix[row, column])
@@ -68,18 +71,18 @@ def _between_seeds(work: Work, model: str, measure: str) -> Iterator[dict[str, A
     for method in work.plan.attribution:
         if replicates_share_scores(work, model, method):
             continue
-        spans = next(iter(_arrays_by_seed(work, model, method, SPANS).values()), None)
+        spans = next(iter(arrays_by_seed(work, model, method, SPANS).values()), None)
         maps = list(scores_by_seed(work, model, method, OF_LABEL).values())
         if len(maps) < 2 or (spans is None and measure == OF_TOKENS):
             continue
-        matrix = _MEASURES[measure](*_in_space(work, maps, measure, spans))
+        matrix = COMPARISONS[measure](*in_space(work, maps, measure, spans))
         others = ~np.eye(len(maps), dtype=bool)
         values = np.stack([matrix[row][others[row]].mean(axis=0) for row in range(len(maps))])
         where = {"model": model, "method": method, "other": method, "measure": measure}
         yield {**where, **mean_columns(work, values, over_sequences=True)}
 
 
-def _in_space(
+def in_space(
     work: Work, maps: list[Scores], measure: str, spans: NDArray[np.int32] | None
 ) -> tuple[list[Scores], Mask]:
     """Maps of nucleotides and where they count, or of the tokens that cover known ones, each the
@@ -94,10 +97,10 @@ def _in_space(
 
 def scores_by_seed(work: Work, model: str, method: str, name: str) -> dict[int, Scores]:
     """By seed, the stored scores of a method."""
-    return _arrays_by_seed(work, model, method, name)
+    return arrays_by_seed(work, model, method, name)
 
 
-def _arrays_by_seed(work: Work, model: str, method: str, name: str) -> dict[int, Any]:
+def arrays_by_seed(work: Work, model: str, method: str, name: str) -> dict[int, Any]:
     """By seed, one of the arrays of the explanations by a method."""
     replicates = replicates_of(work.plan, model)
     specs = {trained.seed: explained_spec(work, trained, method) for trained in replicates}

@@ -1,5 +1,7 @@
 """How alike the maps of two models are on the same sequences, beside what that is to be read with.
 
+In the space of tokens maps are sums over the tokens of the model that has them, of both models.
+
 Models are compared by pairs of trainings of one seed, which are independent draws of both. All
 maps are for the true label, since two models may predict two classes.
 """
@@ -14,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xaibench.artefacts.explanations import OF_LABEL, explained_spec
+from xaibench.artefacts.explanations import OF_LABEL, SPANS, explained_spec
 from xaibench.artefacts.fixed_scores import replicates_share_scores
 from xaibench.artefacts.job import Work
 from xaibench.artefacts.trained_models import replicates_of
@@ -26,7 +28,7 @@ from xaibench.results.schema import COMPARED, columns_of
 from xaibench.shapes import Mask, Scores
 from xaibench.storage.artefacts import key
 
-from .agreement import COMPARISONS, scores_by_seed
+from .agreement import COMPARISONS, OF_TOKENS, arrays_by_seed, in_space, scores_by_seed
 from .summaries import mean_columns
 
 AT_MOST = 500
@@ -72,7 +74,8 @@ def model_agreement(work: Work) -> pd.DataFrame:
 def similarities(
     work: Work, first: ExplainedBy, second: ExplainedBy, measure: str
 ) -> Similarities | None:
-    """None where the models share no seed under which both have maps."""
+    """None where the models share no seed under which both have maps, and in the space of tokens
+    where neither has any."""
     maps_of = [scores_by_seed(work, *each, OF_LABEL) for each in (first, second)]
     shared = sorted(maps_of[0].keys() & maps_of[1].keys())
     if not shared:
@@ -82,8 +85,13 @@ def similarities(
     sequences = work.chosen.take(np.arange(count))
     seed = work.plan.data_seed
     elsewhere = [another_sequence(maps, sequences, sequences.labels, seed) for maps in other]
-    compare = _Comparison(measure, sequences.valid)
     drawn = list(random_maps(sequences, RANDOM_MAPS, seed))
+    spans = _spans(work, first, second)
+    if measure == OF_TOKENS and spans is None:
+        return None
+    spaces = [in_space(work, maps, measure, spans) for maps in (own, other, elsewhere, drawn)]
+    (own, valid), (other, _), (elsewhere, _), (drawn, _) = spaces
+    compare = _Comparison(measure, valid)
     return Similarities(
         compare.pairwise(own, other),
         compare.pairwise(own, elsewhere),
@@ -91,6 +99,14 @@ def similarities(
         compare.among(own),
         compare.among(other),
     )
+
+
+def _spans(work: Work, *maps: ExplainedBy) -> NDArray[np.int32] | None:
+    """What the tokens of each sequence cover, of the first model that has tokens."""
+    for each in maps:
+        for spans in arrays_by_seed(work, *each, SPANS).values():
+            return np.asarray(spans, np.int32)
+    return None
 
 
 class _Comparison(NamedTuple):

@@ -648,8 +648,9 @@ TABLES = (
             text_column("other", "label", "the method that explains that one"),
             text_column(
                 "measure",
-                "`spearman` ([-1, 1]), `overlap` ([0, 1])",
-                "rank correlation, or shared share of the top positions",
+                "`spearman` ([-1, 1]), `overlap` ([0, 1]), `spearman of tokens` ([-1, 1])",
+                "rank correlation, shared share of the top positions, or, where one of the models "
+                "reads tokens, rank correlation of the sums over its tokens",
             ),
             one_of(
                 "compared",

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from xaibench.analysis.agreement import OF_TOKENS
 from xaibench.analysis.clusters import numbers_of
 from xaibench.analysis.model_agreement import ExplainedBy, Similarities, similarities
 from xaibench.artefacts.job import Work
@@ -42,6 +43,9 @@ MARGIN = 0.1
 the Gini index."""
 
 WITHIN = f"holds if the interval is within {MARGIN:g} of 0, does not if it is wholly outside"
+SPACES = {"spearman": "the maps", OF_TOKENS: "sums over tokens"}
+"""What maps of both models are compared by -> of what that is."""
+
 HALF_WAY = 0.5
 TO_THE_CEILING = (
     "holds if the interval is above .5, half of the way from random maps to the maps of two "
@@ -194,18 +198,22 @@ def _like_a_cnn(work: Work, estimates: pd.DataFrame, arms: LanguageArms) -> Iter
 
 
 def _alike(work: Work, arms: LanguageArms) -> Iterator[Finding]:
-    maps = ExplainedBy(arms.cnn, arms.lrp), ExplainedBy(arms.language, arms.attnlrp)
-    measured = similarities(work, *maps, "spearman")
-    if measured is None:
-        yield not_measured(*LIKE_A_CNN, f"no maps of {arms.cnn} and {arms.language} of one seed")
-        return
-    alike = f"Spearman correlation of the maps of both models (LRP by {arms.lrp} on {arms.cnn})"
-    clusters = numbers_of(work, measured.same_sequence.shape[1])
-    beyond = (f"{LIKE_A_CNN[0]}, beyond what a position tells", OF_ANY_METHOD)
-    yield _above(LIKE_A_CNN, measured, measured.random, f"{alike} minus that with random", clusters)
-    elsewhere = f"{alike} minus that with another sequence of the class"
-    yield _above(beyond, measured, measured.another_sequence, elsewhere, clusters)
-    yield _share_of_ceiling(measured, alike, clusters)
+    """By nucleotides, and by the sums of both models over the tokens of the language model."""
+    for measure, of in SPACES.items():
+        maps = ExplainedBy(arms.cnn, arms.lrp), ExplainedBy(arms.language, arms.attnlrp)
+        measured = similarities(work, *maps, measure)
+        if measured is None:
+            why = f"no maps of {arms.cnn} and {arms.language} of one seed"
+            yield not_measured(*LIKE_A_CNN, why)
+            continue
+        alike = f"Spearman correlation of {of} (LRP by {arms.lrp} on {arms.cnn})"
+        clusters = numbers_of(work, measured.same_sequence.shape[1])
+        beyond = (f"{LIKE_A_CNN[0]}, beyond what a position tells", OF_ANY_METHOD)
+        by_chance = f"{alike} minus that with random maps"
+        yield _above(LIKE_A_CNN, measured, measured.random, by_chance, clusters)
+        elsewhere = f"{alike} minus that with another sequence of the class"
+        yield _above(beyond, measured, measured.another_sequence, elsewhere, clusters)
+        yield _share_of_ceiling(measured, alike, clusters)
 
 
 def _above(
