@@ -42,18 +42,34 @@ def lrp_by_operation(
     """Relevance ``(N, C, S)`` of the input by AttnLRP, with ``constant_attention`` by CP-LRP.
 
     ``completeness_error`` is what relevance and what constants absorbed miss of what is explained,
-    beyond rounding; of the sequences of one pass, no more than they miss together.
+    beyond rounding. Where sites stand on the first axis somewhere, what constants take of one
+    sequence cannot be told from that of another, and only the sum of a pass is right: then the
+    sequence that misses most is asked alone, where the two are one, and the others miss no more
+    than all together.
     """
+
+    def explained(inputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        made = _passed(model, inputs, target, rules, constant_attention=constant_attention)
+        return _relevance(made)
+
     parts = []
     for of_inputs, of_target in in_calls(inputs, target):
-        passed = _passed(model, of_inputs, of_target, rules, constant_attention=constant_attention)
-        parts.append(_relevance(passed))
+        relevance, missed, rounding, change = explained(of_inputs, of_target)
+        error = (missed.abs() - rounding).clamp(min=0)
+        if error.any():
+            worst = int(error.argmax())
+            row = slice(worst, worst + 1)
+            _, alone, of_alone, _ = explained(of_inputs[row], of_target[row])
+            error = error.minimum((missed.sum().abs() - rounding).clamp(min=0))
+            error[row] = (alone.abs() - of_alone).clamp(min=0)
+        parts.append((relevance, error, change))
     relevance, error, change = map(torch.cat, zip(*parts, strict=True))
     return Attribution(contributions=relevance, completeness_error=error, output_change=change)
 
 
-def _relevance(passed: _Passed) -> tuple[Tensor, Tensor, Tensor]:
-    """Relevance, what its sum misses ``(N,)``, and the size of what is explained ``(N,)``."""
+def _relevance(passed: _Passed) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Relevance, what its sum misses ``(N,)``, how much of that rounding may be, and the size of
+    what is explained."""
     inputs, explained, bias_unit = passed.inputs, passed.explained, passed.bias_unit
     gradient, of_rules = torch.autograd.grad(
         explained.sum(), (inputs, bias_unit), allow_unused=True
@@ -65,11 +81,9 @@ def _relevance(passed: _Passed) -> tuple[Tensor, Tensor, Tensor]:
     missed = relevance.sum((1, 2)) + absorbed.relevance - explained.detach()
     missed = missed if of_rules is None else missed + of_rules
     size = relevance.abs().sum((1, 2)) + absorbed.size + explained.detach().abs()
-    # Where sites stand on the first axis, the sum over sequences alone is right.
-    error = missed.abs().minimum(missed.sum().abs())
     # AttnLRP adds up relevances that may be much larger than what is explained.
-    error = (error - ROUNDINGS * torch.finfo(size.dtype).eps * size).clamp(min=0)
-    return relevance, error, explained.detach().abs()
+    rounding = ROUNDINGS * torch.finfo(size.dtype).eps * size
+    return relevance, missed, rounding, explained.detach().abs()
 
 
 class _Recorded(NamedTuple):

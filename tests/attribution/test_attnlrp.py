@@ -209,6 +209,28 @@ def test_a_softmax_over_the_first_axis_is_that_over_another_also_of_many_numbers
     torch.testing.assert_close(first, second, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("misses", ["in turn", "in one alone"])
+def test_what_is_missed_by_one_sequence_is_not_made_up_for_by_another(
+    misses: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relevance = attnlrp_gradients.Absorbed.relevance
+    assert relevance.fget is not None
+    exact = relevance.fget
+
+    def absorbed(self: attnlrp_gradients.Absorbed) -> Tensor:
+        known: Tensor = exact(self)
+        leak = torch.zeros_like(known)
+        leak[0] = 0.5
+        if misses == "in turn" and len(leak) > 1:
+            leak[1] = -0.5
+        return known + leak
+
+    monkeypatch.setattr(attnlrp_gradients.Absorbed, "relevance", property(absorbed))
+    answer = lrp(ReadOut(torch.tanh).double(), inputs(), TARGET, rule="attnlrp")
+    assert answer.completeness_error is not None
+    assert answer.completeness_error.max().item() == pytest.approx(0.5)
+
+
 def test_a_function_that_is_not_0_at_0_hands_on_what_it_should_near_0() -> None:
     values = torch.logspace(-8, -1, 300, dtype=torch.float32).requires_grad_()
     absorbed = attnlrp_gradients.Absorbed(torch.zeros(1))
@@ -323,7 +345,7 @@ def _by_function(tokens: Tensor, mask: Tensor | None, *, rotary: bool = False) -
 
 def _by_module(tokens: Tensor, mask: Tensor | None, *, need_weights: bool = False) -> Tensor:
     if mask is not None:
-        mask = mask.expand(HEADS, -1, -1).repeat(SEQUENCES, 1, 1)
+        mask = mask.expand(HEADS, -1, -1).repeat(len(tokens), 1, 1)
     output, _ = PROJECT(tokens, tokens, tokens, attn_mask=mask, need_weights=need_weights)
     return output
 
@@ -339,7 +361,7 @@ SITES_FIRST.requires_grad_(False)
 
 def _sites_first(tokens: Tensor, mask: Tensor | None) -> Tensor:
     if mask is not None:
-        mask = mask.expand(HEADS, -1, -1).repeat(SEQUENCES, 1, 1)
+        mask = mask.expand(HEADS, -1, -1).repeat(len(tokens), 1, 1)
     across = tokens.transpose(0, 1)
     return SITES_FIRST(across, across, across, attn_mask=mask)[0].transpose(0, 1)
 
