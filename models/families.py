@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
 from xaibench.errors import UsageError
-from xaibench.nn.weights import StateDict, read_weights
+from xaibench.nn.weights import read_weights
 
 from .checkpoint_folders import (
     configured,
@@ -19,8 +18,8 @@ from .checkpoint_folders import (
     loaded_network,
     network_class,
     read_config,
-    transformers,
 )
+from .esm import gated_esm, is_gated
 from .hub import from_hub
 from .huggingface import tokenizer_of, tokens_at_most
 from .kmer_tokens import kmer_tokenizer, overlapping_vocabulary, stepping_vocabulary
@@ -57,9 +56,9 @@ def dnabert(
     """
     sizes = _sizes(width=width, layers=layers, heads=heads, hidden=hidden)
     if pretrained is not None:
-        return _from_checkpoint(
-            pretrained, "bert", {**sizes, "kmer": kmer}, classes, longest, truncate
-        )
+        given = {**sizes, "kmer": kmer}
+        how: dict[str, Any] = {"classes": classes, "longest": longest, "truncate": truncate}
+        return _from_checkpoint(pretrained, "bert", given, **how)
     vocabulary = overlapping_vocabulary(kmer or 6)
 
     def tokenizer(most: int) -> DNATokenizer:
@@ -69,7 +68,7 @@ def dnabert(
         **{"model_type": "bert", "hidden_size": 768, "num_hidden_layers": 12},
         **{"num_attention_heads": 12, "intermediate_size": 3072, "max_position_embeddings": 512},
     }
-    return _from_nothing(config, sizes, classes, longest, tokenizer)
+    return _from_nothing(config, sizes, tokenizer, classes=classes, longest=longest)
 
 
 def nucleotide_transformer(
@@ -97,7 +96,8 @@ def nucleotide_transformer(
     sizes = _sizes(width=width, layers=layers, heads=heads, hidden=hidden)
     if pretrained is not None:
         given = {**sizes, "kmer": kmer, "rotary": rotary}
-        return _from_checkpoint(pretrained, "esm", given, classes, longest, truncate)
+        how: dict[str, Any] = {"classes": classes, "longest": longest, "truncate": truncate}
+        return _from_checkpoint(pretrained, "esm", given, **how)
     vocabulary = stepping_vocabulary(kmer or 6)
 
     def tokenizer(most: int) -> DNATokenizer:
@@ -112,7 +112,7 @@ def nucleotide_transformer(
         **dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), 0.0),
         **({"add_bias_fnn": False} if second else {}),
     }
-    return _from_nothing(config, sizes, classes, longest, tokenizer)
+    return _from_nothing(config, sizes, tokenizer, classes=classes, longest=longest)
 
 
 def mistral_dna(
@@ -139,7 +139,8 @@ def mistral_dna(
     sizes = _sizes(width=width, layers=layers, heads=heads, hidden=hidden, experts=experts)
     if pretrained is not None:
         given = {**sizes, "tokenizer": tokenizer}
-        return _from_checkpoint(pretrained, "mixtral", given, classes, longest, truncate)
+        how: dict[str, Any] = {"classes": classes, "longest": longest, "truncate": truncate}
+        return _from_checkpoint(pretrained, "mixtral", given, **how)
     if tokenizer is None:
         raise UsageError("tokenizer: expected a tokenizer.json, such as that of the public models")
     file = tokenizer
@@ -153,7 +154,7 @@ def mistral_dna(
         **{"num_local_experts": 8, "num_experts_per_tok": 2, "max_position_embeddings": 512},
         **dict.fromkeys(("bos_token_id", "eos_token_id")),
     }
-    return _from_nothing(config, sizes, classes, longest, made)
+    return _from_nothing(config, sizes, made, classes=classes, longest=longest)
 
 
 _families: tuple[Any, ...] = (dnabert, nucleotide_transformer, mistral_dna)
@@ -178,9 +179,10 @@ _NAMES = {
 def _from_nothing(
     config: dict[str, Any],
     sizes: Mapping[str, int | None],
+    tokenizer: MakesTokenizer,
+    *,
     classes: int,
     longest: int | None,
-    tokenizer: MakesTokenizer,
 ) -> nn.Module:
     """A network with random weights; UsageError where its sizes do not go together."""
     config |= {name: size for name, size in sizes.items() if size is not None}
@@ -195,7 +197,9 @@ def _from_nothing(
         reserved = made.padding + 1 if config["model_type"] == "esm" else 0
         config["max_position_embeddings"] = longest + reserved
     whole = configured(config, classes=classes)
-    network = fresh_network(_kind(whole, gated="add_bias_fnn" in config), whole)
+    network = fresh_network(
+        gated_esm() if "add_bias_fnn" in config else network_class(whole), whole
+    )
     return LanguageModel(network, tokenizer(tokens_at_most(network, longest)))
 
 
@@ -203,6 +207,7 @@ def _from_checkpoint(
     folder: Path,
     family: str,
     given: Mapping[str, Any],
+    *,
     classes: int,
     longest: int | None,
     truncate: bool,
@@ -223,61 +228,7 @@ def _from_checkpoint(
     # its code is not run: the network that it describes is here
     config = configured({k: v for k, v in written.items() if k != "auto_map"}, classes=classes)
     state = read_weights(folder)
-    network = loaded_network(
-        _kind(config, gated=_is_gated(state, config)), config, state, folder.name
-    )
+    kind = gated_esm() if is_gated(state, config) else network_class(config)
+    network = loaded_network(kind, config, state, folder.name)
     most = tokens_at_most(network, longest)
     return LanguageModel(network, tokenizer_of(folder, longest=most, truncate=truncate))
-
-
-def _kind(config: Any, *, gated: bool) -> Any:
-    return _gated_esm() if gated else network_class(config)
-
-
-def _is_gated(state: StateDict, config: Any) -> bool:
-    """Whether the first map of the networks in a checkpoint of ESM gives gates and values."""
-    name = "encoder.layer.0.intermediate.dense.weight"
-    first = next((each for key, each in state.items() if key.endswith(name)), None)
-    twice = 2 * getattr(config, "intermediate_size", 0)
-    return config.model_type == "esm" and first is not None and len(first) == twice
-
-
-@cache
-def _gated_esm() -> Any:
-    """The class of ESM for sequences, with gated networks."""
-    library = transformers()
-
-    class GatedEsmForSequenceClassification(library.EsmForSequenceClassification):  # type: ignore[misc,name-defined]
-        """The second Nucleotide Transformer, under the names of its tensors."""
-
-        def __init__(self, config: Any) -> None:
-            super().__init__(config)
-            for layer in self.esm.encoder.layer:
-                layer.intermediate = GatedIntermediate(config)
-                layer.output.dense = nn.Linear(
-                    config.intermediate_size, config.hidden_size, bias=_has_bias(config)
-                )
-            self.post_init()
-
-    return GatedEsmForSequenceClassification
-
-
-class GatedIntermediate(nn.Module):
-    """``SiLU(g) * h``, where ``g, h`` are the halves of a linear layer of ``x`` (gated linear unit,
-    *Shazeer 2020*)."""
-
-    def __init__(self, config: Any) -> None:
-        super().__init__()
-        self.dense = nn.Linear(
-            config.hidden_size, 2 * config.intermediate_size, bias=_has_bias(config)
-        )
-        self.activation_fn = nn.SiLU()
-
-    def forward(self, hidden_states: Tensor) -> Tensor:
-        gate, plain = self.dense(hidden_states).chunk(2, dim=-1)
-        product: Tensor = self.activation_fn(gate) * plain
-        return product
-
-
-def _has_bias(config: Any) -> bool:
-    return bool(getattr(config, "add_bias_fnn", True))

@@ -14,6 +14,7 @@ from xaibench.nn.weights import StateDict
 from xaibench.values import TokenSites
 
 from .checkpoint_folders import loaded_network
+from .esm import with_one_activation
 from .masking import NONE
 from .tokenizer import DNATokenizer, tokenised
 
@@ -46,7 +47,7 @@ class LanguageModel(nn.Module):
         super().__init__()
         for module in network.modules():
             if type(module).__name__ == "EsmLayer":
-                module.intermediate = _with_one_activation(module.intermediate)
+                module.intermediate = with_one_activation(module.intermediate)
         self.network = network
         self.tokenizer = tokenizer
         table = network.get_input_embeddings()
@@ -149,27 +150,6 @@ class LanguageModel(nn.Module):
             return network(input_ids=numbers, return_dict=True, **options)
         finally:
             handle.remove()
-
-
-class Intermediate(nn.Module):
-    """``GELU(W x + b)``, under the names of ESM."""
-
-    def __init__(self, dense: nn.Linear) -> None:
-        super().__init__()
-        self.dense = dense
-        self.activation = nn.GELU()
-
-    def forward(self, hidden_states: Tensor) -> Tensor:
-        activated: Tensor = self.activation(self.dense(hidden_states))
-        return activated
-
-
-def _with_one_activation(module: Any) -> nn.Module:
-    """ESM writes GELU out in products and sums, each of which would have a rule of relevance of its
-    own."""
-    plain = type(module).__name__ == "EsmIntermediate"
-    changed: nn.Module = Intermediate(module.dense) if plain else module
-    return changed
 
 
 def _head(network: Any) -> tuple[str, ...]:
