@@ -133,10 +133,35 @@ def test_integrated_gradients_sum_to_the_change_from_the_mean_token():
     assert np.allclose(explained.token_shares["outside"], 0)
 
 
+def test_in_proportion_to_mutagenesis_the_sum_of_each_token_is_kept():
+    made = explain(input_x_gradient, MODEL, CODES, TARGETS, transfer="proportional", **DEFAULTS)
+    beside = explain(in_silico_mutagenesis, MODEL, CODES, TARGETS, **DEFAULTS)
+    sizes = np.abs(beside.scores)
+    for row, (spans, scores) in enumerate(of_tokens(CODES, TARGETS)):
+        for (start, end), score in zip(spans, scores, strict=True):
+            own = sizes[row, start:end]
+            share = own / own.sum() if own.sum() else 1 / max(1, end - start)
+            np.testing.assert_allclose(made.scores[row, start:end], score * share, atol=1e-5)
+    assert made.forwards == len(CODES) + beside.forwards
+    alone = explain(input_x_gradient, MODEL, CODES, TARGETS, transfer="equal", **DEFAULTS)
+    assert not np.allclose(made.scores, alone.scores)
+    # what scores nucleotides has no use for it
+    same = explain(
+        in_silico_mutagenesis, MODEL, CODES, TARGETS, transfer="proportional", **DEFAULTS
+    )
+    assert same.forwards == beside.forwards
+
+
+def test_in_proportion_to_mutagenesis_of_the_class_that_a_single_pass_predicts():
+    targets = logits(MODEL, CODES).argmax(1)
+    given = {**DEFAULTS, "transfer": "proportional"}
+    predicted = explain(input_x_gradient, MODEL, CODES, None, **given)
+    named = explain(input_x_gradient, MODEL, CODES, targets, **given)
+    np.testing.assert_allclose(predicted.scores, named.scores, atol=1e-6)
+
+
 @pytest.mark.parametrize("reference", ["uniform", "zero"])
-def test_deeplift_from_a_reference_of_the_model_is_integrated_gradients_where_all_is_linear(
-    reference,
-):
+def test_deeplift_from_a_reference_is_integrated_gradients_where_all_is_linear(reference):
     given = {**DEFAULTS, "options": {"reference": reference}}
     references = np.repeat(CODES[:, None], 2, axis=1)
     explained = explain(deeplift, MODEL, CODES, TARGETS, references=references, **given)
