@@ -147,7 +147,8 @@ class Tree:
 def clusters(agreement: Numbers) -> Tree:
     """Methods joined by average linkage of 1 minus their agreement; two whose agreement is not
     known are as far from each other as unrelated ones."""
-    distance = 1 - np.nan_to_num(agreement, nan=0.0)
+    # the mean agreement of maps that are the same may round to above 1
+    distance = np.maximum(1 - np.nan_to_num(agreement, nan=0.0), 0.0)
     np.fill_diagonal(distance, 0.0)
     joined = linkage(squareform(distance, checks=False), "average", optimal_ordering=True)
     tree: Any = dendrogram(joined, no_plot=True)

@@ -85,3 +85,9 @@ def test_0_is_clear_and_the_ends_are_two_hues_of_the_palette(run):
     page = score_panels(run)[0].markup
     assert page.count('class="area m') > 10  # cells are shapes whose colour the page has
     assert ABOVE != BELOW
+
+
+def test_methods_whose_maps_are_the_same_are_joined_at_once():
+    above = np.nextafter(1, 2)
+    tree = clusters(np.array([[1, above, 0.2], [above, 1, 0.2], [0.2, 0.2, 1]]))
+    assert tree.distances.min() == 0
