@@ -46,13 +46,14 @@ CURVES = {
     "integrated_gradients": "#009E73",
 }
 PAIRS = {
-    ("lrp epsilon", "attnlrp"): "LRP (epsilon), AttnLRP",
-    ("lrp epsilon", "attnlrp broadcast"): "..., broadcast",
-    ("lrp z_plus", "attnlrp"): "LRP (z_plus), AttnLRP",
-    ("integrated_gradients", "integrated_gradients"): "integrated gradients",
+    ("lrp epsilon", "attnlrp"): "LRP epsilon,\nAttnLRP",
+    ("lrp epsilon", "attnlrp broadcast"): "LRP epsilon,\nbroadcast",
+    ("lrp epsilon", "cp_lrp"): "LRP epsilon,\nCP-LRP",
+    ("lrp z_plus", "attnlrp"): "LRP z_plus,\nAttnLRP",
+    ("integrated_gradients", "integrated_gradients"): "integrated\ngradients",
     ("occlusion", "occlusion"): "occlusion",
 }
-"""Methods on the CNN and on the language model whose similarity is drawn."""
+"""Methods on the CNN and on the language model whose similarity is shown."""
 
 FIGURE = "![Deletion on the language model, and how alike the maps of both models are](attnlrp.png)"
 
@@ -187,16 +188,16 @@ def similarity(run: Path, measure: str = "spearman") -> pd.DataFrame:
 
 
 def agreement(runs: dict[str, Path]) -> Iterator[str]:
-    """Of every pair of methods, what the maps of both models are alike by."""
+    """How alike the maps of both models are, by nucleotides and by tokens."""
     first = similarity(next(iter(runs.values())))
     compared = dict.fromkeys(first.index.get_level_values("compared"))
     lines = [("data", "of", f"on {CNN}", f"on {LANGUAGE}", *compared)]
     for (data, run), measure in product(runs.items(), ("spearman", "spearman of tokens")):
         every = similarity(run, measure)
         of = "tokens" if "tokens" in measure else "nucleotides"
-        for method, other in every.index.droplevel(2).unique():
-            cells = (interval(every.loc[(method, other, each)]) for each in compared)
-            lines.append((data, of, method, other, *cells))
+        for pair in [pair for pair in PAIRS if (*pair, "same sequence") in every.index]:
+            cells = (interval(every.loc[(*pair, each)]) for each in compared)
+            lines.append((data, of, *pair, *cells))
     return rows(*lines)
 
 
@@ -237,7 +238,7 @@ def figure(runs: dict[str, Path]) -> plt.Figure:
         for axis in (left, right):
             axis.spines[["top", "right"]].set_visible(False)
     axes[0, 0].legend(frameon=False, fontsize=7)
-    axes[0, 1].legend(frameon=False, fontsize=7)
+    axes[0, 1].legend(frameon=False, fontsize=7, ncols=3, loc="upper left")
     return drawn
 
 
@@ -268,7 +269,7 @@ def bars(axis: plt.Axes, run: Path) -> None:
         ]
         axis.bar(at, [row["mean"] for row in own], width, yerr=reach, label=each, capsize=1)
     axis.set_xticks([place + 0.3 for place in range(len(PAIRS))], [*PAIRS.values()], fontsize=7)
-    axis.set_ylabel("Spearman correlation")
+    axis.set(ylabel="Spearman correlation", ylim=(-0.3, 1.2))
 
 
 if __name__ == "__main__":
