@@ -13,6 +13,7 @@ from xaibench.errors import UsageError
 from xaibench.explanation.method_call import explain
 from xaibench.models.programs import exported_program, torchscript
 from xaibench.nn.adapted import adapted
+from xaibench.nn.checks.operations import traced
 from xaibench.plugins.registry import load
 
 
@@ -79,3 +80,16 @@ def test_a_program_is_explained_as_the_network_that_was_saved(network, load_prog
 def test_a_file_that_is_no_program_is_said(load_program, content):
     with pytest.raises(UsageError, match=r"expected a program as torch\.(jit|export)\.save writes"):
         load_program(program=content)
+
+
+def test_the_pass_of_a_compiled_network_is_recorded_and_the_recording_is_not_compiled():
+    network = nn.Sequential(Net(), nn.Softmax(1)).eval()
+    compiled = torch.compile(network, backend="eager")
+    inputs = torch.randn(3, 4, 11)
+    with torch.no_grad():
+        compiled(inputs)
+        before = dict(torch._dynamo.utils.counters["frames"])
+        outputs, trace = traced(lambda: compiled(inputs))
+        assert torch.equal(outputs, network(inputs))
+    assert trace.last == "_softmax"
+    assert dict(torch._dynamo.utils.counters["frames"]) == before
