@@ -4,8 +4,8 @@
     python benchmarks/deeplift.py [--sequences 32] [--length 251] [--filters 64 64] [--rounds 9]
 
 The network is convolution, batch normalisation, ReLU and max pooling by 4, once for each of
-``--filters``, then two linear layers. It has three classes: of two, what we explain is the
-difference. tangermeme runs as ``deep_lift_shap(model, inputs, target=1, references=references,
+``--filters``, then two linear layers. It has one output: of classes, what we explain is relative to
+the others. tangermeme runs as ``deep_lift_shap(model, inputs, target=0, references=references,
 batch_size=32, hypothetical=True, device="cpu")``, Captum as its users write it, a call of
 ``DeepLiftShap`` for each sequence. CPU seconds, one thread, the three interleaved.
 
@@ -76,7 +76,7 @@ def _network(filters: list[int], length: int) -> nn.Sequential:
         layers += [nn.Conv1d(inward, outward, kernel, padding=kernel // 2)]
         layers += [nn.BatchNorm1d(outward), nn.ReLU(), nn.MaxPool1d(4)]
         length //= 4
-    layers += [nn.Flatten(), nn.Linear(filters[-1] * length, 64), nn.ReLU(), nn.Linear(64, 3)]
+    layers += [nn.Flatten(), nn.Linear(filters[-1] * length, 64), nn.ReLU(), nn.Linear(64, 1)]
     for layer in layers:
         if isinstance(layer, nn.BatchNorm1d):
             layer.running_mean.normal_(0, 0.1)
@@ -85,7 +85,7 @@ def _network(filters: list[int], length: int) -> nn.Sequential:
 
 
 def _ours(network: nn.Module, inputs: Tensor, references: Tensor) -> Tensor:
-    target = torch.ones(len(inputs), dtype=torch.int64)
+    target = torch.zeros(len(inputs), dtype=torch.int64)
     return deeplift(ExplainedView(network), inputs, target, references=references).hypothetical
 
 
@@ -93,7 +93,7 @@ def _tangermeme(network: nn.Module, inputs: Tensor, references: Tensor) -> Tenso
     return deep_lift_shap(
         network,
         inputs,
-        target=1,
+        target=0,
         references=references,
         batch_size=32,
         hypothetical=True,
@@ -107,7 +107,7 @@ def _captum(network: nn.Module, inputs: Tensor, references: Tensor) -> Tensor:
         method.attribute(
             inputs[row : row + 1],
             references[row],
-            target=1,
+            target=0,
             custom_attribution_func=hypothetical_attributions,
         )
         for row in range(len(inputs))
