@@ -320,6 +320,7 @@ LINEAR: frozenset[type[nn.Module]] = frozenset(
         *(nn.ReflectionPad1d, nn.ReplicationPad1d, nn.CircularPad1d),
         *(nn.ConstantPad2d, nn.ZeroPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d),
         *(nn.Identity, nn.Flatten, nn.Unflatten),
+        nn.Embedding,  # of numbers, which have no gradient
         *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout),
     }
 )

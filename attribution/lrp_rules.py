@@ -255,6 +255,7 @@ PROPORTIONAL: frozenset[type[nn.Module]] = frozenset(
         *(nn.ZeroPad1d, nn.ReflectionPad1d, nn.ReplicationPad1d, nn.CircularPad1d),
         *(nn.ZeroPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d),
         *(nn.Identity, nn.Flatten, nn.Unflatten),
+        nn.Embedding,  # of numbers, which have no relevance
         *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout),
     }
 )

@@ -25,6 +25,7 @@ from xaibench.models.language_model import LanguageModel
 from xaibench.models.tokenizer import read_tokenizer
 from xaibench.nn.restore import unchanged
 from xaibench.nn.view import ExplainedView
+from xaibench.protocols import layers_without_rule
 
 CODES = to_codes(["ACGTTTTGCAC", "TTTTGCACACG"])
 TARGETS = torch.tensor([1, 0])
@@ -131,6 +132,17 @@ def test_deeplift_sums_to_the_change_from_the_reference(
     answer = deeplift(ExplainedView(model), inputs_of(model), TARGETS, reference="uniform")
     assert answer.completeness_error.max() <= 1e-12
     assert answer.output_change.min() > 1e-3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_deeplift_has_a_rule_for_every_layer(name: str, tokenizer: Any) -> None:
+    assert layers_without_rule(deeplift, model_of(name, tokenizer)) == []
+
+
+def test_lrp_lists_the_layers_that_only_rules_for_operations_explain(tokenizer: Any) -> None:
+    model = model_of("bert", tokenizer)
+    path = "network.bert.encoder.layer.{}.intermediate.intermediate_act_fn (GELUActivation)"
+    assert layers_without_rule(lrp, model) == [path.format(0), path.format(1)]
 
 
 def test_deeplift_does_not_apply_to_a_mixture_of_experts(tokenizer: Any) -> None:
