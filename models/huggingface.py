@@ -36,10 +36,17 @@ def huggingface(
     not there begins at random. At most ``longest`` tokens are read, and no more than the network
     takes; ``truncate`` leaves out what is beyond. No code that comes with a checkpoint is run.
     """
-    config = configured(read_config(path), classes=classes)
+    written = read_config(path)
+    config = configured(written, classes=classes if classes > 1 else _own_classes(written))
     network = loaded_network(network_class(config), config, read_weights(path), path.name)
     most = tokens_at_most(network, longest)
     return LanguageModel(network, tokenizer_of(path, longest=most, truncate=truncate))
+
+
+def _own_classes(written: dict[str, Any]) -> int:
+    """How many a configuration has, for data that have no labels to say it."""
+    labels = written.get("id2label")
+    return len(labels) if isinstance(labels, dict) and labels else 2
 
 
 huggingface.fetched = {"path": from_hub}  # type: ignore[attr-defined]  # functions carry attributes

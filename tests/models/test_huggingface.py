@@ -347,6 +347,14 @@ def test_what_is_wrong_with_a_folder_is_one_line(name, bert):
     assert "\n" not in str(raised.value)
 
 
+def test_where_data_have_no_labels_the_folder_says_how_many_classes_there_are(bert):
+    change_config(bert, id2label={"0": "closed", "1": "open"})
+    assert logits(huggingface(classes=1, path=bert).eval(), CODES).shape == (5, 2)
+    change_config(bert, id2label={"0": "a", "1": "b", "2": "c"})
+    with pytest.raises(UsageError, match=r"'classifier.bias' is \(2,\) in the file and \(3,\)"):
+        huggingface(classes=1, path=bert)
+
+
 def test_another_number_of_classes_is_one_line(bert):
     with pytest.raises(UsageError, match=r"'classifier.bias' is \(2,\) in .* has the data as many"):
         huggingface(classes=3, path=bert)
