@@ -129,7 +129,7 @@ def test_an_output_is_explained_by_its_number(place, call, target):
     assert read["outputs"].shape == (7, 3)
 
 
-def test_a_stopped_export_goes_on_and_writes_the_same_bytes(place, call, monkeypatch):
+def test_a_stopped_export_goes_on_elsewhere_and_writes_the_same_bytes(place, call, monkeypatch):
     monkeypatch.setattr(computing, "BLOCK", 3)
     monkeypatch.setattr("xaibench.export.explain.BLOCK", 3)
     words = (*OWN, "--weights", "fold0.safetensors", "--format", "scores", "--format", "parquet")
@@ -147,10 +147,13 @@ def test_a_stopped_export_goes_on_and_writes_the_same_bytes(place, call, monkeyp
     assert call(*words, "-o", "half")[0] == 130
     assert made == [3, 3]  # the first block, and again for the guards
     assert len(list(Path("half/.parts").glob("explainedblock-*"))) == 1
-    assert call(*words, "-o", "half")[0] == 0
+    with Elsewhere():  # what is stored is of no device
+        assert call(*words, "-o", "half", "--device", "cuda")[0] == 0
     assert made == [3, 3, 3, 1]
-    for name in ("scores.npz", "scores.parquet", "about.json"):
+    for name in ("scores.npz", "scores.parquet"):
         assert Path("half", name).read_bytes() == Path("whole", name).read_bytes()
+    half, whole = (json.loads(Path(at, "about.json").read_text()) for at in ("half", "whole"))
+    assert half == {**whole, "device": "cuda (Pretended)"}
 
 
 def test_a_method_that_does_not_apply_is_a_line_and_the_others_are_written(place, call):
