@@ -25,6 +25,7 @@ PACKAGES = [
     ".evaluation",
     ".explanation",
     ".export",
+    ".heads",
     ".metrics",
     ".nn",
     ".nn.checks",
