@@ -105,7 +105,7 @@ def associations(sequences: Sequence[Along]) -> Associations:
 
     >>> rises = np.arange(8.0)[None]
     >>> found = associations([Along(rises, rises**2)] * 12)
-    >>> found.mean.item(), found.sequences.item()
+    >>> round(found.mean.item(), 9), found.sequences.item()
     (1.0, 12)
     """
     ranked = _by_places(sequences)
