@@ -11,7 +11,7 @@ from xaibench.errors import UsageError
 
 SECRET = "what lies outside"
 
-BESIDE = ("run", "series", "outside", "tiny.yaml", "own.py", "evil.py")
+BESIDE = ("run", "series", "outside", "tiny.yaml", "own.py", "evil.py", "__pycache__")
 """What a test puts there itself."""
 
 
