@@ -12,7 +12,7 @@ from xaibench.errors import UsageError
 SECRET = "what lies outside"
 
 BESIDE = ("run", "series", "outside", "tiny.yaml", "own.py", "evil.py", "__pycache__")
-"""What a test puts there itself."""
+"""What a test puts there itself, and Python beside a plug-in that it compiled."""
 
 
 def emptied(path: Path) -> Path:

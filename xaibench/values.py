@@ -126,6 +126,15 @@ class Sequences:
         )
 
 
+def evenly_spaced_rows(count: int, most: int) -> NDArray[np.intp]:
+    """At most so many of ``count`` rows, evenly over all of them: classes often come in blocks.
+
+    >>> evenly_spaced_rows(7, 3).tolist(), evenly_spaced_rows(2, 3).tolist()
+    ([0, 3, 6], [0, 1])
+    """
+    return np.linspace(0, count - 1, min(most, count)).astype(np.intp)
+
+
 @dataclass(frozen=True, slots=True)
 class Splits:
     """A dataset: what models learn from and what they are tested on.

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load as load_weights
 from safetensors.torch import save as save_weights
@@ -26,7 +25,7 @@ from xaibench.plugins.registry import Plugin, load
 from xaibench.plugins.signatures import supplied, takes
 from xaibench.shapes import Codes
 from xaibench.storage.artefacts import Spec
-from xaibench.values import Sequences
+from xaibench.values import Sequences, evenly_spaced_rows
 
 from .artefact import identified
 from .job import Work, plugin_and_options, weights_of
@@ -137,9 +136,8 @@ def placed(work: Work, classifier: Any) -> Any:
 
 
 def few(sequences: Sequences) -> Codes:
-    """A few of the sequences, evenly over all of them: classes often come in blocks."""
-    count = min(CHECKED_SEQUENCES, len(sequences))
-    return sequences.codes[np.linspace(0, len(sequences) - 1, count).astype(np.intp)]
+    """A few of the sequences, evenly over all of them."""
+    return sequences.codes[evenly_spaced_rows(len(sequences), CHECKED_SEQUENCES)]
 
 
 # Stored, and read back

@@ -23,7 +23,7 @@ from xaibench.plugins.registry import nearest
 from xaibench.plugins.validation import validate
 from xaibench.randomness import stream
 from xaibench.shapes import Codes, Labels
-from xaibench.values import Sequences
+from xaibench.values import Sequences, evenly_spaced_rows
 
 from .findings import ModelCheck, ModelFinding
 from .method_trials import SECONDS, tried_methods
@@ -151,7 +151,7 @@ def _data(
     if not codes.size:
         raise UsageError(f"sequences: expected one or more, got {len(codes)}")
     known = None if labels is None else _as_labels(labels, len(codes))
-    rows = np.linspace(0, len(codes) - 1, min(CHECKED_SEQUENCES, len(codes))).astype(np.intp)
+    rows = evenly_spaced_rows(len(codes), CHECKED_SEQUENCES)
     kind = "random sequences" if given is None else f"of {len(codes):,} sequences"
     description = f"{len(rows)} {kind} of {codes.shape[1]:,} nt"
     classes = max(classes, 0 if known is None else max(2, int(known.max()) + 1))

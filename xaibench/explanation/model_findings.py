@@ -34,7 +34,7 @@ from xaibench.nn.restore import narrow_of
 from xaibench.nn.sites import commonest, has_tokens
 from xaibench.plugins.harness_options import Explain
 from xaibench.shapes import Codes, Labels
-from xaibench.values import N
+from xaibench.values import N, evenly_spaced_rows
 
 from .findings import ModelFinding
 
@@ -346,7 +346,7 @@ def _classes_text(targets: Labels, count: int) -> str:
 
 def labelled_findings(usable: Usable, codes: Codes, labels: Labels) -> Iterator[ModelFinding]:
     """The accuracy on labelled sequences, and whether another order of the channels has more."""
-    rows = np.linspace(0, len(codes) - 1, min(LABELLED, len(codes))).astype(np.intp)
+    rows = evenly_spaced_rows(len(codes), LABELLED)
     if logits(usable.model, codes[:1]).shape[1] <= labels.max():
         return
     order = by_channel_order(usable.model, codes[rows], labels[rows])

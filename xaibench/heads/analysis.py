@@ -20,7 +20,7 @@ from xaibench.progress import announce_if_slow
 from xaibench.results.manifest import job_of_folder
 from xaibench.shapes import Float
 from xaibench.storage.artefacts import OK
-from xaibench.values import Sequences
+from xaibench.values import Sequences, evenly_spaced_rows
 
 from .ablation import ablation_tests, ablations
 from .association import associations_of
@@ -51,7 +51,8 @@ def heads_of_run(
     device_named(job.plan.device)
     with announce_if_slow("reading the data"):
         work = prepare(job)
-    sequences = _first(work.splits.test, options.sequences)
+    test = work.splits.test
+    sequences = test.take(evenly_spaced_rows(len(test), options.sequences))
     tracks, nuisance = (
         [track_named(each, sequences, source=job.source) for each in named]
         for named in (options.tracks or _known_tracks(sequences), options.nuisance)
@@ -129,12 +130,6 @@ def _chosen_models(work: Work, models: tuple[str, ...]) -> Iterator[TrainedModel
     for trained in trained_models(work.plan):
         if not models or trained.name in models:
             yield trained
-
-
-def _first(sequences: Sequences, count: int) -> Sequences:
-    """Evenly over all of them, for classes often come in blocks."""
-    rows = np.linspace(0, len(sequences) - 1, min(count, len(sequences)))
-    return sequences.take(rows.astype(np.intp))
 
 
 def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

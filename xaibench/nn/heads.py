@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -35,28 +35,21 @@ def without_heads(
     The residual stream beside it is left alone: a slice of that is no head's. The model is as it
     was afterwards.
     """
-    projections = _projections(model)
     lost: dict[int, list[int]] = {}
     for head in heads:
         lost.setdefault(head.layer, []).append(head.head)
-    handles = []
-    try:
-        for layer, numbers in lost.items():
-            mean = None if means is None else means[layer]
-            hook = _replacing(sorted(numbers), count, mean)
-            handles.append(projections[layer].register_forward_pre_hook(hook))
+    hooks = {
+        layer: _replacing(sorted(numbers), count, None if means is None else means[layer])
+        for layer, numbers in lost.items()
+    }
+    with _before_projections(_projections(model), hooks):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def head_means(model: Any, codes: Codes) -> list[Tensor]:
-    """``(head x width,)`` of each layer: the mean of what its heads put out, over all sites but
-    padding of the sequences."""
+    """``(head x width,)`` of each layer: the mean of what its heads put out, over all sites of the
+    sequences but tokens that are padding."""
     sums: dict[int, Tensor] = {}
-    sites = 0
-    handles = []
 
     def adding(layer: int) -> Any:
         def add(module: Any, arguments: tuple[Tensor, ...]) -> None:
@@ -65,15 +58,20 @@ def head_means(model: Any, codes: Codes) -> list[Tensor]:
 
         return add
 
-    try:
-        for layer, projection in enumerate(_projections(model)):
-            handles.append(projection.register_forward_pre_hook(adding(layer)))
+    projections = _projections(model)
+    with _before_projections(projections, {each: adding(each) for each in range(len(projections))}):
         logits(model, codes)
-    finally:
-        for handle in handles:
-            handle.remove()
     sites = int(token_sites(model, codes).valid.sum()) if has_tokens(model) else codes.size
     return [(sums[layer] / sites).float() for layer in sorted(sums)]
+
+
+@contextmanager
+def _before_projections(projections: list[Any], hooks: Mapping[int, Any]) -> Iterator[None]:
+    """Hooks before the output projections of some layers, until the end."""
+    with ExitStack() as stack:
+        for layer, hook in hooks.items():
+            stack.enter_context(projections[layer].register_forward_pre_hook(hook))
+        yield
 
 
 def _projections(model: Any) -> list[Any]:

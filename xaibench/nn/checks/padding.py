@@ -12,6 +12,7 @@ from xaibench.dna.encoding import lengths
 from xaibench.errors import ModelError
 from xaibench.nn.inference import logits
 from xaibench.shapes import Codes, Logits
+from xaibench.values import evenly_spaced_rows
 
 PADDED_SEQUENCES = 8
 """So many of the padded sequences are compared, from the shortest to the longest."""
@@ -74,7 +75,7 @@ def padding_of(model: Any, codes: Codes) -> Padding | None:
 def _evenly_spaced(rows: NDArray[np.intp], true_lengths: NDArray[np.intp]) -> NDArray[np.intp]:
     """Some rows, evenly from the shortest sequence to the longest."""
     ordered = rows[np.argsort(true_lengths[rows], kind="stable")]
-    places = np.linspace(0, len(ordered) - 1, min(PADDED_SEQUENCES, len(ordered))).astype(np.intp)
+    places = evenly_spaced_rows(len(ordered), PADDED_SEQUENCES)
     return ordered[places]
 
 
