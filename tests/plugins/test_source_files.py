@@ -99,6 +99,19 @@ def test_an_edited_module_that_a_file_imports_makes_another_plugin(tmp_path, lay
     assert shown(source, tmp_path)[0] != before
 
 
+def test_an_edit_within_a_second_that_keeps_the_length_is_what_runs(tmp_path):
+    """Python knows what it compiled by the second and the length of its source."""
+    source, shows = tmp_path / "own.py", "import sys; from xaibench.plugins.registry import load"
+    shows += "\nprint(load('attribution', 'number', (sys.argv[1],)).call())"
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    for number in (1, 2):
+        source.write_text(f"def number():\n    return {number}\n")
+        os.utime(source, (1_000_000_000, 1_000_000_000))
+        called = [sys.executable, "-c", shows, str(source)]
+        told = subprocess.run(called, env=environment, capture_output=True, text=True, check=True)
+        assert told.stdout == f"{number}\n"
+
+
 def test_a_module_of_a_package_is_made_of_what_it_imports(tmp_path):
     written(
         tmp_path,

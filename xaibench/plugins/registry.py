@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
 from itertools import count
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from xaibench import __version__
@@ -192,6 +193,14 @@ def _module(source: str) -> ModuleType:
         raise UsageError(f"--plugin {source}: cannot be imported: {described(error)}") from error
 
 
+class _SourceLoader(SourceFileLoader):
+    """Compiles what the file says now: Python's cache takes two files for one where they have the
+    same length and were written within a second, and the digest of a plug-in is its source's."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _module_of_file(path: Path) -> ModuleType:
     """Imported once under a name that no installed module has; modules beside it can be imported
     too, where no other of their name can."""
@@ -199,16 +208,18 @@ def _module_of_file(path: Path) -> ModuleType:
     known = sys.modules.get(name)
     if known is not None and known.__file__ == str(path.resolve()):
         return known
-    spec = importlib.util.spec_from_file_location(name, path.resolve())
-    if spec is None or spec.loader is None or not path.is_file():
+    if not path.is_file():
         raise FileNotFoundError("no such file")
+    loader = _SourceLoader(name, str(path.resolve()))
+    spec = importlib.util.spec_from_file_location(name, path.resolve(), loader=loader)
+    assert spec is not None  # it was given its loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.append(folder)  # for good: functions may import what they need when they run
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except BaseException:
         del sys.modules[name]  # half a module is none
         raise
