@@ -126,6 +126,48 @@ class Sequences:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class CellCounts:
+    """CellCounts, labelled where there are classes.
+
+    ``counts`` ``(cell, gene)`` are not negative; ``genes`` their names, each once.
+    """
+
+    counts: NDArray[np.float32]
+    genes: tuple[str, ...]
+    labels: Labels
+    names: tuple[str, ...]
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        shape = (len(self.names), len(self.genes))
+        if self.counts.shape != shape or len(self.labels) != len(self.names):
+            raise ValueError(f"counts: expected {shape}, a label per cell, got {self.counts.shape}")
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether there are two classes or more."""
+        return len(self.class_names) > 1
+
+    @property
+    def codes(self) -> NDArray[np.float32]:
+        """What a model encodes, as it does the codes of ``Sequences``: the counts."""
+        return self.counts
+
+    @property
+    def valid(self) -> Mask:
+        """``(cell, gene)``: all genes are known of all cells."""
+        return np.ones(self.counts.shape, np.bool_)
+
+    def take(self, rows: NDArray[np.intp]) -> CellCounts:
+        """The cells at these rows, in their order."""
+        names = tuple([self.names[row] for row in rows.tolist()])
+        return CellCounts(self.counts[rows], self.genes, self.labels[rows], names, self.class_names)
+
+
 def evenly_spaced_rows(count: int, most: int) -> NDArray[np.intp]:
     """At most so many of ``count`` rows, evenly over all of them: classes often come in blocks.
 

@@ -88,23 +88,23 @@ def test_what_a_token_receives_by_hand():
             [0.1, 0.9, 0.0, 0.0, 0.0],
         ]
     )
-    model, codes = Tokens(paid[None, None]), to_codes(["ACGTAN"])
+    model, sequences = Tokens(paid[None, None]), sequences_of(["ACGTAN"])
     expected = {
         "maximum": [0.5, 0.75],
         "mean": [0.375, 0.625],
         "pooled": [0.25, 0.75],
     }
     for received, scores in expected.items():
-        (measured,) = head_scores(model, codes, received=received)
+        (measured,) = head_scores(model, sequences, received=received)
         np.testing.assert_allclose(measured.scores[0, 0], scores, rtol=1e-6)
         assert measured.spans.tolist() == [[0, 2], [2, 5]]
 
 
 def test_a_model_without_attention_is_not_asked():
-    with pytest.raises(NotApplicable, match="eager attention"):
-        next(head_scores(nn.Linear(1, 1), to_codes(["ACGT"])))
+    with pytest.raises(NotApplicable, match="attn_implementation='eager'"):
+        next(head_scores(nn.Linear(1, 1), sequences_of(["ACGT"])))
     with pytest.raises(NotApplicable, match="no single site"):
-        next(head_scores(Attending(), to_codes(["ACGT"]), received="pooled"))
+        next(head_scores(Attending(), sequences_of(["ACGT"]), received="pooled"))
 
 
 def test_tracks_by_hand():
@@ -184,7 +184,7 @@ def test_the_one_head_that_attends_to_a_motif_is_found_alone(planted):
         Track(f"shuffled {number}", motif.values[generator.permutation(100)])
         for number in range(20)
     ]
-    table = associations_of(head_scores(Attending(), planted.codes), [motif, *random, *shuffled])
+    table = associations_of(head_scores(Attending(), planted), [motif, *random, *shuffled])
     found = table[table["associated"]]
     assert found[["layer", "head", "track"]].to_numpy().tolist() == [[0, 2, MOTIF]]
     assert found["mean"].item() > 0.4
@@ -195,9 +195,7 @@ def test_the_one_head_that_attends_to_a_motif_is_found_alone(planted):
 
 
 def test_a_track_by_position_alone_has_no_exchange(planted):
-    table = associations_of(
-        head_scores(Attending(), planted.codes), [track_named("position", planted)]
-    )
+    table = associations_of(head_scores(Attending(), planted), [track_named("position", planted)])
     assert table["p_exchange"].isna().all()
     assert not table["associated"].any()
     assert (table["p_shift"].fillna(1) < 0.01).any()

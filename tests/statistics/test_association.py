@@ -136,7 +136,7 @@ def test_what_goes_with_a_nuisance_is_taken_out():
     assert partial.p_shift.item() > 0.01
     rank = lambda rows: np.argsort(np.argsort(rows)) * 1.0  # noqa: E731
     expected = np.mean(
-        [partial_correlation(*map(rank, np.concatenate(each))) for each in confounded]
+        [partial_correlation(*map(rank, np.concatenate(each[:3]))) for each in confounded]
     )
     assert partial.mean.item() == pytest.approx(expected, abs=1e-12)
 
@@ -185,3 +185,45 @@ def test_places_that_are_counted_six_times_are_no_evidence():
     np.testing.assert_allclose(often.mean, once.mean, atol=1e-12)
     np.testing.assert_allclose(often.low, once.low, atol=1e-12)
     assert (often.p_shift > once.p_shift**1.5 / 10).all()
+
+
+def in_cells(seed, *, everywhere=False):
+    """Thirty cells: both heads favour genes, the same in all, and the first also those that the
+    first of three sets of genes holds."""
+    generator = np.random.default_rng(seed)
+    favoured = generator.normal(size=(2, 60))
+    sets = np.array([generator.permutation(np.arange(60) < 12) for _ in range(3)]) * 1.0
+    favoured[0] += 1.5 * sets[0]
+    cells = []
+    for _ in range(30):
+        genes = np.flatnonzero(generator.random(60) < (1 if everywhere else 0.6))
+        first = favoured[:, genes] + generator.normal(size=(2, len(genes)))
+        cells.append(Along(first, sets[:, genes], places=genes))
+    return cells
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_p_of_exchanged_places_is_that_of_drawn_sets_of_genes(everywhere):
+    cells, generator = in_cells(5, everywhere=everywhere), np.random.default_rng(0)
+    whole = np.zeros((3, 60))
+    for cell in cells:
+        whole[:, cell.places] = cell.second
+    draws = []
+    for _ in range(1000):
+        genes = generator.permutation(60)
+        moved = [cell._replace(second=whole[:, genes][:, cell.places]) for cell in cells]
+        draws.append(sum(correlations(cell) for cell in moved))
+    observed = sum(correlations(cell) for cell in cells)
+    share = (np.abs(draws) >= np.abs(observed)).mean(axis=0)
+    measured = associations(cells)
+    np.testing.assert_allclose(measured.p_exchange, share, atol=0.05)
+    assert measured.p_exchange[0, 0] < 1e-3
+    # a head that favours genes goes with any set that holds them, in all cells alike
+    assert (measured.p_shift < 1e-4).sum() > 1
+
+
+def correlations(along):
+    ranks = [np.argsort(np.argsort(along.first)) * 1.0, along.second]
+    unit = [each - each.mean(axis=1, keepdims=True) for each in ranks]
+    unit = [each / np.linalg.norm(each, axis=1, keepdims=True) for each in unit]
+    return unit[0] @ unit[1].T

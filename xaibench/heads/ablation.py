@@ -14,8 +14,8 @@ from xaibench.nn.outputs import quantity
 from xaibench.shapes import Float, Logits
 from xaibench.statistics.classification_measures import MEASURE
 from xaibench.statistics.paired import of_t, paired_t
-from xaibench.values import Sequences
 
+from .attention import Examples
 from .options import RANDOM_SETS, Fill
 
 ABLATION_MEASURES = ("accuracy", "auroc", "logit_difference")
@@ -77,7 +77,7 @@ def _first(orders: Sequence[Any], taken: Any) -> tuple[AttentionHead, ...]:
 
 def ablations(
     model: Any,
-    sequences: Sequences,
+    examples: Examples,
     strengths: Mapping[str, Float],
     shares: Sequence[float],
     *,
@@ -89,8 +89,8 @@ def ablations(
 
     ``strengths`` are by track, each ``(layer, head)``.
     """
-    means = head_means(model, sequences.codes) if fill == "mean" else None
-    intact = _measured(logits(model, sequences.codes), sequences)
+    means = head_means(model, examples.codes) if fill == "mean" else None
+    intact = _measured(logits(model, examples.codes), examples)
     rows: list[dict[str, Any]] = [
         {"track": "", "share": 0.0, "by": "", "set": "intact", "draw": 0, "heads": 0, **intact}
     ]
@@ -101,18 +101,18 @@ def ablations(
                 lost = frozenset(each.heads)
                 if lost not in measured:
                     with without_heads(model, each.heads, count=strength.shape[1], means=means):
-                        outputs = logits(model, sequences.codes)
-                    measured[lost] = _measured(outputs, sequences)
+                        outputs = logits(model, examples.codes)
+                    measured[lost] = _measured(outputs, examples)
                 about = {"track": track, "share": share, "by": each.by, "set": each.which}
                 rows.append({**about, "draw": each.draw, "heads": len(lost), **measured[lost]})
     return pd.DataFrame(rows)
 
 
-def _measured(outputs: Logits, sequences: Sequences) -> dict[str, float]:
-    """NaN where the sequences have no classes."""
-    if not sequences.has_classes or outputs.shape[1] == 1:
+def _measured(outputs: Logits, examples: Examples) -> dict[str, float]:
+    """NaN where there are no classes."""
+    if not examples.has_classes or outputs.shape[1] == 1:
         return dict.fromkeys(ABLATION_MEASURES, np.nan)
-    labels = sequences.labels
+    labels = examples.labels
     every = np.ones((1, len(labels)))
     return {
         "accuracy": float(quantity("accuracy", outputs, labels, labels).mean()),

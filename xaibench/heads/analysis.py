@@ -1,9 +1,10 @@
-"""The heads of the models of a run, against tracks: from its folder to tables."""
+"""The heads of models, against tracks: from a run's folder to tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ from xaibench.progress import announce_if_slow
 from xaibench.results.manifest import job_of_folder
 from xaibench.shapes import Float
 from xaibench.storage.artefacts import OK
-from xaibench.values import Sequences, evenly_spaced_rows
+from xaibench.values import CellCounts, Sequences, evenly_spaced_rows
 
 from .ablation import ablation_tests, ablations
 from .association import associations_of
-from .attention import head_scores
+from .attention import Examples, head_scores
 from .options import HeadOptions
 from .tracks import TRUTH_TRACK, Track, require_different, track_named
 
@@ -40,6 +41,26 @@ class HeadTables:
     failures: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class HeadModel:
+    """A model to ask, as tables name it and as a person would; ``load`` gives it, in evaluation
+    mode."""
+
+    name: str
+    replicate: str
+    described: str
+    load: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the examples; ``nuisance`` is taken out of heads and tracks."""
+
+    examples: Examples
+    tracks: Sequence[Track]
+    nuisance: Sequence[Track]
+
+
 def heads_of_run(
     folder: Path, options: HeadOptions, *, plugins: tuple[str, ...] = ()
 ) -> HeadTables:
@@ -51,25 +72,49 @@ def heads_of_run(
     device_named(job.plan.device)
     with announce_if_slow("reading the data"):
         work = prepare(job)
-    test = work.splits.test
-    sequences = test.take(evenly_spaced_rows(len(test), options.sequences))
+    known = known_of_sequences(work.splits.test, options, source=job.source)
+    models = [
+        HeadModel(
+            trained.name,
+            replicate_name(job.plan, trained),
+            described_model(job.plan, trained),
+            partial(_classifier, work, trained),
+        )
+        for trained in _chosen_models(work, options.models)
+    ]
+    return head_tables(models, known, options)
+
+
+def known_of_sequences(sequences: Sequences, options: HeadOptions, *, source: str = "") -> Known:
+    """At most as many of the sequences as the options say, and the tracks that they name.
+
+    UsageError where a track is none.
+    """
+    some = sequences.take(evenly_spaced_rows(len(sequences), options.sequences))
     tracks, nuisance = (
-        [track_named(each, sequences, source=job.source) for each in named]
-        for named in (options.tracks or _known_tracks(sequences), options.nuisance)
+        [track_named(each, some, source=source) for each in named]
+        for named in (options.tracks or _known_tracks(some), options.nuisance)
     )
     require_different(tracks)
+    return Known(some, tracks, nuisance)
+
+
+def _known_tracks(sequences: Sequences) -> tuple[str, ...]:
+    return ("gc", "cpg") if sequences.evidence is None else ("gc", "cpg", TRUTH_TRACK)
+
+
+def head_tables(models: Iterable[HeadModel], known: Known, options: HeadOptions) -> HeadTables:
+    """The tables of these models; what one of them cannot give is a failure, and the rest is
+    there."""
     tables: dict[str, list[pd.DataFrame]] = {"associations": [], "ablations": []}
     failures = []
-    for trained in _chosen_models(work, options.models):
-        about = {"model": trained.name, "replicate": replicate_name(job.plan, trained)}
+    for each in models:
+        about = {"model": each.name, "replicate": each.replicate}
         try:
-            classifier = _classifier(work, trained)
-            tables_of_model = _tables(classifier, sequences, tracks, nuisance, options)
+            for name, table in _tables(each.load(), known, options):
+                tables[name].append(table.assign(**about))
         except (Missing, ModelError, NotApplicable) as error:
-            failures.append(f"{described_model(job.plan, trained)}: {message_of(error)}")
-            continue
-        for name, table in tables_of_model.items():
-            tables[name].append(table.assign(**about))
+            failures.append(f"{each.described}: {message_of(error)}")
     whole = {name: _joined(parts) for name, parts in tables.items()}
     compared = [
         ablation_tests(part).assign(model=model)
@@ -78,31 +123,27 @@ def heads_of_run(
     return HeadTables(whole["associations"], whole["ablations"], _joined(compared), tuple(failures))
 
 
-def _known_tracks(sequences: Sequences) -> tuple[str, ...]:
-    return ("gc", "cpg") if sequences.evidence is None else ("gc", "cpg", TRUTH_TRACK)
-
-
 def _tables(
-    classifier: Any,
-    sequences: Sequences,
-    tracks: Sequence[Track],
-    nuisance: Sequence[Track],
-    options: HeadOptions,
-) -> dict[str, pd.DataFrame]:
+    classifier: Any, known: Known, options: HeadOptions
+) -> Iterator[tuple[str, pd.DataFrame]]:
     """Of one trained model."""
-    scores = head_scores(classifier, sequences.codes, received=options.received)
-    associated = associations_of(scores, tracks, nuisance)
-    if not options.shares:
-        return {"associations": associated}
-    ablated = ablations(
-        classifier,
-        sequences,
-        strengths(associated),
-        options.shares,
-        fill=options.fill,
-        draws=options.draws,
-    )
-    return {"associations": associated, "ablations": ablated}
+    examples = known.examples
+    scores = head_scores(classifier, examples, received=options.received)
+    of_genes = isinstance(examples, CellCounts)
+    associated = associations_of(scores, known.tracks, known.nuisance, of_genes=of_genes)
+    yield "associations", associated
+    if options.shares:
+        yield (
+            "ablations",
+            ablations(
+                classifier,
+                examples,
+                strengths(associated),
+                options.shares,
+                fill=options.fill,
+                draws=options.draws,
+            ),
+        )
 
 
 def strengths(associated: pd.DataFrame) -> dict[str, Float]:

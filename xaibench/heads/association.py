@@ -20,13 +20,18 @@ FALSE_DISCOVERIES = 0.05
 
 
 def associations_of(
-    scores: Iterable[HeadScores], tracks: Sequence[Track], nuisance: Sequence[Track] = ()
+    scores: Iterable[HeadScores],
+    tracks: Sequence[Track],
+    nuisance: Sequence[Track] = (),
+    *,
+    of_genes: bool = False,
 ) -> pd.DataFrame:
     """A row per layer, head and track: ``mean`` (of Spearman's correlation within sequences, in
     [-1, 1]), ``low, high``, ``sequences``, ``p_shift``, ``q_shift``, ``p_exchange``,
     ``q_exchange``, ``associated``, ``reason``.
 
-    Tracks are the means over the nucleotides of a site. ``nuisance`` is taken out of both first.
+    Tracks are the means over the positions of a site. ``nuisance`` is taken out of both first.
+    Positions ``of_genes`` are the same in all cells, and ``p_exchange`` exchanges them.
     ``q`` is Benjamini and Hochberg's, over all rows; ``associated`` where both are below
     ``FALSE_DISCOVERIES``.
     """
@@ -38,6 +43,7 @@ def associations_of(
                 each.scores.reshape(-1, each.scores.shape[2]),
                 _along(tracks, each),
                 _known(_along(nuisance, each)) if nuisance else None,
+                each.spans[:, 0] if of_genes else None,
             )
         )
     if not sequences:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +15,37 @@ from xaibench.nn.sites import buckets, has_tokens, token_sites
 from xaibench.nn.view import encoded
 from xaibench.plugins.fence import fenced
 from xaibench.protocols import HasAttentions
-from xaibench.shapes import Codes, Float
-from xaibench.values import N
+from xaibench.shapes import Codes, Float, Labels, Mask
 
 from .options import Received
 
+_PAIRS = 2**20
+"""Pairs of sites in memory together: 600 MB of 144 heads in float32."""
+
+
+class Examples(Protocol):
+    """What a model is asked about: ``Sequences``, or ``CellCounts``."""
+
+    @property
+    def codes(self) -> NDArray[Any]:
+        """``(N, L)``: what the model encodes, a nucleotide or the count of a gene each."""
+
+    @property
+    def valid(self) -> Mask:
+        """``(N, L)``: True where something is known."""
+
+    @property
+    def labels(self) -> Labels:
+        """``(N,)``"""
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether labels say anything."""
+
 
 class HeadScores(NamedTuple):
-    """One sequence: ``row`` is its number, ``spans`` ``(S, 2)`` what each site covers in
-    nucleotides, and ``scores`` ``(layer, head, S)`` what it receives, in [0, 1]."""
+    """One sequence: ``row`` is its number, ``spans`` ``(S, 2)`` what each site covers of its
+    positions, and ``scores`` ``(layer, head, S)`` what it receives, in [0, 1]."""
 
     row: int
     spans: NDArray[np.int64]
@@ -31,25 +53,27 @@ class HeadScores(NamedTuple):
 
 
 def head_scores(
-    model: Any, codes: Codes, *, received: Received = "maximum"
+    model: Any, examples: Examples, *, received: Received = "maximum"
 ) -> Iterator[HeadScores]:
     """The scores of every head, per sequence, not in their order.
 
-    Sites that cover no known nucleotide (``[CLS]``, ``[SEP]``, padding) are left out, and what a
+    Sites that cover no known position (``[CLS]``, ``[SEP]``, padding) are left out, and what a
     site pays to the others sums to 1 again. NotApplicable where the model gives no attention
     between its sites, or reads its logits from none of them and ``pooled`` is asked for.
     """
     if not isinstance(model, HasAttentions):
         raise NotApplicable(
             "the model does not give its attention: expected attentions(inputs) -> (N, layer, "
-            "head, site, site); load a network of transformers with eager attention"
+            "head, site, site); fused attention keeps none, so load a network of transformers "
+            "with attn_implementation='eager', and call nn.MultiheadAttention with need_weights"
         )
     pooled = getattr(model, "pooled_site", None)
     if received == "pooled" and pooled is None:
         raise NotApplicable("the model reads its logits from no single site, as [CLS] is one")
-    for rows, weights, spans in _batches(model, codes):
+    valid = examples.valid
+    for rows, weights, spans in _batches(model, examples.codes):
         for row, layers, covered in zip(rows.tolist(), weights, spans, strict=True):
-            inside = _covers_a_base(codes[row], covered)
+            inside = _covers_what_is_known(valid[row], covered)
             yield HeadScores(row, covered[inside], _received(layers, inside, received, pooled))
 
 
@@ -59,7 +83,8 @@ def _batches(
     """The rows of a batch, its attention ``(n, layer, head, S, S)``, and its spans."""
     by_sites = buckets(model, codes)
     order = by_sites.sorted(np.arange(len(codes)))
-    most = explained_rows(codes.shape[1], device_of(model))
+    length = codes.shape[1]
+    most = min(explained_rows(length, device_of(model)), max(1, _PAIRS // length**2))
     for batch in by_sites.batches(slice(0, len(codes)), most):
         part = codes[order[batch]]
         spans = token_sites(model, part).spans if has_tokens(model) else _of_nucleotides(part)
@@ -73,9 +98,9 @@ def _of_nucleotides(codes: Codes) -> TokenSpans:
     return np.broadcast_to(np.stack([starts, starts + 1], axis=1), (*codes.shape, 2))
 
 
-def _covers_a_base(codes: Codes, spans: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """``(S,)``: whether a known nucleotide is among those of the site."""
-    known = np.concatenate([[0], np.cumsum(codes != N)])
+def _covers_what_is_known(valid: Mask, spans: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """``(S,)``: whether a known position is among those of the site."""
+    known = np.concatenate([[0], np.cumsum(valid)])
     covers: NDArray[np.bool_] = known[spans[:, 1]] > known[spans[:, 0]]
     return covers
 

@@ -22,6 +22,17 @@ heads by 40 annotations would need some million of.
 **Exchange between sequences.** ``second`` of a sequence is that of another one with as many places:
 what all sequences share by position alone is kept in the null. For permutations the mean and the
 variance of ``S`` are known (*Hoeffding 1951*), and it is asymptotically normal.
+
+**Exchange of places.** Where sequences share their places, as cells share their genes, a head that
+favours some genes in all cells goes with any set that holds these by chance, in all cells alike,
+and more cells are no more evidence. There the genes are exchanged in place of the sequences, in all
+of them alike: with ``a_n`` the ranks of the head and ``b_n`` those of the annotation, of mean 0 and
+length 1, the mean of ``S`` is 0 and its variance
+
+    sum over n, m of (a_n . a_m) (b_n . b_m) / (T_nm - 1)
+
+with ``T_nm`` the places that ``n`` and ``m`` share, over which the products go; Hoeffding's where
+all share all.
 """
 
 from __future__ import annotations
@@ -61,11 +72,13 @@ _CELLS = 30_000_000
 class Along(NamedTuple):
     """Values along one sequence: ``first`` ``(F, T)`` and ``second`` ``(P, T)``, where NaN in
     ``second`` is a place without a value, which then takes no part. ``nuisance`` ``(K, T)`` is
-    taken out of both: what is linear in its ranks (partial correlation)."""
+    taken out of both: what is linear in its ranks (partial correlation). ``places`` ``(T,)`` are
+    the numbers of places that sequences share, of which each has a value then."""
 
     first: Float
     second: Float
     nuisance: Float | None = None
+    places: NDArray[np.intp] | None = None
 
 
 class Associations(NamedTuple):
@@ -74,8 +87,8 @@ class Associations(NamedTuple):
     ``mean`` is the mean over sequences of Spearman's correlation, in [-1, 1], ``low, high`` its
     95 % interval (*Student's* t over sequences), and ``sequences`` how many have one: both vary in
     it. ``p_shift`` and ``p_exchange`` are two-sided, of the circular shifts and of the exchange,
-    and NaN with fewer than ``FEWEST_SEQUENCES`` sequences. Exchanged are sequences with as many
-    places, all of them known.
+    and NaN with fewer than ``FEWEST_SEQUENCES`` sequences. Exchanged are the places that sequences
+    share (``Along.places``), else sequences with as many places, all of them known.
     """
 
     mean: Float
@@ -92,12 +105,13 @@ class _Ranked(NamedTuple):
 
     ``first`` is ``(N, F, M, T)``: the ranks of the head among the places that the annotation knows,
     which are in front; ``M`` is 1 where all know all, else ``P``. ``second`` is ``(N, P, T)`` and
-    ``places`` ``(N, P)`` how many are known.
+    ``known`` ``(N, P)`` how many are. ``places`` ``(N, T)`` are those that sequences share.
     """
 
     first: Float
     second: Float
-    places: NDArray[np.intp]
+    known: NDArray[np.intp]
+    places: NDArray[np.intp] | None = None
 
 
 def associations(sequences: Sequence[Along]) -> Associations:
@@ -113,7 +127,8 @@ def associations(sequences: Sequence[Along]) -> Associations:
     count = (~np.isnan(observed)).sum(axis=0)
     few = count < FEWEST_SEQUENCES
     mean, reach = _mean_and_reach(observed, count)
-    p_exchange = _p_of_exchange(ranked)
+    shared = ranked[0].places is not None
+    p_exchange = _p_of_exchanged_places(ranked) if shared else _p_of_exchange(ranked)
     p_shift = np.empty(count.shape)
     sums = np.nansum(observed, axis=0)
     for heads in _blocks(ranked):
@@ -137,7 +152,9 @@ def _by_places(sequences: Sequence[Along]) -> list[_Ranked]:
 def _stacked(alike: list[Along]) -> _Ranked:
     whole = not any(np.isnan(along.second).any() for along in alike)
     ranked = [_ranked(along) if whole else _ranked_where_known(along) for along in alike]
-    return _Ranked(*(np.stack(parts) for parts in zip(*ranked, strict=True)))
+    places = [along.places for along in alike if along.places is not None]
+    first, second, known = (np.stack(parts) for parts in zip(*ranked, strict=True))
+    return _Ranked(first, second, known, np.stack(places) if places else None)
 
 
 def _ranked(along: Along) -> tuple[Float, Float, NDArray[np.intp]]:
@@ -239,13 +256,13 @@ def _blocks(ranked: list[_Ranked]) -> Iterator[slice]:
 def _shifted(ranked: _Ranked, heads: slice) -> _Shifts:
     first, second = ranked.first[:, heads], ranked.second
     length = second.shape[2]
-    shares: NDArray[np.bool_] = np.arange(length) < np.maximum(ranked.places, 1)[..., None]
+    shares: NDArray[np.bool_] = np.arange(length) < np.maximum(ranked.known, 1)[..., None]
     if first.shape[2] == 1:
         moved = _circular(first, second[:, None], length)
     else:
         moved = np.zeros((*first.shape[:2], *second.shape[1:]))
-        for size in np.unique(ranked.places[ranked.places > 0]):
-            at, of = np.nonzero(ranked.places == int(size))
+        for size in np.unique(ranked.known[ranked.known > 0]):
+            at, of = np.nonzero(ranked.known == int(size))
             rows = _circular(first[at, :, of, :size], second[at, of, None, :size], int(size))
             moved[at, :, of, :size] = rows
     return _Shifts(moved, shares / shares.sum(axis=2, keepdims=True))
@@ -324,7 +341,7 @@ def _p_of_exchange(ranked: list[_Ranked]) -> Float:
     for each in ranked:
         length = each.second.shape[2]
         for number in range(shape[1]):
-            rows = each.places[:, number] == length
+            rows = each.known[:, number] == length
             if rows.sum() < 2:
                 continue
             heads = each.first[rows][:, :, min(number, each.first.shape[2] - 1)]
@@ -352,3 +369,39 @@ def _hoeffding(heads: Float, annotation: Float) -> tuple[Float, Float]:
     excess = np.einsum("nft,nt->f", apart, own)
     squares = ((apart @ (own.T @ own)) * apart).sum(axis=(0, 2))
     return excess, squares / (len(own) - 1)
+
+
+# Exchange of the places that sequences share
+
+
+def _p_of_exchanged_places(ranked: list[_Ranked]) -> Float:
+    """``(F, P)``; NaN where the head or the annotation does not vary."""
+    count = 1 + max(int(each.places.max(initial=-1)) for each in ranked if each.places is not None)
+    there = _by_place(ranked, [np.ones(each.second[:, 0].shape) for each in ranked], count)
+    shares = there @ there.T - 1
+    weights = np.divide(1, shares, out=np.zeros(shares.shape), where=shares > 0)
+    heads = range(ranked[0].first.shape[1])
+    first = [
+        _by_place(ranked, [each.first[:, head, 0] for each in ranked], count) for head in heads
+    ]
+    likeness = np.stack([np.ravel((each @ each.T) * weights) for each in first])
+    p = np.empty((len(first), ranked[0].second.shape[1]))
+    for number in range(p.shape[1]):
+        second = _by_place(ranked, [each.second[:, number] for each in ranked], count)
+        sums = np.array([np.vdot(each, second) for each in first])
+        variance = likeness @ np.ravel(second @ second.T)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            tail = 2 * special.ndtr(-np.abs(sums) / np.sqrt(variance))
+        p[:, number] = np.where(variance > _NOTHING_LEFT, tail, np.nan)
+    return p
+
+
+def _by_place(ranked: list[_Ranked], values: list[Float], count: int) -> Float:
+    """``(N, count)`` of values ``(N, T)`` of each, 0 at places that a sequence does not have."""
+    rows = []
+    for each, given in zip(ranked, values, strict=True):
+        assert each.places is not None  # for the type checker
+        row = np.zeros((len(given), count))
+        np.put_along_axis(row, each.places, given, axis=1)
+        rows.append(row)
+    return np.concatenate(rows)
