@@ -53,6 +53,12 @@ def test_a_run_to_tables_pages_and_maps(call, tmp_path, monkeypatch):
     assert (folder / "ablations.csv").read_bytes() == again
 
 
+def test_an_endpoint_without_a_model_is_one_line_before_anything_is_computed(call, tmp_path):
+    code, out, err = call("heads", tmp_path / "nothing", "--summarise", "http://localhost:1/v1")
+    assert (code, out) == (2, "")
+    assert "--summarise URL and --summarise-model NAME" in err
+
+
 def test_what_cannot_be_is_one_line_before_anything_is_computed(call, tmp_path):
     code, out, err = call("heads", tmp_path / "nothing")
     assert (code, out) == (2, "")

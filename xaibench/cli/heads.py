@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from xaibench.heads.options import RANDOM_SETS, Fill, HeadOptions, Received
+from xaibench.heads.options import RANDOM_SETS, Fill, HeadOptions, Received, SummaryOptions
 from xaibench.terminal import echo
 
 from .options import Plugins, fail
@@ -38,6 +38,20 @@ def attention_heads(
     models: Annotated[
         list[str] | None, typer.Option("--model", help="One of RUN [all]. Repeatable.")
     ] = None,
+    summarise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="An OpenAI-compatible endpoint, as http://localhost:8000/v1, that says in a "
+            "sentence what a head follows; it is sent tracks and numbers. Its key: OPENAI_API_KEY.",
+        ),
+    ] = None,
+    summarise_model: Annotated[str | None, typer.Option(help="The model at that endpoint.")] = None,
+    summarise_calls: Annotated[int, typer.Option(min=1, help="Requests at most.")] = 200,
+    summarise_tokens: Annotated[int, typer.Option(min=1, help="Tokens at most.")] = 200_000,
+    summarise_timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds for which a request is waited for.")
+    ] = 60,
     folder: Annotated[
         Path | None, typer.Option("-o", "--output", help="Where the files go [RUN/heads].")
     ] = None,
@@ -46,9 +60,15 @@ def attention_heads(
 ) -> None:
     """Ask which attention heads follow what is known of a sequence, and what their loss does."""
     from xaibench.heads.analysis import heads_of_run
-    from xaibench.heads.writing import written
+    from xaibench.heads.language_model import endpoint_of, head_summaries, unanswered
+    from xaibench.heads.writing import written_pages, written_summaries, written_tables
     from xaibench.runs.workers import on_threads
 
+    endpoint = endpoint_of(
+        SummaryOptions(
+            summarise, summarise_model, summarise_calls, summarise_tokens, summarise_timeout
+        )
+    )
     options = HeadOptions(
         tracks=tuple(tracks or ()),
         nuisance=tuple(nuisance or ()),
@@ -61,6 +81,14 @@ def attention_heads(
     )
     with on_threads(threads):
         tables = heads_of_run(run, options, plugins=tuple(plugins or ()))
-    for path in written(tables, folder or run / "heads"):
+    into = folder or run / "heads"
+    for path in written_tables(tables, into):
         echo(path)
-    fail(list(tables.failures))
+    summaries = []
+    if endpoint is not None:
+        with endpoint.client:
+            summaries = list(head_summaries(tables.associations, endpoint))
+        echo(written_summaries(summaries, endpoint.options, into))
+    for path in written_pages(tables, summaries, into):
+        echo(path)
+    fail([*tables.failures, *unanswered(summaries)])

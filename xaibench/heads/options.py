@@ -29,3 +29,19 @@ class HeadOptions:
     draws: int = RANDOM_SETS
     sequences: int = 1000
     models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryOptions:
+    """A language model at an OpenAI-compatible endpoint: ``url`` with its version
+    (``http://localhost:8000/v1``), and the ``model`` that it has by that name; none without either.
+
+    At most so many ``calls``, which are requests, retries among them, and no more once so many
+    ``tokens`` were used; ``timeout`` in seconds, of each.
+    """
+
+    url: str | None = None
+    model: str | None = None
+    calls: int = 200
+    tokens: int = 200_000
+    timeout: float = 60.0

@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
+
+HEAD_COORDINATES = ("model", "state", "replicate", "layer", "head")
+"""The columns of ``heads.csv`` that say which head a row is of, those that it has; layers and heads
+are counted from 0."""
 
 _NAMED = 3
 """Tracks that a sentence names, the strongest."""
 
 
-def sentences(associations: pd.DataFrame) -> Iterator[tuple[str, str, int, int, str]]:
-    """Model, replicate, layer, head, and what the head goes with, of the rows of
-    ``HeadTables.associations``. Tracks are named that are associated and no others."""
-    keys = ["model", "replicate", "layer", "head"]
+def heads_of(associations: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Each head, by its coordinates, and its rows, a track each."""
+    keys = [name for name in HEAD_COORDINATES if name in associations]
     for key, rows in associations.groupby(keys, sort=False):
-        model, replicate, layer, head = map(str, key)
-        yield model, replicate, int(layer), int(head), sentence(rows)
+        yield dict(zip(keys, key, strict=True)), rows
+
+
+def named_head(about: dict[str, Any]) -> str:
+    """A head in words.
+
+    >>> named_head({"model": "dnabert2", "replicate": "0", "layer": 3, "head": 11})
+    'dnabert2, 0: layer 3, head 11'
+    """
+    *trained, layer, head = map(str, about.values())
+    return f"{', '.join(trained)}: layer {layer}, head {head}"
+
+
+def strongest(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a head's associated tracks, the strongest first."""
+    return rows[rows["associated"]].sort_values("mean", key=abs, ascending=False)
 
 
 def sentence(rows: pd.DataFrame) -> str:
-    """Of the rows of one head, a track each."""
-    associated = rows[rows["associated"]].sort_values("mean", key=abs, ascending=False)
+    """Of the rows of one head. Tracks are named that are associated and no others."""
+    associated = strongest(rows)
     if not len(associated):
         return f"goes with none of {len(rows)} tracks"
     parts = [

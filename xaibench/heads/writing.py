@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from xaibench.plugins.registry import load
 from xaibench.storage.files import write_file
 
 from .analysis import HeadTables
-from .summary import sentences
+from .language_model import HeadSummary, messages
+from .options import SummaryOptions
+from .summary import heads_of, named_head, sentence
 
 
-def written(tables: HeadTables, folder: Path) -> Iterator[Path]:
-    """Write ``heads.csv``, ``heads.md`` and a figure per track and model; with ablations
-    ``ablations.csv`` and ``ablation_tests.csv`` too."""
+def written_tables(tables: HeadTables, folder: Path) -> Iterator[Path]:
+    """Write ``heads.csv``; with ablations ``ablations.csv`` and ``ablation_tests.csv`` too."""
     folder.mkdir(parents=True, exist_ok=True)
     parts = {
         "heads.csv": tables.associations,
@@ -24,11 +27,34 @@ def written(tables: HeadTables, folder: Path) -> Iterator[Path]:
     for name, table in parts.items():
         if len(table):
             yield _write(folder / name, table.to_csv(index=False))
+
+
+def written_pages(
+    tables: HeadTables, summaries: Sequence[HeadSummary], folder: Path
+) -> Iterator[Path]:
+    """Write ``heads.md`` and a figure per track and model."""
     if len(tables.associations):
-        yield _write(folder / "heads.md", _page(tables))
+        yield _write(folder / "heads.md", _page(tables, summaries))
         figures: dict[str, bytes] = load("plots", "heads").call(tables.associations)
         for name, content in figures.items():
             yield _write(folder / name, content)
+
+
+def written_summaries(
+    summaries: Sequence[HeadSummary], options: SummaryOptions, folder: Path
+) -> Path:
+    """Write ``summaries.jsonl``: a line per head that a language model was to describe, with what
+    it was asked and what it answered."""
+    lines = [
+        {
+            **{"endpoint": options.url, "language_model": options.model},
+            **each.about,
+            **{name: value for name, value in asdict(each).items() if name != "about"},
+            "messages": messages(each.prompt) if each.prompt else [],
+        }
+        for each in summaries
+    ]
+    return _write(folder / "summaries.jsonl", "".join(f"{json.dumps(line)}\n" for line in lines))
 
 
 def _write(path: Path, content: str | bytes) -> Path:
@@ -36,9 +62,11 @@ def _write(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def _page(tables: HeadTables) -> str:
-    """Markdown: a line per head, layers and heads counted from 0."""
+def _page(tables: HeadTables, summaries: Sequence[HeadSummary]) -> str:
+    """Markdown: a line per head."""
+    texts = {named_head(each.about): each.text for each in summaries}
     lines = ["# Attention heads", ""]
-    for model, replicate, layer, head, text in sentences(tables.associations):
-        lines.append(f"- {model}, {replicate}: layer {layer}, head {head} {text}.")
+    for about, rows in heads_of(tables.associations):
+        name = named_head(about)
+        lines.append(f"- {name} {texts.get(name) or sentence(rows)}.")
     return "\n".join([*lines, ""])
