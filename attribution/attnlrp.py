@@ -318,3 +318,32 @@ def _relevance_of(
     )
     relevance = (value.detach() * each for value, each in zip(values, gradients, strict=True))
     return dict(zip(tensors, relevance, strict=True))
+
+
+def entering(
+    model: Any, inputs: Tensor, target: Tensor, modules: Sequence[nn.Module]
+) -> list[tuple[Tensor, Tensor]]:
+    """What enters each of these modules, and its gradient under the rules of AttnLRP: their product
+    is its relevance.
+
+    NotApplicable where a module does not run exactly once.
+    """
+    entered: list[list[Tensor]] = [[] for _ in modules]
+    with ExitStack() as hooks:
+        for module, given in zip(modules, entered, strict=True):
+            hooks.enter_context(module.register_forward_pre_hook(partial(_keep_a_copy, given)))
+        passed = _passed(model, inputs, target, {}, constant_attention=False)
+    for module, given in zip(modules, entered, strict=True):
+        if len(given) != 1:
+            kind = type(module).__name__
+            raise NotApplicable(f"expected each {kind} of a layer to run once, got {len(given)}")
+    values = [value for (value,) in entered]
+    gradients = torch.autograd.grad(passed.explained.sum(), values)
+    return [(value.detach(), each) for value, each in zip(values, gradients, strict=True)]
+
+
+def _keep_a_copy(given: list[Tensor], module: nn.Module, arguments: Any) -> Any:
+    """The gradient of the copy is that of what enters this module alone."""
+    copy = arguments[0].clone()
+    given.append(copy)
+    return (copy, *arguments[1:])

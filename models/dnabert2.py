@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -110,8 +111,23 @@ class DNABert2(nn.Module):
 
     def attentions(self, inputs: Tensor) -> Tensor:
         """Of each token to each, ``(N, layer, head, S, S)``; sums over the last axis are 1."""
+        entered = self._entered(inputs)
+        return torch.stack([layer.weights(sites, bias) for layer, sites, bias in entered], dim=1)
+
+    def values(self, inputs: Tensor) -> Tensor:
+        """What each token gives to each head, ``(N, layer, head, S, width / head)``."""
+        entered = self._entered(inputs)
+        return torch.stack([layer.project(sites)[2] for layer, sites, _ in entered], dim=1)
+
+    def _entered(self, inputs: Tensor) -> Iterator[tuple[SelfAttention, Tensor, Tensor]]:
+        """The attention of each layer, what enters it ``(N, S, width)``, and the penalty on
+        distance."""
         sites = self.bert.embeddings(inputs.transpose(1, 2))
-        return torch.stack(self.bert.encoder.weights(sites), dim=1)
+        bias = self.bert.encoder.bias(sites.shape[1], None)
+        for layer in self.bert.encoder.layer:
+            assert isinstance(layer, Layer)  # for the type checker
+            yield layer.attention.self, sites, bias
+            sites = layer(sites, bias)
 
     def output_projections(self) -> list[nn.Module]:
         """What the outputs of the heads of each layer enter."""
@@ -176,16 +192,6 @@ class Encoder(nn.Module):
         for layer in self.layer:
             sites = layer(sites, bias)
         return sites
-
-    def weights(self, sites: Tensor) -> list[Tensor]:
-        """Of every layer, ``(N, head, S, S)``."""
-        bias = self.bias(sites.shape[1], None)
-        weights = []
-        for layer in self.layer:
-            assert isinstance(layer, Layer)  # for the type checker
-            weights.append(layer.attention.self.weights(sites, bias))
-            sites = layer(sites, bias)
-        return weights
 
     def bias(self, count: int, valid: Tensor | None) -> Tensor:
         """``(head, S, S)``, or ``(N, head, S, S)`` where tokens are padding: minus the slope of the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,9 @@ _PROJECTIONS = (
     *("attention.output.dense", "self_attn.o_proj", "attn.c_proj", "attention.out_lin", "attn.Wo"),
 )
 """How names end of what maps the heads of a layer to its output."""
+
+_VALUES = ("attention.self.value", "self_attn.v_proj", "attention.v_lin")
+"""How names end of what makes the values of a layer."""
 
 _CLOSE = 1e-4
 """Over the largest logit: rounding, where embeddings do what the numbers of tokens do."""
@@ -114,13 +118,29 @@ class LanguageModel(nn.Module):
     def output_projections(self) -> list[nn.Module]:
         """What maps the heads of each layer, side by side, to its output; NotApplicable where it
         has a name that is not known."""
-        projections = [
-            each for name, each in self.network.named_modules() if name.endswith(_PROJECTIONS)
-        ]
-        if len(projections) != self.network.config.num_hidden_layers:
+        return self._of_layers(_PROJECTIONS, "its heads enter")
+
+    def values(self, inputs: Tensor) -> Tensor:
+        """What each token gives to each head, ``(N, layer, head, S, width / head)``; NotApplicable
+        where what makes them has a name that is not known."""
+        config, given = self.network.config, []
+        with ExitStack() as hooks:
+            for module in self._of_layers(_VALUES, "make its values"):
+                record = module.register_forward_hook(lambda m, a, output: given.append(output))
+                hooks.enter_context(record)
+            self._passed(self.network.base_model, inputs, None)
+        heads = config.num_attention_heads
+        groups = getattr(config, "num_key_value_heads", None) or heads
+        values = torch.stack(given, dim=1).unflatten(3, (groups, -1)).transpose(2, 3)
+        return values.repeat_interleave(heads // groups, dim=2)
+
+    def _of_layers(self, ends: tuple[str, ...], what: str) -> list[nn.Module]:
+        """The module of each layer whose name ends so; NotApplicable where there is not one."""
+        found = [each for name, each in self.network.named_modules() if name.endswith(ends)]
+        if len(found) != self.network.config.num_hidden_layers:
             kind = self.network.config.model_type
-            raise NotApplicable(f"{kind}: it is not known which modules its heads enter")
-        return projections
+            raise NotApplicable(f"{kind}: it is not known which modules {what}")
+        return found
 
     def as_named(self, state: StateDict, name: str) -> StateDict:
         """Weights of a file as transformers or this class writes them, under the names of this

@@ -1,5 +1,8 @@
 """A small transformer encoder with a site for every base."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from typing import Annotated
 
 import torch
@@ -64,13 +67,21 @@ class Transformer(nn.Module):
 
     def attentions(self, inputs: Tensor) -> Tensor:
         """Of each position to each, ``(N, layer, head, L, L)``; sums over the last axis are 1."""
+        weights = [layer.weights(sites) for layer, sites in self._entered(inputs)]
+        return torch.stack(weights, dim=1)
+
+    def values(self, inputs: Tensor) -> Tensor:
+        """What each position gives to each head, ``(N, layer, head, L, width / head)``."""
+        values = [layer.values(sites) for layer, sites in self._entered(inputs)]
+        return torch.stack(values, dim=1)
+
+    def _entered(self, inputs: Tensor) -> Iterator[tuple[EncoderLayer, Tensor]]:
+        """Each layer, and what enters it ``(N, L, width)``."""
         sites = self.stem(inputs).transpose(1, 2)
-        weights = []
         for layer in self.layers:
             assert isinstance(layer, EncoderLayer)  # for the type checker
-            weights.append(layer.weights(sites))
+            yield layer, sites
             sites = layer(sites)
-        return torch.stack(weights, dim=1)
 
     def output_projections(self) -> list[nn.Module]:
         """What the outputs of the heads of each layer enter."""
@@ -133,6 +144,10 @@ class EncoderLayer(nn.Module):
         """Of each position to each, ``(N, head, L, L)``; sums over the last axis are 1."""
         queries, keys, _ = self.project(self.before_attention(sites))
         return self._attention_weights(queries, keys)
+
+    def values(self, sites: Tensor) -> Tensor:
+        """``(N, head, L, width / head)``."""
+        return self.project(self.before_attention(sites))[2]
 
     def project(self, normalised: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, each ``(N, head, L, width / head)``."""

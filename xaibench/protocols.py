@@ -7,7 +7,7 @@ has the defaults.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import (
     TYPE_CHECKING,
@@ -110,6 +110,15 @@ class HasHeads(HasAttentions, Protocol):
     def output_projections(self) -> list[Any]:
         """The module of each layer whose input ``(N, site, head x width)`` is what its heads put
         out, side by side, in the order of those of ``attentions``."""
+
+
+@runtime_checkable
+class HasValues(HasHeads, Protocol):
+    """A classifier that shows what its heads mix."""
+
+    def values(self, inputs: Tensor) -> Tensor:
+        """``(N, C, S)`` -> ``(N, layer, head, site, width)``: of these each head puts out the mean
+        by its ``attentions``."""
 
 
 class Method(Protocol):
@@ -406,3 +415,12 @@ def layers_without_rule(function: Any, model: Any) -> list[str]:
     """
     listed = getattr(function, "layers_without_rule", None)
     return [] if listed is None else list(listed(model))
+
+
+def entering(
+    function: Any, model: Any, inputs: Tensor, target: Tensor, modules: Sequence[Any]
+) -> list[tuple[Tensor, Tensor]]:
+    """What enters each of these modules, and its gradient under the rules of a method: their
+    product is its relevance. A method with rules says so by an attribute of that name."""
+    entered: list[tuple[Tensor, Tensor]] = function.entering(model, inputs, target, modules)
+    return entered

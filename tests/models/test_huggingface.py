@@ -204,6 +204,23 @@ def test_a_layer_without_its_heads_puts_out_what_its_projection_makes_of_nothing
     torch.testing.assert_close(given[0], expected)
 
 
+@pytest.mark.parametrize("name", CONFIGS)
+def test_heads_put_out_what_they_mix_of_the_values(name, folders):
+    model = huggingface(classes=2, path=folders[name][0]).eval()
+    inputs, entered = model.encode(torch.from_numpy(CODES[:1])), []
+    if name == "gpt2":  # queries, keys and values are one module
+        with pytest.raises(NotApplicable, match="gpt2: it is not known which modules make its val"):
+            model.values(inputs)
+        return
+    handle = model.output_projections()[1].register_forward_pre_hook(
+        lambda module, given: entered.append(given[0])
+    )
+    with torch.no_grad():
+        mixed = model.attentions(inputs)[:, 1] @ model.values(inputs)[:, 1]
+    handle.remove()
+    torch.testing.assert_close(mixed.transpose(1, 2).flatten(2), entered[0])
+
+
 def test_a_network_whose_projections_are_called_otherwise_says_so(folders):
     model = huggingface(classes=2, path=folders["bert"][0])
     model.network.config.num_hidden_layers = 3

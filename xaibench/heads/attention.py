@@ -7,9 +7,11 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from xaibench.dna.tokens import TokenSpans
 from xaibench.errors import NotApplicable
+from xaibench.nn.heads import value_norms
 from xaibench.nn.inference import device_of, evaluating, explained_rows
 from xaibench.nn.sites import buckets, has_tokens, token_sites
 from xaibench.nn.view import encoded
@@ -18,6 +20,7 @@ from xaibench.protocols import HasAttentions
 from xaibench.shapes import Codes, Float, Labels, Mask
 
 from .options import Received
+from .relevance import relevance_of_sites
 
 _PAIRS = 2**20
 """Pairs of sites in memory together: 600 MB of 144 heads in float32."""
@@ -45,7 +48,8 @@ class Examples(Protocol):
 
 class HeadScores(NamedTuple):
     """One sequence: ``row`` is its number, ``spans`` ``(S, 2)`` what each site covers of its
-    positions, and ``scores`` ``(layer, head, S)`` what it receives, in [0, 1]."""
+    positions, and ``scores`` ``(layer, head, S)`` what it receives: attention in [0, 1], or what
+    ``options.Received`` says."""
 
     row: int
     spans: NDArray[np.int64]
@@ -71,16 +75,16 @@ def head_scores(
     if received == "pooled" and pooled is None:
         raise NotApplicable("the model reads its logits from no single site, as [CLS] is one")
     valid = examples.valid
-    for rows, weights, spans in _batches(model, examples.codes):
-        for row, layers, covered in zip(rows.tolist(), weights, spans, strict=True):
-            inside = _covers_what_is_known(valid[row], covered)
-            yield HeadScores(row, covered[inside], _received(layers, inside, received, pooled))
+    for rows, inputs, spans in _batches(model, examples.codes):
+        measured = _measured(model, inputs, received)
+        for place, row in enumerate(rows.tolist()):
+            inside = _covers_what_is_known(valid[row], spans[place])
+            scores = _scores(measured, place, inside, received, pooled)
+            yield HeadScores(row, spans[place, inside], scores)
 
 
-def _batches(
-    model: Any, codes: Codes
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32], TokenSpans]]:
-    """The rows of a batch, its attention ``(n, layer, head, S, S)``, and its spans."""
+def _batches(model: Any, codes: Codes) -> Iterator[tuple[NDArray[np.intp], Tensor, TokenSpans]]:
+    """The rows of a batch, what the model is given of them ``(n, C, S)``, and their spans."""
     by_sites = buckets(model, codes)
     order = by_sites.sorted(np.arange(len(codes)))
     length = codes.shape[1]
@@ -88,9 +92,44 @@ def _batches(
     for batch in by_sites.batches(slice(0, len(codes)), most):
         part = codes[order[batch]]
         spans = token_sites(model, part).spans if has_tokens(model) else _of_nucleotides(part)
-        with fenced(), evaluating(model):
-            weights = model.attentions(encoded(model, part))
-        yield order[batch], weights.float().cpu().numpy(), spans[:, : weights.shape[-1]]
+        with fenced():
+            inputs = encoded(model, part)
+        yield order[batch], inputs, spans[:, : inputs.shape[2]]
+
+
+class _Measured(NamedTuple):
+    """Of a batch: the attention ``(n, layer, head, S, S)``, and what each site is worth beside that
+    ``(n, layer, head, S)``. Either may not be asked for."""
+
+    weights: NDArray[np.float32] | None
+    worth: NDArray[np.float32] | None
+
+
+def _measured(model: Any, inputs: Tensor, received: Received) -> _Measured:
+    with fenced(), evaluating(model):
+        attention = model.attentions(inputs)
+    weights = attention.float().cpu().numpy()
+    if received == "relevance":
+        relevance = relevance_of_sites(model, inputs, attention)
+        return _Measured(None, relevance.numpy(force=True))
+    if received == "value_norm":
+        return _Measured(weights, value_norms(model, inputs).numpy(force=True))
+    return _Measured(weights, None)
+
+
+def _scores(
+    measured: _Measured,
+    place: int,
+    inside: NDArray[np.bool_],
+    received: Received,
+    pooled: int | None,
+) -> Float:
+    """``(layer, head, S)`` of one sequence of a batch."""
+    weights, worth = (None if each is None else each[place] for each in measured)
+    if weights is None:
+        return worth[..., inside].astype(np.float64)
+    scores = _received(weights, inside, received, pooled)
+    return scores if worth is None else scores * worth[..., inside]
 
 
 def _of_nucleotides(codes: Codes) -> TokenSpans:

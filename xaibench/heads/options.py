@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Received = Literal["maximum", "mean", "pooled"]
-"""What makes one number of the attention that a site receives: its maximum over the sites that pay
-it (*Consens et al. 2025*), its mean, or what the site pays from which the logits are read."""
+Received = Literal["maximum", "mean", "pooled", "value_norm", "relevance"]
+"""What makes one number of what a head takes from a site: of attention the maximum over the sites
+that pay it (*Consens et al. 2025*), the mean, or what the site pays from which the logits are read;
+the mean times the length of what the site gives (``nn.heads.value_norms``); or the part of the
+head's relevance that comes from the site, signed (``relevance.relevance_of_sites``)."""
 
 Fill = Literal["zero", "mean"]
 """What stands in for the output of a head."""

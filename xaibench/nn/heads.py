@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from xaibench.errors import ModelError, NotApplicable
 from xaibench.plugins.fence import fenced
-from xaibench.protocols import HasHeads
+from xaibench.protocols import HasHeads, HasValues
 from xaibench.shapes import Codes
 
-from .inference import logits
+from .inference import evaluating, logits
 from .sites import has_tokens, token_sites
 
 
@@ -42,7 +43,7 @@ def without_heads(
         layer: _replacing(sorted(numbers), count, None if means is None else means[layer])
         for layer, numbers in lost.items()
     }
-    with _before_projections(_projections(model), hooks):
+    with _before_projections(output_projections(model), hooks):
         yield
 
 
@@ -58,11 +59,46 @@ def head_means(model: Any, codes: Codes) -> list[Tensor]:
 
         return add
 
-    projections = _projections(model)
+    projections = output_projections(model)
     with _before_projections(projections, {each: adding(each) for each in range(len(projections))}):
         logits(model, codes)
     sites = int(token_sites(model, codes).valid.sum()) if has_tokens(model) else codes.size
     return [(sums[layer] / sites).float() for layer in sorted(sums)]
+
+
+def values_of(model: Any, inputs: Tensor) -> Tensor:
+    """``(N, layer, head, S, width)``: what the heads mix; NotApplicable where the model does not
+    show it."""
+    if not isinstance(model, HasValues):
+        raise NotApplicable(
+            "the model does not show what its heads mix: expected values(inputs) -> (N, layer, "
+            "head, site, width)"
+        )
+    with fenced(), evaluating(model):
+        values: Tensor = model.values(inputs)
+    return values
+
+
+def value_norms(model: Any, inputs: Tensor) -> Tensor:
+    """``(N, layer, head, S)``: the length of what each site gives to a head, as the output
+    projection hands it on, ``|f(x_j)|`` (*Kobayashi et al. 2020*)."""
+    layers = zip(values_of(model, inputs).unbind(1), output_projections(model), strict=True)
+    with evaluating(model):
+        norms = [_norms(values, projection) for values, projection in layers]
+    return torch.stack(norms, dim=1)
+
+
+def _norms(values: Tensor, projection: Any) -> Tensor:
+    """``(N, head, S)`` of ``(N, head, S, width)``: the others are 0, and what a bias adds is of no
+    head."""
+    heads, width = values.shape[1], values.shape[3]
+    nothing = projection(values.new_zeros(1, 1, heads * width))
+    norms = []
+    for head in range(heads):
+        before, after = head * width, (heads - head - 1) * width
+        alone = functional.pad(values[:, head], (before, after))
+        norms.append((projection(alone) - nothing).norm(dim=2))
+    return torch.stack(norms, dim=1)
 
 
 @contextmanager
@@ -74,7 +110,9 @@ def _before_projections(projections: list[Any], hooks: Mapping[int, Any]) -> Ite
         yield
 
 
-def _projections(model: Any) -> list[Any]:
+def output_projections(model: Any) -> list[Any]:
+    """The module of each layer that its heads enter; NotApplicable where the model does not say
+    it."""
     if not isinstance(model, HasHeads):
         raise NotApplicable(
             "the model does not say what its heads put out: expected output_projections() -> the "
@@ -84,15 +122,22 @@ def _projections(model: Any) -> list[Any]:
         return list(model.output_projections())
 
 
+def heads_apart(side_by_side: Tensor, count: int) -> Tensor:
+    """``(N, S, head x width)`` -> ``(N, S, head, width)``, a view; ModelError where they do not
+    fit."""
+    channels = side_by_side.shape[-1]
+    if channels % count:
+        raise ModelError(
+            f"output_projections: expected inputs of {count} heads side by side, got {channels} "
+            "channels"
+        )
+    return side_by_side.unflatten(-1, (count, -1))
+
+
 def _replacing(numbers: list[int], count: int, mean: Tensor | None) -> Any:
     def replace(module: Any, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         given, *others = arguments
-        if given.shape[-1] % count:
-            raise ModelError(
-                f"output_projections: expected inputs of {count} heads side by side, got "
-                f"{given.shape[-1]} channels"
-            )
-        apart = given.clone().reshape(*given.shape[:-1], count, -1)
+        apart = heads_apart(given.clone(), count)
         apart[..., numbers, :] = 0 if mean is None else mean.to(given).reshape(count, -1)[numbers]
         return (apart.flatten(-2), *others)
 
