@@ -131,8 +131,9 @@ class LanguageModel(nn.Module):
             self._passed(self.network.base_model, inputs, None)
         heads = config.num_attention_heads
         groups = getattr(config, "num_key_value_heads", None) or heads
-        values = torch.stack(given, dim=1).unflatten(3, (groups, -1)).transpose(2, 3)
-        return values.repeat_interleave(heads // groups, dim=2)
+        apart = torch.stack(given, dim=1).unflatten(3, (groups, -1))  # type: ignore[no-untyped-call]
+        values: Tensor = apart.transpose(2, 3).repeat_interleave(heads // groups, dim=2)
+        return values
 
     def _of_layers(self, ends: tuple[str, ...], what: str) -> list[nn.Module]:
         """The module of each layer whose name ends so; NotApplicable where there is not one."""

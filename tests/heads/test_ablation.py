@@ -7,7 +7,13 @@ import torch
 from small_tokenizer import write_tokenizer
 
 from xaibench.errors import NotApplicable
-from xaibench.heads.ablation import ablation_tests, ablations, head_sets
+from xaibench.heads.ablation import (
+    RELEVANCE,
+    ablation_tests,
+    ablations,
+    head_sets,
+    relevance_against_association,
+)
 from xaibench.models.cnn import CNN
 from xaibench.models.dnabert2 import DNABert2
 from xaibench.models.transformer import Transformer
@@ -135,37 +141,55 @@ def test_a_row_per_set_and_what_is_measured_without_it(sequences):
     assert row["logit_difference"] == pytest.approx(own.mean(), rel=1e-5)
 
 
-def test_comparisons_by_hand():
-    measured = {  # (replicate, chosen, least, random sets)
-        "0": (0.6, 0.8, [0.7, 0.9, 0.5, 0.7]),
-        "1": (0.5, 0.9, [0.8, 0.8, 0.8, 0.8]),
-    }
-    rows = [
+def rows_of(track, replicate, chosen, least, random):
+    """What a table of ablations holds of one model; ``logit_difference`` is ten times the rest."""
+    sets = (("chosen", [chosen]), ("least associated", [least]), ("random", random))
+    return [
         {
-            "replicate": name,
-            "track": "gc",
-            "share": 0.1,
-            "by": "strength",
-            "set": which,
-            "draw": draw,
-            "heads": 2,
-            "accuracy": value,
-            "auroc": value,
-            "logit_difference": value,
+            **{"track": track, "share": 0.1, "by": "strength", "replicate": replicate},
+            **{"set": which, "draw": draw, "heads": 2},
+            **{"accuracy": value, "auroc": value, "logit_difference": 10 * value},
         }
-        for name, (chosen, least, random) in measured.items()
-        for which, values in (
-            ("chosen", [chosen]),
-            ("least associated", [least]),
-            ("random", random),
-            ("intact", [1.0]),
-        )
+        for which, values in (*sets, ("intact", [1.0]))
         for draw, value in enumerate(values)
     ]
-    table = ablation_tests(pd.DataFrame(rows))
+
+
+def test_comparisons_by_hand():
+    table = ablation_tests(
+        pd.DataFrame(
+            rows_of("gc", "0", 0.6, 0.8, [0.7, 0.9, 0.5, 0.7])
+            + rows_of("gc", "1", 0.5, 0.9, [0.8, 0.8, 0.8, 0.8])
+        )
+    )
     row = table[table["measure"] == "accuracy"].iloc[0]
     assert row["difference"] == pytest.approx((-0.1 - 0.3) / 2)
     assert row["p"] == pytest.approx(0.2951672)  # t = -2 with one degree of freedom
+    assert row["q"] == pytest.approx(0.2951672)  # all three measures have the same p
     assert row["p_random"] == pytest.approx(2 / 5)  # of the first, one random set loses more
     assert (row["chosen"], row["random"]) == pytest.approx((0.55, 0.75))
     assert row["replicates"] == 2
+
+
+def test_heads_by_relevance_against_heads_by_association_by_hand():
+    measured = [
+        *rows_of("gc", "0", 0.6, 0.8, [0.7, 0.9]),
+        *rows_of("gc", "1", 0.5, 0.9, [0.6, 0.8]),
+        *rows_of(RELEVANCE, "0", 0.5, 0.8, [0.9, 0.9]),
+        *rows_of(RELEVANCE, "1", 0.2, 0.9, [0.7, 0.7]),
+    ]
+    table = relevance_against_association(pd.DataFrame(measured))
+    assert len(table) == 6  # three measures, with and without what random sets reach
+    for measure, scale in (("accuracy", 1), ("logit_difference", 10)):
+        rows = table[table["measure"] == measure].set_index("minus")
+        plain, controlled = rows.loc["nothing"], rows.loc["random"]
+        assert plain["difference"] == pytest.approx(scale * (-0.1 - 0.3) / 2)
+        assert plain["p"] == pytest.approx(0.2951672)
+        assert (controlled["relevance"], controlled["association"]) == pytest.approx(
+            (scale * 0.35, scale * 0.55)
+        )
+        # beyond random: -0.4 and -0.5 against -0.2 and -0.2
+        assert controlled["difference"] == pytest.approx(scale * -0.25)
+        assert controlled["low"] == pytest.approx(scale * (-0.25 - 12.7062047 * 0.05))
+        assert (plain["replicates"], plain["q"]) == (2, pytest.approx(0.2951672))
+    assert not len(relevance_against_association(pd.DataFrame(measured[:10])))

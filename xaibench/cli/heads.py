@@ -26,7 +26,11 @@ def attention_heads(
         typer.Option(help="A track that is taken out of heads and tracks first. Repeatable."),
     ] = None,
     received: Annotated[
-        Received, typer.Option(help="Attention of a site: maximum or mean over sites, or pooled.")
+        Received,
+        typer.Option(
+            help="Of a site: attention (its maximum or mean over sites, or pooled), value_norm, or "
+            "relevance by AttnLRP."
+        ),
     ] = "maximum",
     ablate: Annotated[
         list[float] | None,

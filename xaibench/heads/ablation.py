@@ -13,6 +13,7 @@ from xaibench.nn.inference import logits
 from xaibench.nn.outputs import quantity
 from xaibench.shapes import Float, Logits
 from xaibench.statistics.classification_measures import MEASURE
+from xaibench.statistics.corrections import benjamini_hochberg
 from xaibench.statistics.paired import of_t, paired_t
 
 from .attention import Examples
@@ -21,6 +22,11 @@ from .options import RANDOM_SETS, Fill
 ABLATION_MEASURES = ("accuracy", "auroc", "logit_difference")
 """Of the model without heads; the last is the mean of the logit of the label minus that of the
 others."""
+
+
+RELEVANCE = "AttnLRP"
+"""In the column ``track``: heads are chosen by their relevance, beside those that go with a
+track."""
 
 
 class HeadSet(NamedTuple):
@@ -129,6 +135,7 @@ def ablation_tests(table: pd.DataFrame) -> pd.DataFrame:
     chosen minus the mean of the random sets, negative where the chosen heads matter more.
     ``low, high`` and ``p`` are t over replicates, NaN of one; ``p_random`` is the share of random
     sets, the chosen among them, that lose as much as the chosen, the largest over replicates.
+    ``q`` is Benjamini and Hochberg's of ``p``, over all rows.
     """
     rows = []
     ablated = table[table["set"] != "intact"]
@@ -145,24 +152,64 @@ def ablation_tests(table: pd.DataFrame) -> pd.DataFrame:
                     **_compared(of_set),
                 }
             )
-    return pd.DataFrame(rows)
+    tests = pd.DataFrame(rows)
+    return tests.assign(q=benjamini_hochberg(tests["p"]))
+
+
+def relevance_against_association(table: pd.DataFrame) -> pd.DataFrame:
+    """Whether AttnLRP names heads that matter more than those that go with a track, from the rows
+    of ``ablations``: a row per track, share, ``by``, measure and ``minus``.
+
+    ``relevance`` and ``association`` are what the model reaches without the heads that each
+    chooses, and ``difference`` is the first minus the second, negative where relevance names heads
+    that matter more; with ``minus`` ``random`` each is first compared with its own random sets, so
+    that it does not count from which layers they are. Means over replicates, with t over these;
+    ``q`` is Benjamini and Hochberg's, over all rows.
+    """
+    ablated = table[table["set"] != "intact"]
+    means: dict[Any, pd.DataFrame] = {
+        key: part.groupby("replicate")[[*ABLATION_MEASURES]].mean()
+        for key, part in ablated.groupby(["track", "share", "by", "set"], sort=False)
+    }
+    rows = []
+    for (track, share, by, which), chosen in means.items():
+        own = means.get((RELEVANCE, share, by, "chosen"))
+        if which != "chosen" or track == RELEVANCE or own is None:
+            continue
+        random, own_random = (means[each, share, by, "random"] for each in (track, RELEVANCE))
+        compared = {"nothing": own - chosen, "random": (own - own_random) - (chosen - random)}
+        about = {"track": track, "share": share, "by": by}
+        for minus, differences in compared.items():
+            for measure in ABLATION_MEASURES:
+                reached = {"relevance": own[measure].mean(), "association": chosen[measure].mean()}
+                tested = _tested(differences[measure].dropna().to_numpy(np.float64))
+                rows.append({**about, "measure": measure, "minus": minus, **reached, **tested})
+    tests = pd.DataFrame(rows)
+    return tests.assign(q=benjamini_hochberg(tests["p"])) if rows else tests
+
+
+def _tested(differences: Float) -> dict[str, float]:
+    """Of differences ``(replicate,)``."""
+    low, high = of_t(differences)
+    return {
+        "difference": differences.mean() if len(differences) else np.nan,
+        "low": low,
+        "high": high,
+        "p": paired_t(differences).p,
+        "replicates": len(differences),
+    }
 
 
 def _compared(of_set: Mapping[Any, Float]) -> dict[str, float]:
     """Of values ``(replicate, draw)``."""
     chosen, random = of_set["chosen"][:, 0], of_set["random"]
     differences = chosen - random.mean(axis=1)
-    low, high = of_t(differences)
     beaten = (random <= chosen[:, None]).sum(axis=1)
     p_random = ((1 + beaten) / (1 + random.shape[1])).max()
     return {
         "chosen": chosen.mean(),
         "least_associated": of_set["least associated"].mean(),
         "random": random.mean(),
-        "difference": differences.mean(),
-        "low": low,
-        "high": high,
-        "p": paired_t(differences).p,
+        **_tested(differences),
         "p_random": np.nan if np.isnan(chosen).any() else p_random,
-        "replicates": len(chosen),
     }

@@ -17,16 +17,17 @@ from xaibench.artefacts.models import model_artefact, stored_classifier
 from xaibench.artefacts.trained_models import TrainedModel, trained_models
 from xaibench.errors import Missing, ModelError, NotApplicable, UsageError, message_of
 from xaibench.nn.devices import device_named
-from xaibench.progress import announce_if_slow
+from xaibench.progress import announce, announce_if_slow
 from xaibench.results.manifest import job_of_folder
 from xaibench.shapes import Float
 from xaibench.storage.artefacts import OK
 from xaibench.values import CellCounts, Sequences, evenly_spaced_rows
 
-from .ablation import ablation_tests, ablations
+from .ablation import RELEVANCE, ablation_tests, ablations, relevance_against_association
 from .association import associations_of
 from .attention import Examples, head_scores
 from .options import HeadOptions
+from .relevance import head_relevance
 from .tracks import TRUTH_TRACK, Track, require_different, track_named
 
 
@@ -38,6 +39,7 @@ class HeadTables:
     associations: pd.DataFrame
     ablations: pd.DataFrame
     ablation_tests: pd.DataFrame
+    relevance_tests: pd.DataFrame
     failures: tuple[str, ...]
 
 
@@ -116,11 +118,14 @@ def head_tables(models: Iterable[HeadModel], known: Known, options: HeadOptions)
         except (Missing, ModelError, NotApplicable) as error:
             failures.append(f"{each.described}: {message_of(error)}")
     whole = {name: _joined(parts) for name, parts in tables.items()}
-    compared = [
-        ablation_tests(part).assign(model=model)
-        for model, part in (whole["ablations"].groupby("model") if len(whole["ablations"]) else ())
-    ]
-    return HeadTables(whole["associations"], whole["ablations"], _joined(compared), tuple(failures))
+    ablated = whole["ablations"]
+    tests, of_relevance = (
+        _joined([test(part).assign(model=model) for model, part in ablated.groupby("model")])
+        if len(ablated)
+        else ablated
+        for test in (ablation_tests, relevance_against_association)
+    )
+    return HeadTables(whole["associations"], ablated, tests, of_relevance, tuple(failures))
 
 
 def _tables(
@@ -133,17 +138,16 @@ def _tables(
     associated = associations_of(scores, known.tracks, known.nuisance, of_genes=of_genes)
     yield "associations", associated
     if options.shares:
-        yield (
-            "ablations",
-            ablations(
-                classifier,
-                examples,
-                strengths(associated),
-                options.shares,
-                fill=options.fill,
-                draws=options.draws,
-            ),
+        of_relevance = _of_relevance(classifier, examples, associated)
+        ablated = ablations(
+            classifier,
+            examples,
+            {**strengths(associated), **of_relevance},
+            options.shares,
+            fill=options.fill,
+            draws=options.draws,
         )
+        yield "ablations", ablated
 
 
 def strengths(associated: pd.DataFrame) -> dict[str, Float]:
@@ -154,6 +158,20 @@ def strengths(associated: pd.DataFrame) -> dict[str, Float]:
         for track, part in associated.groupby("track", sort=False)
     }
     return {track: table for track, table in tables.items() if np.isfinite(table).any()}
+
+
+def _of_relevance(
+    classifier: Any, examples: Examples, associated: pd.DataFrame
+) -> dict[str, Float]:
+    """The mean relevance of each head ``(layer, head)``; nothing, with a line that says why, where
+    AttnLRP does not apply."""
+    heads = int(associated["head"].max()) + 1
+    try:
+        relevance = head_relevance(classifier, examples.codes, heads=heads)
+    except NotApplicable as error:
+        announce(f"no heads are chosen by relevance: {message_of(error)}")
+        return {}
+    return {RELEVANCE: relevance.mean(axis=0)}
 
 
 def _classifier(work: Work, trained: TrainedModel) -> Any:

@@ -125,11 +125,10 @@ def _scores(
     pooled: int | None,
 ) -> Float:
     """``(layer, head, S)`` of one sequence of a batch."""
-    weights, worth = (None if each is None else each[place] for each in measured)
-    if weights is None:
-        return worth[..., inside].astype(np.float64)
-    scores = _received(weights, inside, received, pooled)
-    return scores if worth is None else scores * worth[..., inside]
+    scores: Float = np.ones(())
+    if measured.weights is not None:
+        scores = _received(measured.weights[place], inside, received, pooled)
+    return scores if measured.worth is None else scores * measured.worth[place][..., inside]
 
 
 def _of_nucleotides(codes: Codes) -> TokenSpans:

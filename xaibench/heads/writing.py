@@ -17,12 +17,14 @@ from .summary import heads_of, named_head, sentence
 
 
 def written_tables(tables: HeadTables, folder: Path) -> Iterator[Path]:
-    """Write ``heads.csv``; with ablations ``ablations.csv`` and ``ablation_tests.csv`` too."""
+    """Write ``heads.csv``; with ablations ``ablations.csv``, ``ablation_tests.csv`` and
+    ``relevance_tests.csv`` too."""
     folder.mkdir(parents=True, exist_ok=True)
     parts = {
         "heads.csv": tables.associations,
         "ablations.csv": tables.ablations,
         "ablation_tests.csv": tables.ablation_tests,
+        "relevance_tests.csv": tables.relevance_tests,
     }
     for name, table in parts.items():
         if len(table):

@@ -131,7 +131,7 @@ def heads_apart(side_by_side: Tensor, count: int) -> Tensor:
             f"output_projections: expected inputs of {count} heads side by side, got {channels} "
             "channels"
         )
-    return side_by_side.unflatten(-1, (count, -1))
+    return side_by_side.reshape(*side_by_side.shape[:-1], count, -1)
 
 
 def _replacing(numbers: list[int], count: int, mean: Tensor | None) -> Any:
