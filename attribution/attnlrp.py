@@ -320,7 +320,7 @@ def _relevance_of(
     return dict(zip(tensors, relevance, strict=True))
 
 
-def entering(
+def entering_by_operation(
     model: Any, inputs: Tensor, target: Tensor, modules: Sequence[nn.Module]
 ) -> list[tuple[Tensor, Tensor]]:
     """What enters each of these modules, and its gradient under the rules of AttnLRP: their product

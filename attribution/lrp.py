@@ -28,7 +28,7 @@ from xaibench.nn.view import ExplainedView
 from xaibench.protocols import method
 from xaibench.values import Attribution
 
-from .attnlrp import entering, lrp_by_operation
+from .attnlrp import entering_by_operation, lrp_by_operation
 from .graph import has_parts, on_the_way
 from .linear_maps import unruled, without_rule
 from .lrp_hooks import LinearFunctions, hook_refusal, hook_rule
@@ -190,7 +190,7 @@ def _layers_without_rule(model: nn.Module) -> list[str]:
 
 
 lrp.layers_without_rule = _layers_without_rule  # type: ignore[attr-defined]
-lrp.entering = entering  # type: ignore[attr-defined]
+lrp.entering = entering_by_operation  # type: ignore[attr-defined]
 
 
 def _refuse_linear_maps_outside(propagation: Propagation, explained: Tensor) -> None:

@@ -137,11 +137,11 @@ class LanguageModel(nn.Module):
 
     def _of_layers(self, ends: tuple[str, ...], what: str) -> list[nn.Module]:
         """The module of each layer whose name ends so; NotApplicable where there is not one."""
-        found = [each for name, each in self.network.named_modules() if name.endswith(ends)]
-        if len(found) != self.network.config.num_hidden_layers:
+        named = [each for name, each in self.network.named_modules() if name.endswith(ends)]
+        if len(named) != self.network.config.num_hidden_layers:
             kind = self.network.config.model_type
             raise NotApplicable(f"{kind}: it is not known which modules {what}")
-        return found
+        return named
 
     def as_named(self, state: StateDict, name: str) -> StateDict:
         """Weights of a file as transformers or this class writes them, under the names of this

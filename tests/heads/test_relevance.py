@@ -9,15 +9,16 @@ from torch import nn
 from xaibench.dna.encoding import to_codes
 from xaibench.errors import ModelError, NotApplicable
 from xaibench.heads.attention import head_scores
-from xaibench.heads.relevance import head_relevance, relevance_of_sites
+from xaibench.heads.relevance import relevance_of_heads, relevance_of_sites
 from xaibench.models.dnabert2 import DNABert2
 from xaibench.models.families import dnabert, mistral_dna, nucleotide_transformer
 from xaibench.models.transformer import Transformer
-from xaibench.nn.heads import AttentionHead, value_norms, values_of, without_heads
+from xaibench.nn.heads import AttentionHead, head_values, value_norms, without_heads
 from xaibench.nn.inference import logits
 from xaibench.nn.layers import one_hot
 from xaibench.nn.sites import commonest
 from xaibench.nn.view import encoded
+from xaibench.values import Sequences
 
 SIZES = {"width": 12, "layers": 2, "hidden": 8}
 CODES = np.random.default_rng(0).integers(0, 4, (7, 30)).astype(np.uint8)
@@ -61,7 +62,7 @@ def test_the_values_of_a_model_are_what_its_heads_mix(model, codes):
     for handle in handles:
         handle.remove()
     with torch.no_grad():
-        mixed = model.attentions(inputs) @ values_of(model, inputs)
+        mixed = model.attentions(inputs) @ head_values(model, inputs)
     side_by_side = mixed.transpose(2, 3).flatten(3)
     torch.testing.assert_close(side_by_side, torch.stack(entered, 1), atol=1e-5, rtol=1e-4)
 
@@ -69,7 +70,7 @@ def test_the_values_of_a_model_are_what_its_heads_mix(model, codes):
 def test_a_norm_is_that_of_a_head_alone_behind_the_projection(model, codes):
     """The slow way: everything is masked out but the value of one head at one site."""
     inputs = encoded(model, codes[:1])
-    norms, values = value_norms(model, inputs), values_of(model, inputs)
+    norms, values = value_norms(model, inputs), head_values(model, inputs)
     layer, head, site = 1, 2, 3
     projection = model.output_projections()[layer]
     alone = torch.zeros(1, 12)
@@ -81,10 +82,14 @@ def test_a_norm_is_that_of_a_head_alone_behind_the_projection(model, codes):
 
 def test_scores_by_norm_are_the_mean_attention_times_it(model, codes):
     norms = value_norms(model, encoded(model, codes[:1]))[0]
-    (mean,) = head_scores(model, codes[:1], received="mean")
-    (scored,) = head_scores(model, codes[:1], received="value_norm")
+    (mean,) = head_scores(model, examples_of(codes[:1]), received="mean")
+    (scored,) = head_scores(model, examples_of(codes[:1]), received="value_norm")
     covered = np.isin(np.arange(norms.shape[2]), np.flatnonzero(_inside(model, codes[:1])))
     np.testing.assert_allclose(scored.scores, mean.scores * norms[..., covered].numpy(), rtol=1e-5)
+
+
+def examples_of(codes):
+    return Sequences(codes, np.zeros(len(codes), np.int64), ("s",) * len(codes), ("a", "b"))
 
 
 def _inside(model, codes):
@@ -99,7 +104,7 @@ def test_the_relevance_of_sites_sums_to_that_of_the_head(model, codes):
     with torch.no_grad():
         weights = model.attentions(inputs)
     of_sites = relevance_of_sites(model, inputs, weights).sum(3)
-    whole = head_relevance(model, codes, heads=3)
+    whole = relevance_of_heads(model, codes, heads=3)
     assert whole.shape == (len(codes), 2, 3)
     assert np.abs(whole).max() > 1e-4
     np.testing.assert_allclose(of_sites.numpy(), whole, rtol=1e-3, atol=1e-6)
@@ -139,7 +144,7 @@ def test_the_relevance_of_a_head_is_what_its_loss_takes_where_all_is_linear():
     intact = logits(model, CODES)
     target = intact.argmax(1)
     rows = np.arange(len(CODES))
-    relevance = head_relevance(model, CODES, heads=3)
+    relevance = relevance_of_heads(model, CODES, heads=3)
     for head in range(3):
         with without_heads(model, [AttentionHead(0, head)], count=3):
             lost = logits(model, CODES)
@@ -150,7 +155,7 @@ def test_the_relevance_of_a_head_is_what_its_loss_takes_where_all_is_linear():
 def test_a_model_that_does_not_show_what_is_asked_for_says_so():
     codes = to_codes(["ACGTAC"])
     with pytest.raises(ModelError, match="expected inputs of 5 heads side by side, got 12"):
-        head_relevance(Linear().eval(), codes, heads=5)
+        relevance_of_heads(Linear().eval(), codes, heads=5)
     with pytest.raises(NotApplicable, match=r"what its heads mix: expected values\(inputs\)"):
         value_norms(nn.Identity(), one_hot(torch.from_numpy(codes)))
 
@@ -161,4 +166,4 @@ def test_a_module_that_runs_twice_has_no_one_relevance():
             return super().forward(inputs) + super().forward(inputs)
 
     with pytest.raises(NotApplicable, match="expected each Linear of a layer to run once, got 2"):
-        head_relevance(Twice().eval(), CODES, heads=3)
+        relevance_of_heads(Twice().eval(), CODES, heads=3)

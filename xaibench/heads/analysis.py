@@ -27,7 +27,7 @@ from .ablation import RELEVANCE, ablation_tests, ablations, relevance_against_as
 from .association import associations_of
 from .attention import Examples, head_scores
 from .options import HeadOptions
-from .relevance import head_relevance
+from .relevance import relevance_of_heads
 from .tracks import TRUTH_TRACK, Track, require_different, track_named
 
 
@@ -167,7 +167,7 @@ def _of_relevance(
     AttnLRP does not apply."""
     heads = int(associated["head"].max()) + 1
     try:
-        relevance = head_relevance(classifier, examples.codes, heads=heads)
+        relevance = relevance_of_heads(classifier, examples.codes, heads=heads)
     except NotApplicable as error:
         announce(f"no heads are chosen by relevance: {message_of(error)}")
         return {}

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xaibench.nn.heads import heads_apart, output_projections, values_of
+from xaibench.nn.heads import head_values, heads_apart, output_projections
 from xaibench.nn.inference import device_of, explained_rows
 from xaibench.nn.restore import explainable
 from xaibench.nn.sites import buckets
@@ -28,7 +28,7 @@ class HeadOutputs(NamedTuple):
     gradients: Tensor
 
 
-def head_relevance(model: Any, codes: Codes, *, heads: int) -> Float:
+def relevance_of_heads(model: Any, codes: Codes, *, heads: int) -> Float:
     """``(N, layer, head)``: the relevance of what each head puts out, for the class that the model
     predicts of the sequence, in its logits; positive where it speaks for it.
 
@@ -61,7 +61,7 @@ def relevance_of_sites(model: Any, inputs: Tensor, weights: Tensor) -> Tensor:
     """
     outputs = head_outputs(model, inputs, heads=weights.shape[2])
     received = weights.transpose(3, 4) @ outputs.gradients
-    relevance: Tensor = (received * values_of(model, inputs)).sum(4)
+    relevance: Tensor = (received * head_values(model, inputs)).sum(4)
     return relevance
 
 

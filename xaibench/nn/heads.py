@@ -66,7 +66,7 @@ def head_means(model: Any, codes: Codes) -> list[Tensor]:
     return [(sums[layer] / sites).float() for layer in sorted(sums)]
 
 
-def values_of(model: Any, inputs: Tensor) -> Tensor:
+def head_values(model: Any, inputs: Tensor) -> Tensor:
     """``(N, layer, head, S, width)``: what the heads mix; NotApplicable where the model does not
     show it."""
     if not isinstance(model, HasValues):
@@ -82,7 +82,7 @@ def values_of(model: Any, inputs: Tensor) -> Tensor:
 def value_norms(model: Any, inputs: Tensor) -> Tensor:
     """``(N, layer, head, S)``: the length of what each site gives to a head, as the output
     projection hands it on, ``|f(x_j)|`` (*Kobayashi et al. 2020*)."""
-    layers = zip(values_of(model, inputs).unbind(1), output_projections(model), strict=True)
+    layers = zip(head_values(model, inputs).unbind(1), output_projections(model), strict=True)
     with evaluating(model):
         norms = [_norms(values, projection) for values, projection in layers]
     return torch.stack(norms, dim=1)
