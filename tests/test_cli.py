@@ -1,5 +1,6 @@
 """The words that a person types, and what comes back: text, exit code, no traceback."""
 
+import json
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ import time
 import pytest
 from elsewhere import Elsewhere
 
+from xaibench.cli.application import app, data
 from xaibench.errors import UsageError
 from xaibench.storage.lock import alone
 
@@ -290,3 +292,92 @@ def test_a_device_is_where_all_is_computed(call, plan, tmp_path):
     assert code == 0
     environment = (tmp_path / "runs" / "small" / "environment.json").read_text()
     assert '"device": "cpu"' in environment
+
+
+# What comes before a run and after it
+
+
+@pytest.mark.parametrize("page", ["index.html", "report.html", "explanations.html"])
+def test_open_prints_the_page_and_opens_it_where_there_is_a_display(
+    call, tmp_path, monkeypatch, page
+):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / page).write_text("<p>a page</p>")
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert call("open", tmp_path) == (0, f"{tmp_path / page}\n", "")
+    assert opened == []
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert call("open", tmp_path)[0] == 0
+    assert opened == [(tmp_path / page).as_uri()]
+
+
+def test_of_a_series_the_page_over_all_runs_is_opened(call, tmp_path, monkeypatch):
+    monkeypatch.setattr("webbrowser.open", lambda _: None)
+    for page in ("report.html", "index.html"):
+        (tmp_path / page).touch()
+    assert call("open", tmp_path)[1] == f"{tmp_path / 'index.html'}\n"
+
+
+def test_where_there_is_no_page_the_command_that_writes_one_is_named(call, tmp_path):
+    code, _, err = call("open", tmp_path)
+    assert code == 2
+    assert f"`xaibench report {tmp_path}` writes it" in err
+
+
+def test_a_list_as_json_holds_what_the_text_does(call):
+    listed = json.loads(call("list", "operators", "--json")[1])["operators"]
+    text = call("list", "operators")[1]
+    assert listed["n"] in text
+    assert len(listed) == len(text.splitlines())
+    assert "metrics" in json.loads(call("list", "--json")[1])
+
+
+def test_the_contract_as_json_holds_what_the_text_does(call, tmp_path):
+    source = tmp_path / "flat.py"
+    source.write_text("def flat(model, inputs, target):\n    return inputs[:, 0] * 0\n")
+    code, out, err = call("check", "flat", "--plugin", source, "--json")
+    assert code == 1
+    broken = [each["name"] for each in json.loads(out) if each["held"] is False]
+    assert err == "".join(f"failed: {name}\n" for name in broken)
+
+
+COMMANDS = [
+    *(each.name or each.callback.__name__ for each in app.registered_commands),
+    *(f"data {each.name or each.callback.__name__}" for each in data.registered_commands),
+]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_an_example_and_takes_quiet_and_verbose(call, name):
+    name = name.replace("_", "-")
+    out = call(*name.split(), "--help")[1]
+    assert f"Example: xaibench {name}" in " ".join(out.split())
+    assert "-q, --quiet" in out
+    assert "-v, --verbose" in out
+
+
+def test_quiet_leaves_results_and_verbose_adds_epochs_and_tracebacks(call, plan, tmp_path):
+    (tmp_path / "own.py").write_text("def careless(model, inputs, target):\n    return 1 / 0\n")
+    changes = ("--set", "attribution={careless: {}}", "--set", "seeds=[0]", "--plugin", "own.py")
+    code, out, err = call("run", plan, "--jobs", 1, "--verbose", *changes)
+    assert code == 1
+    assert "epoch 1 of 1: steps 1, train_loss" in err
+    assert "own.py" in err.partition("Traceback")[2]
+    code, out, err = call("run", plan, "--jobs", 1, "--quiet", "-o", "again", *changes)
+    assert (code, out.splitlines()[-1]) == (1, "again/report.html")
+    assert {line.partition(":")[0] for line in err.splitlines()} == {"failed"}
+
+
+@pytest.mark.parametrize(
+    ("words", "place", "completed"),
+    [("xaibench com", 1, ["compare"]), ("xaibench run --lim", 2, ["--limit"])],
+)
+def test_a_shell_completes_commands_and_options(call, monkeypatch, words, place, completed):
+    asked = {"_XAIBENCH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(place)}
+    for name, value in asked.items():
+        monkeypatch.setenv(name, value)
+    code, out, err = call()
+    assert (code, out.split(), err) == (0, completed, "")

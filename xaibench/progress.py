@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Timer
@@ -12,6 +14,36 @@ from xaibench.terminal import echo, is_silent, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
+
+
+VERBOSITY = "XAIBENCH_VERBOSITY"
+"""The environment variable that says how much is written, for child processes too."""
+
+QUIET, VERBOSE = "quiet", "verbose"
+
+
+@contextmanager
+def verbosity(level: str) -> Iterator[None]:
+    """Within, results and failures alone are written (``quiet``), or epochs and tracebacks too
+    (``verbose``)."""
+    before = os.environ.get(VERBOSITY)
+    os.environ[VERBOSITY] = level
+    try:
+        yield
+    finally:
+        os.environ.pop(VERBOSITY)
+        if before is not None:
+            os.environ[VERBOSITY] = before
+
+
+def _is(level: str) -> bool:
+    return os.environ.get(VERBOSITY) == level
+
+
+def announce_traceback(error: BaseException) -> None:
+    """Where an error of a plug-in came from, where somebody asked for it (``verbose``)."""
+    if _is(VERBOSE):
+        echo("".join(traceback.format_exception(error)).rstrip(), err=True)
 
 
 class Progress(Protocol):
@@ -31,10 +63,11 @@ class Lines:
 
     def done(self, task: str, seconds: float) -> None:
         self.finished += 1
-        echo(f"[{self.finished}/{self.total}] {task}: {seconds:.1f} s", err=True)
+        announce_line(f"[{self.finished}/{self.total}] {task}: {seconds:.1f} s")
 
     def epoch(self, epoch: int, epochs: int, row: dict[str, float]) -> None:
-        pass
+        if _is(VERBOSE):
+            echo(f"  epoch {epoch} of {epochs}: {_row_text(row)}", err=True)
 
 
 class Terminal:
@@ -50,15 +83,23 @@ class Terminal:
         self.bars.update(self.tasks, advance=1, note=visible(f"{task}: {seconds:.1f} s"))
 
     def epoch(self, epoch: int, epochs: int, row: dict[str, float]) -> None:
-        note = ", ".join(f"{name} {value:.3g}" for name, value in row.items() if name != "epoch")
-        self.bars.update(
-            self.epochs, visible=True, completed=epoch, total=epochs, note=visible(note)
-        )
+        note = visible(_row_text(row))
+        self.bars.update(self.epochs, visible=True, completed=epoch, total=epochs, note=note)
+
+
+def _row_text(row: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.3g}" for name, value in row.items() if name != "epoch")
 
 
 def announce(message: str) -> None:
     """Print what a user must know before anything runs, or what a run does between tasks."""
-    echo(f"xaibench: {message}", err=True)
+    announce_line(f"xaibench: {message}")
+
+
+def announce_line(line: str) -> None:
+    """Print a line about the way to a result, unless that is not to be written (``quiet``)."""
+    if not _is(QUIET):
+        echo(line, err=True)
 
 
 SECONDS_OF_SILENCE = 3.0
@@ -84,7 +125,7 @@ def progress_of(total: int) -> Iterator[Progress]:
     from rich.progress import Progress as Bars
 
     console = Console(stderr=True)
-    if is_silent() or not console.is_terminal:
+    if is_silent() or _is(QUIET) or not console.is_terminal:
         yield Lines(total)
         return
     columns: tuple[Any, ...] = (
@@ -112,7 +153,7 @@ def fetching(name: str) -> Iterator[Fetching]:
     from rich.progress import Progress as Bars
 
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if _is(QUIET) or not console.is_terminal:
         last_line = -float("inf")
 
         def line(done: int, total: int | None, what: str) -> None:
@@ -120,7 +161,7 @@ def fetching(name: str) -> Iterator[Fetching]:
             if monotonic() - last_line > SECONDS_BETWEEN_LINES:
                 last_line = monotonic()
                 of = "" if total is None else f" of {total:,}"
-                echo(f"{name}: {done:,}{of} {what}", err=True)
+                announce_line(f"{name}: {done:,}{of} {what}")
 
         yield line
         return

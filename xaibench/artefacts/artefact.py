@@ -17,6 +17,7 @@ from xaibench.errors import NotApplicable, UsageError, described, message_of
 from xaibench.plan.schema import Use
 from xaibench.plugins.harness_options import identifying_options
 from xaibench.plugins.registry import load as plugin_of
+from xaibench.progress import announce_traceback
 from xaibench.shapes import Codes
 from xaibench.storage.artefacts import FAILED, NOT_APPLICABLE, OK, Spec, Store, key
 
@@ -193,6 +194,8 @@ def save_files(work: Work, spec: Spec, files: Files) -> None:
 def save_failure(work: Work, spec: Spec, error: Exception) -> None:
     """Store the reason why there is no artefact; the next run tries a failure again."""
     status = NOT_APPLICABLE if isinstance(error, NotApplicable) else FAILED
+    if status == FAILED:
+        announce_traceback(error)
     reason = message_of(error) if status == NOT_APPLICABLE else described(error)
     work.store.keep(spec, lambda _: None, status=status, reason=reason)
 

@@ -1,14 +1,18 @@
-"""The commands in the order of the help."""
+"""The commands in the order of the help, each with an example and the options that all take."""
 
 from collections.abc import Callable
-from inspect import getdoc
+from contextlib import nullcontext
+from functools import wraps
+from inspect import Parameter, getdoc, signature
 from typing import Annotated, Any
 
 import typer
 
 from xaibench import __version__
+from xaibench.progress import QUIET, VERBOSE, verbosity
 from xaibench.terminal import echo
 
+from .begin import doctor, init, open_
 from .data import audit, fetch, list_sets
 from .explain import explain
 from .heads import attention_heads
@@ -18,10 +22,10 @@ from .reports import compare, report
 from .run import run
 
 app = typer.Typer(
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Which explanation of a DNA network to trust: train, explain, measure, report.",
+    epilog="Example: xaibench run demo",
 )
 
 data = typer.Typer(
@@ -30,24 +34,58 @@ data = typer.Typer(
 app.add_typer(data, name="data")
 
 
-def _add(commands: typer.Typer, function: Callable[..., Any], name: str | None = None) -> None:
+_Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Write results and failures alone.")]
+_Verbose = Annotated[
+    bool, typer.Option("-v", "--verbose", help="Write epochs, and tracebacks of plug-ins, too.")
+]
+
+
+def _as_loud_as_asked(function: Callable[..., None]) -> Callable[..., None]:
+    """The function of a command with the two options that all of them take."""
+
+    @wraps(function)
+    def called(*, quiet: bool, verbose: bool, **given: Any) -> None:
+        level = QUIET if quiet else VERBOSE if verbose else ""
+        with verbosity(level) if level else nullcontext():
+            function(**given)
+
+    options = {"quiet": _Quiet, "verbose": _Verbose}
+    own = signature(function)
+    both = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=False, annotation=hint)
+        for name, hint in options.items()
+    ]
+    called.__signature__ = own.replace(parameters=[*own.parameters.values(), *both])  # type: ignore[attr-defined]  # what typer reads
+    called.__annotations__ = {**function.__annotations__, **options}
+    return called
+
+
+def _add(
+    commands: typer.Typer, function: Callable[..., None], name: str | None = None, *, example: str
+) -> None:
     # typer would cut what a list of commands says of one in the middle of a sentence
-    commands.command(name, short_help=getdoc(function))(function)
+    added = commands.command(
+        name, short_help=getdoc(function), epilog=f"Example: xaibench {example}"
+    )
+    added(_as_loud_as_asked(function))
 
 
-_add(app, run)
-_add(app, explain)
-_add(app, attention_heads, "heads")
-_add(app, report)
-_add(app, compare)
-_add(app, list_, "list")
-_add(app, check)
-_add(app, check_model)
-_add(app, pretrain)
+_add(app, init, example="init peaks.csv")
+_add(app, doctor, example="doctor --json")
+_add(app, run, example="run peaks.yaml --dry-run")
+_add(app, open_, "open", example="open runs/demo")
+_add(app, explain, example="explain runs/demo --method deeplift --format modisco")
+_add(app, attention_heads, "heads", example="heads runs/demo --track gc --ablate 10")
+_add(app, report, example="report runs/demo --format latex")
+_add(app, compare, example="compare runs/demo runs/other --fail-if-drop deletion:deeplift:0.02")
+_add(app, list_, "list", example="list attribution")
+_add(app, check, example="check my_method --plugin my_method.py")
+_add(app, check_model, example="check-model Net --plugin my_model.py --weights fold0.pt")
+_add(app, pretrain, example="pretrain train.fa --tokenizer tokenizer.json -o pretrained")
 
-_add(data, list_sets, "list")
-_add(data, fetch)
-_add(data, audit)
+_add(data, list_sets, "list", example="data list")
+_add(data, fetch, example="data fetch human_enhancers_cohn")
+_add(data, audit, example="data audit peaks.csv --set label=class")
 
 
 def _print_version(requested: bool) -> None:

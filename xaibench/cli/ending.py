@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
+from traceback import walk_tb
 from typing import NoReturn
 
 import typer
@@ -69,7 +70,7 @@ def _code() -> int:
     """Run the command of this call; what a user can fix is one line."""
     try:
         with _ends_in_order():
-            code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+            code = app(sys.argv[1:] or ["--help"], prog_name="xaibench", standalone_mode=False)
     except UsageError as error:
         return _print_mistake(error, error.code)
     except Escaped as error:
@@ -86,11 +87,19 @@ def _code() -> int:
         code = _STOPPED
     except Terminated:
         code = _TERMINATED
-    except SystemExit as ended:  # typer never raises it here
+    except SystemExit as ended:
+        if _is_typers(ended):  # a shell was answered
+            return int(ended.code or 0)
         return _print_mistake(f"a plug-in ended the process ({described(ended)})")
     if code in (_STOPPED, _TERMINATED):  # some versions of typer answer where a key interrupts
         echo("xaibench: stopped; the same command goes on where it was", err=True)
     return int(code or 0)
+
+
+def _is_typers(ended: SystemExit) -> bool:
+    """Whether typer raised it, which it does for the completion of a shell alone."""
+    *_, (frame, _) = walk_tb(ended.__traceback__)
+    return str(frame.f_globals["__name__"]).startswith("typer.")
 
 
 def _of_the_system(error: OSError) -> str:

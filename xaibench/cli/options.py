@@ -1,5 +1,6 @@
-"""What several commands share: an option, and how one ends that could not do all."""
+"""What several commands share: options, JSON, and how one ends that could not do all."""
 
+import json
 from typing import Annotated
 
 import typer
@@ -10,6 +11,13 @@ Plugins = Annotated[
     list[str] | None,
     typer.Option("--plugin", help="A file or module whose functions are plug-ins. Repeatable."),
 ]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+
+
+def echo_json(content: object) -> None:
+    """Print a value as JSON."""
+    echo(json.dumps(content, indent=2))
 
 
 def fail(failures: list[str]) -> None:

@@ -8,7 +8,7 @@ import typer
 from xaibench.plugins.registry import PLUGIN_KINDS
 from xaibench.terminal import echo
 
-from .options import Plugins, fail
+from .options import AsJson, Plugins, echo_json, fail
 
 
 def list_(
@@ -16,18 +16,23 @@ def list_(
         str | None, typer.Argument(help=f"One kind only: {', '.join(PLUGIN_KINDS)} or presets.")
     ] = None,
     plugins: Plugins = None,
+    as_json: AsJson = False,
 ) -> None:
     """What is available, one line each."""
     from xaibench.plan.listing import LISTED, described_plugins
+    from xaibench.terminal import aligned_rows
 
+    kinds = [kind] if kind else LISTED
+    described = {each: described_plugins(each, tuple(plugins or ())) for each in kinds}
+    if as_json:
+        echo_json(described)
+        return
+    listed = {each: aligned_rows([*rows.items()], "<<") for each, rows in described.items()}
     if kind:
-        listed = [described_plugins(kind, tuple(plugins or ()))]
-    else:
-        listed = [
-            [each, *(f"  {line}" for line in described_plugins(each, tuple(plugins or ())))]
-            for each in LISTED
-        ]
-    echo("\n\n".join("\n".join(each) for each in listed))
+        echo("\n".join(listed[kind]))
+        return
+    indented = ([each, *(f"  {line}" for line in lines)] for each, lines in listed.items())
+    echo("\n\n".join("\n".join(lines) for lines in indented))
 
 
 def check(
@@ -37,13 +42,16 @@ def check(
         typer.Option("--set", help="key=value, an option of the method. Repeatable."),
     ] = None,
     plugins: Plugins = None,
+    as_json: AsJson = False,
 ) -> None:
     """The contract of a method, on small models with known answers; exit code 1 if it is broken."""
     from xaibench.testing.contract import check_by_name, describe_checks
 
     checks = check_by_name(name, changes=changes or (), plugins=tuple(plugins or ()))
-    for line in describe_checks(checks):
-        echo(line)
+    if as_json:
+        echo_json([each._asdict() for each in checks])
+    else:
+        echo("\n".join(describe_checks(checks)))
     fail([check.name for check in checks if check.held is False])
 
 

@@ -41,23 +41,38 @@ def splits_named(
 
 def _use(word: str, *, changes: Iterable[str], plugins: tuple[str, ...]) -> tuple[Use, int, str]:
     """The dataset, the data seed, and the plan that paths are relative to."""
-    of_dataset = tuple(f"dataset.{change}" for change in changes)
-    is_preset = word in presets() and word not in available("datasets")
-    if is_preset or Path(word).suffix in _PLANS:
+    if is_plan(word):
+        of_dataset = tuple(f"dataset.{change}" for change in changes)
         plan = read_plan(word, changes=of_dataset, plugins=plugins)
         return plan.dataset, plan.data_seed, word
+    written = dataset_written(word, changes=changes)
+    name = written.pop("name")
+    options = resolve(load("datasets", name, plugins), written, where="dataset")
+    return Use(use=name, options=options), 0, ""
+
+
+def is_plan(word: str) -> bool:
+    """Whether it names a plan, in a file or a preset, and not what one would say under
+    ``dataset``."""
+    is_preset = word in presets() and word not in available("datasets")
+    return is_preset or Path(word).suffix in _PLANS
+
+
+def dataset_written(word: str, *, changes: Iterable[str] = ()) -> dict[str, Any]:
+    """What a plan would say under ``dataset`` of a set of genomic-benchmarks, a dataset plug-in, a
+    file or a folder: its name and the options that are not left at their defaults."""
     given: dict[str, Any] = {"dataset": _dataset_options(word)}
-    for change in of_dataset:
-        assign(given, change)
-    name = given["dataset"].pop("name")
+    for change in changes:
+        assign(given, f"dataset.{change}")
+    written: dict[str, Any] = given["dataset"]
+    name = written["name"]
     if not isinstance(name, str):
         raise UsageError(f"--set name={name}: expected the name of a dataset, got {name!r}")
-    if name == "file" and "genome" in given["dataset"]:
-        name = "intervals"
-    if name == "intervals" and "path" in given["dataset"] and "genome" not in given["dataset"]:
+    if name == "file" and "genome" in written:
+        written["name"] = "intervals"
+    if name == "intervals" and "path" in written and "genome" not in written:
         raise UsageError(f"{word}: holds intervals, expected their genome: --set genome=FILE")
-    options = resolve(load("datasets", name, plugins), given["dataset"], where="dataset")
-    return Use(use=name, options=options), 0, ""
+    return written
 
 
 def audited(

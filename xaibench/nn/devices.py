@@ -36,7 +36,7 @@ def device_named(name: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError):
         pass
     raise UsageError(
-        f"device: torch has no {name!r} on this machine, which has {', '.join(_there())}; "
+        f"device: torch has no {name!r} on this machine, which has {', '.join(devices_here())}; "
         "name one of these"
     )
 
@@ -59,7 +59,7 @@ def _types() -> list[str]:
     return ["cpu", *(kind for kind, backend in every.items() if backend.is_available())]
 
 
-def _there() -> list[str]:
+def devices_here() -> list[str]:
     """Every device of this machine, described."""
     names = []
     for kind in _types():

@@ -7,7 +7,6 @@ from importlib.resources import files
 from xaibench.errors import UsageError
 from xaibench.plugins.registry import PLUGIN_KINDS, available, load, members, nearest
 from xaibench.plugins.signatures import fits
-from xaibench.terminal import aligned_rows
 
 from .paths import presets
 
@@ -15,8 +14,8 @@ LISTED = (*PLUGIN_KINDS, "presets")
 """What can be listed."""
 
 
-def described_plugins(kind: str, plugins: tuple[str, ...] = ()) -> list[str]:
-    """One line per plug-in (or preset): its name and the first sentence of its docstring.
+def described_plugins(kind: str, plugins: tuple[str, ...] = ()) -> dict[str, str]:
+    """By the name of each plug-in (or preset) the first sentence of its docstring.
 
     A given file does not say what its functions are: those are listed that could be of the kind.
     UsageError for a kind that there is not.
@@ -24,17 +23,11 @@ def described_plugins(kind: str, plugins: tuple[str, ...] = ()) -> list[str]:
     if kind not in LISTED:
         raise UsageError(f"no list of {kind!r}; {nearest(kind, [*LISTED])}")
     if kind == "presets":
-        described = {name: _comment(name) for name in presets()}
-    else:
-        given = [
-            name
-            for source in plugins
-            for name, plugin in members(kind, source).items()
-            if fits(plugin)
-        ]
-        names = [*available(kind), *given]
-        described = {name: _described(kind, name, plugins) for name in names}
-    return aligned_rows(list(described.items()), "<<")
+        return {name: _comment(name) for name in presets()}
+    given = [
+        name for source in plugins for name, plugin in members(kind, source).items() if fits(plugin)
+    ]
+    return {name: _described(kind, name, plugins) for name in [*available(kind), *given]}
 
 
 def _described(kind: str, name: str, plugins: tuple[str, ...]) -> str:

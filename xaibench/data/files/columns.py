@@ -63,15 +63,15 @@ def with_plain_names(
     return table.rename(columns=plain)
 
 
-def unread_splits(table: pd.DataFrame) -> dict[str, str]:
-    """A column that holds train and test, of a table whose splits are read from none."""
-    for name in table:
+def unread_split(table: pd.DataFrame) -> str | None:
+    """The column that holds train and test, of a table whose splits are read from none."""
+    for name in map(str, table.columns):
         if _split_named(table[name].iloc[0]) is None:  # sequences, say, of which there may be many
             continue
         kinds = table[name].map(_split_named)
         if not kinds.isna().any() and {"train", "test"} <= {*kinds}:
-            return {f"column {name!r}": "holds splits and is not read (option split)"}
-    return {}
+            return name
+    return None
 
 
 def _split_named(word: str) -> str | None:

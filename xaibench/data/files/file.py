@@ -27,7 +27,7 @@ from .columns import (
     require_filled,
     require_known,
     split_by_column,
-    unread_splits,
+    unread_split,
     with_plain_names,
 )
 from .folder_reading import LEFT_OUT, read_sequences, sequence_folder
@@ -126,7 +126,8 @@ def file(
         splits, how = split_by_column(sequences, table[columns.split], where), "split by the file"
     else:
         splits, how = _cut_test(sequences, test_fraction, data_seed, by=columns.group)
-        facts |= unread_splits(table)
+        if unread := unread_split(table):
+            facts[f"column {unread!r}"] = "holds splits and is not read (option split)"
     require_classes(splits, f"{labels or path}: column {columns.label!r}")
     if path.is_dir() and (left_out := sequence_folder(path).left_out):
         facts[LEFT_OUT] = shortened(", ".join(left_out))
