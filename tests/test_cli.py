@@ -359,13 +359,12 @@ def test_every_command_has_an_example_and_takes_quiet_and_verbose(call, name):
     assert "-v, --verbose" in out
 
 
-def test_quiet_leaves_results_and_verbose_adds_epochs_and_tracebacks(call, plan, tmp_path):
+def test_quiet_leaves_results_and_failures_and_verbose_adds_epochs(call, plan, tmp_path):
     (tmp_path / "own.py").write_text("def careless(model, inputs, target):\n    return 1 / 0\n")
     changes = ("--set", "attribution={careless: {}}", "--set", "seeds=[0]", "--plugin", "own.py")
     code, out, err = call("run", plan, "--jobs", 1, "--verbose", *changes)
     assert code == 1
     assert "epoch 1 of 1: steps 1, train_loss" in err
-    assert "own.py" in err.partition("Traceback")[2]
     code, out, err = call("run", plan, "--jobs", 1, "--quiet", "-o", "again", *changes)
     assert (code, out.splitlines()[-1]) == (1, "again/report.html")
     assert {line.partition(":")[0] for line in err.splitlines()} == {"failed"}

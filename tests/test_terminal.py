@@ -1,16 +1,21 @@
 """Whatever a plug-in, a key, a reader or the system does, the command line says one line."""
 
+import io
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from xaibench.artefacts.artefact import save_failure
 from xaibench.cli import main
 from xaibench.cli.ending import _ends_in_order
-from xaibench.errors import Interrupted
+from xaibench.errors import Interrupted, NotApplicable
+from xaibench.progress import QUIET, VERBOSE, progress_of, verbosity
 from xaibench.terminal import echo, lasting, silent, visible
 
 COMMAND = [sys.executable, "-m", "xaibench"]
@@ -211,3 +216,35 @@ def test_another_key_does_not_interrupt_what_the_first_one_ends():
     finally:
         signal.signal(signal.SIGINT, before)
     assert ended == ["processes"]
+
+
+@pytest.mark.parametrize("level", [QUIET, VERBOSE])
+def test_a_failure_shows_where_it_came_from_to_who_asks_for_it(capsys, level):
+    stored = []
+    store = SimpleNamespace(keep=lambda spec, write, **outcome: stored.append(outcome))
+    with verbosity(level):
+        try:
+            _ = 1 / 0
+        except ZeroDivisionError as error:
+            save_failure(SimpleNamespace(store=store), {}, error)
+        save_failure(SimpleNamespace(store=store), {}, NotApplicable("no layers"))
+    err = capsys.readouterr().err
+    assert ("test_terminal.py" in err) == (level == VERBOSE)
+    assert "no layers" not in err
+    assert [outcome["status"] for outcome in stored] == ["failed", "not applicable"]
+
+
+def test_a_bar_has_no_colour_where_none_is_asked_for(monkeypatch):
+    written = []
+    for colour in ("", "1"):
+        screen = io.StringIO()
+        monkeypatch.setattr(screen, "isatty", lambda: True, raising=False)
+        monkeypatch.setattr(sys, "stderr", screen)
+        monkeypatch.setenv("TERM", "xterm-256color")
+        monkeypatch.setenv("NO_COLOR", colour)
+        with progress_of(1) as progress:
+            progress.done("a task", 0.1)
+        written.append(screen.getvalue())
+    coloured = re.compile(r"\x1b\[[0-9;]*3[0-8]")
+    assert [bool(coloured.search(text)) for text in written] == [True, False]
+    assert "a task" in written[1]
