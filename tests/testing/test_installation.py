@@ -11,7 +11,7 @@ BROKEN = "xaibench_plugin_that_is_missing"
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(doctor, "SECONDS", 0)
+    monkeypatch.setattr(doctor, "MEASURED_SECONDS", 0)
 
 
 def test_versions_devices_folders_and_speed_are_those_of_here(quick, call, tmp_path, monkeypatch):

@@ -22,12 +22,12 @@ def doctor(
     """Versions, devices, plug-ins, data and speed here; exit code 1 if a plug-in is broken."""
     from xaibench.testing.installation import broken_plugins, describe_installation, installation
 
-    found = installation(speed=speed)
+    findings = installation(speed=speed)
     if as_json:
-        echo_json(found)
+        echo_json(findings)
     else:
-        echo("\n".join(describe_installation(found)))
-    fail(broken_plugins(found))
+        echo("\n".join(describe_installation(findings)))
+    fail(broken_plugins(findings))
 
 
 def init(
@@ -70,7 +70,7 @@ def init(
             file.write(draft.text)
     except FileExistsError:
         raise UsageError(f"{path}: is there already; remove it, or name another by -o") from None
-    echo(f"{path}: {draft.seen}")
+    echo(f"{path}: {draft.summary}")
     echo(f"next: {draft.command}")
 
 

@@ -24,7 +24,7 @@ from .files.folder_reading import read_sequences
 from .loading import load_splits
 from .resolving import dataset_written, is_plan
 
-SIZE = "quick"
+_SIZE = "quick"
 """The preset that a draft extends: to see that it runs."""
 
 _METHODS = ("integrated_gradients", "deeplift", "saliency", "input_x_gradient", "random")
@@ -44,10 +44,10 @@ class OwnModel(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """A plan as text, what was seen of the data in a sentence, and the command that runs it."""
+    """A plan as text, what the data are in a sentence, and the command that runs it."""
 
     text: str
-    seen: str
+    summary: str
     command: str
 
 
@@ -76,7 +76,7 @@ def drafted_plan(
     if model is not None:
         weights = weight_files([*model.weights], "", where="--weights")
         models = {model.name: {"weights": [*weights]} if weights else {}}
-    read_mapping({"extends": SIZE, "dataset": dataset, "models": models}, plugins=plugins)
+    read_mapping({"extends": _SIZE, "dataset": dataset, "models": models}, plugins=plugins)
     repeats = _repeats(splits)
     if repeats:
         dataset["deduplicated"] = True
@@ -137,8 +137,8 @@ def _repeats(splits: Splits) -> int:
 def _moved(given: str, folder: Path) -> str:
     """A path from here as a plan in ``folder`` names it; others are looked for where a plan
     looks."""
-    here = not Path(given).is_absolute() and os.path.exists(given)
-    return os.path.relpath(given, folder) if here else given
+    is_beside = not Path(given).is_absolute() and os.path.exists(given)
+    return os.path.relpath(given, folder) if is_beside else given
 
 
 def _moved_dataset(dataset: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def _size_lines() -> list[str]:
     return [
         "# How much: quick shows that it runs, standard is a result to show, thorough is for a",
         "# paper. Seeds, sequences, metrics and operators are those of the size.",
-        f"extends: {SIZE}",
+        f"extends: {_SIZE}",
     ]
 
 

@@ -26,7 +26,7 @@ from xaibench.nn.machine import machine
 from xaibench.plugins.registry import available, load
 from xaibench.terminal import aligned_rows
 
-SECONDS = 3.0
+MEASURED_SECONDS = 3.0
 """By the clock, that each of the three speeds is measured for at least."""
 
 _METHODS = ("saliency", "deeplift")
@@ -42,7 +42,7 @@ def installation(*, speed: bool = True) -> Findings:
     and their sizes in bytes; with ``speed`` sequences per second of the demo's CNN too, by the
     clock, which takes ten seconds."""
     known = machine()
-    found: Findings = {
+    findings: Findings = {
         "versions": {**known["versions"], "system": platform.platform()},
         "extras": _extras(),
         "machine": {
@@ -55,33 +55,35 @@ def installation(*, speed: bool = True) -> Findings:
         "plugins": list(_plugins()),
         "folders": _folders(),
     }
-    return {**found, "speed": _speed()} if speed else found
+    return {**findings, "speed": _speed()} if speed else findings
 
 
-def broken_plugins(found: Findings) -> list[str]:
+def broken_plugins(findings: Findings) -> list[str]:
     """A line for each plug-in that cannot be loaded."""
     return [
         f"{each['kind']} {each['name']}: {each['broken']}"
-        for each in found["plugins"]
+        for each in findings["plugins"]
         if each["broken"]
     ]
 
 
-def describe_installation(found: Findings) -> Iterator[str]:
+def describe_installation(findings: Findings) -> Iterator[str]:
     """The findings as lines of text."""
-    yield from _heading("versions", found["versions"])
+    yield from _heading("versions", findings["versions"])
     extras = {
         name: f"without {', '.join(absent)}: pip install 'xaibench[{name}]'" if absent else "whole"
-        for name, absent in found["extras"].items()
+        for name, absent in findings["extras"].items()
     }
     yield from _heading("extras", extras)
-    devices = ", ".join(found["machine"]["devices"])
-    yield from _heading("machine", {**found["machine"], "devices": devices})
-    yield from _heading("plug-ins", _plugin_counts(found["plugins"]))
-    folders = {name: _folder_text(each) for name, each in found["folders"].items()}
+    devices = ", ".join(findings["machine"]["devices"])
+    yield from _heading("machine", {**findings["machine"], "devices": devices})
+    yield from _heading("plug-ins", _plugin_counts(findings["plugins"]))
+    folders = {name: _folder_text(each) for name, each in findings["folders"].items()}
     yield from _heading("data and caches", folders)
-    if "speed" in found:
-        each = {name: f"{rate:,.0f} sequences per second" for name, rate in found["speed"].items()}
+    if "speed" in findings:
+        each = {
+            name: f"{rate:,.0f} sequences per second" for name, rate in findings["speed"].items()
+        }
         yield from _heading("speed of the demo's CNN, 200 nt, one thread", each)
 
 
@@ -177,11 +179,11 @@ def _size(file: Path) -> int:
         return 0
 
 
-def _folder_text(found: Findings) -> str:
-    if not found["folder"]:
+def _folder_text(findings: Findings) -> str:
+    if not findings["folder"]:
         return "not set: files of a plan are looked for beside it and here"
-    size = f"{found['bytes'] / 1e6:,.1f} MB" if found["there"] else "no such folder yet"
-    return f"{found['folder']}, {size}"
+    size = f"{findings['bytes'] / 1e6:,.1f} MB" if findings["there"] else "no such folder yet"
+    return f"{findings['folder']}, {size}"
 
 
 # Speed
@@ -233,7 +235,7 @@ def _rate(call: Callable[[], Any], sequences: int) -> float:
     """Sequences per second, after a call that warms up."""
     call()
     began, calls, seconds = perf_counter(), 0, 0.0
-    while not calls or seconds < SECONDS:
+    while not calls or seconds < MEASURED_SECONDS:
         call()
         calls, seconds = calls + 1, perf_counter() - began
     return calls * sequences / seconds
