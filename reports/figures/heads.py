@@ -20,9 +20,9 @@ def head_figures(associations: pd.DataFrame) -> dict[str, bytes]:
     """SVG, PDF and PNG of each track on each trained model, by the names of their files; the rows
     are those of ``heads.csv``."""
     files: dict[str, bytes] = {}
-    trained = associations.groupby(["model", "replicate", "track"], sort=False)
-    for number, ((model, replicate, track), rows) in enumerate(trained, start=1):
-        figure = head_map(rows, f"{track}: {model}, {replicate}")
+    trained = associations.groupby(["model", "state", "replicate", "track"], sort=False)
+    for number, ((model, state, replicate, track), rows) in enumerate(trained, start=1):
+        figure = head_map(rows, f"{track}: {model}, {state}, {replicate}")
         files |= {f"head_map_{number}.{kind}": each for kind, each in saved(figure).items()}
     return files
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 PAGE = (Path(__file__).parents[2] / "docs" / "heads.md").read_text()
 
@@ -26,7 +27,7 @@ def test_a_run_to_tables_pages_and_maps(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.yaml").write_text(PLAN)
     assert call("run", "mine.yaml", "--jobs", 1)[0] == 0
-    (command,) = re.findall(r"^xaibench (heads .*)$", PAGE, flags=re.MULTILINE)
+    (command,) = re.findall(r"^xaibench (heads .*--ablate .*)$", PAGE, flags=re.MULTILINE)
     code, out, err = call(*command.split())
     assert code == 1  # the CNN has no heads, and says so
     assert "failed: cnn, seed 0: the model does not give its attention" in err
@@ -54,12 +55,45 @@ def test_a_run_to_tables_pages_and_maps(call, tmp_path, monkeypatch):
     again = (folder / "ablations.csv").read_bytes()
     call(*command.split(), "--model", "transformer")
     assert (folder / "ablations.csv").read_bytes() == again
+    changed_along_training_and_out_of_context(call, tmp_path)
+
+
+def changed_along_training_and_out_of_context(call, tmp_path):
+    (command,) = re.findall(r"^xaibench (heads .*--state .*)$", PAGE, flags=re.MULTILINE)
+    given = ("--model", "transformer", "--track", "gc", "-o", "states")
+    assert call(*command.replace("pretrained", "random").split(), *given)[0] == 0
+    changes = pd.read_csv(tmp_path / "states" / "changes.csv", dtype={"replicate": str})
+    steps = changes[["before", "after"]].drop_duplicates().to_numpy().tolist()
+    assert ["random", "epoch:1"] in steps
+    assert ["epoch:1", "trained"] in steps
+    assert ["trained", "trained, shuffled around truth"] in steps
+    last = changes[changes["after"] == "trained"]
+    assert (last["change"] == 0).all()  # the training has one epoch
+    assert not last["changed"].any()
+    assert (changes.loc[changes["after"] == "epoch:1", "change"] != 0).any()
+    heads = pd.read_csv(tmp_path / "states" / "heads.csv")
+    assert heads["state"].unique().tolist() == ["random", "epoch:1", "trained"]
 
 
 def test_an_endpoint_without_a_model_is_one_line_before_anything_is_computed(call, tmp_path):
     code, out, err = call("heads", tmp_path / "nothing", "--summarise", "http://localhost:1/v1")
     assert (code, out) == (2, "")
     assert "--summarise URL and --summarise-model NAME" in err
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--state", "epoch:0"], r"--state epoch:0: expected random, pretrained, trained, epoch:N"),
+        (["--shuffle-around", "TBP"], "--shuffle-around TBP: expected a --track, gc, cpg, truth"),
+    ],
+)
+def test_a_state_or_a_context_that_is_none_is_one_line(call, tmp_path, given, message):
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(PLAN.replace("seeds: [0, 1]", "seeds: [0]"))
+    code, out, err = call("heads", tmp_path, *given)
+    assert (code, out) == (2, "")
+    assert message in err
 
 
 def test_what_cannot_be_is_one_line_before_anything_is_computed(call, tmp_path):

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import isnan
 from pathlib import Path
@@ -160,9 +160,16 @@ def _require_restorable(work: Work, model: str, classifier: Any) -> None:
 
 
 def learnt(
-    work: Work, trained: TrainedModel, splits: Splits, spec: Spec, progress: Epoch
+    work: Work,
+    trained: TrainedModel,
+    splits: Splits,
+    spec: Spec,
+    progress: Epoch,
+    *,
+    after_epoch: Callable[[Any, int], None] = lambda model, epoch: None,
 ) -> tuple[Any, list[dict[str, Any]]]:
-    """A model trained on these splits, and its history.
+    """A model trained on these splits, and its history; ``after_epoch`` is called with the model as
+    it is then, and the number of the epoch from 1.
 
     A training that was cut goes on from the checkpoint of ``spec``, where the loop keeps one. It
     stays: ``forget`` it once the outcome is stored.
@@ -173,13 +180,23 @@ def learnt(
     checkpoint = _checkpoint(work, spec)
     if checkpoint.is_symlink() or checkpoint.is_file():
         checkpoint.unlink()  # what a link leads to is not ours to write
-    known = {"seed": trained.seed, "progress": progress, "checkpoint": checkpoint}
     # Initialisation and dropout draw from torch's global generators: give them their own.
-    with seeded(int(stream(trained.seed, "model").integers(2**62))):
+    with seeded(seed_of_weights(trained)):
         classifier = build(work, trained.name)
+
+        def passed(epoch: int, epochs: int, row: dict[str, float]) -> None:
+            progress(epoch, epochs, row)
+            after_epoch(classifier, epoch)
+
+        known = {"seed": trained.seed, "progress": passed, "checkpoint": checkpoint}
         with fenced():
             history = plugin.call(classifier, splits, **supplied(plugin.call, known), **options)
     return classifier, history
+
+
+def seed_of_weights(trained: TrainedModel) -> int:
+    """What torch draws from when a model is made and trained."""
+    return int(stream(trained.seed, "model").integers(2**62))
 
 
 def forget(work: Work, spec: Spec) -> None:

@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from xaibench.heads.options import RANDOM_SETS, Fill, HeadOptions, Received, SummaryOptions
+from xaibench.heads.options import (
+    RANDOM_SETS,
+    TRAINED,
+    Fill,
+    HeadOptions,
+    Received,
+    SummaryOptions,
+)
 from xaibench.terminal import echo
 
 from .options import Plugins, fail
@@ -41,6 +48,21 @@ def attention_heads(
     sequences: Annotated[int, typer.Option(min=1, help="Of the test split at most.")] = 1000,
     models: Annotated[
         list[str] | None, typer.Option("--model", help="One of RUN [all]. Repeatable.")
+    ] = None,
+    states: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--state",
+            help="random, pretrained, epoch:N or trained [trained]; each is compared with the one "
+            "before. Repeatable.",
+        ),
+    ] = None,
+    around: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--shuffle-around",
+            help="A track of features: also where all but these are shuffled. Repeatable.",
+        ),
     ] = None,
     summarise: Annotated[
         str | None,
@@ -82,6 +104,8 @@ def attention_heads(
         draws=draws,
         sequences=sequences,
         models=tuple(models or ()),
+        states=tuple(states or (TRAINED,)),
+        around=tuple(around or ()),
     )
     with on_threads(threads):
         tables = heads_of_run(run, options, plugins=tuple(plugins or ()))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,12 @@ import pandas as pd
 from xaibench.artefacts.given_weights import described_model, replicate_name
 from xaibench.artefacts.job import Work, prepare
 from xaibench.artefacts.models import model_artefact, stored_classifier
+from xaibench.artefacts.states import (
+    after_epoch,
+    keep_epochs,
+    with_pretrained_weights,
+    with_random_weights,
+)
 from xaibench.artefacts.trained_models import TrainedModel, trained_models
 from xaibench.errors import Missing, ModelError, NotApplicable, UsageError, message_of
 from xaibench.nn.devices import device_named
@@ -24,22 +30,25 @@ from xaibench.storage.artefacts import OK
 from xaibench.values import CellCounts, Sequences, evenly_spaced_rows
 
 from .ablation import RELEVANCE, ablation_tests, ablations, relevance_against_association
-from .association import associations_of
+from .association import associations_of, correlations_of
 from .attention import Examples, head_scores
-from .options import HeadOptions
+from .changes import changes_between, shuffled_around
+from .options import STATES, TRAINED, HeadOptions
 from .relevance import relevance_of_heads
 from .tracks import TRUTH_TRACK, Track, require_different, track_named
 
 
 @dataclass(frozen=True, slots=True)
 class HeadTables:
-    """What the functions of these names make, with the columns ``model`` and ``replicate`` (the
-    seed, or the file of weights); ``failures`` are a line each."""
+    """What the functions of these names make, with the columns ``model``, ``state`` and
+    ``replicate`` (the seed, or the file of weights); ``changes`` are of what they have ``before``
+    and ``after``. ``failures`` are a line each."""
 
     associations: pd.DataFrame
     ablations: pd.DataFrame
     ablation_tests: pd.DataFrame
     relevance_tests: pd.DataFrame
+    changes: pd.DataFrame
     failures: tuple[str, ...]
 
 
@@ -52,15 +61,18 @@ class HeadModel:
     replicate: str
     described: str
     load: Callable[[], Any]
+    state: str = TRAINED
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of the examples; ``nuisance`` is taken out of heads and tracks."""
+    """What is known of the examples; ``nuisance`` is taken out of heads and tracks. ``planted`` are
+    the same with one track each, and all else of them shuffled."""
 
     examples: Examples
     tracks: Sequence[Track]
     nuisance: Sequence[Track]
+    planted: Sequence[Known] = ()
 
 
 def heads_of_run(
@@ -68,8 +80,10 @@ def heads_of_run(
 ) -> HeadTables:
     """The tables of every trained model of a run that gives its attention.
 
-    UsageError, one line, before anything is computed, where the folder, a track or a model is none.
+    UsageError, one line, before anything is computed, where the folder, a track, a state or a model
+    is none.
     """
+    epochs = [_epoch(state) for state in options.states]
     job = job_of_folder(folder, plugins)
     device_named(job.plan.device)
     with announce_if_slow("reading the data"):
@@ -79,12 +93,36 @@ def heads_of_run(
         HeadModel(
             trained.name,
             replicate_name(job.plan, trained),
-            described_model(job.plan, trained),
-            partial(_classifier, work, trained),
+            described_model(job.plan, trained) + ("" if state == TRAINED else f", {state}"),
+            partial(_in_state, work, trained, state, [each for each in epochs if each]),
+            state,
         )
         for trained in _chosen_models(work, options.models)
+        for state in options.states
     ]
     return head_tables(models, known, options)
+
+
+def _epoch(state: str) -> int:
+    """The number in ``epoch:N``, 0 of another state; UsageError where it is none."""
+    name, _, number = state.partition(":")
+    if state in STATES[:-1]:
+        return 0
+    if name == "epoch" and number.isascii() and number.isdigit() and int(number):
+        return int(number)
+    raise UsageError(f"--state {state}: expected {', '.join(STATES)} (N from 1)")
+
+
+def _in_state(work: Work, trained: TrainedModel, state: str, epochs: Sequence[int]) -> Any:
+    """A model of the run as it was then; all the ``epochs`` that are asked for are of one
+    training."""
+    before = {"random": with_random_weights, "pretrained": with_pretrained_weights}
+    if state == TRAINED:
+        return _classifier(work, trained)
+    if state in before:
+        return before[state](work, trained)
+    keep_epochs(work, trained, epochs)
+    return after_epoch(work, trained, _epoch(state))
 
 
 def known_of_sequences(sequences: Sequences, options: HeadOptions, *, source: str = "") -> Known:
@@ -98,7 +136,15 @@ def known_of_sequences(sequences: Sequences, options: HeadOptions, *, source: st
         for named in (options.tracks or _known_tracks(some), options.nuisance)
     )
     require_different(tracks)
-    return Known(some, tracks, nuisance)
+    by_name = {track.name: track for track in tracks}
+    planted = []
+    for name in options.around:
+        if name not in by_name:
+            raise UsageError(f"--shuffle-around {name}: expected a --track, {', '.join(by_name)}")
+        moved = replace(some, codes=shuffled_around(some.codes, by_name[name], seed=0))
+        again = [track_named(each, moved, source=source) for each in options.nuisance]
+        planted.append(Known(moved, [by_name[name]], again))
+    return Known(some, tracks, nuisance, planted)
 
 
 def _known_tracks(sequences: Sequences) -> tuple[str, ...]:
@@ -108,35 +154,60 @@ def _known_tracks(sequences: Sequences) -> tuple[str, ...]:
 def head_tables(models: Iterable[HeadModel], known: Known, options: HeadOptions) -> HeadTables:
     """The tables of these models; what one of them cannot give is a failure, and the rest is
     there."""
-    tables: dict[str, list[pd.DataFrame]] = {"associations": [], "ablations": []}
+    tables: dict[str, list[pd.DataFrame]] = {"associations": [], "ablations": [], "changes": []}
     failures = []
+    earlier: dict[tuple[str, str], Measured] = {}
     for each in models:
-        about = {"model": each.name, "replicate": each.replicate}
         try:
-            for name, table in _tables(each.load(), known, options):
-                tables[name].append(table.assign(**about))
+            for name, table in _tables(each, known, options, earlier):
+                tables[name].append(table)
         except (Missing, ModelError, NotApplicable) as error:
             failures.append(f"{each.described}: {message_of(error)}")
     whole = {name: _joined(parts) for name, parts in tables.items()}
     ablated = whole["ablations"]
     tests, of_relevance = (
-        _joined([test(part).assign(model=model) for model, part in ablated.groupby("model")])
-        if len(ablated)
-        else ablated
+        _joined([test(part).assign(**_about(part)) for part in _of_states(ablated)])
         for test in (ablation_tests, relevance_against_association)
     )
-    return HeadTables(whole["associations"], ablated, tests, of_relevance, tuple(failures))
+    return HeadTables(
+        whole["associations"], ablated, tests, of_relevance, whole["changes"], tuple(failures)
+    )
+
+
+class Measured(NamedTuple):
+    """The correlations ``(sequence, layer, head, track)`` of a model in a state."""
+
+    state: str
+    correlations: Float
+
+
+def _changes(
+    classifier: Any, before: Measured | None, now: Measured, known: Known, options: HeadOptions
+) -> Iterator[pd.DataFrame]:
+    """Since an earlier state, and where all but one track is shuffled."""
+    names = [track.name for track in known.tracks]
+    if before is not None:
+        table = changes_between(before.correlations, now.correlations, names)
+        yield table.assign(before=before.state, after=now.state)
+    for each in known.planted:
+        name = each.tracks[0].name
+        scores = head_scores(classifier, each.examples, received=options.received)
+        shuffled = correlations_of(scores, each.tracks, each.nuisance)
+        real = now.correlations[..., [names.index(name)]]
+        after = f"{now.state}, shuffled around {name}"
+        yield changes_between(real, shuffled, [name]).assign(before=now.state, after=after)
 
 
 def _tables(
-    classifier: Any, known: Known, options: HeadOptions
+    model: HeadModel, known: Known, options: HeadOptions, earlier: dict[tuple[str, str], Measured]
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Of one trained model."""
-    examples = known.examples
-    scores = head_scores(classifier, examples, received=options.received)
+    """Of one model; ``earlier`` is what was measured of another state of a replicate."""
+    classifier, examples = model.load(), known.examples
+    scores = list(head_scores(classifier, examples, received=options.received))
     of_genes = isinstance(examples, CellCounts)
+    about = {"model": model.name, "state": model.state, "replicate": model.replicate}
     associated = associations_of(scores, known.tracks, known.nuisance, of_genes=of_genes)
-    yield "associations", associated
+    yield "associations", associated.assign(**about)
     if options.shares:
         of_relevance = _of_relevance(classifier, examples, associated)
         ablated = ablations(
@@ -147,7 +218,24 @@ def _tables(
             fill=options.fill,
             draws=options.draws,
         )
-        yield "ablations", ablated
+        yield "ablations", ablated.assign(**about)
+    if len(options.states) > 1 or known.planted:
+        now = Measured(model.state, correlations_of(scores, known.tracks, known.nuisance))
+        replicate = model.name, model.replicate
+        for table in _changes(classifier, earlier.get(replicate), now, known, options):
+            yield "changes", table.assign(model=model.name, replicate=model.replicate)
+        earlier[replicate] = now
+
+
+def _of_states(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """The rows of each model in each state."""
+    if len(table):
+        for _, part in table.groupby(["model", "state"], sort=False):
+            yield part
+
+
+def _about(table: pd.DataFrame) -> dict[str, str]:
+    return {name: str(table[name].iloc[0]) for name in ("model", "state")}
 
 
 def strengths(associated: pd.DataFrame) -> dict[str, Float]:
@@ -192,9 +280,9 @@ def _chosen_models(work: Work, models: tuple[str, ...]) -> Iterator[TrainedModel
 
 
 def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """One table, which model and replicate in front."""
+    """One table, with what it is of in front."""
     if not parts:
         return pd.DataFrame()
     whole = pd.concat(parts, ignore_index=True)
-    front = [name for name in ("model", "replicate") if name in whole]
+    front = [name for name in ("model", "state", "replicate", "before", "after") if name in whole]
     return whole[[*front, *(name for name in whole if name not in front)]]

@@ -9,7 +9,12 @@ import pandas as pd
 
 from xaibench.errors import NotApplicable
 from xaibench.shapes import Float
-from xaibench.statistics.association import FEWEST_SEQUENCES, Along, associations
+from xaibench.statistics.association import (
+    FEWEST_SEQUENCES,
+    Along,
+    associations,
+    correlations,
+)
 from xaibench.statistics.corrections import benjamini_hochberg
 
 from .attention import HeadScores
@@ -35,17 +40,10 @@ def associations_of(
     ``q`` is Benjamini and Hochberg's, over all rows; ``associated`` where both are below
     ``FALSE_DISCOVERIES``.
     """
-    sequences, shape = [], (0, 0)
+    shape, sequences = (0, 0), []
     for each in scores:
         shape = each.scores.shape[:2]
-        sequences.append(
-            Along(
-                each.scores.reshape(-1, each.scores.shape[2]),
-                _along(tracks, each),
-                _known(_along(nuisance, each)) if nuisance else None,
-                each.spans[:, 0] if of_genes else None,
-            )
-        )
+        sequences.append(_beside(each, tracks, nuisance, of_genes=of_genes))
     if not sequences:
         raise NotApplicable("expected sequences, got none")
     measured = associations(sequences)
@@ -68,6 +66,27 @@ def associations_of(
                 "",
             ),
         }
+    )
+
+
+def correlations_of(
+    scores: Iterable[HeadScores], tracks: Sequence[Track], nuisance: Sequence[Track] = ()
+) -> Float:
+    """``(N, layer, head, track)``: Spearman's correlation within each sequence, by its number; what
+    ``associations_of`` has the mean of."""
+    ordered = sorted(scores, key=lambda each: each.row)
+    measured = correlations([_beside(each, tracks, nuisance, of_genes=False) for each in ordered])
+    return measured.reshape(len(ordered), *ordered[0].scores.shape[:2], len(tracks))
+
+
+def _beside(
+    scores: HeadScores, tracks: Sequence[Track], nuisance: Sequence[Track], *, of_genes: bool
+) -> Along:
+    return Along(
+        scores.scores.reshape(-1, scores.scores.shape[2]),
+        _along(tracks, scores),
+        _known(_along(nuisance, scores)) if nuisance else None,
+        scores.spans[:, 0] if of_genes else None,
     )
 
 

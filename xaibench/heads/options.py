@@ -17,11 +17,19 @@ Fill = Literal["zero", "mean"]
 RANDOM_SETS = 20
 
 
+TRAINED = "trained"
+"""The state of a model that a run has trained, or was given."""
+
+STATES = ("random", "pretrained", TRAINED, "epoch:N")
+"""Of a model: without pre-trained weights, with them, and after so many epochs; as a run has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class HeadOptions:
     """``tracks`` (none: what is known without a file) and ``nuisance`` as ``track_named`` reads
     them; ``shares`` of heads that are taken
-    out, none for no ablation; of at most ``sequences`` test sequences."""
+    out, none for no ablation; of at most ``sequences`` test sequences. ``states`` are compared one
+    with the next, and the tracks ``around`` also where all else is shuffled."""
 
     tracks: tuple[str, ...] = ()
     nuisance: tuple[str, ...] = ()
@@ -31,6 +39,8 @@ class HeadOptions:
     draws: int = RANDOM_SETS
     sequences: int = 1000
     models: tuple[str, ...] = ()
+    states: tuple[str, ...] = (TRAINED,)
+    around: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,14 @@ from .summary import heads_of, named_head, sentence
 
 def written_tables(tables: HeadTables, folder: Path) -> Iterator[Path]:
     """Write ``heads.csv``; with ablations ``ablations.csv``, ``ablation_tests.csv`` and
-    ``relevance_tests.csv`` too."""
+    ``relevance_tests.csv`` too, and ``changes.csv`` where states or contexts are compared."""
     folder.mkdir(parents=True, exist_ok=True)
     parts = {
         "heads.csv": tables.associations,
         "ablations.csv": tables.ablations,
         "ablation_tests.csv": tables.ablation_tests,
         "relevance_tests.csv": tables.relevance_tests,
+        "changes.csv": tables.changes,
     }
     for name, table in parts.items():
         if len(table):

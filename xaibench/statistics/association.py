@@ -141,6 +141,12 @@ def associations(sequences: Sequence[Along]) -> Associations:
     )
 
 
+def correlations(sequences: Sequence[Along]) -> Float:
+    """``(N, F, P)``: Spearman's correlation of each pair within each sequence; NaN where one of the
+    two does not vary."""
+    return np.concatenate([_correlations(_stacked([each])) for each in sequences])
+
+
 def _by_places(sequences: Sequence[Along]) -> list[_Ranked]:
     """Sequences with equally many places together."""
     together: dict[int, list[Along]] = {}
