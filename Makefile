@@ -12,10 +12,14 @@ unexport PYTHONDONTWRITEBYTECODE
 # that take longest come first, as tests/conftest.py orders them.
 PYTEST := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test lint types tests wheel clean
+.PHONY: demo board test lint types tests wheel clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/xaibench run
+
+# What docs/results holds, on one page: tables alone, for the records of those runs are not here.
+board: $(VENV)/installed
+	$(VENV)/bin/xaibench board docs/results/*_estimates.csv docs/results/evaluation_leaderboard.csv
 
 # Once, as users have it; `make tests` is the same on the checkout. Types are checked while the wheel is built.
 test: lint

@@ -46,8 +46,8 @@ METRICS = ("accuracy", "deletion_logit_difference", "effective_positions", "gini
 def main(run: Path, elsewhere: Path, transformer: Path) -> None:
     (HERE / "attngen_claims.csv").write_bytes((run / "claims.csv").read_bytes())
     series = {folder.name: folder for folder in sorted(elsewhere.iterdir()) if folder.is_dir()}
-    further = {**series, "transformer": transformer}
-    write(estimates(run), "attngen_estimates")
+    further = {**series, "standin": transformer}
+    write(estimates(run).assign(data="standin"), "attngen_estimates")
     write(training(run), "attngen_training")
     write(curves(run), "attngen_curves")
     for name, table_of in {"estimates": estimates, "training": training, "curves": curves}.items():
@@ -77,7 +77,8 @@ def estimates(folder: Path) -> pd.DataFrame:
     of_controls = (question == "against control") & (every["method"] == "attention")
     shown = (question.isin(QUESTIONS) | of_models | of_controls) & metric.isin(METRICS)
     apart = every["method"].isin(["random control", "oracle"])
-    return every[shown & ~apart & every["mean"].notna()]
+    rows = every[shown & ~apart & every["mean"].notna()]
+    return rows.assign(version=environment(folder)["versions"]["xaibench"])
 
 
 def training(folder: Path) -> pd.DataFrame:

@@ -63,6 +63,8 @@ def main(*folders: Path) -> None:
     for name, keep in KEPT.items():
         parts = [keep(table(run, name)).assign(data=data) for data, run in runs.items()]
         frame = pd.concat(parts, ignore_index=True)
+        if name == "estimates":  # which a board ranks with those of the same version alone
+            frame["version"] = frame["data"].map({data: version(runs[data]) for data in runs})
         frame.to_csv(HERE / f"attnlrp_{name}.csv", index=False, float_format="%.5g")
     page = PAGE.read_text()
     for name, lines in {
@@ -76,6 +78,10 @@ def main(*folders: Path) -> None:
         page = replaced(page, name, lines)
     PAGE.write_text(page)
     figure(runs).savefig(HERE / "attnlrp.png", dpi=110)
+
+
+def version(run: Path) -> str:
+    return str(json.loads((run / "environment.json").read_text())["versions"]["xaibench"])
 
 
 def table(folder: Path, name: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import yaml
 from xaibench.results.reading import Results
 from xaibench.results.replicates import given_weights
 
-from ..format.numbers import ABSENT
+from ..format.numbers import ABSENT, with_noun
 from ..format.replicates import replicate_terms
 from ..format.select import methods_of, models_of, seeds_with_records
 from ..tables.table import Cell, Table, heads
@@ -39,8 +39,10 @@ def facts(results: Results) -> list[str]:
         (len(seeds_with_records(results)), replicate_terms(results).noun),
         (0 if math.isnan(sequences) else int(sequences), "explained sequence"),
     ]
-    texts = [f"{count:,} {noun}{'' if count == 1 else 's'}" for count, noun in counts]
-    return [*texts, str(results.environment.get("date", ""))]
+    return [
+        *(with_noun(count, noun) for count, noun in counts),
+        str(results.environment.get("date", "")),
+    ]
 
 
 def about(results: Results) -> Table:

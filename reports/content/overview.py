@@ -14,7 +14,7 @@ from xaibench.plan.primary import PRIMARY
 from xaibench.results.reading import Results
 from xaibench.results.schema import Question
 
-from ..format.numbers import ABSENT, decimals_of, ends, interval_text, listed, number
+from ..format.numbers import ABSENT, decimals_of, ends, interval_text, listed, number, with_noun
 from ..format.paths import without_folders
 from ..format.select import (
     matching,
@@ -146,7 +146,7 @@ def overview_document(name: str, table: pd.DataFrame) -> Document:
         (table["model"].nunique(), "model"),
         (len(methods), "method"),
     )
-    facts = (f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
+    facts = (with_noun(count, noun) for count, noun in counts)
     ranks = [_rank_section(rows, methods)] if methods else []
     cautions = (f"{row['dataset']}: no run. {row['reason']}" for row in rows_of(lost))
     return Document(

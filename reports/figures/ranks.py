@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,9 +35,10 @@ def rank_panels(results: Results) -> list[Panel]:
     rows = results.ranks
     rows = rows[(rows["metric"] == PRIMARY) & (rows["operator"] == operator_of(results))]
     rows = rows[rows["mean_rank"].notna()]
+    looks = styles(methods_of(results))
     by_model = ((model, rows[rows["model"] == model]) for model in models_of(results))
     return [
-        _panel(results, model, own.sort_values("mean_rank", kind="stable"))
+        rank_panel(model, own.sort_values("mean_rank", kind="stable"), looks)
         for model, own in by_model
         if len(own) > 1 and own["critical_difference"].notna().any()
     ]
@@ -57,15 +59,16 @@ def groups(ranks: np.ndarray, difference: float) -> list[tuple[int, int]]:
     return groups
 
 
-def _panel(results: Results, model: str, rows: pd.DataFrame) -> Panel:
+def rank_panel(title: str, rows: pd.DataFrame, looks: Mapping[str, Style]) -> Panel:
+    """The diagram of ``rows`` with method, mean_rank and critical_difference, best first; ``looks``
+    are the styles of methods."""
     names = [short(str(method)) for method in rows["method"]]
     ranks = rows["mean_rank"].to_numpy(float)
     difference = float(rows["critical_difference"].max())
-    style = styles(methods_of(results))
-    looks = [style.get(str(method), PLAIN) for method in rows["method"]]
+    own = [looks.get(str(method), PLAIN) for method in rows["method"]]
     ranks_text = ", ".join(f"{name} {rank:.2f}" for name, rank in zip(names, ranks, strict=True))
-    alt = f"Mean ranks on {model}, critical difference {difference:.2f}: {ranks_text}"
-    return Panel(model, model, _figure(names, ranks, difference, looks), alt)
+    alt = f"Mean ranks on {title}, critical difference {difference:.2f}: {ranks_text}"
+    return Panel(title, title, _figure(names, ranks, difference, own), alt)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,15 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def with_noun(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> with_noun(1, "dataset"), with_noun(2000, "model")
+    ('1 dataset', '2,000 models')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def number(value: float, decimals: int = 2) -> str:
     """A number in print; a dash where it is NaN.
 

@@ -3,16 +3,20 @@
 {
   const equip = (board) => {
     const controls = board.querySelector(".controls");
-    const [method, model, ahead] = ["method", "model", "ahead"].map((name) =>
+    const [method, ahead] = ["method", "ahead"].map((name) =>
       controls.querySelector(`[name=${name}]`),
     );
+    const choices = [...controls.querySelectorAll("select")];
     const count = controls.querySelector("output");
     const rows = [...board.querySelector("tbody").rows];
 
+    const isChosen = (row, { value, dataset }) =>
+      value === "" ||
+      row.getAttribute(`data-choice-${dataset.choice}`).split(" ").includes(value);
     const matches = (row) =>
       row.dataset.method.toLowerCase().includes(method.value.trim().toLowerCase()) &&
-      (model.value === "" || row.dataset.models.split(" ").includes(model.value)) &&
-      (!ahead.checked || row.dataset.ahead === "yes");
+      choices.every((choice) => isChosen(row, choice)) &&
+      (!ahead?.checked || row.dataset.ahead === "yes");
     const filter = () => {
       for (const row of rows) row.hidden = !matches(row);
       const shown = rows.filter((row) => !row.hidden).length;

@@ -48,6 +48,7 @@ from .table import (
     CANNOT,
     EMPTY,
     Cell,
+    Choice,
     Filters,
     Head,
     Table,
@@ -120,7 +121,7 @@ def standings(results: Results) -> Table | None:
     shared = _Shared(scale_of(every), decimals_of(every), decimals_of(shares), random, unsigned)
     rows = [row for model, frame in frames for row in _standings(results, model, frame, shared)]
     filters = Filters(
-        tuple((model,) for model, frame in frames for _ in range(len(frame))),
+        (Choice("Model", tuple((model,) for model, frame in frames for _ in range(len(frame)))),),
         tuple(ahead for model, frame in frames for ahead in _ahead(results, model, frame)),
         "beats random",
     )

@@ -12,7 +12,7 @@ from xaibench.results.schema import Question
 
 from ..format.numbers import MINUS, decimals_of, direction
 from ..format.select import estimates_of, models_of, normalised, operator_of, rows_of
-from .table import EMPTY, Cell, Filters, Head, Table, by_method, estimated, p_cell
+from .table import EMPTY, Cell, Choice, Filters, Head, Table, by_method, estimated, p_cell
 from .whisker import scale_of
 
 NOTE = (
@@ -46,7 +46,9 @@ def pairs(results: Results) -> Table | None:
             models.append((first, second))
             differ.append(direction(row) in (1, -1))
     caption = "The same method on two models: difference of the gaps to random"
-    filters = Filters(tuple(models), tuple(differ), "differs between the models")
+    filters = Filters(
+        (Choice("Model", tuple(models)),), tuple(differ), "differs between the models"
+    )
     table = Table(
         caption, _pair_heads(results), tuple(body), name="pairs", filters=filters, note=NOTE
     )

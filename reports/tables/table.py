@@ -80,13 +80,32 @@ def heads(*texts: str, prose: Collection[int] = (0,)) -> tuple[Head, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
-    """What a page filters the rows of a table by: the models of each, and whether it is ``ahead``,
-    which is what ``label`` says."""
+class Choice:
+    """What a page offers to choose rows by, such as a model: the values of each row, and the one
+    that is ``chosen`` when the page opens, all if empty."""
 
-    models: tuple[tuple[str, ...], ...]
-    ahead: tuple[bool, ...]
-    label: str
+    name: str
+    of_rows: tuple[tuple[str, ...], ...]
+    chosen: str = ""
+
+    @property
+    def values(self) -> list[str]:
+        return list(dict.fromkeys(value for values in self.of_rows for value in values))
+
+    def numbers(self, row: int) -> str:
+        """The places of the values of a row among all."""
+        values = self.values
+        return " ".join(str(values.index(value)) for value in self.of_rows[row])
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a page filters the rows of a table by: ``choices``, and where there is a ``label``,
+    whether a row is ``ahead``, which is what it says."""
+
+    choices: tuple[Choice, ...]
+    ahead: tuple[bool, ...] = ()
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +141,6 @@ class Table:
     def drawn(self) -> list[bool]:
         """For each column, whether intervals are drawn in it."""
         return [any(row[place].interval for row in self.rows) for place in range(len(self.heads))]
-
-    @property
-    def models(self) -> list[str]:
-        """The models that the rows can be filtered by."""
-        each = self.filters.models if self.filters else ()
-        return list(dict.fromkeys(model for models in each for model in models))
-
-    def models_of_row(self, row: int) -> str:
-        """The places of its models among all, for a page to filter by."""
-        models = self.models
-        own = self.filters.models[row] if self.filters else ()
-        return " ".join(str(models.index(model)) for model in own)
 
     def method_of_row(self, row: int) -> str:
         """The method that a row is about; empty where it is about none."""

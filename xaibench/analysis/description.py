@@ -19,7 +19,7 @@ from xaibench.metrics.localisation import CHANCE
 from xaibench.plan.listing import first_sentence
 from xaibench.plan.schema import Plan
 from xaibench.plugins.registry import load
-from xaibench.protocols import OfChange
+from xaibench.results.metric_facts import written_facts
 from xaibench.shapes import Codes
 from xaibench.values import N, Sequences
 
@@ -136,17 +136,10 @@ def _of_shuffles(references: Codes, codes: Codes) -> list[str]:
     return [*([own] if alone else []), *([ends] if many else [])]
 
 
-def _facts_of(work: Work, label: str) -> dict[str, str | bool]:
+def _facts_of(work: Work, label: str) -> dict[str, Any]:
     facts = facts_of_metric(work, label)
     plugin = load("metrics", work.plan.metrics[label].use, work.job.plugins)
-    return {
-        "family": facts.family,
-        "better": facts.better,
-        "of": facts.kind.of,
-        "change": facts.kind.change if isinstance(facts.kind, OfChange) else "",
-        "least_relevant_first": facts.needs_least_relevant_first,
-        "definition": _definition(plugin.call),
-    }
+    return {**written_facts(facts), "definition": _definition(plugin.call)}
 
 
 def _definition(call: Callable[..., Any]) -> str:

@@ -13,6 +13,7 @@ from xaibench.progress import QUIET, VERBOSE, verbosity
 from xaibench.terminal import echo
 
 from .begin import doctor, init, open_
+from .board import board
 from .data import audit, fetch, list_sets
 from .explain import explain
 from .heads import attention_heads
@@ -78,6 +79,7 @@ _add(app, explain, example="explain runs/demo --method deeplift --format modisco
 _add(app, attention_heads, "heads", example="heads runs/demo --track gc --ablate 10")
 _add(app, report, example="report runs/demo --format latex")
 _add(app, compare, example="compare runs/demo runs/other --fail-if-drop deletion:deeplift:0.02")
+_add(app, board, example="board runs/tata runs/ctcf -o board")
 _add(app, list_, "list", example="list attribution")
 _add(app, check, example="check my_method --plugin my_method.py")
 _add(app, check_model, example="check-model Net --plugin my_model.py --weights fold0.pt")

@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from xaibench.errors import UsageError
-from xaibench.protocols import MetricFacts, metric_kind
-from xaibench.results.compatibility import hint
+from xaibench.protocols import MetricFacts
+from xaibench.results.metric_facts import read_facts
 from xaibench.results.reading import Results, read_results
 from xaibench.results.replicates import numbered_alike
 
@@ -76,26 +76,7 @@ def _run(letter: str, name: str, folder: Path) -> ComparedRun:
             f"{folder}: expected a finished run, got one that was stopped; "
             "its command again continues it"
         )
-    return ComparedRun(letter, name, folder, results, _facts_of_run(folder, results.environment))
-
-
-def _facts_of_run(folder: Path, environment: Mapping[str, Any]) -> dict[str, MetricFacts]:
-    """What the run says of its metrics, by their labels."""
-    known = environment.get("metrics")
-    try:
-        return {str(label): _facts_from(each) for label, each in dict(known or {}).items()}
-    except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(
-            f"{folder / 'environment.json'}: a run of another version: it does not say what its "
-            f"metrics measure ({error}){hint(folder)}"
-        ) from None
-
-
-def _facts_from(known: Mapping[str, Any]) -> MetricFacts:
-    of, change = known["of"], known["change"]
-    of_kind = {"change": {"change": change}, "effects": {"effects": "substitutions"}}
-    kind = metric_kind(of, **of_kind.get(of, {}))
-    return MetricFacts(known["family"], known["better"], (float("-inf"), float("inf")), kind)
+    return ComparedRun(letter, name, folder, results, read_facts(folder, results.environment))
 
 
 def version_of(environment: Mapping[str, Any]) -> str:

@@ -33,6 +33,8 @@ class _Baseline(BaseModel):
 class _Facts(BaseModel):
     family: _Text
     better: _Text
+    range: Annotated[list[float | None], Field(min_length=2, max_length=2)] | None = None
+    signs_apart: bool | None = None
     definition: _Text | None = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, make_dataclass, replace
 from functools import partial
@@ -20,7 +21,7 @@ from xaibench.storage import files
 from .columns import TableSchema, problem
 from .compatibility import BEGUN, RENDERED, check_run_folder, hint
 from .environment import check_types
-from .schema import OF_FILE, TABLES
+from .schema import OF_FILE, OF_NAME, TABLES
 
 SECTIONS = ("models", "attribution", "reports")
 """What a plan must hold for its run to be rendered, each a mapping of labels."""
@@ -72,6 +73,34 @@ def read_results(folder: Path) -> Results:
     )
     _reject_changed(folder)  # after what cannot be read at all, of which the message says more
     return results
+
+
+OF_PUBLISHED = ("data", "version")
+"""Columns that a table of estimates on its own may have besides: what the rows are about, and the
+version of xaibench that made them."""
+
+
+def read_estimates(path: Path) -> pd.DataFrame:
+    """The estimates in a CSV file of their own, with the columns of the schema and perhaps those of
+    ``OF_PUBLISHED``; ``dataset`` and what 0.1.0 did not have may be missing. UsageError where it
+    holds no estimates."""
+    table = OF_NAME["estimates"]
+    parse = partial(_csv, texts=(*table.texts, *OF_PUBLISHED))
+    frame: pd.DataFrame = _content(path.parent, path.name, parse, _frame_type())
+    lacking: dict[str, str | float] = {"dataset": "", "p": math.nan, "p_holm": math.nan}
+    for name, value in lacking.items():
+        if name not in frame:
+            frame[name] = value
+    wrong = problem(table, frame.drop(columns=[*OF_PUBLISHED], errors="ignore"))
+    if wrong:
+        raise UsageError(f"{path}: expected a table of estimates with {wrong}")
+    return frame
+
+
+def _frame_type() -> type[pd.DataFrame]:
+    import pandas as pd
+
+    return pd.DataFrame
 
 
 def _reject_changed(folder: Path) -> None:
@@ -154,13 +183,13 @@ def _checked_json(folder: Path, name: str, kind: type) -> Any:
 
 def _table(folder: Path, table: TableSchema) -> pd.DataFrame:
     """A table with the columns of the schema; without rows where a later one is missing."""
-    import pandas as pd
-
     path = folder / table.file
     if table.later and not lexists(path):
+        import pandas as pd
+
         return pd.DataFrame(columns=table.names)
     parse = _parquet if table.file.endswith(".parquet") else partial(_csv, texts=table.texts)
-    frame: pd.DataFrame = _content(folder, table.file, parse, pd.DataFrame)
+    frame: pd.DataFrame = _content(folder, table.file, parse, _frame_type())
     wrong = problem(table, frame)
     if wrong:
         raise UsageError(f"{path}: expected {wrong}{hint(folder)}")

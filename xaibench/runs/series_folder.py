@@ -33,6 +33,12 @@ def is_series(folder: Path) -> bool:
     return os.path.lexists(folder / MARK)
 
 
+def runs_of_series(folder: Path) -> list[tuple[str, Path]]:
+    """The labels of a series with the folders of their runs, those that there are."""
+    labels = _known(folder).datasets
+    return [(label, folder / label) for label in labels if os.path.lexists(folder / label)]
+
+
 def render_series(
     folder: Path, plugins: tuple[str, ...] = (), formats: tuple[str, ...] = ()
 ) -> tuple[list[Path], list[str]]:

@@ -20,7 +20,7 @@ def lines(table, model=None):
     return {
         table.method_of_row(place): dict(zip(table.header, row, strict=True))
         for place, row in enumerate(table.rows)
-        if model is None or model in table.filters.models[place]
+        if model is None or model in table.filters.choices[0].of_rows[place]
     }
 
 
@@ -67,8 +67,10 @@ def test_a_column_that_says_nothing_is_left_out():
 
 def test_every_method_of_every_model_has_a_line_best_first(run):
     board = standings(run)
-    assert board.models == ["cnn", "attngen", "attention only"]
-    assert len(board.rows) == len(board.filters.models) == len(board.filters.ahead) == 18
+    assert board.filters.choices[0].values == ["cnn", "attngen", "attention only"]
+    assert (
+        len(board.rows) == len(board.filters.choices[0].of_rows) == len(board.filters.ahead) == 18
+    )
     of_cnn = list(lines(board, "cnn"))
     assert of_cnn[0] == "deeplift"
     assert of_cnn[-1] == "attention"
@@ -165,7 +167,7 @@ def test_pairs_are_with_both_normalised_scores(run):
     assert places["Models"].text == "cnn \u2212 attngen"
     assert places["Difference"].text == "0.05 [\u22120.15, 0.25]"
     assert places["Normalised, the first"].text == "0.50 [0.43, 0.57]"
-    assert board.models_of_row(17) == "1 2"
+    assert board.filters.choices[0].numbers(17) == "1 2"
 
 
 def test_the_difference_of_normalised_scores_is_beside_that_of_gaps(run):

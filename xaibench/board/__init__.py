@@ -1,0 +1,1 @@
+"""Runs of many datasets, models and versions on one site."""
