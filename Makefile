@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # that take longest come first, as tests/conftest.py orders them.
 PYTEST := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo board test lint types tests wheel clean
+.PHONY: demo board test lint types tests wheel docs clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/xaibench run
@@ -21,9 +21,10 @@ demo: $(VENV)/installed
 board: $(VENV)/installed
 	$(VENV)/bin/xaibench board docs/results/*_estimates.csv docs/results/evaluation_leaderboard.csv
 
-# Once, as users have it; `make tests` is the same on the checkout. Types are checked while the wheel is built.
+# Once, as users have it; `make tests` is the same on the checkout. Types are checked and the
+# documentation is built while the wheel is.
 test: lint
-	$(MAKE) -j 2 types wheel
+	$(MAKE) -j 2 types wheel docs
 
 lint: $(VENV)/installed-for-tests
 	$(VENV)/bin/ruff check .
@@ -38,8 +39,12 @@ tests: $(VENV)/installed-for-tests
 wheel: $(VENV)/installed-for-tests
 	.ci/wheel $(VENV)/bin/python $(PYTEST)
 
+# As a site, into site/; a warning is an error. To look at it: python -m http.server -d site
+docs: $(VENV)/installed-for-tests
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build
+
 clean:
-	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) site *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

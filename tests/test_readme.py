@@ -14,7 +14,9 @@ from xaibench.plan.listing import LISTED
 from xaibench.plan.schema import read_plan
 from xaibench.plugins.registry import available
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+PLANS = (ROOT / "docs" / "plans.md").read_text()
 COMMANDS = typer.main.get_command(app).commands
 TINY = """
 dataset: {name: planted, train: 60, test: 20, length: 60}
@@ -28,9 +30,9 @@ operators: [n]
 """
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language: str, page: str = README) -> list[str]:
     """The fenced blocks of one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
 
 
 def commands() -> list[str]:
@@ -42,7 +44,8 @@ def commands() -> list[str]:
 def options(command: str) -> set[str]:
     """Every spelling of every option of a command."""
     params = COMMANDS[command].params
-    return {spelling for option in params for spelling in (*option.opts, *option.secondary_opts)}
+    spellings = {each for option in params for each in (*option.opts, *option.secondary_opts)}
+    return {each for each in spellings if each.startswith("-")}
 
 
 @pytest.fixture
@@ -52,7 +55,7 @@ def here(tmp_path, monkeypatch):
 
 
 def test_the_plan_of_an_own_network_is_one_that_can_be_run(here):
-    own, _ = blocks("yaml")
+    (own,) = blocks("yaml")
     (here / "own.yaml").write_text(own)
     (here / "my_model.py").write_text("from torch import nn\n\nclass Net(nn.Module):\n    pass\n")
     for name in ("peaks.csv", "fold0.pt", "fold1.pt"):
@@ -61,8 +64,8 @@ def test_the_plan_of_an_own_network_is_one_that_can_be_run(here):
     assert plan.models["mine"].options["weights"] == ["fold0.pt", "fold1.pt"]
 
 
-def test_the_plan_is_one_that_can_be_run(here, monkeypatch):
-    _, text = blocks("yaml")
+def test_the_plan_of_the_page_of_plans_is_one_that_can_be_run(here, monkeypatch):
+    (text,) = [block for block in blocks("yaml", PLANS) if "standin" in block]
     (here / "plan.yaml").write_text(text)
     (here / "data").mkdir()
     (here / "data" / "human_or_worm_standin.csv.gz").touch()

@@ -97,9 +97,13 @@ def evaluate(
     options
         Other keys of a plan, such as ``fractions``, ``random_draws``, ``controlled`` or ``target``.
 
+    Notes
+    -----
     UsageError (one line) for what the caller can mend. What fails of one method or metric is in
     ``missing``.
 
+    Examples
+    --------
     >>> network = nn.Sequential(nn.Conv1d(4, 3, 5), nn.Flatten(), nn.Linear(3 * 6, 2))
     >>> measured = evaluate(network, ["ACGTTGCAGT", "TTTACGCATC"], ["saliency"],
     ...                     metrics=["effective_positions"], controlled=0)

@@ -86,10 +86,14 @@ def explain(
     options
         Of the method, as in a plan.
 
+    Notes
+    -----
     Returns ``Explanations`` with ``scores`` ``(N, L)`` float32. UsageError (one line) for what the
     caller can mend, ``NotApplicable`` where the method has no meaning for the model, ValueError
     where the method breaks its promises.
 
+    Examples
+    --------
     >>> from torch import nn
     >>> network = nn.Sequential(nn.Conv1d(4, 3, 2), nn.Flatten(), nn.Linear(9, 2))
     >>> explain(network, ["ACGT", "GGAC"], method="saliency").scores.shape

@@ -78,8 +78,12 @@ def run(
     quiet
         Print nothing on the way.
 
+    Notes
+    -----
     UsageError (one line) for what the caller can mend.
 
+    Examples
+    --------
     >>> from tempfile import TemporaryDirectory
     >>> planned = {
     ...     "dataset": {"name": "planted", "train": 20, "test": 10, "length": 40},
