@@ -19,6 +19,7 @@ from xaibench.dna.encoding import LETTERS, to_codes
 from xaibench.errors import UsageError
 from xaibench.nn.restore import is_narrow
 from xaibench.shapes import Codes, Scores
+from xaibench.storage.unpacking import require_unpacked
 from xaibench.values import Intervals, N
 
 ScoreLayout = Literal["", "N4L", "NL4", "NL"]
@@ -122,6 +123,8 @@ def _arrays(path: Path) -> Iterator[Mapping[str, Any]]:
 def _npz(path: Path) -> Iterator[Mapping[str, Any]]:
     # opened here: np.load leaves a file that is cut off open
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        members = archive.zip.infolist()
+        require_unpacked(sum(member.file_size for member in members), path.stat().st_size)
         yield {name: archive[name] for name in archive.files}
 
 
@@ -153,6 +156,10 @@ def _hdf5(path: Path) -> Iterator[Mapping[str, Any]]:
             lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None
         )
         datasets = {name: file[name] for name in names}
+        elsewhere = [name for name, each in datasets.items() if each.external or each.is_virtual]
+        if elsewhere:
+            raise ScoresError(f"{path.name}: {elsewhere[0]} is in another file; copy it into this")
+        require_unpacked(sum(each.nbytes for each in datasets.values()), path.stat().st_size)
         if not all(map(_can_be_decompressed, datasets.values())):
             # ChromBPNet compresses by blosc, which HDF5 itself does not know; imported, it does
             _library("hdf5plugin", "HDF5 that is compressed as ChromBPNet does")

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from xaibench.errors import UsageError, message_of
 from xaibench.nn.weights import StateDict
 from xaibench.progress import announce
 
 CONFIG_FILE = "config.json"
+
+_HEAD = 10_000_000
+"""Numbers of a head or a pooler that may be missing."""
 
 _NAMED = 3
 """Names of weights in a message."""
@@ -46,7 +50,7 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{folder.name}: expected a folder with {CONFIG_FILE}, weights and a tokenizer, as "
             "save_pretrained writes it"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{file.name}: cannot be read ({message_of(error)[:120]})") from None
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
         raise UsageError(f"{CONFIG_FILE}: expected a mapping that names its model_type")
@@ -111,6 +115,7 @@ def loaded_network(
     it is to be ``whole``; what a checkpoint has for other tasks is left out. UsageError where
     anything else is missing, unexpected or of another shape.
     """
+    _require_weights_for(kind, config, state, name)
     with _quiet():
         try:
             network, report = kind.from_pretrained(
@@ -134,6 +139,20 @@ def loaded_network(
     if begins:
         _say_once(f"{name} has no {_listed(begins)}: these begin at random, and are to be trained")
     return network
+
+
+def _require_weights_for(kind: Any, config: Any, state: StateDict, name: str) -> None:
+    """UsageError where a configuration describes a network much larger than its weights: making it
+    would take any time and memory."""
+    layers, stored = getattr(config, "num_hidden_layers", 0), sum(map(Tensor.numel, state.values()))
+    if isinstance(layers, int) and layers > len(state):
+        raise UsageError(f"{name}: {CONFIG_FILE} has {layers:,} layers, and {len(state)} weights")
+    with torch.device("meta"):  # nothing is allocated there
+        described = sum(each.numel() for each in fresh_network(kind, config).parameters())
+    if described > 2 * stored + _HEAD:
+        raise UsageError(
+            f"{name}: {CONFIG_FILE} describes {described:,} numbers, and there are {stored:,}"
+        )
 
 
 def _begun_at_random(

@@ -65,7 +65,7 @@ def _has_an_end(folder: Path) -> bool:
     for name in _CONFIG_FILES:
         try:
             read = json.loads((folder / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             continue
         named.update(read if isinstance(read, dict) else {})
     return bool(named.get("eos_token"))

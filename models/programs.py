@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import warnings
 
 import torch
@@ -36,12 +37,16 @@ def exported_program(*, program: bytes) -> nn.Module:
     Rules of DeepLIFT and LRP do not reach its layers; gradients and perturbations do. UsageError
     where the file is none.
     """
+    log = logging.getLogger("torch.export")  # of what is no program it says a traceback
+    before, log.disabled = log.disabled, True
     try:
         exported = torch.export.load(io.BytesIO(program))
     except Exception as error:
         raise UsageError(
             f"expected a program as torch.export.save writes it: {message_of(error)[:120]}"
         ) from None
+    finally:
+        log.disabled = before
     module: nn.Module = exported.module()
 
     def mark(mode: bool = True) -> nn.Module:

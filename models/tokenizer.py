@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from time import thread_time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,15 @@ if TYPE_CHECKING:
 TOKENIZER_FILE = "tokenizer.json"
 
 _PADS = ("[PAD]", "<pad>")
+
+_LARGEST = 10**8
+"""Bytes of a file; those of the largest vocabularies in use have a fifth of that."""
+
+_GAPS = 100
+"""So many identifiers a token may have, of which one is its own."""
+
+_PROBE, _PATIENCE = 64, 0.05
+"""Letters, and seconds of this thread in which they become tokens a thousand times over."""
 
 _EVERY_BASE, _BACKWARDS = "ACGT", "TGCA"
 
@@ -67,10 +77,15 @@ def read_tokenizer(path: Path, *, longest: int, truncate: bool) -> DNATokenizer:
     """
     file = path / TOKENIZER_FILE if path.is_dir() else path
     library = _library()
+    if not file.is_file():
+        raise UsageError(f"tokenizer: {path} is no {TOKENIZER_FILE} and holds none")
+    if file.stat().st_size > _LARGEST:
+        raise UsageError(
+            f"tokenizer: expected {file.name} of at most {_LARGEST:,} bytes, got "
+            f"{file.stat().st_size:,}"
+        )
     try:
         tokenizer = library.from_str(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"tokenizer: {path} holds no {TOKENIZER_FILE}") from None
     except Exception as error:  # the library raises nothing more special
         raise UsageError(
             f"tokenizer: {file.name} is no tokenizer of the library tokenizers "
@@ -78,6 +93,7 @@ def read_tokenizer(path: Path, *, longest: int, truncate: bool) -> DNATokenizer:
         ) from None
     tokenizer.no_padding()
     tokenizer.no_truncation()
+    _require_quick(tokenizer, file.name)
     before, after = _special_tokens_around(tokenizer, file.name)
     if truncate:
         tokenizer.enable_truncation(longest)
@@ -85,7 +101,12 @@ def read_tokenizer(path: Path, *, longest: int, truncate: bool) -> DNATokenizer:
     special = {each.content: vocabulary[each.content] for each in added if each.special}
     padding = next((vocabulary[each] for each in _PADS if each in vocabulary), 0)
     # identifiers may leave gaps
-    size = max(vocabulary.values()) + 1
+    size = max(vocabulary.values(), default=0) + 1
+    if size > _GAPS * (len(vocabulary) + _GAPS):
+        raise UsageError(
+            f"tokenizer: {file.name} has {len(vocabulary):,} tokens and an identifier of "
+            f"{size - 1:,}; expected identifiers without gaps"
+        )
     split = partial(_split_by_library, tokenizer, _widths(tokenizer, size), padding)
     return DNATokenizer(
         TokenMemory(split, padding),
@@ -111,6 +132,30 @@ def _library() -> Any:
             "a model that reads tokens needs the library tokenizers: pip install 'xaibench[glm]'"
         ) from None
     return Tokenizer
+
+
+def _require_quick(tokenizer: Tokenizer, name: str) -> None:
+    """UsageError where the time that letters take doubles with each: the regular expressions of a
+    file can be made so."""
+    for count in range(1, _PROBE):
+        began = thread_time()
+        _unpanicked(tokenizer.encode, (_EVERY_BASE * _PROBE)[:count])
+        if thread_time() - began > _PATIENCE:
+            raise UsageError(
+                f"tokenizer: {name} takes more than {_PATIENCE} s for {count} letters; expected "
+                "regular expressions that go over each letter once"
+            )
+
+
+def _unpanicked(encode: Callable[[Any], Any], letters: Any) -> Any:
+    """What ``encode`` gives; ModelError where the library gives up on a regular expression, which
+    is no Exception of Python."""
+    try:
+        return encode(letters)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ModelError(f"the tokenizer gave up: {message_of(error)[:120]}") from None
 
 
 def _special_tokens_around(tokenizer: Tokenizer, name: str) -> tuple[int, int]:
@@ -155,7 +200,7 @@ def _split_by_library(
     ``widths`` of all tokens where those of a sequence sum to its length; others, as truncated
     ones, are tokenised again."""
     letters = to_letters(codes)
-    encodings = library.encode_batch_fast(letters)
+    encodings = _unpanicked(library.encode_batch_fast, letters)
     counts = np.array([len(each) for each in encodings], np.intp)
     valid = np.arange(counts.max(initial=0)) < counts[:, None]
     ids = np.full(valid.shape, padding)
@@ -166,7 +211,7 @@ def _split_by_library(
     spans = np.stack([ends - covered, ends], axis=-1) * (covered > 0)[..., None]
     others = np.flatnonzero(covered.sum(axis=1) != [len(each) for each in letters])
     for row, encoding in zip(
-        others, library.encode_batch([letters[row] for row in others]), strict=True
+        others, _unpanicked(library.encode_batch, [letters[row] for row in others]), strict=True
     ):
         spans[row, : counts[row]] = encoding.offsets
     return Tokens(ids, spans, counts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePath
@@ -57,7 +58,7 @@ def _parts(folder: Path, index: str) -> StateDict:
     try:
         listed = json.loads((folder / index).read_text(encoding="utf-8"))["weight_map"]
         files = sorted({str(file) for file in listed.values()})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{index}: expected a weight_map ({message_of(error)[:120]})") from None
     state: StateDict = {}
     for file in files:
@@ -104,19 +105,35 @@ def _is_of_keras(content: bytes) -> bool:
 
 
 def _archive_names(content: bytes) -> list[str]:
+    return [member.filename for member in _members(content)]
+
+
+def _members(content: bytes) -> list[zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return archive.namelist()
-    except zipfile.BadZipFile:
+            return archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
         return []
+
+
+def _is_compressed(content: bytes) -> bool:
+    """Whether an archive may unpack to any size."""
+    return any(member.compress_type != zipfile.ZIP_STORED for member in _members(content))
 
 
 def _read_torch(content: bytes, name: str) -> Any:
     kind = program_kind(content)
     if kind:
         raise UsageError(f"{name}: is a whole program, not weights; name it with use: {kind}")
+    if _is_compressed(content):
+        raise UsageError(
+            f"{name}: is a compressed archive, which torch.save never makes; unpack it, and save "
+            "the weights again"
+        )
     try:
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of protocols, of what is refused afterwards
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:
         text = message_of(error)
         if "Unsupported" in text or "WeightsUnpickler" in text or "weights_only" in text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -87,8 +88,8 @@ def _count_values(events: Iterator[Any], where: str) -> int:
 
 
 def check_values(value: Any, where: str) -> None:
-    """Reject text that no file holds (null characters, halves of pairs), and integers that no
-    table holds."""
+    """Reject text that no file holds (null characters, halves of pairs), integers that no table
+    holds, and what is no number."""
     if isinstance(value, dict):
         for name, inner in value.items():
             check_values(name, where)
@@ -101,6 +102,8 @@ def check_values(value: Any, where: str) -> None:
     elif isinstance(value, int) and not -INTEGER <= value < INTEGER:
         digits = len(str(value).lstrip("-")) if abs(value) < 10**4000 else "over 4,000"
         raise UsageError(f"{where}: expected an integer below 2^63, got one of {digits} digits")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{where}: expected a finite number, got {value}")
 
 
 def _is_utf8(value: str) -> bool:

@@ -4,17 +4,21 @@ import os
 from importlib.resources import files
 from pathlib import Path
 
-from xaibench.errors import Absent, shortened
+from xaibench.errors import Absent, UsageError, shortened
+from xaibench.storage.files import no_content
 
 
 def locate(path: str, source: str) -> Path:
     """A relative path is looked for beside the plan, in the folder ``XAIBENCH_DATA``, and here.
 
     Here is the current folder: from where a run began, the ``plan.yaml`` in its folder runs too.
+    UsageError for what is neither a file nor a folder: reading it would wait, or never end.
     """
     for folder in folders_of(source):
         located = folder / expanded(path)
         if os.path.exists(located):  # False also where a name is longer than a disk allows
+            if fault := no_content(located):
+                raise UsageError(f"{located}: {fault}")
             return located
     raise Absent(f"no file {shortened(repr(path))} ({where_looked()})")
 

@@ -21,6 +21,8 @@ _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 _FOLDER = "is a folder, expected a file; move it away"
 
+_NO_FILE, _HOLES = "is no regular file", "is a sparse file, nearly all of it holes"
+
 _LARGE = 2**30
 """Bytes; a smaller file is read whether it is sparse or not."""
 
@@ -62,12 +64,22 @@ def regular(path: Path, flags: int) -> Iterator[int]:
     try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "is no regular file", str(path))
+            raise OSError(errno.EINVAL, _NO_FILE, str(path))
         if _is_hollow(status):
-            raise OSError(errno.EFBIG, "is a sparse file, nearly all of it holes", str(path))
+            raise OSError(errno.EFBIG, _HOLES, str(path))
         yield handle
     finally:
         os.close(handle)
+
+
+def no_content(path: Path) -> str:
+    """Why a path that exists is neither a folder nor a file to read; empty where it is."""
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        return ""
+    if not stat.S_ISREG(status.st_mode):
+        return f"{_NO_FILE}, expected one"
+    return _HOLES if _is_hollow(status) else ""
 
 
 def _is_hollow(status: os.stat_result) -> bool:

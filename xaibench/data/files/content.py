@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, TextIO, cast
 
 from xaibench.errors import shortened
+from xaibench.storage.unpacking import Unpacked, most_unpacked
 
 _HEAD = 4096
 """So many bytes tell what a file is."""
+
+_BLOCK = 2**18
+"""Bytes that are unpacked at once."""
 
 _KINDS_OF_FILE = {
     stat.S_ISDIR: "a folder",
@@ -103,6 +107,11 @@ def is_parquet(path: Path) -> bool:
         return stream.read(len(_PARQUET)) == _PARQUET
 
 
+def letters_at_most(path: Path) -> int:
+    """More than what can be read of a text; 0 where there is none."""
+    return most_unpacked(path.stat().st_size) if path.is_file() else 0
+
+
 @contextmanager
 def text_stream(path: Path) -> Iterator[TextIO]:
     """The text of a file, plain or compressed by gzip, bgzip, bzip2 or xz.
@@ -122,10 +131,14 @@ def _decompressed(path: Path) -> Iterator[BinaryIO]:
     require_regular(path)
     with path.open("rb") as stream:
         head = stream.read(_HEAD)
-    calls = (call for magic, call in _COMPRESSIONS.items() if head.startswith(magic))
-    opened: Callable[..., IO[Any]] = next(calls, open)
-    with opened(path, "rb") as stream:
-        yield cast(BinaryIO, stream)
+    opened = next((call for magic, call in _COMPRESSIONS.items() if head.startswith(magic)), None)
+    if opened is None:
+        with path.open("rb") as stream:
+            yield stream
+        return
+    with opened(path, "rb") as packed:
+        unpacked = Unpacked(packed, path.stat().st_size)
+        yield cast(BinaryIO, io.BufferedReader(unpacked, _BLOCK))
 
 
 def _coding(head: bytes) -> str:

@@ -37,7 +37,7 @@ from .columns import (
     starts_and_ends,
     with_plain_names,
 )
-from .content import beginning, reason, text_stream
+from .content import beginning, letters_at_most, reason, text_stream
 from .fasta import fasta_records
 from .folder_reading import LEFT_OUT, bed_folder, read_bed_folder
 from .packed_rows import blocks_of_rows
@@ -257,7 +257,9 @@ def _codes(where: Intervals, path: Path, genome: Path, length: int | None) -> tu
 
     lengths = where.ends - where.starts
     require_like_lengths(lengths, name)
-    codes = np.empty((len(where), int(lengths.max())), np.uint8)
+    # one that is longer than the genome is refused at its end
+    longest = min(int(lengths.max()), letters_at_most(genome))
+    codes = np.empty((len(where), longest), np.uint8)
     ambiguous, unreadable = 0, dict[int, str]()
     for rows, letters in _letters(where, path, genome, length):
         codes[rows] = block = codes_of_letters(letters, codes.shape[1])

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from xaibench.errors import shortened
+from xaibench.storage.unpacking import require_unpacked
 
 from .packed_rows import blocks_of_rows, packed_table
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as arrow
 
 _SEPARATORS = "\t;,| "
 """The first of these that a header has divides its columns, but for ; and , of which the more
@@ -103,12 +105,9 @@ def read_parquet(path: Path) -> pd.DataFrame:
     Columns of lists and records are left out: they are nobody's label.
     """
     import pyarrow as arrow
-    from pyarrow import compute, parquet
+    from pyarrow import compute
 
-    with path.open("rb") as stream:
-        opened = parquet.ParquetFile(stream)
-        require_few_columns(len(opened.schema_arrow.names))
-        table = opened.read()
+    table = _parquet_table(path)
     _require_different_names([name.strip() for name in table.column_names])
     texts: dict[str, arrow.ChunkedArray] = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
@@ -119,3 +118,41 @@ def read_parquet(path: Path) -> pd.DataFrame:
         texts[name.strip()] = column.cast(arrow.large_string())
     rows: pd.DataFrame = arrow.table(texts).to_pandas()
     return rows
+
+
+def _parquet_table(path: Path) -> arrow.Table:
+    """Text as it is packed: every word once. ValueError where the file holds much more than its
+    bytes, and where its words are so many that they would."""
+    from pyarrow import parquet
+
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        schema = parquet.ParquetFile(stream).schema_arrow
+        require_few_columns(len(schema.names))
+        texts = [field.name for field in schema if _is_text(field.type)]
+        opened = parquet.ParquetFile(stream, read_dictionary=texts)
+        groups = map(opened.metadata.row_group, range(opened.metadata.num_row_groups))
+        rows = opened.metadata.num_rows
+        require_unpacked(max(rows, sum(group.total_byte_size for group in groups)), size)
+        table = opened.read()
+    require_unpacked(sum(map(_letters, table.columns)), size)
+    return table
+
+
+def _is_text(kind: arrow.DataType) -> bool:
+    import pyarrow as arrow
+
+    return bool(arrow.types.is_string(kind) or arrow.types.is_large_string(kind))
+
+
+def _letters(column: arrow.ChunkedArray) -> int:
+    """Of a column whose words are there once, how many letters its rows have."""
+    import pyarrow as arrow
+    from pyarrow import compute
+
+    if not arrow.types.is_dictionary(column.type):
+        return 0
+    lengths = (
+        compute.take(compute.binary_length(part.dictionary), part.indices) for part in column.chunks
+    )
+    return sum(compute.sum(each).as_py() or 0 for each in lengths)

@@ -29,8 +29,20 @@ base 4. Each row sums to 1."""
 HIGHEST_ORDER = 5
 """The highest order of a chain: 1,024 contexts."""
 
+_MOST_LETTERS = 10**10
+"""Of all sequences of a dataset, a byte each."""
+
 _PSEUDOCOUNT = 1
 """Added to the count of each base in each context when a chain is fitted."""
+
+
+def require_possible(sequences: int, length: int) -> None:
+    """UsageError for more letters than a machine holds."""
+    if sequences * length > _MOST_LETTERS:
+        raise UsageError(
+            f"train, test, length: expected at most {_MOST_LETTERS:,} letters in all, got "
+            f"{sequences * length:,}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from .backgrounds import (
     fit_markov_chain,
     labelled_sequences,
     log_probabilities,
+    require_possible,
     stationary_chain,
     walks,
 )
@@ -48,6 +49,7 @@ def composition(
 
     Raises ``UsageError`` for a file of more than two classes.
     """
+    require_possible(train + test, length)
     names, chains, origin = _chains(sequences, label, order)
 
     def split(which: str, count: int) -> Sequences:

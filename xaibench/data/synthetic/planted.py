@@ -25,6 +25,7 @@ from .backgrounds import (
     VERTEBRATE,
     MarkovChain,
     fit_markov_chain,
+    require_possible,
     sampled_bases,
     shuffled,
     unlabelled_sequences,
@@ -104,6 +105,7 @@ def planted(
 
     Raises ``UsageError`` for options that contradict each other and motifs that do not fit.
     """
+    require_possible(train + test, length)
     parsed = parse(rule)
     motifs = _rule_motifs(parsed, release, matrices)
     grammar = _grammar(parsed, ordered, spacing)

@@ -17,6 +17,9 @@ from xaibench.values import NO_CLASS
 ATOMS = 6
 """So many motifs a rule may name: all combinations of true and false are evaluated."""
 
+_LONGEST = 500
+"""Characters of a rule: brackets within each other are read by functions that call themselves."""
+
 _TOKEN = re.compile(
     r"""
       (?P<word> (?i: and | or | xor | not ) (?= [\s()] | $ ) | [()] )
@@ -80,7 +83,8 @@ def parse(text: str) -> Rule:
     double quotes.
 
     Raises ``UsageError``, with the position counted from 0, for what is no such expression, for
-    more than 6 motifs, for a motif with two counts, and for a rule that always or never holds.
+    more than 6 motifs or 500 characters, for a motif with two counts, and for a rule that always or
+    never holds.
 
     >>> rule = parse("SPI1 and not (2 CTCF or GATA1)")
     >>> rule.atoms[1]
@@ -88,6 +92,8 @@ def parse(text: str) -> Rule:
     >>> rule.holds([True, False, False]), rule.holds([True, True, False])
     (True, False)
     """
+    if len(text) > _LONGEST:
+        raise UsageError(f"rule: expected at most {_LONGEST} characters, got {len(text):,}")
     tokens = deque(_tokens(text))
     atoms: list[Atom] = []
     table = _expression(tokens, atoms, level=0)
