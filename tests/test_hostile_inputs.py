@@ -9,7 +9,6 @@ from stopped_run import lean
 
 from xaibench.cli import main
 
-
 BESIDE = ("xaibench: reading the data", "Error when opening")
 """How lines begin that are no complaint of ours: progress, and pybigtools of a broken bigWig."""
 

@@ -18,7 +18,7 @@ from xaibench.attribution.lrp import lrp
 from xaibench.dna.encoding import to_codes, to_letters
 from xaibench.errors import ModelError, NotApplicable, UsageError
 from xaibench.models.dnabert2 import DNABert2, alibi_slopes
-from xaibench.models.tokenizer import read_tokenizer
+from xaibench.models.tokenizer import _unpanicked, read_tokenizer
 from xaibench.models.training import supervised
 from xaibench.nn.checks.steadiness import steady
 from xaibench.nn.inference import logits
@@ -400,3 +400,20 @@ def test_the_published_tokenizer_and_configuration_are_read():
     assert (np.diff(sites.spans, axis=2)[..., 0].sum(1) == 200).all()
     assert 30 < sites.counts.mean() < 60
     assert logits(model, codes).shape == (50, 2)
+
+
+def test_a_tokenizer_that_gives_up_is_an_error_of_the_model():
+    class PanicException(BaseException):
+        """As Rust's, which is no Exception."""
+
+    def panics(letters):
+        raise PanicException(f"retry-limit-in-match over in {letters}")
+
+    with pytest.raises(ModelError, match="gave up: retry-limit-in-match over in ACGT"):
+        _unpanicked(panics, "ACGT")
+    with pytest.raises(KeyboardInterrupt):
+        _unpanicked(interrupted, "ACGT")
+
+
+def interrupted(_):
+    raise KeyboardInterrupt
