@@ -78,7 +78,7 @@ def read_tokenizer(path: Path, *, longest: int, truncate: bool) -> DNATokenizer:
     file = path / TOKENIZER_FILE if path.is_dir() else path
     library = _library()
     if not file.is_file():
-        raise UsageError(f"tokenizer: {path} is no {TOKENIZER_FILE} and holds none")
+        raise UsageError(f"tokenizer: {path} is no file and holds no {TOKENIZER_FILE}")
     if file.stat().st_size > _LARGEST:
         raise UsageError(
             f"tokenizer: expected {file.name} of at most {_LARGEST:,} bytes, got "

@@ -289,7 +289,7 @@ PLANS = {
     "matrices that are a device": base_with(
         "length: 40",
         "length: 40, rule: XYZ, matrices: /dev/zero",
-        "/dev/zero: is no regular file, expected one",
+        "/dev/zero: expected a file, got: a device, not a file",
     ),
     "matrices of garbage": Row(
         both(
@@ -498,7 +498,9 @@ DATA = {
         "d.csv", "<!DOCTYPE html><script>alert(1)</script>", "a page of HTML or XML"
     ),
     "JSON, deep": data("d.csv", "[" * 10**6, "JSON; write it as CSV or Parquet"),
-    "a device": Row(nothing, "data audit /dev/zero", "/dev/zero: is no regular file, expected one"),
+    "a device": Row(
+        nothing, "data audit /dev/zero", "/dev/zero: expected a file, got: a device, not a file"
+    ),
     "a file of the system": Row(nothing, "data audit /proc/self/environ", "an empty file"),
     "a link to itself": Row(
         lambda place: (place / "d.csv").symlink_to("d.csv"), "data audit d.csv", "no file 'd.csv'"
@@ -506,10 +508,10 @@ DATA = {
     "a pipe": Row(
         lambda place: os.mkfifo(place / "d.csv"),
         "data audit d.csv",
-        "d.csv: is no regular file, expected one",
+        "d.csv: expected a file, got: a pipe, not a file",
     ),
     "a terabyte of holes": Row(
-        holes("d.fa", 2**40), "data audit d.fa", "d.fa: is a sparse file, nearly all of it holes"
+        holes("d.fa", 2**40), "data audit d.fa", "got: a sparse file, nearly all of it holes"
     ),
     "a folder of links to itself": Row(
         both(folder("d"), lambda place: (place / "d" / "x").symlink_to(place / "d")),
@@ -712,12 +714,14 @@ WEIGHT_FILES = {
         folder("w"), WEIGHTS.format("w"), "w: holds no weights; expected model.safetensors"
     ),
     "weights that are a device": Row(
-        nothing, WEIGHTS.format("/dev/zero"), "/dev/zero: is no regular file, expected one"
+        nothing,
+        WEIGHTS.format("/dev/zero"),
+        "/dev/zero: expected a file, got: a device, not a file",
     ),
     "weights that are a pipe": Row(
         lambda place: os.mkfifo(place / "w.pt"),
         WEIGHTS.format("w.pt"),
-        "w.pt: is no regular file, expected one",
+        "w.pt: expected a file, got: a pipe, not a file",
     ),
     "weights that are nowhere": Row(nothing, WEIGHTS.format("../../w.pt"), "no file '../../w.pt'"),
 }

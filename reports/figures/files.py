@@ -12,6 +12,7 @@ from xaibench.results.reading import Results
 
 from ..format.paths import shareable, without_folders
 from ..format.select import operators_of
+from ..rendering.markdown import plain
 from .page import curves_drawn
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def figures(results: Results) -> dict[str, str | bytes]:
     for name, panel in named_panels(results):
         files |= {f"{FOLDER}/{name}.{kind}": file for kind, file in panel.files.items()}
         captions.append((name, panel.alt))
-    lines = [f"- `{name}`: {without_folders(' '.join(alt.split()))}" for name, alt in captions]
+    lines = [f"- `{name}`: {plain(without_folders(alt))}" for name, alt in captions]
     return {**files, f"{FOLDER}/captions.md": "\n".join(["# Figures", "", *lines, ""])}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from html import escape
 from pathlib import Path
 
 from xaibench.plugins.registry import load
@@ -71,5 +72,5 @@ def _page(tables: HeadTables, summaries: Sequence[HeadSummary]) -> str:
     lines = ["# Attention heads", ""]
     for about, rows in heads_of(tables.associations):
         name = named_head(about)
-        lines.append(f"- {name} {texts.get(name) or sentence(rows)}.")
+        lines.append(escape(f"- {name} {texts.get(name) or sentence(rows)}.", quote=False))
     return "\n".join([*lines, ""])

@@ -18,7 +18,7 @@ def locate(path: str, source: str) -> Path:
         located = folder / expanded(path)
         if os.path.exists(located):  # False also where a name is longer than a disk allows
             if fault := no_content(located):
-                raise UsageError(f"{located}: {fault}")
+                raise UsageError(f"{located}: expected a file, got: {fault}")
             return located
     raise Absent(f"no file {shortened(repr(path))} ({where_looked()})")
 

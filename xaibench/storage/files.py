@@ -21,7 +21,12 @@ _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 _FOLDER = "is a folder, expected a file; move it away"
 
-_NO_FILE, _HOLES = "is no regular file", "is a sparse file, nearly all of it holes"
+_KINDS = {
+    stat.S_ISFIFO: "a pipe",
+    stat.S_ISSOCK: "a socket",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+}
 
 _LARGE = 2**30
 """Bytes; a smaller file is read whether it is sparse or not."""
@@ -64,22 +69,21 @@ def regular(path: Path, flags: int) -> Iterator[int]:
     try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, _NO_FILE, str(path))
+            raise OSError(errno.EINVAL, "is no regular file", str(path))
         if _is_hollow(status):
-            raise OSError(errno.EFBIG, _HOLES, str(path))
+            raise OSError(errno.EFBIG, "is a sparse file, nearly all of it holes", str(path))
         yield handle
     finally:
         os.close(handle)
 
 
 def no_content(path: Path) -> str:
-    """Why a path that exists is neither a folder nor a file to read; empty where it is."""
+    """What a path is that is neither a folder nor a file to read; empty where it is one."""
     status = path.stat()
-    if stat.S_ISDIR(status.st_mode):
-        return ""
-    if not stat.S_ISREG(status.st_mode):
-        return f"{_NO_FILE}, expected one"
-    return _HOLES if _is_hollow(status) else ""
+    for is_kind, name in _KINDS.items():
+        if is_kind(status.st_mode):
+            return f"{name}, not a file"
+    return "a sparse file, nearly all of it holes" if _is_hollow(status) else ""
 
 
 def _is_hollow(status: os.stat_result) -> bool:

@@ -5,13 +5,13 @@ import gzip
 import io
 import lzma
 import re
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO, TextIO, cast
 
 from xaibench.errors import shortened
+from xaibench.storage.files import no_content
 from xaibench.storage.unpacking import Unpacked, most_unpacked
 
 _HEAD = 4096
@@ -19,14 +19,6 @@ _HEAD = 4096
 
 _BLOCK = 2**18
 """Bytes that are unpacked at once."""
-
-_KINDS_OF_FILE = {
-    stat.S_ISDIR: "a folder",
-    stat.S_ISFIFO: "a pipe",
-    stat.S_ISSOCK: "a socket",
-    stat.S_ISCHR: "a device",
-    stat.S_ISBLK: "a device",
-}
 
 _COMPRESSIONS: dict[bytes, Callable[..., IO[Any]]] = {
     b"\x1f\x8b": gzip.open,
@@ -93,10 +85,8 @@ _BYTE_ORDER_MARKS = {
 
 def require_regular(path: Path) -> None:
     """Raises ``ValueError`` for a pipe or a device: reading would wait or never end."""
-    mode = path.stat().st_mode
-    for is_kind, name in _KINDS_OF_FILE.items():
-        if is_kind(mode):
-            raise ValueError(f"{name}, not a file")
+    if fault := "a folder, not a file" if path.is_dir() else no_content(path):
+        raise ValueError(fault)
     if path.stat().st_size == 0:
         raise ValueError("an empty file")
 
