@@ -148,8 +148,9 @@ def test_runs_with_failures_and_names_that_are_code_end_in_every_form(called):
     assert "no such luck &lt;b&gt;" in Path("run/report.md").read_text()
     assert require_harmless(Path("run")) == {".html", ".md", ".csv", ".svg"}
 
-    explained = [word for form in ("html", "logos", "scores") for word in ("--format", form)]
-    assert called("explain", "run", "-o", "explained", "--method", LONG, *explained)[0] == 0
+    explained = ["--model", MODEL, "--method", LONG, "--plugin", "own.py"]
+    explained += [word for form in ("html", "logos", "scores") for word in ("--format", form)]
+    assert called("explain", "run", "-o", "explained", *explained)[0] == 0
     assert ".html" in require_harmless(Path("explained"))
 
     Path("other").mkdir()
