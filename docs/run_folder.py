@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from xaibench.results.columns import TableSchema
-from xaibench.results.schema import TABLES
+from xaibench.results.schema import HEAD_TABLES, TABLES
 
 PAGE = Path(__file__).with_name("run-folder.md")
 HEADER = ("column", "type", "unit or range", "meaning", "empty when")
@@ -32,7 +32,7 @@ def columns(table: TableSchema) -> str:
 
 def renewed(page: str) -> str:
     """The page with what the schema says of each table."""
-    for table in TABLES:
+    for table in (*TABLES, *HEAD_TABLES):
         line = f"| `{table.file}` | {table.holds} | {table.row} |"
         page = _replaced(rf"^\| `{re.escape(table.file)}` \|.*$", line, page)
         before, heading, section = page.partition(f"\n## `{table.file}`\n")

@@ -85,9 +85,9 @@ REPORT = (
         (
             "The rules of the verdicts were fixed before the run; anything between them is "
             "undecided at this n. p values are corrected after Holm over all claims.",
-            rules,
+            lambda results: rules(results.claims),
         ),
-        claims_tables,
+        lambda results: claims_tables(results.claims),
         folded=False,
     ),
     PlannedSection(

@@ -68,16 +68,23 @@ def _by_method(rows: pd.DataFrame, style: Mapping[str, Style]) -> dict[str, Curv
 
 
 def curves_figure(
-    curves: Mapping[str, Curve], style: Mapping[str, Style], *, x: str, y: Axis, bands: bool
+    curves: Mapping[str, Curve],
+    style: Mapping[str, Style],
+    *,
+    x: str,
+    y: Axis,
+    bands: bool,
+    end: float = 1.0,
 ) -> Figure:
-    """Curves over shares replaced, the random control a grey band; named from the highest down.
+    """Curves over shares up to ``end``, the random control a grey band; named from the highest
+    down.
 
     ``bands`` are drawn for the methods too.
     """
     areas = {name: float(np.trapezoid(mean, at)) for name, (at, mean, _, _) in curves.items()}
     falling = sorted(areas, key=lambda name: -areas[name])
     with canvas(PANEL_WIDTH, height_for(falling, 250)) as figure:
-        axes = plain_axes(figure, Axis(x, (0.0, 1.0)), y, right=room_for(falling))
+        axes = plain_axes(figure, Axis(x, (0.0, end)), y, right=room_for(falling))
         for name, (at, _, low, high) in curves.items():
             if bands or name == RANDOM:
                 shade = 0.22 if name == RANDOM else 0.08

@@ -6,8 +6,6 @@ import math
 
 import pandas as pd
 
-from xaibench.results.reading import Results
-
 from ..format.names import first_upper
 from ..format.numbers import (
     ABSENT,
@@ -21,9 +19,8 @@ from ..format.select import TableRow, rows_of
 from .table import Cell, Table, heads
 
 
-def claims_tables(results: Results) -> list[Table]:
-    """One row per claim, and folded how each was tested; nothing for a run that tests none."""
-    rows = results.claims
+def claims_tables(rows: pd.DataFrame) -> list[Table]:
+    """One row per claim, and folded how each was tested; nothing where none was."""
     if rows.empty:
         return []
     return [_claim_verdicts(rows), _claim_tests(rows)]
@@ -61,9 +58,8 @@ def _claim_tests(rows: pd.DataFrame) -> Table:
     return Table("How each claim was tested, and caveats", header, body, folded=True)
 
 
-def rules(results: Results) -> str:
+def rules(rows: pd.DataFrame) -> str:
     """The rules of the verdicts, as they were fixed before the run, each with its claims."""
-    rows = results.claims
     by_rule = rows[rows["rule"] != ""].groupby("rule", sort=False)["claim"].unique()
     return " ".join(f"{first_upper('; '.join(own))}: {rule}." for rule, own in by_rule.items())
 

@@ -6,6 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from xaibench.results.columns import other_columns
+from xaibench.results.schema import HEAD_TABLES
+
 PAGE = (Path(__file__).parents[2] / "docs" / "heads.md").read_text()
 
 PLAN = """
@@ -51,6 +54,14 @@ def test_a_run_to_tables_pages_and_maps(call, tmp_path, monkeypatch):
     assert page.count("\n- transformer, ") == 4
     written = {path.name for path in folder.iterdir()}
     assert {"ablations.csv", "head_map_6.svg", "head_map_6.png"} <= written
+    assert {"claims.csv", "heads.html"} <= written
+    for table in HEAD_TABLES:
+        if table.name == "changes":
+            continue  # of states
+        path = tmp_path / "runs" / "mine" / table.file
+        read = pd.read_csv(path, dtype=dict.fromkeys(table.texts, "str"), keep_default_na=False)
+        assert list(read.columns[: len(table.columns)]) == table.names
+        assert other_columns(table, read) == ""
     assert {line.rpartition("/")[2] for line in out.splitlines()} == written
     again = (folder / "ablations.csv").read_bytes()
     call(*command.split(), "--model", "transformer")

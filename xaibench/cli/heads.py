@@ -86,6 +86,7 @@ def attention_heads(
 ) -> None:
     """Ask which attention heads follow what is known of a sequence, and what their loss does."""
     from xaibench.heads.analysis import heads_of_run
+    from xaibench.heads.claims import head_claims
     from xaibench.heads.language_model import endpoint_of, head_summaries, unanswered
     from xaibench.heads.writing import written_pages, written_summaries, written_tables
     from xaibench.runs.workers import on_threads
@@ -110,13 +111,15 @@ def attention_heads(
     with on_threads(threads):
         tables = heads_of_run(run, options, plugins=tuple(plugins or ()))
     into = folder or run / "heads"
-    for path in written_tables(tables, into):
+    claims = head_claims(tables)
+    for path in written_tables(tables, claims, into):
         echo(path)
     summaries = []
     if endpoint is not None:
         with endpoint.client:
             summaries = list(head_summaries(tables.associations, endpoint))
         echo(written_summaries(summaries, endpoint.options, into))
-    for path in written_pages(tables, summaries, into):
+    name = run.resolve().name
+    for path in written_pages(tables, claims, summaries, into, name=name):
         echo(path)
     fail([*tables.failures, *unanswered(summaries)])

@@ -31,8 +31,9 @@ from xaibench.values import CellCounts, Sequences, evenly_spaced_rows
 
 from .ablation import RELEVANCE, ablation_tests, ablations, relevance_against_association
 from .association import associations_of, correlations_of
-from .attention import Examples, head_scores
+from .attention import Examples, head_scores, kind_of_tokens
 from .changes import changes_between, shuffled_around
+from .examples import head_examples
 from .options import STATES, TRAINED, HeadOptions
 from .relevance import relevance_of_heads
 from .tracks import TRUTH_TRACK, Track, require_different, track_named
@@ -49,6 +50,7 @@ class HeadTables:
     ablation_tests: pd.DataFrame
     relevance_tests: pd.DataFrame
     changes: pd.DataFrame
+    examples: pd.DataFrame
     failures: tuple[str, ...]
 
 
@@ -154,7 +156,9 @@ def _known_tracks(sequences: Sequences) -> tuple[str, ...]:
 def head_tables(models: Iterable[HeadModel], known: Known, options: HeadOptions) -> HeadTables:
     """The tables of these models; what one of them cannot give is a failure, and the rest is
     there."""
-    tables: dict[str, list[pd.DataFrame]] = {"associations": [], "ablations": [], "changes": []}
+    tables: dict[str, list[pd.DataFrame]] = {
+        name: [] for name in ("associations", "ablations", "changes", "examples")
+    }
     failures = []
     earlier: dict[tuple[str, str], Measured] = {}
     for each in models:
@@ -170,7 +174,13 @@ def head_tables(models: Iterable[HeadModel], known: Known, options: HeadOptions)
         for test in (ablation_tests, relevance_against_association)
     )
     return HeadTables(
-        whole["associations"], ablated, tests, of_relevance, whole["changes"], tuple(failures)
+        whole["associations"],
+        ablated,
+        tests,
+        of_relevance,
+        whole["changes"],
+        whole["examples"],
+        tuple(failures),
     )
 
 
@@ -207,7 +217,13 @@ def _tables(
     of_genes = isinstance(examples, CellCounts)
     about = {"model": model.name, "state": model.state, "replicate": model.replicate}
     associated = associations_of(scores, known.tracks, known.nuisance, of_genes=of_genes)
-    yield "associations", associated.assign(**about)
+    tokens = kind_of_tokens(classifier, examples)
+    yield "associations", associated.assign(**about, tokens=tokens)
+    if isinstance(examples, Sequences) and associated["associated"].any():
+        shown = head_examples(
+            classifier, examples, known.tracks, associated, received=options.received
+        )
+        yield "examples", shown.assign(**about)
     if options.shares:
         of_relevance = _of_relevance(classifier, examples, associated)
         ablated = ablations(
@@ -284,5 +300,6 @@ def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame()
     whole = pd.concat(parts, ignore_index=True)
-    front = [name for name in ("model", "state", "replicate", "before", "after") if name in whole]
+    first = ("model", "state", "replicate", "before", "after", "tokens")
+    front = [name for name in first if name in whole]
     return whole[[*front, *(name for name in whole if name not in front)]]

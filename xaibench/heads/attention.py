@@ -26,6 +26,10 @@ _PAIRS = 2**20
 """Pairs of sites in memory together: 600 MB of 144 heads in float32."""
 
 
+FIRST_EXAMPLES = 20
+"""So many show what the tokens of a model are."""
+
+
 class Examples(Protocol):
     """What a model is asked about: ``Sequences``, or ``CellCounts``."""
 
@@ -81,6 +85,22 @@ def head_scores(
             inside = _covers_what_is_known(valid[row], spans[place])
             scores = _scores(measured, place, inside, received, pooled)
             yield HeadScores(row, spans[place, inside], scores)
+
+
+def kind_of_tokens(model: Any, examples: Examples) -> str:
+    """What a site of the model covers: ``positions``, ``6 positions, step 1`` (overlapping k-mers),
+    or ``of several lengths``, as byte pairs are; by the first halves of the first examples, for
+    k-mers end with what is left over."""
+    if not has_tokens(model):
+        return "positions"
+    spans = token_sites(model, examples.codes[:FIRST_EXAMPLES]).spans
+    covering = [each[each[:, 1] > each[:, 0]] for each in spans]
+    halves = [each[: len(each) // 2] for each in covering]
+    lengths = {int(length) for each in halves for length in each[:, 1] - each[:, 0]}
+    steps = {int(step) for each in halves for step in np.diff(each[:, 0])}
+    if len(lengths) != 1 or len(steps) != 1:
+        return "of several lengths"
+    return f"{lengths.pop()} positions, step {steps.pop()}"
 
 
 def _batches(model: Any, codes: Codes) -> Iterator[tuple[NDArray[np.intp], Tensor, TokenSpans]]:

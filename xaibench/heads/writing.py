@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from xaibench.plugins.registry import load
 from xaibench.storage.files import write_file
@@ -17,9 +20,10 @@ from .options import SummaryOptions
 from .summary import heads_of, named_head, sentence
 
 
-def written_tables(tables: HeadTables, folder: Path) -> Iterator[Path]:
-    """Write ``heads.csv``; with ablations ``ablations.csv``, ``ablation_tests.csv`` and
-    ``relevance_tests.csv`` too, and ``changes.csv`` where states or contexts are compared."""
+def written_tables(tables: HeadTables, claims: pd.DataFrame, folder: Path) -> Iterator[Path]:
+    """Write ``heads.csv`` and ``claims.csv``; with ablations ``ablations.csv``,
+    ``ablation_tests.csv`` and ``relevance_tests.csv`` too, and ``changes.csv`` where states or
+    contexts are compared."""
     folder.mkdir(parents=True, exist_ok=True)
     parts = {
         "heads.csv": tables.associations,
@@ -27,6 +31,7 @@ def written_tables(tables: HeadTables, folder: Path) -> Iterator[Path]:
         "ablation_tests.csv": tables.ablation_tests,
         "relevance_tests.csv": tables.relevance_tests,
         "changes.csv": tables.changes,
+        "claims.csv": claims,
     }
     for name, table in parts.items():
         if len(table):
@@ -34,14 +39,23 @@ def written_tables(tables: HeadTables, folder: Path) -> Iterator[Path]:
 
 
 def written_pages(
-    tables: HeadTables, summaries: Sequence[HeadSummary], folder: Path
+    tables: HeadTables,
+    claims: pd.DataFrame,
+    summaries: Sequence[HeadSummary],
+    folder: Path,
+    *,
+    name: str,
 ) -> Iterator[Path]:
-    """Write ``heads.md`` and a figure per track and model."""
-    if len(tables.associations):
-        yield _write(folder / "heads.md", _page(tables, summaries))
-        figures: dict[str, bytes] = load("plots", "heads").call(tables.associations)
-        for name, content in figures.items():
-            yield _write(folder / name, content)
+    """Write ``heads.md``, ``heads.html``, headed by the ``name`` of a run, and a figure per track
+    and model."""
+    if not len(tables.associations):
+        return
+    texts = {named_head(each.about): each.text for each in summaries}
+    yield _write(folder / "heads.md", _page(tables, texts))
+    files: dict[str, Any] = load("overviews", "heads").call(name, tables, claims, texts)
+    files |= load("plots", "heads").call(tables.associations)
+    for file, content in files.items():
+        yield _write(folder / file, content)
 
 
 def written_summaries(
@@ -66,9 +80,8 @@ def _write(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def _page(tables: HeadTables, summaries: Sequence[HeadSummary]) -> str:
+def _page(tables: HeadTables, texts: Mapping[str, str]) -> str:
     """Markdown: a line per head."""
-    texts = {named_head(each.about): each.text for each in summaries}
     lines = ["# Attention heads", ""]
     for about, rows in heads_of(tables.associations):
         name = named_head(about)

@@ -491,7 +491,7 @@ TABLES = (
             number_column("p_holm", "[0, 1]", "p after Holm over all claims", "as `p`"),
             one_of(
                 "verdict",
-                ("holds", "does not hold", "cannot be told at this n"),
+                ("holds", "does not hold", "cannot be told at this n", "not tested"),
                 "what the rule says",
             ),
             text_column(
@@ -729,6 +729,201 @@ TABLES = (
 OF_NAME = {table.name: table for table in TABLES}
 OF_FILE = {table.file: table for table in TABLES}
 
+HEAD_TABLES = (
+    TableSchema(
+        name="heads",
+        file="heads/heads.csv",
+        holds="which attention heads follow which track (`xaibench heads`)",
+        row="one head of a trained model and one track",
+        made_by="xaibench.heads.association:associations_of",
+        columns=(
+            text_column("model", "label", "the model"),
+            text_column("state", "`random`, `pretrained`, `epoch:N`, `trained`", "of the model"),
+            text_column("replicate", "seed, or a file of weights", "which training of it"),
+            text_column("tokens", "free text", "what a site of the model is"),
+            integer_column("layer", "from 0", "the layer"),
+            integer_column("head", "from 0", "the head in its layer"),
+            text_column("track", "name", "what it is compared with ([heads.md](heads.md))"),
+            number_column(
+                "mean",
+                "[-1, 1]",
+                "mean over sequences of Spearman's correlation within the sequence",
+                "head and track vary in too few sequences; `reason` says so",
+            ),
+            number_column("low", "unit of `mean`", "lower end of its interval", "as `mean`"),
+            number_column("high", "unit of `mean`", "its upper end", "as `mean`"),
+            integer_column("sequences", "count", "sequences in which both vary"),
+            number_column("p_shift", "[0, 1]", "two-sided p, circular shifts", "as `mean`"),
+            number_column(
+                "p_exchange",
+                "[0, 1]",
+                "two-sided p, tracks of other sequences",
+                "as `mean`, or the track is the same in all sequences",
+            ),
+            number_column(
+                "q_shift",
+                "[0, 1]",
+                "after Benjamini and Hochberg over the rows of a model",
+                "as `p_shift`",
+            ),
+            number_column("q_exchange", "[0, 1]", "the same of `p_exchange`", "as `p_exchange`"),
+            one_of("associated", ("True", "False"), "whether both q are below 0.05"),
+            text_column("reason", "free text", "why there is no number", "there is one"),
+        ),
+    ),
+    TableSchema(
+        name="ablations",
+        file="heads/ablations.csv",
+        holds="what models reach without some of their heads",
+        row="one set of heads of one trained model",
+        made_by="xaibench.heads.ablation:ablations",
+        columns=(
+            text_column("model", "label", "the model"),
+            text_column("state", "`random`, `pretrained`, `epoch:N`, `trained`", "of the model"),
+            text_column("replicate", "seed, or a file of weights", "which training of it"),
+            text_column("track", "name", "what the chosen heads go with", "the model is intact"),
+            number_column("share", "[0, 1]", "of all heads, that are taken out"),
+            one_of(
+                "by",
+                ("strength", "positive", "negative"),
+                "what chooses heads: the largest correlation by size, or of one sign",
+                "the model is intact",
+            ),
+            one_of(
+                "set",
+                ("intact", "chosen", "least associated", "random"),
+                "the chosen heads, or a control with as many in each layer",
+            ),
+            integer_column("draw", "from 0", "the draw of a random set"),
+            integer_column("heads", "count", "heads that are taken out"),
+            number_column("accuracy", "[0, 1]", "of the test sequences", "there are no classes"),
+            number_column("auroc", "[0, 1]", "of the test sequences", "as `accuracy`"),
+            number_column(
+                "logit_difference",
+                "logits",
+                "mean of the logit of the label minus that of the others",
+                "as `accuracy`",
+            ),
+        ),
+    ),
+    TableSchema(
+        name="ablation_tests",
+        file="heads/ablation_tests.csv",
+        holds="whether losing chosen heads hurts more than losing others",
+        row="one set, share and measure of one model",
+        made_by="xaibench.heads.ablation:ablation_tests",
+        columns=(
+            text_column("model", "label", "the model"),
+            text_column("state", "as in `heads.csv`", "of the model"),
+            text_column("track", "name", "what the chosen heads go with"),
+            number_column("share", "[0, 1]", "of all heads, that are taken out"),
+            text_column("by", "as in `ablations.csv`", "what chooses heads"),
+            text_column("measure", "a column of `ablations.csv`", "what was measured"),
+            integer_column("heads", "count", "heads that are taken out"),
+            number_column("chosen", "unit of the measure", "without the chosen", "as there"),
+            number_column(
+                "least_associated", "unit of the measure", "without the least", "as there"
+            ),
+            number_column("random", "unit of the measure", "mean without random sets", "as there"),
+            number_column(
+                "difference",
+                "unit of the measure",
+                "chosen minus random; negative where the chosen matter more",
+                "as there",
+            ),
+            number_column(
+                "low", "unit of the measure", "lower end of its interval", "one replicate"
+            ),
+            number_column("high", "unit of the measure", "its upper end", "one replicate"),
+            number_column("p", "(0, 1]", "two-sided, paired t over replicates", "one replicate"),
+            integer_column("replicates", "count", "replicates behind it"),
+            number_column(
+                "p_random",
+                "(0, 1]",
+                "rank of the chosen among the random sets, the largest over replicates",
+                "as there",
+            ),
+            number_column("q", "(0, 1]", "`p` after Benjamini and Hochberg", "one replicate"),
+        ),
+    ),
+    TableSchema(
+        name="relevance_tests",
+        file="heads/relevance_tests.csv",
+        holds="whether AttnLRP names heads that matter more than those that follow a track",
+        row="one track, share and measure of one model",
+        made_by="xaibench.heads.ablation:relevance_against_association",
+        columns=(
+            text_column("model", "label", "the model"),
+            text_column("state", "as in `heads.csv`", "of the model"),
+            text_column("track", "name", "what the other heads go with"),
+            number_column("share", "[0, 1]", "of all heads, that are taken out"),
+            text_column("by", "as in `ablations.csv`", "what chooses heads"),
+            text_column("measure", "a column of `ablations.csv`", "what was measured"),
+            one_of(
+                "minus",
+                ("nothing", "random"),
+                "whether what random sets reach was taken off first",
+            ),
+            number_column(
+                "relevance", "unit of the measure", "without the most relevant", "as there"
+            ),
+            number_column(
+                "association", "unit of the measure", "without the associated", "as there"
+            ),
+            number_column(
+                "difference",
+                "unit of the measure",
+                "relevance minus association; negative where relevance names heads that matter "
+                "more",
+                "as there",
+            ),
+            number_column(
+                "low", "unit of the measure", "lower end of its interval", "one replicate"
+            ),
+            number_column("high", "unit of the measure", "its upper end", "one replicate"),
+            number_column("p", "(0, 1]", "two-sided, paired t over replicates", "one replicate"),
+            integer_column("replicates", "count", "replicates behind it"),
+            number_column("q", "(0, 1]", "`p` after Benjamini and Hochberg", "one replicate"),
+        ),
+    ),
+    TableSchema(
+        name="changes",
+        file="heads/changes.csv",
+        holds="what heads follow in one state, or context, and in another",
+        row="one head of a trained model, one track and one comparison",
+        made_by="xaibench.heads.changes:changes_between",
+        columns=(
+            text_column("model", "label", "the model"),
+            text_column("replicate", "seed, or a file of weights", "which training of it"),
+            text_column("before", "a state", "what is compared with"),
+            text_column("after", "a state, with `shuffled around TRACK`", "what is compared"),
+            integer_column("layer", "from 0", "the layer"),
+            integer_column("head", "from 0", "the head in its layer"),
+            text_column("track", "name", "what it is compared with"),
+            number_column("mean_before", "[-1, 1]", "mean correlation before", "no sequence"),
+            number_column("mean_after", "[-1, 1]", "mean correlation after", "no sequence"),
+            number_column("change", "[-2, 2]", "after minus before", "no sequence"),
+            number_column("low", "unit of `change`", "lower end of its interval", "no sequence"),
+            number_column("high", "unit of `change`", "its upper end", "no sequence"),
+            number_column("p", "(0, 1]", "two-sided, t over pairs of sequences", "no sequence"),
+            integer_column("sequences", "count", "sequences with both"),
+            number_column(
+                "q", "(0, 1]", "`p` after Benjamini and Hochberg over a comparison", "as `p`"
+            ),
+            one_of("changed", ("True", "False"), "whether `q` is below 0.05"),
+        ),
+    ),
+    TableSchema(
+        name="claims",
+        file="heads/claims.csv",
+        holds="claims about attention heads put to the test",
+        row="one claim",
+        made_by="xaibench.heads.claims:head_claims",
+        columns=OF_NAME["claims"].columns,
+    ),
+)
+"""Those that ``xaibench heads`` writes into a folder of the run; no report needs them."""
+
 COLUMNS = {table.file: tuple(table.names) for table in TABLES}
 """By file, the columns that the table has."""
 
@@ -739,3 +934,8 @@ TEXT = frozenset[str]().union(*(table.texts for table in TABLES))
 def columns_of(name: str) -> list[str]:
     """The columns of the table of this name, in the order in which they are written."""
     return OF_NAME[name].names
+
+
+def columns_of_heads(name: str) -> list[str]:
+    """The same of a table of ``HEAD_TABLES``."""
+    return next(table.names for table in HEAD_TABLES if table.name == name)
