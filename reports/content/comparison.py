@@ -38,7 +38,7 @@ from ..format.paths import last_part, without_folders
 from ..format.replicates import ReplicateTerms, shared_terms
 from ..format.select import TableRow, replicates_of_run, rows_of
 from ..tables.table import Cell, Table, heads
-from .document import Document, Section, Verdict
+from .document import Answer, Document, Section, Verdict
 
 _ARROW = {"higher": " ↑", "lower": " ↓"}
 _FAMILIES = {"model": "The models"}
@@ -77,7 +77,7 @@ def pair_verdicts(comparison: Comparison) -> list[Verdict]:
     return [
         Verdict(
             _pair_title(pair),
-            tuple((without_folders(sentence),) for sentence in _sentences(pair)),
+            (Answer("", tuple((without_folders(sentence),) for sentence in _sentences(pair))),),
             pair.cautions,
         )
         for pair in comparison.pairs

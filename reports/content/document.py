@@ -19,12 +19,26 @@ Sentence = tuple[str | Name, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a reader asks first, and the sentences that answer it; ``command`` is to be typed."""
+
+    question: str
+    sentences: tuple[Sentence, ...]
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """The first thing to read about a model, or about two runs."""
+    """The first thing to read about a model, or about two runs; a question may be empty."""
 
     title: str
-    sentences: tuple[Sentence, ...]
+    answers: tuple[Answer, ...]
     cautions: tuple[str, ...] = ()
+
+    @property
+    def sentences(self) -> list[Sentence]:
+        """Those of all answers."""
+        return [sentence for answer in self.answers for sentence in answer.sentences]
 
 
 @dataclass(frozen=True, slots=True)

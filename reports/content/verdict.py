@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from pathlib import PurePath
 
 import pandas as pd
 
@@ -30,7 +32,9 @@ from ..format.numbers import (
     mean_and_interval,
     number,
     probability,
+    with_noun,
 )
+from ..format.replicates import replicate_terms
 from ..format.select import (
     TableRow,
     chances_of_best,
@@ -45,7 +49,7 @@ from ..tables.controls import unbeaten
 from ..tables.discrimination import uneven, value_of
 from ..tables.leader import Leading, beside_best, leading
 from ..tables.selftest import operators_that_pass, tested
-from .document import Name, Sentence, Verdict
+from .document import Answer, Name, Sentence, Verdict
 
 NAMED = 6
 """How many methods a sentence names; of more it says how many there are."""
@@ -53,18 +57,79 @@ NAMED = 6
 
 @lru_cache(maxsize=1)
 def verdicts(results: Results) -> list[Verdict]:
-    """For each model: the best method by deletion and by localisation, and what equals it."""
+    """For each model what a reader asks first: which method, how sure that is, on what evidence,
+    and what to do with it. A question without an answer is left out."""
     return [
-        Verdict(
-            model,
-            (
-                *_about_faithfulness(results, model),
-                *_about_localisation(results, model),
-                *_about_accuracy(results, model),
-            ),
-        )
+        Verdict(model, tuple(answer for answer in _answers(results, model) if answer.sentences))
         for model in models_of(results)
     ]
+
+
+def _answers(results: Results, model: str) -> Iterator[Answer]:
+    yield Answer("Which method?", tuple(_about_faithfulness(results, model)))
+    yield Answer("How sure?", tuple(_how_sure(results, model)))
+    evidence = (
+        *_about_the_metric(results, model),
+        *_about_localisation(results, model),
+        *_about_accuracy(results, model),
+    )
+    yield Answer("On what evidence?", evidence)
+    yield _what_next(results, model)
+
+
+def _how_sure(results: Results, model: str) -> list[Sentence]:
+    """Of the method that leads: its test, how often it is best, and how much was measured."""
+    leader = leading(results, model)
+    if leader.outcome != "leads":
+        return []
+    best = leader.candidates.iloc[0]
+    name, (p, population) = str(best["method"]), corrected_p(best)
+    chance = chances_of_best(results, model).get(name, math.nan)
+    tested_at = f"corrected p {_p_value(probability(p))} ({population})"
+    often = f"best in {number(100 * chance, 0)} % of resamplings"
+    parts = [*([] if math.isnan(p) else [tested_at]), *([] if math.isnan(chance) else [often])]
+    noun = replicate_terms(results).noun
+    made_of = (
+        f"measured on {with_noun(int(best['sequences']), 'sequence')} and "
+        f"{with_noun(int(best['seeds']), noun)}"
+    )
+    return [(f"{name}: {', '.join([*parts, made_of])}.",)]
+
+
+def _about_the_metric(results: Results, model: str) -> list[Sentence]:
+    """What the leaderboard is made of, and whether it can be believed on this model."""
+    leader, operator = leading(results, model), operator_of(results)
+    if leader.outcome in ("unmeasured", "blind"):
+        return []
+    test = tested(results, model, PRIMARY, operator)
+    passed = {"yes": ", which passed its self-test on this model"}.get(test.passed, "")
+    what = f"Deletion of the most relevant positions first, operator {operator}{passed}."
+    return [(what,), *_untested(results, model, PRIMARY, operator)]
+
+
+def _what_next(results: Results, model: str) -> Answer:
+    """The command that explains sequences of one's own with the recommended method."""
+    leader = leading(results, model)
+    if leader.outcome != "leads":
+        more = "More sequences or seeds narrow the intervals; the run computes only what is new."
+        other = "Another operator may tell methods apart: name it in the plan's operators."
+        texts = {"unsure": more, "blind": other}
+        known = texts.get(leader.outcome)
+        return Answer("What next?", ((known,),) if known else ())
+    given = (("--plugin", PurePath(each).name) for each in results.environment.get("plugins") or ())
+    command = [
+        "xaibench",
+        "explain",
+        ".",
+        "sequences.fa",
+        "--model",
+        model,
+        "--method",
+        leader.first,
+    ]
+    typed = shlex.join([*command, *(each for pair in given for each in pair)])
+    where = "Sequences of your own, from the folder of this run:"
+    return Answer("What next?", ((where,),), typed)
 
 
 def _about_accuracy(results: Results, model: str) -> list[Sentence]:
@@ -126,7 +191,6 @@ def _about_faithfulness(results: Results, model: str) -> list[Sentence]:
         *_leading(results, model, known),
         *_not_above_controls(results, model, known),
         *_no_better_than_random(known),
-        *_untested(results, model, PRIMARY, operator),
     ]
 
 
@@ -139,10 +203,7 @@ def _leading(results: Results, model: str, known: pd.DataFrame) -> list[Sentence
     # a method that is no better than random leads nothing, however wide its interval
     leaders = [name, *(method for method in _at(beside, 0) if method in above)]
     gap = f"gap to random {mean_and_interval(best, decimals_of(known))}"
-    p, population = corrected_p(best)
-    tests = f", corrected p {_p_value(probability(p))} ({population})" if not math.isnan(p) else ""
-    share, chance = _normalised_clause(results, model, name), _chance_clause(results, model, name)
-    numbers = f"{gap}{share}{tests}{chance}"
+    numbers = f"{gap}{_normalised_clause(results, model, name)}"
     what = "what the model uses"
     if len(leaders) > 1:
         tied = f" find {what} equally well (statistically indistinguishable); {name}: {numbers}"
@@ -158,11 +219,6 @@ def _normalised_clause(results: Results, model: str, method: str) -> str:
     if rows.empty:
         return ""
     return f", normalised {mean_and_interval(rows.iloc[0], decimals_of(rows))}"
-
-
-def _chance_clause(results: Results, model: str, method: str) -> str:
-    chance = chances_of_best(results, model).get(method, math.nan)
-    return "" if math.isnan(chance) else f", best in {number(100 * chance, 0)} % of resamplings"
 
 
 def _p_value(p: str) -> str:

@@ -40,6 +40,7 @@ def html_of(
         figures=figures,
         blocks=blocks,
         styles=styles or {},
+        terms={term: meaning for section in shown for term, meaning in section.terms},
     )
 
 

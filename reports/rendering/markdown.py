@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from ..content.document import Document, Listing, Name, Section, Verdict
+from ..content.document import Answer, Document, Listing, Name, Section, Verdict
 from ..format.numbers import brief
 from ..tables.table import Cell, Table
 
@@ -42,8 +42,19 @@ def plain(text: str) -> str:
 
 
 def _verdict_list(verdict: Verdict) -> str:
-    lines = ["".join(_emphasised(part) for part in sentence) for sentence in verdict.sentences]
-    return "\n".join([f"## {plain(verdict.title)}", "", *(f"- {line}" for line in lines)])
+    lines = [line for answer in verdict.answers for line in _answer_lines(answer)]
+    return "\n".join([f"## {plain(verdict.title)}", "", *lines])
+
+
+def _answer_lines(answer: Answer) -> Iterator[str]:
+    """A list of the sentences, below the question where there is one."""
+    if answer.question:
+        yield f"- *{answer.question}*"
+    indent = "  " if answer.question else ""
+    for sentence in answer.sentences:
+        yield f"{indent}- {''.join(map(_emphasised, sentence))}"
+    if answer.command:
+        yield f"{indent}- <code>{plain(answer.command)}</code>"
 
 
 def _emphasised(part: str | Name) -> str:

@@ -38,8 +38,14 @@ def text_of(document: Document, *, last: str = "") -> str:
 
 def _verdict_lines(verdict: Verdict) -> Iterator[str]:
     yield from _heading_lines(verdict.title)
-    for sentence in verdict.sentences:
-        yield _wrapped("".join(part.text if isinstance(part, Name) else part for part in sentence))
+    for answer in verdict.answers:
+        if answer.question:
+            yield answer.question
+        for sentence in answer.sentences:
+            parts = (part.text if isinstance(part, Name) else part for part in sentence)
+            yield _wrapped("".join(parts))
+        if answer.command:
+            yield f"  {answer.command}"
     for caution in verdict.cautions:
         yield _wrapped(f"! {caution}", "  ")
 

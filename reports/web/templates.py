@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from ..format.numbers import brief
+from .terms import with_terms
 
 
 @cache
@@ -23,4 +24,5 @@ def template(name: str, finalize: Callable[[Any], Any] | None = None) -> Templat
         lstrip_blocks=True,
     )
     environment.filters["brief"] = brief
+    environment.filters["with_terms"] = with_terms
     return environment.get_template(f"{name}.html.j2")

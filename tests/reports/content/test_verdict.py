@@ -34,9 +34,33 @@ def test_the_best_method_is_named_with_how_much_and_how_sure(make):
     said = sentences(make(quality=(("deeplift", 0.95), ("saliency", 0.5)), motifs=False))
     assert said[0] == (
         "deeplift finds best what the model uses: gap to random 1.90 [1.58, 2.22], normalised 0.95 "
-        "[0.88, 1.02], corrected p < 0.001 (retraining), best in 50 % of resamplings; better than "
-        "every other method."
+        "[0.88, 1.02]; better than every other method."
     )
+    assert said[1] == (
+        "deeplift: corrected p < 0.001 (retraining), best in 50 % of resamplings, measured on 23 "
+        "sequences and 5 seeds."
+    )
+
+
+def test_the_four_questions_of_a_reader_are_answered_in_their_order(make):
+    results = make(models=("cnn",), quality=(("deeplift", 0.95), ("saliency", 0.5)))
+    planned = replace(results, environment={**results.environment, "plugins": ["/x/own net.py"]})
+    (verdict,) = verdicts(planned)
+    assert [answer.question for answer in verdict.answers] == [
+        *("Which method?", "How sure?", "On what evidence?", "What next?")
+    ]
+    assert verdict.answers[3].command == (
+        "xaibench explain . sequences.fa --model cnn --method deeplift --plugin 'own net.py'"
+    )
+
+
+def test_where_nothing_leads_no_method_is_to_be_used(make):
+    blind = make(models=("cnn",), blind=(("cnn", PRIMARY),))
+    (verdict,) = verdicts(blind)
+    assert [answer.question for answer in verdict.answers][:1] == ["Which method?"]
+    assert not any(answer.command for answer in verdict.answers)
+    assert "Another operator may tell methods apart" in sentences(blind)[-1]
+    assert "How sure?" not in [answer.question for answer in verdict.answers]
 
 
 def test_methods_that_are_not_distinguishable_lead_together(run):
@@ -47,7 +71,7 @@ def test_methods_that_are_not_distinguishable_lead_together(run):
 
 def test_with_one_seed_the_p_value_is_stated_to_be_of_these_models(make):
     said = sentences(make(quality=(("deeplift", 0.95),), seeds=(0,)))
-    assert "corrected p < 0.001 (these models)" in said[0]
+    assert "corrected p < 0.001 (these models)" in said[1]
 
 
 def test_random_numbers_under_any_label_are_no_candidate(make):
