@@ -70,6 +70,12 @@ def given_artefact(work: Work, trained: TrainedModel) -> Artefact:
     )
 
 
+def given_classifier(work: Work, trained: TrainedModel) -> Any:
+    """A model with the weights of a file, in evaluation mode; nothing is stored."""
+    artefact = given_artefact(work, trained)
+    return artefact.read(artefact.make(Memory(work)).__getitem__)
+
+
 def _files(work: Work, model: str, path: Path, spec: Spec) -> Files:
     """The weights, or the program, and a card that says what they are."""
     content = path.read_bytes() if is_program(work, model) else None

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from xaibench.errors import UsageError
 from xaibench.heads.options import (
     RANDOM_SETS,
     TRAINED,
@@ -19,13 +20,26 @@ from .options import Plugins, fail
 
 
 def attention_heads(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|MODEL", help="A run's folder, a model by its name, or its folder."
+        ),
+    ],
+    examples: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="For MODEL: FASTA, CSV, TSV, Parquet, BED with --genome, or cells as .h5ad.",
+        ),
+    ] = None,
     tracks: Annotated[
         list[str] | None,
         typer.Option(
             "--track",
             help="gc, cpg, position, centre, truth, a motif (TBP, MA0139.1, TATAAA), a .bed or "
-            ".bigWig file [gc, cpg, and truth where it is known]. Repeatable.",
+            ".bigWig file [gc, cpg, and truth where it is known]; of cells expression, cell_type, "
+            "a .gmt file [expression]. Repeatable.",
         ),
     ] = None,
     nuisance: Annotated[
@@ -45,7 +59,7 @@ def attention_heads(
     ] = None,
     fill: Annotated[Fill, typer.Option(help="What stands for a lost head: zero or mean.")] = "zero",
     draws: Annotated[int, typer.Option(min=20, help="Random sets of heads.")] = RANDOM_SETS,
-    sequences: Annotated[int, typer.Option(min=1, help="Of the test split at most.")] = 1000,
+    sequences: Annotated[int, typer.Option(min=1, help="Or cells, at most.")] = 1000,
     models: Annotated[
         list[str] | None, typer.Option("--model", help="One of RUN [all]. Repeatable.")
     ] = None,
@@ -64,6 +78,17 @@ def attention_heads(
             help="A track of features: also where all but these are shuffled. Repeatable.",
         ),
     ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(help="A file of weights of MODEL, one per replicate [its own]. Repeatable."),
+    ] = None,
+    genome: Annotated[str | None, typer.Option(help="FASTA, which intervals are cut from.")] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="key=value, keys of a plan: dataset.label=cell_type. Repeatable."
+        ),
+    ] = None,
     summarise: Annotated[
         str | None,
         typer.Option(
@@ -79,7 +104,7 @@ def attention_heads(
         float, typer.Option(min=0.1, help="Seconds for which a request is waited for.")
     ] = 60,
     folder: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Where the files go [RUN/heads].")
+        Path | None, typer.Option("-o", "--output", help="Where the files go [RUN/heads, heads].")
     ] = None,
     plugins: Plugins = None,
     threads: Annotated[int, typer.Option(min=1, max=1000, help="Torch threads.")] = 1,
@@ -88,6 +113,7 @@ def attention_heads(
     from xaibench.heads.analysis import heads_of_run
     from xaibench.heads.claims import head_claims
     from xaibench.heads.language_model import endpoint_of, head_summaries, unanswered
+    from xaibench.heads.own_model import OwnHeads, heads_of_own
     from xaibench.heads.writing import written_pages, written_summaries, written_tables
     from xaibench.runs.workers import on_threads
 
@@ -108,9 +134,15 @@ def attention_heads(
         states=tuple(states or (TRAINED,)),
         around=tuple(around or ()),
     )
+    own = tuple(weights or ()), genome, tuple(changes or ())
     with on_threads(threads):
-        tables = heads_of_run(run, options, plugins=tuple(plugins or ()))
-    into = folder or run / "heads"
+        if examples is None:
+            _require_of_run(*own)
+            tables = heads_of_run(Path(source), options, plugins=tuple(plugins or ()))
+        else:
+            request = OwnHeads(source, examples, *own, plugins=tuple(plugins or ()))
+            tables = heads_of_own(request, options)
+    into = folder or Path("heads" if examples else f"{source}/heads")
     claims = head_claims(tables)
     for path in written_tables(tables, claims, into):
         echo(path)
@@ -119,7 +151,14 @@ def attention_heads(
         with endpoint.client:
             summaries = list(head_summaries(tables.associations, endpoint))
         echo(written_summaries(summaries, endpoint.options, into))
-    name = run.resolve().name
+    name = Path(source).resolve().name
     for path in written_pages(tables, claims, summaries, into, name=name):
         echo(path)
     fail([*tables.failures, *unanswered(summaries)])
+
+
+def _require_of_run(weights: tuple[str, ...], genome: str | None, changes: tuple[str, ...]) -> None:
+    """UsageError where something is given that is for a model, and no sequences."""
+    given = {"--weights": weights, "--genome": genome, "--set": changes}
+    for option in (name for name, value in given.items() if value):
+        raise UsageError(f"{option}: is for a model of your own: xaibench heads MODEL SEQUENCES")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from xaibench.artefacts.artefact import Memory, arrays_in, as_files, identified, print_of
+from xaibench.artefacts.artefact import arrays_in, as_files, identified, print_of
 from xaibench.artefacts.explanations import (
     REFERENCE_COUNT,
     Explaining,
@@ -17,7 +17,7 @@ from xaibench.artefacts.explanations import (
     explained_spec,
     what_is_explained,
 )
-from xaibench.artefacts.given_weights import described_model
+from xaibench.artefacts.given_weights import described_model, given_classifier
 from xaibench.artefacts.job import is_trained
 from xaibench.artefacts.models import model_artefact, model_spec
 from xaibench.artefacts.networks import few
@@ -93,13 +93,13 @@ def blocks_of(count: int) -> Iterator[np.ndarray[Any, np.dtype[np.intp]]]:
 def classifier_of(subject: Explainable, trained: TrainedModel) -> Any:
     """A trained model, in evaluation mode: from the store of a run, or its file of weights."""
     work = subject.work
+    if not is_trained(work.plan, trained.name):
+        return given_classifier(work, trained)
     artefact = model_artefact(work, trained)
-    if is_trained(work.plan, trained.name):
-        status, reason = work.store.outcome(artefact.spec)
-        if status != OK:
-            raise Missing(status, f"{trained} is not in the run ({reason}); run its command again")
-        return artefact.load(work.store)
-    return artefact.read(artefact.make(Memory(work)).__getitem__)
+    status, reason = work.store.outcome(artefact.spec)
+    if status != OK:
+        raise Missing(status, f"{trained} is not in the run ({reason}); run its command again")
+    return artefact.load(work.store)
 
 
 def origin_of(pair: MethodOnModel, outputs: int) -> Origin:

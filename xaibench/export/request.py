@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,15 @@ import numpy as np
 
 from xaibench.artefacts.given_weights import replicate_names
 from xaibench.artefacts.job import Job, Work, prepare, seeds_of
+from xaibench.artefacts.own_model import all_rows, changed_plan, dataset_of, say_left_out
 from xaibench.artefacts.trained_models import TrainedModel
-from xaibench.data.files.reading import holds_intervals
 from xaibench.data.loading import load_splits
 from xaibench.errors import UsageError
 from xaibench.nn.devices import device_named
 from xaibench.plan.changes import assign
 from xaibench.plan.schema import Plan, of_mapping
 from xaibench.plugins.registry import nearest
-from xaibench.progress import announce, announce_if_slow
+from xaibench.progress import announce_if_slow
 from xaibench.results.manifest import job_of_folder
 from xaibench.values import Sequences
 
@@ -98,18 +97,19 @@ def _of_own_model(request: Request) -> Explainable:
     written["models"] = {request.source: {"weights": list(request.weights)}}
     if request.device:
         written["device"] = request.device
-    plan = _changed_plan(written, request)
+    plan = changed_plan(written, request.changes, request.plugins)
     device_named(plan.device)
     with announce_if_slow("reading the data"):
         work = prepare(Job(plan, "", request.plugins, Path()))
     trained = tuple(TrainedModel(request.source, seed) for seed in seeds_of(plan, request.source))
     sequences = work.splits.test
-    _say_left_out(work.splits.train)
+    say_left_out(work.splits.train)
     return Explainable(work, sequences, trained, tuple(plan.attribution), request.target)
 
 
 def _written(request: Request) -> dict[str, Any]:
     """A plan of the sequences and the methods, without models."""
+    assert request.sequences is not None  # for the type checker
     if not request.methods:
         raise UsageError(
             "--method: expected one, as --method deeplift; `xaibench list attribution` has them all"
@@ -118,44 +118,10 @@ def _written(request: Request) -> dict[str, Any]:
     if twice:
         raise UsageError(f"--method: expected each once, got {twice[0]!r} twice")
     return {
-        "dataset": _dataset_of(request),
+        "dataset": dataset_of(request.sequences, request.genome),
         "attribution": {method: {} for method in request.methods},
         "target": "label" if request.target == "label" else "predicted",
     }
-
-
-def _dataset_of(request: Request) -> dict[str, Any]:
-    assert request.sequences is not None  # for the type checker
-    path = Path(request.sequences)
-    if request.genome is not None:
-        return {"name": "intervals", "path": str(path), "genome": request.genome}
-    if path.is_file() and holds_intervals(path):
-        raise UsageError(f"{path}: holds intervals, expected their genome: --genome FILE")
-    return {"name": "file", "path": str(path)}
-
-
-def _changed_plan(written: dict[str, Any], request: Request) -> Plan:
-    given = dict(written["dataset"])
-    for change in request.changes:
-        assign(written, change)
-    own = {"path": given["path"], "name": given["name"]}
-    if any(written["dataset"].get(name) != value for name, value in own.items()):
-        raise UsageError("--set dataset: expected options of the sequences, which are given before")
-    written["dataset"] = _all_rows(written["dataset"])
-    return of_mapping(written, plugins=request.plugins)
-
-
-def _all_rows(dataset: Mapping[str, Any]) -> dict[str, Any]:
-    """Nothing is cut off to learn from, unless the file says what is."""
-    return {"test_fraction": 1.0, **dataset}
-
-
-def _say_left_out(train: Sequences) -> None:
-    if len(train):
-        announce(
-            f"the column split says test of what is explained; {len(train):,} sequences of train "
-            "are left out"
-        )
 
 
 # A run
@@ -177,12 +143,12 @@ def _of_run(request: Request, folder: Path) -> Explainable:
             raise UsageError(
                 f"--set {change}: a run has its own; expected dataset. or attribution."
             )
-    written = {**written, "dataset": _all_rows(written["dataset"]), "models": ["kmer"]}
+    written = {**written, "dataset": all_rows(written["dataset"]), "models": ["kmer"]}
     given = of_mapping(written, plugins=request.plugins)
     with announce_if_slow("reading the data"):
         work = prepare(job)
         splits = load_splits(given.dataset, data_seed=0, source="", plugins=request.plugins)
-    _say_left_out(splits.train)
+    say_left_out(splits.train)
     changed = plan.model_copy(update={"attribution": given.attribution, "target": given.target})
     work = replace(work, job=replace(job, plan=changed))
     sequences = _relabelled(splits.test, work.splits.test.class_names)

@@ -224,7 +224,7 @@ def _tables(
             classifier, examples, known.tracks, associated, received=options.received
         )
         yield "examples", shown.assign(**about)
-    if options.shares:
+    if options.shares and examples.has_classes:
         of_relevance = _of_relevance(classifier, examples, associated)
         ablated = ablations(
             classifier,
@@ -241,6 +241,8 @@ def _tables(
         for table in _changes(classifier, earlier.get(replicate), now, known, options):
             yield "changes", table.assign(model=model.name, replicate=model.replicate)
         earlier[replicate] = now
+    if options.shares and not examples.has_classes:
+        raise NotApplicable("--ablate: expected labels, for what a loss of heads costs")
 
 
 def _of_states(table: pd.DataFrame) -> Iterator[pd.DataFrame]:

@@ -28,6 +28,9 @@ LAYOUTS: tuple[str, ...] = get_args(Layout)
 _DELEGATED = ("attention", "attentions")
 """What a network may have beside ``forward``, of the same input."""
 
+_PASSED_ON = ("output_projections", "pooled_site")
+"""What it may have that is of no input."""
+
 
 def require_weights(network: nn.Module) -> None:
     """ModelError where a lazy module waits for its first batch to make its weights."""
@@ -140,6 +143,8 @@ class AdaptedModel(nn.Module):
         if name in _DELEGATED:
             weights = getattr(self.network, name)
             return lambda inputs: weights(self.arranged(inputs))
+        if name in _PASSED_ON:
+            return getattr(self.network, name)
         return super().__getattr__(name)
 
     # Weights are named as the network's author named them.

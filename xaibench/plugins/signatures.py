@@ -31,7 +31,7 @@ POSITIONAL = {"attribution": 3, "operators": 2, "reports": 1, "training": 2, "pr
 
 SUPPLIED = {
     "datasets": {"data_seed"},
-    "models": {"classes", "length", "shortest", "program"},
+    "models": {"classes", "length", "shortest", "program", "genes"},
     "training": {"seed", "progress", "checkpoint"},
     "operators": {"composition"},
     "attribution": {"codes", "valid", "references", "generators", "rules", "test_split"},
