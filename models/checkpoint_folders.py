@@ -76,10 +76,16 @@ def configured(config: Mapping[str, Any], *, classes: int) -> Any:
             "those; name a checkpoint in 16 or 32 bits"
         )
     if kind not in library.CONFIG_MAPPING:
-        raise UsageError(f"{CONFIG_FILE}: transformers {library.__version__} has no {kind!r}")
+        raise UsageError(
+            f"{CONFIG_FILE}: transformers {library.__version__} has no {kind!r}; install a version "
+            "that has it"
+        )
     known = library.CONFIG_MAPPING[kind]
     if known not in library.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
-        raise UsageError(f"{CONFIG_FILE}: {kind!r} of transformers does not classify sequences")
+        raise UsageError(
+            f"{CONFIG_FILE}: {kind!r} of transformers does not classify sequences; name a "
+            "checkpoint of a classifier"
+        )
     ours = {"num_labels": classes, "use_cache": False, "dtype": "float32"}
     labels = ("id2label", "label2id", "num_labels", "torch_dtype", "problem_type")
     given = {name: value for name, value in config.items() if name not in labels}

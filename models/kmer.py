@@ -34,7 +34,7 @@ class KmerCounts(nn.Module):
     ) -> None:
         super().__init__()
         if length < k:
-            raise UsageError(f"k: {k} is longer than the sequences ({length} nt)")
+            raise UsageError(f"k: {k} is longer than the sequences ({length} nt); name a smaller k")
         self.masking = checked_masking(masking, self)
         self.match = _letters_matched(k)
         self.occurs = nn.ReLU()

@@ -26,7 +26,8 @@ def trunk(length: int, filters: tuple[int, ...], kernels: tuple[int, ...]) -> nn
         raise UsageError(f"kernels: expected odd widths, got {kernels}")
     if length < max(kernels):
         raise UsageError(
-            f"kernels: the widest of {kernels} is longer than the sequences ({length} nt)"
+            f"kernels: the widest of {kernels} is longer than the sequences ({length} nt); name "
+            "narrower ones"
         )
     layers: list[nn.Module] = []
     for (inward, outward), kernel in zip(pairwise((4, *filters)), kernels, strict=True):

@@ -14,6 +14,7 @@ PACKAGES = [
     ".analysis.claims",
     ".api",
     ".artefacts",
+    ".board",
     ".cli",
     ".comparison",
     ".data",

@@ -117,7 +117,10 @@ def _rows_of_method(each: Gate, rows: pd.DataFrame, where: str) -> pd.DataFrame:
         raise UsageError(f"{GATE_OPTION}: no metric {each.metric!r} {where}; {wrong}")
     of_metric = rows[rows["metric"] == each.metric]
     if (of_metric["better"] == "neither").any():
-        raise UsageError(f"{GATE_OPTION}: of {each.metric!r} neither more nor less is better")
+        raise UsageError(
+            f"{GATE_OPTION}: of {each.metric!r} neither more nor less is better; name a metric "
+            "with a direction"
+        )
     method = each.method or OF_THE_MODEL
     methods = [name or OF_THE_MODEL for name in of_metric["method"].unique()]
     if method not in methods:

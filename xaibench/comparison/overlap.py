@@ -52,7 +52,9 @@ def shared(first: ComparedRun, second: ComparedRun) -> Shared:
     sequences = explained_sequences(first) & explained_sequences(second)
     pair = f"{first.name} and {second.name} share nothing"
     if not sequences:
-        raise UsageError(f"compare: {pair}: no sequence was explained in both")
+        raise UsageError(
+            f"compare: {pair}: no sequence was explained in both; compare runs on the same data"
+        )
     if not same_data(first, second):
         _check_same_letters(first, second, pair)
     facts, unlike = _shared_facts(first, second)
@@ -63,7 +65,10 @@ def shared(first: ComparedRun, second: ComparedRun) -> Shared:
     )
     overlap = Shared(one, other, len(sequences), values, unlike)
     if not any(shared_cells(overlap, first, second)):
-        raise UsageError(f"compare: {pair}: no model, method and metric was measured in both")
+        raise UsageError(
+            f"compare: {pair}: no model, method and metric was measured in both; run one of them "
+            "with the plan of the other"
+        )
     return overlap
 
 
@@ -91,7 +96,10 @@ def _check_same_letters(first: ComparedRun, second: ComparedRun, pair: str) -> N
     both = [name for name in one if name in other]
     wrong = [name for name in both if one[name] != other[name]]
     if wrong:
-        raise UsageError(f"compare: {pair}: the data differ, and {wrong[0]!r} is another sequence")
+        raise UsageError(
+            f"compare: {pair}: the data differ, and {wrong[0]!r} is another sequence; compare runs "
+            "on the same data"
+        )
     if not both:
         raise UsageError(
             f"compare: {pair} for sure: the data differ, and no example stands in both runs by "

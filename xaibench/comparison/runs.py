@@ -42,7 +42,9 @@ def read_runs(folders: Sequence[Path]) -> tuple[ComparedRun, ...]:
     for folder in folders:
         other = known.setdefault(_resolved(folder), folder)
         if other is not folder:
-            raise UsageError(f"compare: {other} and {folder} are the same folder")
+            raise UsageError(
+                f"compare: {other} and {folder} are the same folder; name each run once"
+            )
     runs = [
         _run(letter, name, folder)
         for letter, name, folder in zip(

@@ -63,7 +63,7 @@ def _parts(folder: Path, index: str) -> StateDict:
     state: StateDict = {}
     for file in files:
         if PurePath(file).name != file or not (folder / file).is_file():
-            raise UsageError(f"{index}: lists {file!r}, which is not in the folder")
+            raise UsageError(f"{index}: lists {file!r}, which is not in the folder; copy it there")
         state |= read_state((folder / file).read_bytes(), file)
     return state
 

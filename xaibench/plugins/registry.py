@@ -69,7 +69,8 @@ def available(kind: str) -> dict[str, EntryPoint]:
         other = points.setdefault(point.name, point)
         if other.value != point.value:
             raise UsageError(
-                f"two {kind} are named {point.name!r}: {other.value} and {point.value}"
+                f"two {kind} are named {point.name!r}: {other.value} and {point.value}; uninstall "
+                "the package of one"
             )
     return dict(sorted(points.items()))
 
@@ -82,7 +83,8 @@ def load(kind: str, name: str, plugins: tuple[str, ...] = ()) -> Plugin:
     given = {key: plugin for source in plugins for key, plugin in members(kind, source).items()}
     if name in installed and name in given:
         raise UsageError(
-            f"two {kind} are named {name!r}: {installed[name].value} and {given[name].code}"
+            f"two {kind} are named {name!r}: {installed[name].value} and {given[name].code}; "
+            "rename your own"
         )
     if name in given:
         return given[name]
@@ -106,7 +108,8 @@ def _imported(point: EntryPoint) -> Callable[..., Any]:
             call: Callable[..., Any] = point.load()
     except Exception as error:
         raise UsageError(
-            f"the plug-in {point.name!r} ({point.value}) cannot be imported: {described(error)}"
+            f"the plug-in {point.name!r} ({point.value}) cannot be imported: {described(error)}; "
+            "reinstall its package, or uninstall it"
         ) from error
     return call
 

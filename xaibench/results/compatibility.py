@@ -23,7 +23,9 @@ def check_run_folder(folder: Path, tables: Collection[str]) -> None:
         got = "a file" if folder.exists() else "no folder"
         raise UsageError(f"{folder}: expected the folder of a run, got {got}")
     if not any(folder.iterdir()):
-        raise UsageError(f"{folder}: no run of xaibench here, the folder is empty")
+        raise UsageError(
+            f"{folder}: no run of xaibench here, the folder is empty; name that of a run"
+        )
     check_store(folder)
     environment = _read_environment(folder)
     if (folder / BEGUN).is_file() and "unfinished" not in environment:

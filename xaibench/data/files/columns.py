@@ -96,7 +96,7 @@ def require(table: pd.DataFrame, path: Path, columns: list[str]) -> None:
 def require_filled(table: pd.DataFrame, path: Path, column: str) -> None:
     empty = np.flatnonzero(table[column] == "")
     if len(empty):
-        raise UsageError(f"{path}: row {empty[0]}: column {column!r} is empty")
+        raise UsageError(f"{path}: row {empty[0]}: column {column!r} is empty; drop the row")
 
 
 def require_known(table: pd.DataFrame, path: Path, column: str, hint: str) -> None:
