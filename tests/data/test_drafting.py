@@ -48,7 +48,7 @@ def test_a_table_with_other_names_becomes_a_plan_that_a_run_takes(here, call):
     assert (code, out.splitlines()) == (
         0,
         [
-            "peaks.yaml: 40 sequences of 30 nt, 20 a and 20 b: train 30, test 10",
+            "peaks.yaml: 40 sequences of 30 nt, classes a (20) and b (20): train 30, test 10",
             "next: xaibench run peaks.yaml",
         ],
     )
@@ -81,7 +81,7 @@ def test_a_folder_of_classes_becomes_a_plan_that_a_run_takes(here, call):
     (here / "pets").mkdir()
     fasta(here / "pets" / "cat.fa", drawn(20))
     fasta(here / "pets" / "dog.fa", drawn(25))
-    assert "20 cat and 25 dog" in call("init", "pets")[1]
+    assert "classes cat (20) and dog (25)" in call("init", "pets")[1]
     assert prepared("pets.yaml").splits.train.class_names == ("cat", "dog")
 
 
@@ -142,3 +142,9 @@ def test_a_mistake_is_one_line_and_writes_nothing(here, call, words, message):
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert message in err
     assert list(here.glob("*.yaml")) == []
+
+
+def test_of_many_classes_the_number_is_said(here, call):
+    rows = [f"{letters},class {row % 7}" for row, letters in enumerate(drawn(70))]
+    (here / "cells.csv").write_text("\n".join(["sequence,label", *rows]))
+    assert "70 sequences of 30 nt, 7 classes: train" in call("init", "cells.csv")[1]

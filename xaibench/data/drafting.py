@@ -30,6 +30,9 @@ _SIZE = "quick"
 _METHODS = ("integrated_gradients", "deeplift", "saliency", "input_x_gradient", "random")
 """Those that apply to most networks."""
 
+_SHOWN_CLASSES = 5
+"""Of more than these only the number is said."""
+
 _WIDE = 10**6
 """Letters of a line of YAML that is folded nowhere."""
 
@@ -233,6 +236,8 @@ def _classes_text(named: Mapping[str, Sequences]) -> str:
     names = next(iter(named.values())).class_names
     if len(names) < 2:
         return "without classes"
+    if len(names) > _SHOWN_CLASSES:
+        return f"{len(names)} classes"
     every = [np.bincount(part.labels, minlength=len(names)) for part in named.values()]
-    counts = np.sum(every, axis=0)
-    return " and ".join(f"{count:,} {name}" for count, name in zip(counts, names, strict=True))
+    counts = zip(names, np.sum(every, axis=0), strict=True)
+    return f"classes {' and '.join(f'{name} ({count:,})' for name, count in counts)}"
