@@ -11,7 +11,7 @@ from ..format.heads import by_trained, by_trained_model
 from ..format.numbers import listed, number
 from ..tables.claims import claims_tables, rules
 from ..tables.heads import ablated_heads, changed_heads, every_head, followed_tracks, relevant_heads
-from .document import Document, Section, Sentence, Verdict
+from .document import Answer, Document, Section, Sentence, Verdict
 
 if TYPE_CHECKING:
     from xaibench.heads.analysis import HeadTables
@@ -53,7 +53,8 @@ def _verdict(model: str, rows: pd.DataFrame, tables: HeadTables) -> Verdict:
     if len(tracks):
         named = listed(f"{track} ({count})" for track, count in tracks.head(5).items())
         sentences.append((f"Most followed, over all replicates: {named}.",))
-    return Verdict(model, (*sentences, *_of_loss(model, tables.ablation_tests)))
+    answer = Answer("", (*sentences, *_of_loss(model, tables.ablation_tests)))
+    return Verdict(model, (answer,))
 
 
 def _of_loss(model: str, tests: pd.DataFrame) -> tuple[Sentence, ...]:
