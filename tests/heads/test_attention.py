@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 from xaibench.dna.encoding import to_codes
@@ -192,6 +193,27 @@ def test_the_one_head_that_attends_to_a_motif_is_found_alone(planted):
     ordered = sentence(table[(table["head"] == 2)])
     assert ordered.startswith(f"attends to {MOTIF} (rho 0.")
     assert sentence(table[table["head"] == 0]) == "goes with none of 41 tracks"
+
+
+def test_random_tracks_are_found_no_more_often_than_promised(planted):
+    """Families of 20 tracks of other sequences and 20 of noise that is alike along its sequence."""
+    generator = np.random.default_rng(2)
+    some = planted.take(np.arange(40))
+    scores = list(head_scores(Attending(), some))
+    motif = track_named(MOTIF, some).values
+    families = 25
+    false = {"q_shift": 0, "q_exchange": 0, "associated": 0}
+    for _ in range(families):
+        noise = np.cumsum(generator.normal(size=(20, 40, 44)), axis=2)
+        values = [*(noise[..., 4:] - noise[..., :-4])]
+        values += [motif[generator.permutation(40)] for _ in range(20)]
+        table = associations_of(scores, [Track(str(n), each) for n, each in enumerate(values)])
+        false["q_shift"] += (table["q_shift"] < 0.05).any()
+        false["q_exchange"] += (table["q_exchange"] < 0.05).any()
+        false["associated"] += table["associated"].any()
+    most = stats.binom.ppf(0.999, families, 0.05)
+    assert max(false.values()) <= most, false
+    assert false["associated"] <= min(false["q_shift"], false["q_exchange"])
 
 
 def test_a_track_by_position_alone_has_no_exchange(planted):
