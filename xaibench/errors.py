@@ -1,6 +1,7 @@
 """The errors with a meaning of their own; everything else is a bug or a plug-in's."""
 
 import signal
+from threading import current_thread, main_thread
 
 _LONGEST_LINE = 2000
 _LONGEST = 200
@@ -104,12 +105,14 @@ def is_of_the_user(error: BaseException) -> bool:
     """Whether the user ended the process, which no fence around a plug-in may hold up.
 
     Where the command line runs, its handler raises Interrupted; elsewhere Python's own raises
-    KeyboardInterrupt, and a plug-in that raises it looks the same as a key.
+    KeyboardInterrupt, and a plug-in that raises it looks the same as a key. In another thread than
+    the main one no key is heard.
     """
     if isinstance(error, Interrupted | Terminated):
         return True
     ours = signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-    return isinstance(error, KeyboardInterrupt) and not ours
+    may_be_a_key = not ours and current_thread() is main_thread()
+    return isinstance(error, KeyboardInterrupt) and may_be_a_key
 
 
 def described(error: BaseException) -> str:

@@ -12,6 +12,7 @@ from small_run import LEAN, work_of
 
 from xaibench.results.schema import OF_NAME
 from xaibench.runs.calls import results_of
+from xaibench.runs.engines import local
 from xaibench.runs.tables import tables_without_records
 
 
@@ -40,7 +41,7 @@ def test_results_come_in_the_order_of_the_calls_with_the_data_and_threads_of_the
     work, jobs, elsewhere
 ):
     calls = [partial(process_of, number=number) for number in range(5)]
-    made = list(results_of(work, calls, jobs=jobs, threads=3))
+    made = list(results_of(work, calls, engine=local(jobs), threads=3))
     assert [number for number, *_ in made] == [0, 1, 2, 3, 4]
     assert {(sequences, threads) for _, _, sequences, threads in made} == {(5, 3)}
     assert all((process != os.getpid()) == elsewhere for _, process, *_ in made)
@@ -51,7 +52,7 @@ def test_results_come_in_the_order_of_the_calls_with_the_data_and_threads_of_the
 )
 def test_what_a_process_did_not_come_to_is_made_in_this_one(work, how, reason, capsys):
     calls = [partial(dying, how=how), partial(process_of, number=1)]
-    made, (number, *_) = results_of(work, calls, jobs=2, threads=1)
+    made, (number, *_) = results_of(work, calls, engine=local(2), threads=1)
     assert (made, number) == ("made", 1)
     assert capsys.readouterr().err == (
         f"xaibench: the worker died: {reason}; what it was to do is done in the main process\n"
@@ -60,7 +61,7 @@ def test_what_a_process_did_not_come_to_is_made_in_this_one(work, how, reason, c
 
 def test_what_raises_raises_as_it_does_without_processes(work, capsys):
     with pytest.raises(KeyError, match="in a process of its own: False"):
-        list(results_of(work, [partial(process_of, number=0), failing], jobs=2, threads=1))
+        list(results_of(work, [partial(process_of, number=0), failing], engine=local(2), threads=1))
     assert capsys.readouterr().err == ""
 
 
@@ -76,6 +77,7 @@ from pathlib import Path
 
 from small_run import LEAN, work_of
 from xaibench.runs.calls import results_of
+from xaibench.runs.engines import local
 from xaibench.runs.from_artefacts import import_ahead
 
 
@@ -88,7 +90,8 @@ if __name__ == "__main__":
 
     work = work_of(Path("run").absolute(), text=LEAN)
     import_ahead(jobs=int(sys.argv[1]), trains=False)
-    print(has_statistics(work), *results_of(work, [ahead.has_statistics] * 2, jobs=2, threads=1))
+    calls = [ahead.has_statistics] * 2
+    print(has_statistics(work), *results_of(work, calls, engine=local(2), threads=1))
 """
 
 

@@ -154,11 +154,11 @@ def test_a_device_has_one_process(tmp_path, monkeypatch, capsys):
     class Over(Exception):
         """Nothing more is to be seen."""
 
-    def used_here(*given, jobs, **named):
-        used.append(jobs)
+    def used_here(*given, count, **named):
+        used.append(count)
         raise Over
 
-    monkeypatch.setattr("xaibench.runs.pipeline.perform", used_here)
+    monkeypatch.setattr("xaibench.runs.engines.in_processes", used_here)
     with Elsewhere():
         work = work_of(tmp_path / "new", text=PLAN, changes=("device=cuda",))
         with pytest.raises(Over):

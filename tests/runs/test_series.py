@@ -35,12 +35,13 @@ def folder(tmp_path_factory):
     """Of a series that ran, one dataset of which is not there."""
     from xaibench.plan.schema import read_any
     from xaibench.runs import series
+    from xaibench.runs.engines import local
 
     here = tmp_path_factory.mktemp("series")
     (here / "three.yaml").write_text(PLAN)
     source, said = str(here / "three.yaml"), []
     each = series.jobs_of(read_any(source), source, (), here / "out")
-    failures = series.run(each, "three", jobs=0, threads=1, command="", say=said.append)
+    failures = series.run(each, "three", engine=local(0), threads=1, command="", say=said.append)
     (here / "said.json").write_text(json.dumps({"failures": failures, "said": said}))
     return here / "out"
 

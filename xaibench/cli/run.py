@@ -5,16 +5,21 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from xaibench.errors import UsageError
 from xaibench.terminal import echo
 
 from .options import Plugins, fail
+
+if TYPE_CHECKING:
+    from xaibench.artefacts.job import Job
+    from xaibench.runs.engines import Engine
 
 
 @contextmanager
@@ -58,6 +63,14 @@ def run(
         str | None,
         typer.Option(help="Where all is computed: cuda, cuda:1, mps [cpu]."),
     ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="Where tasks run: here, processes, or dask, a cluster [processes]."),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="Of --engine dask: its address, as tcp://HOST:8786, or its file."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be computed and how long it takes.")
     ] = False,
@@ -65,34 +78,71 @@ def run(
     """Train, explain, measure and write the report; called again, resume where it stopped."""
     # Threads that wait should sleep: where processes share the cores, spinning costs five-fold.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    given, jobs = tuple(plugins or ()), jobs or min(os.cpu_count() or 1, 8)
+    given = tuple(plugins or ())
     changed = (*(changes or ()), *([f"device={device}"] if device else []))
     with loading():
         from xaibench.artefacts.job import Job
         from xaibench.plan.schema import read_any
         from xaibench.plan.sources import plan_name
-        from xaibench.runs import pipeline as running
+        from xaibench.runs import pipeline  # noqa: F401  # so that nothing of it is looked through
 
         read = read_any(plan, changes=changed, plugins=given, limit=limit)
-    folder, how = folder or Path("runs") / plan_name(plan), {"jobs": jobs, "threads": threads}
-    if isinstance(read, dict):
-        from xaibench.runs import series
+    folder = folder or Path("runs") / plan_name(plan)
+    with _engine(engine, jobs, scheduler) as where:
+        if isinstance(read, dict):
+            from xaibench.runs.series import jobs_of
 
-        each = series.jobs_of(read, plan, given, folder)
-        if dry_run:
-            fail(series.foresee(each, **how, say=echo))
+            each = jobs_of(read, plan, given, folder)
+            _run_series(each, plan_name(plan), where, threads=threads, dry_run=dry_run)
         else:
-            fail(series.run(each, plan_name(plan), **how, command=command_of_this_call(), say=echo))
-        return
-    work = running.begin(Job(read, plan, given, folder))
-    if dry_run:
-        from xaibench.runs import forecast
+            _run_one(Job(read, plan, given, folder), where, threads=threads, dry_run=dry_run)
 
-        echo(forecast.forecast_text(work, **how))
+
+def _run_series(
+    each: "Mapping[str, Job]", name: str, engine: "Engine", *, threads: int, dry_run: bool
+) -> None:
+    from xaibench.runs import series
+
+    if dry_run:
+        fail(series.foresee(each, jobs=max(1, engine.jobs), threads=threads, say=echo))
+    else:
+        command = command_of_this_call()
+        fail(series.run(each, name, engine=engine, threads=threads, command=command, say=echo))
+
+
+def _run_one(job: "Job", engine: "Engine", *, threads: int, dry_run: bool) -> None:
+    from xaibench.runs import pipeline
+
+    work = pipeline.begin(job, elsewhere=engine.is_remote and not dry_run)
+    if dry_run:
+        from xaibench.runs.forecast import forecast_text
+
+        echo(forecast_text(work, jobs=max(1, engine.jobs), threads=threads))
         return
-    outcome = running.run(work, **how, command=command_of_this_call())
-    echo(running.conclusion(work, outcome))
+    outcome = pipeline.run(work, engine=engine, threads=threads, command=command_of_this_call())
+    echo(pipeline.conclusion(work, outcome))
     fail(outcome.failures)
+
+
+@contextmanager
+def _engine(name: str | None, jobs: int | None, scheduler: str | None) -> "Iterator[Engine]":
+    """Where tasks run, by the options; UsageError for options that do not belong together."""
+    from xaibench.runs.engines import DASK, HERE, PROCESSES, local
+
+    name = name or PROCESSES
+    if name not in (HERE, PROCESSES, DASK):
+        raise UsageError(f"--engine: expected {HERE}, {PROCESSES} or {DASK}, got {name!r}")
+    if name != PROCESSES and jobs:
+        raise UsageError(f"--jobs: counts processes; leave it out with --engine {name}")
+    if (name == DASK) != bool(scheduler):
+        raise UsageError("--engine dask and --scheduler ADDRESS belong together; expected both")
+    if not scheduler:
+        yield local(0 if name == HERE else jobs or min(os.cpu_count() or 1, 8))
+        return
+    from xaibench.runs.cluster import on_dask
+
+    with on_dask(scheduler) as engine:
+        yield engine
 
 
 def command_of_this_call() -> str:

@@ -50,6 +50,7 @@ class _Environment(BaseModel):
     command: _Text | None = None
     plugins: list[_Text] | None = None
     date: _Text | None = None
+    engine: _Text | None = None
     jobs: int | None = None
     threads: int | None = None
     device: _Text | None = None

@@ -1,7 +1,7 @@
-"""Functions of a run's work that need nothing of each other, called in processes of their own."""
+"""Functions of a run's work that need nothing of each other, called where an engine calls them."""
 
 import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +11,9 @@ from xaibench.artefacts.job import Work
 from xaibench.errors import Died
 from xaibench.progress import announce
 
-from .processes import Do, in_processes, sendable
-from .workers import imports, loaded, on_threads, packed
+from .engines import Engine
+from .processes import Do
+from .workers import on_threads
 
 Call = Callable[[Work], Any]
 """A function of a module, or a ``partial`` of one: pickle sends it to a process, and its result
@@ -26,30 +27,26 @@ class _Returned:
     value: Any
 
 
-def results_of(work: Work, calls: Sequence[Call], *, jobs: int, threads: int) -> Iterator[Any]:
-    """What each call returns, in their order. They are called in ``jobs`` processes, where these
-    are two or more, else in this one.
+def results_of(work: Work, calls: Sequence[Call], *, engine: Engine, threads: int) -> Iterator[Any]:
+    """What each call returns, in their order. They are called where the engine runs tasks, unless
+    that is one process of this machine: then in this one.
 
     Where a process ended, or its call raised, the call is made again in this process, where other
-    calls take no memory any more: it ends or raises as it does for ``jobs=1``.
+    calls take no memory any more: it ends or raises as it does here.
     """
-    returned = _in_processes(work, calls, jobs, threads) if min(jobs, len(calls)) > 1 else {}
+    elsewhere = engine.is_remote or min(engine.jobs, len(calls)) > 1
+    returned = _elsewhere(work, calls, engine, threads) if elsewhere else {}
     for number, call in enumerate(calls):
         again = number not in returned
         yield _called(work, call, threads) if again else returned.pop(number).value
 
 
-def _in_processes(
-    work: Work, calls: Sequence[Call], jobs: int, threads: int
+def _elsewhere(
+    work: Work, calls: Sequence[Call], engine: Engine, threads: int
 ) -> dict[int, _Returned]:
     """By number of the call, what those returned that did."""
-    answers: Generator[tuple[tuple[int, Call], Any], None, None] = in_processes(
-        *(_begin, (packed(work), threads), enumerate(calls)),
-        count=min(jobs, len(calls)),
-        imports=imports(),
-    )
     returned = {}
-    with closing(answers):
+    with closing(engine.answers(_begin, work, [*enumerate(calls)], threads=threads)) as answers:
         for (number, _), answer in answers:
             if isinstance(answer, _Returned):
                 returned[number] = answer
@@ -58,14 +55,12 @@ def _in_processes(
     return returned
 
 
-def _begin(job: bytes, threads: int) -> Do:
-    work = loaded(job, threads)
-
+def _begin(work: Work, threads: int) -> Do:
     def do(numbered: tuple[int, Call], _: Epoch) -> _Returned | Exception:
         try:
             return _Returned(_called(work, numbered[1], threads))
         except Exception as error:
-            return sendable(error)
+            return error
 
     return do
 

@@ -10,10 +10,10 @@ from time import perf_counter, process_time
 from xaibench.artefacts.artefact import Cost, ModelSizes, total
 from xaibench.artefacts.job import Work, is_trained, seeds_of
 
+from .engines import processes_for
 from .pipeline import planned
 from .tasks import Task, artefacts_of
 from .timing import ModelTiming, timings
-from .workers import processes_for
 
 FOLDER_BYTES = 10_000
 """Bytes on disk of a folder with a small file in it, beside the arrays of an artefact."""

@@ -16,9 +16,9 @@ from xaibench.evaluation.records import RecordGroup
 from xaibench.results.schema import TABLES
 
 from .calls import Call, results_of
+from .engines import THIS_PROCESS, Engine, imports
 from .processes import begin_imports
 from .tables import table_without_records, tables_without_records
-from .workers import imports
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,10 +44,10 @@ def import_ahead(*, jobs: int, trains: bool) -> None:
 
 
 def from_artefacts(
-    work: Work, *, jobs: int = 0, threads: int = 1, beside: Sequence[Call] = ()
+    work: Work, *, engine: Engine = THIS_PROCESS, threads: int = 1, beside: Sequence[Call] = ()
 ) -> FromArtefacts:
-    """All of it, made in ``jobs`` processes, where these are two or more, the same to the bit as in
-    this one; ``beside`` is called meanwhile."""
+    """All of it, made where the engine makes it, the same to the bit as in this process; ``beside``
+    is called meanwhile."""
     # statistics are slow to import, and a run that finds all there needs none
     from xaibench.analysis.examples import examples
 
@@ -58,7 +58,7 @@ def from_artefacts(
         examples,
         *(partial(records_of_model, trained=trained) for trained in models),
     ]
-    results = list(results_of(work, calls, jobs=jobs, threads=threads))[len(beside) :]
+    results = list(results_of(work, calls, engine=engine, threads=threads))[len(beside) :]
     tables, (chosen, *groups) = results[: len(names)], results[len(names) :]
     return FromArtefacts(
         [group for of_model in groups for group in of_model],

@@ -51,6 +51,7 @@ from xaibench.storage.lock import alone
 
 from .calls import Call
 from .elapsed import Counting, Keep, counted, seconds_of
+from .engines import PROCESSES, Engine, local, processes_for
 from .folder import (
     check_folder,
     failures_of,
@@ -64,7 +65,7 @@ from .folder import (
 from .from_artefacts import FromArtefacts, from_artefacts, import_ahead
 from .tables import Ingredients, contents
 from .tasks import Task, missing, tasks
-from .workers import perform, processes_for
+from .workers import perform
 
 OUTPUTS = ("plan.yaml", "environment.json", *OF_FILE, "examples.json")
 
@@ -78,9 +79,11 @@ class Outcome:
     failures: list[str]
 
 
-def begin(job: Job) -> Work:
-    """The work of a job, after all that can be rejected before anything runs has been."""
-    device_named(job.plan.device)
+def begin(job: Job, *, elsewhere: bool = False) -> Work:
+    """The work of a job, after all that can be rejected before anything runs has been. Where it is
+    computed ``elsewhere``, this machine need not have its device."""
+    if not elsewhere:
+        device_named(job.plan.device)
     work = _prepared(job)
     if STANDS_IN in work.splits.facts:
         announce(f"{work.splits.note} ({work.splits.facts[BECAUSE]})")
@@ -118,19 +121,24 @@ def planned(work: Work) -> tuple[list[Task], list[Task]]:
         return every, [task for task in every if missing(work, task)]
 
 
-def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
-    """Compute what is missing, then write the tables and reports unless they are there.
+def run(
+    work: Work, *, jobs: int = 0, engine: Engine | None = None, threads: int, command: str
+) -> Outcome:
+    """Compute what is missing, then write the tables and reports unless they are there; in ``jobs``
+    processes of this machine, 0 for this one, or where ``engine`` computes.
 
     UsageError where another run is under way in the folder; Halted where it cannot be written any
     more. What is damaged is made again.
     """
+    engine = engine or local(jobs)
     called = {
         "command": command,
         "plugins": [relative_to_current(plugin) for plugin in work.job.plugins],
         "date": _now(),
-        "jobs": jobs,
+        "engine": engine.name,
+        "jobs": engine.jobs,
         "threads": threads,
-        "device": described_device(work.plan.device),
+        "device": work.plan.device if engine.is_remote else described_device(work.plan.device),
     }
     folder = work.job.folder
     with alone(work.store.root), halting(work):
@@ -146,8 +154,8 @@ def run(work: Work, *, jobs: int, threads: int, command: str) -> Outcome:
             strange = len(todo) < len(every)  # some of it was there
             with counted(folder) as keep, _naming_store(folder) if strange else nullcontext():
                 _say_other_kernels(work, todo, threads)
-                _compute(work, todo, keep, jobs=jobs, threads=threads)
-                _write_tables(work, called, jobs=jobs, threads=threads)
+                _compute(work, todo, keep, engine=engine, threads=threads)
+                _write_tables(work, called, engine=engine, threads=threads)
                 environment = _environment(work, {**called, "date": _now(), "seconds": keep()})
                 write_file(folder / "environment.json", environment)
                 mark_written(folder, OUTPUTS)
@@ -176,22 +184,26 @@ def trained_with(work: Work) -> dict[str, int]:
     return count_kernels(each["computed_with"] for each in cards if "computed_with" in each)
 
 
-def _compute(work: Work, todo: list[Task], keep: Keep, *, jobs: int, threads: int) -> None:
+def _compute(work: Work, todo: list[Task], keep: Keep, *, engine: Engine, threads: int) -> None:
     """Every artefact that is missing."""
     # what was rendered before is no longer all there is
     remove_file(work.job.folder / RENDERED)
-    processes = processes_for(work.plan.device, jobs)
-    if todo and processes < jobs:
-        announce(f"{work.plan.device} is one device: 1 process computes on it, not {jobs}")
-    if jobs > 1 or (jobs and todo):  # there will be processes
-        import_ahead(jobs=jobs, trains=any(task.trains for task in todo))
+    if engine.name == PROCESSES:
+        _begin_processes(work, todo, engine.jobs)
     with progress_of(len(todo)) as progress:
         for training in (True, False):
             stage = [task for task in todo if task.trains == training]
             counting = Counting(progress, keep, work.store.check)
-            perform(work, stage, jobs=processes, threads=threads, progress=counting)
+            perform(work, stage, engine=engine, threads=threads, progress=counting)
             if training and stage:
                 _say_of_models(work)
+
+
+def _begin_processes(work: Work, todo: list[Task], jobs: int) -> None:
+    if todo and processes_for(work.plan.device, jobs) < jobs:
+        announce(f"{work.plan.device} is one device: 1 process computes on it, not {jobs}")
+    if jobs > 1 or todo:
+        import_ahead(jobs=jobs, trains=any(task.trains for task in todo))
 
 
 def _say_of_models(work: Work) -> None:
@@ -256,13 +268,13 @@ def _naming_store(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _write_tables(work: Work, called: dict[str, Any], *, jobs: int, threads: int) -> None:
+def _write_tables(work: Work, called: dict[str, Any], *, engine: Engine, threads: int) -> None:
     """The tables of the whole run."""
     baselines = [*_missing_baselines(work)]
     if baselines:
         announce("what trivial models reach")
     announce("measuring")
-    made = _tables(work, from_artefacts(work, jobs=jobs, threads=threads, beside=baselines))
+    made = _tables(work, from_artefacts(work, engine=engine, threads=threads, beside=baselines))
     first = next(made)
     mark(work, called, ending=True)  # from here on no report of what there was is written
     for name, content in chain([first], made):

@@ -12,8 +12,8 @@ from xaibench.terminal import visible
 
 from . import forecast
 from . import pipeline as running
+from .engines import Engine, processes_for
 from .series_folder import MARK, is_series, overview, refuse_link
-from .workers import processes_for
 
 Say = Callable[[str], None]
 
@@ -27,7 +27,7 @@ def jobs_of(
 
 
 def run(
-    each: Mapping[str, Job], name: str, *, jobs: int, threads: int, command: str, say: Say
+    each: Mapping[str, Job], name: str, *, engine: Engine, threads: int, command: str, say: Say
 ) -> list[str]:
     """Run one after the other, then write the page over all; a line for each thing that failed.
 
@@ -39,9 +39,9 @@ def run(
     for label, job in each.items():
         try:
             refuse_link(job.folder)
-            work = running.begin(job)
+            work = running.begin(job, elsewhere=engine.is_remote)
             _mark(folder, name, absent)
-            outcome = running.run(work, jobs=jobs, threads=threads, command=command)
+            outcome = running.run(work, engine=engine, threads=threads, command=command)
         except Halted:  # the other runs lie on the same disk
             raise
         except UsageError as error:

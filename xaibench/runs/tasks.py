@@ -18,7 +18,7 @@ from xaibench.artefacts.retraining import NOTHING_REMOVED, retrained_artefacts
 from xaibench.artefacts.trained_models import TrainedModel, replicates_of
 from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.plan.schema import Plan
-from xaibench.storage.artefacts import key
+from xaibench.storage.artefacts import FAILED, NOT_COMPUTED, key
 
 
 class TaskKind(StrEnum):
@@ -102,6 +102,17 @@ def lacking(work: Work, task: Task) -> Iterator[Artefact]:
 def missing(work: Work, task: Task) -> bool:
     """Whether a task is to be computed: where anything of it, or its model, does not exist."""
     return _lacks_model(work, task) or any(True for _ in lacking(work, task))
+
+
+def unseen(work: Work, task: Task) -> bool:
+    """Whether anything of a task that was computed is not to be seen: neither made nor failed."""
+    if _lacks_model(work, task):
+        return False
+    return any(
+        artefact.possible(work.store)
+        and work.store.outcome(artefact.spec) == (FAILED, NOT_COMPUTED)
+        for artefact in artefacts_of(work, task)
+    )
 
 
 def compute(work: Work, task: Task, epoch: Epoch = lambda *_: None) -> None:

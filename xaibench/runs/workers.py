@@ -1,115 +1,84 @@
-"""Where tasks run: in processes with a fixed number of torch threads each, or in this one."""
+"""Tasks are computed where an engine has them computed; each settles as a result or a reason."""
 
-import pickle
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
-from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter, sleep
 
 import torch
 
 from xaibench.artefacts.artefact import Epoch, save_failure
-from xaibench.artefacts.job import Job, Work, prepare
-from xaibench.errors import Died, UsageError, described
+from xaibench.artefacts.job import Work
+from xaibench.errors import Died, Halted, UsageError, described
 from xaibench.nn.devices import multiplying
-from xaibench.plan.schema import DEFAULT_DEVICE
 from xaibench.plugins.fence import fenced
 from xaibench.progress import Progress, announce
 
-from .processes import Do, in_processes, sendable
-from .tasks import Task, compute, lacking
+from .engines import Engine, processes_for
+from .processes import Do
+from .tasks import Task, compute, lacking, unseen
+
+SECONDS_TO_SEE = 90
+"""The attributes of a folder on NFS are a minute old at most."""
 
 TaskOutcome = float | Exception
 """The seconds that a task took, or why it came to no end."""
 
 
 def perform(
-    work: Work, tasks: Sequence[Task], *, jobs: int, threads: int, progress: Progress
+    work: Work, tasks: Sequence[Task], *, engine: Engine, threads: int, progress: Progress
 ) -> None:
     """Compute tasks that do not depend on each other; every result is in the store afterwards, or
     the reason why there is none.
 
-    They are computed in ``jobs`` processes, so that a plug-in that ends one of them does not end
-    the run: its task is tried once more when no other runs, for those may have taken the memory.
-    With ``jobs=0`` they are computed in this process.
+    A task that ended the process which computed it is tried once more when no other runs, for those
+    may have taken the memory.
     """
-    if not jobs:
-        for task in tasks:
-            _settle(work, task, attempt(work, task, threads, progress.epoch), progress)
-        return
-    for task, died in _computed(work, tasks, jobs, threads, progress):
+    for task, died in _computed(work, tasks, engine, threads, progress):
         announce(f"{task.described(work.plan)}: {died}; tried once more, alone")
-        for _, again in _computed(work, [task], 1, threads, progress):
+        for _, again in _computed(work, [task], engine, threads, progress):
             _settle(work, task, again, progress)
 
 
-def processes_for(device: str, jobs: int) -> int:
-    """How many of ``jobs`` processes compute: a device other than the CPU has one, since several
-    would share its memory and wait for each other.
-
-    >>> processes_for("cpu", 8), processes_for("cuda:1", 8), processes_for("cuda:1", 0)
-    (8, 1, 0)
-    """
-    return jobs if device == DEFAULT_DEVICE else min(jobs, 1)
-
-
 def _computed(
-    work: Work, tasks: Sequence[Task], jobs: int, threads: int, progress: Progress
+    work: Work, tasks: Sequence[Task], engine: Engine, threads: int, progress: Progress
 ) -> list[tuple[Task, Died]]:
-    """Compute tasks in processes; gives those whose process died."""
-    died = []
-    hear = progress.epoch if jobs == 1 else lambda *_: None  # of one training at a time
-    answers = in_processes(
-        *(_begin, (packed(work), threads), tasks),
-        count=min(jobs, len(tasks)),
-        imports=imports(trains=any(task.trains for task in tasks)),
-        hear=hear,
+    """Compute tasks; gives those whose process died."""
+    died, device = [], work.plan.device
+    at_once = min(processes_for(device, engine.jobs), len(tasks))
+    answers = engine.answers(
+        *(_begin, work, tasks),
+        threads=threads,
+        device=device,
+        trains=any(task.trains for task in tasks),
+        hear=progress.epoch if at_once == 1 else lambda *_: None,  # of one training at a time
     )
     with closing(answers):
         for task, outcome in answers:
             if isinstance(outcome, Died):
                 died.append((task, outcome))
-            else:
-                _settle(work, task, outcome, progress)
+                continue
+            if engine.is_remote and isinstance(outcome, float):
+                _wait_to_see(work, task)
+            _settle(work, task, outcome, progress)
     return died
 
 
-def imports(*, trains: bool = False) -> list[str]:
-    """The slow ones: plug-ins of ours that the plan has (a stranger's may not bear to be copied
-    after its import), and, for a training, what torch imports for its first optimiser."""
-    return [
-        *(name for name in sys.modules if name.startswith("xaibench.")),
-        *["torch._dynamo"] * trains,
-    ]
+def _wait_to_see(work: Work, task: Task) -> None:
+    """Until this machine sees what another has made, which a network file system may show late;
+    Halted where it never does."""
+    deadline = monotonic() + SECONDS_TO_SEE
+    while unseen(work, task):
+        if monotonic() > deadline:
+            raise Halted(
+                f"{work.store.root}: a worker has computed {task.described(work.plan)}, and it is "
+                "not to be seen here; do both have the same storage, xaibench and plug-ins?"
+            )
+        sleep(SECONDS_TO_SEE / 100)
 
 
-def _begin(job: bytes, threads: int) -> Do:
-    work = loaded(job, threads)
-
-    def do(task: Task, tell: Epoch) -> TaskOutcome:
-        outcome = attempt(work, task, threads, tell)
-        return sendable(outcome) if isinstance(outcome, Exception) else outcome
-
-    return do
-
-
-def packed(work: Work) -> bytes:
-    """The job of a work for ``loaded``: its paths hold wherever a plug-in moves to."""
-    job = work.job
-    files = (Path(each) for each in job.plugins)
-    plugins = tuple(str(file.absolute() if file.is_file() else file) for file in files)
-    return pickle.dumps(replace(job, plugins=plugins, folder=job.folder.absolute()))
-
-
-def loaded(job: bytes, threads: int) -> Work:
-    """The work of a job, in a process of its own: its data are loaded once for all that it does."""
-    torch.set_num_threads(threads)
-    unpickled: Job = pickle.loads(job)  # our own bytes, from the parent process
-    with fenced():
-        return prepare(unpickled)
+def _begin(work: Work, threads: int) -> Do:
+    return lambda task, tell: attempt(work, task, threads, tell)
 
 
 def attempt(work: Work, task: Task, threads: int, epoch: Epoch) -> TaskOutcome:
