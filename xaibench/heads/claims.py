@@ -129,7 +129,7 @@ def _shifted(changes: pd.DataFrame) -> Iterator[Finding]:
 def _changed(changes: pd.DataFrame) -> Float:
     """By replicate the share that changed, beyond that of false discoveries."""
     shares = changes["changed"].astype(float).groupby(changes["replicate"], sort=False).mean()
-    return (shares - FALSE_DISCOVERIES).to_numpy(np.float64)
+    return np.array([float(share) - FALSE_DISCOVERIES for share in shares])
 
 
 def _shares(rows: pd.DataFrame) -> pd.Series[float]:
