@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from xaibench.data.meme import read_motifs
-from xaibench.data.motifs import SHIPPED, decoy, find_motif, resemblance
+from xaibench.data.motifs import SHIPPED, decoy, find_motif, motifs_of_family, resemblance
 from xaibench.errors import UsageError
 
 CTCF = find_motif("CTCF").matrix
@@ -242,3 +242,9 @@ def test_a_decoy_has_the_columns_in_an_order_unlike_the_motif(motif):
 def test_a_motif_of_equal_columns_has_no_decoy():
     with pytest.raises(UsageError, match="expected a motif whose columns can be put in an order"):
         decoy(np.tile([0.7, 0.1, 0.1, 0.1], (7, 1)), np.random.default_rng(0))
+
+
+def test_a_family_needs_pyjaspar(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyjaspar", None)
+    with pytest.raises(UsageError, match=r"'Ets-related' is looked up .* not installed"):
+        motifs_of_family("Ets-related")

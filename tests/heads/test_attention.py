@@ -6,6 +6,7 @@ import torch
 from scipy import stats
 from torch import nn
 
+from xaibench.data.motifs import motifs_of_family
 from xaibench.dna.encoding import to_codes
 from xaibench.errors import NotApplicable, UsageError
 from xaibench.heads.association import associations_of
@@ -138,6 +139,61 @@ def test_a_track_of_intervals_is_in_the_direction_of_the_strand(tmp_path):
     assert values.astype(int).tolist() == [[0, 0, 1, 0, 0, 1], [1, 0, 0, 1, 0, 0]]
 
 
+def test_a_family_is_every_hit_of_its_matrices():
+    sequences = sequences_of(["GCGCTATAAAAGGGCGCG", "GCGCGTATATATAAAGCG", "GCGCGCGCGCGCGCGCGC"])
+    family = track_named("family:TBP-related factors", sequences).values
+    members = motifs_of_family("tbp-related FACTORS")
+    assert members == ("MA0108.3", "MA0386.2")
+    each = [track_named(name, sequences).values for name in members]
+    np.testing.assert_array_equal(family, np.maximum(*each))
+    assert family.any(axis=1).tolist() == [True, True, False]
+
+
+@pytest.fixture
+def on_genome():
+    """The second on the other strand."""
+    strands = np.array([1, -1], np.int8)
+    places = Intervals(("chr1", "chr1"), np.array([10, 10]), np.array([16, 16]), strands)
+    return sequences_of(["ACGTAC", "GTACGT"], intervals=places)
+
+
+def test_tracks_of_a_bigbed_are_in_the_direction_of_the_strand(tmp_path, on_genome):
+    pybigtools = pytest.importorskip("pybigtools")
+    path = tmp_path / "sites.bigBed"
+    pybigtools.open(str(path), "w").write(
+        {"chr1": 100},
+        [("chr1", 8, 11, ""), ("chr1", 12, 13, ""), ("chr1", 15, 90, "")],
+    )
+    values = track_named(str(path), on_genome).values
+    assert values.astype(int).tolist() == [[1, 0, 1, 0, 0, 1], [1, 0, 0, 1, 0, 1]]
+
+
+@pytest.mark.parametrize("name", ["values.bigWig", "sites.bb"])
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"chr1": 15}, "chr1 has 15 bases, and a sequence ends at 16"),
+        (
+            {"1": 100},
+            "no chromosome of the sequences, which are on such as 'chr1', but such as '1'",
+        ),
+        (None, "cannot be read as bigWig or bigBed"),
+    ],
+)
+def test_a_file_of_another_genome_is_one_line(tmp_path, on_genome, name, sizes, message):
+    pybigtools = pytest.importorskip("pybigtools")
+    path = tmp_path / name
+    path.write_bytes(b"nothing of the kind")
+    if sizes:
+        (chromosome,) = sizes
+        rows = [(chromosome, 2, 9, "" if name == "sites.bb" else 1.0)]
+        pybigtools.open(str(path), "w").write(sizes, rows)
+    with pytest.raises(UsageError, match=message) as raised:
+        track_named(str(path), on_genome)
+    assert str(raised.value).startswith(f"--track {name}: ")
+    assert "\n" not in str(raised.value)
+
+
 def test_a_token_has_the_mean_of_what_is_known():
     track = Track("t", np.array([[1.0, np.nan, 3.0, 5.0, np.nan]]))
     spans = np.array([[[0, 0], [0, 2], [1, 4], [4, 5]]])
@@ -147,10 +203,11 @@ def test_a_token_has_the_mean_of_what_is_known():
 @pytest.mark.parametrize(
     ("named", "message"),
     [
-        ("nonsense", "expected gc, cpg, position, centre, truth, a motif"),
+        ("nonsense", "expected gc, cpg, position, centre, truth, a motif, family:NAME"),
         ("truth", "does not say where its motifs are"),
         ("missing.bed", "no file"),
         ("values.bigWig", "no file"),
+        ("family:Ets relatd", "the nearest is 'Ets-related'"),
     ],
 )
 def test_what_is_no_track_is_named_in_one_line(named, message):

@@ -37,9 +37,9 @@ def attention_heads(
         list[str] | None,
         typer.Option(
             "--track",
-            help="gc, cpg, position, centre, truth, a motif (TBP, MA0139.1, TATAAA), a .bed or "
-            ".bigWig file [gc, cpg, and truth where it is known]; of cells expression, cell_type, "
-            "a .gmt file [expression]. Repeatable.",
+            help="gc, cpg, position, centre, truth, a motif (TBP, MA0139.1, TATAAA), family:NAME, "
+            "a .bed, .bigBed or .bigWig file [gc, cpg, and truth where it is known]; of cells "
+            "expression, cell_type, a .gmt file [expression]. Repeatable.",
         ),
     ] = None,
     nuisance: Annotated[

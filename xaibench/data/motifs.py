@@ -83,6 +83,44 @@ def _of_release(name: str, release: str) -> Motif:
     raise UnknownMotif(_unknown(name, release, known) + hint)
 
 
+SHORTEST = 7
+"""Columns of a matrix of a family: the best match of a shorter one has a p-value above 1e-4."""
+
+
+def motifs_of_family(name: str, *, release: str = RELEASE) -> tuple[str, ...]:
+    """The identifiers of the latest CORE matrices of all factors whose family or class JASPAR calls
+    so, of every taxon, with ``SHORTEST`` columns or more; case does not matter.
+
+    UnknownMotif for another name, with the nearest; UsageError where pyjaspar is missing.
+    """
+    try:
+        with _opened(release) as connection:
+            rows = connection.execute(_FAMILIES).fetchall()
+    except ImportError:
+        raise UsageError(
+            f"family: {name!r} is looked up in {release} by pyjaspar, which is not installed; pip "
+            "install 'xaibench[motifs]'"
+        ) from None
+    latest: dict[str, int] = {}
+    for family, base, version, columns in rows:
+        if family.casefold() == name.casefold() and columns >= SHORTEST:
+            latest[base] = max(version, latest.get(base, 0))
+    if not latest:
+        known = sorted({family for family, *_ in rows})
+        raise UnknownMotif(
+            f"family: expected a family or class of {release}, got {name!r}; the nearest is "
+            f"{_nearest(name, known)!r}"
+        )
+    return tuple(f"{base}.{version}" for base, version in sorted(latest.items()))
+
+
+_FAMILIES = """
+SELECT a.VAL, m.BASE_ID, m.VERSION, (SELECT MAX(d.col) FROM MATRIX_DATA d WHERE d.ID = m.ID)
+FROM MATRIX m JOIN MATRIX_ANNOTATION a ON a.ID = m.ID
+WHERE m.COLLECTION = 'CORE' AND a.TAG IN ('family', 'class')
+"""
+
+
 class _Row(NamedTuple):
     """What a release of JASPAR says of a matrix; ``key`` is the database's own number."""
 

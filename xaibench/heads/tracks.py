@@ -9,11 +9,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xaibench.data.files.bigwig import bigwig_values, is_bigwig
+from xaibench.data.files.bigwig import (
+    bigwig_values,
+    inside_bigbed,
+    is_bigbed,
+    is_bigwig,
+    require_genome,
+)
+from xaibench.data.motifs import motifs_of_family
 from xaibench.data.truth import annotated, scanned
 from xaibench.dna.encoding import lengths
 from xaibench.dna.tokens import TokenSpans, to_tokens
-from xaibench.errors import UsageError
+from xaibench.errors import UsageError, message_of
 from xaibench.plan.paths import locate
 from xaibench.shapes import Codes, Float
 from xaibench.values import NO_CLASS, UNLABELLED, N, Sequences, Splits
@@ -36,9 +43,9 @@ def track_named(text: str, sequences: Sequences, *, source: str = "") -> Track:
 
     ``gc``, ``cpg`` (1 at both bases of a CG), ``position`` (from the first base), ``centre`` (the
     distance to it, in bases), ``truth`` (1 in the motifs that the dataset says it has); a motif by
-    its name or identifier, or letters with IUPAC codes (1 in a hit, either strand, at p < 1e-4); a
-    file of intervals, ``.bed`` (1 inside), or of values, ``.bigWig``. ``NAME=...`` gives it another
-    name.
+    its name or identifier, or letters with IUPAC codes (1 in a hit, either strand, at p < 1e-4), or
+    ``family:NAME``, all matrices of a family; a file of intervals, ``.bed`` or ``.bigBed`` (1
+    inside), or of values, ``.bigWig``. ``NAME=...`` gives it another name.
 
     UsageError, one line, where it is none of these, or the sequences do not have what it needs.
     """
@@ -66,16 +73,19 @@ def _values(named: str, sequences: Sequences, source: str) -> Float:
     if named == TRUTH_TRACK:
         return _of_dataset(sequences)
     path = Path(named)
-    if is_bigwig(path):
-        return _of_bigwig(locate(named, source), sequences)
+    if is_bigwig(path) or is_bigbed(path):
+        return _along_genome(locate(named, source), sequences)
     if ".bed" in path.suffixes:
         return _inside(annotated(_unlabelled(sequences), locate(named, source)))
     try:
-        return _inside(scanned(_unlabelled(sequences), {named: UNLABELLED[0]}))
+        kind, _, family = named.partition(":")
+        motifs = motifs_of_family(family) if kind == "family" else (named,)
+        return _inside(scanned(_unlabelled(sequences), dict.fromkeys(motifs, UNLABELLED[0])))
     except UsageError as error:
         known = ", ".join((*_COMPUTED, TRUTH_TRACK))
         raise UsageError(
-            f"--track {named}: expected {known}, a motif, or a .bed or .bigWig file: {error}"
+            f"--track {named}: expected {known}, a motif, family:NAME, or a .bed, .bigBed "
+            f"or .bigWig file: {error}"
         ) from None
 
 
@@ -117,15 +127,26 @@ def _of_dataset(sequences: Sequences) -> Float:
     return inside
 
 
-def _of_bigwig(path: Path, sequences: Sequences) -> Float:
-    if sequences.intervals is None:
+def _along_genome(path: Path, sequences: Sequences) -> Float:
+    """Of a bigWig the values, of a bigBed 1 inside its intervals."""
+    intervals, length = sequences.intervals, sequences.codes.shape[1]
+    if intervals is None:
         raise UsageError(
             f"--track {path.name}: expected sequences with their intervals in a genome, as a "
             "dataset of name: intervals has them"
         )
-    length = sequences.codes.shape[1]
-    rows = np.arange(len(sequences))
-    values = bigwig_values(path, sequences.intervals, rows, length).astype(np.float64)
+    try:
+        require_genome(path, intervals)
+        if is_bigbed(path):
+            return inside_bigbed(path, intervals, length).astype(np.float64)
+        rows = np.arange(len(sequences))
+        values: Float = bigwig_values(path, intervals, rows, length).astype(np.float64)
+    except UsageError as error:
+        raise UsageError(f"--track {error}") from None
+    except Exception as error:  # pybigtools has a type of error for each thing that is broken
+        raise UsageError(
+            f"--track {path.name}: cannot be read as bigWig or bigBed ({message_of(error)[:120]})"
+        ) from None
     if np.isnan(values).all():
         raise UsageError(
             f"--track {path.name}: has no value at any of the {len(sequences):,} intervals; is it "
