@@ -208,6 +208,7 @@ def heads(axes: Axes, part: pd.DataFrame, title: str) -> None:
 def losses(axes: Axes, part: pd.DataFrame, data: str) -> None:
     """Chosen minus random, with the interval over seeds."""
     part = part[part["measure"] == "logit_difference"].reset_index(drop=True)
+    axes.set_visible(len(part) > 0)
     axes.errorbar(
         part["difference"],
         part.index,
