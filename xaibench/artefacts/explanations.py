@@ -84,7 +84,7 @@ def explained_spec(
     spec = {
         "kind": "explained",
         "model": key(model_spec(work, trained)),
-        "method": _identified(work, trained, method),
+        "method": identified_method(work, trained, method),
         "sequences": print_of(sequences.codes),
         "target": plan.target,
         "data_seed": plan.data_seed,
@@ -96,7 +96,7 @@ def explained_spec(
     return {**spec, **what_is_explained(work)}
 
 
-def _identified(work: Work, trained: TrainedModel, method: str) -> dict[str, Any]:
+def identified_method(work: Work, trained: TrainedModel, method: str) -> dict[str, Any]:
     """What a method is, without the rule from tokens to nucleotides where the model is of a class
     that has no tokens."""
     known = identified(work, "attribution", use_for(work, trained, method))

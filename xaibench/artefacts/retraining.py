@@ -8,6 +8,7 @@ from xaibench.dna import replacement
 from xaibench.errors import UsageError
 from xaibench.explanation.controls import RANDOM, random_maps
 from xaibench.nn.inference import logits
+from xaibench.plan.primary import leading_operator
 from xaibench.protocols import OfCurves
 from xaibench.randomness import streams
 from xaibench.shapes import Codes, Scores
@@ -25,8 +26,8 @@ from .artefact import (
     print_of,
 )
 from .donors import donor_of
-from .explanations import Explaining, scores_of_all, what_is_explained
-from .fixed_scores import require_not_fixed, use_for
+from .explanations import Explaining, identified_method, scores_of_all, what_is_explained
+from .fixed_scores import require_not_fixed
 from .job import Work, facts_of_metric, is_trained, require_training
 from .models import forget, learnt, model_artefact, model_spec
 from .networks import placed
@@ -58,8 +59,9 @@ def retrainings_of(work: Work, metric: str) -> list[Retraining]:
             f"metrics.{metric}.operator: expected an operator of the plan ({known}), "
             f"got {operator!r}"
         )
-    fractions = (0.0, *sorted(options["fractions"]))
-    return [Retraining(operator, fraction, options["train"]) for fraction in fractions]
+    nothing = Retraining(leading_operator(work.plan.operators), 0.0, options["train"])
+    fractions = sorted(options["fractions"])
+    return [nothing, *(Retraining(operator, each, options["train"]) for each in fractions)]
 
 
 def retrainings(work: Work) -> list[Retraining]:
@@ -69,26 +71,24 @@ def retrainings(work: Work) -> list[Retraining]:
 
 
 def retrained_spec(work: Work, trained: TrainedModel, source: str, retraining: Retraining) -> Spec:
-    """Without any position removed, the retraining is the same for every method."""
+    """Without any position removed, the retraining is the same for every method and operator; in a
+    random order, for every target."""
     plan = work.plan
-    method: Any = "none"
-    explained: Spec = {}
+    removed: dict[str, Any] = {"method": "none"}
     if retraining.fraction:
-        method = RANDOM
-        if source != RANDOM:
-            method = identified(work, "attribution", use_for(work, trained, source))
-            explained = what_is_explained(work)
+        operator = identified(work, "operators", plan.operators[retraining.operator])
+        removed = {"method": RANDOM, "operator": operator}
+    if retraining.fraction and source != RANDOM:
+        removed["method"] = identified_method(work, trained, source)
+        removed |= {"target": plan.target, **what_is_explained(work)}
     return {
         "kind": "retrained",
         "model": key(model_spec(work, trained)),
-        "method": method,
-        "operator": identified(work, "operators", plan.operators[retraining.operator]),
+        **removed,
         "fraction": retraining.fraction,
         "train": retraining.train,
         "sequences": print_of(work.chosen.codes),
-        "target": plan.target,
         "data_seed": plan.data_seed,
-        **explained,
     }
 
 

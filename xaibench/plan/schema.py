@@ -81,7 +81,8 @@ class Plan(BaseModel):
     sequences. ``reference`` is the method that every other is compared with. ``claims`` names the
     paper whose claims are put to the test.
     ``precision`` is that of the passes along curves, ``device`` where models are trained,
-    explained and measured; results on another agree within rounding, and so it names no artefact.
+    explained and measured; results on another agree within rounding, and so it names no artefact
+    but a model that is trained there, and what is made of that.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
