@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # that take longest come first, as tests/conftest.py orders them.
 PYTEST := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo board test lint types tests wheel docs clean
+.PHONY: demo board test lint types tests wheel docs soak clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/xaibench run
@@ -42,6 +42,11 @@ wheel: $(VENV)/installed-for-tests
 # As a site, into site/; a warning is an error. To look at it: python -m http.server -d site
 docs: $(VENV)/installed-for-tests
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build
+
+# Faults at random moments, for some minutes; what happened is in soak.log.
+soak: SHELL := bash -o pipefail
+soak: $(VENV)/installed-for-tests
+	$(VENV)/bin/python -m pytest -m soak -v -s tests/runs/test_soak.py | tee soak.log
 
 clean:
 	rm -rf $(VENV) site *.egg-info .mypy_cache .pytest_cache .ruff_cache
