@@ -20,7 +20,7 @@ from xaibench.models import checkpoints
 from xaibench.models.training import _optimiser
 from xaibench.runs.pipeline import OUTPUTS
 from xaibench.runs.reporting import report
-from xaibench.storage.artefacts import _FOLDER_NAME, Store
+from xaibench.storage.artefacts import Store, is_artefact
 from xaibench.storage.files import make_folder, write_file
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no names of open files")
@@ -130,7 +130,7 @@ def artefacts(image: Image) -> dict[str, Image]:
     every: dict[str, Image] = {}
     for name, content in image.items():
         folder, _, file = name.removeprefix(STORE).rpartition("/")
-        if name.startswith(STORE) and _FOLDER_NAME.fullmatch(folder):
+        if name.startswith(STORE) and is_artefact(folder):
             every.setdefault(folder, {})[file] = content
     return every
 

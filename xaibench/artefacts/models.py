@@ -58,6 +58,9 @@ from .trained_models import TrainedModel, replicates_of
 
 RANDOM_LABELS = "random labels"
 
+CHECKPOINT = ".training-"
+"""How the name of the folder of a checkpoint begins."""
+
 _NARROW = ("bfloat16", "float16")
 """Types of weights with less than 32 bits."""
 
@@ -177,7 +180,7 @@ def learnt(
     plugin, options = plugin_and_options(work, "training", work.plan.training)
     work.store.check()
     work.store.root.mkdir(parents=not work.store.marked, exist_ok=True)
-    checkpoint = _checkpoint(work, spec)
+    checkpoint = checkpoint_folder(work, spec)
     if checkpoint.is_symlink() or checkpoint.is_file():
         checkpoint.unlink()  # what a link leads to is not ours to write
     # Initialisation and dropout draw from torch's global generators: give them their own.
@@ -201,11 +204,12 @@ def seed_of_weights(trained: TrainedModel) -> int:
 
 def forget(work: Work, spec: Spec) -> None:
     """Remove the checkpoint of ``spec``, if there is one: what came of the training is stored."""
-    shutil.rmtree(_checkpoint(work, spec), ignore_errors=True)
+    shutil.rmtree(checkpoint_folder(work, spec), ignore_errors=True)
 
 
-def _checkpoint(work: Work, spec: Spec) -> Path:
-    return work.store.root / f".training-{key(spec)}"
+def checkpoint_folder(work: Work, spec: Spec) -> Path:
+    """Where the state of a training under way lies, in the store."""
+    return work.store.root / f"{CHECKPOINT}{key(spec)}"
 
 
 def _with_random_labels(work: Work) -> Splits:

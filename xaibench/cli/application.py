@@ -16,6 +16,7 @@ from .begin import doctor, init, open_
 from .board import board
 from .data import audit, fetch, list_sets
 from .explain import explain
+from .folders import clean, status
 from .heads import attention_heads
 from .plugins import check, check_model, list_
 from .pretrain import pretrain
@@ -74,12 +75,14 @@ def _add(
 _add(app, init, example="init peaks.csv")
 _add(app, doctor, example="doctor --json")
 _add(app, run, example="run peaks.yaml --dry-run")
+_add(app, status, example="status runs/demo --json")
 _add(app, open_, "open", example="open runs/demo")
 _add(app, explain, example="explain runs/demo --method deeplift --format modisco")
 _add(app, attention_heads, "heads", example="heads runs/demo --track gc --ablate 10")
 _add(app, report, example="report runs/demo --format latex")
 _add(app, compare, example="compare runs/demo runs/other --fail-if-drop deletion:deeplift:0.02")
 _add(app, board, example="board runs/tata runs/ctcf -o board")
+_add(app, clean, example="clean runs/demo")
 _add(app, list_, "list", example="list attribution")
 _add(app, check, example="check my_method --plugin my_method.py")
 _add(app, check_model, example="check-model Net --plugin my_model.py --weights fold0.pt")

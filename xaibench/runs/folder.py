@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import blake2b
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from xaibench import __version__
@@ -149,6 +149,23 @@ def is_rendered(work: Work, tables: Iterable[str]) -> bool:
         return False
     unchanged = all(digest_of_file(folder / name) == each for name, each in digests.items())
     return unchanged and bool(known.get("stamp") == stamp(work))
+
+
+def changed_since(folder: Path) -> list[str]:
+    """A line for each table and report of a finished run that is not as it wrote it."""
+    digests = _rendered(folder).get("digests")
+    known = digests.items() if isinstance(digests, dict) else ()
+    return [
+        f"{folder / name}: is not as its run wrote it; its command makes it again"
+        for name, digest in known
+        if not _lies_below(name) or digest_of_file(folder / name) != digest
+    ]
+
+
+def _lies_below(name: str) -> bool:
+    """Whether a name that a folder holds is of a file in it."""
+    parts = PurePosixPath(name).parts
+    return bool(parts) and parts[0] != "/" and ".." not in parts and "\0" not in name
 
 
 def failures_of(folder: Path) -> list[str] | None:

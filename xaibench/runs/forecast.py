@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from time import perf_counter, process_time
 
 from xaibench.artefacts.artefact import Cost, ModelSizes, total
 from xaibench.artefacts.job import Work, is_trained, seeds_of
 
-from .engines import processes_for
-from .pipeline import planned
-from .tasks import Task, artefacts_of
+from .amounts import SHORT, duration, size
+from .engines import local, processes_for
+from .processes import Do
+from .tasks import Task, artefacts_of, planned
 from .timing import ModelTiming, timings
 
 FOLDER_BYTES = 10_000
@@ -20,9 +22,6 @@ FOLDER_BYTES = 10_000
 
 BUSY = 2
 """A factor of the clock over the processor time that is worth a sentence."""
-
-SHORT = 10
-"""Seconds below which no number is given."""
 
 NOT_COUNTED = "reading the data, trivial baselines, tables and reports"
 
@@ -77,6 +76,31 @@ def _seconds(task: Task, amount: Cost, models: dict[str, ModelTiming]) -> dict[s
     each = model.explaining.get(task.method, 0.0)
     taken = (amount.trained * model.training, amount.explained * each, passes)
     return dict(zip(TIME_KINDS, taken, strict=True))
+
+
+def foreseen_apart(work: Work, *, threads: int) -> dict[str, float]:
+    """Seconds of a task that is still to be computed, by what it is like, found in a process of its
+    own: a plug-in may end it. Empty where it did."""
+    with closing(local(1).answers(_begin, work, ["forecast"], threads=threads)) as answers:
+        for _, seconds in answers:
+            return seconds if isinstance(seconds, dict) else {}
+    return {}
+
+
+def _begin(work: Work, threads: int) -> Do:
+    return lambda *_: _foreseen(work, threads)
+
+
+def _foreseen(work: Work, threads: int) -> dict[str, float]:
+    try:
+        models, (_, todo) = timings(work, threads=threads), planned(work)
+    except Exception:  # the run says what is wrong
+        return {}
+    taken = defaultdict(list)
+    for task in todo:
+        amount = _amount(work, task, models[task.trained.name])
+        taken[task.like].append(sum(_seconds(task, amount, models).values()))
+    return {like: sum(each) / len(each) for like, each in taken.items()}
 
 
 def _amount(work: Work, task: Task, model: ModelTiming) -> Cost:
@@ -158,26 +182,3 @@ def _about(seconds: float) -> str:
         return f"less than {SHORT} seconds"
     within = f"{duration(seconds / 2)} to {duration(seconds * 2)}"
     return f"about {duration(seconds)}, perhaps {within},"
-
-
-_UNITS = ((86_400, "days"), (3600, "hours"), (60, "minutes"), (1, "seconds"))
-
-
-def duration(seconds: float) -> str:
-    """Two digits at most, in the largest unit that there are two of.
-
-    >>> duration(0.2), duration(100), duration(200), duration(100_000)
-    ('1 second', '100 seconds', '3 minutes', '28 hours')
-    """
-    unit, name = next(((u, n) for u, n in _UNITS if seconds >= 2 * u), _UNITS[-1])
-    count = max(round(seconds / unit), 1)
-    return f"{count} {name if count > 1 else name.removesuffix('s')}"
-
-
-def size(stored: int) -> str:
-    """Bytes in the unit that a disk is measured in.
-
-    >>> size(31_000_000), size(2_400_000_000)
-    ('31 MB', '2.4 GB')
-    """
-    return f"{stored / 1e9:.1f} GB" if stored >= 1e9 else f"{stored / 1e6:.0f} MB"

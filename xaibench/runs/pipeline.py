@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from xaibench.errors import Escaped, UsageError, described
 from xaibench.evaluation.records import excused, frame
 from xaibench.nn.devices import described_device, device_named
 from xaibench.nn.machine import count_kernels, describe_kernels, kernels, machine
-from xaibench.plan.schema import dump
+from xaibench.plan.schema import DEFAULT_DEVICE, dump
 from xaibench.progress import announce, announce_if_slow, progress_of
 from xaibench.results.compatibility import RENDERED
 from xaibench.results.manifest import (
@@ -62,9 +63,11 @@ from .folder import (
     mark_written,
     set_damaged_aside,
 )
+from .forecast import foreseen_apart
 from .from_artefacts import FromArtefacts, from_artefacts, import_ahead
 from .tables import Ingredients, contents
-from .tasks import Task, missing, tasks
+from .task_log import TaskLog, begin_log
+from .tasks import Task, planned
 from .workers import perform
 
 OUTPUTS = ("plan.yaml", "environment.json", *OF_FILE, "examples.json")
@@ -114,13 +117,6 @@ def _check_model(work: Work, model: str) -> None:
         return
 
 
-def planned(work: Work) -> tuple[list[Task], list[Task]]:
-    """All tasks, and those of them that are still to be computed."""
-    every = list(tasks(work.plan))
-    with announce_if_slow(f"looking up which of {len(every):,} tasks are done"):
-        return every, [task for task in every if missing(work, task)]
-
-
 def run(
     work: Work, *, jobs: int = 0, engine: Engine | None = None, threads: int, command: str
 ) -> Outcome:
@@ -154,6 +150,7 @@ def run(
             strange = len(todo) < len(every)  # some of it was there
             with counted(folder) as keep, _naming_store(folder) if strange else nullcontext():
                 _say_other_kernels(work, todo, threads)
+                begin_log(work, every, todo, jobs=_at_once(work, engine))
                 _compute(work, todo, keep, engine=engine, threads=threads)
                 _write_tables(work, called, engine=engine, threads=threads)
                 environment = _environment(work, {**called, "date": _now(), "seconds": keep()})
@@ -164,6 +161,11 @@ def run(
         # tables are slow to read
         known = failures_of(folder)
         return Outcome(0, len(every), _failures(work) if known is None else known)
+
+
+def _at_once(work: Work, engine: Engine) -> int:
+    """How many tasks are computed at a time."""
+    return engine.jobs if engine.is_remote else processes_for(work.plan.device, engine.jobs)
 
 
 def _say_other_kernels(work: Work, todo: list[Task], threads: int) -> None:
@@ -190,10 +192,14 @@ def _compute(work: Work, todo: list[Task], keep: Keep, *, engine: Engine, thread
     remove_file(work.job.folder / RENDERED)
     if engine.name == PROCESSES:
         _begin_processes(work, todo, engine.jobs)
+    # processes that share a device would wait for each other, and take each other's memory
+    apart = engine.name == PROCESSES and work.plan.device == DEFAULT_DEVICE
+    foresee = partial(foreseen_apart, work, threads=threads) if apart else dict
     with progress_of(len(todo)) as progress:
+        log = TaskLog(progress, work, {each.described(work.plan): each for each in todo}, foresee)
         for training in (True, False):
             stage = [task for task in todo if task.trains == training]
-            counting = Counting(progress, keep, work.store.check)
+            counting = Counting(log, keep, work.store.check)
             perform(work, stage, engine=engine, threads=threads, progress=counting)
             if training and stage:
                 _say_of_models(work)
@@ -222,14 +228,18 @@ def _render(work: Work) -> list[str]:
     return failed + failures
 
 
+def offline_work(job: Job) -> Work:
+    """The work of a job with data of this machine: nothing is fetched."""
+    without_network = replace(job, plan=offline(job.plan, job.plugins))
+    return replace(_prepared(without_network), job=job)
+
+
 def write_so_far(
     begun: Begun, folder: Path, plugins: tuple[str, ...], check: Callable[[], None]
 ) -> list[str]:
     """The tables of a run that has not come to its end, from its artefacts; a line for each that is
     damaged. ``check`` is called before each table is replaced."""
-    job = begun.job(folder, plugins)
-    without_network = replace(job, plan=offline(job.plan, plugins))
-    work = replace(_prepared(without_network), job=job)
+    work = offline_work(begun.job(folder, plugins))
     check_folder(work)
     damaged = dict(work.store.damaged())
     ignored = frozenset(path.name for path in damaged)

@@ -61,6 +61,11 @@ def render_series(
     return [*files, *written], [*failures, *failed]
 
 
+def datasets_of_series(folder: Path) -> dict[str, str]:
+    """By dataset of a series, why there is no run; empty where there is one, or will be."""
+    return _known(folder).datasets
+
+
 def overview(folder: Path) -> tuple[list[Path], list[str]]:
     """Write the page over all runs and its table; the files, and a line for each run that is not as
     a run writes it, or where the page failed."""

@@ -18,6 +18,7 @@ from xaibench.artefacts.retraining import NOTHING_REMOVED, retrained_artefacts
 from xaibench.artefacts.trained_models import TrainedModel, replicates_of
 from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.plan.schema import Plan
+from xaibench.progress import announce_if_slow
 from xaibench.storage.artefacts import FAILED, NOT_COMPUTED, key
 
 
@@ -44,6 +45,11 @@ class Task:
 
     def __str__(self) -> str:
         return f"{self.trained}, {self.method or self.kind}"
+
+    @property
+    def like(self) -> str:
+        """What it takes as long as: the same of the same model, under whatever seed."""
+        return f"{self.trained.name}, {self.method or self.kind}"
 
     def described(self, plan: Plan) -> str:
         """The task in words, with the file of weights that it is about."""
@@ -113,6 +119,13 @@ def unseen(work: Work, task: Task) -> bool:
         and work.store.outcome(artefact.spec) == (FAILED, NOT_COMPUTED)
         for artefact in artefacts_of(work, task)
     )
+
+
+def planned(work: Work) -> tuple[list[Task], list[Task]]:
+    """All tasks, and those of them that are still to be computed."""
+    every = list(tasks(work.plan))
+    with announce_if_slow(f"looking up which of {len(every):,} tasks are done"):
+        return every, [task for task in every if missing(work, task)]
 
 
 def compute(work: Work, task: Task, epoch: Epoch = lambda *_: None) -> None:

@@ -58,6 +58,11 @@ def key(spec: Spec) -> str:
     return f"{spec['kind']}-{_blake2(_canonical(spec), 10)}"
 
 
+def is_artefact(name: str) -> bool:
+    """Whether a folder of this name in a store is that of an artefact."""
+    return bool(_FOLDER_NAME.fullmatch(name))
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """The artefacts of one run folder.
@@ -105,7 +110,7 @@ class Store:
     def damaged(self) -> Iterator[tuple[Path, str]]:
         """Every artefact that is not as it was saved, and why not; reads all of them."""
         for path in sorted(self.root.iterdir()):
-            if _FOLDER_NAME.fullmatch(path.name):
+            if is_artefact(path.name):
                 try:
                     _verify(path)
                 except _Damaged as damage:

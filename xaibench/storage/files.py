@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -152,6 +153,23 @@ def remove_file(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         raise OSError(errno.EISDIR, _FOLDER, str(path))
     path.unlink(missing_ok=True)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; links are removed, and not followed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a regular file; OSError, which names it, where that is none."""
+    try:
+        with regular(path, os.O_WRONLY | os.O_APPEND) as handle:
+            os.write(handle, f"{line}\n".encode())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def make_folder(path: Path) -> None:

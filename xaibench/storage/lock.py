@@ -1,16 +1,16 @@
 """One run at a time in a folder."""
 
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
+from stat import S_ISREG
 
 from xaibench.errors import UsageError
 
-from .files import TEMPORARY, make_folder, regular
+from .files import TEMPORARY, make_folder, regular, remove_tree
 
 _ABANDONED_AFTER = 3600
 """Seconds after which a temporary file is abandoned: the process that wrote it was killed."""
@@ -73,17 +73,22 @@ def locked(descriptor: int, message: str) -> bool:
     raise UsageError(message)
 
 
-def _sweep(store: Path) -> None:
-    """Remove what was not finished; of files beside the store only old ones, for a report that
-    is being written takes no lock."""
-    for unfinished in store.glob(f"{TEMPORARY}*"):
-        if unfinished.is_dir() and not unfinished.is_symlink():
-            shutil.rmtree(unfinished, ignore_errors=True)
-        else:
-            unfinished.unlink(missing_ok=True)
-    for unfinished in chain.from_iterable(
+def abandoned(store: Path) -> Iterator[Path]:
+    """What processes that were killed had not finished, while none is under way; of files beside
+    the store only old ones, for a report that is being written takes no lock."""
+    yield from store.glob(f"{TEMPORARY}*")
+    for path in chain.from_iterable(
         store.parent.glob(pattern) for pattern in (f"{TEMPORARY}*", f"*/{TEMPORARY}*")
     ):
-        with suppress(OSError):  # gone meanwhile, or a folder
-            if time.time() - unfinished.lstat().st_mtime > _ABANDONED_AFTER:
-                unfinished.unlink()
+        if path.parent == store or path.parent.is_symlink():
+            continue
+        with suppress(OSError):  # gone meanwhile
+            status = path.lstat()
+            if time.time() - status.st_mtime > _ABANDONED_AFTER and S_ISREG(status.st_mode):
+                yield path
+
+
+def _sweep(store: Path) -> None:
+    for path in [*abandoned(store)]:
+        with suppress(OSError):
+            remove_tree(path)
