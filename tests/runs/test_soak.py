@@ -116,7 +116,12 @@ class Call:
             assert time.monotonic() < until, f"{self.group} are left"
             time.sleep(0.01)
         assert self.code is not None
-        return self.code, (self.place / "said").read_text()
+        return self.code, _said(self.place).read_text()
+
+
+def _said(place: Path) -> Path:
+    """What a call wrote to the terminal, beside its folder: on a disk that is not the full one."""
+    return place.with_name(f"{place.name}.said")
 
 
 def call(place: Path, before: Callable[[], Any] = lambda: None, jobs: int = 2) -> Call:
@@ -129,7 +134,7 @@ def call(place: Path, before: Callable[[], Any] = lambda: None, jobs: int = 2) -
     try:
         os.setsid()
         os.chdir(place)
-        with open("said", "w") as said:
+        with _said(place).open("w") as said:
             os.dup2(said.fileno(), 1)
             os.dup2(said.fileno(), 2)
         sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
