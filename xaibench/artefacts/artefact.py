@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load, save
 
 from xaibench.errors import NotApplicable, UsageError, described, message_of
 from xaibench.plan.schema import Use
@@ -19,15 +17,17 @@ from xaibench.plugins.harness_options import identifying_options
 from xaibench.plugins.registry import load as plugin_of
 from xaibench.progress import announce_traceback
 from xaibench.shapes import Codes
+from xaibench.storage.arrays import packed, unpacked
 from xaibench.storage.artefacts import FAILED, NOT_APPLICABLE, OK, Spec, Store, key
+from xaibench.storage.files import Content
 
 from .job import Work
 from .option_files import by_content
 
 Arrays = dict[str, NDArray[Any]]
 
-Files = Mapping[str, bytes]
-"""The files of an artefact, by name."""
+Files = Mapping[str, bytes | Iterator[memoryview]]
+"""The content of an artefact's files by name, of large ones piece by piece."""
 
 Epoch = Callable[[int, int, dict[str, float]], None]
 """Called with each epoch of a training."""
@@ -97,7 +97,7 @@ class Artefact:
 
     spec: Spec
     make: Callable[[Memory], Files]
-    read: Callable[[Callable[[str], bytes]], Any]
+    read: Callable[[Callable[[str], Content]], Any]
     cost: Callable[[ModelSizes], Cost]
     needs: tuple[Spec, ...] = ()
     stored: Callable[[], None] = lambda: None
@@ -127,14 +127,12 @@ def of_arrays(
 
 def as_files(arrays: Arrays) -> Files:
     """Arrays as the file that holds them."""
-    # not save_file, whose error on a full disk names no file and is no OSError
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    return {ARRAYS: save(contiguous)}
+    return {ARRAYS: packed(arrays)}
 
 
-def arrays_in(file: Callable[[str], bytes]) -> Arrays:
-    """The arrays of an artefact, which nobody may write into."""
-    return dict(load(file(ARRAYS)))
+def arrays_in(file: Callable[[str], Content]) -> Arrays:
+    """The arrays of an artefact, which nobody may write into; those of a large file are mapped."""
+    return unpacked(file(ARRAYS))
 
 
 # Making and loading
@@ -162,8 +160,8 @@ class Memory:
 def ensure(artefact: Artefact, memory: Memory, *, hand_on: bool = False) -> None:
     """Make and store an artefact, or the reason why there is none, unless it exists.
 
-    ``hand_on`` its value in memory: what reading the stored files would give, so that nothing
-    depends on whether a run was resumed.
+    ``hand_on`` its value in memory, as it is read from the store, so that nothing depends on
+    whether a run was resumed.
     """
     store = memory.work.store
     if artefact.exists(store) or not artefact.possible(store):
@@ -178,17 +176,25 @@ def ensure(artefact: Artefact, memory: Memory, *, hand_on: bool = False) -> None
     save_files(memory.work, artefact.spec, files)
     artefact.stored()
     if hand_on:
-        memory.values[key(artefact.spec)] = artefact.read(files.__getitem__)
+        memory.value(artefact)
 
 
 def save_files(work: Work, spec: Spec, files: Files) -> None:
     """Store the files of an artefact, all or none."""
 
-    def write(folder: Path) -> None:
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
+    work.store.keep(spec, lambda folder: write_files(folder, files))
 
-    work.store.keep(spec, write)
+
+def write_files(folder: Path, files: Files) -> None:
+    """Write the files of an artefact into its folder."""
+    for name, content in files.items():
+        with (folder / name).open("xb") as file:
+            file.writelines(pieces_of(content))
+
+
+def pieces_of(content: bytes | Iterator[memoryview]) -> Iterable[bytes | memoryview]:
+    """What the content of a file is put together from."""
+    return [content] if isinstance(content, bytes) else content
 
 
 def save_failure(work: Work, spec: Spec, error: Exception) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,11 +16,12 @@ from xaibench.dna.imputation import DinucleotideChain, fit_dinucleotide_chain, i
 from xaibench.errors import ModelError, NotApplicable
 from xaibench.explanation.controls import CONTROLS, ORACLE, RANDOM, is_map, random_maps
 from xaibench.nn import outputs
-from xaibench.nn.inference import logits
+from xaibench.nn.inference import batch_rows, device_of, logits
 from xaibench.randomness import streams
 from xaibench.shapes import Codes, Logits, Scores
+from xaibench.storage import arrays
 from xaibench.storage.artefacts import Spec, key
-from xaibench.values import Sequences
+from xaibench.values import N, Sequences
 
 from .artefact import (
     Arrays,
@@ -99,15 +101,14 @@ def curve_artefact(work: Work, trained: TrainedModel, curve: CurveKey) -> Artefa
     def make(memory: Memory) -> Arrays:
         if curve.kind == "other_models":
             require_other_models(work, trained)
-        maps = maps_of(memory, trained, curve)
+        maps = Maps(memory, trained, curve)
         starts = [_start_of(memory, each, sequences) for each in models]
-        paths = [_along(start, scores, curve) for start in starts for scores in maps]
-        if len({path.shape[-1] for path in paths}) > 1:
-            raise NotApplicable("some of the models have classes and others a single output")
-        arrays = {"logits": np.stack(paths)}
+        made: Arrays = {"logits": _curves_along(starts, maps, curve)}
         if curve.control:
-            arrays["is_map"] = is_map(maps[0], sequences.valid).astype(np.uint8)
-        return arrays
+            made["is_map"] = is_map(maps.part(slice(0, len(sequences)))[0], sequences.valid).astype(
+                np.uint8
+            )
+        return made
 
     def cost(_: ModelSizes) -> Cost:
         """Passes for the steps between the ends; these are shared."""
@@ -141,18 +142,27 @@ def has_map(work: Work, trained: TrainedModel, curve: CurveKey) -> NDArray[np.bo
     """``(sequence,)``: False where a control could be made of no map."""
     if not curve.computed_as.control or curve.method == ORACLE:
         return np.ones(len(curve_subset(work, trained, curve)), bool)
-    arrays = arrays_of(work, curve_spec(work, trained, curve))
-    known: NDArray[np.bool_] = arrays["is_map"].astype(bool)
+    held = arrays_of(work, curve_spec(work, trained, curve))
+    known: NDArray[np.bool_] = held["is_map"].astype(bool)
     return known
 
 
-def maps_of(memory: Memory, trained: TrainedModel, curve: CurveKey) -> list[Scores]:
-    """The maps whose order a curve has: one, or the draws of the random control."""
-    work = memory.work
-    if curve.method == RANDOM:
-        sequences = curve_subset(work, trained, curve)
-        return list(random_maps(sequences, work.plan.random_draws, work.plan.data_seed))
-    return [map_of(memory, trained, curve)]
+class Maps:
+    """The maps whose order a curve has: one, or the ``draws`` of the random control."""
+
+    def __init__(self, memory: Memory, trained: TrainedModel, curve: CurveKey) -> None:
+        plan = memory.work.plan
+        self._sequences, self._seed = curve_subset(memory.work, trained, curve), plan.data_seed
+        self._map = None if curve.method == RANDOM else map_of(memory, trained, curve)
+        self.draws = plan.random_draws if self._map is None else 1
+
+    def part(self, part: slice) -> list[Scores]:
+        """Those of a part of the sequences. Random ones are drawn anew: of all, they are the
+        largest thing in memory."""
+        if self._map is None:
+            rows = np.arange(part.start, part.stop)
+            return list(random_maps(self._sequences.take(rows), self.draws, self._seed))
+        return [self._map[part]]
 
 
 def map_of(memory: Memory, trained: TrainedModel, curve: CurveKey) -> Scores:
@@ -162,14 +172,14 @@ def map_of(memory: Memory, trained: TrainedModel, curve: CurveKey) -> Scores:
     """
     work, sequences = memory.work, curve_subset(memory.work, trained, curve)
     (artefact,) = _map_artefacts(work, trained, curve)
-    arrays = memory.value(artefact)
+    held = memory.value(artefact)
     if curve.method == ORACLE:
         explained, targets = sequences, sequences.labels
-        scores: Scores = arrays["scores"]
+        scores: Scores = held["scores"]
     else:
-        explained, targets = subset(work, trained.name, curve.method), arrays["targets"]
+        explained, targets = subset(work, trained.name, curve.method), held["targets"]
         of_label = curve.kind == "other_models"
-        scores = scores_of_label(arrays) if of_label else arrays["scores"]
+        scores = scores_of_label(held) if of_label else held["scores"]
     if curve.control:
         make = CONTROLS[curve.control]
         scores = make(scores, explained, targets, work.plan.data_seed)
@@ -207,11 +217,27 @@ class Start:
     def replaced(self, operator: str) -> Replaced:
         """By one of the plan's operators."""
         if operator not in self._replaced:
-            codes, valid = self.sequences.codes, self.sequences.valid
-            donor = donor_of(self.work, operator, codes)
-            end = logits(self.classifier, np.where(valid, donor, codes))
+            codes = self.sequences.codes
+            donor = arrays.empty(codes.shape, np.uint8, self.work.store.root)
+            end = np.empty_like(self.intact)
+            for part in self._parts():
+                own = codes[part]
+                donor[part] = donor_of(self.work, operator, own)
+                end[part] = logits(self.classifier, np.where(own < N, donor[part], own))
+                arrays.release(donor, codes)
             self._replaced[operator] = Replaced(donor, end)
         return self._replaced[operator]
+
+    def parts(self, curve: CurveKey) -> Iterator[slice]:
+        """Of the sequences, as many as are computed together; all where tokens are replaced."""
+        if replaces_tokens(self.work, curve.operator):
+            return iter([slice(0, len(self.sequences))])
+        return self._parts()
+
+    def _parts(self) -> Iterator[slice]:
+        count, length = self.sequences.codes.shape
+        rows = batch_rows(length, device_of(self.classifier))
+        return arrays.parts(count, length, together=rows)
 
     def tokens(self, operator: str) -> TokenSteps:
         """By one of the plan's operators that replace tokens."""
@@ -235,33 +261,51 @@ def _start_of(memory: Memory, trained: TrainedModel, sequences: Sequences) -> St
     return start
 
 
-def _along(start: Start, scores: Scores, curve: CurveKey) -> Logits:
-    """Logits ``(step, sequence, class)`` in the order of one map."""
+def _curves_along(starts: list[Start], maps: Maps, curve: CurveKey) -> Logits:
+    """Logits ``(path, step, sequence, class)`` of every model in the order of every map."""
+    work, sequences = starts[0].work, starts[0].sequences
+    if len({start.intact.shape[-1] for start in starts}) > 1:
+        raise NotApplicable("some of the models have classes and others a single output")
+    steps = len(work.plan.fractions)
+    shape = (len(starts) * maps.draws, steps, *starts[0].intact.shape)
+    curves: Logits = arrays.empty(shape, np.float32, work.store.root)
+    for part in starts[0].parts(curve):
+        drawn = maps.part(part)
+        for path, (start, scores) in enumerate(product(starts, drawn)):
+            curves[path, :, part] = _along(start, scores, curve, part)
+        arrays.release(curves, sequences.codes, *drawn)
+    return curves
+
+
+def _along(start: Start, scores: Scores, curve: CurveKey, part: slice) -> Logits:
+    """Logits ``(step, sequence, class)`` of a part of the sequences, in the order of their map."""
     if replaces_tokens(start.work, curve.operator):
         return start.tokens(curve.operator).along(scores, curve)
-    plan, sequences = start.work.plan, start.sequences
-    codes, valid = sequences.codes, sequences.valid
+    plan, codes = start.work.plan, start.sequences.codes[part]
+    valid, intact = codes < N, start.intact[part]
     steps = replacement.replacement_counts(plan.fractions, valid)
     ties = streams(plan.data_seed, "ties", codes)
     ranked = replacement.replacement_ranks(scores, valid, ties, order=curve.order)
     if curve.kind == "imputed":
-        edited = (_imputed(start, ranked, count) for count in steps[1:])
+        edited = (_imputed(start, codes, ranked, count) for count in steps[1:])
         after = (logits(start.classifier, each, precision=plan.precision) for each in edited)
-        return np.stack([start.intact, *after])
+        return np.stack([intact, *after])
     replaced = start.replaced(curve.operator)
     return outputs.curve(
         start.classifier,
         codes,
-        replaced.donor,
+        replaced.donor[part],
         ranked,
         steps,
-        (start.intact, replaced.end),
+        (intact, replaced.end[part]),
         precision=plan.precision,
     )
 
 
-def _imputed(start: Start, ranked: replacement.Ranks, count: NDArray[np.intp]) -> Codes:
-    """The sequences with the first so many positions drawn given all the others."""
-    codes, seed = start.sequences.codes, start.work.plan.data_seed
-    taken = (ranked < count[:, None]) & start.sequences.valid
+def _imputed(
+    start: Start, codes: Codes, ranked: replacement.Ranks, count: NDArray[np.intp]
+) -> Codes:
+    """Sequences with the first so many positions drawn given all the others."""
+    taken = (ranked < count[:, None]) & (codes < N)
+    seed = start.work.plan.data_seed
     return imputed(codes, taken, start.chain, streams(seed, "imputed", codes))

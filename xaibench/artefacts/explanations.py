@@ -11,8 +11,14 @@ from numpy.typing import NDArray
 from xaibench.dna import shuffling
 from xaibench.errors import NotApplicable
 from xaibench.explanation.guards import GUARDED, guarded
-from xaibench.explanation.method_call import Explanation, asks_for, explain, on_both_strands
-from xaibench.nn.inference import logits
+from xaibench.explanation.method_call import (
+    BATCHES_LENT,
+    Explanation,
+    asks_for,
+    explain,
+    on_both_strands,
+)
+from xaibench.nn.inference import device_of, explained_rows, logits
 from xaibench.nn.outputs import OF_OTHERS
 from xaibench.nn.sites import has_tokens, token_sites
 from xaibench.plugins.harness_options import TRANSFER, of_harness
@@ -20,6 +26,7 @@ from xaibench.plugins.registry import Plugin
 from xaibench.plugins.registry import load as plugin_of
 from xaibench.randomness import stream
 from xaibench.shapes import Codes, Labels, Logits, Scores
+from xaibench.storage import arrays
 from xaibench.storage.artefacts import Spec, key
 from xaibench.values import Sequences
 
@@ -176,32 +183,58 @@ def _unchanged(explaining: Explaining) -> Arrays:
     sequences = explaining.sequences
     targets, labels = explaining.targets_and_labels()
     every = np.arange(len(sequences))
-    explanation = _of_rows(explaining, every, targets)
+    scores = _no_scores(explaining)
+    made = list(_filled(explaining, scores, every, targets))
     few = every[:GUARDED][::-1]
     again = _in_other_batches(explaining, few, targets[few])
-    guards = guarded(explanation.scores, again, few, sequences.valid, name=explaining.method)
-    scores: Arrays = {"scores": explanation.scores, "targets": targets}
-    by_label = _by_label(explaining, explanation.scores, targets, labels)
+    guards = guarded(scores, again, few, sequences.codes, name=explaining.method)
+    held: Arrays = {"scores": scores, "targets": targets}
+    by_label = _by_label(explaining, scores, targets, labels)
     if by_label is not None:
-        scores[OF_LABEL] = by_label
+        held[OF_LABEL] = by_label
     if has_tokens(explaining.classifier):
         spans = token_sites(explaining.classifier, sequences.codes).spans
-        scores[SPANS] = spans.astype(np.int32)
-    for name, share in explanation.token_shares.items():
-        scores[TOKEN_SHARES[name]] = share
-    return {**scores, "cost": sum_costs([explanation]), "guards": np.array(guards)}
+        held[SPANS] = spans.astype(np.int32)
+    for name in made[0].token_shares:
+        held[TOKEN_SHARES[name]] = np.concatenate([each.token_shares[name] for each in made])
+    return {**held, "cost": sum_costs(made), "guards": np.array(guards)}
+
+
+def _no_scores(explaining: Explaining) -> Scores:
+    """To be filled with the scores of the sequences."""
+    root = explaining.work.store.root
+    return arrays.empty(explaining.sequences.codes.shape, np.float32, root)
+
+
+def _filled(
+    explaining: Explaining, scores: Scores, rows: NDArray[np.intp], targets: Labels
+) -> Iterator[Explanation]:
+    """The explanations of some of the sequences part by part, their scores put into ``scores`` and
+    not kept beside."""
+    length = scores.shape[1]
+    references = explaining.references()
+    together = explained_rows(length, device_of(explaining.classifier)) * BATCHES_LENT
+    for part in arrays.parts(len(rows), length, together=together):
+        made = _of_rows(explaining, rows[part], targets[part], references)
+        scores[rows[part]] = made.scores
+        arrays.release(scores, *(() if references is None else [references]))
+        yield made.with_scores(made.scores[:0])
 
 
 def _by_label(
     explaining: Explaining, scores: Scores, targets: Labels, labels: Labels
 ) -> Scores | None:
     """The scores for the label; None where a fixed method has those of another class alone."""
-    by_label = scores.copy()
+    by_label = _no_scores(explaining)
+    for part in arrays.parts(*scores.shape):
+        by_label[part] = scores[part]
+        arrays.release(by_label, scores)
     other = np.flatnonzero(targets != labels)
     if not len(other):
         return by_label
     try:
-        by_label[other] = _of_rows(explaining, other, labels[other]).scores
+        for _ in _filled(explaining, by_label, other, labels[other]):
+            pass
     except NotApplicable:
         if is_fixed(explaining.work, explaining.method):
             return None
@@ -209,23 +242,26 @@ def _by_label(
     return by_label
 
 
-def scores_of_label(arrays: Arrays) -> Scores:
+def scores_of_label(held: Arrays) -> Scores:
     """The stored scores for the label. NotApplicable where there are none."""
-    if OF_LABEL not in arrays:
+    if OF_LABEL not in held:
         raise NotApplicable(
             "the file has the scores of one class per sequence, and the label of some is another; "
             "add rows with the scores of the label, which two classes with signed scores need not"
         )
-    scores: Scores = arrays[OF_LABEL]
+    scores: Scores = held[OF_LABEL]
     return scores
 
 
 def _of_rows(
-    explaining: Explaining, rows: NDArray[np.intp], targets: Labels, together: int | None = None
+    explaining: Explaining,
+    rows: NDArray[np.intp],
+    targets: Labels,
+    references: Codes | None,
+    together: int | None = None,
 ) -> Explanation:
     """The explanation of some of the sequences, ``together`` in a batch."""
     _, options = explaining.plugin
-    references = explaining.references()
     of_rows = None if references is None else references[rows]
     codes = explaining.sequences.codes[rows]
     return explained_by(explaining, codes, targets, options, of_rows, together=together)
@@ -233,18 +269,21 @@ def _of_rows(
 
 def _in_other_batches(explaining: Explaining, rows: NDArray[np.intp], targets: Labels) -> Scores:
     """Three at a time, and the last one alone: a call of one row rounds in another way."""
+    references = explaining.references()
     parts = [
-        _of_rows(explaining, rows[part], targets[part], together=3).scores
+        _of_rows(explaining, rows[part], targets[part], references, together=3).scores
         for part in (slice(0, -1), slice(-1, None))
         if len(rows[part])
     ]
-    return np.concatenate(parts) if parts else _of_rows(explaining, rows, targets).scores
+    return (
+        np.concatenate(parts) if parts else _of_rows(explaining, rows, targets, references).scores
+    )
 
 
 def scores_of_all(explaining: Explaining) -> Scores:
     """The scores of all sequences, for what is explained of them."""
-    targets = explaining.targets()
-    return _of_rows(explaining, np.arange(len(targets)), targets).scores
+    targets, references = explaining.targets(), explaining.references()
+    return _of_rows(explaining, np.arange(len(targets)), targets, references).scores
 
 
 def _changed(explaining: Explaining, change: Change) -> Arrays:
@@ -254,15 +293,15 @@ def _changed(explaining: Explaining, change: Change) -> Arrays:
         explaining.work, explaining.method, FOLLOWED.get(str(change.kind), OTHER_WEIGHTS)
     )
     explanations = list(_each_draw(explaining, change, explaining.targets()))
-    arrays: Arrays = {
+    held: Arrays = {
         "scores": np.stack([each.scores for each in explanations]),
         "cost": sum_costs(explanations),
     }
     if change.kind in WEIGHT_VARIANTS:
         hypothetical = [each.hypothetical for each in explanations if each.hypothetical is not None]
         if len(hypothetical) == len(explanations):
-            arrays["hypothetical"] = np.stack(hypothetical)
-    return arrays
+            held["hypothetical"] = np.stack(hypothetical)
+    return held
 
 
 def _each_draw(explaining: Explaining, change: Change, targets: Labels) -> Iterator[Explanation]:
@@ -389,9 +428,13 @@ def references_of(work: Work, sequences: Sequences) -> Codes:
     """Dinucleotide shuffles ``(sequence, reference, position)``, stored with the run."""
     spec = _references_spec(work, sequences)
     if not work.store.holds(spec):
-        shuffles = shuffling.shuffled_references(
-            sequences.codes, REFERENCE_COUNT, work.plan.data_seed
-        )
+        count, length = sequences.codes.shape
+        shuffles = arrays.empty((count, REFERENCE_COUNT, length), np.uint8, work.store.root)
+        for part in arrays.parts(count, REFERENCE_COUNT * length):
+            shuffles[part] = shuffling.shuffled_references(
+                sequences.codes[part], REFERENCE_COUNT, work.plan.data_seed
+            )
+            arrays.release(shuffles)
         save_files(work, spec, as_files({"codes": shuffles}))
     codes: Codes = arrays_of(work, spec)["codes"]
     return codes

@@ -37,7 +37,7 @@ def behaviour_artefact(work: Work, trained: TrainedModel) -> Artefact:
         make=lambda memory: {
             FILE: json.dumps(_behaviour(memory, trained), indent=1).encode(),
         },
-        read=lambda file: json.loads(file(FILE)),
+        read=lambda file: json.loads(file(FILE)[:]),
         cost=lambda _: Cost(),
         needs=(model_spec(work, trained),),
     )
@@ -139,7 +139,9 @@ def single_outputs(work: Work) -> list[str]:
 def _behaviours(work: Work, model: str) -> list[dict[str, Any]]:
     """What is known of a model under every seed under which it can be used."""
     specs = [behaviour_spec(work, trained) for trained in replicates_of(work.plan, model)]
-    return [json.loads(work.store.content(spec, FILE)) for spec in specs if is_stored(work, spec)]
+    return [
+        json.loads(work.store.content(spec, FILE)[:]) for spec in specs if is_stored(work, spec)
+    ]
 
 
 def unusable_models(work: Work) -> list[str]:

@@ -236,7 +236,7 @@ def _files(classifier: Any, history: list[dict[str, Any]], spec: Spec) -> Files:
 
 def card(work: Work, trained: TrainedModel) -> dict[str, Any]:
     """Parameter count and history of a trained model."""
-    return dict(json.loads(work.store.content(model_spec(work, trained), CARD)))
+    return dict(json.loads(work.store.content(model_spec(work, trained), CARD)[:]))
 
 
 def stored_classifier(work: Work, trained: TrainedModel) -> Any:
@@ -251,7 +251,7 @@ def narrow_weights(work: Work, trained: TrainedModel) -> str:
         return ""
     if is_program(work, trained.name):
         return ""
-    weights = load_weights(work.store.content(spec, WEIGHTS))
+    weights = load_weights(work.store.content(spec, WEIGHTS)[:])
     kinds = {str(tensor.dtype).removeprefix("torch.") for tensor in weights.values()}
     return " and ".join(kind for kind in _NARROW if kind in kinds)
 
@@ -300,7 +300,9 @@ def _known(figure: Any) -> Any:
 def stored_trivial_baselines(work: Work) -> list[dict[str, Any]]:
     """The trivial baselines of a run that has come so far; nothing before."""
     spec = _trivial_baselines_spec(work)
-    return list(json.loads(work.store.content(spec, "floor.json"))) if is_stored(work, spec) else []
+    return (
+        list(json.loads(work.store.content(spec, "floor.json")[:])) if is_stored(work, spec) else []
+    )
 
 
 def _trivial_baselines_spec(work: Work) -> Spec:

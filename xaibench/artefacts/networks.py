@@ -25,6 +25,7 @@ from xaibench.plugins.registry import Plugin, load
 from xaibench.plugins.signatures import supplied, takes
 from xaibench.shapes import Codes
 from xaibench.storage.artefacts import Spec
+from xaibench.storage.files import Content
 from xaibench.values import Sequences, evenly_spaced_rows
 
 from .artefact import identified
@@ -163,14 +164,14 @@ def card_of(
     }
 
 
-def restored(work: Work, model: str, file: Callable[[str], bytes]) -> Any:
+def restored(work: Work, model: str, file: Callable[[str], Content]) -> Any:
     """The model with the weights, or of the program, that an artefact holds; in evaluation mode, on
     the device of the plan."""
     if is_program(work, model):
-        classifier = build(work, model, program=file(PROGRAM))
+        classifier = build(work, model, program=file(PROGRAM)[:])
     else:
         classifier = build(work, model)
-        classifier.load_state_dict(load_weights(file(WEIGHTS)))
+        classifier.load_state_dict(load_weights(file(WEIGHTS)[:]))
     classifier = placed(work, classifier)
     classifier.eval()
     _remember(classifier, work.splits.test.codes[:1])

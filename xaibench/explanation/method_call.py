@@ -42,7 +42,7 @@ from xaibench.values import Attribution, N, Sequences
 _SUPPLIED = ("codes", "valid", "references", "generators", "test_split")
 """Keywords that a method's signature may ask for."""
 
-_BATCHES_LENT = 16
+BATCHES_LENT = 16
 """For so many batches the model is lent and looked over together; a block of them is computed again
 where the device runs out of memory."""
 
@@ -233,7 +233,7 @@ def _timed_batches(call: _Call, by_sites: Buckets, batch_size: int) -> tuple[lis
     clock = clock_of(device)
     started = clock()
     with multiplying(device):
-        many = batch_size * _BATCHES_LENT
+        many = batch_size * BATCHES_LENT
         blocks = in_blocks(model, len(call.codes), many, explained_together, device=device)
         batches = [batch for block in blocks for batch in block]
     return batches, clock() - started

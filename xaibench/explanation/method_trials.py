@@ -112,7 +112,7 @@ def _tried(
             explained = _explained(plugin, model, codes, targets)
             if explained.seconds < _BRIEF:  # the first call imports and allocates besides
                 explained = _explained(plugin, model, codes, targets)
-        guarded(explained.scores, explained.scores, np.arange(len(codes)), codes < 4, name=name)
+        guarded(explained.scores, explained.scores, np.arange(len(codes)), codes, name=name)
     except _OutOfTime:
         sentence = f"not tried to its end: {len(codes)} sequences take more than {seconds:g} s"
         return ModelFinding(name, None, sentence, "method"), True

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from xaibench.artefacts.artefact import arrays_in, as_files, identified, print_of
+from xaibench.artefacts.artefact import (
+    arrays_in,
+    as_files,
+    identified,
+    print_of,
+    write_files,
+)
 from xaibench.artefacts.explanations import (
     REFERENCE_COUNT,
     Explaining,
@@ -181,8 +188,8 @@ def computed(
         spec = _block_spec(pair, block, target)
         if not parts.holds(spec):
             arrays = _block(replace(pair.explaining, sequences=block), target, check=number == 0)
-            content = as_files(arrays)
-            parts.keep(spec, lambda folder, c=content: _write(folder, c))  # type: ignore[misc]
+            write = partial(write_files, files=as_files(arrays))
+            parts.keep(spec, write)
         specs.append(spec)
         done(f"{name}: {rows[-1] + 1:,} of {len(sequences):,} sequences")
     return StoredBlocks(parts, tuple(specs), sequences, origin_of(pair, outputs))
@@ -196,11 +203,6 @@ def _outputs_of_steady(pair: MethodOnModel) -> int:
     if caution := caution_of(answers.units, outputs):
         announce(f"{described_model(pair.explainable.work.plan, pair.trained)} {caution}")
     return outputs
-
-
-def _write(folder: Any, files: Any) -> None:
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
 
 
 def _block_spec(pair: MethodOnModel, block: Sequences, target: str | int) -> Spec:
@@ -238,8 +240,7 @@ def _block(explaining: Explaining, target: str | int, *, check: bool) -> dict[st
     if check:
         few = np.arange(len(codes))[:GUARDED][::-1]
         again = _explained(explaining, codes[few], targets[few], together=3).scores
-        valid = explaining.sequences.valid
-        guarded(explanation.scores, again, few, valid, name=explaining.method)
+        guarded(explanation.scores, again, few, codes, name=explaining.method)
     arrays = {"scores": explanation.scores, "targets": targets, "outputs": outputs}
     bases = explanation.hypothetical
     return arrays if bases is None else {**arrays, "hypothetical": bases}

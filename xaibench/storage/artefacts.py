@@ -7,17 +7,25 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import blake2b
+from hashlib import blake2b, file_digest
 from pathlib import Path
 from secrets import token_hex
 from stat import S_ISDIR, S_ISREG
 from typing import Any
 
-from safetensors.numpy import load
-
 from xaibench.errors import Halted, UsageError
 
-from .files import TEMPORARY, no_right, read_file, sync, write_file
+from .arrays import unpacked
+from .files import (
+    TEMPORARY,
+    Content,
+    in_pieces,
+    no_right,
+    read_file,
+    read_or_map,
+    sync,
+    write_file,
+)
 
 Spec = Mapping[str, Any]
 """What an artefact is and what it came from, as JSON; its ``kind`` begins the folder's name."""
@@ -33,6 +41,10 @@ DAMAGED = ".damaged"
 """The folder of a store into which damaged artefacts are moved; it may be deleted at any time."""
 
 _SPEC = "spec.json"
+
+_DIGEST = 16
+"""Bytes."""
+
 _FOLDER_NAME = re.compile(r"[^.].*-[0-9a-f]{20}")
 """Of an artefact; a hidden one is a checkpoint, or not whole yet."""
 
@@ -55,7 +67,7 @@ def key(spec: Spec) -> str:
     >>> key({"kind": "model", "seed": 0}) == key({"seed": 0, "kind": "model"})
     True
     """
-    return f"{spec['kind']}-{_blake2(_canonical(spec), 10)}"
+    return f"{spec['kind']}-{_blake2(_canonical(spec), size=10)}"
 
 
 def is_artefact(name: str) -> bool:
@@ -92,8 +104,9 @@ class Store:
         record = self._record(spec)
         return (record["status"], record["reason"]) if record else (FAILED, NOT_COMPUTED)
 
-    def content(self, spec: Spec, name: str) -> bytes:
-        """A file of an artefact that exists; UsageError where it is not as it was saved."""
+    def content(self, spec: Spec, name: str) -> Content:
+        """A file of an artefact that exists, a large one mapped; UsageError where it is not as it
+        was saved."""
         path = self.path(spec)
         try:
             return _verified_content(path, name, _record_of(path).get("files"))
@@ -206,8 +219,8 @@ def _seal(folder: Path, record: dict[str, Any]) -> None:
 def _file_of(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         os.fsync(file.fileno())
-        content = file.read()
-    return {"bytes": len(content), "digest": _blake2(content)}
+        digest = file_digest(file, lambda: blake2b(digest_size=_DIGEST)).hexdigest()
+        return {"bytes": os.fstat(file.fileno()).st_size, "digest": digest}
 
 
 def _record_of(path: Path) -> dict[str, Any]:
@@ -285,12 +298,14 @@ def _file_size(path: str) -> int:
     return status.st_size if S_ISREG(status.st_mode) else -1
 
 
-def _verified_content(path: Path, name: str, files: Mapping[str, Any] | None) -> bytes:
+def _verified_content(path: Path, name: str, files: Mapping[str, Any] | None) -> Content:
     try:
-        content = read_file(path / name)
+        content = read_or_map(path / name)
     except OSError as error:
         raise _Damaged(f"{name} is damaged ({error.strerror})") from None
-    if files is not None and (name not in files or _blake2(content) != files[name]["digest"]):
+    if files is not None and (
+        name not in files or _blake2(*in_pieces(content)) != files[name]["digest"]
+    ):
         raise _Damaged(f"{name} is damaged")
     return content
 
@@ -317,10 +332,10 @@ def _verify(path: Path) -> None:
             _parse(name, content)
 
 
-def _parse(name: str, content: bytes) -> None:
+def _parse(name: str, content: Content) -> None:
     """_Damaged where a file cannot be parsed: all that can be checked without a digest."""
     try:
-        load(content) if name.endswith(".safetensors") else json.loads(content)
+        unpacked(content) if name.endswith(".safetensors") else json.loads(content[:])
     except Exception:  # each reader has its own family of errors
         raise _Damaged(f"{name} is damaged") from None
 
@@ -329,5 +344,8 @@ def _canonical(content: Any) -> bytes:
     return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _blake2(content: bytes, size: int = 16) -> str:
-    return blake2b(content, digest_size=size).hexdigest()
+def _blake2(*content: bytes | memoryview, size: int = _DIGEST) -> str:
+    digest = blake2b(digest_size=size)
+    for piece in content:
+        digest.update(piece)
+    return digest.hexdigest()

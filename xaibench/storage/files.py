@@ -1,6 +1,7 @@
 """Files read and written whole: no link is followed, no pipe is waited for."""
 
 import errno
+import mmap
 import os
 import shutil
 import stat
@@ -32,6 +33,15 @@ _KINDS = {
 _LARGE = 2**30
 """Bytes; a smaller file is read whether it is sparse or not."""
 
+MAPPED = 2**25
+"""Bytes; what is smaller is held in memory."""
+
+COPIED = 2**22
+"""So many bytes of a mapped file are looked at before their memory is given back."""
+
+Content = bytes | mmap.mmap
+"""Of a file, in memory or mapped."""
+
 
 def no_right(error: OSError, folder: Path) -> UsageError:
     """The error of one who may not read, or write, in the folder of a run."""
@@ -57,6 +67,29 @@ def read_file(path: Path) -> bytes:
             return file.read()
         except MemoryError:
             raise OSError(errno.ENOMEM, "is larger than the memory", str(path)) from None
+
+
+def read_or_map(path: Path) -> Content:
+    """As ``read_file``; a file of more than ``MAPPED`` bytes is mapped, and read as it is used."""
+    with regular(path, os.O_RDONLY) as handle:
+        if os.fstat(handle).st_size > MAPPED:
+            return mmap.mmap(handle, 0, access=mmap.ACCESS_READ)
+    return read_file(path)
+
+
+def in_pieces(content: Content) -> Iterator[memoryview]:
+    """Content a few megabytes at a time; of a mapped file their memory is given back."""
+    whole = memoryview(content)
+    for start in range(0, len(whole), COPIED):
+        yield whole[start : start + COPIED]
+        if isinstance(content, mmap.mmap):
+            give_back(content)
+
+
+def give_back(mapped: mmap.mmap) -> None:
+    """The memory of what was looked at or written in a mapped file; its content stays."""
+    if hasattr(mapped, "madvise"):  # not on every system
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 @contextmanager
