@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,13 +21,19 @@ from .records import RecordGroup
 class Inputs:
     """What a metric is called with.
 
-    ``names`` and ``has_map`` ``(sequence,)`` are of all sequences that are measured; ``arguments``
-    of those that have a map.
+    ``names`` and ``has_map`` ``(sequence,)`` are of all sequences that are measured. ``parts`` are
+    of those that have a map, their rows and the arguments for them: many are measured some at a
+    time, since a metric gives one number for each sequence.
     """
 
     names: tuple[str, ...]
     has_map: NDArray[np.bool_]
-    arguments: tuple[Any, ...]
+    parts: Iterable[tuple[NDArray[np.intp], tuple[Any, ...]]]
+
+    @classmethod
+    def at_once(cls, names: tuple[str, ...], has_map: NDArray[np.bool_], *arguments: Any) -> Inputs:
+        """Arguments for all that have a map together."""
+        return cls(names, has_map, [(np.flatnonzero(has_map), arguments)])
 
 
 MetricPart = tuple[RecordGroup, Callable[[], Iterator[Inputs]]]
@@ -54,13 +60,15 @@ def applied(work: Work, label: str, record: RecordGroup, inputs: Inputs) -> Reco
     use = work.plan.metrics[label]
     plugin, options = plugin_and_options(work, "metrics", use)
     values = np.full(len(inputs.names), np.nan)
-    shape = (int(inputs.has_map.sum()),)
     try:
-        with fenced():
-            measured = np.asarray(plugin.call(*inputs.arguments, **options), dtype=np.float64)
-        if measured.shape != shape:
-            raise ValueError(f"expected one number per sequence, {shape}, got {measured.shape}")
-        values[inputs.has_map] = measured
+        for rows, arguments in inputs.parts:
+            with fenced():
+                measured = np.asarray(plugin.call(*arguments, **options), dtype=np.float64)
+            if measured.shape != rows.shape:
+                raise ValueError(
+                    f"expected one number per sequence, {rows.shape}, got {measured.shape}"
+                )
+            values[rows] = measured
     except NotApplicable as reason:
         return without_values(record, reason)
     except Exception as error:

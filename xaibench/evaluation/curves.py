@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xaibench.artefacts.curve_keys import CurveKey, orders
 from xaibench.artefacts.curves import has_map
@@ -14,10 +15,12 @@ from xaibench.artefacts.job import Work
 from xaibench.artefacts.retraining import retrainings_of
 from xaibench.explanation.controls import ORACLE, RANDOM
 from xaibench.protocols import MetricFacts, OfCurves, Quantity
+from xaibench.shapes import Float
+from xaibench.storage.arrays import parts
 from xaibench.values import Curves
 
 from .apply import Inputs, MetricPart, require_any_map
-from .quantities import curves_of, retrained_curve
+from .quantities import StoredCurve, curves_of, retrained_curve
 from .records import RecordGroup
 from .source import Source
 
@@ -52,7 +55,7 @@ def _retrained_inputs(
     retrainings = retrainings_of(work, label)
     curve = retrained_curve(work, record.trained, record.method, retrainings, quantity)
     fractions = np.array([each.fraction for each in retrainings])
-    yield _inputs_of_curves(work, record, "retrained", Curves(fractions, curve))
+    yield _inputs_of_curves(work, record, "retrained", fractions, StoredCurve.of(curve))
 
 
 def _ordered_inputs(
@@ -69,15 +72,33 @@ def _ordered_inputs(
     fractions = np.asarray(work.plan.fractions)
     for draw, curve in enumerate(most):
         least = curve if method == RANDOM else rest[0][draw] if rest else None
-        yield _inputs_of_curves(work, record, kind.curve, Curves(fractions, curve, least))
+        yield _inputs_of_curves(work, record, kind.curve, fractions, curve, least)
 
 
-def _inputs_of_curves(work: Work, record: RecordGroup, curve: str, curves: Curves) -> Inputs:
+def _inputs_of_curves(
+    work: Work,
+    record: RecordGroup,
+    curve: str,
+    fractions: Float,
+    most: StoredCurve,
+    least: StoredCurve | None = None,
+) -> Inputs:
     """The curves of the sequences that have a map."""
     key = CurveKey(record.method, record.operator, control=record.control, kind=curve)
-    most, least = curves.most_relevant_first, curves.least_relevant_first
-    mapped = has_map(work, record.trained, key)[: most.shape[1]]
+    mapped = has_map(work, record.trained, key)[: most.sequences]
     require_any_map(mapped, record.control)
-    least = None if least is None else least[:, mapped]
-    part = Curves(curves.fractions, most[:, mapped], least)
-    return Inputs(work.chosen.names[: len(mapped)], mapped, (part,))
+    names = work.chosen.names[: len(mapped)]
+    return Inputs(names, mapped, _parts_of_curves(mapped, fractions, most, least))
+
+
+def _parts_of_curves(
+    mapped: NDArray[np.bool_], fractions: Float, most: StoredCurve, least: StoredCurve | None
+) -> Iterator[tuple[NDArray[np.intp], tuple[Curves]]]:
+    """The curves of some sequences at a time, of those that have a map."""
+    for part in parts(len(mapped), len(fractions)):
+        own = mapped[part]
+        if not own.any():
+            continue
+        after = None if least is None else least.part(part)[:, own]
+        curves = Curves(fractions, most.part(part)[:, own], after)
+        yield part.start + np.flatnonzero(own), (curves,)

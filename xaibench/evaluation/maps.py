@@ -95,4 +95,4 @@ def _inputs_of_map(explained: Explained, control: str, *effects: Substitutions |
     require_any_map(has_map, control)
     rows = np.flatnonzero(has_map)
     of_rows = (each.take(rows) for each in effects)
-    return Inputs(explained.sequences.names, has_map, (explained.take(rows), *of_rows))
+    return Inputs.at_once(explained.sequences.names, has_map, explained.take(rows), *of_rows)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,10 +27,27 @@ from xaibench.nn import outputs
 from xaibench.nn.checks.outputs import NO_CLASSES
 from xaibench.protocols import Quantity
 from xaibench.shapes import Logits
+from xaibench.storage.arrays import release
 from xaibench.storage.artefacts import OK, Spec
 
 CurveValues = NDArray[np.float64]
 """``(step, sequence)``: one quantity along one order."""
+
+
+class StoredCurve(NamedTuple):
+    """One quantity along one order, of so many ``sequences``; ``part`` gives the values of some."""
+
+    sequences: int
+    part: Callable[[slice], CurveValues]
+
+    def whole(self) -> CurveValues:
+        """Of all of them."""
+        return self.part(slice(0, self.sequences))
+
+    @classmethod
+    def of(cls, values: CurveValues) -> StoredCurve:
+        """Of what is in memory."""
+        return cls(values.shape[1], lambda part: values[:, part])
 
 
 def require_artefact(work: Work, spec: Spec) -> None:
@@ -44,14 +65,17 @@ def required_arrays(work: Work, spec: Spec) -> Arrays:
 
 def curves_of(
     work: Work, trained: TrainedModel, key: CurveKey, quantity: Quantity
-) -> list[CurveValues]:
+) -> list[StoredCurve]:
     """The curves under a key, one per draw; ``Missing`` or ``NotApplicable`` where there are
     none."""
     if key.kind == "other_models":
-        return _by_other_models(work, trained, key, quantity)
+        return [*map(StoredCurve.of, _by_other_models(work, trained, key, quantity))]
     draws = _logits(work, trained, key)
     sequences = len(curve_subset(work, trained, key))
-    return [_of_target(work, draw[:, :sequences], quantity) for draw in draws]
+    curves = [StoredCurve(sequences, partial(_of_target, work, each, quantity)) for each in draws]
+    for curve in curves[:1]:
+        curve.part(slice(0, 1))  # what does not apply to all does not apply to one
+    return curves
 
 
 def existing_curves(
@@ -59,7 +83,7 @@ def existing_curves(
 ) -> list[CurveValues]:
     """The curves under a key, one per draw; none where they do not exist."""
     try:
-        return curves_of(work, trained, key, quantity)
+        return [each.whole() for each in curves_of(work, trained, key, quantity)]
     except (Missing, NotApplicable):
         return []
 
@@ -108,13 +132,16 @@ def retrained_curve(
     return _of_label(work, logits, quantity)
 
 
-def _of_target(work: Work, logits: Logits, quantity: Quantity) -> CurveValues:
+def _of_target(work: Work, logits: Logits, quantity: Quantity, part: slice) -> CurveValues:
     """A quantity of logits ``(step, sequence, class)``, the first step intact, for the class that
-    is explained."""
-    targets = logits[0].argmax(axis=1).astype(np.int64)
+    is explained, of a part of the sequences."""
+    own, labels = logits[:, part], work.chosen.labels[: logits.shape[1]][part]
+    targets = own[0].argmax(axis=1).astype(np.int64)
     if quantity != "kept":
-        targets = explained_targets(work.plan.target, work.chosen.labels, logits[0])
-    return outputs.quantity(quantity, logits, targets, work.chosen.labels[: logits.shape[1]])
+        targets = explained_targets(work.plan.target, labels, own[0])
+    values = outputs.quantity(quantity, own, targets, labels)
+    release(logits)
+    return values
 
 
 def _of_label(work: Work, logits: Logits, quantity: Quantity) -> CurveValues:

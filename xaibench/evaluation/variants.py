@@ -82,4 +82,4 @@ def _seed_inputs(source: Source, record: RecordGroup, facts: MetricFacts) -> Ite
 
 def _inputs_of_change(explained: Explained, changed: list[Explained]) -> Inputs:
     names = explained.sequences.names
-    return Inputs(names, np.ones(len(names), bool), (explained, tuple(changed)))
+    return Inputs.at_once(names, np.ones(len(names), bool), explained, tuple(changed))
