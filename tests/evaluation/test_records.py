@@ -1,6 +1,10 @@
-import numpy as np
+from dataclasses import replace
 
-from xaibench.evaluation.records import RecordGroup, frame
+import numpy as np
+import pytest
+
+from xaibench.evaluation import records
+from xaibench.evaluation.records import RecordGroup, frame, write_parquet
 from xaibench.results.schema import columns_of
 
 BLOCKS = [
@@ -30,10 +34,22 @@ def test_one_row_a_value_and_one_where_there_is_none():
     assert set(table.dataset) == {"planted"}
 
 
-def test_records_survive_a_file(tmp_path):
-    table = frame(BLOCKS, "planted")
-    table.to_parquet(tmp_path / "results.parquet", index=False)
+@pytest.mark.parametrize("together", [1, 4, 2**20])
+def test_a_file_holds_the_same_records_in_a_row_group_per_model_seed_and_method(
+    tmp_path, monkeypatch, together
+):
     import pandas as pd
+    from pyarrow import parquet
 
+    monkeypatch.setattr(records, "ROWS_TOGETHER", together)
+    groups = [*BLOCKS, replace(BLOCKS[2], values=np.array([2.0, 3.0]), repeat=1)]
+    with (tmp_path / "results.parquet").open("wb") as file:
+        write_parquet(file, groups, "planted")
     again = pd.read_parquet(tmp_path / "results.parquet")
+    table = frame(groups, "planted")
     pd.testing.assert_frame_equal(again, table, check_categorical=False)
+    assert parquet.read_metadata(tmp_path / "results.parquet").num_row_groups == (
+        4 if together == 1 else 3
+    )
+    asked = pd.read_parquet(tmp_path / "results.parquet", filters=[("model", "==", "attngen")])
+    assert asked["value"].tolist() == [0, 1, 2, 3]

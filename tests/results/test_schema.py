@@ -28,16 +28,17 @@ entry = schema.TableSchema("paces", "paces.csv", "paces", "one pace", "own:paces
 schema.TABLES += (entry,)
 schema.OF_NAME["paces"] = schema.OF_FILE["paces.csv"] = entry
 
+from xaibench.evaluation.records import RecordGroup
 from xaibench.results.reading import Results, _table
 from xaibench.runs.pipeline import OUTPUTS
 from xaibench.runs.tables import Ingredients, contents
 
-plan = types.SimpleNamespace(reference=None, data_seed=0)
-made = Ingredients(types.SimpleNamespace(plan=plan), {})
+dataset = types.SimpleNamespace(use="planted")
+plan = types.SimpleNamespace(reference=None, data_seed=0, dataset=dataset)
+made = Ingredients(types.SimpleNamespace(plan=plan), {}, [RecordGroup("cnn", 0)] * 3)
 made._made |= {table.name: pd.DataFrame(columns=table.names) for table in schema.TABLES[1:-1]}
-made._made["records"] = pd.DataFrame(columns=schema.columns_of("records"), index=range(3))
 made._made["estimates"] = pd.DataFrame(columns=schema.columns_of("estimates"), index=range(2))
-written = dict(contents(made))
+written = dict(contents(made, Path()))
 Path("paces.csv").write_text(written["paces.csv"])
 read = _table(Path(), entry)
 assert read["pace"].tolist() == [3.0, 3.0] and read["method"].tolist() == ["lrp", "lrp"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from typing import Any, NamedTuple
@@ -10,7 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xaibench.evaluation.records import RecordGroup
 from xaibench.statistics.rounding import subtracted
+from xaibench.storage.artefacts import OK
 
 
 class PanelKey(NamedTuple):
@@ -45,8 +48,17 @@ class CrossedValues:
     reason: str = ""
 
 
-def panels(records: pd.DataFrame) -> dict[PanelKey, CrossedValues]:
-    """The panels in order of appearance."""
+@dataclass(frozen=True, slots=True)
+class MeasuredPanels:
+    """Panels, and the seeds and the names of the sequences at the numbers that they use."""
+
+    panels: dict[PanelKey, CrossedValues]
+    seeds: NDArray[np.int64]
+    sequences: list[str]
+
+
+def panels_of_frame(records: pd.DataFrame) -> MeasuredPanels:
+    """The panels of a table of records, in order of appearance."""
     groups, cells = _groups(records)
     ok = (records["status"] == "ok").to_numpy()
     reasons = _reasons(records[~ok], groups[~ok])
@@ -54,15 +66,77 @@ def panels(records: pd.DataFrame) -> dict[PanelKey, CrossedValues]:
     seeds, sequences = (_sorted_codes(records[name])[order] for name in ("seed", "sequence"))
     values = records["value"].to_numpy(np.float64)[order]
     bounds = np.searchsorted(groups[order], np.arange(len(cells) + 1))
-    return {
+    made = {
         cell: _panel_of_records(
             seeds[start:end], sequences[start:end], values[start:end], reasons.get(group, "")
         )
         for group, (cell, start, end) in enumerate(zip(cells, bounds, bounds[1:], strict=False))
     }
+    known = np.unique(records["seed"].to_numpy(np.int64))
+    return MeasuredPanels(made, known, _sequences_of(records))
 
 
-def sequences_of(records: pd.DataFrame) -> list[str]:
+def measured_panels(groups: Sequence[RecordGroup], dataset: str) -> MeasuredPanels:
+    """The same of what was measured, of which no table is made: a million sequences would be
+    gigabytes. Kept are sums over repeats, one number for each seed and sequence."""
+    seeds = np.unique([group.seed for group in groups])
+    names, numbers = _numbers_of_names(groups)
+    sums: dict[PanelKey, dict[int, _Sums]] = {}
+    reasons: dict[PanelKey, dict[str, None]] = {}
+    for group in groups:
+        cell = PanelKey(
+            *(dataset, group.model, group.method, group.control, group.metric, group.operator)
+        )
+        by_seed = sums.setdefault(cell, {})
+        if group.status != OK:
+            reasons.setdefault(cell, {})[f"{group.status}: {group.reason}"] = None
+        elif group.values is not None:
+            number = int(np.searchsorted(seeds, group.seed))
+            own = by_seed.setdefault(number, _Sums(len(names)))
+            own.add(numbers[id(group.sequences)], group.values)
+    made = {
+        cell: _panel_of_sums(by_seed, "; ".join(reasons.get(cell, ())))
+        for cell, by_seed in sums.items()
+    }
+    return MeasuredPanels(made, seeds.astype(np.int64), names)
+
+
+def _numbers_of_names(
+    groups: Sequence[RecordGroup],
+) -> tuple[list[str], dict[int, NDArray[np.intp]]]:
+    """Every name once, sorted, and by the id of a group's names their numbers."""
+    listed = {id(group.sequences): group.sequences or ("",) for group in groups}
+    every = np.array([name for names in listed.values() for name in names], np.object_)
+    labels, numbers = np.unique(every, return_inverse=True)
+    ends = np.cumsum([len(names) for names in listed.values()])
+    return labels.tolist(), dict(zip(listed, np.split(numbers, ends[:-1]), strict=True))
+
+
+class _Sums:
+    """Sums of values over repeats, and of how many, by the number of the sequence."""
+
+    def __init__(self, sequences: int) -> None:
+        self.values, self.repeats = np.zeros(sequences), np.zeros(sequences, np.int32)
+
+    def add(self, numbers: NDArray[np.intp], values: NDArray[np.float64]) -> None:
+        self.values[numbers] += values
+        self.repeats[numbers] += 1
+
+
+def _panel_of_sums(by_seed: dict[int, _Sums], reason: str) -> CrossedValues:
+    if not by_seed:
+        return CrossedValues(reason=reason)
+    seeds = sorted(by_seed)
+    sums = [by_seed[seed] for seed in seeds]
+    sequences = np.flatnonzero(np.any([each.repeats for each in sums], axis=0))
+    values = np.full((len(seeds), len(sequences)), np.nan)
+    for row, each in zip(values, sums, strict=True):
+        repeats = each.repeats[sequences]
+        np.divide(each.values[sequences], repeats, out=row, where=repeats > 0)
+    return CrossedValues(values, np.array(seeds, np.intp), sequences, reason)
+
+
+def _sequences_of(records: pd.DataFrame) -> list[str]:
     """The names of the sequences, at the numbers that panels give them."""
     return [str(name) for name in np.sort(np.asarray(pd.factorize(records["sequence"])[1]))]
 

@@ -14,7 +14,7 @@ from xaibench.protocols import MetricFacts, OfChange, OfCurves, OfExplanation
 from xaibench.statistics.resampling import Clusters, Drawing, shared_draws
 
 from .orientation import is_directed, sign_of
-from .panels import CrossedValues, PanelKey, minus, panels, sequences_of
+from .panels import CrossedValues, MeasuredPanels, PanelKey, minus, panels_of_frame
 
 _ACCURACY = MetricFacts("model", "higher", (0, 1), OfExplanation())
 
@@ -83,7 +83,7 @@ class RunValues:
 
 
 def values_of_run(
-    records: pd.DataFrame,
+    records: pd.DataFrame | MeasuredPanels,
     *,
     facts: Mapping[str, MetricFacts],
     data_seed: int,
@@ -91,20 +91,19 @@ def values_of_run(
     random_method: str | None = None,
     groups: Mapping[str, str] | None = None,
 ) -> RunValues:
-    """The measured values in records.
+    """The measured values in records, or what was made of them.
 
     ``facts`` holds those of each metric by its label in the plan. ``groups`` gives the group of a
     sequence by its name, where whole groups are resampled; one without is a group of its own.
     """
-    by_cell = panels(records)
+    made = records if isinstance(records, MeasuredPanels) else panels_of_frame(records)
     known = {
-        metric: facts_of_recorded(metric, facts) for metric in {cell.metric for cell in by_cell}
+        metric: facts_of_recorded(metric, facts) for metric in {cell.metric for cell in made.panels}
     }
-    numbered = None if groups is None else _numbered(sequences_of(records), groups)
-    seeds = np.unique(records["seed"].to_numpy(np.int64))
+    numbered = None if groups is None else _numbered(made.sequences, groups)
     return RunValues(
-        by_cell,
-        seeds,
+        made.panels,
+        made.seeds,
         known,
         control,
         random_method,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,41 @@ def excused(group: RecordGroup) -> RecordGroup:
     """The group as a run that was stopped records it: what was not computed did not fail."""
     not_yet = group.status == FAILED and group.reason == NOT_COMPUTED
     return replace(group, status=NOT_COMPUTED) if not_yet else group
+
+
+ROWS_TOGETHER = 2**20
+"""So many records are a table in memory at a time."""
+
+
+def write_parquet(file: BinaryIO, groups: Sequence[RecordGroup], dataset: str) -> None:
+    """The records of ``frame`` as a file, part by part: row groups are of one model, seed and
+    method each, so that a reader who asks for one of these reads nothing else."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    text = pa.dictionary(pa.int32(), pa.string())
+    example = pa.Schema.from_pandas(frame(groups[:1], dataset), preserve_index=False)
+    for place, name in enumerate(example.names):
+        if name in (*WORDS, "sequence"):
+            example = example.set(place, pa.field(name, text))
+    with parquet.ParquetWriter(file, example) as writer:
+        for part in _parts(groups):
+            rows = pa.Table.from_pandas(frame(part, dataset), schema=example, preserve_index=False)
+            writer.write_table(rows)
+
+
+def _parts(groups: Sequence[RecordGroup]) -> Iterator[list[RecordGroup]]:
+    """The groups of one model, seed and method, in their order, with not many more rows than
+    ``ROWS_TOGETHER``."""
+    for _, same in groupby(groups, lambda group: (group.model, group.seed, group.method)):
+        part: list[RecordGroup] = []
+        for group in same:
+            part.append(group)
+            if sum(len(each.sequences) for each in part) >= ROWS_TOGETHER:
+                yield part
+                part = []
+        if part:
+            yield part
 
 
 def frame(groups: Iterable[RecordGroup], dataset: str) -> pd.DataFrame:

@@ -30,7 +30,7 @@ from xaibench.artefacts.trained_models import TrainedModel, trained_models
 from xaibench.data.audit.cautions import dataset_cautions
 from xaibench.data.loading import BECAUSE, STANDS_IN
 from xaibench.errors import Escaped, UsageError, described
-from xaibench.evaluation.records import excused, frame
+from xaibench.evaluation.records import excused
 from xaibench.nn.devices import described_device, device_named
 from xaibench.nn.machine import count_kernels, describe_kernels, kernels, machine
 from xaibench.plan.schema import DEFAULT_DEVICE, dump
@@ -47,7 +47,7 @@ from xaibench.results.manifest import (
 from xaibench.results.rendering import render_reports
 from xaibench.results.schema import OF_FILE
 from xaibench.storage.artefacts import FAILED
-from xaibench.storage.files import remove_file, write_file
+from xaibench.storage.files import Content, remove_file, write_file
 from xaibench.storage.lock import alone
 
 from .calls import Call
@@ -253,7 +253,7 @@ def write_so_far(
     return [f"{path}: {why}; {again}" for path, why in damaged.items()]
 
 
-def _readable_tables(work: Work, known: dict[str, Any]) -> Iterator[tuple[str, str | bytes]]:
+def _readable_tables(work: Work, known: dict[str, Any]) -> Iterator[tuple[str, str | Content]]:
     """The tables and the environment of a run as it stands; UsageError where its artefacts are as
     they were stored, by their digests, and yet are no artefacts of this plan."""
     with _naming_store(work.job.folder):
@@ -298,11 +298,10 @@ def _missing_baselines(work: Work) -> Iterator[Call]:
         yield trivial_baselines_of
 
 
-def _tables(work: Work, made: FromArtefacts) -> Iterator[tuple[str, str | bytes]]:
+def _tables(work: Work, made: FromArtefacts) -> Iterator[tuple[str, str | Content]]:
     """Name and content of every table, one at a time, for they may be large."""
-    records = frame(made.groups, work.plan.dataset.use)
     announce("tables")
-    yield from contents(Ingredients(work, {**made.tables, "records": records}))
+    yield from contents(Ingredients(work, made.tables, made.groups), work.job.folder)
     yield "examples.json", json.dumps(made.examples)
     yield "plan.yaml", dump(work.plan)
 

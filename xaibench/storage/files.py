@@ -171,14 +171,14 @@ def replacing_path(path: Path, *, check: Callable[[], None] = lambda: None) -> I
 
 def write_file(
     path: Path,
-    content: str | bytes,
+    content: str | Content,
     *,
     durable: bool = False,
     check: Callable[[], None] = lambda: None,
 ) -> None:
     """``replacing`` a file by this content."""
     with replacing(path, durable=durable, check=check) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+        file.writelines(in_pieces(content.encode() if isinstance(content, str) else content))
 
 
 def remove_file(path: Path) -> None:

@@ -24,7 +24,9 @@ from .rank_tests import stacked
 _DRAWN = ("draw", "seed", "sequence")
 
 
-def variance(run: RunValues, estimates: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
+def variance(
+    run: RunValues, estimates: pd.DataFrame, control_records: pd.DataFrame
+) -> pd.DataFrame:
     """One row per component of variance of the leaderboard's quantity.
 
     Of a method: of its gap to random, with the operator as a component where several ran
@@ -36,7 +38,7 @@ def variance(run: RunValues, estimates: pd.DataFrame, records: pd.DataFrame) -> 
         (board["metric"] == PRIMARY) & (board["operator"] == leaderboard_operator(estimates))
     ]
     methods = chain.from_iterable(_components_of_method(cell, run) for cell in cells_of(board))
-    control = _components_of_control(records, run.control, leaderboard_operator(estimates))
+    control = _components_of_control(control_records, run.control, leaderboard_operator(estimates))
     return pd.DataFrame([*methods, *control], columns=columns_of("variance"))
 
 
