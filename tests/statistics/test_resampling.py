@@ -21,7 +21,7 @@ def test_a_bootstrap_sample_has_the_size_of_what_it_is_drawn_from() -> None:
 def test_very_many_sequences_get_fewer_draws(monkeypatch) -> None:
     monkeypatch.setattr("xaibench.statistics.resampling.LARGEST", 30_000)
     draws = draw(generator(), 2, 150)
-    assert draws.sequence_counts.shape == draws.signs.shape == (200, 150)
+    assert draws.sequence_counts.nbytes == draws.signs.nbytes == 30_000
     assert draw(generator(), 2, 10_000, flips=0).sequence_counts.shape == (100, 10_000)
 
 

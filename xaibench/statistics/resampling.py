@@ -81,13 +81,13 @@ def draw(
     clusters: Clusters | None = None,
 ) -> Draws:
     """The draws for values ``(seed, sequence)``; fewer where there are very many sequences, so
-    that no table of draws holds more than ``LARGEST`` numbers.
+    that no table of draws takes more than ``LARGEST`` bytes.
 
     With ``clusters`` a sample holds as many clusters as there are, so its number of sequences
     varies. ``ValueError`` where these are not one number per sequence.
     """
-    most = max(LARGEST // max(sequences, 1), 100)
-    resamples, flips = min(resamples, most), min(flips, most)
+    most = LARGEST // max(sequences, 1)
+    resamples, flips = min(resamples, max(most // 2, 100)), min(flips, max(most, 100))
     if clusters is not None:
         return _draw_clusters(generator, seeds, resamples, flips, _members(clusters, sequences))
     return Draws(
