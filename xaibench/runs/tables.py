@@ -132,8 +132,13 @@ def contents(ingredients: Ingredients, folder: Path) -> Iterator[tuple[str, str 
     in a file of the folder that has no name."""
     yield RECORDS.file, _records(ingredients, folder)
     for table in TABLES:
-        if table != RECORDS:
-            yield table.file, str(ingredients.table(table).to_csv(index=False))
+        if table == RECORDS:
+            continue
+        made = ingredients.table(table)
+        if table.file.endswith(".parquet"):
+            yield table.file, made.to_parquet(index=False) or b""
+        else:
+            yield table.file, str(made.to_csv(index=False))
 
 
 def _records(ingredients: Ingredients, folder: Path) -> Content:
