@@ -218,7 +218,7 @@ def _filled(
         made = _of_rows(explaining, rows[part], targets[part], references)
         scores[rows[part]] = made.scores
         arrays.release(scores, *(() if references is None else [references]))
-        yield made.with_scores(made.scores[:0])
+        yield made.with_scores(np.empty((0, length), np.float32))  # a view would keep them
 
 
 def _by_label(

@@ -34,13 +34,13 @@ _NAMES = {dtype: name for name, dtype in _TYPES.items()}
 
 def parts(count: int, length: int, *, together: int = 1) -> Iterator[slice]:
     """Sequences of a length, as many at a time as have ``POSITIONS``; a multiple of ``together``,
-    so that batches of so many are the same in parts as without.
+    so that batches of so many are the same in parts as without. Of none there is one part.
 
     >>> list(parts(7, 2**20, together=3))
     [slice(0, 3, None), slice(3, 6, None), slice(6, 7, None)]
     """
     rows = together * max(1, POSITIONS // (max(1, length) * together))
-    for start in range(0, count, rows):
+    for start in range(0, max(count, 1), rows):
         yield slice(start, min(start + rows, count))
 
 
