@@ -62,7 +62,12 @@ def with_rights(folder: Path) -> Iterator[None]:
 
 def read_file(path: Path) -> bytes:
     """The content of a regular file; OSError for a link, a folder, a pipe or a device."""
-    with regular(path, os.O_RDONLY) as handle, os.fdopen(handle, "rb", closefd=False) as file:
+    with regular(path, os.O_RDONLY) as handle:
+        return _read(handle, path)
+
+
+def _read(handle: int, path: Path) -> bytes:
+    with os.fdopen(handle, "rb", closefd=False) as file:
         try:
             return file.read()
         except MemoryError:
@@ -74,7 +79,7 @@ def read_or_map(path: Path) -> Content:
     with regular(path, os.O_RDONLY) as handle:
         if os.fstat(handle).st_size > MAPPED:
             return mmap.mmap(handle, 0, access=mmap.ACCESS_READ)
-    return read_file(path)
+        return _read(handle, path)
 
 
 def in_pieces(content: Content) -> Iterator[memoryview]:
