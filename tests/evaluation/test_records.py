@@ -53,3 +53,9 @@ def test_a_file_holds_the_same_records_in_a_row_group_per_model_seed_and_method(
     )
     asked = pd.read_parquet(tmp_path / "results.parquet", filters=[("model", "==", "attngen")])
     assert asked["value"].tolist() == [0, 1, 2, 3]
+
+
+def test_a_table_of_nothing_has_all_columns():
+    table = frame([], "planted")
+    assert list(table.columns) == columns_of("records")
+    assert table.empty

@@ -14,7 +14,7 @@ from xaibench.plugins.harness_options import of_harness
 from xaibench.plugins.registry import load
 from xaibench.storage.artefacts import Spec
 
-from .artefact import Artefact, Cost, Files, Memory
+from .artefact import Artefact, Cost, Files, Memory, pieces_of
 from .job import Work, is_trained, seeds_of, weights_of
 from .networks import (
     CARD,
@@ -73,7 +73,8 @@ def given_artefact(work: Work, trained: TrainedModel) -> Artefact:
 def given_classifier(work: Work, trained: TrainedModel) -> Any:
     """A model with the weights of a file, in evaluation mode; nothing is stored."""
     artefact = given_artefact(work, trained)
-    return artefact.read(artefact.make(Memory(work)).__getitem__)
+    files = artefact.make(Memory(work))
+    return artefact.read(lambda name: b"".join(pieces_of(files[name])))
 
 
 def _files(work: Work, model: str, path: Path, spec: Spec) -> Files:

@@ -104,7 +104,8 @@ def frame(groups: Iterable[RecordGroup], dataset: str) -> pd.DataFrame:
         [name for group in made for name in (group.sequences or ("",))]
     )
     columns["value"] = np.concatenate(
-        [np.array([np.nan]) if group.values is None else group.values for group in made]
+        [np.empty(0)]
+        + [np.array([np.nan]) if group.values is None else group.values for group in made]
     )
     return pd.DataFrame(columns)[columns_of("records")]
 
