@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,13 +109,16 @@ read = arrays.unpacked(content)["scores"]
 for part in arrays.parts(*read.shape):
     assert (read[part] == part.start).all()
     arrays.release(read)
-import resource
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+lines = Path("/proc/self/status").read_text().splitlines()
+print(next(line for line in lines if line.startswith("VmHWM")).split()[1])
 """
 
 
 def test_a_walk_over_what_is_mapped_takes_the_memory_of_a_part(tmp_path):
-    """240 MB are written, copied and read; without ``release`` the walk peaks above them."""
+    """240 MB are written, copied and read; without ``release`` the walk peaks above them. Not by
+    rusage, which counts the process that this one was forked from."""
+    if not Path("/proc/self/status").is_file():
+        pytest.skip("no peak is told on this system")
     words = [sys.executable, "-c", WALK, str(tmp_path)]
     peak = int(subprocess.run(words, check=True, capture_output=True, timeout=60).stdout)
     assert peak < 160_000, f"{peak} kB"
