@@ -57,7 +57,7 @@ def test_a_run_in_parts_is_the_same_to_the_bit(run_of, monkeypatch):
     monkeypatch.setattr("xaibench.artefacts.artefact.unpacked", mapped)
     for module in (arrays, files):
         monkeypatch.setattr(module, "MAPPED", 0)
-    monkeypatch.setattr(arrays, "POSITIONS", 1)
+    monkeypatch.setattr(arrays, "PART_POSITIONS", 1)
     monkeypatch.setattr(explanations, "BATCHES_LENT", 1)
     parts = run_of()
     assert seen

@@ -32,7 +32,7 @@ def mapped(monkeypatch):
 
 
 def test_safetensors_reads_what_is_written():
-    read = load(b"".join(arrays.packed(ARRAYS)))
+    read = load(b"".join(arrays.as_safetensors(ARRAYS)))
     assert read.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
         np.testing.assert_array_equal(read[name], array, strict=True)
@@ -60,7 +60,7 @@ def test_what_safetensors_writes_is_read(tmp_path, mapped):
     ],
 )
 def test_an_array_that_is_not_all_there_is_refused(old, new, message):
-    content = b"".join(arrays.packed({"scores": ARRAYS["scores"]}))
+    content = b"".join(arrays.as_safetensors({"scores": ARRAYS["scores"]}))
     with pytest.raises(ValueError, match=message):
         arrays.unpacked(content.replace(old, new))
 
@@ -102,7 +102,7 @@ made = arrays.empty((600_000, 100), np.float32, path.parent)
 for part in arrays.parts(*made.shape):
     made[part] = part.start
     arrays.release(made)
-path.open("wb").writelines(arrays.packed({"scores": made}))
+path.open("wb").writelines(arrays.as_safetensors({"scores": made}))
 content = files.read_or_map(path)
 assert sum(map(len, files.in_pieces(content))) > made.nbytes
 read = arrays.unpacked(content)["scores"]

@@ -17,9 +17,9 @@ from xaibench.plugins.harness_options import identifying_options
 from xaibench.plugins.registry import load as plugin_of
 from xaibench.progress import announce_traceback
 from xaibench.shapes import Codes
-from xaibench.storage.arrays import packed, unpacked
+from xaibench.storage.arrays import as_safetensors, unpacked
 from xaibench.storage.artefacts import FAILED, NOT_APPLICABLE, OK, Spec, Store, key
-from xaibench.storage.files import Content
+from xaibench.storage.files import FileContent
 
 from .job import Work
 from .option_files import by_content
@@ -97,7 +97,7 @@ class Artefact:
 
     spec: Spec
     make: Callable[[Memory], Files]
-    read: Callable[[Callable[[str], Content]], Any]
+    read: Callable[[Callable[[str], FileContent]], Any]
     cost: Callable[[ModelSizes], Cost]
     needs: tuple[Spec, ...] = ()
     stored: Callable[[], None] = lambda: None
@@ -127,10 +127,10 @@ def of_arrays(
 
 def as_files(arrays: Arrays) -> Files:
     """Arrays as the file that holds them."""
-    return {ARRAYS: packed(arrays)}
+    return {ARRAYS: as_safetensors(arrays)}
 
 
-def arrays_in(file: Callable[[str], Content]) -> Arrays:
+def arrays_in(file: Callable[[str], FileContent]) -> Arrays:
     """The arrays of an artefact, which nobody may write into; those of a large file are mapped."""
     return unpacked(file(ARRAYS))
 
@@ -182,10 +182,10 @@ def ensure(artefact: Artefact, memory: Memory, *, hand_on: bool = False) -> None
 def save_files(work: Work, spec: Spec, files: Files) -> None:
     """Store the files of an artefact, all or none."""
 
-    work.store.keep(spec, lambda folder: write_files(folder, files))
+    work.store.keep(spec, lambda folder: write_artefact(folder, files))
 
 
-def write_files(folder: Path, files: Files) -> None:
+def write_artefact(folder: Path, files: Files) -> None:
     """Write the files of an artefact into its folder."""
     for name, content in files.items():
         with (folder / name).open("xb") as file:

@@ -101,7 +101,7 @@ def curve_artefact(work: Work, trained: TrainedModel, curve: CurveKey) -> Artefa
     def make(memory: Memory) -> Arrays:
         if curve.kind == "other_models":
             require_other_models(work, trained)
-        maps = Maps(memory, trained, curve)
+        maps = OrderedMaps(memory, trained, curve)
         starts = [_start_of(memory, each, sequences) for each in models]
         made: Arrays = {"logits": _curves_along(starts, maps, curve)}
         if curve.control:
@@ -147,7 +147,7 @@ def has_map(work: Work, trained: TrainedModel, curve: CurveKey) -> NDArray[np.bo
     return known
 
 
-class Maps:
+class OrderedMaps:
     """The maps whose order a curve has: one, or the ``draws`` of the random control."""
 
     def __init__(self, memory: Memory, trained: TrainedModel, curve: CurveKey) -> None:
@@ -157,8 +157,8 @@ class Maps:
         self.draws = plan.random_draws if self._map is None else 1
 
     def part(self, part: slice) -> list[Scores]:
-        """Those of a part of the sequences. Random ones are drawn anew: of all, they are the
-        largest thing in memory."""
+        """Those of a part of the sequences. Random ones are drawn for the part: of all, they are
+        the largest thing in memory."""
         if self._map is None:
             rows = np.arange(part.start, part.stop)
             return list(random_maps(self._sequences.take(rows), self.draws, self._seed))
@@ -261,7 +261,7 @@ def _start_of(memory: Memory, trained: TrainedModel, sequences: Sequences) -> St
     return start
 
 
-def _curves_along(starts: list[Start], maps: Maps, curve: CurveKey) -> Logits:
+def _curves_along(starts: list[Start], maps: OrderedMaps, curve: CurveKey) -> Logits:
     """Logits ``(path, step, sequence, class)`` of every model in the order of every map."""
     work, sequences = starts[0].work, starts[0].sequences
     if len({start.intact.shape[-1] for start in starts}) > 1:

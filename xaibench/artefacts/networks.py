@@ -25,7 +25,7 @@ from xaibench.plugins.registry import Plugin, load
 from xaibench.plugins.signatures import supplied, takes
 from xaibench.shapes import Codes
 from xaibench.storage.artefacts import Spec
-from xaibench.storage.files import Content
+from xaibench.storage.files import FileContent
 from xaibench.values import Sequences, evenly_spaced_rows
 
 from .artefact import identified
@@ -164,7 +164,7 @@ def card_of(
     }
 
 
-def restored(work: Work, model: str, file: Callable[[str], Content]) -> Any:
+def restored(work: Work, model: str, file: Callable[[str], FileContent]) -> Any:
     """The model with the weights, or of the program, that an artefact holds; in evaluation mode, on
     the device of the plan."""
     if is_program(work, model):

@@ -15,7 +15,7 @@ from xaibench.artefacts.artefact import (
     as_files,
     identified,
     print_of,
-    write_files,
+    write_artefact,
 )
 from xaibench.artefacts.explanations import (
     REFERENCE_COUNT,
@@ -188,7 +188,7 @@ def computed(
         spec = _block_spec(pair, block, target)
         if not parts.holds(spec):
             arrays = _block(replace(pair.explaining, sequences=block), target, check=number == 0)
-            write = partial(write_files, files=as_files(arrays))
+            write = partial(write_artefact, files=as_files(arrays))
             parts.keep(spec, write)
         specs.append(spec)
         done(f"{name}: {rows[-1] + 1:,} of {len(sequences):,} sequences")

@@ -47,7 +47,7 @@ from xaibench.results.manifest import (
 from xaibench.results.rendering import render_reports
 from xaibench.results.schema import OF_FILE
 from xaibench.storage.artefacts import FAILED
-from xaibench.storage.files import Content, remove_file, write_file
+from xaibench.storage.files import FileContent, remove_file, write_file
 from xaibench.storage.lock import alone
 
 from .calls import Call
@@ -253,7 +253,7 @@ def write_so_far(
     return [f"{path}: {why}; {again}" for path, why in damaged.items()]
 
 
-def _readable_tables(work: Work, known: dict[str, Any]) -> Iterator[tuple[str, str | Content]]:
+def _readable_tables(work: Work, known: dict[str, Any]) -> Iterator[tuple[str, str | FileContent]]:
     """The tables and the environment of a run as it stands; UsageError where its artefacts are as
     they were stored, by their digests, and yet are no artefacts of this plan."""
     with _naming_store(work.job.folder):
@@ -298,7 +298,7 @@ def _missing_baselines(work: Work) -> Iterator[Call]:
         yield trivial_baselines_of
 
 
-def _tables(work: Work, made: FromArtefacts) -> Iterator[tuple[str, str | Content]]:
+def _tables(work: Work, made: FromArtefacts) -> Iterator[tuple[str, str | FileContent]]:
     """Name and content of every table, one at a time, for they may be large."""
     announce("tables")
     yield from contents(Ingredients(work, made.tables, made.groups), work.job.folder)

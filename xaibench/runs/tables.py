@@ -17,7 +17,7 @@ from xaibench.explanation.controls import RANDOM
 from xaibench.plan.primary import PRIMARY
 from xaibench.results.columns import TableSchema, other_columns
 from xaibench.results.schema import OF_NAME, TABLES
-from xaibench.storage.files import Content
+from xaibench.storage.files import FileContent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,7 +127,7 @@ def table_without_records(work: Work, *, name: str) -> pd.DataFrame:
     return Ingredients(work, {}).table(OF_NAME[name])
 
 
-def contents(ingredients: Ingredients, folder: Path) -> Iterator[tuple[str, str | Content]]:
+def contents(ingredients: Ingredients, folder: Path) -> Iterator[tuple[str, str | FileContent]]:
     """File name and content of every table, one at a time, for they may be large; the records are
     in a file of the folder that has no name."""
     yield RECORDS.file, _records(ingredients, folder)
@@ -141,7 +141,7 @@ def contents(ingredients: Ingredients, folder: Path) -> Iterator[tuple[str, str 
             yield table.file, str(made.to_csv(index=False))
 
 
-def _records(ingredients: Ingredients, folder: Path) -> Content:
+def _records(ingredients: Ingredients, folder: Path) -> FileContent:
     try:
         with TemporaryFile(dir=folder) as file:
             write_parquet(file, ingredients.measured, ingredients.work.plan.dataset.use)

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .files import COPIED, MAPPED, Content, give_back
+from .files import COPIED, MAPPED, FileContent, give_back
 
-POSITIONS = 2**22
+PART_POSITIONS = 2**22
 """So many positions are in one part: 16 MiB of scores, whatever the length of a sequence."""
 
 _TYPES = {
@@ -33,13 +33,14 @@ _NAMES = {dtype: name for name, dtype in _TYPES.items()}
 
 
 def parts(count: int, length: int, *, together: int = 1) -> Iterator[slice]:
-    """Sequences of a length, as many at a time as have ``POSITIONS``; a multiple of ``together``,
-    so that batches of so many are the same in parts as without. Of none there is one part.
+    """Sequences of a length, as many at a time as have ``PART_POSITIONS``; a multiple of
+    ``together``, so that batches of so many are the same in parts as without. Of none there is one
+    part.
 
     >>> list(parts(7, 2**20, together=3))
     [slice(0, 3, None), slice(3, 6, None), slice(6, 7, None)]
     """
-    rows = together * max(1, POSITIONS // (max(1, length) * together))
+    rows = together * max(1, PART_POSITIONS // (max(1, length) * together))
     for start in range(0, max(count, 1), rows):
         yield slice(start, min(start + rows, count))
 
@@ -69,7 +70,7 @@ def release(*arrays: NDArray[Any]) -> None:
             give_back(owner)
 
 
-def packed(arrays: Mapping[str, NDArray[Any]]) -> Iterator[memoryview]:
+def as_safetensors(arrays: Mapping[str, NDArray[Any]]) -> Iterator[memoryview]:
     """The content of a file with these arrays, a few megabytes at a time."""
     # the widest first, then by name: each begins where its type may
     named = sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
@@ -92,7 +93,7 @@ def _bytes_of(array: NDArray[Any]) -> Iterator[memoryview]:
         release(array)
 
 
-def unpacked(content: Content) -> dict[str, NDArray[Any]]:
+def unpacked(content: FileContent) -> dict[str, NDArray[Any]]:
     """The arrays of a file, which nobody may write into; those of a mapped one are mapped.
 
     ValueError (KeyError, TypeError) where it is no such file.
@@ -108,7 +109,7 @@ def unpacked(content: Content) -> dict[str, NDArray[Any]]:
     }
 
 
-def _array_at(content: Content, begin: int, about: dict[str, Any]) -> NDArray[Any]:
+def _array_at(content: FileContent, begin: int, about: dict[str, Any]) -> NDArray[Any]:
     dtype, shape, (start, end) = _TYPES[about["dtype"]], about["shape"], about["data_offsets"]
     count = math.prod(shape)
     if not 0 <= start <= end <= len(content) - begin or end - start != count * dtype.itemsize:

@@ -18,7 +18,7 @@ from xaibench.errors import Halted, UsageError
 from .arrays import unpacked
 from .files import (
     TEMPORARY,
-    Content,
+    FileContent,
     in_pieces,
     no_right,
     read_file,
@@ -104,7 +104,7 @@ class Store:
         record = self._record(spec)
         return (record["status"], record["reason"]) if record else (FAILED, NOT_COMPUTED)
 
-    def content(self, spec: Spec, name: str) -> Content:
+    def content(self, spec: Spec, name: str) -> FileContent:
         """A file of an artefact that exists, a large one mapped; UsageError where it is not as it
         was saved."""
         path = self.path(spec)
@@ -298,7 +298,7 @@ def _file_size(path: str) -> int:
     return status.st_size if S_ISREG(status.st_mode) else -1
 
 
-def _verified_content(path: Path, name: str, files: Mapping[str, Any] | None) -> Content:
+def _verified_content(path: Path, name: str, files: Mapping[str, Any] | None) -> FileContent:
     try:
         content = read_or_map(path / name)
     except OSError as error:
@@ -332,7 +332,7 @@ def _verify(path: Path) -> None:
             _parse(name, content)
 
 
-def _parse(name: str, content: Content) -> None:
+def _parse(name: str, content: FileContent) -> None:
     """_Damaged where a file cannot be parsed: all that can be checked without a digest."""
     try:
         unpacked(content) if name.endswith(".safetensors") else json.loads(content[:])

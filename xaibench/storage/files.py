@@ -39,7 +39,7 @@ MAPPED = 2**25
 COPIED = 2**22
 """So many bytes of a mapped file are looked at before their memory is given back."""
 
-Content = bytes | mmap.mmap
+FileContent = bytes | mmap.mmap
 """Of a file, in memory or mapped."""
 
 
@@ -74,7 +74,7 @@ def _read(handle: int, path: Path) -> bytes:
             raise OSError(errno.ENOMEM, "is larger than the memory", str(path)) from None
 
 
-def read_or_map(path: Path) -> Content:
+def read_or_map(path: Path) -> FileContent:
     """As ``read_file``; a file of more than ``MAPPED`` bytes is mapped, and read as it is used."""
     with regular(path, os.O_RDONLY) as handle:
         if os.fstat(handle).st_size > MAPPED:
@@ -82,7 +82,7 @@ def read_or_map(path: Path) -> Content:
         return _read(handle, path)
 
 
-def in_pieces(content: Content) -> Iterator[memoryview]:
+def in_pieces(content: FileContent) -> Iterator[memoryview]:
     """Content a few megabytes at a time; of a mapped file their memory is given back."""
     whole = memoryview(content)
     for start in range(0, len(whole), COPIED):
@@ -176,7 +176,7 @@ def replacing_path(path: Path, *, check: Callable[[], None] = lambda: None) -> I
 
 def write_file(
     path: Path,
-    content: str | Content,
+    content: str | FileContent,
     *,
     durable: bool = False,
     check: Callable[[], None] = lambda: None,
