@@ -13,7 +13,7 @@ import pytest
 from hostile_place import emptied
 from stopped_run import LEAN, finished, work_of
 
-from xaibench.errors import UsageError
+from xaibench.errors import Died, UsageError
 from xaibench.runs import task_log, workers
 from xaibench.runs.forecast import foreseen_apart
 from xaibench.runs.status import Status, status_fields, status_lines, status_of
@@ -249,8 +249,7 @@ def _only_some(work, tasks, *, progress, **_):
 
 
 def test_a_process_that_dies_foresees_nothing(monkeypatch):
-    died = SimpleNamespace()
-    answers = (pair for pair in [("forecast", died)])
-    monkeypatch.setattr("xaibench.runs.forecast.in_processes", lambda *_, **__: answers)
-    monkeypatch.setattr("xaibench.runs.forecast.packed", lambda _: b"")
+    answers = (pair for pair in [("forecast", Died("the worker died"))])
+    engine = SimpleNamespace(answers=lambda *_, **__: answers)
+    monkeypatch.setattr("xaibench.runs.forecast.local", lambda _: engine)
     assert foreseen_apart(None, threads=1) == {}
