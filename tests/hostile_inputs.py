@@ -1154,7 +1154,7 @@ RUNS = {
 COMMANDS = {
     "an unknown command": Row(nothing, "rnu", "No such command 'rnu'. Did you mean 'run'?"),
     "an unknown option": Row(
-        nothing, "run --deivce cuda", "No such option: --deivce (Possible options: --device)"
+        nothing, "run --deivce cuda", "No such option: --deivce (Possible options: --device"
     ),
     "no argument": Row(nothing, "report", "Missing argument 'folder'."),
     "an argument too many": Row(

@@ -179,7 +179,7 @@ def test_without_words_there_is_a_process_a_core_up_to_eight_and_one_thread(
     call, plan, monkeypatch, cores, jobs
 ):
     def run(work, **options):
-        raise UsageError(f"jobs {options['jobs']}, threads {options['threads']}")
+        raise UsageError(f"jobs {options['engine'].jobs}, threads {options['threads']}")
 
     monkeypatch.setattr("xaibench.runs.pipeline.run", run)
     monkeypatch.setattr("os.cpu_count", lambda: cores)

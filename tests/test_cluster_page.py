@@ -1,6 +1,7 @@
 """The snippets of docs/cluster.md, as far as a machine without a queue can run them."""
 
 import re
+import signal
 import subprocess
 from contextlib import nullcontext
 from pathlib import Path
@@ -9,7 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 dask = pytest.importorskip("dask")
+OWN_HANDLER = signal.getsignal(signal.SIGINT)
 jobqueue = pytest.importorskip("dask_jobqueue")
+signal.signal(signal.SIGINT, OWN_HANDLER)  # it takes the key for itself when it is imported
 
 PAGE = (Path(__file__).parent.parent / "docs" / "cluster.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)

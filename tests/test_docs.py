@@ -18,6 +18,7 @@ from xaibench.plugins.registry import available, load
 from xaibench.testing.contract import check_attribution
 
 DOCS = Path(__file__).parent.parent / "docs"
+PLANS = sorted((DOCS / "results").glob("*.yaml"))
 CREATED = (
     *("peaks.csv.gz", "peaks.bed", "hg38.fa", "enhancers.fa", "ctcf_vs_pu1.csv.gz", "sites.bed"),
     "prom_300_tata_annotated.csv.gz",
@@ -185,8 +186,8 @@ def test_every_metric_and_operator_stands_on_the_page() -> None:
 
 @pytest.mark.skipif("XAIBENCH_DATA" not in os.environ, reason="XAIBENCH_DATA is not set")
 @pytest.mark.parametrize(
-    "plan", sorted((DOCS / "results").glob("*.yaml")), ids=lambda path: path.stem
-)
+    "plan", sorted({*PLANS} - {PLANS[0].with_name("heads.yaml")}), ids=lambda path: path.stem
+)  # heads.yaml has no data: other plans extend it
 def test_the_plan_of_a_page_of_results_can_be_read(plan):
     pytest.importorskip("tokenizers")
     assert read_plan(str(plan)).models
