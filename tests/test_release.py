@@ -4,15 +4,11 @@ import re
 import tomllib
 from pathlib import Path
 
-import pytest
 import yaml
 
 import xaibench
 
 ROOT = Path(__file__).parents[1]
-
-if not (ROOT / "packaging").is_dir():
-    pytest.skip("the wheel is tested without the checkout", allow_module_level=True)
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text())
