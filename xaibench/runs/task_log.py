@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TASKS = Path("store") / "tasks.jsonl"
 """In a run folder, written anew by each call that has something to do."""
 
-FORESEEN_AFTER = 30.0
+FORESEEN_AFTER = 180
 """Seconds after which the time that is left is worth what a forecast takes."""
 
 DONE, TO_DO = "done", "to do"
