@@ -9,17 +9,12 @@ import pandas as pd
 from xaibench.board.site import Board
 
 from .content.board import board_document, rank_rows
-from .figures.page import Figures
+from .figures.page import RANKS, Figures
 from .figures.ranks import rank_panel
 from .figures.style import styles
 from .format.paths import without_folders
 from .rendering.html import html_of
 from .web.assets import assets
-
-RANKS_NOTE = (
-    "Mean ranks over datasets, 1 is best. A bar joins methods whose ranks differ by less than the "
-    "critical difference of the Nemenyi test (Demsar 2006): they are not distinguishable by it."
-)
 
 
 def html(board: Board) -> dict[str, str]:
@@ -30,7 +25,9 @@ def html(board: Board) -> dict[str, str]:
         for title, rows in rank_rows(board)
         if rows["critical_difference"].notna().any()
     )
-    figures = {"ranks": [Figures("", panels, note=RANKS_NOTE)]} if panels else {}
+    figures = (
+        {"ranks": [Figures("", panels, note=RANKS.format(blocks="datasets"))]} if panels else {}
+    )
     page = html_of(board_document(board), assets(), figures=figures, styles=looks)
     return {"index.html": page}
 

@@ -81,7 +81,8 @@ def _ranks(board: Board) -> Section:
             f"{title}: mean ranks over {_over(rows)}",
             heads("Method", "Mean rank", "Share of the oracle"),
             tuple(
-                (_method(row), Cell(number(row["mean_rank"])), _share(row)) for row in rows_of(rows)
+                (_method(row), Cell(number(row["mean_rank"])), _interval(row, "normalised"))
+                for row in rows_of(rows)
             ),
             note=_test(rows),
         )
@@ -114,10 +115,6 @@ def _method(row: TableRow) -> Cell:
     return Cell(name.replace("_", " "), method=name)
 
 
-def _share(row: TableRow) -> Cell:
-    return _interval(row, "normalised")
-
-
 def _interval(row: TableRow, name: str) -> Cell:
     mean, low, high = (float(row[column]) for column in (name, f"{name}_low", f"{name}_high"))
     if math.isnan(mean):
@@ -134,7 +131,7 @@ def _every_metric(board: Board) -> Section:
             Cell(str(row["operator"])),
             _number(row["mean_rank"]),
             _number(row["critical_difference"]),
-            _share(row),
+            _interval(row, "normalised"),
             Cell(str(int(row["datasets"])), float(row["datasets"])),
             Cell(_made_by(row)),
         )
@@ -173,7 +170,7 @@ def _every_row(board: Board) -> Section:
             Cell(str(row["operator"])),
             _rank(row),
             _interval(row, "gap"),
-            _share(row),
+            _interval(row, "normalised"),
             _number(row["forwards"], 0),
             _number(row["seconds"], 4),
             Cell("" if row["sound"] else "not ranked with others"),
@@ -226,8 +223,7 @@ def _models(board: Board, run: str) -> str:
     own = board.rows[board.rows["run"] == run].drop_duplicates("model")
     pairs = zip(own["model"].astype(str), own["kind"], strict=True)
     return listed(
-        f"{model} ({kind})" if isinstance(kind, str) and kind != model else model
-        for model, kind in pairs
+        f"{model} ({kind})" if kind not in ("", model) else model for model, kind in pairs
     )
 
 

@@ -52,7 +52,7 @@ NO_STRIPS = "the records hold no values of the random control"
 NO_RANKS = "ranks need two methods and two sequences, and a metric that passed its self-test"
 FRONT = "Filled, and joined by the line: the methods on the Pareto front, which no other dominates."
 RANKS = (
-    "Mean ranks over sequences, 1 is best. A bar joins methods whose ranks differ by less than the "
+    "Mean ranks over {blocks}, 1 is best. A bar joins methods whose ranks differ by less than the "
     "critical difference of the Nemenyi test (Demsar 2006): they are not distinguishable by it."
 )
 
@@ -98,7 +98,15 @@ def drawn(results: Results) -> dict[str, list[Figures]]:
                     NO_STRIPS,
                 )
             ),
-            _folded(_noted(results, "Critical-difference diagram", ranks, RANKS, NO_RANKS)),
+            _folded(
+                _noted(
+                    results,
+                    "Critical-difference diagram",
+                    ranks,
+                    RANKS.format(blocks="sequences"),
+                    NO_RANKS,
+                )
+            ),
         ],
         "training": [
             Figures(name, tuple(panels), folded=name != "Accuracy")

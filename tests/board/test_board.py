@@ -269,6 +269,20 @@ def test_a_table_needs_no_dataset_and_no_version(folder, tmp_path):
     assert entry.marks == (NO_RECORDS,)
 
 
+def test_what_no_run_writes_is_refused_and_the_others_are_shown(folder, tmp_path, monkeypatch):
+    table = read_results(folder).estimates
+    pd.concat([table, table]).to_csv(tmp_path / "twice.csv", index=False)
+    table.to_csv(tmp_path / "once.csv", index=False)
+    paths = [tmp_path / "twice.csv", tmp_path / "once.csv"]
+    _, (failure,) = write_board(paths, tmp_path / "board")
+    assert failure.startswith("twice: expected one row of each model, method, metric, operator")
+    assert set(pd.read_csv(tmp_path / "board" / "board.csv")["run"]) == {"once"}
+    (tmp_path / "twice.csv").unlink()
+    monkeypatch.setattr("xaibench.board.site.rows_of_entry", lambda entry: 1 / 0)
+    with pytest.raises(UsageError, match="once: is not as a run writes it: ZeroDivisionError"):
+        write_board([tmp_path / "once.csv"], tmp_path / "board")
+
+
 def test_what_cannot_be_a_board_is_one_line(tmp_path, folder):
     (tmp_path / "empty").mkdir()
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NO_RECORDS = "estimates alone: there are no records to make them again from"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RunEntry:
     """A run on a board, by a ``name`` that no other has.
 

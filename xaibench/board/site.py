@@ -45,15 +45,24 @@ def write_board(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[s
     the formats that are installed. UsageError where there is no run, or the folder cannot be
     written.
     """
-    read = read_entries(paths)
-    entries = tuple(each for each in read if isinstance(each, RunEntry))
-    refused = tuple(each for each in read if isinstance(each, Refused))
+    refused: list[Refused] = []
+    rows: dict[RunEntry, pd.DataFrame] = {}
+    for each in read_entries(paths):
+        made = each if isinstance(each, Refused) else _rows(each)
+        if isinstance(made, Refused):
+            refused.append(made)
+        elif isinstance(each, RunEntry):
+            rows[each] = made
+    entries = tuple(rows)
     if not entries:
         raise UsageError(f"board: no run that can be read; {refused[0].name}: {refused[0].reason}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         reports, unwritten = _write_reports(entries, folder)
-        board = _board(folder.resolve().name, entries, refused, reports)
+        whole = pd.concat(rows.values(), ignore_index=True)
+        ranks = ranks_over_datasets(whole)
+        whole["report"] = whole["run"].map(lambda run: reports.get(run, ""))
+        board = Board(folder.resolve().name, entries, tuple(refused), whole, ranks)
         files = [
             write_below(folder, name, text)
             for format_name in available("boards")
@@ -66,16 +75,14 @@ def write_board(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[s
     return [*files, *(folder / path for path in reports.values())], [*failures, *unwritten]
 
 
-def _board(
-    name: str,
-    entries: tuple[RunEntry, ...],
-    refused: tuple[Refused, ...],
-    reports: dict[str, str],
-) -> Board:
-    rows = pd.concat([rows_of_entry(entry) for entry in entries], ignore_index=True)
-    ranks = ranks_over_datasets(rows)
-    rows["report"] = rows["run"].map(reports).fillna("")
-    return Board(name, entries, refused, rows, ranks)
+def _rows(entry: RunEntry) -> pd.DataFrame | Refused:
+    """The rows of a run, or why there are none."""
+    try:
+        return rows_of_entry(entry)
+    except UsageError as error:
+        return Refused(entry.name, str(error))
+    except Exception as error:  # a stranger's values may be anything that the schema allows
+        return Refused(entry.name, f"is not as a run writes it: {described(error)}")
 
 
 def _write_reports(entries: Sequence[RunEntry], folder: Path) -> tuple[dict[str, str], list[str]]:

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from xaibench.analysis.run_values import facts_of_recorded
+from xaibench.errors import UsageError
 from xaibench.explanation.controls import ORACLE, PRIORS, RANDOM
 from xaibench.plugins.registry import available, load
 from xaibench.protocols import MetricFacts, metric_facts
@@ -48,9 +49,12 @@ RANK_COLUMNS = (
 def rows_of_entry(entry: RunEntry) -> pd.DataFrame:
     """A row per model, method, metric and operator of a run, ``ROW_COLUMNS``: the gap to random and
     the share of the oracle, each with its 95 % interval, the rank among the methods that were
-    ranked, and what the explanation cost."""
+    ranked, and what the explanation cost. UsageError where a row comes twice."""
     own = measured(entry.estimates)
     own = own[~own["method"].isin((RANDOM, ORACLE, *PRIORS))]
+    twice = own[own.duplicated([*CELL])]
+    if len(twice):
+        raise UsageError(f"expected one row of each {', '.join(CELL)}, got two of {_first(twice)}")
     table = own.merge(_shares(entry), on=[*CELL], how="left")
     table = table.merge(_costs(entry), on=["model", "method"], how="left")
     by_board = table.groupby(["model", "metric", "operator"], sort=False)["rank"]
@@ -61,13 +65,17 @@ def rows_of_entry(entry: RunEntry) -> pd.DataFrame:
         data=entry.data,
         version=entry.version,
         records=entry.results is not None,
-        kind=table["model"].map({name: use["use"] for name, use in uses.items()}),
-        settings=table["method"].map({name: _settings(use) for name, use in methods.items()}),
+        kind=[uses[name]["use"] if name in uses else "" for name in table["model"]],
+        settings=[_settings(methods[name]) if name in methods else "" for name in table["method"]],
         family=table["metric"].map(_families(entry, table["metric"].unique().tolist())),
         ranked=by_board.transform("count"),
         sound=entry.sound,
         marks="; ".join(entry.marks),
     ).reindex(columns=[*ROW_COLUMNS])
+
+
+def _first(rows: pd.DataFrame) -> str:
+    return ", ".join(map(str, rows[[*CELL]].iloc[0]))
 
 
 def _shares(entry: RunEntry) -> pd.DataFrame:
@@ -132,7 +140,7 @@ def ranks_over_datasets(rows: pd.DataFrame) -> pd.DataFrame:
     parts = [
         dict(zip(RANK_COLUMNS, key, strict=False)) | row
         for key, group in groups
-        for row in _ranks(group.assign(settings=group["settings"].fillna("")))
+        for row in _ranks(group)
     ]
     return pd.DataFrame(parts, columns=[*RANK_COLUMNS])
 
