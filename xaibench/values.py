@@ -109,21 +109,34 @@ class Sequences:
         return None if self.evidence is None else self.evidence == self.labels[:, None]
 
     def take(self, rows: NDArray[np.intp]) -> Sequences:
-        """The sequences at these rows, in their order."""
+        """The sequences at these rows, in their order; views where the rows follow one another."""
+        run = consecutive(rows)
+        index = rows if run is None else run
 
         def rows_of(column: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple([column[row] for row in rows.tolist()])
+            return tuple([column[row] for row in rows.tolist()]) if run is None else column[run]
 
         return Sequences(
-            self.codes[rows],
-            self.labels[rows],
+            self.codes[index],
+            self.labels[index],
             rows_of(self.names),
             self.class_names,
             None if self.groups is None else rows_of(self.groups),
-            None if self.evidence is None else self.evidence[rows],
+            None if self.evidence is None else self.evidence[index],
             None if self.intervals is None else self.intervals.take(rows),
-            None if self.responses is None else self.responses[rows],
+            None if self.responses is None else self.responses[index],
         )
+
+
+def consecutive(rows: NDArray[np.intp]) -> slice | None:
+    """The slice of the same rows, where each follows the one before it.
+
+    >>> consecutive(np.array([2, 3, 4])), consecutive(np.array([2, 4]))
+    (slice(2, 5, None), None)
+    """
+    if not len(rows) or rows[0] < 0 or (np.diff(rows) != 1).any():
+        return None
+    return slice(int(rows[0]), int(rows[-1]) + 1)
 
 
 @dataclass(frozen=True, slots=True)

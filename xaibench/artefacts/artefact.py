@@ -17,7 +17,7 @@ from xaibench.plugins.harness_options import identifying_options
 from xaibench.plugins.registry import load as plugin_of
 from xaibench.progress import announce_traceback
 from xaibench.shapes import Codes
-from xaibench.storage.arrays import as_safetensors, unpacked
+from xaibench.storage.arrays import as_safetensors, bytes_of, unpacked
 from xaibench.storage.artefacts import FAILED, NOT_APPLICABLE, OK, Spec, Store, key
 from xaibench.storage.files import FileContent
 
@@ -228,4 +228,7 @@ def identified(work: Work, kind: str, use: Use) -> dict[str, Any]:
 
 def print_of(codes: Codes) -> str:
     """What names a set of sequences in a spec."""
-    return blake2b(codes.tobytes(), digest_size=10).hexdigest()
+    digest = blake2b(digest_size=10)
+    for piece in bytes_of(codes):
+        digest.update(piece)
+    return digest.hexdigest()

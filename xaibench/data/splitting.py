@@ -6,8 +6,10 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from xaibench.data.codes import sequences_at
 from xaibench.errors import UsageError
 from xaibench.randomness import stream
+from xaibench.storage.arrays import bytes_of, release
 from xaibench.values import N, Sequences, Splits
 
 VALIDATION_SHARE = 0.1
@@ -49,7 +51,9 @@ def cut(
         inside = _by_group(sequences, fraction, generator)
     else:
         inside = _by_label(sequences, fraction, generator)
-    return sequences.take(np.flatnonzero(~inside)), sequences.take(np.flatnonzero(inside))
+    return sequences_at(sequences, np.flatnonzero(~inside)), sequences_at(
+        sequences, np.flatnonzero(inside)
+    )
 
 
 def _by_label(
@@ -111,8 +115,9 @@ def choose(test: Sequences, count: int, data_seed: int) -> Sequences:
     genomic-benchmarks has, are left out: there is nothing to explain.
     """
     known = test.codes.min(axis=1, initial=N) < N
+    release(test.codes)
     rows = stream(data_seed, "choose").permutation(np.flatnonzero(known))
-    return test.take(rows[:count])
+    return sequences_at(test, rows[:count])
 
 
 def fingerprint(splits: Splits) -> str:
@@ -133,7 +138,9 @@ def _add(digest: blake2b, sequences: Sequences) -> None:
         if array is None:
             digest.update(b"none\0")
         else:
-            digest.update(f"{array.shape}\0".encode() + array.tobytes())
+            digest.update(f"{array.shape}\0".encode())
+            for piece in bytes_of(array):
+                digest.update(piece)
     if sequences.responses is not None:  # data without them keep the fingerprint that they had
         digest.update(b"responses\0" + sequences.responses.tobytes())
     chromosomes = None if where is None else where.chromosomes

@@ -42,15 +42,25 @@ def to_codes(
     array([[0, 1, 2, 3],
            [4, 0, 4, 4]], dtype=uint8)
     """
+    codes = np.empty((len(sequences), longest(sequences, name)), np.uint8)
+    fill_codes(codes, sequences, name)
+    return codes
+
+
+def longest(sequences: Sequence[str], name: Callable[[int], str]) -> int:
+    """The letters of the longest, to which all are padded; UsageError as ``to_codes``."""
     lengths = np.fromiter(map(len, sequences), np.intp, len(sequences))
     require_like_lengths(lengths, name)
-    codes = np.empty((len(sequences), int(lengths.max(initial=0))), np.uint8)
+    return int(lengths.max(initial=0))
+
+
+def fill_codes(codes: Codes, sequences: Sequence[str], name: Callable[[int], str]) -> None:
+    """Put what ``to_codes`` gives into ``(sequence, position)``, as wide as the longest or more."""
     for start in range(0, len(sequences), _BLOCK):
         block = sequences[start : start + _BLOCK]
         codes[start : start + _BLOCK] = known = codes_of_letters(block, codes.shape[1])
         if (row := first_unreadable(known)) is not None:
             require_readable(block[row], name(start + row))
-    return codes
 
 
 def codes_of_letters(sequences: Sequence[str], width: int) -> Codes:

@@ -10,7 +10,7 @@ import mmap
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,15 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike, folder: Path) -> NDArray[Any
         return np.frombuffer(mmap.mmap(file.fileno(), size), known).reshape(shape)
 
 
+def scratch(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """As ``empty``, in the folder for temporary files (``TMPDIR``); in memory where that has no
+    room."""
+    try:
+        return empty(shape, dtype, Path(gettempdir()))
+    except OSError:
+        return np.empty(shape, dtype)
+
+
 def release(*arrays: NDArray[Any]) -> None:
     """Give back the memory of what was looked at or written in mapped arrays; their content stays,
     and other arrays stay as they are."""
@@ -83,10 +92,12 @@ def as_safetensors(arrays: Mapping[str, NDArray[Any]]) -> Iterator[memoryview]:
     text += b" " * (-len(text) % 8)
     yield memoryview(len(text).to_bytes(8, "little") + text)
     for _, array in named:
-        yield from _bytes_of(array)
+        yield from bytes_of(array)
 
 
-def _bytes_of(array: NDArray[Any]) -> Iterator[memoryview]:
+def bytes_of(array: NDArray[Any]) -> Iterator[memoryview]:
+    """Its content in the order of its axes, a few megabytes at a time; the memory of a mapped one
+    is given back."""
     flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
     for start in range(0, len(flat), COPIED):
         yield flat[start : start + COPIED]

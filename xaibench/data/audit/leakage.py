@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xaibench.data.codes import sequences_at
 from xaibench.dna.encoding import reverse_complement
 from xaibench.errors import UsageError
 from xaibench.shapes import Codes, Labels, Values
@@ -332,7 +333,7 @@ def _without_repeats(
     facts[f"dropped from {name}"] = (
         f"{len(sequences) - len(left):,} of {len(sequences):,}: {counts}"
     )
-    return sequences.take(left)
+    return sequences_at(sequences, left)
 
 
 def _repeat_flags(sequences: Sequences, learnt: Sequence[Sequences]) -> Mapping[str, Flags]:

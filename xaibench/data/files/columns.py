@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from xaibench.data.codes import sequences_at
 from xaibench.errors import UsageError, shortened
 from xaibench.shapes import Labels
 from xaibench.values import Sequences, Splits
@@ -298,8 +299,10 @@ def split_by_kind(sequences: Sequences, kinds: NDArray[np.object_], where: str) 
     rows = {kind: np.flatnonzero(kinds == kind) for kind in ("train", "test", "validation")}
     if not len(rows["test"]):
         raise UsageError(f"{where}: expected rows of test, got none among {len(kinds):,} rows")
-    validation = sequences.take(rows["validation"]) if len(rows["validation"]) else None
-    return Splits(sequences.take(rows["train"]), sequences.take(rows["test"]), validation)
+    validation = sequences_at(sequences, rows["validation"]) if len(rows["validation"]) else None
+    return Splits(
+        sequences_at(sequences, rows["train"]), sequences_at(sequences, rows["test"]), validation
+    )
 
 
 def require_classes(splits: Splits, where: str) -> None:

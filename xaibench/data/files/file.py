@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from xaibench.data.codes import read_codes
 from xaibench.data.splitting import all_test, cut
-from xaibench.dna.encoding import ambiguities, to_codes
+from xaibench.dna.encoding import ambiguities
 from xaibench.errors import UsageError, shortened
 from xaibench.plugins.harness_options import ClassName, Word
 from xaibench.randomness import stream
@@ -243,7 +244,7 @@ def _all_sequences(
         require_known(table, path, columns.sequence, "")
     known = targets(table, path, label=columns.label, response=columns.response)
     letters = PackedLetters(table[columns.sequence])
-    codes = to_codes(letters, name=lambda row: f"{path}: row {row}")
+    codes = read_codes(letters, lambda row: f"{path}: row {row}")
     if columns.name:
         require_distinct(table, path, columns.name)
     if columns.group:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from xaibench.data.codes import sequences_at
 from xaibench.data.packing import cached_splits, file_key, key_of
 from xaibench.data.splitting import all_test, cut
 from xaibench.dna.encoding import (
@@ -379,8 +380,8 @@ def _split_sequences(
         test = np.isin(chromosomes, cutting.test)
         kinds = np.select([test, validation], ["test", "validation"], "train")
         return split_by_kind(sequences, kinds, str(path)), f"test on {', '.join(cutting.test)}"
-    rest = sequences.take(np.flatnonzero(~validation))
-    held = sequences.take(np.flatnonzero(validation)) if cutting.validation else None
+    rest = sequences_at(sequences, np.flatnonzero(~validation))
+    held = sequences_at(sequences, np.flatnonzero(validation)) if cutting.validation else None
     share = share_of_test(sequences, cutting.test_fraction)
     if share == 1:
         return replace(all_test(rest), validation=held), "all to be explained"

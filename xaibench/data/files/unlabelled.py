@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xaibench.dna.encoding import to_codes
+from xaibench.data.codes import read_codes
 from xaibench.errors import UsageError, shortened
 from xaibench.shapes import Codes
 
@@ -33,7 +33,7 @@ def unlabelled_codes(path: Path) -> Codes:
     if not len(rows):
         raise UsageError(f"{path}: expected sequences of train to learn from, got none")
     letters = PackedLetters(table[_SEQUENCE].iloc[rows])
-    return to_codes(letters, name=lambda row: f"{path}: row {rows[row]}")
+    return read_codes(letters, lambda row: f"{path}: row {rows[row]}")
 
 
 def _rows_of_train(table: pd.DataFrame, path: Path) -> np.ndarray:
