@@ -1,9 +1,10 @@
 """The tables, the figure and the numbers beside heads.md, from the folders of its runs.
 
-python docs/results/heads.py TATA [CTCF_PU1]
+python docs/results/heads.py TATA CTCF_PU1 TOKENS
 
-What stands between `<!-- NAME -->` and `<!-- end -->` in the page is written anew. Each folder
-holds what `xaibench heads` wrote into `states`, `ablation`, `value_norm` and `relevance`.
+What stands between `<!-- NAME -->` and `<!-- end -->` in the page is written anew. The first two
+folders hold what `xaibench heads` wrote into `states`, `ablation`, `value_norm` and `relevance`,
+the third is of heads_tokens.yaml and has `heads`.
 """
 
 import json
@@ -23,8 +24,9 @@ from matplotlib.axes import Axes
 HERE = Path(__file__).parent
 PAGE = HERE / "heads.md"
 DATA = ("TATA", "CTCF/PU.1")
-STATES = ("random", "pretrained", "trained")
-RELEVANCE = "AttnLRP"
+STATES = ("random", "pretrained", "epoch:1", "epoch:2", "trained")
+DRAWN = ("random", "pretrained", "trained")
+CLAIMED = ("states", "ablation")
 WORDS = {"accuracy": "accuracy", "logit_difference": "logit of the label"}
 FIGURE = (
     "![Heads by layer in three states, and what is lost with the heads that are chosen](heads.png)"
@@ -32,7 +34,10 @@ FIGURE = (
 
 
 def main(*folders: Path) -> None:
-    runs = dict(zip(DATA, folders, strict=False))
+    *of_data, tokens = folders
+    runs = dict(zip(DATA, of_data, strict=True))
+    asked = {(data, each): run / each for data, run in runs.items() for each in CLAIMED}
+    asked[DATA[1], "tokens"] = tokens / "heads"
     tables = {
         "associations": joined(runs, "states", "heads"),
         "changes": joined(runs, "states", "changes"),
@@ -42,6 +47,8 @@ def main(*folders: Path) -> None:
             joined(runs, score, "heads").assign(received=score)
             for score in ("value_norm", "relevance")
         ),
+        "tokens": pd.read_csv(tokens / "heads" / "heads.csv"),
+        "claims": pd.concat(map(tested, asked, asked.values()), ignore_index=True),
     }
     for name, table in tables.items():
         table.to_csv(HERE / f"heads_{name}.csv", index=False, float_format="%.5g")
@@ -51,6 +58,8 @@ def main(*folders: Path) -> None:
         "associations": associated(tables["associations"]),
         "scores": by_score(tables["associations"], tables["scores"]),
         "changes": changed(tables["changes"]),
+        "tokens": by_tokens(tables["tokens"], tokens),
+        "claims": claims(tables["claims"]),
         "ablations": ablated(tables["ablations"], runs),
         "relevance": against(tables["relevance"]),
         "figure": iter([FIGURE]),
@@ -58,6 +67,12 @@ def main(*folders: Path) -> None:
         page = replaced(page, name, lines)
     PAGE.write_text(page)
     figure(tables, runs).savefig(HERE / "heads.png", dpi=110)
+
+
+def tested(about: tuple[str, str], folder: Path) -> pd.DataFrame:
+    """The claims that a call of `xaibench heads` has a table for."""
+    table = pd.read_csv(folder / "claims.csv")
+    return table[table["verdict"] != "not tested"].assign(data=about[0])
 
 
 def joined(runs: dict[str, Path], folder: str, name: str) -> pd.DataFrame:
@@ -72,38 +87,50 @@ def intact(run: Path) -> pd.DataFrame:
     return table[table["set"] == "intact"]
 
 
+def accuracies(run: Path) -> pd.Series:
+    """Right or wrong of each test sequence, by model and seed."""
+    results = pd.read_parquet(run / "results.parquet")
+    own = results[(results["metric"] == "accuracy") & (results["method"] == "")]
+    return own.groupby(["model", "seed"])["value"]
+
+
+def of_seeds(accuracy: pd.Series) -> str:
+    return ", ".join(f"{each:.3f}" for each in accuracy)
+
+
 def models(runs: dict[str, Path]) -> Iterator[str]:
     lines = []
     for data, run in runs.items():
-        results = pd.read_parquet(run / "results.parquet")
-        own = results[(results["metric"] == "accuracy") & (results["method"] == "")]
-        by_seed = own.groupby("seed")["value"].mean()
-        seeds = ", ".join(f"{each:.3f}" for each in by_seed)
+        own = accuracies(run)
         floor = json.loads((run / "environment.json").read_text())["floor"]
         best = max(floor, key=lambda each: each["accuracy"] or 0)
         lines.append(
-            (data, f"{len(own) // len(by_seed):,}", seeds, f"{best['accuracy']:.3f} {best['name']}")
+            (
+                *(data, f"{own.size().max():,}", of_seeds(own.mean())),
+                f"{best['accuracy']:.3f} {best['name']}",
+            )
         )
     yield from rows(
         ("data", "test sequences", "accuracy of the seeds", "composition alone"), *lines
     )
 
 
-def summary(part: pd.DataFrame) -> tuple[str, str]:
+def cell(part: pd.DataFrame) -> str:
     """How many heads of each replicate are associated, and the strongest over replicates."""
+    if part.empty:
+        return "-"
     counts = part.groupby("replicate")["associated"].sum()
     means = part.groupby(["layer", "head"])["mean"].mean()
     layer, head = means.abs().idxmax()
     by_replicate = part[(part["layer"] == layer) & (part["head"] == head)]["mean"]
     spread = ", ".join(f"{each:.2f}" for each in by_replicate)
-    return ", ".join(map(str, counts)), f"{layer}.{head}: {spread}"
+    return f"{', '.join(map(str, counts))} ({layer}.{head}: {spread})"
 
 
 def associated(table: pd.DataFrame) -> Iterator[str]:
     lines = []
     for (data, track), part in table.groupby(["data", "track"], sort=False):
-        cells = [summary(part[part["state"] == state]) for state in STATES]
-        lines.append((data, track, *(f"{counts} ({strongest})" for counts, strongest in cells)))
+        lines.append((data, track, *(cell(part[part["state"] == state]) for state in STATES)))
     yield from rows(("data", "track", *STATES), *lines)
 
 
@@ -113,8 +140,7 @@ def by_score(maximum: pd.DataFrame, scores: pd.DataFrame) -> Iterator[str]:
     names = ("maximum", "value_norm", "relevance")
     lines = []
     for (data, track), part in every.groupby(["data", "track"], sort=False):
-        cells = [summary(part[part["received"] == name]) for name in names]
-        lines.append((data, track, *(f"{counts} ({strongest})" for counts, strongest in cells)))
+        lines.append((data, track, *(cell(part[part["received"] == name]) for name in names)))
     yield from rows(("data", "track", *names), *lines)
 
 
@@ -133,6 +159,26 @@ def changed(table: pd.DataFrame) -> Iterator[str]:
     yield from rows(
         ("data", "step", "track", "heads changed", "of these up", "largest change"), *lines
     )
+
+
+def by_tokens(table: pd.DataFrame, run: Path) -> Iterator[str]:
+    """A line a model of the run on other tokens, and the largest correlation by seed."""
+    accuracy = accuracies(run).mean()
+    lines = []
+    for (model, tokens), part in table.groupby(["model", "tokens"], sort=False):
+        about = (model.replace("_", " "), tokens, of_seeds(accuracy[model]))
+        tracks = (part[part["track"] == track] for track in ("truth", "gc"))
+        lines.append((*about, *map(cell, tracks)))
+    yield from rows(("model", "a token is", "accuracy of the seeds", "truth", "gc"), *lines)
+
+
+def claims(table: pd.DataFrame) -> Iterator[str]:
+    lines = []
+    for _, row in table.iterrows():
+        measured = f"{row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+        about = (row["data"], row["claim"], row["quantity"], measured)
+        lines.append((*about, f"{row['p_holm']:.2g}", row["verdict"]))
+    yield from rows(("data", "claim", "measured", "value", "p (Holm)", "verdict"), *lines)
 
 
 def ablated(table: pd.DataFrame, runs: dict[str, Path]) -> Iterator[str]:
@@ -181,11 +227,11 @@ def against(table: pd.DataFrame) -> Iterator[str]:
 
 def figure(tables: dict[str, pd.DataFrame], runs: dict[str, Path]) -> plt.Figure:
     shown, panels = plt.subplots(
-        len(runs), len(STATES) + 1, figsize=(13, 3 * len(runs)), squeeze=False
+        len(runs), len(DRAWN) + 1, figsize=(13, 3 * len(runs)), squeeze=False
     )
     for line, data in zip(panels, runs, strict=True):
         truth = tables["associations"].query("data == @data and track == 'truth'")
-        for axes, state in zip(line, STATES, strict=False):
+        for axes, state in zip(line, DRAWN, strict=False):
             heads(axes, truth[truth["state"] == state], f"{data}: truth, {state}")
         losses(line[-1], tables["ablations"].query("data == @data"), data)
     shown.tight_layout()

@@ -23,13 +23,15 @@ from xaibench.values import CellCounts
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A trained model, other cells, and a GMT with the programme and with six random sets."""
+    """A trained model, other cells, and a GMT with the programme and with twenty random sets."""
     folder = tmp_path_factory.mktemp("cells")
     write_scgpt(folder / "model")
     train(folder / "model", *counts_of_cells(300))
     write_h5ad(folder / "cells.h5ad", *counts_of_cells(100, seed=1))
     generator = np.random.default_rng(0)
-    random = {f"random {number}": generator.choice(GENES, 10, replace=False) for number in range(6)}
+    random = {
+        f"random {number}": generator.choice(GENES, 10, replace=False) for number in range(20)
+    }
     sets = {"programme": PROGRAMME, **random, "elsewhere": ["H1", "H2", "H3", "H4", "H5", "H6"]}
     lines = ["\t".join([name, "", *genes]) for name, genes in sets.items()]
     (folder / "sets.gmt").write_text("\n".join(lines) + "\n")
@@ -44,7 +46,7 @@ def test_the_head_of_a_planted_programme_is_found_and_ablated(call, place, monke
     heads = pd.read_csv(place / "heads" / "heads.csv")
     assert heads.groupby("track").size().to_dict() == {
         "programme": 4,
-        **{f"random {number}": 4 for number in range(6)},
+        **{f"random {number}": 4 for number in range(20)},
         "cell_type": 4,
     }
     strongest = heads.loc[heads[heads["track"] == "programme"]["mean"].idxmax()]

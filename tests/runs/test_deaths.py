@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from multiprocessing.util import Finalize
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -135,6 +136,12 @@ def dying_once(mark):
     return do
 
 
+def holding(mark):
+    """As numba does with a lock."""
+    Finalize(None, open, args=(mark, "w"), exitpriority=0)
+    return lambda task, tell: task
+
+
 def never():
     os._exit(9)
 
@@ -153,6 +160,12 @@ def test_a_process_that_dies_is_named_with_its_task_and_replaced(tmp_path):
     assert isinstance(died, Died)
     assert str(died) == "the worker died: exit code 7"
     assert answers == {1: 2, 2: 4, 4: 8, 5: 10}
+
+
+def test_a_process_without_a_task_gives_back_what_libraries_hold(tmp_path):
+    mark = tmp_path / "given_back"
+    assert list(in_processes(holding, (str(mark),), [1], count=1)) == [(1, 1)]
+    assert mark.exists()
 
 
 def test_processes_that_never_begin_are_not_started_for_ever():

@@ -116,7 +116,11 @@ class _Worker:
                 self.connection.send(self.task)
 
     def end(self) -> int | None:
-        """End it at once: artefacts and checkpoints are whole or absent. Gives its exit code."""
+        """End it, in a task at once: artefacts and checkpoints are whole or absent. Without one it
+        ends by itself, and gives back locks that libraries hold. Gives its exit code."""
+        if not self.is_busy:
+            self.connection.close()
+            self.process.join(PATIENCE)
         if self.process.pid and self.process.exitcode in (None, _UNKNOWN):
             with suppress(OSError):
                 os.kill(self.process.pid, signal.SIGKILL)
