@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -193,14 +194,19 @@ def _changes(associations: pd.DataFrame) -> list[Figures]:
 def _ablations(ablations: pd.DataFrame) -> list[Figures]:
     """A group per measure and choice of heads, accuracy and strength first and open."""
     groups: list[Figures] = []
-    count = 0
+    count, left_out = 0, []
     for by in dict.fromkeys(ablations.loc[ablations["by"] != "", "by"]):
         for measure in ("accuracy", "auroc", "logit_difference"):
             panels = tuple(_ablation_panels(ablations, measure, str(by)))
             count += len(panels)
+            title = f"{measure.replace('_', ' ').capitalize()}, heads by {by}"
             if panels and (not groups or count <= MOST_CURVES):
-                title = f"{measure.replace('_', ' ').capitalize()}, heads by {by}"
                 groups.append(Figures(title, panels, folded=bool(groups), note=BANDS))
+            elif panels:
+                left_out.append(title)
+    if left_out:
+        more = f"{BANDS} Not drawn, but in ablations.csv: {'; '.join(left_out).lower()}."
+        groups[0] = replace(groups[0], note=more)
     return groups
 
 

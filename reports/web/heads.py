@@ -96,7 +96,7 @@ def _table(rows: pd.DataFrame) -> Table:
             Cell(str(row["track"])),
             Cell(mean_and_interval(row, 2)),
             Cell(probability(float(row["q_shift"])), note=str(row["reason"])),
-            Cell(probability(float(row["q_exchange"])), note="the same in all sequences"),
+            Cell(probability(float(row["q_exchange"])), note=str(row["reason"])),
             Cell("yes" if row["associated"] else "no"),
         )
         for row in rows_of(ordered)

@@ -9,7 +9,7 @@ import pytest
 from xaibench.heads.analysis import HeadTables
 from xaibench.heads.changes import changes_between
 from xaibench.heads.claims import head_claims
-from xaibench.reports.figures.heads import head_panels
+from xaibench.reports.figures.heads import MOST_CURVES, head_panels
 from xaibench.reports.heads import heads_page
 from xaibench.reports.web.heads import MOST_HEADS
 
@@ -122,6 +122,12 @@ def test_curves_begin_at_the_intact_model_and_end_with_the_largest_share():
     ends = sorted(round(float(line.get_ydata()[-1]), 3) for line in lines)
     assert ends == [0.6, 0.885, 0.9]
     assert {round(float(line.get_ydata()[0]), 3) for line in lines} == {0.9}
+
+
+def test_curves_that_the_page_has_no_room_for_are_named():
+    tracks = [ablations().assign(track=f"track{number}") for number in range(MOST_CURVES // 2 + 1)]
+    (group,) = head_panels(associations(3), pd.concat(tracks))["ablation"]
+    assert group.note.endswith("Not drawn, but in ablations.csv: auroc, heads by strength.")
 
 
 def test_states_are_drawn_side_by_side():

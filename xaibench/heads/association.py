@@ -23,6 +23,12 @@ from .tracks import Track, track_along_tokens
 FALSE_DISCOVERIES = 0.05
 """Of the false discovery rate."""
 
+TOO_FEW = f"head and track vary in fewer than {FEWEST_SEQUENCES} sequences"
+NO_EXCHANGE = (
+    f"no exchange: the track is the same in all sequences, or fewer than {FEWEST_SEQUENCES} have "
+    "as many sites, all of them known"
+)
+
 
 def associations_of(
     scores: Iterable[HeadScores],
@@ -50,6 +56,7 @@ def associations_of(
     layers, heads = np.indices(shape).reshape(2, -1)
     count = len(tracks)
     columns = {name: np.ravel(values) for name, values in measured._asdict().items()}
+    few = columns["sequences"] < FEWEST_SEQUENCES
     q_shift, q_exchange = (benjamini_hochberg(columns[name]) for name in ("p_shift", "p_exchange"))
     return pd.DataFrame(
         {
@@ -60,11 +67,7 @@ def associations_of(
             "q_shift": q_shift,
             "q_exchange": q_exchange,
             "associated": (q_shift < FALSE_DISCOVERIES) & (q_exchange < FALSE_DISCOVERIES),
-            "reason": np.where(
-                columns["sequences"] < FEWEST_SEQUENCES,
-                f"head and track vary in fewer than {FEWEST_SEQUENCES} sequences",
-                "",
-            ),
+            "reason": np.select([few, np.isnan(columns["p_exchange"])], [TOO_FEW, NO_EXCHANGE], ""),
         }
     )
 

@@ -758,7 +758,7 @@ HEAD_TABLES = (
                 "p_exchange",
                 "[0, 1]",
                 "two-sided p, tracks of other sequences",
-                "as `mean`, or the track is the same in all sequences",
+                "as `mean`, or where sequences cannot be exchanged; `reason` says so",
             ),
             number_column(
                 "q_shift",
@@ -768,7 +768,7 @@ HEAD_TABLES = (
             ),
             number_column("q_exchange", "[0, 1]", "the same of `p_exchange`", "as `p_exchange`"),
             one_of("associated", ("True", "False"), "whether both q are below 0.05"),
-            text_column("reason", "free text", "why there is no number", "there is one"),
+            text_column("reason", "free text", "why a number is missing", "none is"),
         ),
     ),
     TableSchema(
