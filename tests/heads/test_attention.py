@@ -8,7 +8,7 @@ from torch import nn
 
 from xaibench.data.motifs import motifs_of_family
 from xaibench.dna.encoding import to_codes
-from xaibench.errors import NotApplicable, UsageError
+from xaibench.errors import ModelError, NotApplicable, UsageError
 from xaibench.heads.association import associations_of
 from xaibench.heads.attention import HeadScores, head_scores
 from xaibench.heads.summary import sentence
@@ -107,6 +107,42 @@ def test_a_model_without_attention_is_not_asked():
         next(head_scores(nn.Linear(1, 1), sequences_of(["ACGT"])))
     with pytest.raises(NotApplicable, match="no single site"):
         next(head_scores(Attending(), sequences_of(["ACGT"]), received="pooled"))
+
+
+class Broken(nn.Linear):
+    """``given`` is what it says its heads attend to."""
+
+    def __init__(self, given):
+        super().__init__(4, 2)
+        self.given = given
+
+    def encode(self, codes):
+        return one_hot(codes)
+
+    def attentions(self, inputs):
+        return self.given()
+
+    def output_projections(self):
+        return [self]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (lambda: None, r"expected \(2, layer, head, 7, 7\), got NoneType"),
+        (lambda: torch.ones(2, 3, 7, 7), r"got \(2, 3, 7, 7\)"),
+        (
+            lambda: torch.ones(2, 1, 3, 4, 4),
+            r"got \(2, 1, 3, 4, 4\); .* token_sites",
+        ),
+        (lambda: torch.full((2, 1, 3, 7, 7), torch.nan), "expected finite weights"),
+        (lambda: torch.ones(2, 5, 3, 7, 7), "expected one for each of 5 layers, got 1"),
+        (lambda: 1 // 0, r"ZeroDivisionError: .* \(raised by attentions\)"),
+    ],
+)
+def test_what_is_no_attention_is_an_error_of_the_model(given, message):
+    with pytest.raises(ModelError, match=message):
+        next(head_scores(Broken(given), sequences_of(["ACGTACG", "GGTACCA"])))
 
 
 def test_tracks_by_hand():
@@ -276,6 +312,7 @@ def test_random_tracks_are_found_no_more_often_than_promised(planted):
 def test_a_track_by_position_alone_has_no_exchange(planted):
     table = associations_of(head_scores(Attending(), planted), [track_named("position", planted)])
     assert table["p_exchange"].isna().all()
+    assert table["reason"].str.startswith("no exchange: the track is the same in all").all()
     assert not table["associated"].any()
     assert (table["p_shift"].fillna(1) < 0.01).any()
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from xaibench.dna.tokens import TokenSpans
 from xaibench.errors import NotApplicable
-from xaibench.nn.heads import value_norms
-from xaibench.nn.inference import device_of, evaluating, explained_rows
+from xaibench.nn.heads import attention_weights, value_norms
+from xaibench.nn.inference import device_of, explained_rows
 from xaibench.nn.sites import buckets, has_tokens, token_sites
 from xaibench.nn.view import encoded
 from xaibench.plugins.fence import fenced
@@ -126,8 +126,7 @@ class _Measured(NamedTuple):
 
 
 def _measured(model: Any, inputs: Tensor, received: Received) -> _Measured:
-    with fenced(), evaluating(model):
-        attention = model.attentions(inputs)
+    attention = attention_weights(model, inputs)
     weights = attention.float().cpu().numpy()
     if received == "relevance":
         relevance = relevance_of_sites(model, inputs, attention)

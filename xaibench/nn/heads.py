@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from xaibench.errors import ModelError, NotApplicable
+from xaibench.errors import ModelError, NotApplicable, described
 from xaibench.plugins.fence import fenced
 from xaibench.protocols import HasHeads, HasValues
 from xaibench.shapes import Codes
@@ -45,6 +45,34 @@ def without_heads(
     }
     with _before_projections(output_projections(model), hooks):
         yield
+
+
+def attention_weights(model: Any, inputs: Tensor) -> Tensor:
+    """``(N, layer, head, S, S)`` of inputs ``(N, C, S)``; ModelError where ``attentions`` raises or
+    gives something else, or where layers have not an output projection each."""
+    try:
+        with fenced(), evaluating(model):
+            weights: Tensor = model.attentions(inputs)
+    except (ModelError, NotApplicable):
+        raise
+    except Exception as error:
+        raise ModelError(f"{described(error)} (raised by attentions)") from error
+    count, _, sites = inputs.shape
+    shape = tuple(getattr(weights, "shape", ()))
+    if len(shape) != 5 or (shape[0], *shape[3:]) != (count, sites, sites):
+        got = shape or type(weights).__name__
+        raise ModelError(
+            f"attentions: expected ({count}, layer, head, {sites}, {sites}), got {got}; sites of "
+            "several positions need token_sites"
+        )
+    if not torch.isfinite(weights).all():
+        raise ModelError("attentions: expected finite weights, got others")
+    if isinstance(model, HasHeads) and len(output_projections(model)) != shape[1]:
+        raise ModelError(
+            f"output_projections: expected one for each of {shape[1]} layers, got "
+            f"{len(output_projections(model))}"
+        )
+    return weights
 
 
 def head_means(model: Any, codes: Codes) -> list[Tensor]:
