@@ -50,6 +50,7 @@ def _own_classes(written: dict[str, Any]) -> int:
 
 
 huggingface.fetched = {"path": from_hub}  # type: ignore[attr-defined]  # functions carry attributes
+huggingface.begins_from = "path"  # type: ignore[attr-defined]
 
 
 def tokenizer_of(folder: Path, *, longest: int, truncate: bool) -> DNATokenizer:

@@ -91,3 +91,32 @@ def test_what_a_model_never_was_is_not_applicable(work):
         states.with_pretrained_weights(work, CNN)
     with pytest.raises(NotApplicable, match="the training of cnn ends before epoch 4"):
         states.keep_epochs(work, CNN, [4])
+
+
+OF_FOLDERS = """
+dataset: {name: planted, train: 80, test: 20, length: 40}
+seeds: [4]
+models: {folder: {use: huggingface, path: bert}, mixture: {use: mistral_dna, pretrained: mixtral}}
+attribution: [saliency]
+metrics: [gini]
+"""
+
+
+@pytest.mark.parametrize(("model", "kind"), [("folder", "bert"), ("mixture", "mixtral")])
+def test_a_network_that_its_checkpoint_describes_begins_without_its_weights(model, kind, tmp_path):
+    pytest.importorskip("transformers")
+    from small_networks import write_network
+
+    for each in ("bert", "mixtral"):
+        (tmp_path / each).mkdir()
+    given = write_network(tmp_path / kind, kind).state_dict()
+    (tmp_path / "plan.yaml").write_text(OF_FOLDERS)
+    plan = str(tmp_path / "plan.yaml")
+    work = prepare(Job(read_plan(plan), plan, (), tmp_path / "run"))
+    trained = TrainedModel(model, 4)
+    pretrained = states.with_pretrained_weights(work, trained).network.state_dict()
+    random = states.with_random_weights(work, trained).network.state_dict()
+    assert all(torch.equal(pretrained[name], each) for name, each in given.items())
+    weights = [name for name, each in given.items() if each.ndim > 1]
+    assert len(weights) > 10
+    assert not any(torch.equal(random[name], given[name]) for name in weights)

@@ -43,6 +43,10 @@ class Net(nn.Module):
         sites = self.project(inputs).transpose(1, 2)
         return self.classify(self.gather(self.attend(sites, sites, sites)[0]).mean(1))
 
+class Raising(Net):
+    def forward(self, inputs):
+        raise RuntimeError("no such kernel")
+
 class Fused(Net):
     attentions = output_projections = None
 
@@ -103,10 +107,47 @@ def test_a_model_of_ones_own_with_its_files_of_weights(call, place, monkeypatch,
     assert heads_of(tmp_path) == {("Net", "trained", "gc"): 4}
     replicates = pd.read_csv(tmp_path / "heads.csv")["replicate"]
     assert replicates.tolist() == ["fold0"] * 2 + ["fold1"] * 2
+    raising = command.replace("Net", "Raising").replace(".fa", ".csv").split()
+    code, _, err = call(*raising, "--ablate", 50, "-o", tmp_path / "raising")
+    assert code == 1
+    assert "failed: Raising, weights fold1: RuntimeError: no such kernel" in err
     fused = [word.replace("Net", "Fused") for word in command.split()]
     code, _, err = call(*fused, "-o", tmp_path)
     assert code == 1
     assert err.count("attn_implementation='eager'") == 2
+
+
+def test_a_folder_and_its_network_with_random_weights(call, place, monkeypatch, tmp_path):
+    monkeypatch.chdir(place)
+    asked = ["heads", "my_classifier", "sequences.csv", "--track", "gc"]
+    assert call(*asked, "-o", tmp_path / "alone")[0] == 0
+    states = ["--state", "random", "--state", "pretrained"]
+    assert call(*asked, *states, "-o", tmp_path)[0] == 0
+    read = pd.read_csv(tmp_path / "heads.csv")
+    means = {state: rows["mean"].to_numpy() for state, rows in read.groupby("state")}
+    alone = pd.read_csv(tmp_path / "alone" / "heads.csv")["mean"]
+    np.testing.assert_array_equal(means["pretrained"], alone)
+    assert np.abs(means["random"] - means["pretrained"]).max() > 0.01
+    changes = pd.read_csv(tmp_path / "changes.csv")
+    steps = changes[["before", "after"]].drop_duplicates().to_numpy().tolist()
+    assert steps == [["random", "pretrained"]]
+
+
+def test_files_of_weights_and_the_network_with_random_ones(call, place, monkeypatch, tmp_path):
+    monkeypatch.chdir(place)
+    command = next(each for each in COMMANDS if " Net " in each).split()
+    states = [word for each in ("random", "pretrained", "trained") for word in ("--state", each)]
+    code, _, err = call(*command, *states, "-o", tmp_path)
+    assert code == 1
+    assert err.count("Net does not begin from pre-trained weights") == 2
+    read = pd.read_csv(tmp_path / "heads.csv")
+    assert read[["replicate", "state"]].drop_duplicates().to_numpy().tolist() == [
+        [fold, state] for fold in ("fold0", "fold1") for state in ("random", "trained")
+    ]
+    means = read.groupby(["state", "replicate"])["mean"].first()
+    assert len(means.unique()) == 4
+    changes = pd.read_csv(tmp_path / "changes.csv")
+    assert set(changes["replicate"]) == {"fold0", "fold1"}
 
 
 def test_a_checkpoint_and_random_weights_by_the_name_of_a_model(call, place, monkeypatch, tmp_path):
@@ -154,7 +195,7 @@ def test_every_family_has_heads_to_ask(call, place, monkeypatch, tmp_path, name,
         (["my_classifier", "missing.fa"], "no file 'missing.fa'"),
         (["FOLDER", "sequences.fa"], "expected a folder with config.json"),
         (["my_classifier", "sequences.fa", "--model", "x"], "--model: is for a run"),
-        (["my_classifier", "sequences.fa", "--state", "random"], "--state: is for a run"),
+        (["my_classifier", "sequences.fa", "--state", "epoch:1"], "--state epoch:1: is for a run"),
         (["my_classifier", "--weights", "x.pt"], "--weights: is for a model of your own"),
         (["my_classifier"], "expected the folder of a run"),
         (["run", "sequences.fa"], "run: is a run, which has its own sequences"),

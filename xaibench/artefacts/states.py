@@ -3,37 +3,42 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from xaibench.errors import NotApplicable
+from xaibench.errors import NotApplicable, UsageError
 from xaibench.nn.devices import seeded
 from xaibench.nn.reinitialise import layers, reinitialised
 from xaibench.plan.schema import Use
+from xaibench.plugins.registry import load
 from xaibench.randomness import stream
 from xaibench.storage.artefacts import Spec, key
 
 from .artefact import save_files
 from .job import Work, require_training
 from .models import forget, learnt, model_spec, seed_of_weights
-from .networks import CARD, WEIGHTS, build, card_of, placed, restored, saved_weights
+from .networks import CARD, WEIGHTS, build, card_of, is_program, placed, restored, saved_weights
 from .trained_models import TrainedModel
 
 PRETRAINED = "pretrained"
-"""The option of a model that says where it begins."""
+"""The option of a model that says where it begins, unless its plug-in has an attribute
+``begins_from`` with another name of it."""
 
 
 def as_it_began(work: Work, trained: TrainedModel) -> Any:
     """The model as its training began, in evaluation mode."""
     require_training(work.plan, trained.name)
+    if is_program(work, trained.name):
+        raise NotApplicable(f"{trained.name} comes whole out of its file, and was never without it")
     with seeded(seed_of_weights(trained)):
         return placed(work, build(work, trained.name)).eval()
 
 
 def with_pretrained_weights(work: Work, trained: TrainedModel) -> Any:
     """As its training began, of a model that began from a checkpoint; NotApplicable for others."""
-    if not work.plan.models[trained.name].options.get(PRETRAINED):
+    if not _has_checkpoint(work, trained.name):
         raise NotApplicable(f"{trained.name} does not begin from pre-trained weights")
     return as_it_began(work, trained)
 
@@ -41,21 +46,48 @@ def with_pretrained_weights(work: Work, trained: TrainedModel) -> Any:
 def with_random_weights(work: Work, trained: TrainedModel) -> Any:
     """As its training would have begun without pre-trained weights.
 
-    Where the checkpoint says the sizes of the network too, its layers are re-initialised each by
-    its own rule.
+    Where the checkpoint says the network too, its layers are re-initialised each by its own rule.
     """
     began = as_it_began(work, trained)
-    use = work.plan.models[trained.name]
-    if not use.options.get(PRETRAINED):
+    if not _has_checkpoint(work, trained.name):
         return began
-    options = {name: each for name, each in use.options.items() if name != PRETRAINED}
-    models = {**work.plan.models, trained.name: Use(use=use.use, options=options)}
+    bare = without_option(work, trained.name, _checkpoint_option(work, trained.name))
+    with suppress(UsageError):  # of an option that the checkpoint stands for
+        drawn = as_it_began(bare, trained)
+        if _shapes(drawn) == _shapes(began):
+            return drawn
+    return redrawn(began, trained.seed)
+
+
+def redrawn(model: Any, seed: int) -> Any:
+    """A copy in evaluation mode, with random weights by the own rule of each layer."""
+    generator = stream(seed, "model without its checkpoint")
+    return reinitialised(model, layers(model), generator).eval()
+
+
+BEFORE_TRAINING: Mapping[str, Callable[[Work, TrainedModel], Any]] = {
+    "random": with_random_weights,
+    "pretrained": with_pretrained_weights,
+}
+"""By the name of the state."""
+
+
+def without_option(work: Work, model: str, option: str) -> Work:
+    """The work of a plan whose model has not this option."""
+    use = work.plan.models[model]
+    options = {name: each for name, each in use.options.items() if name != option}
+    models = {**work.plan.models, model: Use(use=use.use, options=options)}
     plan = work.plan.model_copy(update={"models": models})
-    bare = as_it_began(replace(work, job=replace(work.job, plan=plan)), trained)
-    if _shapes(bare) == _shapes(began):
-        return bare
-    generator = stream(trained.seed, "model without its checkpoint")
-    return reinitialised(began, layers(began), generator).eval()
+    return replace(work, job=replace(work.job, plan=plan))
+
+
+def _checkpoint_option(work: Work, model: str) -> str:
+    plugin = load("models", work.plan.models[model].use, work.job.plugins)
+    return str(getattr(plugin.call, "begins_from", PRETRAINED))
+
+
+def _has_checkpoint(work: Work, model: str) -> bool:
+    return bool(work.plan.models[model].options.get(_checkpoint_option(work, model)))
 
 
 def _shapes(model: Any) -> dict[str, Any]:

@@ -14,14 +14,16 @@ import pandas as pd
 from xaibench.artefacts.given_weights import described_model, replicate_name
 from xaibench.artefacts.job import Work, prepare
 from xaibench.artefacts.models import model_artefact, stored_classifier
-from xaibench.artefacts.states import (
-    after_epoch,
-    keep_epochs,
-    with_pretrained_weights,
-    with_random_weights,
-)
+from xaibench.artefacts.states import BEFORE_TRAINING, after_epoch, keep_epochs
 from xaibench.artefacts.trained_models import TrainedModel, trained_models
-from xaibench.errors import Missing, ModelError, NotApplicable, UsageError, message_of
+from xaibench.errors import (
+    Missing,
+    ModelError,
+    NotApplicable,
+    UsageError,
+    described,
+    message_of,
+)
 from xaibench.nn.devices import device_named
 from xaibench.progress import announce, announce_if_slow
 from xaibench.results.manifest import job_of_folder
@@ -118,11 +120,10 @@ def _epoch(state: str) -> int:
 def _in_state(work: Work, trained: TrainedModel, state: str, epochs: Sequence[int]) -> Any:
     """A model of the run as it was then; all the ``epochs`` that are asked for are of one
     training."""
-    before = {"random": with_random_weights, "pretrained": with_pretrained_weights}
     if state == TRAINED:
         return _classifier(work, trained)
-    if state in before:
-        return before[state](work, trained)
+    if state in BEFORE_TRAINING:
+        return BEFORE_TRAINING[state](work, trained)
     keep_epochs(work, trained, epochs)
     return after_epoch(work, trained, _epoch(state))
 
@@ -167,6 +168,10 @@ def head_tables(models: Iterable[HeadModel], known: Known, options: HeadOptions)
                 tables[name].append(table)
         except (Missing, ModelError, NotApplicable) as error:
             failures.append(f"{each.described}: {message_of(error)}")
+        except UsageError:
+            raise
+        except Exception as error:  # a stranger's model may raise anything
+            failures.append(f"{each.described}: {described(error)}")
     whole = {name: _joined(parts) for name, parts in tables.items()}
     ablated = whole["ablations"]
     tests, of_relevance = (
@@ -235,14 +240,16 @@ def _tables(
             draws=options.draws,
         )
         yield "ablations", ablated.assign(**about)
-    if len(options.states) > 1 or known.planted:
+    if (len(options.states) > 1 or known.planted) and not of_genes:  # cells share their genes
         now = Measured(model.state, correlations_of(scores, known.tracks, known.nuisance))
         replicate = model.name, model.replicate
         for table in _changes(classifier, earlier.get(replicate), now, known, options):
             yield "changes", table.assign(model=model.name, replicate=model.replicate)
         earlier[replicate] = now
     if options.shares and not examples.has_classes:
-        raise NotApplicable("--ablate: expected labels, for what a loss of heads costs")
+        raise NotApplicable(
+            "--ablate: expected labels of two classes or more, for what a loss of heads costs"
+        )
 
 
 def _of_states(table: pd.DataFrame) -> Iterator[pd.DataFrame]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from xaibench.artefacts.given_weights import described_model, given_classifier, 
 from xaibench.artefacts.job import Job, Work, is_trained, seeds_of
 from xaibench.artefacts.networks import built, fresh
 from xaibench.artefacts.own_model import changed_plan, dataset_of, say_left_out
+from xaibench.artefacts.states import BEFORE_TRAINING, redrawn, without_option
 from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.data.files.h5ad import cells, is_h5ad
 from xaibench.data.loading import load_splits
@@ -28,7 +29,7 @@ from xaibench.values import CellCounts
 
 from .analysis import HeadModel, HeadTables, Known, head_tables, known_of_sequences
 from .gene_tracks import gene_tracks_named
-from .options import TRAINED, HeadOptions
+from .options import STATES, TRAINED, HeadOptions
 from .tracks import require_different
 
 OF_FOLDER, OF_CELLS = "huggingface", "scgpt"
@@ -61,10 +62,10 @@ def heads_of_own(request: OwnHeads, options: HeadOptions) -> HeadTables:
         raise UsageError(
             f"{request.source}: is a run, which has its own sequences; leave yours out"
         )
-    of_run = {"--model": options.models != (), "--state": options.states != (TRAINED,)}
-    for option, is_asked in of_run.items():
-        if is_asked:
-            raise UsageError(f"{option}: is for a run; {request.source} is a model")
+    epochs = [state for state in options.states if state not in STATES[:-1]]
+    of_run = {"--model": options.models, **{f"--state {state}": True for state in epochs}}
+    for option in (name for name, is_asked in of_run.items() if is_asked):
+        raise UsageError(f"{option}: is for a run; {request.source} is a model")
     if is_h5ad(Path(request.examples)):
         return _heads_of_cells(request, options)
     name, given = _model_of(request, OF_FOLDER)
@@ -78,7 +79,7 @@ def heads_of_own(request: OwnHeads, options: HeadOptions) -> HeadTables:
     job = Job(plan, "", request.plugins, Path())
     work = Work(job, Store(job.folder / "store", False), splits, splits.test, "")
     known = known_of_sequences(splits.test, options)
-    return head_tables(_replicates(work, name), known, options)
+    return head_tables(_replicates(work, name, options.states), known, options)
 
 
 def _model_of(request: OwnHeads, of_folder: str) -> tuple[str, dict[str, Any]]:
@@ -88,15 +89,26 @@ def _model_of(request: OwnHeads, of_folder: str) -> tuple[str, dict[str, Any]]:
     return request.source, {}
 
 
-def _replicates(work: Work, name: str) -> Iterator[HeadModel]:
-    plan = work.plan
-    if is_trained(plan, name):
+def _replicates(work: Work, name: str, states: Sequence[str]) -> Iterator[HeadModel]:
+    """Each file of weights, or the model as its options make it, in each state."""
+    bare = without_option(work, name, "weights")
+    for number, own in enumerate(_given_models(work, name)):
+        for state in states:
+            if state == TRAINED:
+                yield own
+                continue
+            before = partial(BEFORE_TRAINING[state], bare, TrainedModel(name, number))
+            yield replace(own, described=f"{own.described}, {state}", state=state, load=before)
+
+
+def _given_models(work: Work, name: str) -> Iterator[HeadModel]:
+    if is_trained(work.plan, name):
         yield HeadModel(name, "0", name, lambda: fresh(work, name).eval(), AS_BUILT)
         return
-    for trained in (TrainedModel(name, seed) for seed in seeds_of(plan, name)):
-        described = described_model(plan, trained)
+    for trained in (TrainedModel(name, seed) for seed in seeds_of(work.plan, name)):
+        described = described_model(work.plan, trained)
         load_it = partial(given_classifier, work, trained)
-        yield HeadModel(name, replicate_name(plan, trained), described, load_it)
+        yield HeadModel(name, replicate_name(work.plan, trained), described, load_it)
 
 
 # Cells
@@ -107,9 +119,11 @@ def _heads_of_cells(request: OwnHeads, options: HeadOptions) -> HeadTables:
     for option, given in {**of_sequences, "--shuffle-around": options.around}.items():
         if given:
             raise UsageError(f"{option}: is for sequences; cells have none")
-    name, own = _model_of(request, OF_CELLS)
+    if "pretrained" in options.states:
+        raise UsageError("--state pretrained: is for sequences; name the folder of those weights")
+    name, given = _model_of(request, OF_CELLS)
     dataset = {"path": request.examples, "most": options.sequences}
-    written: dict[str, Any] = {"dataset": dataset, "models": {name: own}}
+    written: dict[str, Any] = {"dataset": dataset, "models": {name: given}}
     for change in request.changes:
         assign(written, change)
         if change.partition(".")[0] not in ("dataset", "models"):
@@ -123,7 +137,12 @@ def _heads_of_cells(request: OwnHeads, options: HeadOptions) -> HeadTables:
         network = _called(plugin, written["models"][name], where=where, about=about).eval()
     _require_its_classes(network, read, request.source)
     known = _known_of_cells(read, options)
-    return head_tables([HeadModel(name, "0", name, lambda: network, AS_BUILT)], known, options)
+    own = HeadModel(name, "0", name, lambda: network, AS_BUILT)
+    drawn = replace(
+        own, described=f"{name}, random", state="random", load=lambda: redrawn(network, 0)
+    )
+    models = {TRAINED: own, "random": drawn}
+    return head_tables([models[state] for state in options.states], known, options)
 
 
 def _called(
