@@ -65,11 +65,16 @@ def test_the_head_of_a_planted_programme_is_found_and_ablated(call, place, monke
 def test_cells_without_types_have_associations_and_no_ablation(call, place, tmp_path):
     code, _, err = call(
         *("heads", place / "model", place / "cells.h5ad", "--track", "expression"),
-        *("--ablate", 25, "--sequences", 20, "-o", tmp_path),
+        *("--ablate", 25, "--sequences", 20, "--state", "random", "--state", "trained"),
+        *("-o", tmp_path),
     )
     assert code == 1
+    assert "failed: scgpt, random: --ablate: expected labels of two classes" in err
     assert "failed: scgpt: --ablate: expected labels" in err
-    assert len(pd.read_csv(tmp_path / "heads.csv")) == 4
+    heads = pd.read_csv(tmp_path / "heads.csv")
+    assert heads["state"].tolist() == ["random"] * 4 + ["as built"] * 4
+    assert len(heads["mean"].unique()) == 8
+    assert not (tmp_path / "changes.csv").exists()  # cells share their genes
 
 
 def cells_of(counts, labels, **changes):
@@ -110,6 +115,7 @@ def test_what_is_no_track_of_genes_is_one_line(tmp_path, monkeypatch, text, cont
     ("arguments", "message"),
     [
         (["--weights", "x.pt"], "--weights: is for sequences"),
+        (["--state", "pretrained"], "--state pretrained: is for sequences"),
         (["--shuffle-around", "expression"], "--shuffle-around: is for sequences"),
         (["--set", "dataset.labels=x"], "dataset.*'labels'"),
         (["--set", "seeds=[1]"], "--set seeds=.1.: expected dataset. or models.scgpt."),

@@ -115,15 +115,18 @@ def _given_models(work: Work, name: str) -> Iterator[HeadModel]:
 
 
 def _heads_of_cells(request: OwnHeads, options: HeadOptions) -> HeadTables:
-    of_sequences = {"--weights": request.weights, "--genome": request.genome}
-    for option, given in {**of_sequences, "--shuffle-around": options.around}.items():
-        if given:
-            raise UsageError(f"{option}: is for sequences; cells have none")
-    if "pretrained" in options.states:
-        raise UsageError("--state pretrained: is for sequences; name the folder of those weights")
-    name, given = _model_of(request, OF_CELLS)
+    of_sequences = {
+        **{"--weights": request.weights, "--genome": request.genome},
+        **{
+            "--shuffle-around": options.around,
+            "--state pretrained": "pretrained" in options.states,
+        },
+    }
+    for option in (name for name, given in of_sequences.items() if given):
+        raise UsageError(f"{option}: is for sequences; cells have none")
+    name, folder = _model_of(request, OF_CELLS)
     dataset = {"path": request.examples, "most": options.sequences}
-    written: dict[str, Any] = {"dataset": dataset, "models": {name: given}}
+    written: dict[str, Any] = {"dataset": dataset, "models": {name: folder}}
     for change in request.changes:
         assign(written, change)
         if change.partition(".")[0] not in ("dataset", "models"):
@@ -137,12 +140,15 @@ def _heads_of_cells(request: OwnHeads, options: HeadOptions) -> HeadTables:
         network = _called(plugin, written["models"][name], where=where, about=about).eval()
     _require_its_classes(network, read, request.source)
     known = _known_of_cells(read, options)
+    return head_tables(_in_states(name, network, options.states), known, options)
+
+
+def _in_states(name: str, network: Any, states: Sequence[str]) -> Iterator[HeadModel]:
     own = HeadModel(name, "0", name, lambda: network, AS_BUILT)
-    drawn = replace(
-        own, described=f"{name}, random", state="random", load=lambda: redrawn(network, 0)
-    )
-    models = {TRAINED: own, "random": drawn}
-    return head_tables([models[state] for state in options.states], known, options)
+    drawn = partial(redrawn, network, 0)
+    for state in states:
+        random = replace(own, described=f"{name}, {state}", state=state, load=drawn)
+        yield own if state == TRAINED else random
 
 
 def _called(
