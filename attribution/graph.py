@@ -88,7 +88,7 @@ class Spans:
     """
 
     def __init__(self) -> None:
-        self.depth = 0
+        self.depth: int = 0
         self._spans: list[tuple[int, float, str]] = []
 
     def enter(self, name: str = "") -> None:

@@ -57,7 +57,7 @@ class UserRule:
     def __init__(self, rule: Callable[..., Any], method: str, path: str, module: Any) -> None:
         name = getattr(rule, "__name__", type(rule).__name__)
         self.rule = rule
-        self.label = f"{method}: the rule {name} for {module_label(path, module)}"
+        self.label: str = f"{method}: the rule {name} for {module_label(path, module)}"
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """What a user's function gives; its errors are RuleErrors, but NotApplicable stays."""

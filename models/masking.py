@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from math import cos, pi
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -71,7 +71,7 @@ class Masking(BaseModel):
     our choice. A bare name stands for its policy: ``masking: random``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", strict=True)
     policy: Literal[
         "none", "random", "low_attention", "high_attention", "alternate", "low_gradient"
     ] = "low_attention"

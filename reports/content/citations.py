@@ -55,7 +55,7 @@ def _work(entry: str) -> Publication:
 
 _FIELD = re.compile(r"  (\w+) = \{(.*)\},")
 
-METHODS = {
+METHODS: dict[str, tuple[str, ...]] = {
     "saliency": ("Simonyan et al. 2014",),
     "input_x_gradient": ("Shrikumar et al. 2016",),
     "smooth_grad": ("Smilkov et al. 2017",),

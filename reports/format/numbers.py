@@ -18,7 +18,7 @@ MINUS = "\N{MINUS SIGN}"
 BRIEF = 160
 """How much of a reason is printed below a table; the table of reasons has it whole."""
 
-MARKS = {1: " ▲", 0: " ≈", -1: " ▼", None: ""}
+MARKS: dict[int | None, str] = {1: " ▲", 0: " ≈", -1: " ▼", None: ""}
 """Of a difference, by its ``direction``: better, not distinguishable, worse."""
 
 

@@ -14,7 +14,7 @@ from ..format.select import TableRow
 WIDTH, MARGIN = 120.0, 4.0
 """Of a whisker, in the units of its drawing."""
 
-STANDINGS = {1: "above", 0: "includes", -1: "below", None: "unknown"}
+STANDINGS: dict[int | None, str] = {1: "above", 0: "includes", -1: "below", None: "unknown"}
 """Of a difference, by its ``direction``: where its interval is beside 0."""
 
 

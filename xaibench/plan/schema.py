@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import (
@@ -44,7 +44,7 @@ DEFAULT_DEVICE = "cpu"
 class Use(BaseModel):
     """One plug-in of a plan, by name, and its options."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
     use: str
     options: dict[str, Any] = {}
 
@@ -53,7 +53,7 @@ Parts = Annotated[dict[str, Use], Field(min_length=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
-RESERVED = {
+RESERVED: dict[str, tuple[str, ...]] = {
     "attribution": ("", RANDOM, ORACLE, *PRIORS),
     "metrics": ("", "accuracy", "training"),
 }
@@ -85,7 +85,7 @@ class Plan(BaseModel):
     but a model that is trained there, and what is made of that.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", strict=True)
     dataset: Use
     data_seed: int = 0
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -50,7 +50,7 @@ class Truth(BaseModel):
     whose fourth column, or ``speaks_for``, names the class.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", strict=True)
     motifs: dict[str, ClassName] = {}
     p_value: Annotated[float, Field(gt=0, lt=1)] = 1e-4
     release: str | None = None
@@ -81,7 +81,7 @@ class Explain(BaseModel):
     what the network returns and gives ``(N,)``, in place of all these.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", strict=True)
     output: int | str | tuple[int | str, ...] | None = None
     position: int | tuple[int, int] | None = None
     reduce: Literal["sum", "mean", "max", "profile"] | None = None
@@ -122,7 +122,7 @@ TRANSFER = "transfer"
 """The option of a method that says how the score of a token is given to its nucleotides:
 ``dna.tokens``."""
 
-LIMITS = {
+LIMITS: dict[str, tuple[str, ...]] = {
     "attribution": ("sequences",),
     "models": ("sequences", "seeds", "weights"),
     "operators": ("sequences",),
