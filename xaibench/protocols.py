@@ -35,6 +35,13 @@ ChangeKind = Literal[
 # fmt: on
 """What made the second explanation that a metric of a change looks at."""
 
+PROTOCOL = "0.2"
+"""The version of what plug-ins are given and give: that of xaibench without the last number. A
+plug-in may say which one it was written for, ``XAIBENCH_PROTOCOL = "0.2"`` in its module."""
+
+PROTOCOLS = (PROTOCOL,)
+"""Those that work; from 0.3 on also the one before, with warnings."""
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

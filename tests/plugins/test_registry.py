@@ -2,7 +2,9 @@ import pytest
 
 from xaibench import __version__
 from xaibench.errors import UsageError
+from xaibench.plugins import registry
 from xaibench.plugins.registry import Plugin, available, held, load
+from xaibench.protocols import PROTOCOL, PROTOCOLS
 
 PLUGIN = """
 from math import exp
@@ -29,6 +31,29 @@ def plugin(tmp_path):
 def test_own_and_foreign_methods_come_through_the_same_door():
     assert {"saliency", "centre_of_package"} <= set(available("attribution"))
     assert load("attribution", "centre_of_package").call.__doc__.startswith("The closer")
+
+
+def test_the_protocol_is_the_version_without_its_last_number():
+    assert PROTOCOLS[-1] == PROTOCOL == __version__.rpartition(".")[0]
+
+
+def test_a_file_for_another_protocol_is_refused(plugin, tmp_path):
+    path = tmp_path / "later.py"
+    path.write_text(f'XAIBENCH_PROTOCOL = "{PROTOCOL}"\n{PLUGIN}')
+    assert load("attribution", "centre", (str(path),)).name == "centre"
+    path = tmp_path / "other.py"
+    path.write_text(f'XAIBENCH_PROTOCOL = "9.7"\n{PLUGIN}')
+    message = rf"--plugin .*other.py: expected XAIBENCH_PROTOCOL {PROTOCOL}, .* got '9.7'; install"
+    with pytest.raises(UsageError, match=message):
+        load("attribution", "centre", (str(path),))
+
+
+def test_a_package_for_another_protocol_is_refused(monkeypatch):
+    load("attribution", "centre_of_package")
+    monkeypatch.setattr("xaibench_plugin.XAIBENCH_PROTOCOL", "0.1", raising=False)
+    monkeypatch.setattr(registry, "_installed", registry._installed.__wrapped__)
+    with pytest.raises(UsageError, match=r"the plug-in 'centre_of_package' .* got '0.1'"):
+        load("attribution", "centre_of_package")
 
 
 def test_an_unknown_name_suggests_the_nearest():

@@ -24,6 +24,7 @@ from typing import Any
 
 from xaibench import __version__
 from xaibench.errors import Unknown, UsageError, described
+from xaibench.protocols import PROTOCOLS
 
 from .fence import fenced
 from .source_files import Sources, digest_of, is_installed, sources_of
@@ -111,7 +112,18 @@ def _imported(point: EntryPoint) -> Callable[..., Any]:
             f"the plug-in {point.name!r} ({point.value}) cannot be imported: {described(error)}; "
             "reinstall its package, or uninstall it"
         ) from error
+    _require_protocol(sys.modules.get(point.module), f"the plug-in {point.name!r} ({point.value})")
     return call
+
+
+def _require_protocol(module: ModuleType | None, label: str) -> None:
+    """UsageError where a module says that it was written for a protocol that does not work here."""
+    declared = getattr(module, "XAIBENCH_PROTOCOL", PROTOCOLS[-1])
+    if declared not in PROTOCOLS:
+        raise UsageError(
+            f"{label}: expected XAIBENCH_PROTOCOL {' or '.join(PROTOCOLS)}, which xaibench "
+            f"{__version__} has, got {declared!r}; install a version of one that fits the other"
+        )
 
 
 def _edited(point: EntryPoint) -> Sources:
@@ -184,6 +196,12 @@ def members(kind: str, source: str) -> dict[str, Plugin]:
 
 def _module(source: str) -> ModuleType:
     """The module of ``--plugin``, from a file or by its dotted name."""
+    module = _imported_module(source)
+    _require_protocol(module, f"--plugin {source}")
+    return module
+
+
+def _imported_module(source: str) -> ModuleType:
     path = Path(source)
     try:
         with fenced():
