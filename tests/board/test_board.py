@@ -14,7 +14,7 @@ from small_run import finished
 from xaibench.board.entries import NO_RECORDS, Refused, RunEntry, read_entries
 from xaibench.board.site import write_board
 from xaibench.board.standings import ranks_over_datasets, rows_of_entry
-from xaibench.board.verification import unfounded
+from xaibench.board.verification import unfounded, unknown_of_intervals
 from xaibench.errors import UsageError
 from xaibench.results.reading import read_results
 from xaibench.statistics.ranks import critical_difference
@@ -84,6 +84,25 @@ def test_intervals_of_another_version_or_of_groups_are_not_known(folder):
     assert unfounded(folder, old) == ""
     assert unfounded(folder, replace(edited(results, "low", row, -9.0), environment=grouped)) == ""
     assert unfounded(folder, replace(edited(old, "mean", row, -9.0), environment=grouped))
+
+
+def test_intervals_over_groups_of_sequences_are_made_again_from_the_groups(tmp_path):
+    letters = np.array(list("ACGT"))[np.random.default_rng(0).integers(0, 4, (60, 40))]
+    table = pd.DataFrame({"sequence": ["".join(row) for row in letters], "label": [0, 1] * 30})
+    table["split"] = ["test" if row < 20 else "train" for row in range(60)]
+    table["group"] = [f"chr{row // 5}" for row in range(60)]
+    table.to_csv(tmp_path / "grouped.csv", index=False)
+    data = f"dataset: {{name: file, path: {tmp_path / 'grouped.csv'}}}\nclusters: true\n"
+    folder = tmp_path / "grouped"
+    finished(folder, text=data + PLAN.partition("\n")[2].partition("\n")[2])
+    results = read_results(folder)
+    assert results.predictions["group"].nunique() == 4
+    assert unfounded(folder, results) == ""
+    row = results.estimates["rank"].notna().to_numpy().argmax()
+    assert "low is -9" in unfounded(folder, edited(results, "low", row, -9.0))
+    of_earlier = replace(results, predictions=results.predictions.drop(columns="group"))
+    assert unfounded(folder, edited(of_earlier, "low", row, -9.0)) == ""
+    assert unknown_of_intervals(of_earlier) == "which sequences are resampled together"
 
 
 # What is ranked with what

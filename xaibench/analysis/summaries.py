@@ -116,7 +116,8 @@ def training(work: Work) -> pd.DataFrame:
 def predictions(work: Work) -> pd.DataFrame:
     """The logits of every model on the whole test split, one row per sequence and seed; a model
     of a single output has it in place of the first logit, and no others. ``response`` is what was
-    measured of the sequence, where something was."""
+    measured of the sequence, where something was, and ``group`` what it is resampled with, where
+    whole groups are."""
     test, classes = work.splits.test, len(work.splits.train.class_names)
     names = [f"{OF_CLASS}{place}" for place in range(classes)]
     parts = [pd.DataFrame(columns=[*columns_of("predictions"), *names])]
@@ -131,6 +132,8 @@ def predictions(work: Work) -> pd.DataFrame:
         of_test: dict[str, Any] = {"sequence": test.names, "label": test.labels}
         if test.responses is not None:
             of_test["response"] = test.responses
+        if work.plan.clusters and test.groups is not None:
+            of_test["group"] = test.groups
         columns = dict(zip(names, logits.T, strict=True))
         parts.append(pd.DataFrame({**where, **of_test, **columns}))
     table = pd.concat(parts[1:], ignore_index=True) if parts[1:] else parts[0]

@@ -13,7 +13,7 @@ from xaibench.progress import announce
 from xaibench.results.reading import Results, read_estimates, read_results
 from xaibench.runs.series_folder import is_series, runs_of_series
 
-from .verification import unfounded
+from .verification import unfounded, unknown_of_intervals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,6 +91,9 @@ def _of_folder(name: str, folder: Path) -> RunEntry:
     environment = results.environment
     marks = [*(environment.get("cautions") or [])]
     wrong = _problem(folder, results)
+    unknown = unknown_of_intervals(results)
+    if unknown:
+        marks.append(f"its intervals are not checked: the folder does not say {unknown}")
     failed = int((results.records["status"] == "failed").sum())
     if failed:
         marks.append(f"{failed:,} of its {len(results.records):,} records are failures")

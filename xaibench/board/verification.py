@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 KEYS = ("question", "dataset", "model", "other", "method", "metric", "operator")
 """What names a row of the estimates."""
 
-MEANS = ("mean", "sequences", "seeds", "rank")
+MEANS = ("mean", "sequences", "seeds")
 """What the records alone determine."""
 
-INTERVAL_ENDS = ("low", "high", "sequences_low", "sequences_high")
-"""These also need the range of the metric, and which sequences are resampled together."""
+BY_INTERVALS = ("low", "high", "sequences_low", "sequences_high", "rank")
+"""These also need the range of the metric, and which sequences are resampled together: a metric
+ranks where the interval of its self-test says so. So does which method is the best."""
 
 TOLERANCE = 1e-6
 """Relative: sums in another order, on another processor."""
@@ -37,11 +38,13 @@ def unfounded(folder: Path, results: Results) -> str:
 
     It shows that nobody edited the estimates, and not that the records were measured.
     """
-    made, recorded = (_by_key(table) for table in (_made_again(folder, results), results.estimates))
+    unknown = unknown_of_intervals(results)
+    tables = (_made_again(folder, results), results.estimates)
+    made, recorded = (_by_key(table, best=not unknown) for table in tables)
     if not made.index.equals(recorded.index):
         differing = made.index.symmetric_difference(recorded.index)
         return f"{len(differing):,} rows of the estimates are in one table alone: {differing[0]}"
-    columns = [*MEANS, *(INTERVAL_ENDS if _resampled_alike(results) else ())]
+    columns = [*MEANS, *(() if unknown else BY_INTERVALS)]
     expected, got = (table[columns].to_numpy(float) for table in (made, recorded))
     apart = ~np.isclose(got, expected, rtol=TOLERANCE, atol=1e-12, equal_nan=True)
     rows = np.flatnonzero(apart.any(axis=1))
@@ -68,6 +71,7 @@ def _made_again(folder: Path, results: Results) -> pd.DataFrame:
         control=RANDOM,
         random_method=next((label for label, use in methods if use["use"] == "random"), None),
         data_seed=int(plan.get("data_seed") or 0),
+        groups=_groups(results),
     )
     return estimates(
         run,
@@ -77,12 +81,26 @@ def _made_again(folder: Path, results: Results) -> pd.DataFrame:
     )
 
 
-def _by_key(table: pd.DataFrame) -> pd.DataFrame:
+def _by_key(table: pd.DataFrame, *, best: bool) -> pd.DataFrame:
+    """The rows by what names them, with or without those of differences to the best method."""
+    if not best:
+        table = table[table["question"] != Question.AGAINST_BEST]
     texts = table.assign(**{name: table[name].fillna("").astype(str) for name in KEYS})
     return texts.set_index([*KEYS]).sort_index(kind="stable")
 
 
-def _resampled_alike(results: Results) -> bool:
-    """Whether the folder says all that intervals are made of: groups of sequences are not in it."""
+def unknown_of_intervals(results: Results) -> str:
+    """What the folder does not say of what its intervals are made of, so that they are not checked;
+    empty where it says all."""
+    if results.environment.get("clusters") and "group" not in results.predictions:
+        return "which sequences are resampled together"
     known = (results.environment.get("metrics") or {}).values()
-    return not results.environment.get("clusters") and all("range" in each for each in known)
+    return "" if all("range" in each for each in known) else "the range of a metric"
+
+
+def _groups(results: Results) -> dict[str, str] | None:
+    """The group of each test sequence, where whole groups are resampled."""
+    if not results.environment.get("clusters") or "group" not in results.predictions:
+        return None
+    table = results.predictions[["sequence", "group"]].drop_duplicates().astype(str)
+    return dict(table.itertuples(index=False, name=None))

@@ -189,6 +189,6 @@ def _measured_apart(changed: list[str]) -> Iterator[str]:
 def _resampled_apart(first: ComparedRun, second: ComparedRun) -> Iterator[str]:
     if first.results.plan.get("clusters") or second.results.plan.get("clusters"):
         yield (
-            "The runs resample groups of sequences; a run folder does not name the groups, so "
-            "sequences are resampled one by one and the intervals are too narrow."
+            "The runs resample groups of sequences; here sequences are resampled one by one, so "
+            "the intervals are too narrow."
         )

@@ -453,7 +453,7 @@ TABLES = (
             text_column("sequence", "name", "the test sequence"),
             integer_column("label", "from 0", "the number of its class"),
         ),
-        more=r"response|logit_\d+",
+        more=r"response|group|logit_\d+",
         later=True,
     ),
     TableSchema(
