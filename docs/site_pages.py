@@ -41,7 +41,7 @@ def _from_the_site(text):
     text = text.replace("](docs/", "](")
     for page, source in PAGES.items():
         text = text.replace(f"]({source})", f"]({page})")
-    return re.sub(r"\[([^\]]+)\]\((?:LICENSE|NOTICE|notebooks|theory)\)", r"\1", text)
+    return re.sub(r"\[([^\]]+)\]\((?:LICENSE|NOTICE|CITATION.cff|notebooks|theory)\)", r"\1", text)
 
 
 def on_page_content(html, **_):

@@ -19,27 +19,12 @@ from xaibench.testing.contract import check_attribution
 
 DOCS = Path(__file__).parent.parent / "docs"
 PLANS = sorted((DOCS / "results").glob("*.yaml"))
-CREATED = (
-    *("peaks.csv.gz", "peaks.bed", "hg38.fa", "enhancers.fa", "ctcf_vs_pu1.csv.gz", "sites.bed"),
-    "prom_300_tata_annotated.csv.gz",
-)
-
 SPLITS = ("train", "train", "test")
 
 
 def blocks(language: str, page: str = "plugins.md") -> list[str]:
     text = (DOCS / page).read_text()
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-
-
-@pytest.mark.parametrize("block", blocks("yaml", "data.md"))
-def test_every_dataset_of_the_page_is_one_that_a_plan_can_name(block, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in CREATED:
-        Path(name).touch()
-    whole = block if block.startswith("dataset") else f"dataset:\n  name: planted\n{block}"
-    Path("plan.yaml").write_text(f"{whole}\nmodels: [cnn]\n")
-    assert read_plan("plan.yaml").dataset.use in available("datasets")
 
 
 def test_the_planted_rule_of_the_page_can_be_drawn(tmp_path):

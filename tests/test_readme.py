@@ -1,4 +1,4 @@
-"""What the README says must work as it is typed."""
+"""What the README and the page of commands say must work as it is typed."""
 
 import re
 import shlex
@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import typer
+from shown import blocks, typed
 
 from xaibench.cli import app
 from xaibench.cli import main as command_line
@@ -16,7 +17,7 @@ from xaibench.plugins.registry import available
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-PLANS = (ROOT / "docs" / "plans.md").read_text()
+PAGE = (ROOT / "docs" / "commands.md").read_text()
 COMMANDS = typer.main.get_command(app).commands
 TINY = """
 dataset: {name: planted, train: 60, test: 20, length: 60}
@@ -28,17 +29,6 @@ sequences: 3
 metrics: [deletion]
 operators: [n]
 """
-
-
-def blocks(language: str, page: str = README) -> list[str]:
-    """The fenced blocks of one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
-
-
-def commands() -> list[str]:
-    """Every call of xaibench that stands in a block."""
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
-    return [line for line in lines if line.startswith("xaibench ")]
 
 
 def options(command: str) -> set[str]:
@@ -54,18 +44,8 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_plan_of_an_own_network_is_one_that_can_be_run(here):
-    (own,) = blocks("yaml")
-    (here / "own.yaml").write_text(own)
-    (here / "my_model.py").write_text("from torch import nn\n\nclass Net(nn.Module):\n    pass\n")
-    for name in ("peaks.csv", "fold0.pt", "fold1.pt"):
-        (here / name).touch()
-    plan = read_plan("own.yaml", plugins=("my_model.py",))
-    assert plan.models["mine"].options["weights"] == ["fold0.pt", "fold1.pt"]
-
-
 def test_the_plan_of_the_page_of_plans_is_one_that_can_be_run(here, monkeypatch):
-    (text,) = [block for block in blocks("yaml", PLANS) if "standin" in block]
+    (text,) = [block for block in blocks("yaml", "docs/plans.md") if "standin" in block]
     (here / "plan.yaml").write_text(text)
     (here / "data").mkdir()
     (here / "data" / "human_or_worm_standin.csv.gz").touch()
@@ -77,11 +57,11 @@ def test_the_plan_of_the_page_of_plans_is_one_that_can_be_run(here, monkeypatch)
 
 
 def test_the_plug_in_runs_through_the_whole_harness(here, monkeypatch, capsys):
-    (code,) = blocks("python")
+    (code,) = blocks("python", "README.md")
     (here / "centre.py").write_text(code)
     (here / "tiny.yaml").write_text(TINY)
-    (given,) = [command for command in commands() if command.startswith("xaibench run --plugin")]
-    words = shlex.split(given.replace("xaibench run", "xaibench run tiny.yaml"))
+    (given,) = [line for line in typed("README.md") if "run demo --plugin" in line]
+    words = shlex.split(given.replace("run demo", "run tiny.yaml"))
     monkeypatch.setattr("sys.argv", words)
     with pytest.raises(SystemExit, match="0"):
         command_line()
@@ -92,27 +72,27 @@ def test_the_plug_in_runs_through_the_whole_harness(here, monkeypatch, capsys):
     assert "centre" in Path("runs/tiny/report.md").read_text()
 
 
-@pytest.mark.parametrize("command", commands())
-def test_a_command_is_understood(command):
-    _, name, *words = shlex.split(command)
-    with COMMANDS[name].make_context(name, words):
-        pass
+def test_the_readme_is_a_screen_and_a_half_and_names_the_tests():
+    assert len(README.splitlines()) <= 80
+    (test,) = re.findall("^make ([a-z]+) ", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert f"`make {test}`" in README
+    assert "(docs/commands.md)" in README
 
 
 def test_every_option_named_is_one_of_a_command():
-    named = set(re.findall(r"`(-{1,2}[a-z][a-z-]*)", README))
+    named = set(re.findall(r"`(-{1,2}[a-z][a-z-]*)", PAGE))
     assert len(named) >= 7
     assert named <= {"--help", "--install-completion"}.union(*map(options, COMMANDS))
 
 
 def test_every_option_of_run_is_named():
-    unnamed = {option for option in options("run") if f"`{option}" not in README}
+    unnamed = {option for option in options("run") if f"`{option}" not in PAGE}
     assert unnamed == {"--output"}, "it stands there as -o"
 
 
 def test_every_command_and_every_kind_is_named():
-    assert {name for name in COMMANDS if f"`xaibench {name} " not in README} == set()
-    (row,) = [line for line in README.splitlines() if line.startswith("| `xaibench list")]
+    assert {name for name in COMMANDS if not re.search(rf"`xaibench {name}[` ]", PAGE)} == set()
+    (row,) = [line for line in PAGE.splitlines() if line.startswith("| `xaibench list")]
     assert set(re.findall(r"\w+", row.split("|")[2])) == set(LISTED)
 
 

@@ -1,6 +1,7 @@
 """Heads of scGPT on cells: the same code as for DNA."""
 
 import re
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -19,6 +20,8 @@ from small_cells import (
 from xaibench.errors import UsageError
 from xaibench.heads.gene_tracks import gene_tracks_named
 from xaibench.values import CellCounts
+
+PAGE = (Path(__file__).parents[2] / "docs" / "heads.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +43,9 @@ def place(tmp_path_factory):
 
 def test_the_head_of_a_planted_programme_is_found_and_ablated(call, place, monkeypatch):
     monkeypatch.chdir(place)
-    typed = "--set dataset.label=cell_type --track sets.gmt --track cell_type --ablate 25"
-    code, _, err = call("heads", "model", "cells.h5ad", *typed.split(), "--received", "mean")
+    (shown,) = re.findall(r"^xaibench heads scGPT_human (.*)$", PAGE, re.MULTILINE)
+    typed = shown.replace("expression --ablate 10", "cell_type --ablate 25").split()
+    code, _, err = call("heads", "model", *typed, "--received", "mean")
     assert (code, err) == (0, "")
     heads = pd.read_csv(place / "heads" / "heads.csv")
     assert heads.groupby("track").size().to_dict() == {

@@ -1,6 +1,3 @@
-import re
-import shlex
-from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
@@ -504,22 +501,6 @@ def test_a_label_that_records_use_themselves_is_refused(written, section, messag
 
 
 PAGE = (Path(__file__).parents[2] / "docs" / "plans.md").read_text()
-
-
-@pytest.mark.parametrize("block", re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.M | re.S))
-def test_every_plan_of_the_page_can_be_read(written, tmp_path, block):
-    (tmp_path / "peaks.csv.gz").touch()
-    assert all(plan.models for plan in each_of(read_any(written(block))))
-
-
-@pytest.mark.parametrize("command", re.findall(r"^xaibench run .*$", PAGE, re.M))
-def test_every_run_of_the_page_names_a_plan(command):
-    words = shlex.split(command)
-    changes = tuple(after for word, after in pairwise(words) if word == "--set")
-    plans = each_of(read_any(words[2], changes=changes))
-    assert plans
-    for change in changes:
-        assert change.partition("=")[2] in dump(plans[0])
 
 
 def test_every_preset_stands_on_the_page():
