@@ -79,6 +79,14 @@ def test_the_readme_is_a_screen_and_a_half_and_names_the_tests():
     assert "(docs/commands.md)" in README
 
 
+def test_every_page_is_one_link_away_from_the_readme():
+    assert "(docs/contents.md)" in README
+    linked = re.findall(r"\]\(([\w/-]+\.md)\)", (ROOT / "docs" / "contents.md").read_text())
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    made_of_docstrings = {page for page in pages if page.startswith("reference/")}
+    assert {*linked} == pages - {"contents.md"} - made_of_docstrings
+
+
 def test_every_option_named_is_one_of_a_command():
     named = set(re.findall(r"`(-{1,2}[a-z][a-z-]*)", PAGE))
     assert len(named) >= 7

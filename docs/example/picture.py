@@ -13,7 +13,7 @@ with sync_playwright() as playwright:
     browser = playwright.chromium.launch(
         executable_path=next(filter(None, map(shutil.which, NAMES)), None), args=["--no-sandbox"]
     )
-    page = browser.new_page(viewport={"width": 1280, "height": 505}, color_scheme="light")
+    page = browser.new_page(viewport={"width": 1280, "height": 333}, color_scheme="light")
     page.goto((FOLDER / "report.html").as_uri())
     page.screenshot(path=FOLDER / "report.png")
     browser.close()
