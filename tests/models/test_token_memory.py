@@ -54,6 +54,8 @@ def listed(tokenizer, codes):
 def test_tokens_are_those_of_the_library(file, longest, truncate):
     tokenizer = read_tokenizer(file, longest=longest, truncate=truncate)
     codes = sequences(60)
+    if truncate:
+        tokenizer.library.enable_truncation(longest)
     assert listed(tokenizer, codes) == by_library(tokenizer, codes)
     # some of them again, others beside them, in another order
     again = np.concatenate([codes[40:], sequences(7, seed=1), codes[:20]])
