@@ -17,7 +17,8 @@ from xaibench.values import TokenSites
 
 from .hub import from_hub
 from .masking import NONE
-from .tokenizer import read_tokenizer, tokenised
+from .tokenizer import TooLong, read_tokenizer, tokenised
+from .windows import over_windows, require_one_window
 
 _TOKEN_TYPES = 2  # of two sentences, of which DNA is always the first
 
@@ -34,8 +35,7 @@ class DNABert2(nn.Module):
     elsewhere are ``weights:`` of a plan. Layers are normalised after attention and after the gated
     network (post-norm); position enters by a penalty on the distance between tokens (ALiBi, Press
     et al. 2022). ``hidden`` is the width of the gated network. At most ``longest`` tokens are read,
-    of which two are ``[CLS]`` and ``[SEP]``; ``truncate`` leaves out what is beyond, which then has
-    no score.
+    of which two are ``[CLS]`` and ``[SEP]``; of more, ``too_long`` says what is done.
 
     ``tokenizer`` is a ``tokenizer.json`` or a folder with one. ``pretrained`` is a file of weights
     to begin from, or a folder with one, such as the public checkpoint, which predicts masked
@@ -64,13 +64,13 @@ class DNABert2(nn.Module):
         hidden: Annotated[int, Field(ge=1, le=100_000)] = 3072,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
         longest: Annotated[int, Field(ge=3, le=1_000_000)] = 512,
-        truncate: bool = False,
+        too_long: TooLong = "refuse",
         pretrained: Path | None = None,
     ) -> None:
         super().__init__()
         if width % heads:
             raise UsageError(f"heads: expected a divisor of the width {width}, got {heads}")
-        self.tokenizer = read_tokenizer(tokenizer, longest=longest, truncate=truncate)
+        self.tokenizer = read_tokenizer(tokenizer, longest=longest, too_long=too_long)
         if (self.tokenizer.before, self.tokenizer.after) != (1, 1):
             raise UsageError(
                 f"tokenizer: expected one special token before those of nucleotides and one after "
@@ -122,6 +122,7 @@ class DNABert2(nn.Module):
     def _entered(self, inputs: Tensor) -> Iterator[tuple[SelfAttention, Tensor, Tensor]]:
         """The attention of each layer, what enters it ``(N, S, width)``, and the penalty on
         distance."""
+        require_one_window(inputs, self.tokenizer)
         sites = self.bert.embeddings(inputs.transpose(1, 2))
         bias = self.bert.encoder.bias(sites.shape[1], None)
         for layer in self.bert.encoder.layer:
@@ -136,7 +137,10 @@ class DNABert2(nn.Module):
 
     def forward(self, inputs: Tensor, valid: Tensor | None = None) -> Tensor:
         """Embeddings ``(N, width, S)`` -> logits ``(N, class)``; ``valid`` ``(N, S)`` is False at
-        tokens that are padding."""
+        tokens that are padding, which stand at the end."""
+        return over_windows(self._classified, inputs, valid, self.tokenizer)
+
+    def _classified(self, inputs: Tensor, valid: Tensor | None) -> Tensor:
         logits: Tensor = self.classifier(self.dropout(self.bert(inputs.transpose(1, 2), valid)))
         return logits
 

@@ -24,7 +24,7 @@ from .hub import from_hub
 from .huggingface import tokenizer_of, tokens_at_most
 from .kmer_tokens import kmer_tokenizer, overlapping_vocabulary, stepping_vocabulary
 from .language_model import LanguageModel
-from .tokenizer import DNATokenizer, read_tokenizer
+from .tokenizer import DNATokenizer, TooLong, read_tokenizer
 
 Width = Annotated[int, Field(ge=1, le=10_000)]
 Layers = Annotated[int, Field(ge=1, le=100)]
@@ -45,7 +45,7 @@ def dnabert(
     heads: Heads | None = None,
     hidden: Hidden | None = None,
     longest: Longest | None = None,
-    truncate: bool = False,
+    too_long: TooLong = "refuse",
     pretrained: Path | None = None,
 ) -> nn.Module:
     """DNABERT (*Ji et al. 2021*): BERT that reads the k-mers at every position, which overlap.
@@ -57,12 +57,12 @@ def dnabert(
     sizes = _sizes(width=width, layers=layers, heads=heads, hidden=hidden)
     if pretrained is not None:
         given = {**sizes, "kmer": kmer}
-        how: dict[str, Any] = {"classes": classes, "longest": longest, "truncate": truncate}
+        how: dict[str, Any] = {"classes": classes, "longest": longest, "too_long": too_long}
         return _from_checkpoint(pretrained, "bert", given, **how)
     vocabulary = overlapping_vocabulary(kmer or 6)
 
     def tokenizer(most: int) -> DNATokenizer:
-        return kmer_tokenizer(vocabulary, longest=most, truncate=truncate)
+        return kmer_tokenizer(vocabulary, longest=most, too_long=too_long)
 
     config = {
         **{"model_type": "bert", "hidden_size": 768, "num_hidden_layers": 12},
@@ -81,7 +81,7 @@ def nucleotide_transformer(
     heads: Heads | None = None,
     hidden: Hidden | None = None,
     longest: Longest | None = None,
-    truncate: bool = False,
+    too_long: TooLong = "refuse",
     pretrained: Path | None = None,
 ) -> nn.Module:
     """The Nucleotide Transformer (*Dalla-Torre et al. 2025*): ESM that reads k-mers one after the
@@ -96,12 +96,12 @@ def nucleotide_transformer(
     sizes = _sizes(width=width, layers=layers, heads=heads, hidden=hidden)
     if pretrained is not None:
         given = {**sizes, "kmer": kmer, "rotary": rotary}
-        how: dict[str, Any] = {"classes": classes, "longest": longest, "truncate": truncate}
+        how: dict[str, Any] = {"classes": classes, "longest": longest, "too_long": too_long}
         return _from_checkpoint(pretrained, "esm", given, **how)
     vocabulary = stepping_vocabulary(kmer or 6)
 
     def tokenizer(most: int) -> DNATokenizer:
-        return kmer_tokenizer(vocabulary, longest=most, truncate=truncate)
+        return kmer_tokenizer(vocabulary, longest=most, too_long=too_long)
 
     second = rotary is not False
     config = {
@@ -125,7 +125,7 @@ def mistral_dna(
     hidden: Hidden | None = None,
     experts: Annotated[int, Field(ge=2, le=1000)] | None = None,
     longest: Longest | None = None,
-    truncate: bool = False,
+    too_long: TooLong = "refuse",
     pretrained: Path | None = None,
 ) -> nn.Module:
     """Mistral-DNA (*Mourad 2024*): Mixtral, a causal mixture of experts, that reads byte-pair
@@ -139,14 +139,14 @@ def mistral_dna(
     sizes = _sizes(width=width, layers=layers, heads=heads, hidden=hidden, experts=experts)
     if pretrained is not None:
         given = {**sizes, "tokenizer": tokenizer}
-        how: dict[str, Any] = {"classes": classes, "longest": longest, "truncate": truncate}
+        how: dict[str, Any] = {"classes": classes, "longest": longest, "too_long": too_long}
         return _from_checkpoint(pretrained, "mixtral", given, **how)
     if tokenizer is None:
         raise UsageError("tokenizer: expected a tokenizer.json, such as that of the public models")
     file = tokenizer
 
     def made(most: int) -> DNATokenizer:
-        return read_tokenizer(file, longest=most, truncate=truncate)
+        return read_tokenizer(file, longest=most, too_long=too_long)
 
     config = {
         **{"model_type": "mixtral", "hidden_size": 256, "num_hidden_layers": 8},
@@ -210,7 +210,7 @@ def _from_checkpoint(
     *,
     classes: int,
     longest: int | None,
-    truncate: bool,
+    too_long: TooLong,
 ) -> nn.Module:
     """A network that begins from the checkpoint in a folder; UsageError where sizes are given
     besides, or where it is of another family."""
@@ -231,4 +231,4 @@ def _from_checkpoint(
     kind = gated_esm() if is_gated(state, config) else network_class(config)
     network = loaded_network(kind, config, state, folder.name)
     most = tokens_at_most(network, longest)
-    return LanguageModel(network, tokenizer_of(folder, longest=most, truncate=truncate))
+    return LanguageModel(network, tokenizer_of(folder, longest=most, too_long=too_long))

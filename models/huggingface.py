@@ -15,7 +15,7 @@ from .checkpoint_folders import configured, loaded_network, network_class, read_
 from .hub import from_hub
 from .kmer_tokens import VOCABULARY_FILE, read_vocabulary
 from .language_model import LanguageModel
-from .tokenizer import TOKENIZER_FILE, DNATokenizer, read_tokenizer
+from .tokenizer import TOKENIZER_FILE, DNATokenizer, TooLong, read_tokenizer
 
 _ENDLESS = 1_000_000
 """Tokens, where a configuration names no limit."""
@@ -26,7 +26,7 @@ def huggingface(
     classes: int,
     path: Path,
     longest: Annotated[int, Field(ge=3, le=_ENDLESS)] | None = None,
-    truncate: bool = False,
+    too_long: TooLong = "refuse",
 ) -> nn.Module:
     """The network of a folder with ``config.json``, weights and a tokenizer, as ``save_pretrained``
     writes it, or of the Hugging Face Hub, named ``hub:owner/name``.
@@ -34,13 +34,13 @@ def huggingface(
     Weights are ``model.safetensors`` or ``pytorch_model.bin``, whole or in parts; tokens those of
     ``tokenizer.json``, or of a ``vocab.txt`` of all k-mers. A head for classes that is
     not there begins at random. At most ``longest`` tokens are read, and no more than the network
-    takes; ``truncate`` leaves out what is beyond. No code that comes with a checkpoint is run.
+    takes; of more, ``too_long`` says what is done. No code that comes with a checkpoint is run.
     """
     written = read_config(path)
     config = configured(written, classes=classes if classes > 1 else _own_classes(written))
     network = loaded_network(network_class(config), config, read_weights(path), path.name)
     most = tokens_at_most(network, longest)
-    return LanguageModel(network, tokenizer_of(path, longest=most, truncate=truncate))
+    return LanguageModel(network, tokenizer_of(path, longest=most, too_long=too_long))
 
 
 def _own_classes(written: dict[str, Any]) -> int:
@@ -53,13 +53,13 @@ huggingface.fetched = {"path": from_hub}  # type: ignore[attr-defined]  # functi
 huggingface.begins_from = "path"  # type: ignore[attr-defined]
 
 
-def tokenizer_of(folder: Path, *, longest: int, truncate: bool) -> DNATokenizer:
+def tokenizer_of(folder: Path, *, longest: int, too_long: TooLong) -> DNATokenizer:
     """The tokenizer of a folder; UsageError where it holds none that can be read without running
     code."""
     if (folder / TOKENIZER_FILE).is_file():
-        return read_tokenizer(folder, longest=longest, truncate=truncate)
+        return read_tokenizer(folder, longest=longest, too_long=too_long)
     if (folder / VOCABULARY_FILE).is_file():
-        return read_vocabulary(folder, longest=longest, truncate=truncate)
+        return read_vocabulary(folder, longest=longest, too_long=too_long)
     raise UsageError(
         f"{folder.name}: has no tokenizer; expected {TOKENIZER_FILE}, or {VOCABULARY_FILE} with "
         "all k-mers of one k"

@@ -20,7 +20,7 @@ from xaibench.shapes import Codes
 from xaibench.values import N
 
 from .token_memory import Tokens
-from .tokenizer import DNATokenizer
+from .tokenizer import DNATokenizer, TooLong
 
 VOCABULARY_FILE = "vocab.txt"
 
@@ -45,7 +45,7 @@ def stepping_vocabulary(k: int) -> list[str]:
     return [*_ESM, *all_kmers(k), *"ATCGN", "<eos>", "<bos>"]
 
 
-def read_vocabulary(folder: Path, *, longest: int, truncate: bool) -> DNATokenizer:
+def read_vocabulary(folder: Path, *, longest: int, too_long: TooLong = "refuse") -> DNATokenizer:
     """The tokenizer of a ``vocab.txt``, one token per line, in a folder; UsageError where it is no
     vocabulary of all k-mers of one k."""
     try:
@@ -56,7 +56,7 @@ def read_vocabulary(folder: Path, *, longest: int, truncate: bool) -> DNATokeniz
     while vocabulary and not vocabulary[-1]:
         vocabulary.pop()
     ends = _has_an_end(folder)
-    return kmer_tokenizer(vocabulary, longest=longest, truncate=truncate, ends=ends)
+    return kmer_tokenizer(vocabulary, longest=longest, too_long=too_long, ends=ends)
 
 
 def _has_an_end(folder: Path) -> bool:
@@ -72,7 +72,7 @@ def _has_an_end(folder: Path) -> bool:
 
 
 def kmer_tokenizer(
-    vocabulary: Sequence[str], *, longest: int, truncate: bool, ends: bool = False
+    vocabulary: Sequence[str], *, longest: int, too_long: TooLong = "refuse", ends: bool = False
 ) -> DNATokenizer:
     """The tokenizer of a vocabulary, from its special tokens and its k-mers of one k.
 
@@ -100,7 +100,7 @@ def kmer_tokenizer(
     kmers = _Kmers(
         k, _table(ids, k), np.array([ids.get(each, ids[names.unknown]) for each in LETTERS])
     )
-    room = longest - 1 - ends if truncate else None
+    room = longest - 1 - ends if too_long == "truncate" else None
     split = partial(_split, kmers, single, around, room=room)
     largest = max(kmers.table.max(), kmers.letters.max(), around.padding, around.last or 0)
     special = {token: place for token, place in ids.items() if token[:1] in ("[", "<")}
@@ -112,7 +112,7 @@ def kmer_tokenizer(
         1,
         int(ends),
         longest,
-        truncate,
+        too_long,
     )
 
 

@@ -18,6 +18,7 @@ from .checkpoint_folders import loaded_network
 from .esm import with_one_activation
 from .masking import NONE
 from .tokenizer import DNATokenizer, tokenised
+from .windows import over_windows, require_one_window
 
 _PROBE = np.array([[0, 1, 2, 3, 3, 2, 0, 1, 1, 3, 0, 2, 2, 1, 3, 0]], np.uint8)
 
@@ -108,6 +109,7 @@ class LanguageModel(nn.Module):
 
         NotApplicable where the network has none, or not of every token in every layer.
         """
+        require_one_window(inputs, self.tokenizer)
         outputs = self._passed(self.network.base_model, inputs, None, output_attentions=True)
         weights, shape = getattr(outputs, "attentions", None), (inputs.shape[2],) * 2
         if not weights or any(each is None or each.shape[2:] != shape for each in weights):
@@ -123,6 +125,7 @@ class LanguageModel(nn.Module):
     def values(self, inputs: Tensor) -> Tensor:
         """What each token gives to each head, ``(N, layer, head, S, width / head)``; NotApplicable
         where what makes them has a name that is not known."""
+        require_one_window(inputs, self.tokenizer)
         config, given = self.network.config, []
         with ExitStack() as hooks:
             for module in self._of_layers(_VALUES, "make its values"):
@@ -155,6 +158,9 @@ class LanguageModel(nn.Module):
     def forward(self, inputs: Tensor, valid: Tensor | None = None) -> Tensor:
         """Embeddings ``(N, width, S)`` -> logits ``(N, class)``; ``valid`` ``(N, S)`` is False at
         tokens that are padding, which stand at the end."""
+        return over_windows(self._classified, inputs, valid, self.tokenizer)
+
+    def _classified(self, inputs: Tensor, valid: Tensor | None) -> Tensor:
         logits: Tensor = self._passed(self.network, inputs, valid).logits
         return logits
 

@@ -130,7 +130,7 @@ def pretrain(
     del options["sequences"], options["folder"]
     if width % heads:
         raise UsageError(f"heads: expected a divisor of the width {width}, got {heads}")
-    tokens = read_tokenizer(tokenizer, longest=longest, truncate=False)
+    tokens = read_tokenizer(tokenizer, longest=longest)
     setting = _Setting(seed, batch_size, mask_rate, precision == "bfloat16", vocabulary_of(tokens))
     data = [unlabelled_codes(path) for path in sequences]
     request = {
@@ -228,7 +228,7 @@ def _parts(
     try:
         ids, sites = tokenised(tokens, codes)
     except ModelError as error:
-        reason = message_of(error).replace("say longest or truncate: true", "raise --longest")
+        reason = message_of(error).partition("or say")[0] + "or raise --longest"
         raise UsageError(reason) from None
     corpus, ordinary = Corpus(ids, sites.valid), is_ordinary(ids, setting.vocabulary)
     known = np.flatnonzero(ordinary.any(axis=1))

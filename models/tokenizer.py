@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from time import thread_time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 TOKENIZER_FILE = "tokenizer.json"
+
+TooLong = Literal["refuse", "truncate", "window"]
+"""What is done with a sequence of more tokens than the network takes: it is refused; the last are
+left out; or windows of it are read, and the logits are the mean over them (``windows``)."""
 
 _PADS = ("[PAD]", "<pad>")
 
@@ -45,9 +49,9 @@ class DNATokenizer:
     """``split`` makes tokens of sequences ``(N, L)``; ``size`` is one more than the largest
     identifier that it gives, ``padding`` the one that fills up a batch, and ``special`` those of
     special tokens by their names. ``before`` and ``after`` are how many of these stand around the
-    tokens of nucleotides. A sequence has at most ``longest`` tokens, special ones among them. Of a
-    longer one the last are left out where it ``truncates``; else it is refused. ``library`` is the
-    tokenizer of the library tokenizers, None where it is no such."""
+    tokens of nucleotides. A sequence has at most ``longest`` tokens, special ones among them;
+    ``too_long`` says what is done with a longer one. ``library`` is the tokenizer of the library
+    tokenizers, None where it is no such."""
 
     split: Callable[[Codes], Tokens]
     size: int
@@ -56,7 +60,7 @@ class DNATokenizer:
     before: int
     after: int
     longest: int
-    truncates: bool
+    too_long: TooLong
     library: Any = None
 
     def identifier(self, token: str) -> int:
@@ -68,7 +72,7 @@ class DNATokenizer:
         raise NotApplicable(f"the tokenizer of the model has no token {token}")
 
 
-def read_tokenizer(path: Path, *, longest: int, truncate: bool) -> DNATokenizer:
+def read_tokenizer(path: Path, *, longest: int, too_long: TooLong = "refuse") -> DNATokenizer:
     """The tokenizer of a file ``tokenizer.json``, or of a folder that holds one; its ``padding`` is
     ``[PAD]``, or the first token where there is no such.
 
@@ -96,6 +100,8 @@ def read_tokenizer(path: Path, *, longest: int, truncate: bool) -> DNATokenizer:
     _require_quick(tokenizer, file.name)
     around = _special_tokens_around(tokenizer, file.name)
     before, after = map(len, around)
+    if longest <= before + after:
+        raise UsageError(f"longest: expected more than {before + after} tokens, got {longest}")
     vocabulary, added = tokenizer.get_vocab(), tokenizer.get_added_tokens_decoder().values()
     special = {each.content: vocabulary[each.content] for each in added if each.special}
     padding = next((vocabulary[each] for each in _PADS if each in vocabulary), 0)
@@ -106,7 +112,7 @@ def read_tokenizer(path: Path, *, longest: int, truncate: bool) -> DNATokenizer:
             f"tokenizer: {file.name} has {len(vocabulary):,} tokens and an identifier of "
             f"{size - 1:,}; expected identifiers without gaps"
         )
-    room = longest - before - after if truncate else None
+    room = longest - before - after if too_long == "truncate" else None
     split = partial(
         _split_by_library, _bare(tokenizer, room), around, _widths(tokenizer, size), padding
     )
@@ -118,7 +124,7 @@ def read_tokenizer(path: Path, *, longest: int, truncate: bool) -> DNATokenizer:
         before,
         after,
         longest,
-        truncate,
+        too_long,
         library=tokenizer,
     )
 
@@ -199,13 +205,13 @@ def tokenised(tokenizer: DNATokenizer, codes: Codes) -> tuple[NDArray[np.int64],
     """Sequences ``(N, L)`` -> the identifiers of their tokens ``(N, S)`` and what these cover.
 
     N at the end is padding and has no token; elsewhere it has what the tokenizer makes of it
-    (``[UNK]``). ModelError where a sequence has too many tokens and is not to be truncated.
+    (``[UNK]``). ModelError where a sequence has too many tokens and is refused.
     """
     ids, spans, counts = tokenizer.split(codes)
-    if counts.max(initial=0) > tokenizer.longest:
+    if counts.max(initial=0) > tokenizer.longest and tokenizer.too_long != "window":
         raise ModelError(
             f"expected at most {tokenizer.longest} tokens per sequence, got {counts.max()}: "
-            "shorten the sequences, or say longest or truncate: true"
+            "shorten the sequences, or say longest, too_long: truncate or too_long: window"
         )
     return ids, TokenSites(spans, np.arange(ids.shape[1]) < counts[:, None])
 

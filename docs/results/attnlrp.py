@@ -2,7 +2,7 @@
 
 python docs/results/attnlrp.py CTCF_PU1 TATA
 
-What stands between `<!-- NAME -->` and `<!-- end -->` in the page is written anew.
+Without folders it makes the learning curves alone, from attnlrp_training.csv. What stands between `<!-- NAME -->` and `<!-- end -->` in the page is written anew.
 """
 
 import json
@@ -55,11 +55,25 @@ PAIRS = {
 }
 """Methods on the CNN and on the language model whose similarity is shown."""
 
+LEARNING = {
+    "cnn": ("#009E73", "CNN"),
+    "dnabert2": ("#0072B2", "DNABERT-2 from masked tokens"),
+    "from_random": ("#D55E00", "DNABERT-2 from random weights"),
+}
+"""Models whose learning is shown."""
+
 FIGURE = "![Deletion on the language model, and how alike the maps of both models are](attnlrp.png)"
 
 
 def main(*folders: Path) -> None:
-    runs = dict(zip(DATA, folders, strict=True))
+    if folders:
+        of_runs(dict(zip(DATA, folders, strict=True)))
+    training = pd.read_csv(HERE / "attnlrp_training.csv")
+    PAGE.write_text(replaced(PAGE.read_text(), "learning", learning(training)))
+    learning_figure(training).savefig(HERE / "attnlrp_learning.png", dpi=110)
+
+
+def of_runs(runs: dict[str, Path]) -> None:
     for name, keep in KEPT.items():
         parts = [keep(table(run, name)).assign(data=data) for data, run in runs.items()]
         frame = pd.concat(parts, ignore_index=True)
@@ -152,6 +166,35 @@ def models(runs: dict[str, Path]) -> Iterator[str]:
     return rows(*lines)
 
 
+def accuracies(training: pd.DataFrame, data: str, model: str) -> pd.DataFrame:
+    """By epoch: mean, lowest and highest accuracy on validation over seeds."""
+    own = training[(training["data"] == data) & (training["model"] == model)]
+    return own.groupby("epoch")["validation_accuracy"].agg(["mean", "min", "max"])
+
+
+def learning(training: pd.DataFrame) -> Iterator[str]:
+    """The table of what each model reaches epoch by epoch, and its figure."""
+    epochs = sorted(training["epoch"].unique())
+    lines = [("data", "model", *(f"epoch {epoch}" for epoch in epochs))]
+    for data, (model, (_, name)) in product(DATA, LEARNING.items()):
+        known = accuracies(training, data, model)
+        cells = (spread(known, epoch) if epoch in known.index else ABSENT for epoch in epochs)
+        lines.append((data, name, *cells))
+    yield from rows(*lines)
+    yield from ("", "![Accuracy on validation by epoch, and the floor](attnlrp_learning.png)")
+
+
+def spread(known: pd.DataFrame, epoch: int) -> str:
+    mean, low, high = known.loc[epoch]
+    return f"{mean:.3f} ({low:.3f} to {high:.3f})"
+
+
+def floors() -> dict[str, float]:
+    """Accuracy on test of what knows the composition alone, as the page has it."""
+    cells = [line.split("|") for line in PAGE.read_text().splitlines() if "-mers |" in line]
+    return {each[1].strip(): float(each[4].split()[0]) for each in cells}
+
+
 def claims(runs: dict[str, Path]) -> Iterator[str]:
     """By claim and quantity, which are the same where both runs have them."""
     cells: dict[tuple[str, str], dict[str, str]] = {}
@@ -231,7 +274,24 @@ def cost(runs: dict[str, Path]) -> Iterator[str]:
     return rows(*lines)
 
 
-# The figure
+# The figures
+
+
+def learning_figure(training: pd.DataFrame) -> plt.Figure:
+    """Means over seeds, from the lowest to the highest, and the floor as a line."""
+    drawn, axes = plt.subplots(1, len(DATA), figsize=(9, 3.2), layout="constrained")
+    for axis, data in zip(axes, DATA, strict=True):
+        for place, (model, (colour, name)) in enumerate(LEARNING.items()):
+            known = accuracies(training, data, model)
+            reach = [known["mean"] - known["min"], known["max"] - known["mean"]]
+            at = known.index + 0.08 * (place - 1)
+            axis.errorbar(at, known["mean"], reach, fmt="o-", ms=3, lw=1, color=colour, label=name)
+        axis.axhline(floors()[data], color="0.4", ls=":", label="5-mers alone, on test")
+        axis.set(title=data, xlabel="epoch", xticks=known.index, xlim=(0.5, known.index[-1] + 0.5))
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("accuracy on validation")
+    axes[1].legend(frameon=False, fontsize=7)
+    return drawn
 
 
 def figure(runs: dict[str, Path]) -> plt.Figure:

@@ -45,7 +45,7 @@ def in_double(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
     file = write_tokenizer(tmp_path_factory.mktemp("tokenizer") / "tokenizer.json")
-    return read_tokenizer(file, longest=40, truncate=False)
+    return read_tokenizer(file, longest=40)
 
 
 def network(name: str, **changed: Any) -> Any:

@@ -250,9 +250,9 @@ def test_every_layer_can_be_initialised_again_and_a_copy_reads_the_same_tokens(m
 
 def test_a_sequence_of_too_many_tokens_is_refused_or_truncated(tokenizer):
     short = DNABert2(classes=2, tokenizer=tokenizer, **SIZES, longest=5)
-    with pytest.raises(ModelError, match=r"at most 5 tokens per sequence, got 9: .*truncate: true"):
+    with pytest.raises(ModelError, match=r"at most 5 tokens per sequence, got 9: .*too_long: truncate or too_long: window"):
         logits(short, CODES)
-    cut = DNABert2(classes=2, tokenizer=tokenizer, **SIZES, longest=5, truncate=True)
+    cut = DNABert2(classes=2, tokenizer=tokenizer, **SIZES, longest=5, too_long="truncate")
     sites = token_sites(cut, CODES)
     assert sites.counts.tolist() == [5, 5, 5, 5, 3, 2]
     assert sites.spans[0].tolist() == [[0, 0], [0, 4], [4, 7], [7, 9], [0, 0]]
@@ -294,7 +294,7 @@ def test_without_special_tokens_there_is_nothing_to_read_the_class_from(tmp_path
 )
 def test_a_file_that_is_no_tokenizer_of_dna_is_one_line(name, message, tmp_path):
     with pytest.raises(UsageError, match=message) as raised:
-        read_tokenizer(wrong_files(tmp_path)[name], longest=512, truncate=False)
+        read_tokenizer(wrong_files(tmp_path)[name], longest=512)
     assert "\n" not in str(raised.value)
 
 

@@ -243,6 +243,6 @@ def test_sizes_that_do_not_go_together_are_one_line(tokenizer):
 def test_so_many_tokens_are_taken_as_are_asked_for(tokenizer):
     for name in FAMILIES:
         assert small(name, tokenizer, longest=9).tokenizer.longest == 9
-        cut = small(name, tokenizer, longest=4, truncate=True)
+        cut = small(name, tokenizer, longest=4, too_long="truncate")
         assert token_sites(cut, CODES).counts.tolist() == [4, 4, 4, 4]
         assert logits(cut.eval(), CODES).shape == (4, 2)

@@ -418,7 +418,7 @@ def test_a_sequence_of_too_many_tokens_is_refused_or_truncated(folders):
     short = huggingface(classes=2, path=folder, longest=5)
     with pytest.raises(ModelError, match=r"at most 5 tokens per sequence, got 9"):
         logits(short, CODES)
-    cut = huggingface(classes=2, path=folder, longest=5, truncate=True)
+    cut = huggingface(classes=2, path=folder, longest=5, too_long="truncate")
     assert token_sites(cut, CODES).counts.tolist() == [5, 5, 5, 5, 3]
     with pytest.raises(UsageError, match="longest: expected at most 56, as the network takes, got"):
         huggingface(classes=2, path=folder, longest=57)

@@ -38,7 +38,7 @@ def slowly(text: str, words: list[str], k: int, *, single: bool) -> list[tuple[s
 @pytest.mark.parametrize("single", [False, True])
 def test_words_are_those_of_a_plain_loop(k, single):
     words = (stepping_vocabulary if single else overlapping_vocabulary)(k)
-    tokenizer = kmer_tokenizer(words, longest=512, truncate=False)
+    tokenizer = kmer_tokenizer(words, longest=512)
     ids, sites = tokenised(tokenizer, CODES)
     for row, text in enumerate(to_letters(CODES)):
         count = sites.counts[row]
@@ -65,12 +65,12 @@ def test_vocabularies_have_the_size_and_order_of_the_public_ones():
     assert len(public) == 4107
     assert public[:5] == ["<unk>", "<pad>", "<mask>", "<cls>", "AAAAAA"]
     # the last two are no tokens of DNA, and the network of 500 million has no embeddings of them
-    assert kmer_tokenizer(public, longest=512, truncate=False).size == 4105
+    assert kmer_tokenizer(public, longest=512).size == 4105
 
 
 def test_a_special_token_is_known_by_the_name_that_either_family_has_for_it():
     for vocabulary in (overlapping_vocabulary(3), stepping_vocabulary(3)):
-        tokenizer = kmer_tokenizer(vocabulary, longest=512, truncate=False)
+        tokenizer = kmer_tokenizer(vocabulary, longest=512)
         assert vocabulary[tokenizer.identifier("[MASK]")] in ("[MASK]", "<mask>")
         with pytest.raises(NotApplicable, match=r"has no token \[GAP\]"):
             tokenizer.identifier("[GAP]")
@@ -78,7 +78,7 @@ def test_a_special_token_is_known_by_the_name_that_either_family_has_for_it():
 
 def test_what_is_too_long_is_truncated():
     for words in (overlapping_vocabulary(3), stepping_vocabulary(3)):
-        tokenizer = kmer_tokenizer(words, longest=4, truncate=True)
+        tokenizer = kmer_tokenizer(words, longest=4, too_long="truncate")
         _, sites = tokenised(tokenizer, CODES)
         assert sites.counts.max() == 4
         assert sites.spans[0, 1].tolist() == [0, 3]
@@ -88,14 +88,14 @@ def test_what_is_too_long_is_truncated():
 def test_a_folder_says_whether_a_sequence_has_an_end(tmp_path):
     (tmp_path / "vocab.txt").write_text("\n".join(stepping_vocabulary(3)) + "\n")
     (tmp_path / "special_tokens_map.json").write_text(json.dumps({"eos_token": "<eos>"}))
-    tokenizer = read_vocabulary(tmp_path, longest=512, truncate=False)
+    tokenizer = read_vocabulary(tmp_path, longest=512)
     ids, sites = tokenised(tokenizer, CODES[:1])
     assert (ids[0, -1], sites.spans[0, -1].tolist()) == (
         stepping_vocabulary(3).index("<eos>"),
         [0, 0],
     )
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"eos_token": None}))
-    assert read_vocabulary(tmp_path, longest=512, truncate=False).after == 0
+    assert read_vocabulary(tmp_path, longest=512).after == 0
 
 
 @pytest.mark.parametrize(
@@ -113,18 +113,18 @@ def test_a_folder_says_whether_a_sequence_has_an_end(tmp_path):
 def test_what_is_no_vocabulary_of_words_is_one_line(words, message, tmp_path):
     (tmp_path / "vocab.txt").write_text("\n".join(words))
     with pytest.raises(UsageError, match=f"^vocab.txt: .*{message}") as raised:
-        read_vocabulary(tmp_path, longest=512, truncate=False)
+        read_vocabulary(tmp_path, longest=512)
     assert "\n" not in str(raised.value)
 
 
 def test_a_file_that_is_no_text_is_one_line(tmp_path):
     (tmp_path / "vocab.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match=r"vocab.txt: cannot be read \(.*utf-8"):
-        read_vocabulary(tmp_path, longest=512, truncate=False)
+        read_vocabulary(tmp_path, longest=512)
 
 
 def test_a_sequence_without_a_whole_word_has_special_tokens_alone():
     empty = np.zeros((2, 0), np.uint8)
     for words in (overlapping_vocabulary(3), stepping_vocabulary(3)):
-        tokenizer = kmer_tokenizer(words, longest=512, truncate=False)
+        tokenizer = kmer_tokenizer(words, longest=512)
         assert set(tokenised(tokenizer, empty)[1].counts) == {tokenizer.before + tokenizer.after}

@@ -170,7 +170,7 @@ def test_the_card_says_what_was_learnt_from(done):
 
 
 def test_no_sequence_of_train_equals_a_held_out_one_on_either_strand(tokenizer):
-    tokens = read_tokenizer(tokenizer, longest=50, truncate=False)
+    tokens = read_tokenizer(tokenizer, longest=50)
     letters = ["ACGTTTTGCAC", "GTGCAAAACGT", "ACGTTTTGCAC", "GGGGG", "CCCCC", "TTTTTTACG", "NNN"]
     setting = pretraining._Setting(0, 2, 0.15, False, vocabulary_of(tokens))
     for seed in range(6):
@@ -191,7 +191,7 @@ def letters_of(corpus, tokens):
 
 
 def test_of_the_tokens_to_predict_eighty_per_cent_are_masked_and_none_is_special(tokenizer):
-    vocabulary = vocabulary_of(read_tokenizer(tokenizer, longest=50, truncate=False))
+    vocabulary = vocabulary_of(read_tokenizer(tokenizer, longest=50))
     assert vocabulary.mask == SPECIAL.index("[MASK]")
     assert vocabulary.ordinary.tolist() == [*range(5, 16)]
     generator = np.random.default_rng(0)
@@ -212,7 +212,7 @@ def test_of_the_tokens_to_predict_eighty_per_cent_are_masked_and_none_is_special
 
 
 def test_a_short_sequence_has_one_token_to_predict(tokenizer):
-    vocabulary = vocabulary_of(read_tokenizer(tokenizer, longest=50, truncate=False))
+    vocabulary = vocabulary_of(read_tokenizer(tokenizer, longest=50))
     _, predicted = masked_tokens(
         np.array([[1, 7, 2], [1, 0, 2]]), vocabulary, 0.15, np.random.default_rng(0)
     )
@@ -230,7 +230,7 @@ def test_the_unigram_figures_are_those_of_counts_and_one():
 
 
 def test_logits_at_the_tokens_to_predict_are_those_of_all_and_padding_changes_none(tokenizer):
-    tokens = read_tokenizer(tokenizer, longest=50, truncate=False)
+    tokens = read_tokenizer(tokenizer, longest=50)
     ids, sites = tokenised(tokens, to_codes(["ACGTTTTGCAC", "GCTTT"]))
     torch.manual_seed(0)
     model = MaskedLanguageModel(16, *SIZES.values(), 0.0).eval()
@@ -251,7 +251,7 @@ def test_logits_at_the_tokens_to_predict_are_those_of_all_and_padding_changes_no
 
 
 def test_learning_begins_at_the_unigram_distribution(tokenizer):
-    vocabulary = vocabulary_of(read_tokenizer(tokenizer, longest=50, truncate=False))
+    vocabulary = vocabulary_of(read_tokenizer(tokenizer, longest=50))
     torch.manual_seed(0)
     model = MaskedLanguageModel(16, *SIZES.values(), 0.0).eval()
     known = unigram(np.array([5, 5, 5, 5, 9, 9, 15]), vocabulary)

@@ -50,11 +50,11 @@ def listed(tokenizer, codes):
     ]
 
 
-@pytest.mark.parametrize(("longest", "truncate"), [(512, False), (9, True)])
-def test_tokens_are_those_of_the_library(file, longest, truncate):
-    tokenizer = read_tokenizer(file, longest=longest, truncate=truncate)
+@pytest.mark.parametrize(("longest", "too_long"), [(512, "refuse"), (9, "truncate")])
+def test_tokens_are_those_of_the_library(file, longest, too_long):
+    tokenizer = read_tokenizer(file, longest=longest, too_long=too_long)
     codes = sequences(60)
-    if truncate:
+    if too_long == "truncate":
         tokenizer.library.enable_truncation(longest)
     assert listed(tokenizer, codes) == by_library(tokenizer, codes)
     # some of them again, others beside them, in another order
@@ -65,7 +65,7 @@ def test_tokens_are_those_of_the_library(file, longest, truncate):
 
 def test_what_is_forgotten_is_made_again(file, monkeypatch):
     monkeypatch.setattr(token_memory, "MOST_TOKENS", 300)
-    tokenizer, codes = read_tokenizer(file, longest=512, truncate=False), sequences(60)
+    tokenizer, codes = read_tokenizer(file, longest=512), sequences(60)
     for start, stop in itertools.pairwise((0, 12, 24, 60, 70)):
         part = np.concatenate([codes[:3], codes[start:stop]])
         assert listed(tokenizer, part) == by_library(tokenizer, part)

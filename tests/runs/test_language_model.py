@@ -52,7 +52,7 @@ SMALL = [
     + ", ".join(f"{name}: {size}" for name, size in SIZES.items())
     + "}",
     "attribution.deeplift={}",
-    *("models.dnabert2.longest=22", "models.dnabert2.truncate=true"),
+    *("models.dnabert2.longest=22", "models.dnabert2.too_long=truncate"),
 ]
 
 

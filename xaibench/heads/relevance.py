@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from xaibench.errors import NotApplicable
 from xaibench.nn.heads import head_values, heads_apart, output_projections
 from xaibench.nn.inference import device_of, explained_rows
 from xaibench.nn.restore import explainable
@@ -72,6 +73,8 @@ def head_outputs(model: Any, inputs: Tensor, *, heads: int) -> HeadOutputs:
         with torch.no_grad():
             target = view(inputs).argmax(1)
         layers = entering(method, view, inputs, target, output_projections(model))
+    if any(len(values) != len(inputs) for values, _ in layers):
+        raise NotApplicable("the model passes a sequence in parts, as in windows, to its heads")
     values, gradients = (
         torch.stack([heads_apart(each, heads).transpose(1, 2) for each in several], dim=1)
         for several in zip(*layers, strict=True)
