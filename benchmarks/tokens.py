@@ -4,7 +4,7 @@
     python benchmarks/tokens.py TOKENIZER.json [--sequences 100000] [--passed 64] [--length 200]
 
 CPU seconds on one thread, random sequences, random weights of the public size (117 million
-parameters) unless sizes are given: tokenising; the share of tokenising in the passes of a curve,
+parameters) unless sizes are given: tokenising; the share of tokenising in a deletion curve,
 which edits the sequences and tokenises them again; and passes of one number of tokens each beside
 one padded pass.
 """
@@ -18,10 +18,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from xaibench.dna.replacement import replacement_counts, with_replaced
 from xaibench.models.dnabert2 import DNABert2
 from xaibench.nn.devices import CPU, moved
-from xaibench.nn.inference import logits
+from xaibench.nn.inference import batch_rows, logits
+from xaibench.nn.outputs import curve
 from xaibench.nn.sites import buckets, padded_sites, token_sites
+
+FRACTIONS = (0, 0.01, 0.02, 0.05, *(k / 10 for k in range(1, 10)), 0.95, 0.98, 0.99, 1)
+"""Those of a plan by default."""
 
 
 def main() -> None:
@@ -42,24 +47,41 @@ def main() -> None:
     seconds = _seconds(lambda: [token_sites(model, part) for part in np.array_split(codes, 25)])
     print(f"tokenising {given.sequences} sequences of {given.length} nt: {seconds:.1f} CPU-s")
 
-    # sequences that nobody has tokenised before, as edited ones are
-    fresh = iter(np.random.default_rng(1).integers(4, size=(5, given.passed, given.length)))
-    few = next(fresh).astype(np.uint8)
+    few = codes[: given.passed]
     logits(model, few[:8])
-    passes = min(_seconds(partial(logits, model, next(fresh).astype(np.uint8))) for _ in range(2))
-    tokens = min(
-        _seconds(partial(_tokenised, model, next(fresh).astype(np.uint8))) for _ in range(2)
-    )
-    print(f"tokenising is {100 * tokens / passes:.2f} % of the passes of {len(few)} sequences")
+    whole = min(_seconds(partial(_curve, model, few, _Edits(few, seed))) for seed in (1, 2))
+    tokens = min(_seconds(partial(_tokenised, model, few, _Edits(few, seed))) for seed in (3, 4))
+    share = 100 * tokens / (whole - tokens)
+    print(f"a deletion curve of {len(few)} sequences: {whole:.2f} CPU-s")
+    print(f"tokenising is {share:.1f} % of its passes ({100 * tokens / whole:.1f} % of all)")
     passes = min(_seconds(lambda: logits(model, few)) for _ in range(2))
     padded = min(_seconds(lambda: _padded(model, few)) for _ in range(2))
     print(f"passes of one number of tokens take {passes / padded:.2f} x a padded pass")
 
 
-def _tokenised(model: DNABert2, codes: np.ndarray) -> None:
-    """As passes do: once to count tokens, and once to embed them."""
-    buckets(model, codes)
-    model.encode(moved(codes, CPU))
+class _Edits:
+    """The donor, random order and steps of a deletion curve, which no other curve has."""
+
+    def __init__(self, codes: np.ndarray, seed: int) -> None:
+        draw = np.random.default_rng(seed)
+        self.donor = draw.integers(4, size=codes.shape).astype(np.uint8)
+        self.ranks = draw.permuted(np.tile(np.arange(codes.shape[1]), (len(codes), 1)), axis=1)
+        self.counts = replacement_counts(FRACTIONS, np.ones(codes.shape, bool))
+
+
+def _curve(model: DNABert2, codes: np.ndarray, edits: _Edits) -> None:
+    ends = np.zeros((len(codes), 2), np.float32)
+    curve(model, codes, edits.donor, edits.ranks, edits.counts, (ends, ends))
+
+
+def _tokenised(model: DNABert2, codes: np.ndarray, edits: _Edits) -> None:
+    """As its passes do, step by step."""
+    rows = batch_rows(codes.shape[1])
+    for start in range(0, len(codes), rows):
+        part = slice(start, start + rows)
+        for count in edits.counts[1:-1, part]:
+            edited = with_replaced(codes[part], edits.donor[part], edits.ranks[part], count)
+            buckets(model, edited)
 
 
 @torch.inference_mode()

@@ -176,7 +176,8 @@ def _begun_at_random(
             f"{tuple(own)} by the configuration{of_head}"
         )
     begins = {key for key in missing if key in head or ".pooler." in key}
-    if not head <= missing:
+    of_other_task = any(not key.startswith(base) for key in unexpected)
+    if not head <= missing and not of_other_task:  # which may share a part, as in ModernBERT
         begins -= head
     if any(key.startswith(base) for key in names):  # else what was saved is the network alone
         unexpected = {key for key in unexpected if key.startswith(base)}

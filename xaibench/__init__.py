@@ -1,7 +1,8 @@
 """Which explanation of a DNA network to trust: a benchmark of attribution methods.
 
-``run``, ``explain``, ``evaluate``, ``check_model`` and ``check_attribution`` are for Python code
-and notebooks; each is imported when it is used, so that ``import xaibench`` waits for nothing slow.
+``run``, ``explain``, ``evaluate``, ``pretrain``, ``check_model`` and ``check_attribution`` are for
+Python code and notebooks; each is imported when it is used, so that ``import xaibench`` waits for
+nothing slow.
 """
 
 from importlib import import_module
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from .api.evaluating import Evaluation, evaluate
     from .api.explaining import explain
     from .api.explanations import Explanations
+    from .api.pretraining import Pretraining, pretrain
     from .api.running import Run, run
     from .testing.contract import check_attribution
 
@@ -21,22 +23,26 @@ __version__ = "0.2.0"
 __all__ = [
     "Evaluation",
     "Explanations",
+    "Pretraining",
     "Run",
     "check_attribution",
     "check_model",
     "evaluate",
     "explain",
+    "pretrain",
     "run",
 ]
 
 _MODULES = {
     "Evaluation": "api.evaluating",
     "Explanations": "api.explanations",
+    "Pretraining": "api.pretraining",
     "Run": "api.running",
     "check_attribution": "testing.contract",
     "check_model": "api.checking",
     "evaluate": "api.evaluating",
     "explain": "api.explaining",
+    "pretrain": "api.pretraining",
     "run": "api.running",
 }
 """Where what is offered here is defined."""

@@ -1,4 +1,4 @@
-"""How the models were trained: what was measured by epoch, a thin line per seed, and the mean."""
+"""How the models were trained, and pre-trained: what was measured by epoch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import seaborn
+from matplotlib.figure import Figure
 
 from xaibench.results.reading import Results
 
@@ -31,6 +32,28 @@ HISTORY = (
 """What is drawn of a training: the axis, and the columns on it with what they were measured on."""
 
 LOOK = {"training": Style(GREY, "4 2"), "validation": Style(INK)}
+
+PRETRAINING = {
+    "train_loss": ("training", LOOK["training"]),
+    "held_out_loss": ("held out", LOOK["validation"]),
+    "unigram_loss": ("frequencies alone", Style(GREY, "1 2")),
+}
+
+
+def pretraining_figure(history: pd.DataFrame) -> Figure:
+    """The losses of a pre-training by epoch."""
+    y = Axis("nats per masked token", limits_of(history[list(PRETRAINING)]))
+    ends = (1.0, max(2.0, float(history["epoch"].max())))
+    last = history[list(PRETRAINING)].iloc[-1].sort_values(ascending=False)
+    names = {PRETRAINING[column][0]: PRETRAINING[column][1] for column in last.index}
+    with canvas(PANEL_WIDTH, 210) as figure:
+        axes = plain_axes(figure, Axis("epoch", ends, whole=True), y, right=room_for([*names]))
+        for column, (_, style) in PRETRAINING.items():
+            losses = history[column].to_numpy(float)
+            draw_line(axes, history["epoch"].to_numpy(float), losses, style, linewidth=1.8)
+        axes.set(xlabel="", ylabel="", xlim=ends, ylim=y.limits)
+        draw_names(figure, axes, names)
+    return figure
 
 
 def training_panels(results: Results) -> dict[str, list[Panel]]:

@@ -250,7 +250,10 @@ def test_every_layer_can_be_initialised_again_and_a_copy_reads_the_same_tokens(m
 
 def test_a_sequence_of_too_many_tokens_is_refused_or_truncated(tokenizer):
     short = DNABert2(classes=2, tokenizer=tokenizer, **SIZES, longest=5)
-    with pytest.raises(ModelError, match=r"at most 5 tokens per sequence, got 9: .*too_long: truncate or too_long: window"):
+    with pytest.raises(
+        ModelError,
+        match=r"at most 5 tokens per sequence, got 9: .*too_long: truncate or too_long: window",
+    ):
         logits(short, CODES)
     cut = DNABert2(classes=2, tokenizer=tokenizer, **SIZES, longest=5, too_long="truncate")
     sites = token_sites(cut, CODES)

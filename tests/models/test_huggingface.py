@@ -166,6 +166,24 @@ def test_a_head_for_classes_that_is_not_there_begins_at_random_and_that_is_said(
         load_into(model, read_weights(tmp_path), "masked")
 
 
+def test_a_head_may_share_a_part_with_the_one_for_masked_tokens(tmp_path, capsys):
+    import transformers
+
+    sizes = {"hidden_size": 12, "num_hidden_layers": 1, "num_attention_heads": 3}
+    tokens = {"vocab_size": 20, "pad_token_id": 3, "cls_token_id": 1, "sep_token_id": 2}
+    config = transformers.ModernBertConfig(
+        **sizes, **tokens, intermediate_size=10, bos_token_id=1, eos_token_id=2
+    )
+    network = transformers.ModernBertForMaskedLM(config)
+    network.save_pretrained(tmp_path)
+    write_tokenizer(tmp_path / "tokenizer.json")
+    model = huggingface(classes=2, path=tmp_path)
+    assert torch.equal(model.network.head.dense.weight, network.head.dense.weight)
+    assert "no 'classifier.bias', 'classifier.weight': these begin at random" in (
+        capsys.readouterr().err
+    )
+
+
 def test_weights_of_a_classifier_are_given_by_their_public_names(folders):
     folder, _ = folders["mixtral"]
     model = huggingface(classes=2, path=folder).eval()
