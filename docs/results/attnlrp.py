@@ -2,7 +2,8 @@
 
 python docs/results/attnlrp.py CTCF_PU1 TATA
 
-Without folders it makes the learning curves alone, from attnlrp_training.csv. What stands between `<!-- NAME -->` and `<!-- end -->` in the page is written anew.
+Without folders it makes the learning curves alone, from attnlrp_training.csv.
+What stands between `<!-- NAME -->` and `<!-- end -->` in the page is written anew.
 """
 
 import json
