@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from xaibench.heads.options import RELEVANCE
+
 from ..format.heads import by_trained, by_trained_model
 from ..format.numbers import listed, number
 from ..tables.claims import claims_tables, rules
@@ -63,6 +65,9 @@ def _of_loss(model: str, tests: pd.DataFrame) -> tuple[Sentence, ...]:
         return (("What their loss does was not asked (--ablate).",),)
     rows = pd.concat([own for name, own in by_trained_model(tests) if name == model] or [tests[:0]])
     rows = rows[(rows["by"] == "strength") & (rows["measure"] == "accuracy")]
+    rows = rows[rows["track"] != RELEVANCE]
+    if not len(rows):
+        return (("What their loss does is not known: no track has a correlation.",),)
     worse = int((rows["high"] < 0).sum())
     largest = number(float(np.nanmin(rows["difference"])), 3) if rows["difference"].any() else "0"
     return (

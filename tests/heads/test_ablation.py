@@ -8,12 +8,12 @@ from small_tokenizer import write_tokenizer
 
 from xaibench.errors import NotApplicable
 from xaibench.heads.ablation import (
-    RELEVANCE,
     ablation_tests,
     ablations,
     head_sets,
     relevance_against_association,
 )
+from xaibench.heads.options import RELEVANCE
 from xaibench.models.cnn import CNN
 from xaibench.models.dnabert2 import DNABert2
 from xaibench.models.transformer import Transformer

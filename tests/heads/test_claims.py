@@ -151,3 +151,11 @@ def test_associated_heads_matter_more_where_random_ones_are_lost_with_less(chose
     assert row["seeds"] == len(chosen)
     assert row["caveat"].startswith("mean over 2 tracks")
     assert claims.iloc[1]["mean"] == 0
+
+
+def test_a_model_outside_of_runs_is_judged_as_it_is_built():
+    changes = changed([0.6, 0.6, 0.8], "as built", "as built, shuffled around gc")
+    ablations = ablated([0.7, 0.72, 0.71], 0.89).assign(state="as built")
+    claims = claims_of(rows_of("0", [0.3], state="as built"), ablations, changes)
+    assert claims.loc[CONTEXT_MATTERS[0], "verdict"] == "holds"
+    assert claims.loc[MATTER_MORE[0], "verdict"].tolist()[0] == "holds"

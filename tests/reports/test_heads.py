@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from xaibench.heads.ablation import ablation_tests
 from xaibench.heads.analysis import HeadTables
 from xaibench.heads.changes import changes_between
 from xaibench.heads.claims import head_claims
+from xaibench.heads.options import RELEVANCE
 from xaibench.reports.figures.heads import MOST_CURVES, head_panels
 from xaibench.reports.heads import heads_page
 from xaibench.reports.web.heads import MOST_HEADS
@@ -122,6 +124,20 @@ def test_curves_begin_at_the_intact_model_and_end_with_the_largest_share():
     ends = sorted(round(float(line.get_ydata()[-1]), 3) for line in lines)
     assert ends == [0.6, 0.885, 0.9]
     assert {round(float(line.get_ydata()[0]), 3) for line in lines} == {0.9}
+
+
+def test_heads_by_relevance_are_none_that_follow_a_track():
+    about = {"model": "<b>mine", "state": "trained"}
+    by_track, by_relevance = (
+        ablation_tests(ablations().assign(track=track)).assign(**about)
+        for track in ("track0", RELEVANCE)
+    )
+    for tests, said in (
+        (pd.concat([by_track, by_relevance]), "of the same layers in 0 of 2 comparisons"),
+        (by_relevance, "What their loss does is not known: no track has a correlation."),
+    ):
+        tables = HeadTables(associations(1), ablations(), tests, NOTHING, NOTHING, NOTHING, ())
+        assert said in page_of(tables)
 
 
 def test_curves_that_the_page_has_no_room_for_are_named():

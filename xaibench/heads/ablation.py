@@ -17,16 +17,11 @@ from xaibench.statistics.corrections import benjamini_hochberg
 from xaibench.statistics.paired import of_t, paired_t
 
 from .attention import Examples
-from .options import RANDOM_SETS, Fill
+from .options import RANDOM_SETS, RELEVANCE, Fill
 
 ABLATION_MEASURES = ("accuracy", "auroc", "logit_difference")
 """Of the model without heads; the last is the mean of the logit of the label minus that of the
 others."""
-
-
-RELEVANCE = "AttnLRP"
-"""In the column ``track``: heads are chosen by their relevance, beside those that go with a
-track."""
 
 
 class HeadSet(NamedTuple):

@@ -31,12 +31,12 @@ from xaibench.shapes import Float
 from xaibench.storage.artefacts import OK
 from xaibench.values import CellCounts, Sequences, evenly_spaced_rows
 
-from .ablation import RELEVANCE, ablation_tests, ablations, relevance_against_association
+from .ablation import ablation_tests, ablations, relevance_against_association
 from .association import associations_of, correlations_of
 from .attention import Examples, head_scores, kind_of_tokens
 from .changes import changes_between, shuffled_around
 from .examples import head_examples
-from .options import STATES, TRAINED, HeadOptions
+from .options import RELEVANCE, STATES, TRAINED, HeadOptions
 from .relevance import relevance_of_heads
 from .tracks import TRUTH_TRACK, Track, require_different, track_named
 
@@ -45,7 +45,7 @@ from .tracks import TRUTH_TRACK, Track, require_different, track_named
 class HeadTables:
     """What the functions of these names make, with the columns ``model``, ``state`` and
     ``replicate`` (the seed, or the file of weights); ``changes`` are of what they have ``before``
-    and ``after``. ``failures`` are a line each."""
+    and ``after``. ``failures`` are a line per reason."""
 
     associations: pd.DataFrame
     ablations: pd.DataFrame
@@ -160,18 +160,18 @@ def head_tables(models: Iterable[HeadModel], known: Known, options: HeadOptions)
     tables: dict[str, list[pd.DataFrame]] = {
         name: [] for name in ("associations", "ablations", "changes", "examples")
     }
-    failures = []
+    failures: dict[str, list[str]] = {}
     earlier: dict[tuple[str, str], Measured] = {}
     for each in models:
         try:
             for name, table in _tables(each, known, options, earlier):
                 tables[name].append(table)
         except (Missing, ModelError, NotApplicable) as error:
-            failures.append(f"{each.described}: {message_of(error)}")
+            failures.setdefault(message_of(error), []).append(each.described)
         except UsageError:
             raise
         except Exception as error:  # a stranger's model may raise anything
-            failures.append(f"{each.described}: {described(error)}")
+            failures.setdefault(described(error), []).append(each.described)
     whole = {name: _joined(parts) for name, parts in tables.items()}
     ablated = whole["ablations"]
     tests, of_relevance = (
@@ -185,7 +185,7 @@ def head_tables(models: Iterable[HeadModel], known: Known, options: HeadOptions)
         of_relevance,
         whole["changes"],
         whole["examples"],
-        tuple(failures),
+        tuple(f"{'; '.join(models)}: {why}" for why, models in failures.items()),
     )
 
 

@@ -31,18 +31,18 @@ from xaibench.statistics.corrections import holm
 
 from .analysis import HeadTables
 from .association import FALSE_DISCOVERIES
-from .options import TRAINED
+from .options import AS_BUILT, RELEVANCE, TRAINED
 
 NOT_TESTED = "not tested"
 
 RANDOM_WEIGHTS, PRETRAINED = "random", "pretrained"
 """States of a model, beside ``TRAINED``."""
 
+WITH_ITS_WEIGHTS = (TRAINED, AS_BUILT)
+"""States in which a model is judged by itself."""
+
 NO_BIOLOGY = ("position", "centre")
 """Tracks that the paper leaves out, as we do: where a site is, not what."""
-
-OF_RELEVANCE = "AttnLRP"
-"""In the column ``track`` of ablations: heads that were chosen otherwise."""
 
 ASSOCIATED = ("heads of a pre-trained model follow biological features", "they do (no number)")
 SHIFTED = ("fine-tuning shifts what heads follow", "it does (no number)")
@@ -165,8 +165,9 @@ def _tokens_matter(rows: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _context_matters(changes: pd.DataFrame) -> Iterator[Finding]:
+    shuffled = tuple(f"{state}, shuffled around " for state in WITH_ITS_WEIGHTS)
     if len(changes):
-        changes = changes[changes["after"].str.startswith(f"{TRAINED}, shuffled around ")]
+        changes = changes[changes["after"].str.startswith(shuffled)]
     if not len(changes):
         needs = "needs features in their own and in shuffled context: xaibench heads RUN "
         yield not_tested(CONTEXT_MATTERS, f"{needs}--track TRACK --shuffle-around TRACK")
@@ -203,7 +204,7 @@ def _strongest(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_trained(table: pd.DataFrame) -> pd.DataFrame:
-    return table[table["state"] == TRAINED] if len(table) else table
+    return table[table["state"].isin(WITH_ITS_WEIGHTS)] if len(table) else table
 
 
 # Whether it matters
@@ -215,7 +216,7 @@ def _matter_more(ablations: pd.DataFrame) -> Iterator[Finding]:
     if not len(rows):
         yield not_tested(MATTER_MORE, "needs ablations.csv: xaibench heads RUN --ablate 5")
         return
-    rows = rows[rows["by"].eq("strength") & ~rows["track"].isin([*NO_BIOLOGY, OF_RELEVANCE])]
+    rows = rows[rows["by"].eq("strength") & ~rows["track"].isin([*NO_BIOLOGY, RELEVANCE])]
     for (model, share), own in rows.groupby(["model", "share"], sort=False):
         tracks = own["track"].nunique()
         for measure in ("accuracy", "logit_difference"):

@@ -16,9 +16,16 @@ Fill = Literal["zero", "mean"]
 
 RANDOM_SETS = 20
 
+RELEVANCE = "AttnLRP"
+"""In the column ``track`` of ablations: heads are chosen by their relevance, beside those that go
+with a track."""
+
 
 TRAINED = "trained"
 """The state of a model that a run has trained, or was given."""
+
+AS_BUILT = "as built"
+"""That of a model outside of runs whose weights are those that its options say."""
 
 STATES = ("random", "pretrained", TRAINED, "epoch:N")
 """Of a model: without pre-trained weights, with them, and after so many epochs; as a run has it."""

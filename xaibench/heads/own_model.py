@@ -29,14 +29,11 @@ from xaibench.values import CellCounts
 
 from .analysis import HeadModel, HeadTables, Known, head_tables, known_of_sequences
 from .gene_tracks import gene_tracks_named
-from .options import STATES, TRAINED, HeadOptions
+from .options import AS_BUILT, STATES, TRAINED, HeadOptions
 from .tracks import require_different
 
 OF_FOLDER, OF_CELLS = "huggingface", "scgpt"
 """Which models a folder is of: one of sequences, one of cells."""
-
-AS_BUILT = "as built"
-"""The state of a model whose weights are those that its options say."""
 
 
 @dataclass(frozen=True, slots=True)
