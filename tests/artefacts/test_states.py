@@ -1,5 +1,7 @@
 """A model before its training and in the course of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ from xaibench.artefacts.models import model_artefact
 from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.errors import NotApplicable
 from xaibench.models.dnabert2 import DNABert2
-from xaibench.plan.schema import read_plan
+from xaibench.plan.schema import Use, read_plan
 
 PLAN = """
 dataset: {name: planted, train: 80, test: 20, length: 40}
@@ -91,6 +93,13 @@ def test_what_a_model_never_was_is_not_applicable(work):
         states.with_pretrained_weights(work, CNN)
     with pytest.raises(NotApplicable, match="the training of cnn ends before epoch 4"):
         states.keep_epochs(work, CNN, [4])
+
+
+def test_a_program_was_never_without_its_weights(work):
+    plan = work.plan.model_copy(update={"models": {"program": Use(use="torchscript")}})
+    program = replace(work, job=replace(work.job, plan=plan))
+    with pytest.raises(NotApplicable, match="program comes whole out of its file"):
+        states.as_it_began(program, TrainedModel("program", 0))
 
 
 OF_FOLDERS = """

@@ -73,8 +73,7 @@ def test_cells_without_types_have_associations_and_no_ablation(call, place, tmp_
         *("-o", tmp_path),
     )
     assert code == 1
-    assert "failed: scgpt, random: --ablate: expected labels of two classes" in err
-    assert "failed: scgpt: --ablate: expected labels" in err
+    assert "failed: scgpt, random; scgpt: --ablate: expected labels of two classes" in err
     heads = pd.read_csv(tmp_path / "heads.csv")
     assert heads["state"].tolist() == ["random"] * 4 + ["as built"] * 4
     assert len(heads["mean"].unique()) == 8

@@ -33,7 +33,7 @@ def test_a_run_to_tables_pages_and_maps(call, tmp_path, monkeypatch):
     command = re.search(r"^xaibench (heads .*)$", PAGE, flags=re.MULTILINE)[1]
     code, out, err = call(*command.split())
     assert code == 1  # the CNN has no heads, and says so
-    assert "failed: cnn, seed 0: the model does not give its attention" in err
+    assert "failed: cnn, seed 0; cnn, seed 1: the model does not give its attention" in err
     folder = tmp_path / "runs" / "mine" / "heads"
     heads = pd.read_csv(folder / "heads.csv", dtype={"replicate": str})
     assert heads[["model", "replicate", "layer", "head", "track"]].to_numpy().tolist() == [
