@@ -15,6 +15,7 @@ from pydantic import Field
 from torch import Tensor
 
 from xaibench.errors import NotApplicable
+from xaibench.nn.view import ExplainedView
 from xaibench.protocols import method
 from xaibench.values import Attribution
 
@@ -23,6 +24,7 @@ from .quadrature import gradients_at, path_integral
 from .references import ConstantReference, constant_reference, hypothetical
 
 Steps = Annotated[int, Field(ge=1, le=100_000)]
+MostAdded = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 @method(completeness=1e-2)
@@ -32,6 +34,7 @@ def integrated_gradients(
     target: Tensor,
     *,
     steps: Steps = 50,
+    most_added: MostAdded = 1000,
     reference: ConstantReference = "uniform",
 ) -> Attribution:
     """The mean gradient between a reference and the input, times their difference
@@ -46,7 +49,8 @@ def integrated_gradients(
     of it, or the estimated error of a position is above 1.5 % of the largest score: over the
     pieces, the larger of their sum (the gradient bends) and root sum of squares (it jumps, as
     networks with ReLU have it). Where contributions or gradients nearly cancel, 1/50 of their
-    sizes counts in place of the change and the score. At most 1,000 points are added.
+    sizes counts in place of the change and the score. At most ``most_added`` points are added, two
+    passes each, whatever is missed then; the harness says of how many sequences that was the end.
 
     The ``uniform`` reference has 1/4 of every base, which makes this the corrected gradient; with
     ``zero`` nothing is corrected, since that would break completeness. What is unknown (N,
@@ -62,7 +66,8 @@ def integrated_gradients(
     inputs = inputs.detach()
     start = constant_reference(inputs, reference, model)
     paths = model, inputs, start.unsqueeze(1), target
-    multipliers, missed, change = path_integral(*paths, steps)
+    multipliers, missed, change, ended = path_integral(*paths, steps, most_added)
+    _note_ended(model, ended)
     return Attribution(
         contributions=multipliers[:, 0] * (inputs - start),
         hypothetical=None if of_tokens(model) else hypothetical(multipliers, start.unsqueeze(1)),
@@ -73,7 +78,13 @@ def integrated_gradients(
 
 @method(completeness=1e-2)
 def expected_integrated_gradients(
-    model: Any, inputs: Tensor, target: Tensor, *, references: Tensor, steps: Steps = 25
+    model: Any,
+    inputs: Tensor,
+    target: Tensor,
+    *,
+    references: Tensor,
+    steps: Steps = 25,
+    most_added: MostAdded = 1000,
 ) -> Attribution:
     """The mean of integrated gradients over the references, dinucleotide shuffles of the sequence
     (*Sundararajan et al. 2017*; *Sturmfels et al. 2020*).
@@ -85,7 +96,9 @@ def expected_integrated_gradients(
     our choice, for speed.
     """
     inputs = inputs.detach()
-    multipliers, missed, change = path_integral(model, inputs, references, target, steps)
+    paths = model, inputs, references, target
+    multipliers, missed, change, ended = path_integral(*paths, steps, most_added)
+    _note_ended(model, ended)
     of_bases = hypothetical(multipliers, references)
     return Attribution(
         contributions=of_bases * inputs,
@@ -93,6 +106,12 @@ def expected_integrated_gradients(
         completeness_error=missed.mean(1).abs(),
         output_change=change.square().mean(1).sqrt(),
     )
+
+
+def _note_ended(model: Any, ended: Tensor) -> None:
+    """For the harness: the sequences with a path ``(N, K)`` that had all its points."""
+    if isinstance(model, ExplainedView):
+        model.at_limit += int(ended.any(1).sum())
 
 
 @method()

@@ -50,56 +50,56 @@ be a call of the model each."""
 CANCELLED = 50
 """A change smaller than the sizes of the contributions over this is not chased any further."""
 
-MOST_ADDED = 1000
-"""So many points more than at first are taken on a path at most."""
-
 
 class PathIntegral(NamedTuple):
     """``multipliers`` ``(N, K, C, S)``, the mean gradients on the paths from ``K`` references of
-    each input; ``missed`` ``(N, K)``, what contributions sum to, less the change of the output; and
-    that ``change`` ``(N, K)``."""
+    each input; ``missed`` ``(N, K)``, what contributions sum to, less the change of the output;
+    that ``change`` ``(N, K)``; and ``ended`` ``(N, K)``, whether a path had all the points that may
+    be added and would have taken more."""
 
     multipliers: Tensor
     missed: Tensor
     change: Tensor
+    ended: Tensor
 
 
 def path_integral(
-    model: Any, inputs: Tensor, references: Tensor, target: Tensor, steps: int
+    model: Any, inputs: Tensor, references: Tensor, target: Tensor, steps: int, most_added: int
 ) -> PathIntegral:
     """Mean gradients on the straight paths from references ``(N, K, C, S)`` to inputs ``(N, C,
-    S)``, in ``steps // 12`` pieces at first."""
+    S)``, in ``steps // 12`` pieces at first; halving them adds at most so many points to a path."""
     # every piece is held until its path is done, so that not all paths are followed together
     together = max(1, batch_rows(inputs.shape[2], inputs.device) // references.shape[1])
     split = (torch.split(each, together) for each in (inputs, references, target))
     parts = [
-        _integral_of_few(model, ends, starts, targets, steps)
+        _integral_of_few(_paths(model, ends, starts, targets, steps, most_added))
         for ends, starts, targets in zip(*split, strict=True)
     ]
     return PathIntegral(*(torch.cat(each) for each in zip(*parts, strict=True)))
 
 
-def _integral_of_few(
-    model: Any, inputs: Tensor, references: Tensor, target: Tensor, steps: int
-) -> PathIntegral:
+def _integral_of_few(paths: _Paths) -> PathIntegral:
     """The same of as many sequences as are followed together."""
-    shape = references.shape
-    paths = _paths(model, inputs, references, target, first=max(1, steps // STEPS_PER_PIECE))
     pieces = _first_pieces(paths)
-    while (chosen := _to_halve(paths, pieces)).any():
+    wanted = _inexact(paths, pieces)
+    while (chosen := wanted & _with_points_left(paths, pieces, wanted)).any():
         pieces = _refine(paths, pieces, chosen)
+        wanted = _inexact(paths, pieces)
     multipliers = _sums_by(pieces.path, pieces.gradients, len(paths.starts))
     change = paths.outputs_at_end - paths.outputs_at_start
     missed = (multipliers * paths.differences).sum((1, 2)) - change
+    ended = pieces.path[wanted].bincount(minlength=len(change)) > 0
+    by_sequence = (-1, paths.per_sequence)
     return PathIntegral(
-        multipliers.reshape(shape), missed.reshape(shape[:2]), change.reshape(shape[:2])
+        multipliers.reshape(*by_sequence, *multipliers.shape[1:]),
+        *(each.reshape(by_sequence) for each in (missed, change, ended)),
     )
 
 
 class _Paths(NamedTuple):
     """The problem: ``P`` straight paths ``(P, C, S)`` from ``starts`` by ``differences``, what is
     explained at both ends ``(P,)``; ``per_sequence`` of them belong to one sequence, and each
-    begins as ``first`` pieces."""
+    begins as ``first`` pieces, with at most ``most_added`` points more."""
 
     model: Any
     starts: Tensor
@@ -109,6 +109,7 @@ class _Paths(NamedTuple):
     outputs_at_end: Tensor
     per_sequence: int
     first: int
+    most_added: int
 
     def points_at(self, path: Tensor, fraction: Tensor) -> Tensor:
         """``(M, C, S)``: where paths ``(M,)`` are after fractions ``(M,)`` of the way."""
@@ -131,14 +132,17 @@ class _Pieces(NamedTuple):
     errors: Tensor
 
 
-def _paths(model: Any, inputs: Tensor, references: Tensor, target: Tensor, *, first: int) -> _Paths:
+def _paths(
+    model: Any, inputs: Tensor, references: Tensor, target: Tensor, steps: int, most_added: int
+) -> _Paths:
     """``P = N x K`` paths, those of a sequence one after the other."""
     count = references.shape[1]
     starts, ends = references.flatten(0, 1), inputs.repeat_interleave(count, 0)
     targets = target.repeat_interleave(count)
     at_start = _outputs(model, starts, targets)
     at_end = _outputs(model, inputs, target).repeat_interleave(count)
-    return _Paths(model, starts, ends - starts, targets, at_start, at_end, count, first)
+    first = max(1, steps // STEPS_PER_PIECE)
+    return _Paths(model, starts, ends - starts, targets, at_start, at_end, count, first, most_added)
 
 
 def _first_pieces(paths: _Paths) -> _Pieces:
@@ -211,16 +215,22 @@ def _gauss_kronrod(
     )
 
 
-def _to_halve(paths: _Paths, pieces: _Pieces) -> Tensor:
-    """The pieces that are halved next ``(M,)``, for their sum or for a position; none of paths that
-    have had their points."""
+def _inexact(paths: _Paths, pieces: _Pieces) -> Tensor:
+    """The pieces ``(M,)`` that are to be halved, for their sum or for a position."""
     scores = (pieces.gradients * paths.differences[pieces.path]).sum(1)
-    chosen = _miss_the_sum(paths, pieces, scores) | _unsure_of_a_position(paths, pieces, scores)
+    unsure = _unsure_of_a_position(paths, pieces, scores)
+    # a gradient that leaves a part out sums to no change, however fine the pieces are
+    adds_up = getattr(paths.model, "adds_up", True)
+    return unsure | _miss_the_sum(paths, pieces, scores) if adds_up else unsure
+
+
+def _with_points_left(paths: _Paths, pieces: _Pieces, wanted: Tensor) -> Tensor:
+    """Whether the path of a piece ``(M,)`` may have as many points more as are ``wanted``."""
     count = len(paths.starts)
-    halved = pieces.path[chosen].bincount(minlength=count)
+    halved = pieces.path[wanted].bincount(minlength=count)
     added = pieces.path.bincount(minlength=count) + halved - paths.first
     # The points of a piece are of no use to its halves: each piece more has taken 2 x POINTS.
-    return chosen & (2 * POINTS * added <= MOST_ADDED)[pieces.path]
+    return (2 * POINTS * added <= paths.most_added)[pieces.path]
 
 
 def _miss_the_sum(paths: _Paths, pieces: _Pieces, scores: Tensor) -> Tensor:

@@ -209,6 +209,25 @@ def test_a_model_whose_gradients_are_wrong_is_not_chased() -> None:
     torch.testing.assert_close(answer.completeness_error, answer.output_change / 2)
 
 
+@pytest.mark.parametrize(("most_added", "points"), [(0, 7), (13, 7), (28, 7 + 14)])
+def test_no_more_points_are_added_than_may_be_and_the_end_is_noted(
+    most_added: int, points: int
+) -> None:
+    view = ExplainedView(Detached(nn.Identity()).double())
+    inputs = view.classifier.encode(torch.from_numpy(CODES))
+    integrated_gradients(view, inputs, torch.ones(3).long(), steps=12, most_added=most_added)
+    assert (view.backwards, view.at_limit) == (3 * points, 3)
+
+
+def test_what_can_sum_to_no_change_is_not_refined_for_its_sum() -> None:
+    classifier = Detached(nn.Identity()).double()
+    classifier.adds_up = False
+    view = ExplainedView(classifier)
+    inputs = view.classifier.encode(torch.from_numpy(CODES))
+    integrated_gradients(view, inputs, torch.ones(3).long(), steps=12)
+    assert (view.backwards, view.at_limit) == (3 * 7, 0)
+
+
 @pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
 def test_networks_in_half_precision_are_integrated_in_single(precision: torch.dtype) -> None:
     models = toy.MODELS["tanh, gelu, average pool"]().to(precision), toy.Toy(nn.Identity())

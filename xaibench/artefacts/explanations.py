@@ -1,6 +1,6 @@
 """What methods say of the explained sequences, and of what a change makes of them or the model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from inspect import isclass
 from typing import Any
@@ -24,6 +24,7 @@ from xaibench.nn.sites import has_tokens, token_sites
 from xaibench.plugins.harness_options import TRANSFER, of_harness
 from xaibench.plugins.registry import Plugin
 from xaibench.plugins.registry import load as plugin_of
+from xaibench.progress import announce
 from xaibench.randomness import stream
 from xaibench.shapes import Codes, Labels, Logits, Scores
 from xaibench.storage import arrays
@@ -44,7 +45,7 @@ from .artefact import (
     save_files,
 )
 from .fixed_scores import is_fixed, require_made_for, require_not_fixed, use_for
-from .given_weights import seed_of_streams
+from .given_weights import described_model, seed_of_streams
 from .job import Work, plugin_and_options, remembered
 from .models import model_artefact, model_spec
 from .subsets import subset
@@ -185,6 +186,7 @@ def _unchanged(explaining: Explaining) -> Arrays:
     every = np.arange(len(sequences))
     scores = _no_scores(explaining)
     made = list(_filled(explaining, scores, every, targets))
+    say_at_limit(explaining, made)
     few = every[:GUARDED][::-1]
     again = _in_other_batches(explaining, few, targets[few])
     guards = guarded(scores, again, few, sequences.codes, name=explaining.method)
@@ -346,6 +348,17 @@ def _other_settings(
     elif not halved:
         raise NotApplicable("the method has no steps, samples, window or references to change")
     return {**options, **halved}, references
+
+
+def say_at_limit(explaining: Explaining, made: Iterable[Explanation]) -> None:
+    """Say of how many sequences a limit of passes ended what is computed until it is exact."""
+    if count := sum(each.at_limit for each in made):
+        model = described_model(explaining.work.plan, explaining.trained)
+        announce(
+            f"{model}, {explaining.method}: {count:,} of {len(explaining.sequences):,} sequences "
+            "had all the passes that the method may take, and would have taken more "
+            "(docs/attribution.md)"
+        )
 
 
 def explained_by(

@@ -76,7 +76,8 @@ class Explanation:
     root mean square of ``f(input) - f(reference)`` over them; NaN where the method measures none,
     or where nothing changes. ``hypothetical`` is ``(sequence, base, position)`` where the method
     gives it, ``outputs`` ``(sequence, class)`` are the model's where its only pass is of the
-    sequences. ``token_shares``, of a model that has tokens, are by name ``(sequence,)``:
+    sequences. ``at_limit`` is of how many sequences a limit of passes ended what is computed until
+    it is exact. ``token_shares``, of a model that has tokens, are by name ``(sequence,)``:
     ``unread``, of the nucleotides, and where sites are scored those of ``tokens.relevance_shares``.
     """
 
@@ -88,6 +89,7 @@ class Explanation:
     hypothetical: NDArray[np.float32] | None = None
     outputs: Logits | None = None
     token_shares: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    at_limit: int = 0
 
     def with_scores(self, scores: Scores) -> Explanation:
         """The same with other scores, as of other positions; the hypothetical ones are left out."""
@@ -176,6 +178,7 @@ def explain(
         _joined([batch.hypothetical for batch in batches], by_sites),
         _joined([batch.outputs for batch in batches], by_sites),
         _shares_of(batches, by_sites),
+        call.view.at_limit,
     )
     return made if within is None else _with_costs(made, within)
 
@@ -386,6 +389,7 @@ def on_both_strands(
         token_shares={
             name: (share + other.token_shares[name]) / 2 for name, share in one.token_shares.items()
         },
+        at_limit=one.at_limit + other.at_limit,
     )
 
 

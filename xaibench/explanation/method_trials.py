@@ -170,8 +170,10 @@ def _cost_text(explained: Explanation, sequences: int) -> str:
     milliseconds = 1000 * explained.seconds / sequences
     passes = (explained.forwards / sequences, explained.backwards / sequences)
     forwards, backwards = (f"{each:,.0f}" for each in passes)
+    limited = f", {explained.at_limit} of {sequences} at the limit" if explained.at_limit else ""
     return (
-        f"{milliseconds:,.3g} ms per sequence ({forwards} rows forward, {backwards} rows backward)"
+        f"{milliseconds:,.3g} ms per sequence ({forwards} rows forward, {backwards} rows backward"
+        f"{limited})"
     )
 
 

@@ -22,6 +22,7 @@ from xaibench.artefacts.explanations import (
     Explaining,
     explained_by,
     explained_spec,
+    say_at_limit,
     what_is_explained,
 )
 from xaibench.artefacts.given_weights import described_model, given_classifier
@@ -40,6 +41,7 @@ from xaibench.nn.outputs import OF_OTHERS
 from xaibench.progress import announce
 from xaibench.protocols import method_facts
 from xaibench.shapes import Codes, Labels, Logits
+from xaibench.storage.arrays import release
 from xaibench.storage.artefacts import OK, Spec, Store, key
 from xaibench.values import Sequences
 
@@ -78,11 +80,12 @@ class StoredBlocks:
     origin: Origin
 
     def __iter__(self) -> Iterator[Explanations]:
-        for spec, rows in zip(self.specs, blocks_of(len(self.sequences)), strict=True):
+        blocks = blocks_of(self.sequences)
+        for spec, block in zip(self.specs, blocks, strict=True):
             store, known = self.store, spec
             arrays = arrays_in(lambda name, s=store, k=known: s.content(k, name))  # type: ignore[misc]
             yield Explanations(
-                self.sequences.take(rows),
+                block,
                 arrays["scores"],
                 arrays["targets"],
                 self.origin,
@@ -91,10 +94,11 @@ class StoredBlocks:
             )
 
 
-def blocks_of(count: int) -> Iterator[np.ndarray[Any, np.dtype[np.intp]]]:
-    """The rows of each block."""
-    for start in range(0, count, BLOCK):
-        yield np.arange(start, min(start + BLOCK, count))
+def blocks_of(sequences: Sequences) -> Iterator[Sequences]:
+    """The sequences, a block at a time; the memory of mapped codes is that of a block."""
+    for start in range(0, len(sequences), BLOCK):
+        release(sequences.codes)
+        yield sequences.take(np.arange(start, min(start + BLOCK, len(sequences))))
 
 
 def classifier_of(subject: Explainable, trained: TrainedModel) -> Any:
@@ -183,15 +187,15 @@ def computed(
     target = target_of(pair.explainable, outputs)
     name = f"{described_model(pair.explainable.work.plan, pair.trained)}, {pair.method}"
     specs = []
-    for number, rows in enumerate(blocks_of(len(sequences))):
-        block = sequences.take(rows)
+    for number, block in enumerate(blocks_of(sequences)):
         spec = _block_spec(pair, block, target)
         if not parts.holds(spec):
             arrays = _block(replace(pair.explaining, sequences=block), target, check=number == 0)
             write = partial(write_artefact, files=as_files(arrays))
             parts.keep(spec, write)
         specs.append(spec)
-        done(f"{name}: {rows[-1] + 1:,} of {len(sequences):,} sequences")
+        reached = number * BLOCK + len(block)
+        done(f"{name}: {reached:,} of {len(sequences):,} sequences")
     return StoredBlocks(parts, tuple(specs), sequences, origin_of(pair, outputs))
 
 
@@ -237,6 +241,7 @@ def _block(explaining: Explaining, target: str | int, *, check: bool) -> dict[st
         outputs = logits(explaining.classifier, codes)
         targets = targets_of(target, labels, outputs)
         explanation = _explained(explaining, codes, targets)
+    say_at_limit(explaining, [explanation])
     if check:
         few = np.arange(len(codes))[:GUARDED][::-1]
         again = _explained(explaining, codes[few], targets[few], together=3).scores

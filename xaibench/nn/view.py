@@ -27,8 +27,11 @@ class ExplainedView(nn.Module):
     that a gradient came back to. ``rounding`` is the spacing of numbers at the largest logit seen:
     no change of the output can be known better. ``has_tokens``: its sites are tokens and its inputs
     embeddings, not bases. ``jumps``, of the classifier, says why its output is no continuous
-    function of its inputs. ``without_rule`` is for methods that have rules:
-    the operations outside of modules that may keep contributions from adding up.
+    function of its inputs; ``adds_up``, of it too, is False where its gradient leaves a part out,
+    so that no contributions sum to the change of the output. ``without_rule`` is for methods that
+    have rules: the operations outside of modules that may keep contributions from adding up.
+    ``at_limit`` is for methods that compute until they are exact: of how many sequences a limit was
+    the end.
     """
 
     def __init__(self, classifier: Any) -> None:
@@ -37,10 +40,12 @@ class ExplainedView(nn.Module):
         self.has_tokens = has_tokens(classifier)
         self.pooled_site: int | None = getattr(classifier, "pooled_site", None)
         self.jumps: str = getattr(classifier, "jumps", "")
+        self.adds_up: bool = getattr(classifier, "adds_up", True)
         self.forwards = 0
         self.backwards = 0
         self.rounding = 0.0
         self.without_rule: set[str] = set()
+        self.at_limit = 0
         self._passed: tuple[Tensor, Tensor] | None = None
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -75,11 +80,11 @@ class ExplainedView(nn.Module):
     @contextmanager
     def counting(self) -> Iterator[None]:
         """In here rows count, unless an error ends it: what is computed again counts once."""
-        before = self.forwards, self.backwards
+        before = self.forwards, self.backwards, self.at_limit
         try:
             yield
         except BaseException:
-            self.forwards, self.backwards = before
+            self.forwards, self.backwards, self.at_limit = before
             raise
 
     def first_pass(self, inputs: Tensor) -> Tensor:
