@@ -17,8 +17,9 @@ and seconds of the clock; the latter mean something on a machine that does nothi
 medians over rounds; on a machine that does other work too, that of the least seconds of either says
 more, since other work only adds.
 Then the peak memory (MiB) of the command, each in a process of its own, for a tenth of the
-sequences, for all, and for ten times as many, from FASTA, from CSV, and from BED with a genome; the
-codes of the sequences, a byte per base, and their names are all that may grow. Linux.
+sequences, for all, and for ten times as many, from FASTA, from CSV, and from BED with a genome;
+names and intervals are all that may grow, and the codes of the sequences, a byte per base, must
+not. Linux.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """``xaibench explain``, from the words of the command line to what its files hold."""
 
 import json
+import mmap
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from xaibench.artefacts.explanations import explained_spec
 from xaibench.artefacts.trained_models import TrainedModel
 from xaibench.dna.encoding import to_codes
 from xaibench.errors import UsageError
-from xaibench.export import computing
+from xaibench.export import computing, explain
 from xaibench.export.request import _on_device
 
 LENGTH = 12
@@ -31,6 +32,18 @@ from torch import nn
 
 def linear(outputs: int = 1) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(4 * 12, outputs))
+
+
+def twelfth() -> nn.Module:
+    class Power(nn.Module):
+        def forward(self, number):
+            return number**12
+
+    return nn.Sequential(*linear(), Power())
+
+
+def raising(width: int = 6) -> nn.Module:
+    raise RuntimeError(f"no width {width}")
 
 
 def unsteady() -> nn.Module:
@@ -116,6 +129,41 @@ def test_a_note_names_the_method_it_is_about(place, call):
     _, _, err = call(*OWN, *words)
     (line,) = (line for line in err.splitlines() if line.startswith(projected))
     assert line.endswith("at the other three")
+
+
+@pytest.mark.parametrize(("most", "said"), [(0, True), (1000, False)])
+def test_passes_that_a_limit_ended_are_said(place, call, most, said):
+    """Kronrod's points integrate a polynomial of degree 11 exactly, and Gauss's, which estimate the
+    error, do not."""
+    words = ["explain", "twelfth", *OWN[2:5], "--method", "integrated_gradients", "-o", "out"]
+    for option in ("steps=12", f"most_added={most}"):
+        words += ["--set", f"attribution.integrated_gradients.{option}"]
+    code, _, err = call(*words, "--weights", "fold0.safetensors", "--format", "scores")
+    assert code == 0
+    line = "twelfth, weights fold0, integrated_gradients: 7 of 7 sequences had all the passes"
+    assert (line in err) == said
+
+
+def test_a_function_that_raises_is_named_with_its_options(place, call):
+    code, _, err = call("explain", "raising", *OWN[2:], "--weights", "fold0.safetensors")
+    assert code == 1
+    assert "raising(width=6) raises RuntimeError: no width 6, expected a torch.nn.Module" in err
+
+
+def test_codes_are_mapped_and_the_memory_of_a_block_is_given_back(place, call, monkeypatch):
+    looked_at = []
+    release = computing.release
+    monkeypatch.setattr(explain, "COPIED", 0)
+    monkeypatch.setattr(computing, "BLOCK", 3)
+    monkeypatch.setattr(
+        computing, "release", lambda codes: looked_at.append(codes) or release(codes)
+    )
+    code, _, err = call(*OWN, "--weights", "fold0.safetensors", "-o", "out")
+    assert code == 0, err
+    assert {type(codes.base.base.obj) for codes in looked_at} == {mmap.mmap}
+    assert npz_of("out/scores.npz")["scores"] == pytest.approx(
+        contributions("fold0.safetensors"), abs=1e-5
+    )
 
 
 @pytest.mark.parametrize("target", [0, 2])

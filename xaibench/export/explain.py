@@ -20,7 +20,9 @@ from xaibench.errors import Missing, NotApplicable, UsageError, described, messa
 from xaibench.nn.devices import described_device
 from xaibench.plugins.registry import Plugin
 from xaibench.progress import Progress, progress_of
+from xaibench.storage.arrays import release, scratch
 from xaibench.storage.artefacts import Store
+from xaibench.storage.files import COPIED
 
 from .computing import (
     BLOCK,
@@ -77,10 +79,10 @@ def explain_into(
     goes on. UsageError before anything is computed where it cannot be done.
     """
     plugins = formats_by_name(formats or DEFAULT_FORMATS, request.plugins)
-    subject = explainable_of(request)
-    export = _Export(subject, folder, plugins, _options(plugins, request))
+    export = _Export(explainable_of(request), folder, plugins, _options(plugins, request))
     _try_formats(export)
-    blocks = -(-len(subject.sequences) // BLOCK) * len(export.pairs)
+    export = replace(export, subject=_of_mapped_codes(export.subject))
+    blocks = -(-len(export.subject.sequences) // BLOCK) * len(export.pairs)
     failed = False
     with progress_of(blocks) as progress:
         for trained, method in export.pairs:
@@ -89,6 +91,19 @@ def explain_into(
             yield outcome
     if not failed:
         shutil.rmtree(folder / PARTS, ignore_errors=True)
+
+
+def _of_mapped_codes(subject: Explainable) -> Explainable:
+    """The same, with the codes of its sequences in a file: of a million only a block is in memory,
+    and the network's own needs come on top of that block alone."""
+    read, work = subject.sequences, subject.work
+    codes = scratch(read.codes.shape, np.uint8, held=COPIED)
+    codes[:] = read.codes
+    release(codes)
+    sequences = replace(read, codes=codes)
+    if work.splits.test is read:
+        work = replace(work, splits=replace(work.splits, test=sequences))
+    return replace(subject, work=work, sequences=sequences)
 
 
 def _attempted(

@@ -45,12 +45,14 @@ def parts(count: int, length: int, *, together: int = 1) -> Iterator[slice]:
         yield slice(start, min(start + rows, count))
 
 
-def empty(shape: tuple[int, ...], dtype: DTypeLike, folder: Path) -> NDArray[Any]:
-    """An array to be filled; one of more than ``MAPPED`` bytes is in a file of ``folder`` that has
-    no name and is gone with it. OSError where the disk has no room for it."""
+def empty(
+    shape: tuple[int, ...], dtype: DTypeLike, folder: Path, *, held: int = MAPPED
+) -> NDArray[Any]:
+    """An array to be filled; one of more than ``held`` bytes is in a file of ``folder`` that has no
+    name and is gone with it. OSError where the disk has no room for it."""
     known = np.dtype(dtype)
     size = math.prod(shape) * known.itemsize
-    if size <= MAPPED:
+    if size <= held:
         return np.empty(shape, known)
     with TemporaryFile(dir=folder) as file:
         # a disk found full while a mapped page is written to would end the process
@@ -59,11 +61,11 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike, folder: Path) -> NDArray[Any
         return np.frombuffer(mmap.mmap(file.fileno(), size), known).reshape(shape)
 
 
-def scratch(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+def scratch(shape: tuple[int, ...], dtype: DTypeLike, *, held: int = MAPPED) -> NDArray[Any]:
     """As ``empty``, in the folder for temporary files (``TMPDIR``); in memory where that has no
     room."""
     try:
-        return empty(shape, dtype, Path(gettempdir()))
+        return empty(shape, dtype, Path(gettempdir()), held=held)
     except OSError:
         return np.empty(shape, dtype)
 
