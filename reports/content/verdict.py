@@ -85,13 +85,14 @@ def _how_sure(results: Results, model: str) -> list[Sentence]:
     best = leader.candidates.iloc[0]
     name, (p, population) = str(best["method"]), corrected_p(best)
     chance = chances_of_best(results, model).get(name, math.nan)
-    tested_at = f"corrected p {_p_value(probability(p))} ({population})"
+    terms = replicate_terms(results)
+    of = terms.test if population == "retraining" else population
+    tested_at = f"corrected p {_p_value(probability(p))} ({of})"
     often = f"best in {number(100 * chance, 0)} % of resamplings"
     parts = [*([] if math.isnan(p) else [tested_at]), *([] if math.isnan(chance) else [often])]
-    noun = replicate_terms(results).noun
     made_of = (
         f"measured on {with_noun(int(best['sequences']), 'sequence')} and "
-        f"{with_noun(int(best['seeds']), noun)}"
+        f"{with_noun(int(best['seeds']), terms.noun)}"
     )
     return [(f"{name}: {', '.join([*parts, made_of])}.",)]
 
@@ -111,7 +112,8 @@ def _what_next(results: Results, model: str) -> Answer:
     """The command that explains sequences of one's own with the recommended method."""
     leader = leading(results, model)
     if leader.outcome != "leads":
-        more = "More sequences or seeds narrow the intervals; the run computes only what is new."
+        nouns = replicate_terms(results).nouns
+        more = f"More sequences or {nouns} narrow the intervals; the run computes only what is new."
         other = "Another operator may tell methods apart: name it in the plan's operators."
         texts = {"unsure": more, "blind": other}
         known = texts.get(leader.outcome)

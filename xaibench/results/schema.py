@@ -370,7 +370,11 @@ TABLES = (
             text_column("metric", "label, with its quantity", "what was measured"),
             text_column("operator", "label", "what replaced bases", "accuracies are compared"),
             one_of("question", tuple(Question), "what is asked"),
-            one_of("population", ("retraining", "these models"), "what population it is about"),
+            one_of(
+                "population",
+                ("retraining", "these models"),
+                "what population it is about; of weights that are given, other files",
+            ),
             integer_column("n", "count", "seeds, or sequences (groups where these are resampled)"),
             number_column(
                 "spread",

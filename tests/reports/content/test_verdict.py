@@ -74,6 +74,14 @@ def test_with_one_seed_the_p_value_is_stated_to_be_of_these_models(make):
     assert "corrected p < 0.001 (these models)" in said[1]
 
 
+def test_files_of_weights_are_called_replicates(make):
+    results = make(quality=(("deeplift", 0.95), ("saliency", 0.5)), motifs=False)
+    given = {"replicates": {model: [*map(str, range(5))] for model in ("cnn", "attngen")}}
+    said = sentences(replace(results, environment=results.environment | given))
+    assert "corrected p < 0.001 (replicates), best in 50 % of resamplings, measured on" in said[1]
+    assert "and 5 replicates." in said[1]
+
+
 def test_random_numbers_under_any_label_are_no_candidate(make):
     quality = (("deeplift", 0.9), ("noise", 0.0))
     results = make(models=("cnn",), quality=quality)
