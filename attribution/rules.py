@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.utils._pytree import tree_map_only
 
@@ -121,9 +122,10 @@ def outermost_labels(modules: Iterable[tuple[str, Any]]) -> list[str]:
 
 
 def class_of(module: nn.Module) -> type[nn.Module]:
-    """The class that a module was written as: computed weights (weight norm) give it another."""
+    """The class that a module was written as: computed weights (weight norm) give it another, and
+    torch's attention has a class of its own for a linear layer."""
     kind: type[nn.Module] = type_before_parametrizations(module)
-    return kind
+    return nn.Linear if kind is NonDynamicallyQuantizableLinear else kind
 
 
 def no_rule(method: str, path: str, module: nn.Module) -> NotApplicable:

@@ -16,6 +16,7 @@ from xaibench.errors import NotApplicable
 from xaibench.explanation.method_call import Explanation, explain
 from xaibench.nn.layers import MatrixProduct
 from xaibench.nn.view import ExplainedView
+from xaibench.protocols import layers_without_rule
 
 CODES = toy.sequences()
 REFERENCES = toy.random_references(CODES)
@@ -365,3 +366,8 @@ def test_rms_norm_hands_relevance_on_as_a_scale() -> None:
     answer = explained(lrp, model, epsilon=0)
     np.testing.assert_allclose(answer.scores, expected, rtol=1e-6, atol=1e-9)
     assert answer.completeness_error <= 1e-10
+
+
+def test_the_output_of_torchs_attention_is_a_linear_layer() -> None:
+    attention = nn.MultiheadAttention(8, 2)
+    assert layers_without_rule(deeplift, nn.ModuleList([attention])) == []

@@ -145,6 +145,17 @@ def test_a_prefix_is_taken_off():
         without_prefix(wrapped, "model.", "fold0.pt")
 
 
+def test_what_a_trainer_keeps_beside_the_network_is_left_out_with_its_prefix():
+    trained = {f"model.{name}": value for name, value in STATE.items()}
+    kept = {"n_averaged": torch.tensor(3), **trained, "loss.pos_weight": torch.ones(2)}
+    with pytest.raises(UsageError, match=r"missing 'conv.weight'.*say strip_prefix: 'model.'"):
+        load_into(Net(), kept, "last.ckpt")
+    assert list(without_prefix(kept, "model.", "last.ckpt")) == list(STATE)
+    del kept["model.head.weight"]
+    with pytest.raises(UsageError, match=r"2 more$"):
+        load_into(Net(), kept, "last.ckpt")
+
+
 def test_names_that_do_not_fit_are_listed_with_the_prefix_that_mends_them():
     wrapped = {f"module.{name}": value for name, value in STATE.items()}
     with pytest.raises(

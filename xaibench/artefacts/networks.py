@@ -11,7 +11,7 @@ from safetensors.torch import load as load_weights
 from safetensors.torch import save as save_weights
 
 from xaibench.dna import encoding
-from xaibench.errors import UsageError
+from xaibench.errors import ModelError, UsageError, described
 from xaibench.nn.adapted import adapted
 from xaibench.nn.checks.steadiness import CHECKED_SEQUENCES
 from xaibench.nn.devices import moved, seeded
@@ -73,10 +73,19 @@ def built(
     program: bytes | None = None,
 ) -> Any:
     """A network of a plug-in as it is, with fresh weights; ``options`` are typed, ``about`` is what
-    ``data_of_network`` says."""
+    ``data_of_network`` says. ModelError where the plug-in raises anything but UsageError."""
     known = {**about, "program": program}
-    with fenced():
-        return plugin.call(**options, **supplied(plugin.call, known))
+    try:
+        with fenced():
+            return plugin.call(**options, **supplied(plugin.call, known))
+    except UsageError:
+        raise
+    except Exception as error:  # whatever a stranger's function raises
+        given = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        raise ModelError(
+            f"{plugin.name}({given}) raises {described(error)}, expected a torch.nn.Module; are "
+            "these the options that it takes?"
+        ) from error
 
 
 def adapting_options(

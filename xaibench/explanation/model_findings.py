@@ -139,9 +139,9 @@ def _output(
         answers = first_answers(model, codes, classes=classes, explained=False)
     except NotFinite as error:
         where = _not_finite_weights(model)
-        remedy = f"{where} is not finite" if where else "is there a log of 0, or a division by 0?"
+        sentence = f"{message_of(error)} {where} is not finite" if where else message_of(error)
         fit = ModelFinding("output", True, output_text(raw))
-        return None, [fit, ModelFinding("finite", False, f"{message_of(error)}; {remedy}")]
+        return None, [fit, ModelFinding("finite", False, sentence)]
     except ModelError as error:
         chooses = options["explained"] is not None or options["function"] is not None
         hint = "" if chooses else choice_hint(raw, len(codes), options["classes"])

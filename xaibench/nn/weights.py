@@ -189,14 +189,15 @@ def _tensors(read: Any) -> StateDict | None:
 
 
 def without_prefix(state: StateDict, prefix: str, name: str) -> StateDict:
-    """The weights with ``prefix`` taken off the names that begin with it, such as the ``module.``
-    of data-parallel training; UsageError where none does."""
+    """The weights whose names begin with ``prefix``, without it, such as the ``module.`` of
+    data-parallel training; what else a trainer keeps (a weighted loss, a count of averages) is left
+    out. UsageError where no name begins so."""
     if not prefix:
         return state
     if not any(key.startswith(prefix) for key in state):
         first = next(iter(state))
         raise UsageError(f"{name}: no weight begins with {prefix!r}; the first is {first!r}")
-    return {key.removeprefix(prefix): value for key, value in state.items()}
+    return {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
 
 
 def load_into(network: Any, state: StateDict, name: str) -> None:
@@ -242,9 +243,10 @@ def _head_hint(unexpected: list[str]) -> str:
 
 
 def _prefix_hint(own: Mapping[str, Any], state: StateDict) -> str:
-    """How to mend names that differ by what all begin with."""
+    """How to mend names that differ by what all those of the network begin with."""
+    first = next(iter(own), "")
     for key in state:
-        prefix = next((key[: -len(each)] for each in own if key != each and key.endswith(each)), "")
-        if prefix and all(each.startswith(prefix) for each in state):
+        prefix = key.removesuffix(first)
+        if first and prefix not in ("", key) and all(prefix + each in state for each in own):
             return f"; say strip_prefix: {prefix!r}"
     return ""

@@ -13,7 +13,7 @@ from xaibench.artefacts.networks import adapting_options, built
 from xaibench.artefacts.option_files import located
 from xaibench.data.resolving import splits_named
 from xaibench.dna.encoding import lengths
-from xaibench.errors import UsageError, described
+from xaibench.errors import ModelError, UsageError
 from xaibench.explanation.model_check import ModelCheck, check_model
 from xaibench.nn.devices import device_named
 from xaibench.nn.explained_output import classes_of
@@ -60,13 +60,8 @@ class _OwnModel:
             network = built(self.plugin, options, self.about, program=program)
         except UsageError as error:
             raise UsageError(f"{self.plugin.name}: {error}") from None
-        except Exception as error:  # whatever a stranger's function raises
-            given = ", ".join(f"{key}={value!r}" for key, value in options.items())
-            call = f"{self.plugin.name}({given})"
-            raise UsageError(
-                f"{call} raises {described(error)}, expected a torch.nn.Module; its options are "
-                "given by --set"
-            ) from error
+        except ModelError as error:
+            raise UsageError(f"{error} They are given by --set") from error
         if not isinstance(network, nn.Module):
             kind = type(network).__name__
             raise UsageError(

@@ -68,6 +68,17 @@ def test_a_class_that_hangs_on_padding_is_counted():
     assert padding_of(ByLength(None), codes_of(LENGTHS, 10)).flipped == 3
 
 
+def test_of_a_number_no_class_is_counted():
+    class Number(Counting):
+        def forward(self, inputs):
+            return inputs[:, :1].mean(2)
+
+    padding = padding_of(Number(None), codes_of(LENGTHS, 10))
+    assert padding.flipped is None
+    assert "without it the outputs of shorter sequences" in str(padding)
+    assert "classified" not in str(padding)
+
+
 def test_nothing_is_said_of_one_length_or_of_a_model_that_takes_no_other():
     assert padding_of(Counting(torch.mean), codes_of((10, 10), 10)) is None
     assert padding_of(FixedLength(), codes_of(LENGTHS, 10)) is None

@@ -87,7 +87,7 @@ def finite(outputs: Tensor) -> Tensor:
         values = outputs.detach()[~torch.isfinite(outputs.detach())]
         raise NotFinite(
             f"expected finite logits, got {values[0].item()} for {int(lost.sum())} of "
-            f"{len(outputs)} sequences"
+            f"{len(outputs)} sequences; is there a log of 0, or a division by 0?"
         )
     return outputs
 

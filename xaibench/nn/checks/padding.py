@@ -27,7 +27,8 @@ class Padding:
 
     ``shortest`` and ``longest`` are their lengths, ``padded`` the length they are padded to.
     ``change`` is the largest change of a logit, ``span`` the range of all logits with padding, and
-    ``flipped`` counts the sequences whose predicted class is another one without it.
+    ``flipped`` counts the sequences whose predicted class is another one without it; None where
+    there are no classes.
     """
 
     sequences: int
@@ -36,14 +37,18 @@ class Padding:
     padded: int
     change: float
     span: float
-    flipped: int
+    flipped: int | None
 
     def __str__(self) -> str:
         where = f"{self.sequences} of {self.shortest} to {self.longest} nt, padded to {self.padded}"
+        outputs, classified = "outputs", ""
+        if self.flipped is not None:
+            outputs = "logits"
+            classified = f", and {self.flipped} of {self.sequences} are classified otherwise"
         return (
-            f"sees padding: without it the logits of shorter sequences ({where}) change by up to "
-            f"{self.change:.2g} where all logits span {self.span:.2g}, and {self.flipped} of "
-            f"{self.sequences} are classified otherwise; maps may score padding and its border"
+            f"sees padding: without it the {outputs} of shorter sequences ({where}) change by up "
+            f"to {self.change:.2g} where all {outputs} span {self.span:.2g}{classified}; maps may "
+            "score padding and its border"
         )
 
 
@@ -67,7 +72,8 @@ def padding_of(model: Any, codes: Codes) -> Padding | None:
     if change <= ROUNDING_SHARE * max(span, float(np.abs(padded).max())):
         return None
     compared_lengths = true_lengths[[row for row, _ in pairs]]
-    flipped = int((padded.argmax(axis=1) != bare.argmax(axis=1)).sum())
+    other = padded.argmax(axis=1) != bare.argmax(axis=1)
+    flipped = int(other.sum()) if padded.shape[1] > 1 else None
     ends = int(compared_lengths.min()), int(compared_lengths.max())
     return Padding(len(pairs), *ends, codes.shape[1], change, span, flipped)
 

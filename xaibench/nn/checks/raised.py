@@ -47,5 +47,6 @@ def remedy_of(error: Exception) -> str:
 
 
 def is_about_shapes(error: Exception) -> bool:
-    """Whether another layout, alphabet or length may remedy an error."""
-    return re.search(_SHAPES, str(error)) is not None
+    """Whether another layout, alphabet or length may remedy an error; what a network asserts of
+    its input is mostly of its shape."""
+    return isinstance(error, AssertionError) or re.search(_SHAPES, str(error)) is not None
