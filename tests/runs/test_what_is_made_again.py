@@ -149,6 +149,7 @@ ROWS: dict[str, tuple[str, Made]] = {
     # what a method is
     "attribution.saliency.correct": ("false", of_method("saliency")),
     "attribution.integrated_gradients.steps": ("9", of_method("integrated_gradients")),
+    "attribution.integrated_gradients.most_added": ("99", of_method("integrated_gradients")),
     "attribution.integrated_gradients.reference": ("zero", of_method("integrated_gradients")),
     **{
         f"attribution.{method}.{option}": (value, made)
