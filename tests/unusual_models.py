@@ -220,6 +220,13 @@ class WantsMore(Plain):
         return super().forward(x) + signal
 
 
+class CastsItsInput(Plain):
+    """To half precision, which its weights are not in."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.half())
+
+
 class AssertsItsInput(Plain):
     """Takes ``(N, L, 4)``, and says so without a word about shapes."""
 

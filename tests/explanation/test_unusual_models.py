@@ -117,6 +117,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "embedding": (unusual.Embedding, "by number.*multiply the one-hot input with the table"),
     "another device": (unusual.OnCuda, "take devices such as .cuda.. out of forward"),
     "another layout": (lambda: unusual.TwoDimensional("N4L1"), "check-model names the layout"),
+    "a cast": (unusual.CastsItsInput, "take casts such as .half.. out of forward"),
     "an assertion": (unusual.AssertsItsInput, "AssertionError.*check-model names the layout"),
     "parts": (unusual.InDataclass, "choose the tensor of logits in it by explain"),
 }

@@ -24,6 +24,12 @@ _REMEDIES = (
     ),
     (
         RuntimeError,
+        r"\b(Half|BFloat16)\b.*same|same dtype.*\b(Half|BFloat16)\b",
+        "take casts such as .half() out of forward; a network of half precision is explained in "
+        "single precision",
+    ),
+    (
+        RuntimeError,
         "in-place operation",
         "out of place, y = y + 1 in place of y += 1, it has a gradient",
     ),
