@@ -81,14 +81,14 @@ def path_integral(
 def _integral_of_few(paths: _Paths) -> PathIntegral:
     """The same of as many sequences as are followed together."""
     pieces = _first_pieces(paths)
-    wanted = _inexact(paths, pieces)
-    while (chosen := wanted & _with_points_left(paths, pieces, wanted)).any():
+    inexact = _inexact(paths, pieces)
+    while (chosen := inexact & _with_points_left(paths, pieces, inexact)).any():
         pieces = _refine(paths, pieces, chosen)
-        wanted = _inexact(paths, pieces)
+        inexact = _inexact(paths, pieces)
     multipliers = _sums_by(pieces.path, pieces.gradients, len(paths.starts))
     change = paths.outputs_at_end - paths.outputs_at_start
     missed = (multipliers * paths.differences).sum((1, 2)) - change
-    ended = pieces.path[wanted].bincount(minlength=len(change)) > 0
+    ended = pieces.path[inexact].bincount(minlength=len(change)) > 0
     by_sequence = (-1, paths.per_sequence)
     return PathIntegral(
         multipliers.reshape(*by_sequence, *multipliers.shape[1:]),
@@ -224,10 +224,10 @@ def _inexact(paths: _Paths, pieces: _Pieces) -> Tensor:
     return unsure | _miss_the_sum(paths, pieces, scores) if adds_up else unsure
 
 
-def _with_points_left(paths: _Paths, pieces: _Pieces, wanted: Tensor) -> Tensor:
-    """Whether the path of a piece ``(M,)`` may have as many points more as are ``wanted``."""
+def _with_points_left(paths: _Paths, pieces: _Pieces, inexact: Tensor) -> Tensor:
+    """Whether the path of a piece ``(M,)`` may have the points that the ``inexact`` ask for."""
     count = len(paths.starts)
-    halved = pieces.path[wanted].bincount(minlength=count)
+    halved = pieces.path[inexact].bincount(minlength=count)
     added = pieces.path.bincount(minlength=count) + halved - paths.first
     # The points of a piece are of no use to its halves: each piece more has taken 2 x POINTS.
     return (2 * POINTS * added <= paths.most_added)[pieces.path]

@@ -46,13 +46,13 @@ def parts(count: int, length: int, *, together: int = 1) -> Iterator[slice]:
 
 
 def empty(
-    shape: tuple[int, ...], dtype: DTypeLike, folder: Path, *, held: int = MAPPED
+    shape: tuple[int, ...], dtype: DTypeLike, folder: Path, *, held: int | None = None
 ) -> NDArray[Any]:
-    """An array to be filled; one of more than ``held`` bytes is in a file of ``folder`` that has no
-    name and is gone with it. OSError where the disk has no room for it."""
+    """An array to be filled; one of more than ``held`` bytes (``MAPPED``) is in a file of the
+    folder that has no name and is gone with it. OSError where the disk has no room for it."""
     known = np.dtype(dtype)
     size = math.prod(shape) * known.itemsize
-    if size <= held:
+    if size <= (MAPPED if held is None else held):
         return np.empty(shape, known)
     with TemporaryFile(dir=folder) as file:
         # a disk found full while a mapped page is written to would end the process
@@ -61,7 +61,7 @@ def empty(
         return np.frombuffer(mmap.mmap(file.fileno(), size), known).reshape(shape)
 
 
-def scratch(shape: tuple[int, ...], dtype: DTypeLike, *, held: int = MAPPED) -> NDArray[Any]:
+def scratch(shape: tuple[int, ...], dtype: DTypeLike, *, held: int | None = None) -> NDArray[Any]:
     """As ``empty``, in the folder for temporary files (``TMPDIR``); in memory where that has no
     room."""
     try:
