@@ -62,5 +62,6 @@ def test_a_run_in_parts_is_the_same_to_the_bit(run_of, monkeypatch):
     parts = run_of()
     assert seen
     assert all(seen)
-    for name in ("results.parquet", "estimates.csv", "tests.csv", "curves.csv", "agreement.csv"):
+    tables = ("estimates.csv", "tests.csv", "curves.csv", "agreement.csv", "operators.csv")
+    for name in ("results.parquet", *tables):
         assert (parts / name).read_bytes() == (whole / name).read_bytes(), name

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from simulated import generator
 
-from xaibench.statistics.resampling import Draws, draw
+from xaibench.statistics import resampling
+from xaibench.statistics.resampling import Draws, draw, drawn_seed_means, product
 
 REGIONS = np.array([7, 7, 3, 3, 3, 9, 9, 9, 9, 1, 2, 2])
 
@@ -27,7 +28,33 @@ def test_very_many_sequences_get_fewer_draws(monkeypatch) -> None:
 
 def test_counts_of_very_many_sequences_are_not_cut_off() -> None:
     draws = draw(generator(), 2, 100_000, resamples=3, flips=0)
-    assert (draws.sequence_counts.sum(axis=1, dtype=np.int64) == 100_000).all()
+    assert (product(draws.sequence_counts, np.ones((1, 100_000))) == 100_000).all()
+
+
+@pytest.mark.parametrize("clusters", [None, REGIONS])
+@pytest.mark.parametrize("together", [1, 2**16])
+def test_what_is_not_held_is_drawn_again_the_same(monkeypatch, clusters, together) -> None:
+    held = draw(generator(), 3, 12, resamples=17, flips=19, clusters=clusters)
+    for name, value in {"HELD": 11, "_TOGETHER": together, "_SIGNS_TOGETHER": together}.items():
+        monkeypatch.setattr(resampling, name, value)
+    drawn = draw(generator(), 3, 12, resamples=17, flips=19, clusters=clusters)
+    np.testing.assert_array_equal(drawn.seed_counts, held.seed_counts)
+    values = np.random.default_rng(1).normal(size=(2, 12))
+    columns = np.array([4, 4, 0])
+    for name in ("sequence_counts", "signs"):
+        table, expected = getattr(drawn, name), getattr(held, name)
+        assert not isinstance(table, np.ndarray)
+        for _ in range(2):
+            joined = np.concatenate([*resampling.draw_blocks(table)])
+            np.testing.assert_array_equal(joined, expected, strict=True)
+        # where a cluster is drawn whole, sums may be in another order
+        np.testing.assert_allclose(product(table, values), product(expected, values), rtol=1e-13)
+        some = np.concatenate([*resampling.of_columns(table, columns).blocks()])
+        np.testing.assert_array_equal(some, expected[:, columns])
+    known = np.where(values > 1, np.nan, values)
+    for each in (values, known):
+        means = (drawn_seed_means(each, of) for of in (drawn, held))
+        np.testing.assert_allclose(*means, rtol=1e-13)
 
 
 @pytest.mark.parametrize("sequences", [1, 2, 7, 100])

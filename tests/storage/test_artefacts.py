@@ -1,8 +1,10 @@
 import json
 import os
+from hashlib import blake2b
 
 import pytest
 
+from xaibench.storage import artefacts, files
 from xaibench.storage.artefacts import FAILED, NOT_APPLICABLE, Store, key
 from xaibench.storage.files import write_file
 
@@ -78,3 +80,28 @@ def test_what_was_read_once_is_read_again_once_it_has_changed(store):
     path.write_bytes(content)
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert not store.holds(SPEC)
+
+
+def test_a_piece_of_a_mapped_file_is_verified_before_it_is_given_back(store, monkeypatch):
+    store.keep(SPEC, lambda folder: write_file(folder / "large", bytes(range(250)) * 4))
+    pieces, seen = artefacts.in_pieces, []
+
+    class Digest:
+        def __init__(self, **options):
+            self.made = blake2b(**options)
+            self.hexdigest = self.made.hexdigest
+
+        def update(self, piece):
+            seen.append("read")
+            self.made.update(piece)
+
+    def given_back(content):
+        for piece in pieces(content):
+            yield piece
+            seen.append("given back")
+
+    monkeypatch.setattr(files, "COPIED", 400)
+    monkeypatch.setattr(artefacts, "in_pieces", given_back)
+    monkeypatch.setattr(artefacts, "blake2b", Digest)
+    store.content(SPEC, "large")
+    assert seen[-6:] == ["read", "given back"] * 3

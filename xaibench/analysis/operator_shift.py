@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from xaibench.artefacts.artefact import arrays_of, is_stored
 from xaibench.artefacts.curve_keys import CurveKey, orders
@@ -16,12 +17,20 @@ from xaibench.artefacts.donors import donor_of, replaces_tokens
 from xaibench.artefacts.job import Work, facts_of_metric
 from xaibench.artefacts.trained_models import replicates_of
 from xaibench.dna import replacement
-from xaibench.dna.distribution_shift import confidence, fit_kmer_background, likelihood_changes
+from xaibench.dna.distribution_shift import (
+    KmerBackground,
+    confidence,
+    fit_kmer_background,
+    likelihood_changes,
+)
 from xaibench.dna.distribution_shift import rank_agreements as between_operators
 from xaibench.explanation.controls import RANDOM, random_maps
 from xaibench.protocols import OfCurves
 from xaibench.randomness import stream, streams
 from xaibench.results.schema import Question, columns_of
+from xaibench.shapes import Logits
+from xaibench.storage.arrays import parts, release
+from xaibench.values import Sequences
 
 from .summaries import mean_columns, signed_methods
 
@@ -47,18 +56,21 @@ def _likelihoods(work: Work) -> Iterator[dict[str, Any]]:
     known = work.splits.background.codes
     some = stream(seed, "background").permutation(len(known))[:BACKGROUND_SEQUENCES]
     background = fit_kmer_background(known[some])
-    scores = random_maps(chosen, 1, seed)[0]
-    ranked = replacement.replacement_ranks(
-        scores, chosen.valid, streams(seed, "ties", chosen.codes)
-    )
     for operator in work.plan.operators:
         if replaces_tokens(work, operator):
             continue  # which leaves the letters as they are
         try:
-            donor = donor_of(work, operator, chosen.codes)
+            changes = np.concatenate(
+                [
+                    _changes(
+                        work, operator, background, chosen.take(np.arange(part.start, part.stop))
+                    )
+                    for part in parts(*chosen.codes.shape)
+                ],
+                axis=1,
+            )
         except Exception:
             continue  # its curves are records that say why there are none
-        changes = likelihood_changes(background, chosen.codes, donor, fractions, ranked)
         where = {"model": "", "operator": operator, "quantity": "log_likelihood"}
         for fraction, values in zip(fractions, changes, strict=True):
             yield {
@@ -66,6 +78,19 @@ def _likelihoods(work: Work) -> Iterator[dict[str, Any]]:
                 "fraction": fraction,
                 **mean_columns(work, values[None], over_sequences=True),
             }
+
+
+def _changes(
+    work: Work, operator: str, background: KmerBackground, some: Sequences
+) -> NDArray[np.float64]:
+    """``(fraction, sequence)``: what an operator does to the likelihood, in a random order."""
+    seed, codes = work.plan.data_seed, some.codes
+    donor = donor_of(work, operator, codes)
+    scores = random_maps(some, 1, seed)[0]
+    ranked = replacement.replacement_ranks(scores, some.valid, streams(seed, "ties", codes))
+    changes = likelihood_changes(background, codes, donor, work.plan.fractions[1:], ranked)
+    release(codes)
+    return changes
 
 
 def _confidences(work: Work) -> Iterator[dict[str, Any]]:
@@ -77,11 +102,20 @@ def _confidences(work: Work) -> Iterator[dict[str, Any]]:
         ]
         if not outputs_by_seed or outputs_by_seed[0].shape[-1] == 1:  # no class to be sure of
             continue
-        by_seed = [confidence(outputs).mean(axis=0) for outputs in outputs_by_seed]
+        by_seed = [_mean_confidence(outputs) for outputs in outputs_by_seed]
         changes = np.stack([steps - steps[0] for steps in by_seed])
         where = {"model": model, "operator": operator, "quantity": "confidence"}
         for step, fraction in enumerate(work.plan.fractions[1:], start=1):
             yield {**where, "fraction": fraction, **mean_columns(work, changes[:, step])}
+
+
+def _mean_confidence(outputs: Logits) -> NDArray[np.float64]:
+    """``(step, sequence)`` of logits ``(draw, step, sequence, class)``: the mean over draws."""
+    means = []
+    for part in parts(outputs.shape[2], outputs[:, :, 0].size):
+        means.append(confidence(outputs[:, :, part]).mean(axis=0))
+        release(outputs)
+    return np.concatenate(means, axis=1)
 
 
 def rankings(work: Work, estimates: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ is the measured responses.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ from .classification_intervals import from_counts
 from .classification_measures import MEASURE
 from .crossed import UNDEFINED, Interval
 from .regression_measures import REGRESSION
-from .resampling import Clusters, Drawing, Draws
+from .resampling import Clusters, Drawing, Draws, draw_blocks
 
 _Truth = NDArray[Any]
 """Labels or responses, as the measure asks."""
@@ -203,11 +203,13 @@ def _bootstrapped(
     function, counts = _FUNCTIONS[measure], draws.sequence_counts
     # draws by blocks: weights of all at once would be draws x sequences doubles
     rows = max(_WEIGHTS_AT_ONCE // len(truth), 1)
-    parts = [counts[start : start + rows] for start in range(0, len(counts), rows)]
-    drawn = [
-        np.concatenate([function(each, truth, part.astype(np.float64)) for part in parts])
-        for each in predictions
-    ]
+
+    def measured(of_seed: Float) -> Iterator[Float]:
+        for block in draw_blocks(counts):
+            for start in range(0, len(block), rows):
+                yield function(of_seed, truth, block[start : start + rows].astype(np.float64))
+
+    drawn = [np.concatenate([*measured(each)]) for each in predictions]
     own = of_seeds(measure, predictions, truth)
     by_counts = UNDEFINED
     if measure in MEASURE:

@@ -21,9 +21,7 @@ from xaibench.statistics.effect_sizes import defined
 from xaibench.statistics.rounding import ROUNDING, all_equal, without_rounding
 
 from .power import smallest_p
-from .resampling import FLIPS, Clusters, product
-
-Signs = NDArray[np.int8]
+from .resampling import FLIPS, Clusters, DrawTable, of_columns, product
 
 
 class Test(NamedTuple):
@@ -88,7 +86,7 @@ def wilcoxon(differences: ArrayLike) -> Test:
 
 def sign_flips(
     differences: ArrayLike,
-    signs: Signs | np.random.Generator,
+    signs: DrawTable | np.random.Generator,
     *,
     flips: int = FLIPS,
     clusters: Clusters | None = None,
@@ -111,7 +109,7 @@ def sign_flips(
     if not isinstance(signs, np.random.Generator):
         flips = len(signs)
         if not np.array_equal(first, np.arange(signs.shape[1])):  # no copy of so large a table
-            signs = signs[:, first]
+            signs = of_columns(signs, first)
     mean = float(differences[known].mean())
     if 2 ** len(sums) <= flips:
         p = float(_as_far(sums, _all_signs(len(sums))).mean())
@@ -140,12 +138,12 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Test:
     return Test(float(alone - other), p, first.size, smallest_p("mcnemar", alone + other), "")
 
 
-def p_of_sign_flips(differences: Float, signs: Signs) -> float:
+def p_of_sign_flips(differences: Float, signs: DrawTable) -> float:
     """p = (b + 1) / (flips + 1) of ``signs`` ``(flip, pair)``, as ``sign_flips``; no NaN."""
     return (int(_as_far(differences, signs).sum()) + 1) / (len(signs) + 1)
 
 
-def _as_far(differences: Float, signs: Signs) -> NDArray[np.bool_]:
+def _as_far(differences: Float, signs: DrawTable) -> NDArray[np.bool_]:
     """``(flip,)``: whether the sum under these signs is as far from 0 as that observed."""
     # a sum of the same numbers in another order must count as equal: ROUNDING of their size less
     observed = abs(differences.sum()) - ROUNDING * np.abs(differences).sum()
@@ -153,7 +151,7 @@ def _as_far(differences: Float, signs: Signs) -> NDArray[np.bool_]:
     return as_far
 
 
-def _all_signs(pairs: int) -> Signs:
+def _all_signs(pairs: int) -> NDArray[np.int8]:
     """``(2 ** pairs, pair)``"""
     bits = np.arange(2**pairs)[:, None] >> np.arange(pairs) & 1
     return (2 * bits - 1).astype(np.int8)

@@ -7,8 +7,11 @@ and change their sign together, and the cluster is the unit that an interval cou
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +22,17 @@ from xaibench.shapes import Float
 RESAMPLES = 2000
 FLIPS = 9999
 LARGEST = 200_000_000
+HELD = 20_000
+"""Of more sequences no table of draws is held: the same is drawn each time it is read."""
+
 
 _CACHE_BYTES = 2**28
 """So many bytes of draws are remembered."""
 
 _TOGETHER = 2**16
 """How many numbers one call draws: with a call per draw the calls take nearly all of the time."""
+
+_SIGNS_TOGETHER = 2**24
 
 
 Clusters = NDArray[np.intp]
@@ -47,6 +55,21 @@ class Resampling:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawnAgain:
+    """A table ``(draw, sequence)`` that is not held: some of its rows at a time, in their order."""
+
+    shape: tuple[int, int]
+    blocks: Callable[[], Iterator[NDArray[Any]]]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+
+DrawTable = NDArray[Any] | DrawnAgain
+"""``(draw, sequence)``: how often each is in a bootstrap sample, or its sign."""
+
+
+@dataclass(frozen=True, slots=True)
 class Draws:
     """What resampling draws. Comparisons of the same size may share one.
 
@@ -55,9 +78,9 @@ class Draws:
     clusters were drawn whole, None where each sequence was drawn for itself.
     """
 
-    sequence_counts: NDArray[np.uint16]
+    sequence_counts: DrawTable
     seed_counts: NDArray[np.uint16]
-    signs: NDArray[np.int8]
+    signs: DrawTable
     clusters: int | None = None
 
     @property
@@ -80,20 +103,22 @@ def draw(
     flips: int = FLIPS,
     clusters: Clusters | None = None,
 ) -> Draws:
-    """The draws for values ``(seed, sequence)``; fewer where there are very many sequences, so
-    that no table of draws takes more than ``LARGEST`` bytes.
+    """The draws for values ``(seed, sequence)``; fewer where there are very many sequences: tables
+    of at most ``LARGEST`` bytes, which are not held of more than ``HELD`` sequences.
 
     With ``clusters`` a sample holds as many clusters as there are, so its number of sequences
     varies. ``ValueError`` where these are not one number per sequence.
     """
     most = LARGEST // max(sequences, 1)
     resamples, flips = min(resamples, max(most // 2, 100)), min(flips, max(most, 100))
-    if clusters is not None:
-        return _draw_clusters(generator, seeds, resamples, flips, _members(clusters, sequences))
+    members = None if clusters is None else _members(clusters, sequences)
+    units = sequences if members is None else int(members.max()) + 1
+    table = partial(_table, generator, members=members, held=sequences <= HELD)
     return Draws(
-        _counts(generator, resamples, sequences),
-        _counts(generator, resamples, seeds),
-        _signs(generator, flips, sequences),
+        table(_counts, (resamples, units)),
+        _joined(_counts(generator, resamples, seeds), (resamples, seeds)),
+        table(_signs, (flips, units)),
+        None if members is None else units,
     )
 
 
@@ -122,14 +147,28 @@ def shared_draws(
     return drawing
 
 
-def product(drawn: NDArray[np.integer], rows: Float) -> Float:
+def draw_blocks(table: DrawTable) -> Iterator[NDArray[Any]]:
+    """Its rows, those that are held all at once."""
+    return iter([table]) if isinstance(table, np.ndarray) else table.blocks()
+
+
+def of_columns(table: DrawTable, columns: NDArray[np.intp]) -> DrawTable:
+    """The table of some of the sequences, or of one more than once."""
+    if isinstance(table, np.ndarray):
+        return table[:, columns]
+    shape = len(table), len(columns)
+    return DrawnAgain(shape, lambda: (block[:, columns] for block in table.blocks()))
+
+
+def product(drawn: DrawTable, rows: Float) -> Float:
     """``drawn @ rows.T`` in float64: ``(draw, sequence)`` and ``(row, sequence)``.
 
     Not by BLAS: it would need the draws as float64, its sums depend on its threads, and these wait
     for each other where cores are shared (20 times slower was seen).
     """
-    sums: Float = np.einsum("ds,rs->dr", drawn, np.ascontiguousarray(rows))
-    return sums
+    whole = np.ascontiguousarray(rows)
+    sums = [np.einsum("ds,rs->dr", block, whole) for block in draw_blocks(drawn)]
+    return np.concatenate([np.empty((0, len(rows))), *sums])
 
 
 def drawn_seed_means(values: Float, draws: Draws) -> Float:
@@ -137,7 +176,8 @@ def drawn_seed_means(values: Float, draws: Draws) -> Float:
     known = ~np.isnan(values)
     sums = product(draws.sequence_counts, np.where(known, values, 0))
     if known.all():
-        sizes = draws.sequence_counts.sum(axis=1, dtype=np.float64)[:, None]
+        blocks = draw_blocks(draws.sequence_counts)
+        sizes = np.concatenate([block.sum(axis=1, dtype=np.float64) for block in blocks])[:, None]
         return quotient(sums, np.broadcast_to(sizes, sums.shape))
     return quotient(sums, product(draws.sequence_counts, known.astype(np.float64)))
 
@@ -156,20 +196,42 @@ def quotient(sums: Float, sizes: Float) -> Float:
 
 
 def _bytes(draws: Draws) -> int:
-    return draws.sequence_counts.nbytes + draws.seed_counts.nbytes + draws.signs.nbytes
+    tables = draws.sequence_counts, draws.seed_counts, draws.signs
+    return sum(table.nbytes for table in tables if isinstance(table, np.ndarray))
 
 
-def _draw_clusters(
-    generator: np.random.Generator, seeds: int, resamples: int, flips: int, members: Clusters
-) -> Draws:
-    """Counts and signs are drawn per cluster, and each sequence has those of its cluster."""
-    clusters = int(members.max()) + 1
-    return Draws(
-        _counts(generator, resamples, clusters)[:, members],
-        _counts(generator, resamples, seeds),
-        _signs(generator, flips, clusters)[:, members],
-        clusters,
-    )
+_Drawn = Iterator[NDArray[Any]]
+"""Some rows at a time."""
+
+
+def _table(
+    generator: np.random.Generator,
+    drawn: Callable[[np.random.Generator, int, int], _Drawn],
+    shape: tuple[int, int],
+    *,
+    members: Clusters | None,
+    held: bool,
+) -> DrawTable:
+    """What is drawn ``(draw, unit)``, each sequence having that of its cluster. The generator is
+    the same afterwards whether the table is held or not."""
+    if held:
+        whole = _joined(drawn(generator, *shape), shape)
+        return whole if members is None else whole[:, members]
+    before = deepcopy(generator)
+    for _ in drawn(generator, *shape):
+        pass
+    again = DrawnAgain(shape, lambda: drawn(deepcopy(before), *shape))
+    return again if members is None else of_columns(again, members)
+
+
+def _joined(drawn: _Drawn, shape: tuple[int, int]) -> NDArray[Any]:
+    whole, end = np.empty((0, shape[1]), np.int8), 0
+    for block in drawn:
+        if not end:
+            whole = np.empty(shape, block.dtype)
+        whole[end : end + len(block)] = block
+        end += len(block)
+    return whole
 
 
 def _members(clusters: Clusters, sequences: int) -> Clusters:
@@ -182,21 +244,24 @@ def _members(clusters: Clusters, sequences: int) -> Clusters:
     return np.unique(clusters, return_inverse=True)[1]
 
 
-def _counts(generator: np.random.Generator, draws: int, population: int) -> NDArray[np.uint16]:
-    """``(draw, population)``: how often each is in a sample with replacement of that size."""
-    counts = np.empty((draws, population), np.uint16)
+def _counts(generator: np.random.Generator, draws: int, population: int) -> _Drawn:
+    """``(draw, population)`` uint16: how often each is in a sample with replacement."""
     together = max(_TOGETHER // max(population, 1), 1)
     for start in range(0, draws, together):
-        block = counts[start : start + together]
-        drawn = generator.integers(population, size=block.shape)
-        drawn += population * np.arange(len(block))[:, None]  # each draw in bins of its own
-        block[:] = np.bincount(drawn.ravel(), minlength=block.size).reshape(block.shape)
-    return counts
+        shape = min(together, draws - start), population
+        drawn = generator.integers(population, size=shape)
+        drawn += population * np.arange(len(drawn))[:, None]  # each draw in bins of its own
+        counts = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(shape)
+        yield counts.astype(np.uint16)
 
 
-def _signs(generator: np.random.Generator, flips: int, population: int) -> NDArray[np.int8]:
-    """``(flip, population)``: -1 or 1 by chance."""
-    signs = generator.integers(0, 2, size=(flips, population), dtype=np.int8)
-    signs *= 2  # in place: of very many this is the largest table there is
-    signs -= 1
-    return signs
+def _signs(generator: np.random.Generator, flips: int, population: int) -> _Drawn:
+    """``(flip, population)`` int8: -1 or 1 by chance."""
+    # four are made of one random number, and what a call does not use of the last is lost
+    together = 4 * max(_SIGNS_TOGETHER // (4 * max(population, 1)), 1)
+    for start in range(0, flips, together):
+        shape = min(together, flips - start), population
+        signs = generator.integers(0, 2, size=shape, dtype=np.int8)
+        signs *= 2
+        signs -= 1
+        yield signs

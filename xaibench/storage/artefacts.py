@@ -4,7 +4,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b, file_digest
@@ -67,7 +67,7 @@ def key(spec: Spec) -> str:
     >>> key({"kind": "model", "seed": 0}) == key({"seed": 0, "kind": "model"})
     True
     """
-    return f"{spec['kind']}-{_blake2(_canonical(spec), size=10)}"
+    return f"{spec['kind']}-{_blake2([_canonical(spec)], size=10)}"
 
 
 def is_artefact(name: str) -> bool:
@@ -212,7 +212,7 @@ def _seal(folder: Path, record: dict[str, Any]) -> None:
     held = {path.name: _file_of(path) for path in sorted(folder.iterdir())}
     # as it will be read back: JSON knows no tuples, and text alone for keys
     record = json.loads(json.dumps({**record, "name": key(record["spec"]), "files": held}))
-    record["digest"] = _blake2(_canonical(record))
+    record["digest"] = _blake2([_canonical(record)])
     write_file(folder / _SPEC, json.dumps(record, indent=1), durable=True)  # and the folder
 
 
@@ -269,7 +269,7 @@ def _sound(folder: str, *status: int) -> dict[str, Any]:
     else:
         rest = {name: value for name, value in record.items() if name != "digest"}
         named = record["name"] == path.name and "spec" in record
-        digest = record["digest"] == _blake2(_canonical(rest))
+        digest = record["digest"] == _blake2([_canonical(rest)])
         sound = known and named and digest and _are_files(record["files"])
     if not sound:
         raise ValueError(f"{_SPEC} is damaged")
@@ -304,7 +304,7 @@ def _verified_content(path: Path, name: str, files: Mapping[str, Any] | None) ->
     except OSError as error:
         raise _Damaged(f"{name} is damaged ({error.strerror})") from None
     if files is not None and (
-        name not in files or _blake2(*in_pieces(content)) != files[name]["digest"]
+        name not in files or _blake2(in_pieces(content)) != files[name]["digest"]
     ):
         raise _Damaged(f"{name} is damaged")
     return content
@@ -344,7 +344,8 @@ def _canonical(content: Any) -> bytes:
     return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _blake2(*content: bytes | memoryview, size: int = _DIGEST) -> str:
+def _blake2(content: Iterable[bytes | memoryview], size: int = _DIGEST) -> str:
+    # piece by piece: all at once, as arguments, none of a mapped file would be given back
     digest = blake2b(digest_size=size)
     for piece in content:
         digest.update(piece)
