@@ -78,7 +78,8 @@ def changed_along_training_and_out_of_context(call, tmp_path):
     assert ["random", "epoch:1"] in steps
     assert ["epoch:1", "trained"] in steps
     assert ["trained", "trained, shuffled around truth"] in steps
-    last = changes[changes["after"] == "trained"]
+    assert ["random", "trained"] in steps
+    last = changes[changes["before"].eq("epoch:1") & changes["after"].eq("trained")]
     assert (last["change"] == 0).all()  # the training has one epoch
     assert not last["changed"].any()
     assert (changes.loc[changes["after"] == "epoch:1", "change"] != 0).any()

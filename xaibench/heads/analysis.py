@@ -161,7 +161,7 @@ def head_tables(models: Iterable[HeadModel], known: Known, options: HeadOptions)
         name: [] for name in ("associations", "ablations", "changes", "examples")
     }
     failures: dict[str, list[str]] = {}
-    earlier: dict[tuple[str, str], Measured] = {}
+    earlier: dict[tuple[str, str], list[Measured]] = {}
     for each in models:
         try:
             for name, table in _tables(each, known, options, earlier):
@@ -197,11 +197,17 @@ class Measured(NamedTuple):
 
 
 def _changes(
-    classifier: Any, before: Measured | None, now: Measured, known: Known, options: HeadOptions
+    classifier: Any,
+    earlier: Sequence[Measured],
+    now: Measured,
+    known: Known,
+    options: HeadOptions,
 ) -> Iterator[pd.DataFrame]:
-    """Since an earlier state, and where all but one track is shuffled."""
+    """Since the state before, of the trained model also since there was no training, and where all
+    but one track is shuffled."""
     names = [track.name for track in known.tracks]
-    if before is not None:
+    whole = BEFORE_TRAINING if now.state == TRAINED else ()
+    for before in [each for each in earlier if each is earlier[-1] or each.state in whole]:
         table = changes_between(before.correlations, now.correlations, names)
         yield table.assign(before=before.state, after=now.state)
     for each in known.planted:
@@ -214,9 +220,12 @@ def _changes(
 
 
 def _tables(
-    model: HeadModel, known: Known, options: HeadOptions, earlier: dict[tuple[str, str], Measured]
+    model: HeadModel,
+    known: Known,
+    options: HeadOptions,
+    earlier: dict[tuple[str, str], list[Measured]],
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Of one model; ``earlier`` is what was measured of another state of a replicate."""
+    """Of one model; ``earlier`` is what was measured of other states of a replicate."""
     classifier, examples = model.load(), known.examples
     scores = list(head_scores(classifier, examples, received=options.received))
     of_genes = isinstance(examples, CellCounts)
@@ -242,10 +251,10 @@ def _tables(
         yield "ablations", ablated.assign(**about)
     if (len(options.states) > 1 or known.planted) and not of_genes:  # cells share their genes
         now = Measured(model.state, correlations_of(scores, known.tracks, known.nuisance))
-        replicate = model.name, model.replicate
-        for table in _changes(classifier, earlier.get(replicate), now, known, options):
+        states = earlier.setdefault((model.name, model.replicate), [])
+        for table in _changes(classifier, states, now, known, options):
             yield "changes", table.assign(model=model.name, replicate=model.replicate)
-        earlier[replicate] = now
+        states.append(now)
     if options.shares and not examples.has_classes:
         raise NotApplicable(
             "--ablate: expected labels of two classes or more, for what a loss of heads costs"

@@ -34,9 +34,9 @@ STATES = ("random", "pretrained", TRAINED, "epoch:N")
 @dataclass(frozen=True, slots=True)
 class HeadOptions:
     """``tracks`` (none: what is known without a file) and ``nuisance`` as ``track_named`` reads
-    them; ``shares`` of heads that are taken
-    out, none for no ablation; of at most ``sequences`` test sequences. ``states`` are compared one
-    with the next, and the tracks ``around`` also where all else is shuffled."""
+    them; ``shares`` of heads that are taken out, none for no ablation; of at most ``sequences``
+    test sequences. ``states`` are compared one with the next, ``trained`` also with those before
+    any training, and the tracks ``around`` also where all else is shuffled."""
 
     tracks: tuple[str, ...] = ()
     nuisance: tuple[str, ...] = ()
