@@ -303,7 +303,9 @@ def test_a_run_of_a_device_that_is_not_there_is_explained_on_another(run_folder)
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):
-    text = LEAN.replace("[saliency, random]", "[deeplift, saliency, random, attention]")
+    methods = "{deeplift: {}, saliency: {}, random: {}, attention: {}, both: {use: saliency, "
+    options = "strands: both, sequences: 2}}"
+    text = LEAN.replace("[saliency, random]", methods + options)
     work, _ = finished(tmp_path_factory.mktemp("run") / "tiny", text=text)
     return work
 
@@ -323,6 +325,21 @@ def test_a_run_gives_the_explanations_that_it_has(run_folder, call, tmp_path):
     assert np.array_equal(read["targets"], own["targets"])
     assert read["names"].tolist() == list(run_folder.chosen.names)
     assert read["target_names"].tolist() == list(run_folder.chosen.class_names)
+
+
+def test_a_label_of_the_run_has_its_options_for_other_sequences(run_folder, call, tmp_path):
+    """As the command has it that a report recommends."""
+    (tmp_path / "some.fa").write_text(">a\nTTGACGTCATTTACGGACCT\n>b\nACGGA\n>c\nTTTACGGACCTA\n")
+    words = ("explain", run_folder.job.folder, tmp_path / "some.fa", "--seed", 0, "--model", "cnn")
+    changed = ("--method", "saliency", "--set", "attribution.saliency.strands=both")
+    scores = []
+    for given in (("--method", "both"), changed, ("--method", "saliency")):
+        code, _, err = call(*words, *given, "-o", tmp_path / str(len(scores)), "--format", "scores")
+        assert code == 0, err
+        scores.append(npz_of(tmp_path / str(len(scores)) / "scores.npz")["scores"])
+    assert len(scores[0]) == 3
+    assert np.array_equal(scores[0], scores[1])
+    assert not np.allclose(scores[0], scores[2])
 
 
 def test_hypothetical_contributions_of_a_run_are_those_of_its_scores(run_folder, call, tmp_path):

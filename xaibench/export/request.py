@@ -16,7 +16,7 @@ from xaibench.data.loading import load_splits
 from xaibench.errors import UsageError
 from xaibench.nn.devices import device_named
 from xaibench.plan.changes import assign
-from xaibench.plan.schema import Plan, of_mapping
+from xaibench.plan.schema import Plan, Use, of_mapping
 from xaibench.plugins.registry import nearest
 from xaibench.progress import announce_if_slow
 from xaibench.results.manifest import job_of_folder
@@ -137,6 +137,11 @@ def _of_run(request: Request, folder: Path) -> Explainable:
     if request.sequences is None:
         return _of_run_itself(request, job, trained)
     written = _written(request)
+    written["attribution"] |= {
+        label: _as_written(use)
+        for label, use in plan.attribution.items()
+        if label in request.methods
+    }
     for change in request.changes:
         assign(written, change)
         if change.partition(".")[0] not in ("dataset", "attribution"):
@@ -153,6 +158,12 @@ def _of_run(request: Request, folder: Path) -> Explainable:
     work = replace(work, job=replace(job, plan=changed))
     sequences = _relabelled(splits.test, work.splits.test.class_names)
     return Explainable(work, sequences, trained, tuple(given.attribution), request.target)
+
+
+def _as_written(use: Use) -> dict[str, Any]:
+    """What a plan says of a method, for all sequences that it is given."""
+    options = {name: value for name, value in use.options.items() if name != "sequences"}
+    return {"use": use.use, **options}
 
 
 def _on_device(job: Job, name: str | None) -> Job:
