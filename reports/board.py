@@ -12,7 +12,7 @@ from .content.board import board_document, rank_rows
 from .figures.page import RANKS, Figures
 from .figures.ranks import rank_panel
 from .figures.style import styles
-from .format.paths import without_folders
+from .format.paths import cell
 from .rendering.html import html_of
 from .web.assets import assets
 
@@ -45,9 +45,5 @@ def tables(board: Board) -> dict[str, str]:
 def _without_paths(table: pd.DataFrame) -> pd.DataFrame:
     texts = table.select_dtypes(include=["object", "str"]).columns
     return table.assign(
-        **{
-            name: table[name].map(without_folders, na_action="ignore")
-            for name in texts
-            if name != "report"
-        }
+        **{name: table[name].map(cell, na_action="ignore") for name in texts if name != "report"}
     )

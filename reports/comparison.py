@@ -7,7 +7,7 @@ import pandas as pd
 from xaibench.comparison.side_by_side import Comparison
 
 from .content.comparison import comparison_document
-from .format.paths import without_folders
+from .format.paths import cell
 from .rendering.html import html_of
 from .rendering.text import text_of
 from .web.assets import unscripted
@@ -29,5 +29,10 @@ def csv(comparison: Comparison) -> dict[str, str]:
     rows = pd.concat([pair.rows for pair in comparison.pairs], ignore_index=True)
     for place, side in enumerate(("first", "second")):
         rows.insert(2 * place, f"{side}_run", rows[side].map(names))
-    rows["reason"] = rows["reason"].map(without_folders)
+    texts = rows.select_dtypes(include=["object", "str"]).columns
+    rows = rows.assign(**{name: rows[name].map(_shown) for name in texts})
     return {"comparison.csv": rows.to_csv(index=False, lineterminator="\n")}
+
+
+def _shown(value: object) -> object:
+    return cell(value) if isinstance(value, str) else value

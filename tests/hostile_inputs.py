@@ -18,11 +18,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from safetensors.torch import save as safetensors
+from small_cells import counts_of_cells, write_h5ad, write_scgpt
 from small_tokenizer import write_tokenizer
 
 from xaibench.models.cnn import CNN
@@ -1243,6 +1245,96 @@ COMMANDS = {
         nothing, "heads nothing", "expected the folder of a run, got one without plan.yaml"
     ),
 }
-TABLES = [PLANS, DATA, BEDS, WEIGHT_FILES, MODELS, SCORES, PLUGINS, RUNS, COMMANDS]
+# Cells, sets of genes, and the commands before and after a run
+
+
+def cells(change: Callable[[h5py.File], object], line: str, more: str = "") -> Row:
+    """Cells of which something was changed, and a model for them."""
+
+    def make(place: Path) -> None:
+        write_scgpt(place / "model")
+        with h5py.File(write_h5ad(place / "c.h5ad", *counts_of_cells(5)), "r+") as opened:
+            change(opened)
+
+    return Row(make, f"heads model c.h5ad -o out {more}", line)
+
+
+def link_elsewhere(opened: h5py.File) -> None:
+    opened["var/far"] = h5py.ExternalLink("/etc/passwd", "x")
+
+
+def lead_out(opened: h5py.File) -> None:
+    indices = opened["X/indices"][:]
+    del opened["X/indices"]
+    opened["X/indices"] = indices + 10**6
+
+
+def sets_of_genes(content: str | bytes, line: str) -> Row:
+    row = cells(lambda _: None, line, "--track s.gmt")
+    return row._replace(make=both(row.make, file("s.gmt", content)))
+
+
+def explained(row: Row) -> Row:
+    """A row about weights, where they are to be explained with."""
+    words = f"explain cnn d.fa --weights {row.words.split()[3]} --method saliency -o out"
+    return Row(both(row.make, file("d.fa", f">a\n{'ACGT' * 10}\n")), words, row.line)
+
+
+EXPLAINED = (
+    "a pickle dressed as .safetensors",
+    "a pickle of torch that runs code",
+    "weights that unpack to a hundred times",
+    "weights of another shape",
+    "weights of zeros",
+)
+
+AROUND = {
+    "cells whose counts lead out of memory": cells(lead_out, "indices must be <"),
+    "cells in another file": cells(link_elsewhere, "var/far is in another file"),
+    "cells of a label that leads out": cells(
+        lambda _: None, "has no column '../../x' in obs", "--set dataset.label=../../x"
+    ),
+    "sets of genes that are binary": sets_of_genes(bytes(256), "s.gmt: cannot be read as GMT"),
+    "sets of genes that unpack to anything": sets_of_genes(
+        gzip.compress(bytes(10**8)), "that unpack to 67,1"
+    ),
+    **{
+        f"a set of genes whose name {act}": sets_of_genes(f"{name}\t\tG1\n", line)
+        for act, name, line in (
+            ("spreadsheets compute", "=1+1", "that begins with no = + - @"),
+            ("moves the cursor", "\x1b[2J", "without line ends, control characters"),
+        )
+    },
+    "a language model in a file": cells(
+        lambda _: None,
+        "--summarise: expected the address",
+        "--summarise file:///etc/passwd --summarise-model m",
+    ),
+    **{f"{name}, explained": explained(WEIGHT_FILES[name]) for name in EXPLAINED},
+    "a plan for a pickle": Row(file("d.parquet", PICKLE), "init d.parquet", "d.parquet: expected"),
+    "a plan for a device": Row(nothing, "init /dev/zero", "got: a device, not a file"),
+    "a page that is a device": Row(
+        both(folder("run"), lambda place: (place / "run/index.html").symlink_to("/dev/zero")),
+        "open run",
+        "run: expected a folder with one of index.html",
+    ),
+    "a board of a pipe": Row(
+        lambda place: os.mkfifo(place / "e.csv"), "board e.csv -o out", "is no regular file"
+    ),
+    "a board of anything": Row(
+        file("e.csv", bytes(range(256))), "board e.csv -o out", "e.csv: unreadable"
+    ),
+    "a board of an environment of other types": broken(
+        "environment.json", '{"versions": [1]}', "run/environment.json", "board run -o out"
+    ),
+    "an object store of no kind": Row(
+        file("plan.yaml", BASE), "run plan.yaml -o nosuch://a/b", "Protocol not known: nosuch"
+    ),
+    "a folder to clean that is no run": Row(
+        folder("x"), "clean x --yes", "x: expected the folder of a run"
+    ),
+    "a status of a device": Row(nothing, "status /dev/zero", "/dev/zero: expected the folder"),
+}
+TABLES = [PLANS, DATA, BEDS, WEIGHT_FILES, MODELS, SCORES, PLUGINS, RUNS, COMMANDS, AROUND]
 ROWS = {name: row for table in TABLES for name, row in table.items()}
 assert len(ROWS) == sum(map(len, TABLES))

@@ -42,6 +42,16 @@ def without_folders(text: str) -> str:
     return text
 
 
+def cell(text: str) -> str:
+    """The text ``without_folders``, as a cell that no spreadsheet computes.
+
+    >>> cell("=1+1"), cell("-"), cell("saliency")
+    ("'=1+1", '-', 'saliency')
+    """
+    text = without_folders(text)
+    return f"'{text}" if len(text) > 1 and text[0] in "=+-@" else text
+
+
 def last_part(option: str) -> str:
     """An option that is an absolute path as its last part; any other as running text.
 

@@ -302,6 +302,16 @@ def test_what_no_run_writes_is_refused_and_the_others_are_shown(folder, tmp_path
         write_board([tmp_path / "once.csv"], tmp_path / "board")
 
 
+def test_no_cell_of_a_board_is_a_formula(folder, tmp_path):
+    table = read_results(folder).estimates.replace({"saliency": "=1+1", "uniform": "@x"})
+    table.to_csv(tmp_path / "forged.csv", index=False)
+    write_board([tmp_path / "forged.csv"], tmp_path / "board")
+    cells = pd.read_csv(tmp_path / "board" / "board.csv", dtype=str, keep_default_na=False)
+    assert "'=1+1" in set(cells["method"])
+    assert "'@x" in set(cells["operator"])
+    assert not cells[["method", "operator"]].map(lambda cell: cell[:1] in set("=+@")).any(axis=None)
+
+
 def test_what_cannot_be_a_board_is_one_line(tmp_path, folder):
     (tmp_path / "empty").mkdir()
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")

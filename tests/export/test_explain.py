@@ -269,10 +269,15 @@ def test_a_model_that_draws_numbers_is_not_explained(place, call):
             (*OWN, "--weights", "fold0.safetensors", "--device", "cuda:1"),
             "device: torch has no 'cuda:1' on this machine, which has cpu; name one of these",
         ),
+        (
+            (*OWN, "--weights", "peaks.bed", "--weights", "genes.bed"),
+            "weights peaks: .* expected weights as .*; nor can the other 1 be loaded",
+        ),
         (("explain", "."), "expected the folder of a run, got one without plan.yaml"),
     ],
 )
 def test_what_cannot_be_explained_is_said_in_a_line_with_the_mend(place, call, words, message):
+    Path("genes.bed").write_text("chr1\t1\t13\tgene\n")
     Path("peaks.bed").write_text("chr1\t0\t12\tpeak\n")
     code, out, err = call(*words, "-o", "out")
     assert (code, out) == (2, "")

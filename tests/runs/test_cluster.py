@@ -1,11 +1,14 @@
 """A run on a Dask cluster is that of one process to the bit, and says what is amiss with it."""
 
+import os
 import shutil
+import signal
 import sys
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from itertools import chain, repeat
+from pathlib import Path
 from time import monotonic, sleep
 from types import SimpleNamespace
 
@@ -51,9 +54,8 @@ def there():
         yield made
 
 
-def test_a_run_is_that_of_one_process_to_the_bit(there, tmp_path, submitted):
-    alone, folder = tmp_path / "alone", tmp_path / "dask"
-    run(work_of(alone, text=LEAN), threads=1, command="xaibench run plan.yaml")
+def test_a_run_is_that_of_one_process_to_the_bit(there, alone, tmp_path, submitted):
+    folder = tmp_path / "dask"
     work = work_of(folder, text=LEAN)
     with cluster.on_dask(there.scheduler_address) as engine:
         assert run(work, engine=engine, threads=1, command="xaibench run plan.yaml").failures == []
@@ -67,6 +69,38 @@ def test_a_run_is_that_of_one_process_to_the_bit(there, tmp_path, submitted):
     for explained in work.store.root.glob("explained-*"):
         shutil.rmtree(explained)
     assert {task.method for task in every if unseen(work, task)} == {"saliency", "random"}
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    run(work_of(folder, text=LEAN), threads=1, command="xaibench run plan.yaml")
+    return folder
+
+
+@pytest.mark.parametrize(("count", "kills"), [(2, 1), (4, 0)])
+def test_so_is_one_on_workers_of_its_own(alone, tmp_path, count, kills):
+    folder = tmp_path / "dask"
+    with cluster.on_local_workers(count) as engine:
+        (client,) = engine.answers.args
+        before = {*client.run(os.getpid).values()}
+        disturbed = replace(engine, answers=partial(killing, engine, [*before][:kills]))
+        work = work_of(folder, text=LEAN)
+        assert run(work, engine=disturbed, threads=1, command="x").failures == []
+        client.wait_for_workers(count, timeout=60)
+        after = {*client.run(os.getpid).values()}
+    assert (len(before), len(after), len(before - after)) == (count, count, kills)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in before | after)
+    for name in ("results.parquet", "estimates.csv"):
+        assert (folder / name).read_bytes() == (alone / name).read_bytes()
+
+
+def killing(engine, pids, *given, **options):
+    """What an engine answers; after its first answer these processes are killed."""
+    for answer in engine.answers(*given, **options):
+        yield answer
+        while pids:
+            os.kill(pids.pop(), signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
@@ -160,8 +194,8 @@ def test_a_task_on_a_device_takes_a_worker_that_has_one(there, work, submitted):
 @pytest.mark.parametrize(
     ("known", "line"),
     [
-        ({}, "no worker has come to the scheduler yet"),
-        ({"a": {"resources": {}}}, "no worker has the resource GPU yet, for cuda"),
+        ({}, "the scheduler has no worker"),
+        ({"a": {"resources": {}}}, "no worker has the resource GPU, for cuda"),
         ({"a": {"resources": {}}, "b": {"resources": {"GPU": 1}}}, ""),
     ],
 )
@@ -171,6 +205,22 @@ def test_what_a_run_waits_for_is_said(there, work, monkeypatch, capsys, known, l
     said = capsys.readouterr().err
     assert line in said
     assert ("waiting" in said) == bool(line)
+
+
+def test_workers_that_are_lost_are_missed_until_one_comes(there, work, monkeypatch, capsys):
+    monkeypatch.setattr(cluster, "SECONDS_TO_MISS", 0.01)
+    known = chain(
+        [{"workers": {"a": {}}}], repeat({"workers": {}}, 3), repeat({"workers": {"b": {}}})
+    )
+    monkeypatch.setattr(Client, "scheduler_info", lambda *_, **__: next(known))
+    with cluster.on_dask(there.scheduler_address) as engine:
+        with closing(engine.answers(slowly, work, [0.5], threads=1)) as answers:
+            assert dict(answers) == {0.5: 0.5}
+    assert capsys.readouterr().err.count("the scheduler has no worker; waiting for one") == 3
+
+
+def slowly(work, threads):
+    return lambda task, tell: (sleep(task), task)[1]
 
 
 def test_a_scheduler_that_is_lost_ends_the_run_in_a_line(there, work):
@@ -230,8 +280,13 @@ def iter_of(*answers):
     [
         (["--engine", "spark"], "--engine: expected here, processes or dask, got 'spark'"),
         (["--engine", "here", "--jobs", 2], "--jobs: counts processes; leave it out with --engine"),
-        (["--scheduler", "tcp://h:1"], "--engine dask and --scheduler ADDRESS belong together"),
-        (["--engine", "dask"], "--engine dask and --scheduler ADDRESS belong together"),
+        (["--scheduler", "tcp://h:1"], "expected --engine dask with --scheduler ADDRESS or"),
+        (["--engine", "dask"], "expected --engine dask with --scheduler ADDRESS or --workers N"),
+        (["--workers", 2], "expected --engine dask with --scheduler ADDRESS or --workers N"),
+        (
+            ["--engine", "dask", "--workers", 2, "--scheduler", "tcp://h:1"],
+            "expected --engine dask with --scheduler ADDRESS or --workers N",
+        ),
         (
             ["--engine", "dask", "--scheduler", "tcp://127.0.0.1:1"],
             "--scheduler: expected the addr",

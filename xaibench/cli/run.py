@@ -6,8 +6,8 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, nullcontext
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,8 +38,13 @@ def run(
     plan: Annotated[
         str, typer.Argument(help="A preset, or a plan in YAML; with a size: planted+quick.")
     ] = "demo",
-    folder: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The run's folder [runs/NAME].")
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Its folder [runs/NAME]; s3://BUCKET/NAME: put there as well.",
+        ),
     ] = None,
     changes: Annotated[
         list[str] | None,
@@ -71,6 +76,12 @@ def run(
         str | None,
         typer.Option(help="Of --engine dask: its address, as tcp://HOST:8786, or its file."),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=1000, help="Of --engine dask: a cluster of so many processes here."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be computed and how long it takes.")
     ] = False,
@@ -85,10 +96,14 @@ def run(
         from xaibench.plan.schema import read_any
         from xaibench.plan.sources import plan_name
         from xaibench.runs import pipeline  # noqa: F401  # so that nothing of it is looked through
+        from xaibench.storage.objects import also_at, is_url
 
         read = read_any(plan, changes=changed, plugins=given, limit=limit)
-    folder = folder or Path("runs") / plan_name(plan)
-    with _engine(engine, jobs, scheduler) as where:
+    there = output if output and is_url(output) else None
+    name = PurePosixPath(there).name if there else plan_name(plan)
+    folder = Path(output) if output and not there else Path("runs") / name
+    copied = also_at(there, folder) if there and not dry_run else nullcontext()
+    with _engine(engine, jobs, scheduler, workers) as where, copied:
         if isinstance(read, dict):
             from xaibench.runs.series import jobs_of
 
@@ -125,7 +140,9 @@ def _run_one(job: "Job", engine: "Engine", *, threads: int, dry_run: bool) -> No
 
 
 @contextmanager
-def _engine(name: str | None, jobs: int | None, scheduler: str | None) -> "Iterator[Engine]":
+def _engine(
+    name: str | None, jobs: int | None, scheduler: str | None, workers: int | None
+) -> "Iterator[Engine]":
     """Where tasks run, by the options; UsageError for options that do not belong together."""
     from xaibench.runs.engines import DASK, HERE, PROCESSES, local
 
@@ -134,18 +151,23 @@ def _engine(name: str | None, jobs: int | None, scheduler: str | None) -> "Itera
         raise UsageError(f"--engine: expected {HERE}, {PROCESSES} or {DASK}, got {name!r}")
     if name != PROCESSES and jobs:
         raise UsageError(f"--jobs: counts processes; leave it out with --engine {name}")
-    if (name == DASK) != bool(scheduler):
-        raise UsageError("--engine dask and --scheduler ADDRESS belong together; expected both")
-    if not scheduler:
+    if (name == DASK) != (bool(scheduler) != bool(workers)):
+        raise UsageError(
+            "expected --engine dask with --scheduler ADDRESS or --workers N, which belong together"
+        )
+    if name != DASK:
         yield local(0 if name == HERE else jobs or min(os.cpu_count() or 1, 8))
         return
-    from xaibench.runs.cluster import on_dask
+    from xaibench.runs import cluster
 
-    with on_dask(scheduler) as engine:
-        yield engine
+    with cluster.on_local_workers(workers) if workers else cluster.on_dask(str(scheduler)) as made:
+        yield made
 
 
 def command_of_this_call() -> str:
-    """The arguments of this call, without the folders of this machine."""
-    arguments = [re.sub(r"^(-[^=]*=)?(file://|/|~).*/", r"\1", each) for each in sys.argv[1:]]
+    """The arguments of this call, without the folders of this machine or the places of
+    object stores."""
+    arguments = [
+        re.sub(r"^(-[^=]*=)?([a-z][a-z0-9+.-]+://|/|~).*/", r"\1", each) for each in sys.argv[1:]
+    ]
     return shlex.join(["xaibench", *arguments])

@@ -81,6 +81,8 @@ def explain_into(
     plugins = formats_by_name(formats or DEFAULT_FORMATS, request.plugins)
     export = _Export(explainable_of(request), folder, plugins, _options(plugins, request))
     _try_formats(export)
+    if not export.subject.of_run:
+        _require_a_model(export.subject)
     export = replace(export, subject=_of_mapped_codes(export.subject))
     blocks = -(-len(export.subject.sequences) // BLOCK) * len(export.pairs)
     failed = False
@@ -104,6 +106,23 @@ def _of_mapped_codes(subject: Explainable) -> Explainable:
     if work.splits.test is read:
         work = replace(work, splits=replace(work.splits, test=sequences))
     return replace(subject, work=work, sequences=sequences)
+
+
+def _require_a_model(subject: Explainable) -> None:
+    """UsageError where no file of weights, of those that are given, can be loaded; one that cannot
+    fails alone."""
+    reasons = []
+    for trained in subject.trained:
+        try:
+            classifier_of(subject, trained)
+        except (UsageError, OSError):
+            raise
+        except Exception as error:
+            reasons.append(f"{described_model(subject.work.plan, trained)}: {described(error)}")
+        else:
+            return
+    others = f"; nor can the other {len(reasons) - 1} be loaded" if len(reasons) > 1 else ""
+    raise UsageError(f"{reasons[0]}{others}")
 
 
 def _attempted(

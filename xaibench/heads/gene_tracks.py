@@ -67,15 +67,14 @@ def _of_cell_types(cells: CellCounts) -> Float:
 
 def _of_sets(path: Path, cells: CellCounts) -> Iterator[Track]:
     sets, genes = gene_sets(path), np.array(cells.genes, object)
-    inside = {name: np.isin(genes, [*members]) for name, members in sets.items()}
-    usable = {
-        name: each for name, each in inside.items() if FEWEST_GENES <= each.sum() < len(genes)
-    }
+    known = frozenset(cells.genes)
+    usable = [name for name in sets if FEWEST_GENES <= len(sets[name] & known) < len(genes)]
     if not usable:
-        known = next(iter(next(iter(sets.values()))), "") if sets else ""
+        first = next(iter(next(iter(sets.values()))), "") if sets else ""
         raise UsageError(
             f"--track {path.name}: none of its {len(sets):,} sets shares {FEWEST_GENES} genes with "
-            f"the cells; its genes are such as {known!r}, theirs such as {cells.genes[0]!r}"
+            f"the cells; its genes are such as {first!r}, theirs such as {cells.genes[0]!r}"
         )
-    for name, each in usable.items():
-        yield Track(name, np.broadcast_to(each.astype(np.float64), cells.counts.shape))
+    for name in usable:
+        inside = np.isin(genes, [*sets[name]]).astype(np.float64)
+        yield Track(name, np.broadcast_to(inside, cells.counts.shape))

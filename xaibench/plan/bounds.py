@@ -127,11 +127,16 @@ def _label_fault(label: str) -> str:
     """What a label must be that it is not; empty where it is fine."""
     if not 0 < len(label) <= LABEL:
         return f"of 1 to {LABEL} characters"
-    if not label.isprintable() or label != label.strip():
-        return "without line ends, control characters and blanks around it"
     if _PATH.search(label):
         return "without an absolute path, whose folders no report shows"
-    if len(label) > 1 and label[0] in "=+-@":  # alone they are text
+    return fault_of_name(label)
+
+
+def fault_of_name(name: str) -> str:
+    """What a name must be so that it does nothing where it is shown; empty where it is that."""
+    if not name.isprintable() or name != name.strip():
+        return "without line ends, control characters and blanks around it"
+    if len(name) > 1 and name[0] in "=+-@":  # alone they are text
         return "that begins with no = + - @, which spreadsheets compute"
     return ""
 

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from logging import CRITICAL, getLogger
 from pathlib import Path
 from secrets import token_hex
-from threading import Lock
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from xaibench.artefacts.job import Work
@@ -25,8 +25,8 @@ from xaibench.progress import announce
 from xaibench.storage.artefacts import MARK_FILE
 from xaibench.storage.files import TEMPORARY, read_file, write_file
 
-from .engines import DASK, Begin, Engine, Outcomes, answer_of, loaded, packed
-from .processes import Do
+from .engines import DASK, Begin, Engine, Outcomes, answer_of, imports, loaded, packed
+from .processes import METHOD, Do, begin_imports, hearing_no_key, without_script
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -40,6 +40,10 @@ LARGEST_ANSWER = 2**14
 SECONDS_TO_CONNECT = 10
 """Seconds in which a scheduler must answer."""
 
+SECONDS_TO_MISS, LONGEST_TO_MISS = 5.0, 600.0
+"""Seconds between two looks at whether there are workers: the first ones, and the most, since each
+time that there are none the next look is twice as far."""
+
 SAME_PACKAGES = ("xaibench", "torch", "numpy")
 """Packages whose versions decide what an artefact is."""
 
@@ -51,9 +55,47 @@ def on_dask(scheduler: str) -> Iterator[Engine]:
     UsageError where Dask is not installed, or nothing answers.
     """
     _require_dask()
-    with _connected(scheduler) as client:
+    where = {"scheduler_file" if Path(scheduler).is_file() else "address": scheduler}
+    with _connected(scheduler, **where) as client:
         jobs = max(1, len(_workers(client)))
         yield Engine(DASK, jobs, partial(_answers, client))
+
+
+@contextmanager
+def on_local_workers(count: int) -> Iterator[Engine]:
+    """An engine on a Dask cluster of this machine, made for one run: so many processes of a thread
+    each, which are replaced where they die. One of them has the device.
+
+    UsageError where Dask is not installed, or the cluster cannot be made.
+    """
+    _require_dask()
+    with _local_cluster(count) as cluster, _connected("--workers", address=cluster) as client:
+        yield Engine(DASK, count, partial(_answers, client))
+
+
+@contextmanager
+def _local_cluster(count: int) -> Iterator[Any]:
+    from dask import config
+    from distributed import Nanny, Scheduler, Security, SpecCluster
+
+    begin_imports([*imports(trains=True), __name__, "distributed"])
+    security = Security.temporary()  # the port is open to all users of the machine
+    common = {"host": "127.0.0.1", "security": security}
+    ours = {**common, "nthreads": 1, "memory_limit": 0, "dashboard": False}  # of the whole machine
+    workers = {
+        number: {"cls": Nanny, "options": {**ours, "resources": {} if number else {GPU: 1}}}
+        for number in range(count)
+    }
+    options = {**common, "port": 0, "dashboard": False, "dashboard_address": "127.0.0.1:0"}
+    scheduler = {"cls": Scheduler, "options": options}
+    method = {"distributed.worker.multiprocessing-method": METHOD}
+    with config.set(method), without_script():  # for a worker may be replaced at any time
+        with hearing_no_key():  # nor does the thread that replaces them
+            made = SpecCluster(
+                workers=workers, scheduler=scheduler, security=security, silence_logs=CRITICAL
+            )
+        with made:
+            yield made
 
 
 def _require_dask() -> None:
@@ -69,10 +111,9 @@ def _require_dask() -> None:
 
 
 @contextmanager
-def _connected(scheduler: str) -> Iterator[Client]:
+def _connected(scheduler: str, **where: Any) -> Iterator[Client]:
     from distributed import Client
 
-    where = {"scheduler_file" if Path(scheduler).is_file() else "address": scheduler}
     try:
         client = Client(**where, timeout=SECONDS_TO_CONNECT, set_as_default=False)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -107,29 +148,56 @@ def _answers(
 
     store, token = work.store.root.absolute(), token_hex(8)
     resources = {} if device == DEFAULT_DEVICE else {GPU: 1}
-    _say_who_is_missing(client, device)
     job = _Job(token, begin, packed(work), threads, device, work.data, _versions())
     waiting = {
         client.submit(answer, job, task, key=f"xaibench-{token}-{n}", resources=resources): task
         for n, task in enumerate(tasks)
     }
     try:
-        for future in as_completed([*waiting], loop=client.loop):
-            yield waiting.pop(future), _outcome(future, store)
+        with _saying_who_is_missing(client, device):
+            for future in as_completed([*waiting], loop=client.loop):
+                yield waiting.pop(future), _outcome(future, store)
     finally:
         client.cancel([*waiting])
 
 
-def _say_who_is_missing(client: Client, device: str) -> None:
-    """Say what a run waits for, where no worker can take its tasks yet."""
+@contextmanager
+def _saying_who_is_missing(client: Client, device: str) -> Iterator[None]:
+    """In here it is said, again and again, what a run waits for where no worker can take a task."""
+    over = Event()
+
+    def look() -> None:
+        seconds = SECONDS_TO_MISS
+        while not over.wait(seconds):
+            seconds = min(2 * seconds, LONGEST_TO_MISS) if missed() else SECONDS_TO_MISS
+
+    def missed() -> str:
+        missing = _missing(client, device)
+        if missing:
+            announce(missing)
+        return missing
+
+    missed()
+    looking = Thread(target=look, daemon=True)
+    looking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        looking.join()
+
+
+def _missing(client: Client, device: str) -> str:
+    """What a run waits for, where no worker can take its tasks; empty where one can."""
     workers = _workers(client).values()
     if not workers:
-        announce("no worker has come to the scheduler yet; waiting for one")
-    elif device != DEFAULT_DEVICE and not any(GPU in each["resources"] for each in workers):
-        announce(
-            f"no worker has the resource {GPU} yet, for {device}; waiting for one "
+        return "the scheduler has no worker; waiting for one"
+    if device != DEFAULT_DEVICE and not any(GPU in each["resources"] for each in workers):
+        return (
+            f"no worker has the resource {GPU}, for {device}; waiting for one "
             f"(dask worker ... --resources '{GPU}=1')"
         )
+    return ""
 
 
 def _outcome(future: Future, store: Path) -> Any:

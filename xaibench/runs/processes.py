@@ -24,7 +24,7 @@ Do = Callable[[Any, Callable[..., None]], Any]
 ATTEMPTS = 3
 """After so many processes in a row that ended before they had begun, no more are started."""
 
-_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
+METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 """Copies of a process that has imported everything, where they are safe."""
 
 _UNKNOWN = 255
@@ -65,11 +65,11 @@ def in_processes(
 def begin_imports(imports: Sequence[str]) -> None:
     """Begin to import, once for all processes, what they will need, while this one goes on; nothing
     where each of them imports for itself."""
-    if _METHOD == "forkserver":
+    if METHOD == "forkserver":
         from multiprocessing import forkserver  # not on every system
 
         with _apart(), suppress(OSError):  # said, if at all, where processes are started
-            get_context(_METHOD).set_forkserver_preload([*imports])
+            get_context(METHOD).set_forkserver_preload([*imports])
             forkserver.ensure_running()
 
 
@@ -178,7 +178,7 @@ def _started(
     """A process with its first task."""
     with _apart():
         try:
-            worker = _start(_METHOD, begin, given, imports)
+            worker = _start(METHOD, begin, given, imports)
         except OSError:  # no place for the socket by which copies are asked for
             worker = _start("spawn", begin, given)
     worker.task = task
@@ -200,15 +200,30 @@ def _start(
 
 @contextmanager
 def _apart() -> Iterator[None]:
-    """Processes that are started in here hear of no key that is pressed, from their first moment,
-    and do not run the script of this one again, which need not bear that."""
+    """Processes that are started in here are apart from this one, from their first moment."""
+    with without_script(), hearing_no_key():
+        yield
+
+
+@contextmanager
+def without_script() -> Iterator[None]:
+    """Processes that are started in here do not run the script of this one again, which need not
+    bear that."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+@contextmanager
+def hearing_no_key() -> Iterator[None]:
+    """Processes and threads that are started in here hear of no key that is pressed."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 

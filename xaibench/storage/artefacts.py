@@ -310,6 +310,14 @@ def _verified_content(path: Path, name: str, files: Mapping[str, Any] | None) ->
     return content
 
 
+def is_kept(path: Path) -> bool:
+    """Whether the artefact in a folder exists and needs no second try, as ``Store.holds``."""
+    try:
+        return bool(_record_of(path)["status"] != FAILED)
+    except _Damaged:
+        return False
+
+
 def verify(path: Path) -> bool:
     """Whether the artefact in a folder is as it was saved; reads all of it."""
     try:

@@ -225,6 +225,16 @@ def write_below(
 
     UsageError where the name leads out of the folder, by its words or through a link.
     """
+    path = path_below(folder, name)
+    write_file(path, content, check=check)
+    return path
+
+
+def path_below(folder: Path, name: str) -> Path:
+    """The path of a file of a folder, such as ``figures/a.svg``; the folders above it are made.
+
+    UsageError as of ``write_below``.
+    """
     parts = PurePosixPath(name).parts
     if not parts or ".." in parts or "\\" in name or PurePosixPath(name).is_absolute():
         raise UsageError(f"{folder}: expected the name of a file in this folder, got {name!r}")
@@ -235,9 +245,7 @@ def write_below(
         if below.exists() and not below.is_dir():
             raise UsageError(f"{below}: is no folder, expected one to write in; remove it")
         below.mkdir(exist_ok=True)
-    path = folder.joinpath(*parts)
-    write_file(path, content, check=check)
-    return path
+    return folder.joinpath(*parts)
 
 
 def digest_of_file(path: Path) -> str:

@@ -46,6 +46,14 @@ def rewritten(file, name, value):
     file[name] = value
 
 
+def in_another_file(file):
+    file.create_dataset("far", (8,), "u1", external=[("/etc/hostname", 0, 8)])
+
+
+def unpacking(file):
+    file.create_dataset("much", (2 * 10**9,), "u1", chunks=(10**6,))
+
+
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
@@ -53,7 +61,25 @@ def rewritten(file, name, value):
         (None, {"genes": "nonsense"}, "no column 'nonsense' in var"),
         (None, {"layer": "nonsense"}, "has no layer 'nonsense', but X alone"),
         (lambda f: rewritten(f, "X/data", -f["X/data"][:]), {}, "not negative.*are they scaled"),
-        (lambda f: rewritten(f, "var/_index", ["a"]), {}, "48 columns and 1 genes"),
+        (
+            lambda f: rewritten(f, "var/_index", ["a"]),
+            {},
+            r"counts of shape \(5, 48\), cells and genes of \(5, 1\)",
+        ),
+        (lambda f: rewritten(f, "X/indices", f["X/indices"][:] + 10**6), {}, "indices.* must be <"),
+        (lambda f: rewritten(f, "X/indptr", f["X/indptr"][:] * 9), {}, "cannot be read as anndata"),
+        (
+            lambda f: rewritten(f, "obs/cell_type/codes", [9] * 5),
+            {"label": "cell_type"},
+            "obs.cell_type: a code of none of its 2 categories",
+        ),
+        (
+            lambda f: rewritten(f, "X", h5py.ExternalLink("other.h5", "X")),
+            {},
+            "X is in another file; copy it into this",
+        ),
+        (in_another_file, {}, "far is in another file"),
+        (unpacking, {}, "that unpack to 2,000,00"),
         (
             lambda f: rewritten(f, "obs/cell_type/codes", [-1] * 5),
             {"label": "cell_type"},
@@ -88,6 +114,7 @@ def test_sets_of_a_gmt(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("=1+1\t\tA\n", "line 1: expected a name that begins with no = . - @"),
         ("one\tx\tA\none\tx\tB\n", "line 2: the set 'one' is there already"),
         ("one A B\n", "line 1: expected a name, a description and genes"),
         ("", "an empty file"),

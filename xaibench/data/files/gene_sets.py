@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from xaibench.errors import UsageError, message_of
+from xaibench.plan.bounds import fault_of_name
 
 from .content import text_stream
 
@@ -40,4 +41,6 @@ def _set_of(line: str, number: int) -> tuple[str, frozenset[str]]:
             f"line {number}: expected a name, a description and genes with tabs between, got "
             f"{line.strip()[:40]!r}"
         )
+    if fault := fault_of_name(name):
+        raise ValueError(f"line {number}: expected a name {fault}, got {name[:40]!a}")
     return name, genes

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from xaibench.errors import UsageError, message_of, shortened
+from xaibench.storage.unpacking import require_unpacked
 from xaibench.values import UNLABELLED, CellCounts, evenly_spaced_rows
 
 _SPARSE: dict[str, Callable[..., Any]] = {
@@ -54,11 +55,13 @@ def cells(
         if not len(labelled):
             raise UsageError(f"{path.name}: has no cell with a label in obs.{label}")
         rows = labelled[evenly_spaced_rows(len(labelled), most)]
+        names = _column(file["var"], genes, path, "var")
+        cell_names = _column(file["obs"], None, path, "obs")
         matrix = _matrix(file, layer, path)
-        counts, names = _rows_of(matrix, rows), _column(file["var"], genes, path, "var")
-        cell_names = _column(file["obs"], None, path, "obs")[rows]
-    if counts.shape[1] != len(names):
-        raise UsageError(f"{path.name}: {counts.shape[1]} columns and {len(names)} genes")
+        shape, expected = _shape(matrix), (len(cell_names), len(names))
+        if shape != expected:
+            raise UsageError(f"{path.name}: counts of shape {shape}, cells and genes of {expected}")
+        counts, cell_names = _rows_of(matrix, rows), cell_names[rows]
     if not (counts >= 0).all():  # NaN is not
         raise UsageError(
             f"{path.name}: expected counts that are not negative, raw or normalised, as in X or "
@@ -83,6 +86,7 @@ def _opened(path: Path) -> Iterator[Any]:
         raise UsageError("reading .h5ad needs h5py: pip install 'xaibench[cells]'") from None
     try:
         with h5py.File(path, "r") as file:
+            _require_own(file, path)
             yield file
     except (OSError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         # whatever HDF5 raises of a file that is another, damaged, or cut short
@@ -92,13 +96,40 @@ def _opened(path: Path) -> Iterator[Any]:
         ) from None
 
 
+def _require_own(file: Any, path: Path) -> None:
+    """ValueError where a part of a file lies in another, or unpacks to very much more."""
+    import h5py
+
+    elsewhere: list[str] = []
+    sizes: list[int] = []
+
+    def look(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            sizes.append(item.nbytes)
+            if item.external or item.is_virtual:
+                elsewhere.append(name)
+
+    def follow(name: str, link: Any) -> None:
+        if isinstance(link, h5py.ExternalLink):
+            elsewhere.append(name)
+
+    file.visititems(look)
+    file.visititems_links(follow)
+    if elsewhere:
+        raise ValueError(f"{elsewhere[0]} is in another file; copy it into this")
+    require_unpacked(sum(sizes), path.stat().st_size)
+
+
 def _labels(file: Any, label: str | None, path: Path) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """``(cell,)``, -1 where there is none, and the names of the classes."""
     if label is None:
         return np.zeros(len(_column(file["obs"], None, path, "obs")), np.int64), UNLABELLED
     group = file["obs"].get(label)
     if _is_group(group) and "categories" in group:
-        return group["codes"][:].astype(np.int64), tuple(_as_text(group["categories"][:]))
+        codes, class_names = group["codes"][:].astype(np.int64), _as_text(group["categories"][:])
+        if codes.max(initial=-1) >= len(class_names):
+            raise ValueError(f"obs.{label}: a code of none of its {len(class_names)} categories")
+        return codes, tuple(class_names)
     named = _column(file["obs"], label, path, "obs")
     class_names, labels = np.unique(named, return_inverse=True)
     labels[np.isin(named, ("", "nan"))] = -1
@@ -141,6 +172,10 @@ def _matrix(file: Any, layer: str | None, path: Path) -> Any:
     return layers[layer]
 
 
+def _shape(matrix: Any) -> tuple[int, ...]:
+    return tuple(map(int, matrix.attrs["shape"] if _is_group(matrix) else matrix.shape))
+
+
 def _rows_of(matrix: Any, rows: NDArray[np.intp]) -> NDArray[np.float32]:
     """``(row, gene)`` of a matrix, dense or sparse."""
     if not _is_group(matrix):
@@ -148,6 +183,7 @@ def _rows_of(matrix: Any, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         return dense
     made = _SPARSE[str(matrix.attrs["encoding-type"])]
     parts = tuple(matrix[name][:] for name in ("data", "indices", "indptr"))
-    whole = made(parts, shape=tuple(matrix.attrs["shape"]))
+    whole = made(parts, shape=_shape(matrix))
+    whole.check_format(full_check=True)  # or an index leads out of the memory of the counts
     taken: NDArray[np.float32] = whole.tocsr()[rows].toarray().astype(np.float32)
     return taken
