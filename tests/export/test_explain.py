@@ -146,7 +146,7 @@ def test_passes_that_a_limit_ended_are_said(place, call, most, said):
 
 def test_a_function_that_raises_is_named_with_its_options(place, call):
     code, _, err = call("explain", "raising", *OWN[2:], "--weights", "fold0.safetensors")
-    assert code == 1
+    assert code == 2
     assert "raising(width=6) raises RuntimeError: no width 6, expected a torch.nn.Module" in err
 
 

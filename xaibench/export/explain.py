@@ -109,8 +109,8 @@ def _of_mapped_codes(subject: Explainable) -> Explainable:
 
 
 def _require_a_model(subject: Explainable) -> None:
-    """UsageError where no file of weights, of those that are given, can be loaded; one that cannot
-    fails alone."""
+    """UsageError where no model can be loaded from any file of weights that is given; one of several
+    that cannot fails alone."""
     reasons = []
     for trained in subject.trained:
         try:
