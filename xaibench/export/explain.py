@@ -109,8 +109,8 @@ def _of_mapped_codes(subject: Explainable) -> Explainable:
 
 
 def _require_a_model(subject: Explainable) -> None:
-    """UsageError where no model can be loaded from any file of weights that is given; one of several
-    that cannot fails alone."""
+    """UsageError where no model can be loaded from any of the files of weights; one of several that
+    cannot fails alone."""
     reasons = []
     for trained in subject.trained:
         try:
