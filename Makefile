@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # that take longest come first, as tests/conftest.py orders them.
 PYTEST := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo board test lint types tests wheel docs soak clean
+.PHONY: demo board test lint types typing tests wheel docs soak clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/xaibench run
@@ -32,6 +32,10 @@ lint: $(VENV)/installed-for-tests
 
 types: $(VENV)/installed-for-tests
 	$(VENV)/bin/mypy
+
+# How complete the types of the package are for those who import it; pyright fetches itself by npm.
+typing: $(VENV)/installed-for-tests
+	.ci/typing $(VENV)/bin/python
 
 tests: $(VENV)/installed-for-tests
 	$(VENV)/bin/python -m pytest $(PYTEST)
