@@ -20,7 +20,13 @@ SLOWEST = (
     ),
     *("storage/test_disk", "runs/test_unfinished", "reports/figures/test_panels", "test_docs"),
     *("nn/test_machine", "export/test_modisco", "reports/web/test_browser", "runs/test_stopped"),
-    *("plugins/test_source_files", "test_nasty_names", "test_notebooks", "runs/test_forecast"),
+    *(
+        "test_shown_commands",
+        "plugins/test_source_files",
+        "test_nasty_names",
+        "test_notebooks",
+        "runs/test_forecast",
+    ),
     *("attribution/test_every_method", "runs/test_single_sequence_classes", "test_imports"),
 )
 """The files of tests that take longest. They begin first, so that in the end no process waits for
