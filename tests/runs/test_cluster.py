@@ -89,6 +89,7 @@ def test_so_is_one_on_workers_of_its_own(alone, tmp_path, count, kills):
         assert run(work, engine=disturbed, threads=1, command="x").failures == []
         client.wait_for_workers(count, timeout=60)
         after = {*client.run(os.getpid).values()}
+        assert {*client.run(signal.getsignal, signal.SIGINT).values()} == {signal.SIG_IGN}
     assert (len(before), len(after), len(before - after)) == (count, count, kills)
     assert not any(Path(f"/proc/{pid}").exists() for pid in before | after)
     for name in ("results.parquet", "estimates.csv"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ def _local_cluster(count: int) -> Iterator[Any]:
     begin_imports([*imports(trains=True), __name__, "distributed"])
     security = Security.temporary()  # the port is open to all users of the machine
     common = {"host": "127.0.0.1", "security": security}
-    ours = {**common, "nthreads": 1, "memory_limit": 0, "dashboard": False}  # of the whole machine
+    ours = {**common, "nthreads": 1, "memory_limit": 0, "dashboard": False, "preload": __name__}
     workers = {
         number: {"cls": Nanny, "options": {**ours, "resources": {} if number else {GPU: 1}}}
         for number in range(count)
@@ -226,6 +227,12 @@ def _versions() -> tuple[str, ...]:
 
 
 # In the process of a worker
+
+
+def dask_setup(_: Any) -> None:
+    """Called by Dask where a worker of ``on_local_workers`` begins: a key that is pressed ends the run,
+    and with it its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @dataclass(frozen=True, slots=True)
