@@ -230,8 +230,8 @@ def _versions() -> tuple[str, ...]:
 
 
 def dask_setup(_: Any) -> None:
-    """Called by Dask where a worker of ``on_local_workers`` begins: a key that is pressed ends the run,
-    and with it its workers."""
+    """Called by Dask where a worker of ``on_local_workers`` begins: a key that is pressed ends the
+    run, and with it its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
