@@ -405,7 +405,7 @@ def test_a_training_that_failed_is_tried_again_with_all_that_hangs_on_it(
 def test_a_model_that_is_broken_fails_alone(copy, models):
     outcome = ended(copy, text=LEAN, changes=("models.Broken={}",), plugins=models)
     assert len(outcome.failures) == 2
-    assert "Broken, 0, training, RuntimeError: no such layer" in outcome.failures[0]
+    assert "Broken, 0, training, Broken() raises RuntimeError: no such layer" in outcome.failures[0]
     records = records_of(copy)
     assert set(records[(records.model == "cnn") & (records.method == "saliency")].status) == {"ok"}
 
