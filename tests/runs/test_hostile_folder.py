@@ -304,8 +304,8 @@ def test_a_mark_that_is_a_link_is_named(halfway, place):
         "arrays.safetensors",
         {"arrays.safetensors": None},
         {"arrays.safetensors": {"bytes": 9}},
-        {"../../../outside/victim": {"bytes": len(SECRET), "digest": _blake2(SECRET.encode())}},
-        {"{victim}": {"bytes": len(SECRET), "digest": _blake2(SECRET.encode())}},
+        {"../../../outside/victim": {"bytes": len(SECRET), "digest": _blake2([SECRET.encode()])}},
+        {"{victim}": {"bytes": len(SECRET), "digest": _blake2([SECRET.encode()])}},
         {"a\0": {"bytes": len(SECRET), "digest": ""}},
     ],
 )
@@ -315,7 +315,7 @@ def test_an_artefact_that_names_files_elsewhere_is_damaged(halfway, place, files
         files = {name.format(victim=place.victim): held for name, held in files.items()}
     record = {**json.loads(path.read_text()), "files": files}
     del record["digest"]
-    path.write_text(json.dumps({**record, "digest": _blake2(_canonical(record))}))
+    path.write_text(json.dumps({**record, "digest": _blake2([_canonical(record)])}))
     assert not verify(path.parent)
 
 
@@ -351,9 +351,9 @@ def forge(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     spec = path.with_name("spec.json")
     record = json.loads(spec.read_text())
-    record["files"][path.name] = {"bytes": len(content), "digest": _blake2(content)}
+    record["files"][path.name] = {"bytes": len(content), "digest": _blake2([content])}
     del record["digest"]
-    spec.write_text(json.dumps({**record, "digest": _blake2(_canonical(record))}))
+    spec.write_text(json.dumps({**record, "digest": _blake2([_canonical(record)])}))
     assert verify(path.parent)
 
 
