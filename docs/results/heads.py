@@ -177,7 +177,8 @@ def claims(table: pd.DataFrame) -> Iterator[str]:
     for _, row in table.iterrows():
         measured = f"{row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
         about = (row["data"], row["claim"], row["quantity"], measured)
-        lines.append((*about, f"{row['p_holm']:.2g}", row["verdict"]))
+        p = "-" if pd.isna(row["p"]) else f"{row['p_holm']:.2g}"
+        lines.append((*about, p, row["verdict"]))
     yield from rows(("data", "claim", "measured", "value", "p (Holm)", "verdict"), *lines)
 
 
