@@ -8,7 +8,7 @@ import pandas as pd
 
 from xaibench.board.site import Board
 
-from .content.board import board_document, rank_rows
+from .content.board import board_document, rank_rows, with_settings
 from .figures.page import RANKS, Figures
 from .figures.ranks import rank_panel
 from .figures.style import styles
@@ -19,6 +19,7 @@ from .web.assets import assets
 
 def html(board: Board) -> dict[str, str]:
     """``index.html``: the board in one file that asks nothing of the network."""
+    board = with_settings(board)
     looks = styles(list(dict.fromkeys(board.rows["method"].astype(str))))
     panels = tuple(
         rank_panel(title, rows, looks)

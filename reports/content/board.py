@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -45,6 +47,47 @@ def board_document(board: Board) -> Document:
     )
     sections = (_ranks(board), _every_metric(board), _every_row(board), _runs(board))
     return Document(board.name, facts, (), sections, tuple(_cautions(board, versions)))
+
+
+def with_settings(board: Board) -> Board:
+    """The board with a label of its own for each setting of a method: ``deeplift (strands both)``
+    where another run calls ``deeplift`` what has other options."""
+    pairs = board.rows[["method", "settings"]].drop_duplicates()
+    labels = {
+        (method, settings): f"{method}{suffix}"
+        for method, own in pairs.groupby("method", sort=False)["settings"]
+        for settings, suffix in _suffixes([*map(str, own)]).items()
+    }
+
+    def labelled(table: pd.DataFrame) -> pd.DataFrame:
+        keys = zip(table["method"], table["settings"], strict=True)
+        return table.assign(method=[labels[key] for key in keys])
+
+    return replace(board, rows=labelled(board.rows), ranks=labelled(board.ranks))
+
+
+def _suffixes(settings: Sequence[str]) -> dict[str, str]:
+    """By setting, as JSON, the options in which it differs from the others; nothing where these are
+    not known, as of tables alone.
+
+    >>> [*_suffixes(['{"rule": "z", "steps": 5}', '{"rule": "z", "steps": 9}', ""]).values()]
+    [' (steps 5)', ' (steps 9)', '']
+    """
+    known = {each: json.loads(each) if each else {} for each in settings}
+    differ = [
+        name
+        for name in dict.fromkeys(name for options in known.values() for name in options)
+        if len({_in_words(options.get(name)) for options in known.values() if options}) > 1
+    ]
+    words = {
+        each: ", ".join(f"{name} {_in_words(options[name])}" for name in differ if name in options)
+        for each, options in known.items()
+    }
+    return {each: f" ({own})" if own else "" for each, own in words.items()}
+
+
+def _in_words(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def rank_rows(board: Board) -> Iterator[tuple[str, pd.DataFrame]]:

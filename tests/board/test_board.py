@@ -12,10 +12,11 @@ from bs4 import BeautifulSoup
 from small_run import finished
 
 from xaibench.board.entries import NO_RECORDS, Refused, RunEntry, read_entries
-from xaibench.board.site import write_board
+from xaibench.board.site import Board, write_board
 from xaibench.board.standings import ranks_over_datasets, rows_of_entry
 from xaibench.board.verification import unfounded, unknown_of_intervals
 from xaibench.errors import UsageError
+from xaibench.reports.board import html
 from xaibench.results.reading import read_results
 from xaibench.statistics.ranks import critical_difference
 
@@ -239,6 +240,25 @@ def test_the_page_marks_escapes_and_asks_nothing_of_anybody(site):
     links = [each["href"] for each in page.select("#every-row td a")]
     assert set(links) == {"reports/1-mine.html", "reports/2--b-forged.html"}
     assert all((site[0] / link).is_file() for link in links)
+
+
+def test_two_settings_of_a_method_have_two_labels_on_the_page(folder):
+    """Options in which they agree are not named, nor are any of a method with one setting."""
+    results = read_results(folder)
+    entries = []
+    for data, steps in (("a", 20), ("b", 20), ("c", 20), ("d", 64)):
+        options = {"use": "saliency", "strands": "forward", "steps": steps}
+        plan = {**results.plan, "attribution": {**results.plan["attribution"], "saliency": options}}
+        of_run = replace(results, plan=plan)
+        entries.append(RunEntry(data, results.estimates, data, "v", of_run))
+    table = pd.concat([*map(rows_of_entry, entries)]).assign(report="")
+    board = Board("two", tuple(entries), (), table, ranks_over_datasets(table))
+    page = BeautifulSoup(html(board)["index.html"], "html.parser")
+    others = {"input x gradient", "random"}
+    ranked = {"saliency (steps 20)", *others}  # that of 64 steps is on one dataset alone
+    for part, names in (("every-row", {*ranked, "saliency (steps 64)"}), ("every-metric", ranked)):
+        rows_shown = page.select(f"#{part} tbody tr")
+        assert {row.select_one("th, td").get_text() for row in rows_shown} == names
 
 
 def test_reports_are_rendered_anew_and_not_copied(site):
