@@ -3,6 +3,7 @@
 import json
 import mmap
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from elsewhere import Elsewhere
 from explained import npz_of
 from safetensors.numpy import load_file
@@ -330,6 +332,44 @@ def test_a_run_gives_the_explanations_that_it_has(run_folder, call, tmp_path):
     assert np.array_equal(read["targets"], own["targets"])
     assert read["names"].tolist() == list(run_folder.chosen.names)
     assert read["target_names"].tolist() == list(run_folder.chosen.class_names)
+
+
+@pytest.fixture
+def run_with_plug_in(run_folder, tmp_path):
+    """The run after a method of a file had been added to its plan."""
+    folder = shutil.copytree(run_folder.job.folder, tmp_path / "more")
+    plan = yaml.safe_load((folder / "plan.yaml").read_text())
+    plan["attribution"]["centre"] = {"use": "centre"}
+    (folder / "plan.yaml").write_text(yaml.safe_dump(plan, sort_keys=False))
+    environment = json.loads((folder / "environment.json").read_text())
+    environment["plugins"] = ["my files/centre.py"]
+    (folder / "environment.json").write_text(json.dumps(environment))
+    return folder
+
+
+@pytest.mark.parametrize("method", ["saliency", "input_x_gradient"])  # one of the run, and another
+def test_a_method_of_a_plug_in_that_nobody_asks_for_needs_no_file(
+    method, run_with_plug_in, call, tmp_path
+):
+    (tmp_path / "some.fa").write_text(">a\nTTGACGTCATTTACGGACCT\n>b\nACGGA\n")
+    words = ("explain", run_with_plug_in, "--model", "cnn", "--seed", 0, "--method", method)
+    code, _, err = call(*words[:2], tmp_path / "some.fa", *words[2:], "-o", tmp_path / "out")
+    assert code == 0, err
+    code, _, err = call(*words, "-o", tmp_path / "own")
+    assert code == (0 if method == "saliency" else 2), err
+    assert code == 0 or "--method input_x_gradient: not in the run" in err
+
+
+@pytest.mark.parametrize("words", [(), ("--method", "centre")])
+def test_a_method_of_a_plug_in_that_is_asked_for_is_named_with_its_file(
+    words, run_with_plug_in, call
+):
+    code, _, err = call("explain", run_with_plug_in, *words)
+    assert code == 2
+    assert "'centre'" in err
+    assert err.endswith("; give the plug-ins of the run again: --plugin 'my files/centre.py'\n")
+    (run_with_plug_in / "environment.json").unlink()
+    assert call("explain", run_with_plug_in, *words)[2].endswith("run again: with --plugin\n")
 
 
 def test_a_label_of_the_run_has_its_options_for_other_sequences(run_folder, call, tmp_path):

@@ -153,7 +153,9 @@ def test_data_that_are_others_now_are_refused(copy, own):
 
 
 def test_a_plug_in_that_the_folder_names_is_not_imported(copy):
-    with pytest.raises(UsageError, match="give the plug-ins of the run again, with --plugin"):
+    with pytest.raises(
+        UsageError, match=r"give the plug-ins of the run again: --plugin \S*own\.py"
+    ):
         leftovers(copy)
 
 

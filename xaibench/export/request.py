@@ -128,7 +128,7 @@ def _written(request: Request) -> dict[str, Any]:
 
 
 def _of_run(request: Request, folder: Path) -> Explainable:
-    job = _on_device(job_of_folder(folder, request.plugins), request.device)
+    job = _on_device(job_of_folder(folder, request.plugins, request.methods), request.device)
     plan = job.plan
     models = _chosen(request.models, tuple(plan.models), "--model")
     trained = tuple(each for model in models for each in _replicates(plan, model, request.seeds))

@@ -14,7 +14,7 @@ from pydantic import (
     field_validator,
 )
 
-from xaibench.errors import UsageError
+from xaibench.errors import Unknown, UsageError
 from xaibench.explanation.controls import CONTROLS, ORACLE, PRIORS, RANDOM
 from xaibench.plugins.options import resolve, with_paths
 from xaibench.plugins.registry import load, nearest
@@ -231,8 +231,11 @@ def of_mapping(written: dict[str, Any], *, plugins: tuple[str, ...] = ()) -> Pla
     return plan
 
 
-def read_back(path: str, *, source: str, plugins: tuple[str, ...]) -> Plan:
-    """The resolved plan in a run's folder, its files looked for as those of ``source`` are.
+def read_back(
+    path: str, *, source: str, plugins: tuple[str, ...], methods: tuple[str, ...] = ()
+) -> Plan:
+    """The resolved plan in a run's folder, its files looked for as those of ``source`` are. Where
+    only some ``methods`` are asked for, others need no plug-in and are left out without it.
 
     UsageError where it is none: a run writes no ``extends``, which would read other files.
     """
@@ -240,9 +243,28 @@ def read_back(path: str, *, source: str, plugins: tuple[str, ...]) -> Plan:
     others = [key for key in ("extends", "datasets") if key in written]
     if others:
         raise UsageError(f"{path}: expected the resolved plan of a run, got one with {others[0]!r}")
-    plan = _with_options(_checked_plan(written, path), source, plugins)
+    asked = _without_unknown(_checked_plan(written, path), methods, plugins)
+    plan = _with_options(asked, source, plugins)
     _check_paths(plan.dataset, "datasets", source, plugins)
     return plan
+
+
+def _without_unknown(plan: Plan, methods: tuple[str, ...], plugins: tuple[str, ...]) -> Plan:
+    """The plan without the methods beside ``methods``, if any, that no plug-in is known of."""
+
+    def known(name: str) -> bool:
+        try:
+            load("attribution", name, plugins)
+        except Unknown:
+            return False
+        return True
+
+    kept = {
+        label: use
+        for label, use in plan.attribution.items()
+        if not methods or label in methods or known(use.use)
+    }
+    return plan.model_copy(update={"attribution": kept})
 
 
 def _with_limit(plan: Plan, limit: int | None) -> Plan:

@@ -3,7 +3,7 @@
 import json
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
@@ -154,18 +154,31 @@ def begun_in(folder: Path) -> Begun | None:
         ) from None
 
 
-def job_of_folder(folder: Path, plugins: tuple[str, ...] = ()) -> Job:
-    """The job of the run in a folder, finished or not, with the ``plugins`` given again."""
+def job_of_folder(
+    folder: Path, plugins: tuple[str, ...] = (), methods: tuple[str, ...] = ()
+) -> Job:
+    """The job of the run in a folder, finished or not, with the ``plugins`` given again; those of
+    other methods than ``methods``, where some are named, need not be."""
     with with_rights(folder):
         if not (folder / "plan.yaml").is_file():
             raise UsageError(f"{folder}: expected the folder of a run, got one without plan.yaml")
         begun, own = begun_in(folder), str(folder / "plan.yaml")
     source = (_path_of(begun.source, folder) if begun else None) or own
     try:
-        plan = read_back(own, source=source, plugins=plugins)
+        plan = read_back(own, source=source, plugins=plugins, methods=methods)
     except Unknown as error:
-        raise UsageError(f"{error}; give the plug-ins of the run again, with --plugin") from None
+        of_run = begun.plugins if begun else _plugins_of_ended(folder)
+        flags = shlex.join(_plugin_flags(folder, of_run)) or "with --plugin"
+        raise UsageError(f"{error}; give the plug-ins of the run again: {flags}") from None
     return Job(plan, source, plugins, folder)
+
+
+def _plugins_of_ended(folder: Path) -> list[str]:
+    """The plug-ins that a finished run says it had; none where it cannot be read."""
+    try:
+        return list(map(str, json.loads(read_file(folder / "environment.json"))["plugins"]))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return []
 
 
 def offline(plan: Plan, plugins: tuple[str, ...]) -> Plan:
@@ -188,10 +201,14 @@ def plugin_hint(folder: Path, plugins: Any) -> str:
     """
     if not plugins or not isinstance(plugins, list | tuple):
         return ""
-    paths = [_path_of(str(part), folder) or str(part) for part in plugins]
-    flags = [part for plugin in paths for part in ("--plugin", plugin)]
-    command = shlex.join(["xaibench", "report", str(folder), *flags])
+    command = shlex.join(["xaibench", "report", str(folder), *_plugin_flags(folder, plugins)])
     return f"; its run had plug-ins, whose code a report runs only where it is told to: {command}"
+
+
+def _plugin_flags(folder: Path, plugins: Iterable[object]) -> list[str]:
+    """How a command is given the plug-ins of a run."""
+    paths = [_path_of(str(part), folder) or str(part) for part in plugins]
+    return [part for plugin in paths for part in ("--plugin", plugin)]
 
 
 def relative_to_run(folder: Path, name: str) -> str:
