@@ -79,11 +79,11 @@ def _suffixes(settings: Sequence[str]) -> dict[str, str]:
         for name in dict.fromkeys(name for options in known.values() for name in options)
         if len({_in_words(options.get(name)) for options in known.values() if options}) > 1
     ]
-    words = {
+    named = {
         each: ", ".join(f"{name} {_in_words(options[name])}" for name in differ if name in options)
         for each, options in known.items()
     }
-    return {each: f" ({own})" if own else "" for each, own in words.items()}
+    return {each: f" ({own})" if own else "" for each, own in named.items()}
 
 
 def _in_words(value: object) -> str:

@@ -243,8 +243,8 @@ def read_back(
     others = [key for key in ("extends", "datasets") if key in written]
     if others:
         raise UsageError(f"{path}: expected the resolved plan of a run, got one with {others[0]!r}")
-    asked = _without_unknown(_checked_plan(written, path), methods, plugins)
-    plan = _with_options(asked, source, plugins)
+    known = _without_unknown(_checked_plan(written, path), methods, plugins)
+    plan = _with_options(known, source, plugins)
     _check_paths(plan.dataset, "datasets", source, plugins)
     return plan
 
@@ -259,12 +259,12 @@ def _without_unknown(plan: Plan, methods: tuple[str, ...], plugins: tuple[str, .
             return False
         return True
 
-    kept = {
+    attribution = {
         label: use
         for label, use in plan.attribution.items()
         if not methods or label in methods or known(use.use)
     }
-    return plan.model_copy(update={"attribution": kept})
+    return plan.model_copy(update={"attribution": attribution})
 
 
 def _with_limit(plan: Plan, limit: int | None) -> Plan:
