@@ -87,6 +87,7 @@ TINY = {
 
 METHODS = ("attnlrp", "deeplift", "random")
 MODELS = ("cnn", "dnabert2")
+"""What pages name of presets."""
 READER = {"width": 8, "layers": 1, "heads": 2, "hidden": 8}
 SIZES = {
     "cnn": {"filters": [3], "kernels": [9]},

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from shown import typed
 from small_run import finished
 
 from xaibench.data.motifs import find_motif
@@ -36,6 +37,12 @@ reports: [markdown]
 PLANTED = find_motif("CTCF").matrix
 
 
+def as_typed(command, instead):
+    """The words of docs/explain.md after the name of the program, some replaced by others."""
+    (line,) = [line for line in typed("docs/explain.md") if line.startswith(f"{command} ")]
+    return [instead.get(word, word) for word in line.split()[1:]]
+
+
 def called(command, *words, folder):
     """A command of another package, as its script calls it."""
     module, _, function = command.partition(":")
@@ -58,8 +65,7 @@ def folder(work, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
     (exported,) = explain_into(Request(str(work.job.folder)), folder, formats=("modisco", "finemo"))
     assert exported.folder == folder
-    words = ["-s", "ohe.npz", "-a", "shap.npz", "-n", "1000", "-w", "200", "-o", "motifs.h5"]
-    called("modiscolite.cli:cli", "motifs", *words, folder=folder)
+    called("modiscolite.cli:cli", *as_typed("modisco motifs", {"2000": "1000"}), folder=folder)
     return folder
 
 
@@ -95,8 +101,8 @@ def test_the_report_of_modisco_shows_the_planted_motif(folder):
         every.copy(f"pos_patterns/{name}", one.create_group("pos_patterns"))
         one.attrs.update(every.attrs)
         seqlets = int(every[f"pos_patterns/{name}/seqlets/n_seqlets"][:].item())
-    words = ["-i", "one.h5", "-o", "report/", "--n_examples", "0"]
-    called("modiscolite.cli:cli", "report", *words, folder=folder)
+    words = as_typed("modisco report", {"motifs.h5": "one.h5"})
+    called("modiscolite.cli:cli", *words, "--n_examples", "0", folder=folder)
     page = (folder / "report" / "report.html").read_text()
     rows = re.findall(r"<tr>.*?</tr>", page, flags=re.DOTALL)
     (row,) = (each for each in rows if f"pos_patterns.{name}" in each)
@@ -106,8 +112,7 @@ def test_the_report_of_modisco_shows_the_planted_motif(folder):
 
 def test_finemo_calls_its_hits_where_the_motif_was_planted(folder, work):
     pytest.importorskip("finemo", reason="Fi-NeMo is installed by hand: see docs/explain.md")
-    words = ["call-hits", "-r", "regions.npz", "-m", "motifs.h5", "-o", "hits"]
-    called("finemo.main:cli", *words, folder=folder)
+    called("finemo.main:cli", *as_typed("finemo call-hits", {}), folder=folder)
     hits = pd.read_csv(folder / "hits" / "hits_unique.tsv", sep="\t")
     hits = hits[hits["motif_name"] == f"pos_patterns.{planted_pattern(folder)}"]
     sites = work.chosen.inside_motif
