@@ -109,7 +109,8 @@ class Sequences:
         return None if self.evidence is None else self.evidence == self.labels[:, None]
 
     def take(self, rows: NDArray[np.intp]) -> Sequences:
-        """The sequences at these rows, in their order; views where the rows follow one another."""
+        """The sequences at these rows, in their order; their bases and evidence are views where the
+        rows follow one another."""
         run = consecutive(rows)
         index = rows if run is None else run
 
@@ -118,13 +119,13 @@ class Sequences:
 
         return Sequences(
             self.codes[index],
-            self.labels[index],
+            self.labels[rows],
             rows_of(self.names),
             self.class_names,
             None if self.groups is None else rows_of(self.groups),
             None if self.evidence is None else self.evidence[index],
             None if self.intervals is None else self.intervals.take(rows),
-            None if self.responses is None else self.responses[index],
+            None if self.responses is None else self.responses[rows],
         )
 
 
