@@ -273,14 +273,23 @@ def _gaps_by_seed(results: Results, model: str) -> pd.DataFrame:
     """Methods down, seeds across: means over the sequences that method and control share."""
     own = {"model": model, "metric": PRIMARY, "operator": operator_of(results)}
     rows = matching(results.records, control="", status="ok", **own)
-    keys = ["method", "seed", "sequence"]
-    means = rows.groupby(keys, observed=True, sort=False)["value"].mean().unstack("method")
-    if RANDOM not in means:
+    rows = rows[["seed", "method", "sequence", "value"]]
+    if RANDOM not in [str(method) for method in rows["method"].unique()]:
         return pd.DataFrame()
-    # records are categorical; gaps are computed by name
-    means.columns = means.columns.astype(str)
-    gaps = means.drop(columns=RANDOM).rsub(means[RANDOM], axis=0)
-    return gaps.groupby("seed").mean().T
+    seeds = sorted(rows["seed"].unique())
+    return pd.DataFrame({seed: _gaps(rows[rows["seed"] == seed]) for seed in seeds})
+
+
+def _gaps(rows: pd.DataFrame) -> dict[str, float]:
+    """Method -> the gap under one seed. Of a million sequences no table of methods is made."""
+    numbers, methods = pd.factorize(rows["sequence"])[0], rows["method"]
+    means = {
+        str(method): rows["value"][own].groupby(numbers[own]).mean()
+        for method in methods.unique()
+        for own in [(methods == method).to_numpy(bool)]
+    }
+    control = means.pop(RANDOM, pd.Series(dtype=float))
+    return {method: float((control - mean).mean()) for method, mean in means.items()}
 
 
 def _rank_and_gap(row: TableRow, decimals: int, test: Tested) -> tuple[Cell, ...]:

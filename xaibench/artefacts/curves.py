@@ -207,7 +207,9 @@ class Start:
     @cached_property
     def intact(self) -> Logits:
         """``(sequence, class)``."""
-        return logits(self.classifier, self.sequences.codes)
+        outputs = logits(self.classifier, self.sequences.codes)
+        arrays.release(self.sequences.codes)
+        return outputs
 
     @cached_property
     def chain(self) -> DinucleotideChain:

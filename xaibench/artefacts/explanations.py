@@ -167,6 +167,7 @@ class Explaining:
     def targets_and_labels(self) -> tuple[Labels, Labels]:
         """The class that is explained of each sequence, and the label as one that can be."""
         outputs, labels = logits(self.classifier, self.sequences.codes), self.sequences.labels
+        arrays.release(self.sequences.codes)
         targets = explained_targets(self.work.plan.target, labels, outputs)
         return targets, explained_targets("label", labels, outputs)
 
@@ -219,7 +220,8 @@ def _filled(
     for part in arrays.parts(len(rows), length, together=together):
         made = _of_rows(explaining, rows[part], targets[part], references)
         scores[rows[part]] = made.scores
-        arrays.release(scores, *(() if references is None else [references]))
+        mapped = (scores, explaining.sequences.codes, references)
+        arrays.release(*(each for each in mapped if each is not None))
         yield made.with_scores(np.empty((0, length), np.float32))  # a view would keep them
 
 

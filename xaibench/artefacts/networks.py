@@ -24,6 +24,7 @@ from xaibench.plugins.harness_options import Explain, of_harness
 from xaibench.plugins.registry import Plugin, load
 from xaibench.plugins.signatures import supplied, takes
 from xaibench.shapes import Codes
+from xaibench.storage.arrays import release
 from xaibench.storage.artefacts import Spec
 from xaibench.storage.files import FileContent
 from xaibench.values import Sequences, evenly_spaced_rows
@@ -107,11 +108,10 @@ def data_of_network(work: Work) -> dict[str, int]:
     """What a network is told of the data: the number of classes, and of positions in the longest
     and in the shortest sequence."""
     splits = [each for each in (work.splits.train, work.splits.test) if len(each)]
-    return {
-        "classes": classes_of(splits[0]) or 1,
-        "length": splits[0].codes.shape[1],
-        "shortest": min(int(encoding.lengths(each.codes).min()) for each in splits),
-    }
+    shortest = min(int(encoding.lengths(each.codes).min()) for each in splits)
+    release(*(each.codes for each in splits))
+    length = splits[0].codes.shape[1]
+    return {"classes": classes_of(splits[0]) or 1, "length": length, "shortest": shortest}
 
 
 def _first_program(work: Work, model: str) -> bytes:

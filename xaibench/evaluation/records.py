@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -52,8 +52,8 @@ def excused(group: RecordGroup) -> RecordGroup:
     return replace(group, status=NOT_COMPUTED) if not_yet else group
 
 
-ROWS_TOGETHER = 2**20
-"""So many records are a table in memory at a time."""
+ROWS_TOGETHER = 2**19
+"""So many records at most are a table in memory at a time."""
 
 
 def write_parquet(file: BinaryIO, groups: Sequence[RecordGroup], dataset: str) -> None:
@@ -74,17 +74,31 @@ def write_parquet(file: BinaryIO, groups: Sequence[RecordGroup], dataset: str) -
 
 
 def _parts(groups: Sequence[RecordGroup]) -> Iterator[list[RecordGroup]]:
-    """The groups of one model, seed and method, in their order, with not many more rows than
-    ``ROWS_TOGETHER``."""
+    """The groups of one model, seed and method, in their order, with at most ``ROWS_TOGETHER``
+    rows; a larger group is cut."""
     for _, same in groupby(groups, lambda group: (group.model, group.seed, group.method)):
         part: list[RecordGroup] = []
-        for group in same:
-            part.append(group)
-            if sum(len(each.sequences) for each in part) >= ROWS_TOGETHER:
+        for piece in chain.from_iterable(map(_pieces, same)):
+            if part and sum(map(_rows, [*part, piece])) > ROWS_TOGETHER:
                 yield part
                 part = []
-        if part:
-            yield part
+            part.append(piece)
+        yield part
+
+
+def _pieces(group: RecordGroup) -> Iterator[RecordGroup]:
+    """The group, cut where it has more rows than ``ROWS_TOGETHER``."""
+    if group.values is None or len(group.sequences) <= ROWS_TOGETHER:
+        yield group
+        return
+    for start in range(0, len(group.sequences), ROWS_TOGETHER):
+        rows = slice(start, start + ROWS_TOGETHER)
+        yield replace(group, sequences=group.sequences[rows], values=group.values[rows])
+
+
+def _rows(group: RecordGroup) -> int:
+    """Of a group without sequences there is a row that says why."""
+    return max(len(group.sequences), 1)
 
 
 def frame(groups: Iterable[RecordGroup], dataset: str) -> pd.DataFrame:
@@ -92,7 +106,7 @@ def frame(groups: Iterable[RecordGroup], dataset: str) -> pd.DataFrame:
     import pandas as pd
 
     made = list(groups)
-    rows = np.array([max(len(group.sequences), 1) for group in made], dtype=np.intp)
+    rows = np.array([*map(_rows, made)], dtype=np.intp)
     columns: dict[str, Any] = {
         name: _categorical([getattr(group, name) for group in made], rows) for name in WORDS[1:]
     }

@@ -21,6 +21,7 @@ from xaibench.storage import files
 from .columns import TableSchema, problem
 from .compatibility import BEGUN, RENDERED, check_run_folder, hint
 from .environment import check_types
+from .joining import joined
 from .schema import OF_FILE, OF_NAME, TABLES
 
 SECTIONS = ("models", "attribution", "reports")
@@ -197,18 +198,25 @@ def _table(folder: Path, table: TableSchema) -> pd.DataFrame:
 
 
 def _parquet(path: Path) -> pd.DataFrame:
-    import pandas as pd
-    from pyarrow.parquet import read_metadata
+    """As pandas reads it, a row group at a time: a table of ten million rows has many copies in
+    memory where it is read at once."""
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetFile
 
-    content = files.read_file(path)
-    known = read_metadata(BytesIO(content))
-    unpacked = sum(known.row_group(k).total_byte_size for k in range(known.num_row_groups))
+    content = files.read_or_map(path)
+    file = ParquetFile(pa.BufferReader(pa.py_buffer(content)))
+    known = file.metadata
+    groups = range(known.num_row_groups)
+    unpacked = sum(known.row_group(group).total_byte_size for group in groups)
     most = min(MOST_ROWS, ROWS_PER_BYTE * len(content))
     if known.num_rows > most or unpacked > BYTES_PER_BYTE * len(content):
         raise ValueError(
             f"expected at most {most:,} rows in {len(content):,} bytes, got {known.num_rows:,}"
         )
-    return pd.read_parquet(BytesIO(content))
+    if len(groups) < 2:
+        whole: pd.DataFrame = file.read().to_pandas()
+        return whole
+    return joined(file.read_row_group(group).to_pandas() for group in groups)
 
 
 def _csv(path: Path, texts: Collection[str]) -> pd.DataFrame:
