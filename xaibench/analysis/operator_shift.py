@@ -89,7 +89,7 @@ def _changes(
     scores = random_maps(some, 1, seed)[0]
     ranked = replacement.replacement_ranks(scores, some.valid, streams(seed, "ties", codes))
     changes = likelihood_changes(background, codes, donor, work.plan.fractions[1:], ranked)
-    release(codes)
+    release(work.chosen.codes)
     return changes
 
 

@@ -329,9 +329,9 @@ def _failures(work: Work) -> list[str]:
     import pandas as pd
 
     path = work.job.folder / "results.parquet"
-    records = pd.read_parquet(path, filters=[("status", "==", FAILED)])
     columns = ["model", "seed", "method", "metric", "reason"]
-    rows = records[columns].astype(str).drop_duplicates(["model", "seed", "method", "reason"])
+    records = pd.read_parquet(path, columns=columns, filters=[("status", "==", FAILED)])
+    rows = records.astype(str).drop_duplicates(["model", "seed", "method", "reason"])
     return [
         ", ".join(filter(None, _of_failure(work, *row))) for row in rows.itertuples(index=False)
     ]
