@@ -71,6 +71,8 @@ def write_parquet(file: BinaryIO, groups: Sequence[RecordGroup], dataset: str) -
         for part in _parts(groups):
             rows = pa.Table.from_pandas(frame(part, dataset), schema=example, preserve_index=False)
             writer.write_table(rows)
+            del rows
+            pa.default_memory_pool().release_unused()
 
 
 def _parts(groups: Sequence[RecordGroup]) -> Iterator[list[RecordGroup]]:

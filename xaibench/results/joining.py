@@ -16,7 +16,8 @@ def joined(pieces: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """The rows of all pieces, one after another; there is at least one piece, and all have the
     same columns. A piece is let go of once the next is asked for.
 
-    Text in categories stays so: of all pieces, in the order in which they appear. Beside the table
+    Values are copied, for a piece may be a view of memory that is let go of as a whole alone. Text
+    in categories stays so: of all pieces, in the order in which they appear. Beside the table
     there is at most one more copy of one of its columns.
     """
     import pandas as pd
@@ -31,7 +32,7 @@ def joined(pieces: Iterable[pd.DataFrame]) -> pd.DataFrame:
                 categories[name], codes = _renumbered(known, values)
                 columns.setdefault(name, []).append(codes)
             else:
-                columns.setdefault(name, []).append(values)
+                columns.setdefault(name, []).append(values.copy())
     made = {}
     for name in [*columns]:
         parts = columns.pop(name)
@@ -42,16 +43,14 @@ def joined(pieces: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(made, copy=False)
 
 
-def _renumbered(
-    known: pd.Index[Any], values: pd.Series[Any]
-) -> tuple[pd.Index[Any], NDArray[Any]]:
+def _renumbered(known: pd.Index[Any], values: pd.Series[Any]) -> tuple[pd.Index[Any], NDArray[Any]]:
     """The categories with those of the values that are not among them, and the values' codes."""
     import pyarrow as pa
     from pyarrow import compute
 
     own, codes = values.cat.categories, values.cat.codes.to_numpy()
     if own is known or own.equals(known):
-        return known, codes
+        return known, codes.copy()
     new, old = pa.array(own), pa.array(known)
     every = known.append(own[compute.index_in(new, old).is_null().to_numpy(zero_copy_only=False)])
     places = compute.index_in(new, pa.array(every)).to_numpy()

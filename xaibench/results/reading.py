@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, make_dataclass, replace
 from functools import partial
 from io import BytesIO
@@ -37,6 +37,7 @@ MOST_COLUMNS = 2000
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pyarrow.parquet import ParquetFile
 
     class _Tables:
         def __getattr__(self, name: str) -> pd.DataFrame: ...
@@ -216,7 +217,18 @@ def _parquet(path: Path) -> pd.DataFrame:
     if len(groups) < 2:
         whole: pd.DataFrame = file.read().to_pandas()
         return whole
-    return joined(file.read_row_group(group).to_pandas() for group in groups)
+    table = joined(_row_groups(file))
+    pa.default_memory_pool().release_unused()
+    return table
+
+
+def _row_groups(file: ParquetFile) -> Iterator[pd.DataFrame]:
+    """One after another; what Arrow keeps of each for later is given back."""
+    import pyarrow as pa
+
+    for group in range(file.metadata.num_row_groups):
+        yield file.read_row_group(group).to_pandas()
+        pa.default_memory_pool().release_unused()
 
 
 def _csv(path: Path, texts: Collection[str]) -> pd.DataFrame:

@@ -46,6 +46,7 @@ from xaibench.results.manifest import (
 )
 from xaibench.results.rendering import render_reports
 from xaibench.results.schema import OF_FILE
+from xaibench.storage.arrays import release
 from xaibench.storage.artefacts import FAILED
 from xaibench.storage.files import FileContent, remove_file, write_file
 from xaibench.storage.lock import alone
@@ -301,6 +302,7 @@ def _missing_baselines(work: Work) -> Iterator[Call]:
 def _tables(work: Work, made: FromArtefacts) -> Iterator[tuple[str, str | FileContent]]:
     """Name and content of every table, one at a time, for they may be large."""
     announce("tables")
+    release(work.splits.test.codes)
     yield from contents(Ingredients(work, made.tables, made.groups), work.job.folder)
     yield "examples.json", json.dumps(made.examples)
     yield "plan.yaml", dump(work.plan)
