@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from xaibench.results.joining import joined
+from xaibench.results.joining import rows_joined
 
 
 def piece(names: list[str | None], categories: list[str], start: int) -> pd.DataFrame:
@@ -19,23 +19,23 @@ ONE, SAME, OTHER = (
 
 
 def test_categories_are_those_of_all_pieces_as_they_appear():
-    table = joined([ONE, SAME, OTHER])
+    table = rows_joined([ONE, SAME, OTHER])
     expected = piece(["b", "a", "b", "a", "c", None, "a", "d", "c"], ["b", "a", "c", "d"], 0)
     assert_frame_equal(table, expected)
 
 
 def test_one_piece_is_the_table():
-    assert_frame_equal(joined([OTHER]), OTHER)
+    assert_frame_equal(rows_joined([OTHER]), OTHER)
 
 
 @pytest.mark.parametrize("more", [127, 128, 200])
 def test_codes_are_wide_enough_for_all_categories(more):
     names = [f"name {k}" for k in range(more)]
-    table = joined([ONE, piece([*names], names, 3), OTHER])
+    table = rows_joined([ONE, piece([*names], names, 3), OTHER])
     assert table["sequence"].astype("str").tolist()[3:-5] == names
     assert table["sequence"].astype("str").tolist()[-5::2] == ["c", "a", "c"]
 
 
 def test_text_that_is_in_no_categories_stays_so():
     plain = [each.astype({"sequence": "str"}) for each in (ONE, SAME)]
-    assert_frame_equal(joined(plain), pd.concat(plain, ignore_index=True))
+    assert_frame_equal(rows_joined(plain), pd.concat(plain, ignore_index=True))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def joined(pieces: Iterable[pd.DataFrame]) -> pd.DataFrame:
+def rows_joined(pieces: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """The rows of all pieces, one after another; there is at least one piece, and all have the
     same columns. A piece is let go of once the next is asked for.
 

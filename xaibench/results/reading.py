@@ -21,7 +21,7 @@ from xaibench.storage import files
 from .columns import TableSchema, problem
 from .compatibility import BEGUN, RENDERED, check_run_folder, hint
 from .environment import check_types
-from .joining import joined
+from .joining import rows_joined
 from .schema import OF_FILE, OF_NAME, TABLES
 
 SECTIONS = ("models", "attribution", "reports")
@@ -217,7 +217,7 @@ def _parquet(path: Path) -> pd.DataFrame:
     if len(groups) < 2:
         whole: pd.DataFrame = file.read().to_pandas()
         return whole
-    table = joined(_row_groups(file))
+    table = rows_joined(_row_groups(file))
     pa.default_memory_pool().release_unused()
     return table
 
