@@ -26,6 +26,7 @@ from xaibench.errors import UsageError, shortened
 from xaibench.plugins.harness_options import Word
 from xaibench.randomness import stream
 from xaibench.shapes import Codes
+from xaibench.storage import arrays
 from xaibench.values import Intervals, Sequences, Splits
 
 from .columns import (
@@ -260,7 +261,7 @@ def _codes(where: Intervals, path: Path, genome: Path, length: int | None) -> tu
     require_like_lengths(lengths, name)
     # one that is longer than the genome is refused at its end
     longest = min(int(lengths.max()), letters_at_most(genome))
-    codes = np.empty((len(where), longest), np.uint8)
+    codes: Codes = arrays.scratch((len(where), longest), np.uint8)
     ambiguous, unreadable = 0, dict[int, str]()
     for rows, letters in _letters(where, path, genome, length):
         codes[rows] = block = codes_of_letters(letters, codes.shape[1])
