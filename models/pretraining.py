@@ -354,7 +354,8 @@ def _epoch(
         state.schedule.step()
         losses.append(loss.item())
         if len(losses) % _SHOWN_EVERY == 0:
-            progress.epoch(len(losses), count, {"loss": float(np.mean(losses[-_SHOWN_EVERY:]))})
+            loss_so_far = float(np.mean(losses[-_SHOWN_EVERY:]))
+            progress.epoch("pre-training", len(losses), count, {"loss": loss_so_far})
     return losses
 
 

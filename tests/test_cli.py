@@ -362,9 +362,12 @@ def test_every_command_has_an_example_and_takes_quiet_and_verbose(call, name):
 def test_quiet_leaves_results_and_failures_and_verbose_adds_epochs(call, plan, tmp_path):
     (tmp_path / "own.py").write_text("def careless(model, inputs, target):\n    return 1 / 0\n")
     changes = ("--set", "attribution={careless: {}}", "--set", "seeds=[0]", "--plugin", "own.py")
-    code, out, err = call("run", plan, "--jobs", 1, "--verbose", *changes)
-    assert code == 1
-    assert "epoch 1 of 1: steps 1, train_loss" in err
+    for where in (("--jobs", 2), ("--engine", "here")):
+        seeds = ("--set", "seeds=[0, 1]", "-o", where[0][2:])
+        code, out, err = call("run", plan, *where, "--verbose", *changes, *seeds)
+        assert code == 1
+        for seed in (0, 1):
+            assert f", seed {seed}, training, epoch 1 of 1: steps 1, train_loss" in err
     code, out, err = call("run", plan, "--jobs", 1, "--quiet", "-o", "again", *changes)
     assert (code, out.splitlines()[-1]) == (1, "again/report.html")
     assert {line.partition(":")[0] for line in err.splitlines()} == {"failed"}

@@ -51,7 +51,7 @@ class Progress(Protocol):
 
     def done(self, task: str, seconds: float) -> None: ...
 
-    def epoch(self, epoch: int, epochs: int, row: dict[str, float]) -> None: ...
+    def epoch(self, task: str, epoch: int, epochs: int, row: dict[str, float]) -> None: ...
 
 
 class Lines:
@@ -65,24 +65,30 @@ class Lines:
         self.finished += 1
         announce_line(f"[{self.finished}/{self.total}] {task}: {seconds:.1f} s")
 
-    def epoch(self, epoch: int, epochs: int, row: dict[str, float]) -> None:
+    def epoch(self, task: str, epoch: int, epochs: int, row: dict[str, float]) -> None:
         if _is(VERBOSE):
-            echo(f"  epoch {epoch} of {epochs}: {_row_text(row)}", err=True)
+            echo(f"  {task}, epoch {epoch} of {epochs}: {_row_text(row)}", err=True)
 
 
 class Terminal:
-    """One bar for the tasks, and one for the epochs of the model in training."""
+    """One bar for the tasks, and one for the epochs of a model in training."""
 
     def __init__(self, bars: Bars, total: int) -> None:
         self.bars = bars
         self.tasks = bars.add_task("run", total=total, note="")
         self.epochs = bars.add_task("training", total=None, note="", visible=False)
+        self.in_training = ""
 
     def done(self, task: str, seconds: float) -> None:
-        self.bars.update(self.epochs, visible=False)
+        if task == self.in_training:
+            self.in_training = ""
+            self.bars.update(self.epochs, visible=False)
         self.bars.update(self.tasks, advance=1, note=visible(f"{task}: {seconds:.1f} s"))
 
-    def epoch(self, epoch: int, epochs: int, row: dict[str, float]) -> None:
+    def epoch(self, task: str, epoch: int, epochs: int, row: dict[str, float]) -> None:
+        self.in_training = self.in_training or task  # of several at a time the first
+        if task != self.in_training:
+            return
         note = visible(_row_text(row))
         self.bars.update(self.epochs, visible=True, completed=epoch, total=epochs, note=note)
 

@@ -108,7 +108,7 @@ def killing_after(epochs):
             if f"epoch {epochs} " in task:
                 raise KeyboardInterrupt
 
-        def epoch(self, epoch, epochs, row):
+        def epoch(self, task, epoch, epochs, row):
             pass
 
     yield Progress()

@@ -63,6 +63,6 @@ class Counting:
         self.keep()
         self.progress.done(task, seconds)
 
-    def epoch(self, epoch: int, epochs: int, row: dict[str, float]) -> None:
+    def epoch(self, task: str, epoch: int, epochs: int, row: dict[str, float]) -> None:
         self.check()
-        self.progress.epoch(epoch, epochs, row)
+        self.progress.epoch(task, epoch, epochs, row)

@@ -64,8 +64,8 @@ class TaskLog:
             self.foreseen = True
             self._add({"foreseen": self.foresee()})
 
-    def epoch(self, epoch: int, epochs: int, row: dict[str, float]) -> None:
-        self.progress.epoch(epoch, epochs, row)
+    def epoch(self, task: str, epoch: int, epochs: int, row: dict[str, float]) -> None:
+        self.progress.epoch(task, epoch, epochs, row)
 
     def _add(self, line: dict[str, Any]) -> None:
         append_line(self.work.job.folder / TASKS, json.dumps(line))

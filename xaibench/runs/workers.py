@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from time import monotonic, perf_counter, sleep
 
 import torch
@@ -14,7 +15,7 @@ from xaibench.nn.devices import multiplying
 from xaibench.plugins.fence import fenced
 from xaibench.progress import Progress, announce
 
-from .engines import Engine, processes_for
+from .engines import Engine
 from .processes import Do
 from .tasks import Task, compute, lacking, unseen
 
@@ -45,13 +46,12 @@ def _computed(
 ) -> list[tuple[Task, Died]]:
     """Compute tasks; gives those whose process died."""
     died, device = [], work.plan.device
-    at_once = min(processes_for(device, engine.jobs), len(tasks))
     answers = engine.answers(
         *(_begin, work, tasks),
         threads=threads,
         device=device,
         trains=any(task.trains for task in tasks),
-        hear=progress.epoch if at_once == 1 else lambda *_: None,  # of one training at a time
+        hear=progress.epoch,
     )
     with closing(answers):
         for task, outcome in answers:
@@ -78,7 +78,7 @@ def _wait_to_see(work: Work, task: Task) -> None:
 
 
 def _begin(work: Work, threads: int) -> Do:
-    return lambda task, tell: attempt(work, task, threads, tell)
+    return lambda task, tell: attempt(work, task, threads, partial(tell, task.described(work.plan)))
 
 
 def attempt(work: Work, task: Task, threads: int, epoch: Epoch) -> TaskOutcome:
