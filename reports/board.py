@@ -12,7 +12,7 @@ from .content.board import board_document, rank_rows, with_settings
 from .figures.page import RANKS, Figures
 from .figures.ranks import rank_panel
 from .figures.style import styles
-from .format.paths import cell
+from .format.paths import as_cells
 from .rendering.html import html_of
 from .web.assets import assets
 
@@ -45,6 +45,4 @@ def tables(board: Board) -> dict[str, str]:
 
 def _without_paths(table: pd.DataFrame) -> pd.DataFrame:
     texts = table.select_dtypes(include=["object", "str"]).columns
-    return table.assign(
-        **{name: table[name].map(cell, na_action="ignore") for name in texts if name != "report"}
-    )
+    return as_cells(table, [name for name in texts if name != "report"])

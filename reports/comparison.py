@@ -7,7 +7,7 @@ import pandas as pd
 from xaibench.comparison.side_by_side import Comparison
 
 from .content.comparison import comparison_document
-from .format.paths import cell
+from .format.paths import as_cells
 from .rendering.html import html_of
 from .rendering.text import text_of
 from .web.assets import unscripted
@@ -30,9 +30,4 @@ def csv(comparison: Comparison) -> dict[str, str]:
     for place, side in enumerate(("first", "second")):
         rows.insert(2 * place, f"{side}_run", rows[side].map(names))
     texts = rows.select_dtypes(include=["object", "str"]).columns
-    rows = rows.assign(**{name: rows[name].map(_shown) for name in texts})
-    return {"comparison.csv": rows.to_csv(index=False, lineterminator="\n")}
-
-
-def _shown(value: object) -> object:
-    return cell(value) if isinstance(value, str) else value
+    return {"comparison.csv": as_cells(rows, texts).to_csv(index=False, lineterminator="\n")}

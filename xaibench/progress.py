@@ -6,7 +6,7 @@ import os
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Timer
+from threading import Event, Thread, Timer
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -121,6 +121,26 @@ def announce_if_slow(message: str) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+@contextmanager
+def repeatedly(act: Callable[[float], float], seconds: float) -> Iterator[None]:
+    """In here another thread calls ``act`` after so many ``seconds``, with these, and again after
+    as many as it returned."""
+    over = Event()
+
+    def run() -> None:
+        waited = seconds
+        while not over.wait(waited):
+            waited = act(waited)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextmanager

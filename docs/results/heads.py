@@ -87,11 +87,11 @@ def intact(run: Path) -> pd.DataFrame:
     return table[table["set"] == "intact"]
 
 
-def accuracies(run: Path) -> pd.Series:
-    """Right or wrong of each test sequence, by model and seed."""
+def accuracies(run: Path) -> pd.DataFrame:
+    """By model and seed the accuracy, ``mean``, and of how many test sequences, ``size``."""
     results = pd.read_parquet(run / "results.parquet")
     own = results[(results["metric"] == "accuracy") & (results["method"] == "")]
-    return own.groupby(["model", "seed"])["value"]
+    return own.groupby(["model", "seed"])["value"].agg(["mean", "size"])
 
 
 def of_seeds(accuracy: pd.Series) -> str:
@@ -106,7 +106,7 @@ def models(runs: dict[str, Path]) -> Iterator[str]:
         best = max(floor, key=lambda each: each["accuracy"] or 0)
         lines.append(
             (
-                *(data, f"{own.size().max():,}", of_seeds(own.mean())),
+                *(data, f"{own['size'].max():,}", of_seeds(own["mean"])),
                 f"{best['accuracy']:.3f} {best['name']}",
             )
         )
@@ -163,7 +163,7 @@ def changed(table: pd.DataFrame) -> Iterator[str]:
 
 def by_tokens(table: pd.DataFrame, run: Path) -> Iterator[str]:
     """A line a model of the run on other tokens, and the largest correlation by seed."""
-    accuracy = accuracies(run).mean()
+    accuracy = accuracies(run)["mean"]
     lines = []
     for (model, tokens), part in table.groupby(["model", "tokens"], sort=False):
         about = (model.replace("_", " "), tokens, of_seeds(accuracy[model]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -50,6 +50,15 @@ def cell(text: str) -> str:
     """
     text = without_folders(text)
     return f"'{text}" if len(text) > 1 and text[0] in "=+-@" else text
+
+
+def as_cells(table: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
+    """The table with the text of these columns as ``cell``; what is no text stays."""
+    texts = {
+        name: table[name].map(lambda value: cell(value) if isinstance(value, str) else value)
+        for name in names
+    }
+    return table.assign(**texts)
 
 
 def last_part(option: str) -> str:

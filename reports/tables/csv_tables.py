@@ -9,7 +9,7 @@ from xaibench.results.reading import Results
 from xaibench.results.schema import TEXT, Question
 
 from ..format.names import metrics_of
-from ..format.paths import cell
+from ..format.paths import as_cells
 from ..format.select import REFERENCE_MAPS, operator_of
 from .discrimination import NAMES
 
@@ -52,5 +52,5 @@ def _with_discrimination(accuracy: pd.DataFrame, results: Results) -> pd.DataFra
 
 
 def _as_csv(frame: pd.DataFrame) -> str:
-    texts = {name: frame[name].map(cell) for name in frame if name in TEXT}
-    return frame.assign(**texts).to_csv(index=False, lineterminator="\n")
+    texts = [name for name in frame if name in TEXT]
+    return as_cells(frame, texts).to_csv(index=False, lineterminator="\n")

@@ -15,14 +15,14 @@ from importlib.metadata import version
 from logging import CRITICAL, getLogger
 from pathlib import Path
 from secrets import token_hex
-from threading import Event, Lock, Thread
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from xaibench.artefacts.job import Work
 from xaibench.errors import Died, Halted, UsageError, described
 from xaibench.nn.devices import device_named
 from xaibench.plan.schema import DEFAULT_DEVICE
-from xaibench.progress import announce
+from xaibench.progress import announce, repeatedly
 from xaibench.storage.artefacts import MARK_FILE
 from xaibench.storage.files import TEMPORARY, read_file, write_file
 
@@ -165,27 +165,16 @@ def _answers(
 @contextmanager
 def _saying_who_is_missing(client: Client, device: str) -> Iterator[None]:
     """In here it is said, again and again, what a run waits for where no worker can take a task."""
-    over = Event()
 
-    def look() -> None:
-        seconds = SECONDS_TO_MISS
-        while not over.wait(seconds):
-            seconds = min(2 * seconds, LONGEST_TO_MISS) if missed() else SECONDS_TO_MISS
-
-    def missed() -> str:
+    def look(seconds: float) -> float:
         missing = _missing(client, device)
         if missing:
             announce(missing)
-        return missing
+        return min(2 * seconds, LONGEST_TO_MISS) if missing else SECONDS_TO_MISS
 
-    missed()
-    looking = Thread(target=look, daemon=True)
-    looking.start()
-    try:
+    look(SECONDS_TO_MISS)
+    with repeatedly(look, SECONDS_TO_MISS):
         yield
-    finally:
-        over.set()
-        looking.join()
 
 
 def _missing(client: Client, device: str) -> str:

@@ -11,11 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from secrets import token_hex
 from socket import gethostname
-from threading import Event, Thread
 from typing import Any
 
 from xaibench.errors import Halted, UsageError, described
-from xaibench.progress import announce
+from xaibench.progress import announce, repeatedly
 
 from .artefacts import is_artefact, is_kept, verify
 from .files import TEMPORARY, make_folder, path_below, remove_tree, replacing_path
@@ -217,22 +216,16 @@ def _state(path: Path) -> tuple[int, int]:
 @contextmanager
 def _putting(copy: Copy) -> Iterator[None]:
     """In here artefacts are put there as they are made; what fails is tried again."""
-    over = Event()
 
-    def put() -> None:
-        while not over.wait(SECONDS_TO_PUT):
-            try:
-                _put_artefacts(copy)
-            except Exception as error:
-                announce(f"{copy.url}: cannot be written: {described(error)}; tried again")
+    def put(seconds: float) -> float:
+        try:
+            _put_artefacts(copy)
+        except Exception as error:
+            announce(f"{copy.url}: cannot be written: {described(error)}; tried again")
+        return seconds
 
-    putting = Thread(target=put, daemon=True)
-    putting.start()
-    try:
+    with repeatedly(put, SECONDS_TO_PUT):
         yield
-    finally:
-        over.set()
-        putting.join()
 
 
 def _put_if_possible(copy: Copy) -> None:

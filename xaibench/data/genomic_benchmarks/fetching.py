@@ -7,12 +7,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Event, Thread
 
 from xaibench.errors import Absent, UsageError, shortened
 from xaibench.plan.paths import expanded
 from xaibench.plugins.registry import nearest
-from xaibench.progress import Fetching
+from xaibench.progress import Fetching, repeatedly
 from xaibench.storage.lock import locked
 from xaibench.terminal import aligned_rows
 
@@ -174,19 +173,13 @@ def _downloaded(known: BenchmarkSet, temporary: Path, tell: Fetching, root: Path
 @contextmanager
 def _reporting_progress(known: BenchmarkSet, temporary: Path, tell: Fetching) -> Iterator[None]:
     """Tells of what is on the disk meanwhile: the package itself says nothing."""
-    done = Event()
 
-    def watch() -> None:
-        while not done.wait(SECONDS_BETWEEN_LOOKS):
-            tell(*_download_state(known, temporary))
+    def look(seconds: float) -> float:
+        tell(*_download_state(known, temporary))
+        return seconds
 
-    thread = Thread(target=watch, daemon=True)
-    thread.start()
-    try:
+    with repeatedly(look, SECONDS_BETWEEN_LOOKS):
         yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def _download_state(known: BenchmarkSet, temporary: Path) -> tuple[int, int | None, str]:
